@@ -1,1 +1,14 @@
+//! liaison: a self-hosted communications hub for influencer relations.
 
+pub mod clock;
+pub mod connector;
+pub mod domain;
+pub mod store;
+
+/// The command line.
+pub mod cli {
+    /// Runs the command line.
+    pub fn main() -> std::process::ExitCode {
+        std::process::ExitCode::SUCCESS
+    }
+}

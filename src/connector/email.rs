@@ -1,0 +1,1 @@
+//! Email: IMAP in, SMTP out, and the two translations between raw mail and what the program knows of it.

@@ -1,0 +1,127 @@
+//! The closed vocabularies: channels, kinds, states. Each value has one spelling, the same in the database,
+//! the API and the command line.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A text that is none of a vocabulary's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not one of: {allowed}")]
+pub struct WordError {
+    /// What was given.
+    pub given: String,
+    /// The words there are, separated by commas.
+    pub allowed: String,
+}
+
+/// A closed vocabulary stored and shown as text.
+pub trait Word: Copy + Sized + 'static {
+    /// Every value, in order.
+    const ALL: &'static [Self];
+    /// The one spelling.
+    fn as_str(self) -> &'static str;
+    /// The value spelled `text`.
+    fn from_word(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|w| w.as_str() == text)
+    }
+}
+
+macro_rules! word {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = WordError;
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                Self::from_word(text).ok_or_else(|| WordError {
+                    given: text.chars().take(80).collect(),
+                    allowed: Self::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+word!(/** How a message travels. */ Channel { Email = "email" });
+word!(/** Who said it: they (inbound) or we (outbound). */ Direction { Inbound = "inbound", Outbound = "outbound" });
+word!(
+    /// What sort of message it is.
+    Kind {
+        Human = "human", OutOfOffice = "out_of_office", Automatic = "automatic", Gone = "gone",
+        Bounce = "bounce", Complaint = "complaint", Reaction = "reaction",
+    }
+);
+word!(
+    /// State of an outbox row. See the state table in docs/states.md.
+    OutboxStatus {
+        /// Waits for its due instant, or for a free session.
+        Queued = "queued",
+        /// A session has it under a lease; nothing has left yet.
+        Claimed = "claimed",
+        /// The content is on its way to the server; the outcome is not known yet.
+        HandedOver = "handed_over",
+        /// The server said yes.
+        Confirmed = "confirmed",
+        /// The server said "later".
+        Deferred = "deferred",
+        /// The server said no, for good.
+        Rejected = "rejected",
+        /// Handed over, outcome unknown; never sent again before the provider or a person was asked.
+        Uncertain = "uncertain",
+        /// Taken back before it left.
+        Cancelled = "cancelled",
+    }
+);
+word!(/** How someone takes part in a message. */ Role { Author = "author", Recipient = "recipient", Cc = "cc" });
+word!(/** What a folder of a mailbox is for. */ FolderRole { Inbox = "inbox", Sent = "sent", Junk = "junk", All = "all" });
+word!(/** How an account is. */ AccountState { Up = "up", Down = "down", Paused = "paused", NeedsLogin = "needs_login" });
+word!(/** Whose turn it is. */ Awaiting { Us = "us", Them = "them" });
+word!(
+    /// Why a message waits in "unmatched".
+    UnmatchedReason {
+        /// Nobody known wrote it and it belongs to no known thread.
+        UnknownSender = "unknown_sender",
+        /// An unknown address wrote in a known thread: perhaps another address of that person.
+        AliasProposed = "alias_proposed",
+        /// An agent wrote, and nothing tells for which of their influencers.
+        AgentUnassigned = "agent_unassigned",
+        /// No header ties it to a thread, but one thread of the person has the same subject.
+        ThreadSuggested = "thread_suggested",
+    }
+);
+word!(/** How a recipient of an outgoing message stands. */ RecipientState {
+    Pending = "pending", Accepted = "accepted", Deferred = "deferred", Rejected = "rejected", Suppressed = "suppressed",
+});
+word!(/** The names of facts, which are also the webhook names. */ EventType {
+    MessageReceived = "message.received", MessageSent = "message.sent", MessageDeferred = "message.deferred",
+    MessageRejected = "message.rejected", MessageUncertain = "message.uncertain", MessageCancelled = "message.cancelled",
+    MessageBounced = "message.bounced", MessageComplained = "message.complained", ThreadReplied = "thread.replied",
+    InfluencerCreated = "influencer.created", InfluencerUpdated = "influencer.updated",
+    InfluencerStageChanged = "influencer.stage_changed", AccountDown = "account.down", AccountUp = "account.up",
+});

@@ -1,1 +1,308 @@
+//! The database: SQLite in one file, or PostgreSQL shared by several nodes. One SQL text serves both.
+//!
+//! Everything that is kept goes through here, and nothing here decides anything: each function runs one or a few
+//! statements inside the caller's [`Tx`]. Row shapes stay in this room; what leaves it are domain types and plain views.
+//! A transaction never meets a connector: begin, read, write, commit, and only then talk to the network.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Postgres, Sqlite, Transaction};
+
+pub mod dialect;
+pub mod event;
+pub mod installation;
+pub mod lease;
+pub mod sql;
+mod types;
+pub mod value;
+mod writer;
+
+use sql::{Rec, Sql};
+use value::Value;
+use writer::{Writer, WriterTx};
+
+/// Connections that read from SQLite side by side.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL of one process.
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// How long a statement waits for SQLite's write lock held by another process (a command line, a backup).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a caller can do about a failed store call.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another transaction won; nothing was written; do it again from the start.
+    #[error("another transaction changed the same rows")]
+    Conflict(#[source] sqlx::Error),
+    /// A row with this key is there already.
+    #[error("it is there already ({0})")]
+    Exists(String),
+    /// The database was written by a newer liaison; this one must not touch it.
+    #[error(
+        "the database was written by a newer version of liaison (migration {0}); install that version or a later one"
+    )]
+    Newer(i64),
+    /// The disk is full or failing, or the server is not reachable: nothing was written; try again later.
+    #[error("the database can't be used now: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The shared commit failed; it is not known whether this transaction was kept.
+    #[error("the commit failed: {0}")]
+    Commit(String),
+    /// What should not happen: a bug, or a damaged file.
+    #[error("unexpected answer of the database: {0}")]
+    Unhandled(#[source] sqlx::Error),
+    /// A stored value that this version can't read.
+    #[error("a stored value can't be read: {0}")]
+    Damaged(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(db) => {
+                let code = db.code().unwrap_or_default();
+                if db.is_unique_violation() {
+                    return Self::Exists(db.constraint().map_or_else(|| db.message().to_owned(), str::to_owned));
+                }
+                match code.as_ref() {
+                    // PostgreSQL: serialization failure, deadlock. SQLite: busy and its kin.
+                    "40001" | "40P01" | "5" | "261" | "517" => Self::Conflict(error),
+                    // PostgreSQL: too many connections, out of disk, shutting down. SQLite: I/O error, full, can't open.
+                    "53300" | "53100" | "57P01" | "57P03" | "10" | "13" | "14" => Self::Unavailable(error),
+                    _ => Self::Unhandled(error),
+                }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Damaged(error.to_string()),
+            _ => Self::Unhandled(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer(version),
+            sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+                Self::from(error)
+            }
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+/// Where the data lives.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// One file, one daemon.
+    Sqlite {
+        /// The file; made where it is missing.
+        file: PathBuf,
+    },
+    /// A server, one or several nodes.
+    Postgres {
+        /// `postgres://user@host:port/database`.
+        url: String,
+        /// The password, where the URL has none.
+        password: Option<SecretString>,
+    },
+}
+
+/// An open database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Inner,
+}
+
+#[derive(Debug, Clone)]
+enum Inner {
+    Sqlite { read: SqlitePool, write: Writer },
+    Postgres(PgPool),
+}
+
+/// One transaction, or a series of reads. Dropped without [`Tx::commit`], nothing was written.
+pub struct Tx {
+    inner: TxInner,
+    name: &'static str,
+}
+
+enum TxInner {
+    SqliteWrite(WriterTx),
+    SqliteRead(PoolConnection<Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+    PostgresRead(PoolConnection<Postgres>),
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] where a newer liaison wrote it; [`StoreError::Unavailable`] where it can't be reached.
+    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+        match place {
+            Place::Sqlite { file } => Self::open_sqlite(file).await,
+            Place::Postgres { url, password } => Self::open_postgres(url, password.as_ref()).await,
+        }
+    }
+
+    async fn open_sqlite(file: &std::path::Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .pragma("cache_size", "-16384")
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(400);
+        let write = Writer::open(options.clone()).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self { inner: Inner::Sqlite { read, write } })
+    }
+
+    async fn open_postgres(url: &str, password: Option<&SecretString>) -> Result<Self, StoreError> {
+        let mut options: PgConnectOptions = url.parse()?;
+        if let Some(password) = password {
+            options = options.password(password.expose_secret());
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS_MAX)
+            .acquire_timeout(Duration::from_secs(20))
+            .connect_with(options.statement_cache_capacity(400))
+            .await?;
+        sqlx::migrate!("migrations/postgres").run(&pool).await?;
+        Ok(Self { inner: Inner::Postgres(pool) })
+    }
+
+    /// Begins a transaction that writes. `name` is `room.verb`, for logs.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
+        let inner = match &self.inner {
+            Inner::Sqlite { write, .. } => TxInner::SqliteWrite(write.begin().await?),
+            Inner::Postgres(pool) => TxInner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { inner, name })
+    }
+
+    /// Begins reads that need no common snapshot.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        let inner = match &self.inner {
+            Inner::Sqlite { read, .. } => TxInner::SqliteRead(read.acquire().await?),
+            Inner::Postgres(pool) => TxInner::PostgresRead(pool.acquire().await?),
+        };
+        Ok(Tx { inner, name: "read" })
+    }
+
+    /// Whether several nodes may share this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner, Inner::Postgres(_))
+    }
+
+    /// Closes all connections; what was committed stays.
+    pub async fn close(&self) {
+        match &self.inner {
+            Inner::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Inner::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+macro_rules! on_connection {
+    ($self:expr, $sql:expr, $values:expr, $method:ident, $query:ident) => {
+        match &mut $self.inner {
+            TxInner::SqliteWrite(tx) => {
+                sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(tx.connection()?).await?
+            }
+            TxInner::SqliteRead(c) => sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(&mut **c).await?,
+            TxInner::Postgres(c) => sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?,
+            TxInner::PostgresRead(c) => {
+                sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?
+            }
+        }
+    };
+}
+
+impl Tx {
+    /// All rows.
+    async fn all<T: Rec>(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<Vec<T>, StoreError> {
+        Ok(on_connection!(self, sql, values, fetch_all, query_as_with))
+    }
+
+    /// The row, or none.
+    async fn opt<T: Rec>(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<Option<T>, StoreError> {
+        Ok(on_connection!(self, sql, values, fetch_optional, query_as_with))
+    }
+
+    /// The one row there must be.
+    async fn one<T: Rec>(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<T, StoreError> {
+        Ok(on_connection!(self, sql, values, fetch_one, query_as_with))
+    }
+
+    /// Runs a statement; how many rows it touched.
+    async fn exec(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<u64, StoreError> {
+        Ok(match &mut self.inner {
+            TxInner::SqliteWrite(tx) => {
+                sqlx::query_with(sql.sqlite(), value::sqlite(values)?).execute(tx.connection()?).await?.rows_affected()
+            }
+            TxInner::SqliteRead(c) => {
+                sqlx::query_with(sql.sqlite(), value::sqlite(values)?).execute(&mut **c).await?.rows_affected()
+            }
+            TxInner::Postgres(c) => {
+                sqlx::query_with(sql.postgres(), value::postgres(values)?).execute(&mut **c).await?.rows_affected()
+            }
+            TxInner::PostgresRead(c) => {
+                sqlx::query_with(sql.postgres(), value::postgres(values)?).execute(&mut **c).await?.rows_affected()
+            }
+        })
+    }
+
+    fn is_sqlite(&self) -> bool {
+        matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_))
+    }
+
+    /// Makes the writes durable. When this returns, they survive a power cut.
+    ///
+    /// # Errors
+    /// After an error the caller does not know whether the writes were kept, and must look before doing them again.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let name = self.name;
+        let result = match self.inner {
+            TxInner::SqliteWrite(tx) => tx.commit().await,
+            TxInner::Postgres(tx) => tx.commit().await.map_err(StoreError::from),
+            TxInner::SqliteRead(_) | TxInner::PostgresRead(_) => Ok(()),
+        };
+        if let Err(error) = &result {
+            tracing::warn!(transaction = name, %error, "commit failed");
+        }
+        result
+    }
+}
+
+/// Applies the SQLite migrations on the one connection that writes.
+async fn migrate_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), StoreError> {
+    sqlx::migrate!("migrations/sqlite").run(connection).await?;
+    Ok(())
+}
+
+/// Every statement of every file of this room: prepared on both databases, and the hot ones explained, by the tests.
+pub fn statements() -> Vec<&'static Sql> {
+    [dialect::STATEMENTS, event::STATEMENTS, installation::STATEMENTS, lease::STATEMENTS].concat()
+}
+
+/// Every multi-row INSERT, likewise.
+pub fn many_statements() -> Vec<&'static dialect::Many> {
+    [event::MANY].concat()
+}

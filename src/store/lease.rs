@@ -1,0 +1,74 @@
+//! Leases: who may do what until when, by the database's clock on PostgreSQL, with a number that only grows.
+//!
+//! Whoever holds a lease writes with its fence in the same statement, so that a holder that slept through its time can't
+//! write over its successor.
+
+use super::sql::statements;
+use super::value::values;
+use super::{StoreError, Tx};
+use crate::domain::ids::RunId;
+use crate::domain::time::Micros;
+
+/// A lease that was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The holder.
+    pub holder: RunId,
+    /// Grows by one each time the lease changes hands.
+    pub fence: i64,
+}
+
+impl Tx {
+    /// The database's clock on PostgreSQL (all nodes see the same one); this machine's clock on SQLite.
+    pub async fn lease_now(&mut self) -> Result<Micros, StoreError> {
+        if self.is_sqlite() {
+            return Ok(crate::clock::machine_now());
+        }
+        let (now,): (i64,) = self.one(&DATABASE_NOW, values![]).await?;
+        Ok(Micros(now))
+    }
+
+    /// Takes or renews the lease called `name` until `seconds` from now. `None` where another holder's lease still runs.
+    pub async fn acquire_lease(
+        &mut self,
+        name: &str,
+        holder: RunId,
+        seconds: i64,
+    ) -> Result<Option<Lease>, StoreError> {
+        let now = self.lease_now().await?;
+        let until = now.0.saturating_add(seconds.saturating_mul(1_000_000));
+        self.exec(&LEASE_ENSURE, values![name]).await?;
+        let row: Option<(i64,)> = self.opt(&LEASE_TAKE, values![name, holder, until, now.0]).await?;
+        Ok(row.map(|(fence,)| Lease { holder, fence }))
+    }
+
+    /// Whether the lease is still held with this fence; locks the row until the end of the transaction.
+    pub async fn holds_lease(&mut self, name: &str, lease: Lease) -> Result<bool, StoreError> {
+        let now = self.lease_now().await?;
+        let row: Option<(i64,)> = self.opt(&LEASE_CHECK, values![name, lease.holder, lease.fence, now.0]).await?;
+        Ok(row.is_some())
+    }
+
+    /// Gives a lease back, so that the next holder need not wait.
+    pub async fn release_lease(&mut self, name: &str, lease: Lease) -> Result<(), StoreError> {
+        self.exec(&LEASE_RELEASE, values![name, lease.holder, lease.fence]).await?;
+        Ok(())
+    }
+
+    /// Ends every lease at once. Only right on SQLite, where the process lock proves that nobody else lives.
+    pub async fn end_all_leases(&mut self) -> Result<(), StoreError> {
+        self.exec(&LEASES_END, values![]).await?;
+        Ok(())
+    }
+}
+
+statements! {
+    DATABASE_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        sqlite: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
+    LEASE_ENSURE = "INSERT INTO lease (name, holder, fence, until) VALUES ($1, NULL, 0, 0) ON CONFLICT (name) DO NOTHING";
+    #[hot] LEASE_TAKE = "UPDATE lease SET fence = CASE WHEN holder = $2 AND until >= $4 THEN fence ELSE fence + 1 END, \
+        holder = $2, until = $3 WHERE name = $1 AND (holder = $2 OR holder IS NULL OR until < $4) RETURNING fence";
+    #[hot] LEASE_CHECK = "SELECT fence FROM lease WHERE name = $1 AND holder = $2 AND fence = $3 AND until >= $4 FOR UPDATE";
+    LEASE_RELEASE = "UPDATE lease SET holder = NULL, until = 0 WHERE name = $1 AND holder = $2 AND fence = $3";
+    LEASES_END = "UPDATE lease SET until = 0";
+}

@@ -1,0 +1,68 @@
+//! How domain types are read from a row: ids as UUIDs, instants as microseconds, words as text.
+
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Postgres, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::domain::ids::{
+    AddressId, AgentId, ConversationId, EventId, FolderId, InfluencerId, LedgerId, MessageId, NoteId, RunId, ThreadId,
+    TokenId,
+};
+use crate::domain::time::Micros;
+use crate::domain::words::{
+    AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
+    UnmatchedReason,
+};
+
+macro_rules! read_as {
+    ($($name:ty as $inner:ty, $from:expr;)+) => { $(
+        read_as!(@ $name, $inner, $from, Sqlite);
+        read_as!(@ $name, $inner, $from, Postgres);
+    )+ };
+    (@ $name:ty, $inner:ty, $from:expr, $db:ty) => {
+        impl Type<$db> for $name {
+            fn type_info() -> <$db as Database>::TypeInfo { <$inner as Type<$db>>::type_info() }
+            fn compatible(ty: &<$db as Database>::TypeInfo) -> bool { <$inner as Type<$db>>::compatible(ty) }
+        }
+        impl<'r> Decode<'r, $db> for $name {
+            fn decode(value: <$db as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let inner = <$inner as Decode<'r, $db>>::decode(value)?;
+                ($from)(inner)
+            }
+        }
+    };
+}
+
+fn word<W: std::str::FromStr>(text: String) -> Result<W, BoxDynError>
+where
+    W::Err: std::error::Error + Send + Sync + 'static,
+{
+    Ok(text.parse::<W>()?)
+}
+
+read_as! {
+    InfluencerId as Uuid, |v| Ok(Self(v));
+    AgentId as Uuid, |v| Ok(Self(v));
+    AddressId as Uuid, |v| Ok(Self(v));
+    MessageId as Uuid, |v| Ok(Self(v));
+    ConversationId as Uuid, |v| Ok(Self(v));
+    ThreadId as Uuid, |v| Ok(Self(v));
+    EventId as Uuid, |v| Ok(Self(v));
+    NoteId as Uuid, |v| Ok(Self(v));
+    FolderId as Uuid, |v| Ok(Self(v));
+    TokenId as Uuid, |v| Ok(Self(v));
+    LedgerId as Uuid, |v| Ok(Self(v));
+    RunId as Uuid, |v| Ok(Self(v));
+    Micros as i64, |v| Ok(Self(v));
+    Channel as String, word;
+    Direction as String, word;
+    Kind as String, word;
+    OutboxStatus as String, word;
+    Role as String, word;
+    FolderRole as String, word;
+    AccountState as String, word;
+    Awaiting as String, word;
+    UnmatchedReason as String, word;
+    RecipientState as String, word;
+    EventType as String, word;
+}

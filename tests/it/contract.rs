@@ -1,0 +1,4 @@
+//! The contract every store function keeps on both databases.
+
+mod base;
+mod statements;

@@ -1,0 +1,52 @@
+//! A fresh, empty store on each database, for every test that touches data.
+
+use liaison::store::{Place, Store};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// One store and what keeps it alive.
+pub struct Fresh {
+    pub name: &'static str,
+    pub store: Store,
+    pub place: Place,
+    _dir: tempfile::TempDir,
+}
+
+/// A name for a database that no other test and no other run uses.
+fn fresh_name() -> String {
+    let n = NEXT.fetch_add(1, Ordering::SeqCst);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    format!("t{}_{n}_{since}", std::process::id())
+}
+
+/// An empty SQLite store.
+pub async fn sqlite() -> Fresh {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::Sqlite { file: dir.path().join("liaison.db") };
+    Fresh { name: "sqlite", store: Store::open(&place).await.unwrap(), place, _dir: dir }
+}
+
+/// An empty PostgreSQL store; none where `LIAISON_TEST_POSTGRES` is not set.
+pub async fn postgres() -> Option<Fresh> {
+    use sqlx::{Connection, Executor};
+    let url = std::env::var("LIAISON_TEST_POSTGRES").ok()?;
+    let name = fresh_name();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    connection.close().await.unwrap();
+    let (base, _) = url.rsplit_once('/').unwrap();
+    let place = Place::Postgres { url: format!("{base}/{name}"), password: None };
+    let store = Store::open(&place).await.unwrap();
+    Some(Fresh { name: "postgres", store, place, _dir: tempfile::tempdir().unwrap() })
+}
+
+/// Both, as far as they are there.
+pub async fn both() -> Vec<Fresh> {
+    let mut all = vec![sqlite().await];
+    match postgres().await {
+        Some(fresh) => all.push(fresh),
+        None => println!("skipped on postgres: LIAISON_TEST_POSTGRES is not set"),
+    }
+    all
+}

@@ -17,7 +17,10 @@ pub mod dialect;
 pub mod event;
 pub mod installation;
 pub mod lease;
+pub mod mailbox;
+pub mod message;
 pub mod sql;
+pub mod thread;
 mod types;
 pub mod value;
 mod writer;
@@ -299,10 +302,19 @@ async fn migrate_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), S
 
 /// Every statement of every file of this room: prepared on both databases, and the hot ones explained, by the tests.
 pub fn statements() -> Vec<&'static Sql> {
-    [dialect::STATEMENTS, event::STATEMENTS, installation::STATEMENTS, lease::STATEMENTS].concat()
+    [
+        dialect::STATEMENTS,
+        event::STATEMENTS,
+        installation::STATEMENTS,
+        lease::STATEMENTS,
+        mailbox::STATEMENTS,
+        message::STATEMENTS,
+        thread::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// Every multi-row INSERT, likewise.
 pub fn many_statements() -> Vec<&'static dialect::Many> {
-    [event::MANY].concat()
+    [event::MANY, message::MANY, thread::MANY].concat()
 }

@@ -172,6 +172,7 @@ CREATE TABLE thread (
   UNIQUE (conversation_id, influencer_id)
 ) STRICT;
 CREATE INDEX thread_recent ON thread (last_message_at, id) WHERE merged_into IS NULL;
+CREATE INDEX thread_merged ON thread (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX thread_influencer ON thread (influencer_id, last_message_at, id) WHERE merged_into IS NULL;
 
 CREATE TABLE raw (
@@ -299,6 +300,15 @@ CREATE TABLE note (
   at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX note_timeline ON note (influencer_id, at, id);
+
+-- Addresses that belonged to nobody when a message came or went: matching one later re-threads its history.
+CREATE TABLE stranger (
+  address_key TEXT NOT NULL,
+  message_id BLOB NOT NULL REFERENCES message (id),
+  role TEXT NOT NULL,
+  PRIMARY KEY (address_key, message_id)
+) STRICT;
+CREATE INDEX stranger_message ON stranger (message_id);
 
 CREATE TABLE unmatched (
   message_id BLOB NOT NULL PRIMARY KEY REFERENCES message (id),

@@ -49,12 +49,9 @@ macro_rules! values {
 pub(super) use values;
 
 fn hex(octets: &[u8]) -> String {
-    use std::fmt::Write;
-    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
-        // Writing into a String can't fail.
-        drop(write!(text, "{octet:02x}"));
-        text
-    })
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |n: u8| DIGITS.get(usize::from(n & 15)).copied().unwrap_or('0');
+    octets.iter().flat_map(|o| [digit(o >> 4), digit(*o)]).collect()
 }
 
 fn json_text<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {

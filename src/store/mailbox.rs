@@ -1,0 +1,176 @@
+//! Accounts as they are (their definition is the configuration), and how far each of their folders was read.
+
+use super::sql::statements;
+use super::value::values;
+use super::{StoreError, Tx};
+use crate::domain::ids::FolderId;
+use crate::domain::time::Micros;
+use crate::domain::words::{AccountState, FolderRole};
+
+/// An account's state.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct AccountRow {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind there.
+    pub kind: String,
+    /// Its address.
+    pub address: String,
+    /// How it is.
+    pub state: AccountState,
+    /// Why, where there is something to say.
+    pub detail: Option<String>,
+    /// Since when.
+    pub changed_at: Micros,
+    /// When its folders were last read to the end.
+    pub last_sync_at: Option<Micros>,
+    /// When its server was first seen to file a mail of ours by itself.
+    pub filing_seen_at: Option<Micros>,
+}
+
+/// How far a folder was read.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct FolderRow {
+    /// Its id.
+    pub id: FolderId,
+    /// The account.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: FolderRole,
+    /// The UIDVALIDITY that the uids below belong to.
+    pub uid_validity: i64,
+    /// Uids below this one are older than the backfill and left out.
+    pub first_uid: i64,
+    /// All uids up to this one were seen.
+    pub last_uid: i64,
+    /// Uids up to this one are old mail: they fire nothing.
+    pub backfill_uid: i64,
+    /// Messages at the server from `first_uid` on, when last counted.
+    pub server_count: Option<i64>,
+    /// Of those, stored (or left out for a stated reason).
+    pub stored_count: Option<i64>,
+    /// Of those, not seen yet.
+    pub missing_count: Option<i64>,
+    /// When that was counted.
+    pub counted_at: Option<Micros>,
+    /// When it was last read to the end.
+    pub last_sync_at: Option<Micros>,
+}
+
+impl Tx {
+    /// Makes the row of an account of the configuration, or brings its kind and address up to date.
+    pub async fn ensure_account(
+        &mut self,
+        name: &str,
+        kind: &str,
+        address: &str,
+        at: Micros,
+    ) -> Result<(), StoreError> {
+        self.exec(&ACCOUNT_ENSURE, values![name, kind, address, at]).await?;
+        Ok(())
+    }
+
+    /// All accounts, by name.
+    pub async fn list_accounts(&mut self) -> Result<Vec<AccountRow>, StoreError> {
+        self.all(&ACCOUNTS, values![]).await
+    }
+
+    /// One account.
+    pub async fn get_account(&mut self, name: &str) -> Result<Option<AccountRow>, StoreError> {
+        self.opt(&ACCOUNT, values![name]).await
+    }
+
+    /// Sets how an account is; `true` where that is a change.
+    pub async fn set_account_state(
+        &mut self,
+        name: &str,
+        state: AccountState,
+        detail: Option<&str>,
+        at: Micros,
+    ) -> Result<bool, StoreError> {
+        let changed = self.exec(&ACCOUNT_STATE, values![name, state, detail, at]).await?;
+        if changed == 0 {
+            self.exec(&ACCOUNT_DETAIL, values![name, detail]).await?;
+        }
+        Ok(changed > 0)
+    }
+
+    /// Notes that all folders of an account were read to the end.
+    pub async fn set_account_synced(&mut self, name: &str, at: Micros) -> Result<(), StoreError> {
+        self.exec(&ACCOUNT_SYNCED, values![name, at]).await?;
+        Ok(())
+    }
+
+    /// Notes that the server files what we send by itself; the first time counts.
+    pub async fn set_filing_seen(&mut self, name: &str, at: Micros) -> Result<(), StoreError> {
+        self.exec(&ACCOUNT_FILING, values![name, at]).await?;
+        Ok(())
+    }
+
+    /// A folder of an account.
+    pub async fn get_folder(&mut self, account: &str, name: &str) -> Result<Option<FolderRow>, StoreError> {
+        self.opt(&FOLDER, values![account, name]).await
+    }
+
+    /// All folders of an account.
+    pub async fn list_folders(&mut self, account: &str) -> Result<Vec<FolderRow>, StoreError> {
+        self.all(&FOLDERS, values![account]).await
+    }
+
+    /// Writes a folder that is read for the first time, or that got another UIDVALIDITY.
+    pub async fn put_folder(&mut self, folder: &FolderRow) -> Result<(), StoreError> {
+        let f = folder;
+        self.exec(
+            &FOLDER_PUT,
+            values![
+                f.id,
+                f.account.as_str(),
+                f.name.as_str(),
+                f.role,
+                f.uid_validity,
+                f.first_uid,
+                f.last_uid,
+                f.backfill_uid
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Moves the cursor of a folder on, never back; nothing happens under another UIDVALIDITY.
+    pub async fn advance_folder(&mut self, id: FolderId, uid_validity: i64, last_uid: i64) -> Result<(), StoreError> {
+        self.exec(&FOLDER_ADVANCE, values![id, uid_validity, last_uid]).await?;
+        Ok(())
+    }
+
+    /// Notes the outcome of a counted comparison with the server.
+    pub async fn count_folder(&mut self, id: FolderId, counts: (i64, i64, i64), at: Micros) -> Result<(), StoreError> {
+        let (server, stored, missing) = counts;
+        self.exec(&FOLDER_COUNT, values![id, server, stored, missing, at]).await?;
+        Ok(())
+    }
+}
+
+statements! {
+    ACCOUNT_ENSURE = "INSERT INTO account (name, kind, address, state, changed_at) VALUES ($1, $2, $3, 'down', $4) \
+        ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address";
+    ACCOUNTS = "SELECT name, kind, address, state, detail, changed_at, last_sync_at, filing_seen_at FROM account ORDER BY name";
+    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, changed_at, last_sync_at, filing_seen_at FROM account WHERE name = $1";
+    #[hot] ACCOUNT_STATE = "UPDATE account SET state = $2, detail = $3, changed_at = $4 WHERE name = $1 AND state <> $2";
+    #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1";
+    #[hot] ACCOUNT_SYNCED = "UPDATE account SET last_sync_at = $2 WHERE name = $1";
+    #[hot] ACCOUNT_FILING = "UPDATE account SET filing_seen_at = $2 WHERE name = $1 AND filing_seen_at IS NULL";
+    #[hot] FOLDER = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, server_count, stored_count, \
+        missing_count, counted_at, last_sync_at FROM folder WHERE account = $1 AND name = $2";
+    #[hot] FOLDERS = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, server_count, stored_count, \
+        missing_count, counted_at, last_sync_at FROM folder WHERE account = $1 ORDER BY role, name";
+    FOLDER_PUT = "INSERT INTO folder (id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account, name) DO UPDATE SET role = excluded.role, \
+        uid_validity = excluded.uid_validity, first_uid = excluded.first_uid, last_uid = excluded.last_uid, \
+        backfill_uid = excluded.backfill_uid";
+    #[hot] FOLDER_ADVANCE = "UPDATE folder SET last_uid = $3 WHERE id = $1 AND uid_validity = $2 AND last_uid < $3";
+    #[hot] FOLDER_COUNT = "UPDATE folder SET server_count = $2, stored_count = $3, missing_count = $4, counted_at = $5, \
+        last_sync_at = $5 WHERE id = $1";
+}

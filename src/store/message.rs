@@ -1,0 +1,441 @@
+//! Messages, the raw mail behind them, who takes part in them, and where they were seen. Writing; reading is elsewhere.
+
+use super::dialect::Many;
+use super::sql::statements;
+use super::value::{Value, values};
+use super::{StoreError, Tx};
+use crate::domain::ids::{AgentId, ConversationId, FolderId, InfluencerId, MessageId, ThreadId};
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Role, UnmatchedReason};
+
+/// A message to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The conversation it belongs to.
+    pub conversation_id: ConversationId,
+    /// They or we.
+    pub direction: Direction,
+    /// Its sort.
+    pub kind: Kind,
+    /// How it travels.
+    pub channel: Channel,
+    /// Our account.
+    pub account: String,
+    /// Its Message-ID, without brackets.
+    pub internet_message_id: Option<String>,
+    /// 16 octets that are the same for every copy of one message.
+    pub fingerprint: Vec<u8>,
+    /// The author's name, as written.
+    pub author_name: String,
+    /// The author's address, as written.
+    pub author_address: String,
+    /// `{"to": […], "cc": […], "bcc": […], "reply_to": […]}`, each a list of name and address.
+    pub recipients: serde_json::Value,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The text without quotes; `None` where it is the same as the text.
+    pub reply_text: Option<String>,
+    /// The attachments, where there are any.
+    pub attachments: Option<serde_json::Value>,
+    /// What was wrong with it, where anything was.
+    pub flaws: Option<serde_json::Value>,
+    /// Whether it has an HTML part.
+    pub has_html: bool,
+    /// Octets, as the provider holds it.
+    pub size: i64,
+    /// Its raw mail.
+    pub raw_hash: Option<Vec<u8>>,
+    /// Its place in time.
+    pub at: Micros,
+    /// When it was stored.
+    pub stored_at: Micros,
+    /// Whether it is old mail of a first sync, which fires nothing.
+    pub backfilled: bool,
+}
+
+/// What is known of a stored message with a given fingerprint.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct KnownMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its fingerprint.
+    pub fingerprint: Vec<u8>,
+    /// The conversation it is in.
+    pub conversation_id: ConversationId,
+    /// The first 400 characters of its text.
+    pub text_head: String,
+}
+
+/// A stored message found by its Message-ID or our token.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct OwnMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The key it was found by.
+    pub key: String,
+    /// The conversation it is in.
+    pub conversation_id: ConversationId,
+    /// How its sending stands, where it went through the outbox.
+    pub status: Option<OutboxStatus>,
+}
+
+/// Someone's part in a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewParticipation {
+    /// The message.
+    pub message_id: MessageId,
+    /// On whose timeline it shows.
+    pub influencer_id: InfluencerId,
+    /// In which thread of theirs.
+    pub thread_id: ThreadId,
+    /// As what.
+    pub role: Role,
+    /// The agent who wrote or got it for them.
+    pub agent_id: Option<AgentId>,
+    /// `false` where this was concluded from weak evidence and a person may want to look.
+    pub assigned: bool,
+    /// The message's place in time.
+    pub at: Micros,
+}
+
+/// A place where a message was seen, or a uid that was left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDelivery {
+    /// The folder.
+    pub folder_id: FolderId,
+    /// Its UIDVALIDITY.
+    pub uid_validity: i64,
+    /// The uid.
+    pub uid: i64,
+    /// The message.
+    pub message_id: Option<MessageId>,
+    /// Why it was left out.
+    pub left_out: Option<&'static str>,
+    /// When it was first seen there.
+    pub seen_at: Micros,
+}
+
+/// A message that waits for a person to say whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewUnmatched {
+    /// The message.
+    pub message_id: MessageId,
+    /// Why.
+    pub reason: UnmatchedReason,
+    /// Who wrote it.
+    pub address: String,
+    /// The same, for lookups.
+    pub address_key: String,
+    /// The name they use.
+    pub name: String,
+    /// Whose it may be.
+    pub influencer_id: Option<InfluencerId>,
+    /// The agent who wrote it.
+    pub agent_id: Option<AgentId>,
+    /// The message's place in time.
+    pub at: Micros,
+}
+
+const MESSAGES: Many = Many {
+    head: "INSERT INTO message (id, conversation_id, direction, kind, channel, account, internet_message_id, fingerprint, \
+           author_name, author_address, recipients, subject, text, reply_text, attachments, flaws, has_html, size, \
+           raw_hash, at, stored_at, backfilled)",
+    columns: 22,
+    tail: "",
+};
+const RAWS: Many =
+    Many { head: "INSERT INTO raw (hash, size, data)", columns: 3, tail: "ON CONFLICT (hash) DO NOTHING" };
+const PARTICIPATIONS: Many = Many {
+    head: "INSERT INTO participation (message_id, influencer_id, thread_id, role, agent_id, assigned, at)",
+    columns: 7,
+    tail: "ON CONFLICT (message_id, influencer_id) DO NOTHING",
+};
+const DELIVERIES: Many = Many {
+    head: "INSERT INTO delivery (folder_id, uid_validity, uid, message_id, left_out, seen_at)",
+    columns: 6,
+    tail: "ON CONFLICT (folder_id, uid_validity, uid) DO NOTHING",
+};
+const UNMATCHED: Many = Many {
+    head: "INSERT INTO unmatched (message_id, reason, address, address_key, name, influencer_id, agent_id, at)",
+    columns: 8,
+    tail: "ON CONFLICT (message_id) DO NOTHING",
+};
+const STRANGERS: Many = Many {
+    head: "INSERT INTO stranger (address_key, message_id, role)",
+    columns: 3,
+    tail: "ON CONFLICT (address_key, message_id) DO NOTHING",
+};
+
+impl Tx {
+    /// Stored messages with any of these fingerprints.
+    pub async fn find_fingerprints(&mut self, prints: Vec<Vec<u8>>) -> Result<Vec<KnownMessage>, StoreError> {
+        self.all(&FINGERPRINTS, values![prints]).await
+    }
+
+    /// Outbound messages that carry any of these tokens of ours.
+    pub async fn find_tokens(&mut self, tokens: Vec<String>) -> Result<Vec<OwnMessage>, StoreError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(&TOKENS, values![tokens]).await
+    }
+
+    /// Outbound messages with any of these Message-IDs.
+    pub async fn find_own_ids(&mut self, ids: Vec<String>) -> Result<Vec<OwnMessage>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(&OWN_IDS, values![ids]).await
+    }
+
+    /// Writes messages and makes them searchable.
+    pub async fn insert_messages(&mut self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+        let ids: Vec<MessageId> = messages.iter().map(|m| m.id).collect();
+        let mut rows: Vec<Value> = Vec::with_capacity(messages.len() * MESSAGES.columns);
+        for m in messages {
+            rows.extend(values![
+                m.id,
+                m.conversation_id,
+                m.direction,
+                m.kind,
+                m.channel,
+                m.account,
+                m.internet_message_id,
+                m.fingerprint,
+                m.author_name,
+                m.author_address,
+                m.recipients,
+                m.subject,
+                m.text,
+                m.reply_text,
+                m.attachments,
+                m.flaws,
+                m.has_html,
+                m.size,
+                m.raw_hash,
+                m.at,
+                m.stored_at,
+                m.backfilled,
+            ]);
+        }
+        self.insert_many(&MESSAGES, rows).await?;
+        self.exec(&SEARCH_INSERT, values![ids]).await?;
+        Ok(())
+    }
+
+    /// Keeps raw mail by the hash of its content: (hash, octets before compression, compressed).
+    pub async fn insert_raws(&mut self, raws: Vec<(Vec<u8>, i64, Vec<u8>)>) -> Result<(), StoreError> {
+        let rows: Vec<Value> = raws.into_iter().flat_map(|(hash, size, data)| values![hash, size, data]).collect();
+        self.insert_many(&RAWS, rows).await?;
+        Ok(())
+    }
+
+    /// The raw mail of a message, still compressed.
+    pub async fn get_raw(&mut self, message: MessageId) -> Result<Option<Vec<u8>>, StoreError> {
+        let row: Option<(Vec<u8>,)> = self.opt(&RAW_GET, values![message]).await?;
+        Ok(row.map(|(data,)| data))
+    }
+
+    /// Writes who takes part; a part that is there already stays as it is.
+    pub async fn insert_participations(&mut self, parts: Vec<NewParticipation>) -> Result<u64, StoreError> {
+        let rows: Vec<Value> = parts
+            .into_iter()
+            .flat_map(|p| values![p.message_id, p.influencer_id, p.thread_id, p.role, p.agent_id, p.assigned, p.at])
+            .collect();
+        self.insert_many(&PARTICIPATIONS, rows).await
+    }
+
+    /// Who takes part in these messages: (message, influencer, thread).
+    pub async fn find_participations(
+        &mut self,
+        messages: Vec<MessageId>,
+    ) -> Result<Vec<(MessageId, InfluencerId, ThreadId)>, StoreError> {
+        self.all(&PARTICIPATIONS_OF, values![messages]).await
+    }
+
+    /// Makes someone who was shown a message its author (after a match).
+    pub async fn set_author(&mut self, message: MessageId, influencer: InfluencerId) -> Result<(), StoreError> {
+        self.exec(&AUTHOR_SET, values![message, influencer]).await?;
+        Ok(())
+    }
+
+    /// Writes where messages were seen.
+    pub async fn insert_deliveries(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, StoreError> {
+        let rows: Vec<Value> = deliveries
+            .into_iter()
+            .flat_map(|d| values![d.folder_id, d.uid_validity, d.uid, d.message_id, d.left_out, d.seen_at])
+            .collect();
+        self.insert_many(&DELIVERIES, rows).await
+    }
+
+    /// Of these uids, those that were seen before.
+    pub async fn find_deliveries(
+        &mut self,
+        folder: FolderId,
+        uid_validity: i64,
+        uids: Vec<i64>,
+    ) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = self.all(&DELIVERIES_FIND, values![folder, uid_validity, uids]).await?;
+        Ok(rows.into_iter().map(|(uid,)| uid).collect())
+    }
+
+    /// Every uid seen in a folder, ascending.
+    pub async fn list_delivered_uids(&mut self, folder: FolderId, uid_validity: i64) -> Result<Vec<i64>, StoreError> {
+        let rows: Vec<(i64,)> = self.all(&DELIVERIES_ALL, values![folder, uid_validity]).await?;
+        Ok(rows.into_iter().map(|(uid,)| uid).collect())
+    }
+
+    /// Forgets where messages were seen in a folder under another UIDVALIDITY than this one.
+    pub async fn delete_stale_deliveries(&mut self, folder: FolderId, uid_validity: i64) -> Result<(), StoreError> {
+        self.exec(&DELIVERIES_STALE, values![folder, uid_validity]).await?;
+        Ok(())
+    }
+
+    /// Puts messages on the list that waits for a person.
+    pub async fn insert_unmatched(&mut self, unmatched: Vec<NewUnmatched>) -> Result<(), StoreError> {
+        let rows: Vec<Value> = unmatched
+            .into_iter()
+            .flat_map(|u| {
+                values![u.message_id, u.reason, u.address, u.address_key, u.name, u.influencer_id, u.agent_id, u.at]
+            })
+            .collect();
+        self.insert_many(&UNMATCHED, rows).await?;
+        Ok(())
+    }
+
+    /// Remembers addresses that belong to nobody yet: (address key, message, role).
+    pub async fn insert_strangers(&mut self, strangers: Vec<(String, MessageId, Role)>) -> Result<(), StoreError> {
+        let rows: Vec<Value> = strangers.into_iter().flat_map(|(key, id, role)| values![key, id, role]).collect();
+        self.insert_many(&STRANGERS, rows).await?;
+        Ok(())
+    }
+
+    /// Messages in which these addresses stood when they belonged to nobody, oldest first.
+    pub async fn find_strangers(&mut self, keys: Vec<String>) -> Result<Vec<StrangerRow>, StoreError> {
+        self.all(&STRANGERS_FIND, values![keys]).await
+    }
+
+    /// Forgets that these addresses were strangers.
+    pub async fn delete_strangers(&mut self, keys: Vec<String>) -> Result<(), StoreError> {
+        self.exec(&STRANGERS_DELETE, values![keys]).await?;
+        Ok(())
+    }
+
+    /// Messages of these conversations that wait because nobody known wrote them.
+    pub async fn find_unmatched_in(
+        &mut self,
+        conversations: Vec<ConversationId>,
+    ) -> Result<Vec<UnmatchedInConversation>, StoreError> {
+        self.all(&UNMATCHED_IN, values![conversations]).await
+    }
+
+    /// Turns a message of an unknown sender into a proposal.
+    pub async fn propose_alias(&mut self, message: MessageId, influencer: InfluencerId) -> Result<(), StoreError> {
+        self.exec(&UNMATCHED_PROPOSE, values![message, influencer]).await?;
+        Ok(())
+    }
+
+    /// Takes messages of these writers off the waiting list.
+    pub async fn resolve_unmatched_of(&mut self, keys: Vec<String>, at: Micros) -> Result<u64, StoreError> {
+        self.exec(&UNMATCHED_RESOLVE_KEYS, values![keys, at]).await
+    }
+
+    /// Takes one message off the waiting list.
+    pub async fn resolve_unmatched(&mut self, message: MessageId, at: Micros) -> Result<u64, StoreError> {
+        self.exec(&UNMATCHED_RESOLVE, values![message, at]).await
+    }
+
+    /// The Message-IDs of a conversation, oldest first: what a reply puts into References.
+    pub async fn list_reference_ids(&mut self, conversation: ConversationId) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&REFERENCE_IDS, values![conversation]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Moves a message to another instant, on every timeline (a queued message that was sent at last).
+    pub async fn move_message_to(&mut self, message: MessageId, at: Micros) -> Result<(), StoreError> {
+        self.exec(&MESSAGE_AT, values![message, at]).await?;
+        self.exec(&PARTICIPATION_AT, values![message, at]).await?;
+        Ok(())
+    }
+}
+
+/// A message in which an address stood when it belonged to nobody.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StrangerRow {
+    /// The address.
+    pub address_key: String,
+    /// The message.
+    pub message_id: MessageId,
+    /// As what.
+    pub role: Role,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// They or we.
+    pub direction: Direction,
+    /// Its sort.
+    pub kind: Kind,
+    /// Our account.
+    pub account: String,
+    /// How it travels.
+    pub channel: Channel,
+    /// The subject.
+    pub subject: String,
+    /// Its place in time.
+    pub at: Micros,
+}
+
+/// A message of an unknown sender in a conversation.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct UnmatchedInConversation {
+    /// The message.
+    pub message_id: MessageId,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// Our account.
+    pub account: String,
+    /// How it travels.
+    pub channel: Channel,
+    /// The subject.
+    pub subject: String,
+    /// Its place in time.
+    pub at: Micros,
+}
+
+statements! {
+    #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head FROM message \
+        WHERE fingerprint = ANY($1::bytea[])";
+    #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status FROM outbox o JOIN message m ON m.id = o.id \
+        WHERE o.token = ANY($1::text[])";
+    #[hot] OWN_IDS = "SELECT m.id, m.internet_message_id AS key, m.conversation_id, o.status FROM message m \
+        LEFT JOIN outbox o ON o.id = m.id WHERE m.internet_message_id IS NOT NULL AND m.internet_message_id = ANY($1::text[]) AND m.direction = 'outbound'";
+    #[hot] SEARCH_INSERT = "INSERT INTO message_search (n, document) SELECT n, to_tsvector('simple', \
+        left(subject || ' ' || author_name || ' ' || author_address || ' ' || text, 200000)) FROM message WHERE id = ANY($1::uuid[])",
+        sqlite: "INSERT INTO message_search (rowid, subject, body, names) SELECT n, subject, text, author_name || ' ' || author_address \
+        FROM message WHERE id IN (SELECT unhex(value) FROM json_each($1))";
+    #[hot] RAW_GET = "SELECT r.data FROM message m JOIN raw r ON r.hash = m.raw_hash WHERE m.id = $1";
+    #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
+    #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
+    #[hot] DELIVERIES_FIND = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 AND uid = ANY($3::bigint[])";
+    #[hot] DELIVERIES_ALL = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 ORDER BY uid";
+    DELIVERIES_STALE = "DELETE FROM delivery WHERE folder_id = $1 AND uid_validity <> $2";
+    #[hot] STRANGERS_FIND = "SELECT s.address_key, s.message_id, s.role, m.conversation_id, m.direction, m.kind, m.account, m.channel, \
+        m.subject, m.at FROM stranger s JOIN message m ON m.id = s.message_id WHERE s.address_key = ANY($1::text[]) ORDER BY m.at, m.id";
+    #[hot] STRANGERS_DELETE = "DELETE FROM stranger WHERE address_key = ANY($1::text[])";
+    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.account, m.channel, m.subject, m.at FROM message m \
+        JOIN unmatched u ON u.message_id = m.id WHERE m.conversation_id = ANY($1::uuid[]) \
+        AND u.resolved_at IS NULL AND u.reason = 'unknown_sender'";
+    #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";
+    #[hot] UNMATCHED_RESOLVE_KEYS = "UPDATE unmatched SET resolved_at = $2 WHERE address_key = ANY($1::text[]) AND resolved_at IS NULL";
+    #[hot] UNMATCHED_RESOLVE = "UPDATE unmatched SET resolved_at = $2 WHERE message_id = $1 AND resolved_at IS NULL";
+    #[hot] REFERENCE_IDS = "SELECT internet_message_id FROM message WHERE conversation_id = $1 AND internet_message_id IS NOT NULL \
+        ORDER BY at, id";
+    #[hot] MESSAGE_AT = "UPDATE message SET at = $2 WHERE id = $1";
+    #[hot] PARTICIPATION_AT = "UPDATE participation SET at = $2 WHERE message_id = $1";
+}
+
+/// Multi-row texts of this file, for the tests.
+pub(super) static MANY: &[&Many] = &[&MESSAGES, &RAWS, &PARTICIPATIONS, &DELIVERIES, &UNMATCHED, &STRANGERS];

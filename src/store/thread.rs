@@ -1,0 +1,156 @@
+//! Conversations (messages that answer each other, found by union-find over ids) and threads (a conversation as one
+//! influencer sees it).
+
+use super::dialect::Many;
+use super::sql::statements;
+use super::value::{Value, values};
+use super::{StoreError, Tx};
+use crate::domain::ids::{ConversationId, InfluencerId, ThreadId};
+use crate::domain::time::Micros;
+use crate::domain::words::{Awaiting, Channel};
+
+/// A thread, as ingest and enqueue need it.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct ThreadRow {
+    /// Its id.
+    pub id: ThreadId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Whose it is.
+    pub influencer_id: InfluencerId,
+    /// How it travels.
+    pub channel: Channel,
+    /// Our account.
+    pub account: String,
+    /// The subject of its first message.
+    pub subject: String,
+    /// The subject without prefixes, for comparing.
+    pub subject_key: String,
+    /// Messages in it.
+    pub message_count: i64,
+    /// The instant of its newest message.
+    pub last_message_at: Micros,
+    /// Whose turn it is.
+    pub awaiting: Option<Awaiting>,
+}
+
+const REFS: Many =
+    Many { head: "INSERT INTO message_ref (ref, conversation_id)", columns: 2, tail: "ON CONFLICT (ref) DO NOTHING" };
+const CONVERSATIONS: Many = Many { head: "INSERT INTO conversation (id, created_at)", columns: 2, tail: "" };
+const THREADS: Many = Many {
+    head: "INSERT INTO thread (id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
+           last_message_at, awaiting, created_at)",
+    columns: 11,
+    tail: "ON CONFLICT (id) DO UPDATE SET message_count = excluded.message_count, last_message_at = excluded.last_message_at, \
+           awaiting = excluded.awaiting",
+};
+
+impl Tx {
+    /// To which conversations these ids belong.
+    pub async fn find_refs(&mut self, refs: Vec<String>) -> Result<Vec<(String, ConversationId)>, StoreError> {
+        self.all(&REFS_FIND, values![refs]).await
+    }
+
+    /// Ties ids to conversations; an id that is tied already stays where it is.
+    pub async fn insert_refs(&mut self, refs: Vec<(String, ConversationId)>) -> Result<u64, StoreError> {
+        let rows: Vec<Value> = refs.into_iter().flat_map(|(key, id)| values![key, id]).collect();
+        self.insert_many(&REFS, rows).await
+    }
+
+    /// Makes conversations.
+    pub async fn insert_conversations(&mut self, ids: Vec<ConversationId>, at: Micros) -> Result<(), StoreError> {
+        let rows: Vec<Value> = ids.into_iter().flat_map(|id| values![id, at]).collect();
+        self.insert_many(&CONVERSATIONS, rows).await?;
+        Ok(())
+    }
+
+    /// Joins one conversation into another: its messages and ids move; its threads must have been moved or merged.
+    pub async fn merge_conversation(
+        &mut self,
+        loser: ConversationId,
+        winner: ConversationId,
+    ) -> Result<(), StoreError> {
+        self.exec(&MERGE_MESSAGES, values![loser, winner]).await?;
+        self.exec(&MERGE_REFS, values![loser, winner]).await?;
+        self.exec(&MERGE_MARK, values![loser, winner]).await?;
+        Ok(())
+    }
+
+    /// Moves a thread to another conversation, in which its influencer has none.
+    pub async fn move_thread(&mut self, thread: ThreadId, conversation: ConversationId) -> Result<(), StoreError> {
+        self.exec(&THREAD_MOVE, values![thread, conversation]).await?;
+        Ok(())
+    }
+
+    /// Joins one thread into another of the same influencer.
+    pub async fn merge_thread(&mut self, loser: ThreadId, winner: ThreadId) -> Result<(), StoreError> {
+        self.exec(&THREAD_PARTS, values![loser, winner]).await?;
+        self.exec(&THREAD_MERGED, values![loser, winner]).await?;
+        Ok(())
+    }
+
+    /// The live threads of these conversations.
+    pub async fn find_threads_in(&mut self, conversations: Vec<ConversationId>) -> Result<Vec<ThreadRow>, StoreError> {
+        self.all(&THREADS_IN, values![conversations]).await
+    }
+
+    /// Live threads of these influencers with a message since `since`, for matching by subject.
+    pub async fn find_threads_of(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+        since: Micros,
+    ) -> Result<Vec<ThreadRow>, StoreError> {
+        self.all(&THREADS_OF, values![influencers, since]).await
+    }
+
+    /// One thread; where it was merged into another, that other one.
+    pub async fn get_thread(&mut self, id: ThreadId) -> Result<Option<ThreadRow>, StoreError> {
+        let row: Option<(ThreadId,)> = self.opt(&THREAD_RESOLVE, values![id]).await?;
+        let Some((id,)) = row else { return Ok(None) };
+        self.opt(&THREAD_GET, values![id]).await
+    }
+
+    /// Writes threads, new ones and those whose count, time or turn changed.
+    pub async fn upsert_threads(&mut self, threads: Vec<ThreadRow>, at: Micros) -> Result<(), StoreError> {
+        let rows: Vec<Value> = threads
+            .into_iter()
+            .flat_map(|t| {
+                values![
+                    t.id,
+                    t.conversation_id,
+                    t.influencer_id,
+                    t.channel,
+                    t.account,
+                    t.subject,
+                    t.subject_key,
+                    t.message_count,
+                    t.last_message_at,
+                    t.awaiting,
+                    at
+                ]
+            })
+            .collect();
+        self.insert_many(&THREADS, rows).await?;
+        Ok(())
+    }
+}
+
+statements! {
+    #[hot] REFS_FIND = "SELECT ref, conversation_id FROM message_ref WHERE ref = ANY($1::text[])";
+    #[hot] MERGE_MESSAGES = "UPDATE message SET conversation_id = $2 WHERE conversation_id = $1";
+    #[hot] MERGE_REFS = "UPDATE message_ref SET conversation_id = $2 WHERE conversation_id = $1";
+    #[hot] MERGE_MARK = "UPDATE conversation SET merged_into = $2 WHERE id = $1";
+    #[hot] THREAD_MOVE = "UPDATE thread SET conversation_id = $2 WHERE id = $1";
+    #[hot] THREAD_PARTS = "UPDATE participation SET thread_id = $2 WHERE thread_id = $1";
+    #[hot] THREAD_MERGED = "UPDATE thread SET merged_into = $2, message_count = 0 WHERE id = $1 OR merged_into = $1";
+    #[hot] THREADS_IN = "SELECT id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
+        last_message_at, awaiting FROM thread WHERE conversation_id = ANY($1::uuid[]) AND merged_into IS NULL";
+    #[hot] THREADS_OF = "SELECT id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
+        last_message_at, awaiting FROM thread WHERE influencer_id = ANY($1::uuid[]) AND last_message_at >= $2 AND merged_into IS NULL";
+    #[hot] THREAD_RESOLVE = "SELECT COALESCE(merged_into, id) FROM thread WHERE id = $1";
+    #[hot] THREAD_GET = "SELECT id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
+        last_message_at, awaiting FROM thread WHERE id = $1";
+}
+
+/// Multi-row texts of this file, for the tests.
+pub(super) static MANY: &[&Many] = &[&REFS, &CONVERSATIONS, &THREADS];

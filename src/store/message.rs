@@ -81,6 +81,15 @@ pub struct OwnMessage {
     pub conversation_id: ConversationId,
     /// How its sending stands, where it went through the outbox.
     pub status: Option<OutboxStatus>,
+    /// Its place in time.
+    pub at: Micros,
+}
+
+#[derive(sqlx::FromRow)]
+struct ByInternetId {
+    #[sqlx(flatten)]
+    message: OwnMessage,
+    direction: Direction,
 }
 
 /// Someone's part in a message.
@@ -184,12 +193,13 @@ impl Tx {
         self.all(&TOKENS, values![tokens]).await
     }
 
-    /// Outbound messages with any of these Message-IDs.
-    pub async fn find_own_ids(&mut self, ids: Vec<String>) -> Result<Vec<OwnMessage>, StoreError> {
+    /// Messages with any of these Message-IDs, and who said them.
+    pub async fn find_by_internet_ids(&mut self, ids: Vec<String>) -> Result<Vec<(OwnMessage, Direction)>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.all(&OWN_IDS, values![ids]).await
+        let rows: Vec<ByInternetId> = self.all(&BY_INTERNET_IDS, values![ids]).await?;
+        Ok(rows.into_iter().map(|row| (row.message, row.direction)).collect())
     }
 
     /// Writes messages and makes them searchable.
@@ -408,10 +418,10 @@ pub struct UnmatchedInConversation {
 statements! {
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head FROM message \
         WHERE fingerprint = ANY($1::bytea[])";
-    #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status FROM outbox o JOIN message m ON m.id = o.id \
+    #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status, m.at FROM outbox o JOIN message m ON m.id = o.id \
         WHERE o.token = ANY($1::text[])";
-    #[hot] OWN_IDS = "SELECT m.id, m.internet_message_id AS key, m.conversation_id, o.status FROM message m \
-        LEFT JOIN outbox o ON o.id = m.id WHERE m.internet_message_id IS NOT NULL AND m.internet_message_id = ANY($1::text[]) AND m.direction = 'outbound'";
+    #[hot] BY_INTERNET_IDS = "SELECT m.id, m.internet_message_id AS key, m.conversation_id, o.status, m.at, m.direction FROM message m \
+        LEFT JOIN outbox o ON o.id = m.id WHERE m.internet_message_id = ANY($1::text[]) AND m.internet_message_id IS NOT NULL";
     #[hot] SEARCH_INSERT = "INSERT INTO message_search (n, document) SELECT n, to_tsvector('simple', \
         left(subject || ' ' || author_name || ' ' || author_address || ' ' || text, 200000)) FROM message WHERE id = ANY($1::uuid[])",
         sqlite: "INSERT INTO message_search (rowid, subject, body, names) SELECT n, subject, text, author_name || ' ' || author_address \

@@ -1,0 +1,4 @@
+//! What everybody shares, always inside the caller's transaction.
+
+pub mod matching;
+pub mod signal;

@@ -1,0 +1,190 @@
+//! Messages that waited for a person find their place: an address became somebody's, or a late parent tied a conversation
+//! to somebody. Nobody is ever merged with anybody without being asked.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::clock::Clock;
+use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
+use crate::domain::subject;
+use crate::domain::time::Micros;
+use crate::domain::words::{Awaiting, Direction, Kind, Role};
+use crate::store::message::{NewParticipation, StrangerRow};
+use crate::store::people::Touch;
+use crate::store::thread::ThreadRow;
+use crate::store::{StoreError, Tx};
+
+/// Who an address turned out to belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Belongs {
+    /// An influencer.
+    Influencer(InfluencerId),
+    /// An agent, who stands for these.
+    Agent(AgentId, Vec<InfluencerId>),
+}
+
+/// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. Fires nothing: what
+/// was said before the match is history.
+pub async fn rethread(
+    tx: &mut Tx,
+    clock: &Clock,
+    owners: &HashMap<String, Belongs>,
+) -> Result<usize, StoreError> {
+    let keys: Vec<String> = owners.keys().cloned().collect();
+    tx.lock_conversations().await?;
+    let rows = tx.find_strangers(keys.clone()).await?;
+    let mut placed = 0;
+    let mut desk = Desk::load(tx, &rows).await?;
+    for row in &rows {
+        match owners.get(&row.address_key) {
+            Some(Belongs::Influencer(id)) => {
+                placed += 1;
+                desk.place(tx, clock, row, (*id, None, true)).await?;
+            }
+            Some(Belongs::Agent(agent, stands_for)) => {
+                let tied = desk.tied(row.conversation_id, stands_for);
+                let sure = !tied.is_empty() || stands_for.len() == 1;
+                for influencer in if tied.is_empty() { stands_for.clone() } else { tied } {
+                    placed += 1;
+                    desk.place(tx, clock, row, (influencer, Some(*agent), sure)).await?;
+                }
+            }
+            None => {}
+        }
+    }
+    desk.write(tx, clock.now()).await?;
+    tx.delete_strangers(keys.clone()).await?;
+    tx.resolve_unmatched_of(keys, clock.now()).await?;
+    Ok(placed)
+}
+
+/// The threads that are being added to.
+struct Desk {
+    threads: HashMap<(ConversationId, InfluencerId), ThreadRow>,
+    changed: HashSet<ThreadId>,
+    touches: Vec<Touch>,
+}
+
+impl Desk {
+    async fn load(tx: &mut Tx, rows: &[StrangerRow]) -> Result<Self, StoreError> {
+        let conversations: HashSet<ConversationId> = rows.iter().map(|r| r.conversation_id).collect();
+        let mut threads = HashMap::new();
+        let list: Vec<ConversationId> = conversations.into_iter().collect();
+        for piece in list.chunks(500) {
+            for thread in tx.find_threads_in(piece.to_vec()).await? {
+                threads.insert((thread.conversation_id, thread.influencer_id), thread);
+            }
+        }
+        Ok(Self { threads, changed: HashSet::new(), touches: Vec::new() })
+    }
+
+    fn tied(&self, conversation: ConversationId, stands_for: &[InfluencerId]) -> Vec<InfluencerId> {
+        stands_for.iter().copied().filter(|id| self.threads.contains_key(&(conversation, *id))).collect()
+    }
+
+    async fn place(
+        &mut self,
+        tx: &mut Tx,
+        clock: &Clock,
+        row: &StrangerRow,
+        (influencer, agent, assigned): (InfluencerId, Option<AgentId>, bool),
+    ) -> Result<(), StoreError> {
+        let key = (row.conversation_id, influencer);
+        let turn = match (row.direction, row.kind) {
+            (Direction::Outbound, _) => Some(Awaiting::Them),
+            (Direction::Inbound, Kind::Human) => Some(Awaiting::Us),
+            (Direction::Inbound, _) => None,
+        };
+        if !self.threads.contains_key(&key) {
+            let fresh = thread_for(clock, row, influencer);
+            // Written at once: the participation below refers to it.
+            tx.upsert_threads(vec![fresh.clone()], clock.now()).await?;
+            self.threads.insert(key, fresh);
+        }
+        let Some(thread) = self.threads.get_mut(&key) else { return Ok(()) };
+        let part = NewParticipation {
+            message_id: row.message_id,
+            influencer_id: influencer,
+            thread_id: thread.id,
+            role: row.role,
+            agent_id: agent,
+            assigned,
+            at: row.at,
+        };
+        if tx.insert_participations(vec![part]).await? > 0 {
+            thread.message_count += 1;
+            if row.at >= thread.last_message_at {
+                thread.last_message_at = row.at;
+                thread.awaiting = turn.or(thread.awaiting);
+            }
+            self.changed.insert(thread.id);
+        } else if row.role == Role::Author {
+            tx.set_author(row.message_id, influencer).await?;
+        }
+        self.touches.push(Touch { influencer_id: influencer, last_message_at: row.at, awaiting: turn });
+        Ok(())
+    }
+
+    async fn write(self, tx: &mut Tx, now: Micros) -> Result<(), StoreError> {
+        let changed = self.changed;
+        tx.upsert_threads(self.threads.into_values().filter(|t| changed.contains(&t.id)).collect(), now).await?;
+        tx.touch_influencers(self.touches).await
+    }
+}
+
+fn thread_for(clock: &Clock, row: &StrangerRow, influencer: InfluencerId) -> ThreadRow {
+    ThreadRow {
+        id: ThreadId(clock.new_id()),
+        conversation_id: row.conversation_id,
+        influencer_id: influencer,
+        channel: row.channel,
+        account: row.account.clone(),
+        subject: row.subject.clone(),
+        subject_key: subject::base_subject(&row.subject),
+        message_count: 0,
+        last_message_at: row.at,
+        awaiting: None,
+    }
+}
+
+/// Looks again at messages of unknown senders in conversations that have just been tied to somebody: where that is one
+/// person, the message shows on their timeline and the address is proposed as another of theirs.
+pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> Result<(), StoreError> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    let waiting = tx.find_unmatched_in(conversations.clone()).await?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut threads: HashMap<ConversationId, Vec<ThreadRow>> = HashMap::new();
+    for thread in tx.find_threads_in(conversations).await? {
+        threads.entry(thread.conversation_id).or_default().push(thread);
+    }
+    let seen: HashSet<MessageId> =
+        tx.find_participations(waiting.iter().map(|w| w.message_id).collect()).await?.into_iter().map(|p| p.0).collect();
+    let mut changed: HashMap<ThreadId, ThreadRow> = HashMap::new();
+    for message in waiting.iter().filter(|w| !seen.contains(&w.message_id)) {
+        let Some([only]) = threads.get(&message.conversation_id).map(Vec::as_slice) else { continue };
+        let thread = changed.entry(only.id).or_insert_with(|| only.clone());
+        thread.message_count += 1;
+        if message.at >= thread.last_message_at {
+            thread.last_message_at = message.at;
+            thread.awaiting = Some(Awaiting::Us);
+        }
+        let part = NewParticipation {
+            message_id: message.message_id,
+            influencer_id: only.influencer_id,
+            thread_id: only.id,
+            role: Role::Recipient,
+            agent_id: None,
+            assigned: false,
+            at: message.at,
+        };
+        tx.insert_participations(vec![part]).await?;
+        tx.propose_alias(message.message_id, only.influencer_id).await?;
+    }
+    let rows: Vec<ThreadRow> = changed.into_values().collect();
+    let now = rows.iter().map(|t| t.last_message_at).max().unwrap_or_default();
+    tx.upsert_threads(rows, now).await
+}
+

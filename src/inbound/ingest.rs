@@ -1,0 +1,247 @@
+//! Puts a batch of messages on timelines, in one transaction: seen before, who, which thread, what sort, what follows
+//! from it, and how far the folder was read. Either all of it is kept, or none.
+//!
+//! No network here. What can't be parsed is stored all the same, flagged, and blocks nobody.
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+use crate::connector::RawItem;
+use crate::domain::address;
+use crate::domain::automatic::{Facts, classify_automatic};
+use crate::domain::bounce::Report;
+use crate::domain::ids::FolderId;
+use crate::domain::mail::ParsedMail;
+use crate::domain::threading::{Identity, decide_direction, keys, keys_of};
+use crate::domain::time::Micros;
+use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::store::{Store, StoreError};
+
+mod know;
+mod place;
+mod write;
+
+/// How often a batch is begun anew because another node changed the same rows.
+const TRIES_MAX: usize = 5;
+/// Compression of raw mail: the level at which zstd is still faster than the disk.
+const ZSTD_LEVEL: i32 = 3;
+/// A Date header later than the provider's own stamp by more than this is wrong.
+const DATE_AHEAD_MAX: std::time::Duration = std::time::Duration::from_hours(1);
+/// Dates before 1990 are wrong. Seconds since the epoch.
+const DATE_EARLIEST: i64 = 631_152_000;
+
+/// Where a batch comes from, and what is to be kept in mind.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Our account.
+    pub account: String,
+    /// Who we are.
+    pub identity: std::sync::Arc<Identity>,
+    /// The folder.
+    pub folder_id: FolderId,
+    /// What it is for.
+    pub role: FolderRole,
+    /// Its UIDVALIDITY.
+    pub uid_validity: i64,
+    /// Uids up to this one are old mail and fire nothing.
+    pub backfill_uid: i64,
+    /// In a folder that is read anew (its UIDVALIDITY changed): what the provider got before this instant fires nothing.
+    pub fire_after: Option<Micros>,
+    /// Whether the account's server is said to file what we send by itself.
+    pub server_files_sent: bool,
+}
+
+/// One message, parsed, hashed and compressed: all the work that needs no database.
+#[derive(Debug)]
+pub struct Arrival {
+    uid: i64,
+    received_at: Option<Micros>,
+    size: i64,
+    mail: ParsedMail,
+    weak: Vec<u8>,
+    strong: Vec<u8>,
+    raw_hash: Vec<u8>,
+    raw_size: i64,
+    raw_data: Vec<u8>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ingested {
+    /// Messages that are new.
+    pub new: usize,
+    /// Copies of messages that were known.
+    pub copies: usize,
+    /// Messages left out (Junk from strangers).
+    pub left_out: usize,
+}
+
+/// Parses, hashes and compresses one message. Work for the processor only: call it off the runtime's threads.
+///
+/// # Errors
+/// Only where compression fails, which means that memory is gone.
+pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
+    let mut mail = crate::connector::email::parse::parse(&item.raw);
+    if item.cut {
+        mail.flaws.push(format!("larger than this account takes: only the first {} octets were kept", item.raw.len()));
+    }
+    let author = mail.author().and_then(|m| address::key(&m.address)).unwrap_or_default();
+    let date = mail.date.map_or(0, |d| d.0);
+    let weak = match &mail.message_id {
+        Some(id) => digest(&[b"id", id.as_bytes(), &date.to_le_bytes(), author.as_bytes()]),
+        None => {
+            digest(&[b"no", mail.subject.as_bytes(), &date.to_le_bytes(), author.as_bytes(), mail.text.as_bytes()])
+        }
+    };
+    let strong = digest(&[&weak, mail.text.as_bytes()]);
+    Ok(Arrival {
+        uid: item.uid,
+        received_at: item.received_at,
+        size: i64::try_from(item.size).unwrap_or(i64::MAX),
+        weak: weak.get(..16).unwrap_or_default().to_vec(),
+        strong: strong.get(..16).unwrap_or_default().to_vec(),
+        raw_hash: digest(&[&item.raw]),
+        raw_size: i64::try_from(item.raw.len()).unwrap_or(i64::MAX),
+        raw_data: zstd::bulk::compress(&item.raw, ZSTD_LEVEL)?,
+        mail,
+    })
+}
+
+fn digest(parts: &[&[u8]]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            hash.update([0]);
+        }
+        hash.update(part);
+    }
+    hash.finalize().to_vec()
+}
+
+/// Stores a batch. `last_uid` is how far the folder was read with it.
+///
+/// # Errors
+/// Nothing of the batch was kept (or, after [`StoreError::Commit`], it is not known): ask again from the stored cursor;
+/// what was kept is recognised.
+pub async fn ingest(
+    store: &Store,
+    clock: &Clock,
+    context: &Context,
+    arrivals: &[Arrival],
+    last_uid: i64,
+) -> Result<Ingested, StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match ingest_once(store, clock, context, arrivals, last_uid).await {
+            Err(StoreError::Conflict(_) | StoreError::Exists(_)) if tries < TRIES_MAX => {}
+            other => return other,
+        }
+    }
+}
+
+async fn ingest_once(
+    store: &Store,
+    clock: &Clock,
+    context: &Context,
+    arrivals: &[Arrival],
+    last_uid: i64,
+) -> Result<Ingested, StoreError> {
+    let mut tx = store.begin("inbound.ingest").await?;
+    tx.lock_conversations().await?;
+    let uids = arrivals.iter().map(|a| a.uid).collect();
+    let seen: HashSet<i64> =
+        tx.find_deliveries(context.folder_id, context.uid_validity, uids).await?.into_iter().collect();
+    let drafts: Vec<Draft<'_>> =
+        arrivals.iter().filter(|a| !seen.contains(&a.uid)).map(|a| Draft::of(a, context, clock)).collect();
+    let known = know::load(&mut tx, context, &drafts).await?;
+    let plan = place::plan(clock, context, &drafts, known);
+    let done = plan.summary();
+    write::write(&mut tx, clock, context, plan).await?;
+    tx.advance_folder(context.folder_id, context.uid_validity, last_uid).await?;
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// What can be said of an arrival before the store is asked.
+#[derive(Debug)]
+struct Draft<'a> {
+    arrival: &'a Arrival,
+    author: Option<String>,
+    direction: Direction,
+    to: Vec<String>,
+    cc: Vec<String>,
+    reported: Vec<String>,
+    keys: Vec<String>,
+    at: Micros,
+    fires: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn of(arrival: &'a Arrival, context: &Context, clock: &Clock) -> Self {
+        let mail = &arrival.mail;
+        let author = mail.author().and_then(|m| address::key(&m.address));
+        let direction = decide_direction(&context.identity, author.as_deref(), context.role);
+        let mut cc = keys(&mail.cc);
+        cc.extend(keys(&mail.bcc));
+        let fires = arrival.uid > context.backfill_uid
+            && !context.fire_after.is_some_and(|after| arrival.received_at.is_some_and(|at| at < after));
+        Self {
+            arrival,
+            author,
+            direction,
+            to: keys(&mail.to),
+            cc,
+            reported: reported(mail),
+            keys: keys_of(mail),
+            at: place_in_time(mail.date, arrival.received_at, clock.now()),
+            fires,
+        }
+    }
+}
+
+/// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.
+fn kind_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> Kind {
+    match draft.direction {
+        Direction::Outbound => Kind::Human,
+        Direction::Inbound => {
+            let answered_within = parent_at.zip(draft.arrival.received_at).map(|(sent, got)| got.since(sent));
+            classify_automatic(&draft.arrival.mail, &Facts { answered_within }).kind
+        }
+    }
+}
+
+/// Address keys that a bounce or complaint speaks of.
+fn reported(mail: &ParsedMail) -> Vec<String> {
+    match &mail.report {
+        Some(Report::Bounce(bounce)) => bounce.recipients.iter().filter_map(|r| address::key(&r.address)).collect(),
+        Some(Report::Complaint(complaint)) => complaint.recipients.iter().filter_map(|r| address::key(r)).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Where on the timeline a message stands: its Date, unless that is impossible; else when the provider got it.
+fn place_in_time(date: Option<Micros>, received: Option<Micros>, now: Micros) -> Micros {
+    let latest = received.unwrap_or(now);
+    match date {
+        Some(date) if date.seconds() >= DATE_EARLIEST && date <= latest.plus(DATE_AHEAD_MAX) => date,
+        _ => latest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_dates_give_way_to_the_providers_stamp() {
+        let (now, got) = (Micros::from_seconds(2_000_000_000), Micros::from_seconds(1_800_000_000));
+        let sent = Micros::from_seconds(1_799_999_000);
+        assert_eq!(place_in_time(Some(sent), Some(got), now), sent);
+        assert_eq!(place_in_time(Some(Micros::from_seconds(1_900_000_000)), Some(got), now), got);
+        assert_eq!(place_in_time(Some(Micros::from_seconds(0)), Some(got), now), got);
+        assert_eq!(place_in_time(None, None, now), now);
+    }
+}

@@ -1,0 +1,421 @@
+//! Decides, without a database, what a batch comes to: for each message the conversation, the timelines, the sort, and
+//! the facts that follow.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
+
+use super::know::{self, Known};
+use super::{Arrival, Context, Draft, Ingested, kind_of};
+use crate::clock::Clock;
+use crate::domain::bounce::{Action, Report, Severity};
+use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
+use crate::domain::mail::ParsedMail;
+use crate::domain::subject;
+use crate::domain::threading::books::{Books, Entry};
+use crate::domain::threading::{Ask, Owner, Part, Placed, choose_parts};
+use crate::domain::time::Micros;
+use crate::domain::words::{Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, Role};
+use crate::hub::signal::Signal;
+use crate::store::message::{NewDelivery, NewMessage, NewUnmatched};
+
+/// Characters of two texts that are compared to tell a copy from another message with the same Message-ID.
+const HEAD: usize = 200;
+
+/// Someone's part in a new message; the thread is known when all merges are.
+#[derive(Debug)]
+pub(super) struct PlannedPart {
+    pub(super) message: MessageId,
+    pub(super) conversation: ConversationId,
+    pub(super) part: Part,
+    pub(super) at: Micros,
+}
+
+/// Everything a batch writes.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) books: Books,
+    pub(super) messages: Vec<NewMessage>,
+    pub(super) raws: Vec<(Vec<u8>, i64, Vec<u8>)>,
+    pub(super) parts: Vec<PlannedPart>,
+    pub(super) deliveries: Vec<NewDelivery>,
+    pub(super) unmatched: Vec<NewUnmatched>,
+    pub(super) strangers: Vec<(String, MessageId, Role)>,
+    pub(super) signals: Vec<Signal>,
+    /// (influencer, instant, whose turn).
+    pub(super) touches: Vec<(InfluencerId, Micros, Option<Awaiting>)>,
+    /// Address keys at which nothing arrives any more, with the reason.
+    pub(super) dead: Vec<(String, String)>,
+    /// Address keys that complained, and in which message.
+    pub(super) complained: Vec<(String, MessageId)>,
+    /// Messages of ours that are proven to have been sent.
+    pub(super) proven: Vec<MessageId>,
+    /// Our server files what we send.
+    pub(super) filing_seen: bool,
+    /// Conversations in which a waiting message may have found its place.
+    pub(super) recheck: HashSet<ConversationId>,
+    copies: usize,
+    left_out: usize,
+}
+
+impl Plan {
+    pub(super) fn summary(&self) -> Ingested {
+        Ingested { new: self.messages.len(), copies: self.copies, left_out: self.left_out }
+    }
+}
+
+struct Planner<'a> {
+    clock: &'a Clock,
+    context: &'a Context,
+    known: Known,
+    plan: Plan,
+    /// Messages of this very batch, by fingerprint.
+    fresh_prints: HashMap<Vec<u8>, (MessageId, String)>,
+}
+
+pub(super) fn plan(clock: &Clock, context: &Context, drafts: &[Draft<'_>], known: Known) -> Plan {
+    let mut planner = Planner { clock, context, known, plan: Plan::default(), fresh_prints: HashMap::new() };
+    for draft in drafts {
+        planner.take(draft);
+    }
+    planner.plan.books = planner.known.books;
+    planner.plan
+}
+
+impl Planner<'_> {
+    fn take(&mut self, draft: &Draft<'_>) {
+        if let Some(id) = self.known_as(draft) {
+            self.plan.copies += 1;
+            self.deliver(draft, Some(id), None);
+            return;
+        }
+        let stranger = draft.author.as_ref().is_none_or(|key| !self.known.people.owners.contains_key(key));
+        if self.context.role == FolderRole::Junk && stranger {
+            self.plan.left_out += 1;
+            self.deliver(draft, None, Some("junk from an unknown sender"));
+            return;
+        }
+        self.add(draft);
+    }
+
+    fn deliver(&mut self, draft: &Draft<'_>, message_id: Option<MessageId>, left_out: Option<&'static str>) {
+        self.plan.deliveries.push(NewDelivery {
+            folder_id: self.context.folder_id,
+            uid_validity: self.context.uid_validity,
+            uid: draft.arrival.uid,
+            message_id,
+            left_out,
+            seen_at: self.clock.now(),
+        });
+    }
+
+    /// The message this one is a copy of: what we sent ourselves, or what was seen before.
+    fn known_as(&mut self, draft: &Draft<'_>) -> Option<MessageId> {
+        let arrival = draft.arrival;
+        if draft.direction == Direction::Outbound {
+            let mail = &arrival.mail;
+            let own = mail
+                .token
+                .as_ref()
+                .and_then(|token| self.known.tokens.get(token))
+                .or_else(|| mail.message_id.as_ref().and_then(|id| self.known.own_ids.get(id)))
+                .filter(|own| own.status.is_some());
+            if let Some(own) = own {
+                let id = own.id;
+                if own.status == Some(OutboxStatus::Uncertain) {
+                    self.plan.proven.push(id);
+                }
+                self.plan.filing_seen |= self.context.role == FolderRole::Sent && self.context.server_files_sent;
+                return Some(id);
+            }
+        }
+        if let Some(known) = self.known.prints.get(&arrival.strong) {
+            return Some(known.id);
+        }
+        if let Some((id, _)) = self.fresh_prints.get(&arrival.strong) {
+            return Some(*id);
+        }
+        if let Some(known) = self.known.prints.get(&arrival.weak) {
+            return same_text(&known.text_head, &arrival.mail.text).then_some(known.id);
+        }
+        let (id, head) = self.fresh_prints.get(&arrival.weak)?;
+        same_text(head, &arrival.mail.text).then_some(*id)
+    }
+
+    /// The weak fingerprint, unless another message has taken it.
+    fn fingerprint(&mut self, arrival: &Arrival, id: MessageId) -> Vec<u8> {
+        let taken = self.known.prints.contains_key(&arrival.weak) || self.fresh_prints.contains_key(&arrival.weak);
+        let print = if taken { arrival.strong.clone() } else { arrival.weak.clone() };
+        let head: String = arrival.mail.text.chars().take(2 * HEAD).collect();
+        self.fresh_prints.insert(arrival.strong.clone(), (id, head.clone()));
+        self.fresh_prints.insert(print.clone(), (id, head));
+        print
+    }
+
+    fn add(&mut self, draft: &Draft<'_>) {
+        let id = MessageId(self.clock.new_id());
+        let mail = &draft.arrival.mail;
+        let moves_before = self.known.books.moves().len();
+        let by_subject =
+            if self.known.books.knows_any(&draft.keys) { None } else { know::by_subject(draft, &self.known) };
+        let guessed = by_subject.is_some();
+        let also = by_subject.map(|t| t.conversation_id);
+        let clock = self.clock;
+        let conversation = self.known.books.place(&draft.keys, also, || ConversationId(clock.new_id()));
+        let in_conversation = self.known.books.influencers_in(conversation);
+        let kind = kind_of(draft, self.parent_sent_at(mail));
+        let mut placed = choose_parts(&Ask {
+            direction: draft.direction,
+            kind,
+            author: draft.author.as_deref(),
+            to: &draft.to,
+            cc: &draft.cc,
+            reported: &draft.reported,
+            in_conversation: &in_conversation,
+            of_parent: &self.parents_of(draft),
+            identity: &self.context.identity,
+            people: &self.known.people,
+        });
+        if guessed {
+            placed.parts.iter_mut().for_each(|part| part.assigned = false);
+        }
+        if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
+            self.plan.recheck.insert(conversation);
+        }
+        self.enter(draft, id, conversation, kind, &placed);
+        self.signal(draft, id, kind, &placed);
+        let message = self.message(draft, id, conversation, kind);
+        self.plan.messages.push(message);
+        let arrival = draft.arrival;
+        self.plan.raws.push((arrival.raw_hash.clone(), arrival.raw_size, arrival.raw_data.clone()));
+        self.deliver(draft, Some(id), None);
+    }
+
+    fn message(&mut self, draft: &Draft<'_>, id: MessageId, conversation: ConversationId, kind: Kind) -> NewMessage {
+        let fingerprint = self.fingerprint(draft.arrival, id);
+        let mail = &draft.arrival.mail;
+        let author = mail.author().cloned().unwrap_or_default();
+        let list = |entries: usize, value: serde_json::Value| (entries > 0).then_some(value);
+        NewMessage {
+            id,
+            conversation_id: conversation,
+            direction: draft.direction,
+            kind,
+            channel: Channel::Email,
+            account: self.context.account.clone(),
+            internet_message_id: mail.message_id.clone(),
+            fingerprint,
+            author_name: author.name,
+            author_address: author.address,
+            recipients: json!({"to": mail.to, "cc": mail.cc, "bcc": mail.bcc, "reply_to": mail.reply_to}),
+            subject: mail.subject.clone(),
+            text: mail.text.clone(),
+            reply_text: (mail.reply_text != mail.text).then(|| mail.reply_text.clone()),
+            attachments: list(mail.attachments.len(), json!(mail.attachments)),
+            flaws: list(mail.flaws.len(), json!(mail.flaws)),
+            has_html: mail.has_html,
+            size: draft.arrival.size,
+            raw_hash: Some(draft.arrival.raw_hash.clone()),
+            at: draft.at,
+            stored_at: self.clock.now(),
+            backfilled: !draft.fires,
+        }
+    }
+
+    /// Enters a message into the threads of those it concerns.
+    fn enter(&mut self, draft: &Draft<'_>, id: MessageId, conversation: ConversationId, kind: Kind, placed: &Placed) {
+        let turn = turn_after(draft.direction, kind);
+        let mail = &draft.arrival.mail;
+        for part in &placed.parts {
+            let (clock, context) = (self.clock, self.context);
+            let thread = self.known.books.thread(conversation, part.influencer, || Entry {
+                id: ThreadId(clock.new_id()),
+                account: context.account.clone(),
+                subject: mail.subject.clone(),
+                subject_key: subject::base_subject(&mail.subject),
+                message_count: 0,
+                last_message_at: draft.at,
+                awaiting: None,
+                changed: true,
+            });
+            thread.message_count += 1;
+            thread.changed = true;
+            if draft.at >= thread.last_message_at {
+                thread.last_message_at = draft.at;
+                thread.awaiting = turn.or(thread.awaiting);
+            }
+            self.plan.touches.push((part.influencer, draft.at, turn));
+            self.plan.parts.push(PlannedPart { message: id, conversation, part: *part, at: draft.at });
+        }
+        for (key, role) in &placed.strangers {
+            self.plan.strangers.push((key.clone(), id, *role));
+        }
+        if let (Some(waiting), Direction::Inbound) = (placed.waiting, draft.direction) {
+            let author = mail.author().cloned().unwrap_or_default();
+            self.plan.unmatched.push(NewUnmatched {
+                message_id: id,
+                reason: waiting.reason,
+                address: author.address,
+                address_key: draft.author.clone().unwrap_or_default(),
+                name: author.name,
+                influencer_id: waiting.influencer,
+                agent_id: waiting.agent,
+                at: draft.at,
+            });
+        }
+        if let Some(message_id) = &mail.message_id {
+            let influencers: Vec<InfluencerId> = placed.parts.iter().map(|p| p.influencer).collect();
+            self.known.parents.entry(message_id.clone()).or_default().extend(influencers);
+        }
+    }
+
+    /// The facts that follow from a message. Old mail of a first sync brings none.
+    fn signal(&mut self, draft: &Draft<'_>, id: MessageId, kind: Kind, placed: &Placed) {
+        self.prove(draft);
+        if !draft.fires {
+            return;
+        }
+        let account = &self.context.account;
+        for part in &placed.parts {
+            let mut raise = |what: EventType, data: serde_json::Value| {
+                self.plan.signals.push(Signal {
+                    what,
+                    influencer: Some(part.influencer),
+                    message: Some(id),
+                    at: draft.at,
+                    data: Some(data),
+                });
+            };
+            match (draft.direction, kind) {
+                (Direction::Outbound, _) => raise(EventType::MessageSent, json!({"account": account, "by": "mailbox"})),
+                (Direction::Inbound, kind) => {
+                    raise(EventType::MessageReceived, json!({"account": account, "kind": kind, "role": part.role}));
+                    if kind == Kind::Human && part.role == Role::Author && part.assigned {
+                        raise(EventType::ThreadReplied, json!({"account": account, "by_agent": part.agent}));
+                    }
+                }
+            }
+        }
+        self.consequences(draft, id, placed);
+    }
+
+    /// A reply, a report or a copy proves that what it speaks of was sent.
+    fn prove(&mut self, draft: &Draft<'_>) {
+        let mail = &draft.arrival.mail;
+        let named = mail.in_reply_to.iter().map(String::as_str).chain(know::original_id(draft));
+        let proven: Vec<MessageId> = named
+            .filter_map(|id| self.known.own_ids.get(id))
+            .filter(|own| own.status == Some(OutboxStatus::Uncertain))
+            .map(|own| own.id)
+            .collect();
+        self.plan.proven.extend(proven);
+    }
+
+    /// What a bounce or complaint means for addresses. One bounce never touches anybody else.
+    fn consequences(&mut self, draft: &Draft<'_>, id: MessageId, placed: &Placed) {
+        match &draft.arrival.mail.report {
+            Some(Report::Bounce(bounce)) => {
+                for recipient in bounce.recipients.iter().filter(|r| r.action == Action::Failed) {
+                    let Some(key) = crate::domain::address::key(&recipient.address) else { continue };
+                    if recipient.severity == Severity::Hard {
+                        let status = recipient.status.clone().unwrap_or_default();
+                        self.plan.dead.push((key.clone(), format!("hard bounce {status}")));
+                    }
+                    let influencer = match self.known.people.owners.get(&key) {
+                        Some(Owner::Influencer(owner)) => Some(*owner),
+                        Some(Owner::Agent(_)) | None => placed.parts.first().map(|p| p.influencer),
+                    };
+                    self.report_event(EventType::MessageBounced, draft, id, influencer, json!({
+                        "address": recipient.address, "status": recipient.status,
+                        "severity": severity_word(recipient.severity),
+                    }));
+                }
+            }
+            Some(Report::Complaint(complaint)) if complaint.feedback_type != "not-spam" => {
+                for key in &draft.reported {
+                    self.plan.complained.push((key.clone(), id));
+                }
+                let influencer = placed.parts.first().map(|p| p.influencer);
+                let data = json!({"feedback_type": complaint.feedback_type});
+                self.report_event(EventType::MessageComplained, draft, id, influencer, data);
+            }
+            Some(Report::Complaint(_)) | None => {}
+        }
+    }
+
+    /// The event of a report names the message reported on, where that is ours.
+    fn report_event(
+        &mut self,
+        what: EventType,
+        draft: &Draft<'_>,
+        id: MessageId,
+        influencer: Option<InfluencerId>,
+        mut data: serde_json::Value,
+    ) {
+        let original = know::original_id(draft).and_then(|id| self.known.own_ids.get(id)).map(|own| own.id);
+        if let Some(map) = data.as_object_mut() {
+            map.insert("report_id".into(), json!(id));
+        }
+        let message = Some(original.unwrap_or(id));
+        self.plan.signals.push(Signal { what, influencer, message, at: draft.at, data: Some(data) });
+    }
+
+    fn parents_of(&self, draft: &Draft<'_>) -> Vec<InfluencerId> {
+        let mail = &draft.arrival.mail;
+        let named = mail.in_reply_to.iter().chain(mail.references.last()).map(String::as_str);
+        let mut parents: Vec<InfluencerId> = named
+            .chain(know::original_id(draft))
+            .filter_map(|id| self.known.parents.get(id))
+            .flatten()
+            .copied()
+            .collect();
+        parents.sort_unstable();
+        parents.dedup();
+        parents
+    }
+
+    fn parent_sent_at(&self, mail: &ParsedMail) -> Option<Micros> {
+        mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.at)
+    }
+}
+
+/// Whose turn it is after a message; automatic mail changes nobody's turn.
+fn turn_after(direction: Direction, kind: Kind) -> Option<Awaiting> {
+    match (direction, kind) {
+        (Direction::Outbound, _) => Some(Awaiting::Them),
+        (Direction::Inbound, Kind::Human) => Some(Awaiting::Us),
+        (Direction::Inbound, _) => None,
+    }
+}
+
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Hard => "hard",
+        Severity::Soft => "soft",
+        Severity::Policy => "policy",
+        Severity::Unknown => "unknown",
+    }
+}
+
+/// Whether two texts begin alike. Lists add a footer to their copies; another message begins otherwise.
+fn same_text(a: &str, b: &str) -> bool {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(HEAD).collect()
+    };
+    let (a, b) = (letters(a), letters(b));
+    let shorter = a.len().min(b.len());
+    // One of them may end early, where the footer of the other begins.
+    a == b || (shorter >= 20 && a.as_bytes().get(..shorter) == b.as_bytes().get(..shorter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_text;
+
+    #[test]
+    fn copy_with_a_footer_is_the_same_message_and_another_text_is_not() {
+        assert!(same_text("Hello Ana, shall we talk?", "Hello Ana, shall we talk?\n--\nlist footer"));
+        assert!(!same_text("Hello Ana, shall we talk?", "Your invoice is ready to be paid"));
+        assert!(!same_text("", "Your invoice"));
+    }
+}

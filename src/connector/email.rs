@@ -1,1 +1,3 @@
 //! Email: IMAP in, SMTP out, and the two translations between raw mail and what the program knows of it.
+
+pub mod parse;

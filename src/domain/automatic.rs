@@ -1,1 +1,242 @@
-//! (filled below)
+//! Is this mail from a person? Header evidence first, then words; words alone never decide.
+//!
+//! Proof is a header that says so (RFC 3834 and the habits of older programs). Support is everything else; at least
+//! two supports are needed where there is no proof. Subjects count only from their beginning, so that a person who
+//! writes about a holiday stays a person.
+
+mod phrases;
+mod return_date;
+
+use std::time::Duration;
+
+use super::bounce::Report;
+use super::mail::ParsedMail;
+use super::subject::without_blobs;
+use super::words::Kind;
+
+/// An answer within this time is no person's, usually.
+const ANSWER_MIN: Duration = Duration::from_secs(60);
+
+/// What is known beside the mail itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// How long after our message this answer to it came; `None` where it answers none of ours.
+    pub answered_within: Option<Duration>,
+}
+
+/// What sort of mail it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The sort.
+    pub kind: Kind,
+    /// For an out-of-office: the day its writer is back, where it says so.
+    pub until: Option<jiff::civil::Date>,
+    /// The evidence found, for `why`.
+    pub reasons: Vec<&'static str>,
+}
+
+/// Evidence gathered.
+#[derive(Default)]
+struct Evidence {
+    proof: bool,
+    supports: usize,
+    /// A support that speaks of this mail, not of how its sender mails in general.
+    telling: bool,
+    reasons: Vec<&'static str>,
+}
+
+impl Evidence {
+    fn prove(&mut self, is: bool, reason: &'static str) {
+        if is {
+            self.proof = true;
+            self.reasons.push(reason);
+        }
+    }
+
+    fn support(&mut self, is: bool, telling: bool, reason: &'static str) {
+        if is {
+            self.supports += 1;
+            self.telling |= telling;
+            self.reasons.push(reason);
+        }
+    }
+}
+
+/// Decides what sort of mail this is.
+pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
+    let done = |kind, reason| Verdict { kind, until: None, reasons: vec![reason] };
+    match &mail.report {
+        Some(Report::Complaint(report)) if report.is_complaint() => return done(Kind::Complaint, "feedback report"),
+        Some(Report::Complaint(_)) => return done(Kind::Automatic, "feedback report that is no complaint"),
+        Some(Report::Bounce(report)) if report.is_bounce() => return done(Kind::Bounce, "delivery report"),
+        Some(Report::Bounce(_)) => return done(Kind::Automatic, "delivery report without a failure"),
+        None => {}
+    }
+    if mail.automatic.failed_recipients {
+        return done(Kind::Bounce, "X-Failed-Recipients");
+    }
+    if mail.automatic.reaction {
+        return done(Kind::Reaction, "reaction part");
+    }
+    let subject = without_blobs(&mail.subject).to_lowercase();
+    // only what this writer wrote counts: a quoted out-of-office is not theirs
+    let text: String = mail.reply_text.chars().take(3_000).collect::<String>().to_lowercase();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let away_subject = phrases::begins_away(&subject);
+    let auto_subject = phrases::begins_automatic(&subject);
+    let away_text = phrases::says_away(&text);
+    let gone_text = phrases::says_gone(&text) || phrases::says_gone(&subject);
+    let evidence = gather(mail, facts, away_subject || auto_subject, away_text || gone_text);
+    if !evidence.proof && !(evidence.supports >= 2 && evidence.telling) {
+        return Verdict { kind: Kind::Human, until: None, reasons: evidence.reasons };
+    }
+    let answers = !mail.automatic.list && mail.automatic.auto_submitted.as_deref() != Some("auto-generated");
+    let kind = if gone_text && !phrases::says_back(&text) {
+        Kind::Gone
+    } else if away_subject || (away_text && (answers || auto_subject)) {
+        Kind::OutOfOffice
+    } else {
+        Kind::Automatic
+    };
+    let until = (kind == Kind::OutOfOffice).then(|| return_date::find(&subject, &text, mail.date)).flatten();
+    Verdict { kind, until, reasons: evidence.reasons }
+}
+
+fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool) -> Evidence {
+    let headers = &mail.automatic;
+    let precedence = headers.precedence.as_deref().unwrap_or_default();
+    let mut evidence = Evidence::default();
+    evidence.prove(headers.auto_submitted.as_deref().is_some_and(|w| w != "no"), "Auto-Submitted");
+    evidence.prove(headers.autoreply, "X-Autoreply or X-Autorespond");
+    evidence.prove(matches!(precedence, "auto_reply" | "auto-reply"), "Precedence: auto_reply");
+    evidence.prove(headers.multipart_report, "multipart/report");
+    evidence.support(headers.null_return_path, true, "null Return-Path");
+    // mail through a group carries Precedence: list and is a person's; it supports only what something else tells
+    evidence.support(matches!(precedence, "bulk" | "junk" | "list"), false, "list or bulk Precedence");
+    let from = mail.from.first().map(|m| m.address.to_lowercase()).unwrap_or_default();
+    evidence.support(phrases::is_no_reply(&from), true, "no-reply sender");
+    evidence.support(facts.answered_within.is_some_and(|t| t <= ANSWER_MIN), true, "answered within 60 s");
+    evidence.support(headers.response_suppress, false, "X-Auto-Response-Suppress");
+    evidence.support(subject_says, true, "subject of automatic mail");
+    evidence.support(text_says, true, "text of an automatic answer");
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mail::{AutomaticHeaders, Mailbox};
+    use crate::domain::time::Micros;
+
+    fn mail(subject: &str, text: &str) -> ParsedMail {
+        ParsedMail {
+            subject: subject.to_owned(),
+            reply_text: text.to_owned(),
+            from: vec![Mailbox { name: String::new(), address: "ana@example.org".to_owned() }],
+            date: Micros::parse("2026-03-02T09:00:00Z"),
+            ..ParsedMail::default()
+        }
+    }
+
+    fn kind(mail: &ParsedMail) -> Kind {
+        classify_automatic(mail, &Facts::default()).kind
+    }
+
+    fn proven(subject: &str, text: &str) -> Verdict {
+        let mut mail = mail(subject, text);
+        mail.automatic.auto_submitted = Some("auto-replied".to_owned());
+        classify_automatic(&mail, &Facts::default())
+    }
+
+    #[test]
+    fn people_stay_people() {
+        assert_eq!(
+            kind(&mail("Re: collab on holiday campaign", "Great, I am on holiday until Monday but yes!")),
+            Kind::Human
+        );
+        assert_eq!(kind(&mail("Holiday box", "I would love to")), Kind::Human);
+        assert_eq!(kind(&mail("Out of office party", "Will you come?")), Kind::Human);
+        let mut group = mail("Re: box", "Yes please");
+        group.automatic = AutomaticHeaders {
+            precedence: Some("list".to_owned()),
+            list: true,
+            response_suppress: true,
+            ..AutomaticHeaders::default()
+        };
+        assert_eq!(kind(&group), Kind::Human);
+        let quick = Facts { answered_within: Some(Duration::from_secs(40)) };
+        assert_eq!(classify_automatic(&mail("Re: box", "Yes!"), &quick).kind, Kind::Human);
+        let mut said_no = mail("Re: box", "Yes");
+        said_no.automatic.auto_submitted = Some("no".to_owned());
+        assert_eq!(kind(&said_no), Kind::Human);
+    }
+
+    #[test]
+    fn out_of_office_is_told_in_many_languages() {
+        for (subject, text) in [
+            ("Out of office: Re: box", "I am out of the office until 9 March 2026."),
+            ("[External] Automatic reply: box", "I am currently out of the office."),
+            ("Automatische Antwort: box", "Ich bin bis 09.03.2026 nicht im Büro."),
+            ("Abwesenheitsnotiz: box", "Ich bin im Urlaub."),
+            ("Réponse automatique : box", "Je suis absente du bureau jusqu'au 9 mars 2026."),
+            ("Respuesta automática: box", "Estoy fuera de la oficina hasta el 9 de marzo de 2026."),
+            ("Resposta automática: box", "Estou de férias até 9 de março de 2026."),
+            ("Risposta automatica: box", "Sono in ferie fino al 9 marzo 2026."),
+            ("Automatisch antwoord: box", "Ik ben afwezig tot 9 maart 2026."),
+        ] {
+            assert_eq!(kind(&mail(subject, text)), Kind::OutOfOffice, "{subject}");
+            assert_eq!(proven(subject, text).kind, Kind::OutOfOffice, "{subject}");
+        }
+    }
+
+    #[test]
+    fn return_date_is_right_or_absent() {
+        let day = |text: &str| proven("Automatic reply: box", text).until;
+        let ninth = Some(jiff::civil::date(2026, 3, 9));
+        for text in [
+            "I am out of the office until 9 March 2026.",
+            "I am out of the office until March 9th.",
+            "Out of office. Back on Monday, March 9.",
+            "Ich bin bis zum 9. März nicht im Büro.",
+            "Ich bin bis 09.03.2026 im Urlaub.",
+            "Je suis absent du bureau jusqu'au lundi 9 mars.",
+            "Estoy fuera de la oficina hasta el 9 de marzo.",
+            "Estou de férias até 9 de março.",
+            "Sono in ferie fino al 9 marzo.",
+            "Ik ben afwezig tot 9 maart.",
+            "I am away until 2026-03-09.",
+            "I am on vacation from 1 March to 8 March and will return on 9 March.",
+        ] {
+            assert_eq!(day(text), ninth, "{text}");
+        }
+        for text in [
+            "I am out of the office until further notice.",
+            "I am away until 3/4.",
+            "I am on vacation until 9 March 2019.",
+            "I am away until 31 February.",
+        ] {
+            assert_eq!(day(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn gone_automatic_and_reaction() {
+        assert_eq!(
+            proven("Automatic reply: box", "Ana is no longer with the company. Please write to Bo.").kind,
+            Kind::Gone
+        );
+        assert_eq!(
+            proven("Re: box", "Diese Adresse wird nicht mehr verwendet, ich arbeite nicht mehr bei uns.").kind,
+            Kind::Gone
+        );
+        assert_eq!(kind(&mail("Re: box", "Ana is no longer with us, I take over her contracts. Yes!")), Kind::Human);
+        assert_eq!(proven("We have received your request", "Ticket 12").kind, Kind::Automatic);
+        let mut reaction = mail("Re: box", "");
+        reaction.automatic.reaction = true;
+        assert_eq!(kind(&reaction), Kind::Reaction);
+        let mut newsletter = mail("Spring sale", "Buy");
+        newsletter.from[0].address = "no-reply@shop.test".to_owned();
+        newsletter.automatic.precedence = Some("bulk".to_owned());
+        assert_eq!(kind(&newsletter), Kind::Automatic);
+    }
+}

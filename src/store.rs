@@ -17,6 +17,7 @@ pub mod dialect;
 pub mod event;
 pub mod installation;
 pub mod lease;
+pub mod people;
 pub mod sql;
 mod types;
 pub mod value;
@@ -299,10 +300,14 @@ async fn migrate_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), S
 
 /// Every statement of every file of this room: prepared on both databases, and the hot ones explained, by the tests.
 pub fn statements() -> Vec<&'static Sql> {
-    [dialect::STATEMENTS, event::STATEMENTS, installation::STATEMENTS, lease::STATEMENTS].concat()
+    let mut all = [dialect::STATEMENTS, event::STATEMENTS, installation::STATEMENTS, lease::STATEMENTS].concat();
+    all.extend(people::statement_lists());
+    all
 }
 
 /// Every multi-row INSERT, likewise.
 pub fn many_statements() -> Vec<&'static dialect::Many> {
-    [event::MANY].concat()
+    let mut all = [event::MANY].concat();
+    all.extend(people::many_lists());
+    all
 }

@@ -19,6 +19,7 @@ pub mod installation;
 pub mod lease;
 pub mod mailbox;
 pub mod message;
+pub mod people;
 pub mod sql;
 pub mod thread;
 mod types;
@@ -302,19 +303,24 @@ async fn migrate_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), S
 
 /// Every statement of every file of this room: prepared on both databases, and the hot ones explained, by the tests.
 pub fn statements() -> Vec<&'static Sql> {
-    [
-        dialect::STATEMENTS,
-        event::STATEMENTS,
-        installation::STATEMENTS,
-        lease::STATEMENTS,
-        mailbox::STATEMENTS,
-        message::STATEMENTS,
-        thread::STATEMENTS,
-    ]
-    .concat()
+    let mut all = Vec::new();
+    all.extend(dialect::STATEMENTS);
+    all.extend(event::STATEMENTS);
+    all.extend(installation::STATEMENTS);
+    all.extend(lease::STATEMENTS);
+    all.extend(mailbox::STATEMENTS);
+    all.extend(message::STATEMENTS);
+    all.extend(people::statement_lists());
+    all.extend(thread::STATEMENTS);
+    all
 }
 
 /// Every multi-row INSERT, likewise.
 pub fn many_statements() -> Vec<&'static dialect::Many> {
-    [event::MANY, message::MANY, thread::MANY].concat()
+    let mut all = Vec::new();
+    all.extend(event::MANY);
+    all.extend(message::MANY);
+    all.extend(people::many_lists());
+    all.extend(thread::MANY);
+    all
 }

@@ -73,12 +73,23 @@ CREATE TABLE influencer (
   version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE INDEX influencer_stage ON influencer (stage, id);
+CREATE INDEX influencer_owner ON influencer (owner, id) WHERE owner IS NOT NULL;
+CREATE INDEX influencer_recent ON influencer (COALESCE(last_message_at, 0), id);
+
+-- What an influencer is found by when somebody types the beginning of a handle or a name.
+CREATE TABLE influencer_word (
+  word TEXT NOT NULL,
+  influencer_id BLOB NOT NULL REFERENCES influencer (id),
+  PRIMARY KEY (word, influencer_id)
+) STRICT;
+CREATE INDEX influencer_word_influencer ON influencer_word (influencer_id);
 
 CREATE TABLE influencer_tag (
   influencer_id BLOB NOT NULL REFERENCES influencer (id),
   tag TEXT NOT NULL,
   PRIMARY KEY (influencer_id, tag)
 ) STRICT;
+CREATE INDEX influencer_tag_tag ON influencer_tag (tag, influencer_id);
 
 CREATE TABLE influencer_network (
   influencer_id BLOB NOT NULL REFERENCES influencer (id),

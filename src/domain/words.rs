@@ -125,3 +125,6 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     InfluencerCreated = "influencer.created", InfluencerUpdated = "influencer.updated",
     InfluencerStageChanged = "influencer.stage_changed", AccountDown = "account.down", AccountUp = "account.up",
 });
+word!(/** Why an address must not be written to. */ SuppressionReason {
+    ByHand = "by_hand", OptedOut = "opted_out", Complaint = "complaint", Bounced = "bounced",
+});

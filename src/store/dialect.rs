@@ -2,7 +2,7 @@
 //!
 //! Texts put together here consist of constants and placeholders only; what a user or a stranger wrote is always bound.
 
-use super::sql::statements;
+use super::sql::{Rec, statements};
 use super::value::{self, Value, values};
 use super::{StoreError, Tx, TxInner};
 
@@ -86,7 +86,92 @@ impl Many {
     }
 }
 
+/// A page of influencers: which of its parts the text has. `$1` is the limit, `$2` the id before the page (and `$3` its
+/// message time), then stage, owner, tag, beginning and end of the word, as far as they are there.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a part that is there or not")]
+pub struct ListText {
+    /// Newest message first; else in the order they were added.
+    pub newest_message_first: bool,
+    /// Only one stage.
+    pub stage: bool,
+    /// Only one owner's.
+    pub owner: bool,
+    /// Only those with a tag.
+    pub tag: bool,
+    /// Only those found by the beginning of a word.
+    pub q: bool,
+}
+
+impl ListText {
+    /// Every text there can be, for the tests.
+    pub fn all() -> Vec<Self> {
+        let bit = |n: u32, i: u32| n & (1 << i) != 0;
+        let text = |n| Self {
+            newest_message_first: bit(n, 0),
+            stage: bit(n, 1),
+            owner: bit(n, 2),
+            tag: bit(n, 3),
+            q: bit(n, 4),
+        };
+        (0..32).map(text).collect()
+    }
+
+    /// The whole text.
+    pub fn text(self) -> String {
+        let (place, order, mut next) = if self.newest_message_first {
+            ("(COALESCE(i.last_message_at, 0), i.id) < ($3, $2)", "COALESCE(i.last_message_at, 0) DESC, i.id DESC", 4)
+        } else {
+            ("i.id > $2", "i.id", 3)
+        };
+        let mut text = format!("SELECT {} FROM influencer i WHERE {place}", super::people::COLUMNS);
+        let mut parameter = || {
+            next += 1;
+            format!("${}", next - 1)
+        };
+        if self.stage {
+            text.push_str(&format!(" AND i.stage = {}", parameter()));
+        }
+        if self.owner {
+            text.push_str(&format!(" AND i.owner = {}", parameter()));
+        }
+        if self.tag {
+            text.push_str(&format!(
+                " AND i.id IN (SELECT influencer_id FROM influencer_tag WHERE tag = {})",
+                parameter()
+            ));
+        }
+        if self.q {
+            text.push_str(&format!(
+                " AND i.id IN (SELECT influencer_id FROM influencer_word WHERE word >= {} AND word < {})",
+                parameter(),
+                parameter()
+            ));
+        }
+        text.push_str(&format!(" ORDER BY {order} LIMIT $1"));
+        text
+    }
+}
+
 impl Tx {
+    /// All rows of a page.
+    #[allow(clippy::disallowed_types, reason = "the text is made of constants and placeholders")]
+    pub(super) async fn all_listed<T: Rec>(
+        &mut self,
+        list: ListText,
+        values: Vec<Value>,
+    ) -> Result<Vec<T>, StoreError> {
+        let text = sqlx::AssertSqlSafe(list.text());
+        Ok(match &mut self.inner {
+            TxInner::SqliteWrite(tx) => {
+                sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(tx.connection()?).await?
+            }
+            TxInner::SqliteRead(c) => sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(&mut **c).await?,
+            TxInner::Postgres(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
+            TxInner::PostgresRead(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
+        })
+    }
+
     /// Inserts rows, many at a time; `rows` holds them one after the other.
     #[allow(clippy::disallowed_types, reason = "the text is made of constants and placeholders")]
     pub(super) async fn insert_many(&mut self, many: &Many, rows: Vec<Value>) -> Result<u64, StoreError> {

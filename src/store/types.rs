@@ -11,7 +11,7 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    UnmatchedReason,
+    SuppressionReason, UnmatchedReason,
 };
 
 macro_rules! read_as {
@@ -65,4 +65,5 @@ read_as! {
     UnmatchedReason as String, word;
     RecipientState as String, word;
     EventType as String, word;
+    SuppressionReason as String, word;
 }

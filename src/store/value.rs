@@ -14,7 +14,7 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    UnmatchedReason, Word,
+    SuppressionReason, UnmatchedReason, Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.
@@ -188,5 +188,6 @@ from_word!(
     Awaiting,
     UnmatchedReason,
     RecipientState,
-    EventType
+    EventType,
+    SuppressionReason
 );

@@ -1,4 +1,5 @@
 //! The contract every store function keeps on both databases.
 
 mod base;
+mod people;
 mod statements;

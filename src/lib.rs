@@ -1,9 +1,13 @@
 //! liaison: a self-hosted communications hub for influencer relations.
 
 pub mod clock;
+pub mod config;
 pub mod connector;
+pub mod control;
 pub mod domain;
+pub mod lifecycle;
 pub mod store;
+pub mod telemetry;
 
 /// The command line.
 pub mod cli {

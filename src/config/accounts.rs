@@ -1,0 +1,356 @@
+//! `[accounts.NAME]`: our mailboxes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reader::{Found, Reader, Section};
+use super::secret::{self, Secret};
+use super::source::Span;
+use super::teammates::claim;
+use crate::domain::address;
+
+/// `[accounts.NAME]`: one of ours.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The name in the configuration, by which everything else names it.
+    pub id: String,
+    /// The address it writes from.
+    pub address: String,
+    /// The name beside the address.
+    pub display_name: Option<String>,
+    /// Other addresses of the same mailbox.
+    pub aliases: Vec<String>,
+    /// Most messages in any 24 hours. `None`: as many as there are.
+    pub daily_limit: Option<u32>,
+    /// What sort it is, with what only that sort has.
+    pub kind: AccountKind,
+}
+
+/// The sorts of account.
+#[derive(Debug, Clone)]
+pub enum AccountKind {
+    /// A mailbox read with IMAP and written from with SMTP.
+    Imap(Box<ImapAccount>),
+    /// Simulated people; nothing leaves the machine.
+    Sandbox,
+}
+
+impl Account {
+    /// The mailbox, if it is one.
+    pub fn imap(&self) -> Option<&ImapAccount> {
+        match &self.kind {
+            AccountKind::Imap(imap) => Some(imap),
+            AccountKind::Sandbox => None,
+        }
+    }
+}
+
+/// What an account of kind `imap` has.
+#[derive(Debug, Clone)]
+pub struct ImapAccount {
+    /// The name to sign in with. Default: the address.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
+    /// Where mail is read.
+    pub imap: ServerUrl,
+    /// Where mail is sent.
+    pub smtp: ServerUrl,
+    /// Certificate authorities that are trusted besides the machine's.
+    pub ca: Option<Authority>,
+    /// How far back the first reading goes. Default 365 days.
+    pub backfill: Backfill,
+    /// How often a mailbox without IDLE is looked at. Default 60 s.
+    pub poll: Duration,
+    /// SMTP sessions at once, 1 to 32. Default 4.
+    pub sessions: u8,
+    /// Who files sent mail into the Sent folder. Default the hub.
+    pub sent_copy: SentCopy,
+    /// How long after a lost answer the absence of a copy in Sent counts as proof. Default 10 minutes.
+    pub settle: Duration,
+    /// The largest message read whole, octets. Default 50 MB.
+    pub message_max: u64,
+}
+
+/// A mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl {
+    /// A name or an IP address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: Security,
+}
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Security {
+    /// TLS from the first octet (`imaps://`, `smtps://`).
+    Tls,
+    /// STARTTLS, required: a server that does not offer it is refused (`imap://`, `smtp://`).
+    StartTls,
+    /// None; on this machine only (`imap+plain://`, `smtp+plain://`).
+    Plain,
+}
+
+/// A file of certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content, PEM.
+    pub pem: Arc<[u8]>,
+}
+
+/// How far back the first reading of a mailbox goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backfill {
+    /// Only what comes from now on.
+    None,
+    /// What came within so many days.
+    Days(u16),
+}
+
+/// Who files what was sent into the Sent folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentCopy {
+    /// We do.
+    Hub,
+    /// The server does so by itself.
+    Server,
+}
+
+pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, Account> {
+    let mut accounts = BTreeMap::new();
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    let mut kinds: Vec<(Found<()>, bool)> = Vec::new();
+    for (name, mut s) in root.named(r, "accounts") {
+        let here = Found { value: (), span: name.span, key: name.key.clone() };
+        if let Some((account, sandbox)) = read_one(&mut s, r, &name.value, &mut seen) {
+            kinds.push((here, sandbox));
+            accounts.extend(account.map(|a| (name.value, a)));
+        }
+        s.finish(r);
+    }
+    if let Some((sandbox, _)) = kinds.iter().find(|(_, sandbox)| *sandbox)
+        && let Some((real, _)) = kinds.iter().find(|(_, sandbox)| !sandbox)
+    {
+        let message = "sandbox accounts and real ones don't go together".to_owned();
+        r.error(sandbox, message, "make every account a sandbox, or none: simulated time must never move real mail");
+        r.relate("a real account", real.span);
+    }
+    accounts
+}
+
+/// The account, if it can be used, and whether it is a sandbox, if that can be told.
+fn read_one(
+    s: &mut Section<'_>,
+    r: &mut Reader,
+    id: &str,
+    seen: &mut BTreeMap<String, Span>,
+) -> Option<(Option<Account>, bool)> {
+    let sandbox = s.choice(r, "kind", &[("imap", false), ("sandbox", true)]);
+    s.require(r, "kind", "write kind = \"imap\", or kind = \"sandbox\" to try things out");
+    let address = s.text(r, "address");
+    s.require(r, "address", "write address = \"name@your-domain\"");
+    let display_name = s.text(r, "name").map(|n| n.value);
+    let aliases = s.texts(r, "aliases");
+    for email in address.iter().chain(&aliases) {
+        if let Some(key) = mail_address(r, email) {
+            claim(r, seen, &key, email);
+        }
+    }
+    let daily_limit = s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
+    let Some(sandbox) = sandbox else {
+        // Which of the other keys are right can't be told.
+        s.know(&IMAP_KEYS);
+        return None;
+    };
+    let kind = if sandbox.value {
+        Some(AccountKind::Sandbox)
+    } else {
+        read_imap(s, r, address.as_ref()).map(|imap| AccountKind::Imap(Box::new(imap)))
+    };
+    let aliases = aliases.into_iter().map(|a| a.value).collect();
+    let account = kind.zip(address).map(|(kind, address)| Account {
+        id: id.to_owned(),
+        address: address.value,
+        display_name,
+        aliases,
+        daily_limit,
+        kind,
+    });
+    Some((account, sandbox.value))
+}
+
+pub(super) const IMAP_KEYS: [&str; 11] = [
+    "user",
+    "password",
+    "imap",
+    "smtp",
+    "ca",
+    "backfill",
+    "poll_seconds",
+    "sessions",
+    "sent_copy",
+    "settle_minutes",
+    "message_max",
+];
+
+fn read_imap(s: &mut Section<'_>, r: &mut Reader, address: Option<&Found<String>>) -> Option<ImapAccount> {
+    let user = s.text(r, "user").or_else(|| address.cloned()).map(|u| u.value);
+    let password = secret::read(s, r, "password");
+    s.require(r, "password", "write password = { credential = \"name\" }, { file = \"path\" } or { env = \"NAME\" }");
+    let imap = s.text(r, "imap").and_then(|url| server_url(r, &url, &IMAP));
+    s.require(r, "imap", "write imap = \"imaps://mail.your-domain:993\"");
+    let smtp = s.text(r, "smtp").and_then(|url| server_url(r, &url, &SMTP));
+    s.require(r, "smtp", "write smtp = \"smtps://mail.your-domain:465\"");
+    let ca = s.text(r, "ca").and_then(|path| authority(r, &path));
+    let backfill = s.text(r, "backfill").and_then(|text| backfill(r, &text));
+    let poll = s.integer(r, "poll_seconds", 1..=3600).and_then(|n| u64::try_from(n.value).ok());
+    let sessions = s.integer(r, "sessions", 1..=32).and_then(|n| u8::try_from(n.value).ok());
+    let sent_copy = s.choice(r, "sent_copy", &[("hub", SentCopy::Hub), ("server", SentCopy::Server)]);
+    let settle = s.integer(r, "settle_minutes", 1..=1440).and_then(|n| u64::try_from(n.value).ok());
+    let message_max = s.text(r, "message_max").and_then(|text| octets(r, &text));
+    Some(ImapAccount {
+        user: user?,
+        password: password?,
+        imap: imap?,
+        smtp: smtp?,
+        ca,
+        backfill: backfill.unwrap_or(Backfill::Days(365)),
+        poll: Duration::from_secs(poll.unwrap_or(60)),
+        sessions: sessions.unwrap_or(4),
+        sent_copy: sent_copy.map_or(SentCopy::Hub, |c| c.value),
+        settle: Duration::from_secs(settle.unwrap_or(10) * 60),
+        message_max: message_max.unwrap_or(50_000_000),
+    })
+}
+
+/// Checks an address; gives the form in which addresses are compared.
+pub(super) fn mail_address(r: &mut Reader, email: &Found<String>) -> Option<String> {
+    let key = address::key(&email.value).filter(|_| !email.value.contains(['<', '>', ' ', ',', '"']));
+    if key.is_none() {
+        let shown: String = email.value.chars().take(60).collect();
+        r.error(email, format!("`{shown}` is no mail address"), "write the bare address, as in \"hello@your-domain\"");
+    }
+    key
+}
+
+/// The schemes of one protocol, each with its protection and default port.
+struct Schemes([(&'static str, Security, u16); 3]);
+
+const IMAP: Schemes =
+    Schemes([("imaps", Security::Tls, 993), ("imap", Security::StartTls, 143), ("imap+plain", Security::Plain, 143)]);
+const SMTP: Schemes =
+    Schemes([("smtps", Security::Tls, 465), ("smtp", Security::StartTls, 587), ("smtp+plain", Security::Plain, 25)]);
+
+fn server_url(r: &mut Reader, url: &Found<String>, schemes: &Schemes) -> Option<ServerUrl> {
+    let [(tls, _, port), (starttls, ..), (plain, ..)] = schemes.0;
+    let forms = format!(
+        "\"{tls}://host:{port}\" (TLS), \"{starttls}://host\" (STARTTLS), or \"{plain}://localhost\" on this machine"
+    );
+    let parsed = match url::Url::parse(&url.value) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            r.error(url, format!("`{}` is no URL: {error}", url.key), &forms);
+            return None;
+        }
+    };
+    let Some((_, security, default_port)) = schemes.0.iter().find(|(name, ..)| *name == parsed.scheme()) else {
+        r.error(url, format!("`{}` can't begin with {}://", url.key, parsed.scheme()), &forms);
+        return None;
+    };
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        r.sources.mask(url.span);
+        let message = format!("`{}` holds a user name or password", url.key);
+        r.error(url, message, "take it out of the URL: `user` and `password` are keys of their own");
+        return None;
+    }
+    if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() || parsed.fragment().is_some() {
+        r.error(url, format!("`{}` has something behind the port", url.key), &forms);
+        return None;
+    }
+    let host = parsed.host_str().filter(|h| !h.is_empty());
+    let host = host.map(|h| h.trim_start_matches('[').trim_end_matches(']').to_lowercase());
+    let Some(host) = host.filter(|h| is_host(h)) else {
+        r.error(url, format!("`{}` names no host", url.key), &forms);
+        return None;
+    };
+    if parsed.port() == Some(0) {
+        r.error(url, format!("`{}` has port 0", url.key), &format!("leave the port out for {default_port}"));
+        return None;
+    }
+    if *security == Security::Plain && !is_loopback(&host) {
+        let message = format!("`{}` would send the password over the network in the clear", url.key);
+        r.error(url, message, &format!("use {tls}:// or {starttls}://; {plain}:// is for this machine only"));
+        return None;
+    }
+    Some(ServerUrl { host, port: parsed.port().unwrap_or(*default_port), security: *security })
+}
+
+fn is_host(host: &str) -> bool {
+    host.parse::<std::net::IpAddr>().is_ok() || url::Host::parse(host).is_ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The largest file of certificates, octets.
+const CA_OCTETS_MAX: u64 = 4_000_000;
+
+fn authority(r: &mut Reader, written: &Found<String>) -> Option<Authority> {
+    let path = r.path(&written.value);
+    let size = std::fs::metadata(&path).map_or(0, |m| if m.is_file() { m.len() } else { 0 });
+    let read = if size > CA_OCTETS_MAX { Ok(Vec::new()) } else { std::fs::read(&path) };
+    match read {
+        Ok(pem) if pem.windows(27).any(|w| w == b"-----BEGIN CERTIFICATE-----") => {
+            Some(Authority { path, pem: pem.into() })
+        }
+        Ok(_) => {
+            r.error(
+                written,
+                format!("{} holds no certificate", path.display()),
+                "a PEM file: -----BEGIN CERTIFICATE-----",
+            );
+            None
+        }
+        Err(error) => {
+            r.error(
+                written,
+                format!("{} can't be read: {error}", path.display()),
+                "relative paths count from the main file",
+            );
+            None
+        }
+    }
+}
+
+fn backfill(r: &mut Reader, text: &Found<String>) -> Option<Backfill> {
+    if text.value == "none" {
+        return Some(Backfill::None);
+    }
+    let number = text.value.strip_suffix("days").or_else(|| text.value.strip_suffix("day"));
+    let days = number.and_then(|n| n.trim().parse().ok()).filter(|n| (1..=36_500).contains(n));
+    if days.is_none() {
+        let message = format!("`{}` is no length of time", text.key);
+        r.error(text, message, "write it as in \"365 days\" (up to 36500), or \"none\"");
+    }
+    days.map(Backfill::Days)
+}
+
+fn octets(r: &mut Reader, text: &Found<String>) -> Option<u64> {
+    let units = [("GB", 1_000_000_000_u64), ("MB", 1_000_000), ("KB", 1000)];
+    let size = units
+        .iter()
+        .find_map(|(unit, factor)| text.value.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*factor));
+    let size = size.filter(|n| (100_000..=1_000_000_000).contains(n));
+    if size.is_none() {
+        r.error(text, format!("`{}` is no size", text.key), "write it as in \"50 MB\", from \"100 KB\" to \"1 GB\"");
+    }
+    size
+}

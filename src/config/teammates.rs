@@ -1,0 +1,57 @@
+//! `[teammates.ID]`: the people on our side.
+
+use std::collections::BTreeMap;
+
+use super::accounts::mail_address;
+use super::reader::{Found, Reader, Section};
+use super::source::Span;
+
+/// `[teammates.ID]`: someone on the brand's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Teammate {
+    /// The name in the configuration, by which influencers name their owner.
+    pub id: String,
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// Their own addresses, at least one; the first is the one we write to.
+    pub emails: Vec<String>,
+}
+
+pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, Teammate> {
+    let mut teammates = BTreeMap::new();
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for (name, mut s) in root.named(r, "teammates") {
+        let first_name = s.text(r, "first_name");
+        let last_name = s.text(r, "last_name").map(|n| n.value);
+        let emails = s.texts(r, "email");
+        s.require(r, "first_name", "write first_name = \"…\"; mail is signed with it");
+        s.require(r, "email", "write email = \"name@your-domain\", or a list of addresses");
+        s.finish(r);
+        let mut addresses = Vec::new();
+        for email in emails {
+            let Some(key) = mail_address(r, &email) else { continue };
+            claim(r, &mut seen, &key, &email);
+            addresses.push(email.value);
+        }
+        let Some(first_name) = first_name else { continue };
+        let id = name.value;
+        teammates.insert(id.clone(), Teammate { id, first_name: first_name.value, last_name, emails: addresses });
+    }
+    teammates
+}
+
+/// An address belongs to one only.
+pub(super) fn claim(r: &mut Reader, seen: &mut BTreeMap<String, Span>, key: &str, email: &Found<String>) {
+    match seen.get(key) {
+        None => {
+            seen.insert(key.to_owned(), email.span);
+        }
+        Some(first) => {
+            let first = *first;
+            r.error(email, format!("{} is there twice", email.value), "an address belongs to one only");
+            r.relate("first here", first);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Stops, failures and reloads, on paused time.
+
+use std::convert::Infallible;
+
+use super::*;
+
+fn start() -> (Lifecycle, mpsc::Sender<Asked>, mpsc::Receiver<Asked>) {
+    let (ask, asked) = mpsc::channel(8);
+    (Lifecycle::with(STOP_TIME, Service::none()), ask, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_stops_softly_and_the_end_is_clean() {
+    let (life, ask, asked) = start();
+    let stop = life.stop();
+    life.spawn("poller", async move {
+        stop.soft().await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Ok::<_, Infallible>(())
+    });
+    ask.send(Asked::Stop).await.unwrap();
+    assert_eq!(life.run(asked).await, Outcome::Clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_stop_in_time_is_cut_off() {
+    let (life, ask, asked) = start();
+    life.spawn("deaf", std::future::pending::<Result<(), Infallible>>());
+    ask.send(Asked::Stop).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(life.run(asked).await, Outcome::CutOff { tasks: 1 });
+    assert!(began.elapsed() >= STOP_TIME);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_does_not_wait_for_the_stop_time() {
+    let (life, ask, asked) = start();
+    let dropped = Arc::new(());
+    let held = Arc::clone(&dropped);
+    life.spawn("deaf", async move {
+        let _held = held;
+        std::future::pending::<Result<(), Infallible>>().await
+    });
+    ask.send(Asked::Stop).await.unwrap();
+    ask.send(Asked::Stop).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(life.run(asked).await, Outcome::CutOff { tasks: 1 });
+    assert!(began.elapsed() < STOP_TIME);
+    assert_eq!(Arc::strong_count(&dropped), 1, "the task was dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_fails_stops_the_others_and_fails_the_process() {
+    let (life, _ask, asked) = start();
+    let stop = life.stop();
+    life.spawn("poller", async move {
+        stop.soft().await;
+        Ok::<_, Infallible>(())
+    });
+    life.spawn("ingest", async { Err("disk full") });
+    let outcome = life.run(asked).await;
+    assert_eq!(outcome, Outcome::Failed(Failure { task: "ingest".to_owned(), reason: "disk full".to_owned() }));
+    assert_eq!(format!("{:?}", outcome.exit_code()), format!("{:?}", ExitCode::FAILURE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_panics_fails_the_process_with_its_words() {
+    let (life, _ask, asked) = start();
+    life.spawn("record", async {
+        if true {
+            panic!("row {} is gone", 7);
+        }
+        Ok::<_, Infallible>(())
+    });
+    let Outcome::Failed(failure) = life.run(asked).await else { panic!("the panic was not noticed") };
+    assert_eq!((failure.task.as_str(), failure.reason.as_str()), ("record", "panicked: row 7 is gone"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_well_does_not_end_the_process() {
+    let (life, ask, asked) = start();
+    life.spawn("once", async { Ok::<_, Infallible>(()) });
+    let (stop, running) = (life.stop(), life.run(asked));
+    tokio::pin!(running);
+    let early = tokio::time::timeout(Duration::from_secs(60), &mut running).await;
+    assert!(early.is_err() && !stop.is_soft());
+    ask.send(Asked::Stop).await.unwrap();
+    assert_eq!(running.await, Outcome::Clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_reach_those_who_listen_and_many_at_once_are_one() {
+    let (life, ask, asked) = start();
+    let mut reloads = life.reloads();
+    let (seen_of, mut seen) = mpsc::channel(8);
+    let stop = life.stop();
+    life.spawn("reloader", async move {
+        loop {
+            tokio::select! {
+                () = reloads.next() => seen_of.send(()).await.unwrap(),
+                () = stop.soft() => return Ok::<_, Infallible>(()),
+            }
+        }
+    });
+    let life_too = life.clone();
+    let running = life.run(asked);
+    let story = async {
+        ask.send(Asked::Reload).await.unwrap();
+        seen.recv().await.unwrap();
+        life_too.ask_reload();
+        life_too.ask_reload();
+        seen.recv().await.unwrap();
+        ask.send(Asked::Stop).await.unwrap();
+        seen.recv().await
+    };
+    let (outcome, more) = tokio::join!(running, story);
+    assert_eq!((outcome, more), (Outcome::Clean, None));
+}
+
+#[tokio::test]
+async fn a_child_is_stopped_with_its_parent_but_not_the_other_way() {
+    let parent = Stop::new();
+    let (first, second) = (parent.child(), parent.child());
+    first.ask_hard();
+    assert!(first.is_soft() && first.is_hard() && !parent.is_soft() && !second.is_soft());
+    parent.ask();
+    assert!(second.is_soft() && !second.is_hard());
+}
+
+#[tokio::test]
+async fn real_signals_are_heard() {
+    let life = Lifecycle::with(STOP_TIME, Service::none());
+    let stop = life.stop();
+    let mut reloads = life.reloads();
+    life.spawn("listener", async move {
+        reloads.next().await;
+        raise("TERM").await;
+        stop.soft().await;
+        Ok::<_, Infallible>(())
+    });
+    let started = life.clone();
+    life.spawn("starter", async move {
+        // The handlers are set before the tasks first run: run_until_stopped sets them without waiting.
+        let _alive = started;
+        raise("HUP").await;
+        Ok::<_, Infallible>(())
+    });
+    assert_eq!(life.run_until_stopped().await.unwrap(), Outcome::Clean);
+}
+
+/// Sends a signal to this process and no other.
+async fn raise(signal: &'static str) {
+    let id = std::process::id().to_string();
+    let sent = tokio::task::spawn_blocking(move || {
+        std::process::Command::new("kill").args([format!("-{signal}"), id]).status().unwrap()
+    });
+    assert!(sent.await.unwrap().success());
+}

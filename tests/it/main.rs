@@ -16,5 +16,6 @@
 )]
 
 mod contract;
+mod house;
 mod peers;
 mod stores;

@@ -30,7 +30,7 @@ pub async fn sqlite() -> Fresh {
 /// An empty PostgreSQL store; none where `LIAISON_TEST_POSTGRES` is not set.
 pub async fn postgres() -> Option<Fresh> {
     use sqlx::{Connection, Executor};
-    let url = std::env::var("LIAISON_TEST_POSTGRES").ok()?;
+    let url = crate::peers::postgres_url()?;
     let name = fresh_name();
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
@@ -46,7 +46,7 @@ pub async fn both() -> Vec<Fresh> {
     let mut all = vec![sqlite().await];
     match postgres().await {
         Some(fresh) => all.push(fresh),
-        None => println!("skipped on postgres: LIAISON_TEST_POSTGRES is not set"),
+        None => crate::peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)"),
     }
     all
 }

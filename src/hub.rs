@@ -1,4 +1,5 @@
 //! What everybody shares, always inside the caller's transaction.
 
 pub mod matching;
+pub mod outcome;
 pub mod signal;

@@ -5,6 +5,8 @@ pub mod config;
 pub mod connector;
 pub mod control;
 pub mod domain;
+pub mod hub;
+pub mod inbound;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;

@@ -1,3 +1,4 @@
 //! Mail in: the poller asks the network, ingest writes one transaction per batch. Nothing here sends anything.
 
 pub mod ingest;
+pub mod poller;

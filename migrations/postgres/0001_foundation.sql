@@ -45,6 +45,7 @@ CREATE TABLE folder (
   first_uid BIGINT NOT NULL,
   last_uid BIGINT NOT NULL,
   backfill_uid BIGINT NOT NULL,
+  fire_after BIGINT,
   server_count BIGINT,
   stored_count BIGINT,
   missing_count BIGINT,

@@ -45,6 +45,7 @@ CREATE TABLE folder (
   first_uid INTEGER NOT NULL,
   last_uid INTEGER NOT NULL,
   backfill_uid INTEGER NOT NULL,
+  fire_after INTEGER,
   server_count INTEGER,
   stored_count INTEGER,
   missing_count INTEGER,

@@ -24,11 +24,7 @@ pub enum Belongs {
 
 /// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. Fires nothing: what
 /// was said before the match is history.
-pub async fn rethread(
-    tx: &mut Tx,
-    clock: &Clock,
-    owners: &HashMap<String, Belongs>,
-) -> Result<usize, StoreError> {
+pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belongs>) -> Result<usize, StoreError> {
     let keys: Vec<String> = owners.keys().cloned().collect();
     tx.lock_conversations().await?;
     let rows = tx.find_strangers(keys.clone()).await?;
@@ -160,8 +156,12 @@ pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> R
     for thread in tx.find_threads_in(conversations).await? {
         threads.entry(thread.conversation_id).or_default().push(thread);
     }
-    let seen: HashSet<MessageId> =
-        tx.find_participations(waiting.iter().map(|w| w.message_id).collect()).await?.into_iter().map(|p| p.0).collect();
+    let seen: HashSet<MessageId> = tx
+        .find_participations(waiting.iter().map(|w| w.message_id).collect())
+        .await?
+        .into_iter()
+        .map(|p| p.0)
+        .collect();
     let mut changed: HashMap<ThreadId, ThreadRow> = HashMap::new();
     for message in waiting.iter().filter(|w| !seen.contains(&w.message_id)) {
         let Some([only]) = threads.get(&message.conversation_id).map(Vec::as_slice) else { continue };
@@ -187,4 +187,3 @@ pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> R
     let now = rows.iter().map(|t| t.last_message_at).max().unwrap_or_default();
     tx.upsert_threads(rows, now).await
 }
-

@@ -3,4 +3,6 @@ use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::store::{StoreError, Tx};
 /// (until the outbox lands)
-pub async fn settle_seen(_tx: &mut Tx, _clock: &Clock, _ids: Vec<MessageId>) -> Result<(), StoreError> { Ok(()) }
+pub async fn settle_seen(_tx: &mut Tx, _clock: &Clock, _ids: Vec<MessageId>) -> Result<(), StoreError> {
+    Ok(())
+}

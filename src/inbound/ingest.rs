@@ -17,6 +17,7 @@ use crate::domain::mail::ParsedMail;
 use crate::domain::threading::{Identity, decide_direction, keys, keys_of};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
 mod know;
@@ -51,6 +52,8 @@ pub struct Context {
     pub fire_after: Option<Micros>,
     /// Whether the account's server is said to file what we send by itself.
     pub server_files_sent: bool,
+    /// The lease under which this account is read; without it (a tool that runs alone) nothing is checked.
+    pub lease: Option<(String, Lease)>,
 }
 
 /// One message, parsed, hashed and compressed: all the work that needs no database.
@@ -78,6 +81,17 @@ pub struct Ingested {
     pub left_out: usize,
 }
 
+/// Why a batch was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Another node reads this account now: stop, and write nothing more.
+    #[error("another node reads this account now")]
+    LeaseLost,
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Parses, hashes and compresses one message. Work for the processor only: call it off the runtime's threads.
 ///
 /// # Errors
@@ -90,10 +104,8 @@ pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
     let author = mail.author().and_then(|m| address::key(&m.address)).unwrap_or_default();
     let date = mail.date.map_or(0, |d| d.0);
     let weak = match &mail.message_id {
-        Some(id) => digest(&[b"id", id.as_bytes(), &date.to_le_bytes(), author.as_bytes()]),
-        None => {
-            digest(&[b"no", mail.subject.as_bytes(), &date.to_le_bytes(), author.as_bytes(), mail.text.as_bytes()])
-        }
+        Some(id) => weak_print(id, date, &author),
+        None => digest(&[b"no", mail.subject.as_bytes(), &date.to_le_bytes(), author.as_bytes(), mail.text.as_bytes()]),
     };
     let strong = digest(&[&weak, mail.text.as_bytes()]);
     Ok(Arrival {
@@ -107,6 +119,20 @@ pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
         raw_data: zstd::bulk::compress(&item.raw, ZSTD_LEVEL)?,
         mail,
     })
+}
+
+/// The weak fingerprint of a message of which only the identifying headers are known; empty where they do not tell.
+pub fn weak_print_of_headers(headers: &[u8]) -> Vec<u8> {
+    let mail = crate::connector::email::parse::parse(headers);
+    let author = mail.author().and_then(|m| address::key(&m.address)).unwrap_or_default();
+    let date = mail.date.map_or(0, |d| d.0);
+    mail.message_id.map_or_else(Vec::new, |id| weak_print(&id, date, &author))
+}
+
+fn weak_print(id: &str, date: i64, author: &str) -> Vec<u8> {
+    let mut print = digest(&[b"id", id.as_bytes(), &date.to_le_bytes(), author.as_bytes()]);
+    print.truncate(16);
+    print
 }
 
 fn digest(parts: &[&[u8]]) -> Vec<u8> {
@@ -123,20 +149,20 @@ fn digest(parts: &[&[u8]]) -> Vec<u8> {
 /// Stores a batch. `last_uid` is how far the folder was read with it.
 ///
 /// # Errors
-/// Nothing of the batch was kept (or, after [`StoreError::Commit`], it is not known): ask again from the stored cursor;
-/// what was kept is recognised.
+/// Nothing of the batch was kept (or, after [`StoreError::Commit`], it is not known): read on from the stored cursor; what
+/// was kept is recognised.
 pub async fn ingest(
     store: &Store,
     clock: &Clock,
     context: &Context,
     arrivals: &[Arrival],
     last_uid: i64,
-) -> Result<Ingested, StoreError> {
+) -> Result<Ingested, IngestError> {
     let mut tries = 0;
     loop {
         tries += 1;
         match ingest_once(store, clock, context, arrivals, last_uid).await {
-            Err(StoreError::Conflict(_) | StoreError::Exists(_)) if tries < TRIES_MAX => {}
+            Err(IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_))) if tries < TRIES_MAX => {}
             other => return other,
         }
     }
@@ -148,8 +174,11 @@ async fn ingest_once(
     context: &Context,
     arrivals: &[Arrival],
     last_uid: i64,
-) -> Result<Ingested, StoreError> {
+) -> Result<Ingested, IngestError> {
     let mut tx = store.begin("inbound.ingest").await?;
+    if !tx.holds_lease_of(context.lease.as_ref()).await? {
+        return Err(IngestError::LeaseLost);
+    }
     tx.lock_conversations().await?;
     let uids = arrivals.iter().map(|a| a.uid).collect();
     let seen: HashSet<i64> =

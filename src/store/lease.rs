@@ -49,6 +49,14 @@ impl Tx {
         Ok(row.is_some())
     }
 
+    /// As [`Tx::holds_lease`], for callers that may work without one.
+    pub async fn holds_lease_of(&mut self, lease: Option<&(String, Lease)>) -> Result<bool, StoreError> {
+        match lease {
+            Some((name, lease)) => self.holds_lease(name, *lease).await,
+            None => Ok(true),
+        }
+    }
+
     /// Gives a lease back, so that the next holder need not wait.
     pub async fn release_lease(&mut self, name: &str, lease: Lease) -> Result<(), StoreError> {
         self.exec(&LEASE_RELEASE, values![name, lease.holder, lease.fence]).await?;

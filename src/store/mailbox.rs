@@ -47,6 +47,8 @@ pub struct FolderRow {
     pub last_uid: i64,
     /// Uids up to this one are old mail: they fire nothing.
     pub backfill_uid: i64,
+    /// In a folder that is read anew because its UIDVALIDITY changed: what came before this instant fires nothing.
+    pub fire_after: Option<Micros>,
     /// Messages at the server from `first_uid` on, when last counted.
     pub server_count: Option<i64>,
     /// Of those, stored (or left out for a stated reason).
@@ -132,7 +134,8 @@ impl Tx {
                 f.uid_validity,
                 f.first_uid,
                 f.last_uid,
-                f.backfill_uid
+                f.backfill_uid,
+                f.fire_after
             ],
         )
         .await?;
@@ -162,14 +165,14 @@ statements! {
     #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1";
     #[hot] ACCOUNT_SYNCED = "UPDATE account SET last_sync_at = $2 WHERE name = $1";
     #[hot] ACCOUNT_FILING = "UPDATE account SET filing_seen_at = $2 WHERE name = $1 AND filing_seen_at IS NULL";
-    #[hot] FOLDER = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, server_count, stored_count, \
+    #[hot] FOLDER = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, fire_after, server_count, stored_count, \
         missing_count, counted_at, last_sync_at FROM folder WHERE account = $1 AND name = $2";
-    #[hot] FOLDERS = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, server_count, stored_count, \
+    #[hot] FOLDERS = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, fire_after, server_count, stored_count, \
         missing_count, counted_at, last_sync_at FROM folder WHERE account = $1 ORDER BY role, name";
-    FOLDER_PUT = "INSERT INTO folder (id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account, name) DO UPDATE SET role = excluded.role, \
+    FOLDER_PUT = "INSERT INTO folder (id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, fire_after) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account, name) DO UPDATE SET role = excluded.role, \
         uid_validity = excluded.uid_validity, first_uid = excluded.first_uid, last_uid = excluded.last_uid, \
-        backfill_uid = excluded.backfill_uid";
+        backfill_uid = excluded.backfill_uid, fire_after = excluded.fire_after";
     #[hot] FOLDER_ADVANCE = "UPDATE folder SET last_uid = $3 WHERE id = $1 AND uid_validity = $2 AND last_uid < $3";
     #[hot] FOLDER_COUNT = "UPDATE folder SET server_count = $2, stored_count = $3, missing_count = $4, counted_at = $5, \
         last_sync_at = $5 WHERE id = $1";

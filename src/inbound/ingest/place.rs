@@ -325,10 +325,16 @@ impl Planner<'_> {
                         Some(Owner::Influencer(owner)) => Some(*owner),
                         Some(Owner::Agent(_)) | None => placed.parts.first().map(|p| p.influencer),
                     };
-                    self.report_event(EventType::MessageBounced, draft, id, influencer, json!({
-                        "address": recipient.address, "status": recipient.status,
-                        "severity": severity_word(recipient.severity),
-                    }));
+                    self.report_event(
+                        EventType::MessageBounced,
+                        draft,
+                        id,
+                        influencer,
+                        json!({
+                            "address": recipient.address, "status": recipient.status,
+                            "severity": severity_word(recipient.severity),
+                        }),
+                    );
                 }
             }
             Some(Report::Complaint(complaint)) if complaint.feedback_type != "not-spam" => {

@@ -1,0 +1,266 @@
+//! Reads one account for as long as the process lives: folder after folder from the stored cursor, then waits for news.
+//!
+//! The network is here and the database is in [`super::ingest`]; between them lies a batch in memory, no more. One node
+//! reads an account at a time, under a lease whose fence is checked in every transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, jitter};
+use crate::connector::{ConnectorError, Source, Wake};
+use crate::domain::ids::RunId;
+use crate::domain::threading::Identity;
+use crate::domain::words::{AccountState, EventType, FolderRole};
+use crate::hub::signal::{self, Signal};
+use crate::lifecycle::Stop;
+use crate::store::lease::Lease;
+use crate::store::{Store, StoreError};
+
+use super::ingest::IngestError;
+
+mod reconcile;
+mod sync;
+
+/// How long the lease of an account runs, seconds; renewed at a third of it.
+const LEASE_SECONDS: i64 = 60;
+/// The first and the longest pause after lost connections.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// The pause after a refused sign-in: more tries would lock the mailbox. A reload ends it.
+const LOGIN_PAUSE: Duration = Duration::from_mins(30);
+/// The pause after a connection that can't be trusted. A reload ends it.
+const INSECURE_PAUSE: Duration = Duration::from_mins(10);
+/// Lost connections in a row after which the account counts as down.
+const LOST_MAX: u32 = 2;
+
+/// Makes a fresh, unconnected source.
+pub type Connect = Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>;
+
+/// How far back the first reading goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only what comes from now on.
+    Nothing,
+    /// What came within this time.
+    Back(Duration),
+    /// Everything.
+    All,
+}
+
+/// What a poller must know of its account.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name.
+    pub account: String,
+    /// Who we are.
+    pub identity: Arc<Identity>,
+    /// How far back the first reading goes.
+    pub reach: Reach,
+    /// How often to look where there is no news by itself.
+    pub poll: Duration,
+    /// Whether the server is said to file what we send.
+    pub server_files_sent: bool,
+}
+
+/// Reads one account.
+pub struct Poller {
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    connect: Connect,
+    run: RunId,
+    /// Rung to look at once (a reload, a person).
+    wake: Arc<Notify>,
+    /// Rung when something was stored.
+    stored: Arc<Notify>,
+}
+
+/// Why a session with the provider ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error("a message could not be prepared: {0}")]
+    Prepare(String),
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Ingest(IngestError::Store(error))
+    }
+}
+
+/// What a poller shares with the rest of the process.
+#[derive(Clone)]
+pub struct Shared {
+    /// The database.
+    pub store: Store,
+    /// Business time and ids.
+    pub clock: Clock,
+    /// This run of the process.
+    pub run: RunId,
+    /// Rung to look at once.
+    pub wake: Arc<Notify>,
+    /// Rung when something was stored.
+    pub stored: Arc<Notify>,
+}
+
+impl Poller {
+    /// A poller for one account.
+    pub fn new(shared: Shared, settings: Settings, connect: Connect) -> Self {
+        let Shared { store, clock, run, wake, stored } = shared;
+        Self { store, clock, settings, connect, run, wake, stored }
+    }
+
+    /// Reads until told to stop.
+    ///
+    /// # Errors
+    /// Only where the database answers what it never should; the process ends then.
+    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+        let name = format!("poll:{}", self.settings.account);
+        loop {
+            let lease = tokio::select! {
+                () = stop.soft() => return Ok(()),
+                lease = self.take_lease(&name) => lease?,
+            };
+            let ended = tokio::select! {
+                () = stop.soft() => None,
+                result = self.read_under(&name, lease) => Some(result),
+                result = self.keep_lease(&name, lease) => Some(result),
+            };
+            let released = async {
+                let mut tx = self.store.begin("poller.release").await?;
+                tx.release_lease(&name, lease).await?;
+                tx.commit().await
+            };
+            match (ended, released.await) {
+                (None, _) => return Ok(()),
+                (Some(Err(error @ StoreError::Damaged(_))), _) => return Err(error),
+                (Some(result), _) => {
+                    if let Err(error) = result {
+                        tracing::warn!(account = %self.settings.account, %error, "reading paused");
+                    }
+                    tokio::time::sleep(jitter(BACKOFF.0)).await;
+                }
+            }
+        }
+    }
+
+    async fn take_lease(&self, name: &str) -> Result<Lease, StoreError> {
+        loop {
+            match self.try_lease(name).await {
+                Ok(Some(lease)) => return Ok(lease),
+                Ok(None) => {}
+                Err(error @ StoreError::Damaged(_)) => return Err(error),
+                Err(error) => tracing::warn!(account = %self.settings.account, %error, "can't ask for the lease"),
+            }
+            tokio::time::sleep(jitter(Duration::from_secs(2))).await;
+        }
+    }
+
+    async fn try_lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        let mut tx = self.store.begin("poller.lease").await?;
+        let lease = tx.acquire_lease(name, self.run, LEASE_SECONDS).await?;
+        tx.commit().await?;
+        Ok(lease)
+    }
+
+    /// Renews the lease; returns when it is lost.
+    async fn keep_lease(&self, name: &str, lease: Lease) -> Result<(), StoreError> {
+        loop {
+            tokio::time::sleep(Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3)).await;
+            match self.try_lease(name).await {
+                Ok(Some(now)) if now == lease => {}
+                Ok(_) => return Ok(()),
+                // The fence is checked in every write: a lease that could not be renewed in time harms nobody.
+                Err(error) => tracing::warn!(account = %self.settings.account, %error, "can't renew the lease"),
+            }
+        }
+    }
+
+    /// Session after session, with pauses between them that fit the reason.
+    async fn read_under(&self, name: &str, lease: Lease) -> Result<(), StoreError> {
+        let mut lost = 0_u32;
+        loop {
+            let mut source = (self.connect)();
+            let ended = self.session(source.as_mut(), (name, lease), &mut lost).await;
+            let Err(ended) = ended else { continue };
+            let pause = match ended {
+                Ended::Ingest(IngestError::LeaseLost) => return Ok(()),
+                Ended::Ingest(IngestError::Store(error)) => return Err(error),
+                Ended::Connector(ConnectorError::Login(why)) => {
+                    self.set_state(AccountState::NeedsLogin, Some(&why)).await?;
+                    LOGIN_PAUSE
+                }
+                Ended::Connector(error @ ConnectorError::Insecure(_)) => {
+                    self.set_state(AccountState::Down, Some(&error.to_string())).await?;
+                    INSECURE_PAUSE
+                }
+                other => {
+                    lost = lost.saturating_add(1);
+                    if lost >= LOST_MAX {
+                        self.set_state(AccountState::Down, Some(&other.to_string())).await?;
+                    }
+                    tracing::info!(account = %self.settings.account, reason = %other, "session ended");
+                    jitter((BACKOFF.0 * 2_u32.saturating_pow(lost.min(16) - 1)).min(BACKOFF.1))
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// One connection: all folders to the end, then news, for ever.
+    async fn session(&self, source: &mut dyn Source, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
+        let mut check = sync::Check::due();
+        loop {
+            let folders = source.folders().await?;
+            for folder in &folders {
+                self.sync_folder(source, folder, lease, check).await?;
+            }
+            *lost = 0;
+            self.set_state(AccountState::Up, None).await?;
+            let mut tx = self.store.begin("poller.synced").await?;
+            tx.set_account_synced(&self.settings.account, self.clock.now()).await?;
+            tx.commit().await?;
+            check = check.after_a_round();
+            let Some(inbox) = folders.iter().find(|f| matches!(f.role, FolderRole::Inbox | FolderRole::All)) else {
+                return Err(ConnectorError::Refused("the server lists no Inbox".into()).into());
+            };
+            source.select(&inbox.name).await?;
+            tokio::select! {
+                news = source.wait(self.settings.poll) => match news? {
+                    Wake::News | Wake::Elapsed => {}
+                },
+                // Dropping the wait half-way makes the connection unusable: a new session begins.
+                () = self.wake.notified() => return Ok(()),
+            }
+        }
+    }
+
+    async fn set_state(&self, state: AccountState, detail: Option<&str>) -> Result<(), StoreError> {
+        let account = &self.settings.account;
+        let mut tx = self.store.begin("poller.state").await?;
+        if tx.set_account_state(account, state, detail, self.clock.now()).await? {
+            let what = if state == AccountState::Up { EventType::AccountUp } else { EventType::AccountDown };
+            let data = json!({"account": account, "state": state, "detail": detail});
+            let signal = Signal { what, influencer: None, message: None, at: self.clock.now(), data: Some(data) };
+            signal::record(&mut tx, &self.clock, vec![signal]).await?;
+            match state {
+                AccountState::Up => tracing::info!(%account, "account is up"),
+                AccountState::Down | AccountState::Paused | AccountState::NeedsLogin => {
+                    tracing::error!(%account, %state, detail, "account is not read");
+                }
+            }
+        }
+        tx.commit().await?;
+        self.stored.notify_waiters();
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! One folder, from its cursor to its end. While one batch is written, the next is fetched and parsed.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Ended, Poller, Reach};
+use crate::connector::{FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source};
+use crate::domain::ids::FolderId;
+use crate::domain::words::FolderRole;
+use crate::inbound::ingest::{self, Arrival, Context};
+use crate::store::lease::Lease;
+use crate::store::mailbox::FolderRow;
+use crate::store::message::NewDelivery;
+
+/// Uids between the cursor and the end that are asked for without listing them first.
+const GAP_MAX: i64 = 2_000;
+/// How long after a counted comparison the next is due.
+const CHECK_EVERY: Duration = Duration::from_mins(10);
+/// Headers asked for at once when a folder is read anew.
+const HEADERS_AT_ONCE: usize = 1_000;
+/// A folder that changed its UIDVALIDITY: what came this long before the last reading is looked at as new.
+const REREAD_SLACK: Duration = Duration::from_mins(10);
+
+/// Whether the folders are to be compared with the server uid by uid.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    due: bool,
+    last: Instant,
+}
+
+impl Check {
+    pub(super) fn due() -> Self {
+        Self { due: true, last: Instant::now() }
+    }
+
+    pub(super) fn after_a_round(self) -> Self {
+        let last = if self.due { Instant::now() } else { self.last };
+        Self { due: last.elapsed() >= CHECK_EVERY, last }
+    }
+}
+
+/// A batch in memory: what was asked for, and what came.
+struct Batch {
+    arrivals: Vec<Arrival>,
+    last_uid: i64,
+}
+
+impl Poller {
+    pub(super) async fn sync_folder(
+        &self,
+        source: &mut dyn Source,
+        folder: &FolderSeen,
+        (lease_name, lease): (&str, Lease),
+        check: Check,
+    ) -> Result<(), Ended> {
+        let status = source.select(&folder.name).await?;
+        let row = self.folder_row(source, folder, status).await?;
+        let context = Context {
+            account: self.settings.account.clone(),
+            identity: self.settings.identity.clone(),
+            folder_id: row.id,
+            role: folder.role,
+            uid_validity: row.uid_validity,
+            backfill_uid: row.backfill_uid,
+            fire_after: row.fire_after,
+            server_files_sent: self.settings.server_files_sent,
+            lease: Some((lease_name.to_owned(), lease)),
+        };
+        let mut uids = self.uids_to_read(source, &row, status).await?;
+        if row.fire_after.is_some() && !uids.is_empty() {
+            uids = self.remap(source, &context, uids).await?;
+        }
+        let news = !uids.is_empty();
+        self.read(source, &context, uids).await?;
+        let end = status.uid_next.saturating_sub(1);
+        let mut tx = self.store.begin("poller.advance").await?;
+        tx.advance_folder(row.id, row.uid_validity, end).await?;
+        tx.commit().await?;
+        if check.due || news || row.counted_at.is_none() {
+            self.reconcile(source, &context, &row, check.due).await?;
+        }
+        Ok(())
+    }
+
+    /// The stored row of a folder: made at the first reading, begun anew where the UIDVALIDITY changed.
+    async fn folder_row(
+        &self,
+        source: &mut dyn Source,
+        folder: &FolderSeen,
+        status: FolderStatus,
+    ) -> Result<FolderRow, Ended> {
+        let mut tx = self.store.read().await?;
+        let stored = tx.get_folder(&self.settings.account, &folder.name).await?;
+        drop(tx);
+        if let Some(row) = &stored
+            && row.uid_validity == status.uid_validity
+        {
+            return Ok(row.clone());
+        }
+        let first_uid = self.first_uid(source, folder.role, status).await?;
+        let row = FolderRow {
+            id: stored.as_ref().map_or_else(|| FolderId(self.clock.new_id()), |row| row.id),
+            account: self.settings.account.clone(),
+            name: folder.name.clone(),
+            role: folder.role,
+            uid_validity: status.uid_validity,
+            first_uid,
+            last_uid: first_uid.saturating_sub(1),
+            backfill_uid: if stored.is_some() { 0 } else { status.uid_next.saturating_sub(1) },
+            fire_after: stored
+                .as_ref()
+                .map(|row| row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK)),
+            server_count: None,
+            stored_count: None,
+            missing_count: None,
+            counted_at: None,
+            last_sync_at: None,
+        };
+        if stored.is_some() {
+            tracing::warn!(account = %row.account, folder = %row.name, "UIDVALIDITY changed: the folder is read anew");
+        }
+        let mut tx = self.store.begin("poller.folder").await?;
+        tx.put_folder(&row).await?;
+        tx.delete_stale_deliveries(row.id, row.uid_validity).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// The uid from which on a folder is read.
+    async fn first_uid(&self, source: &mut dyn Source, role: FolderRole, status: FolderStatus) -> Result<i64, Ended> {
+        Ok(match self.settings.reach {
+            Reach::All => 1,
+            Reach::Nothing => status.uid_next,
+            // Old junk tells nothing.
+            Reach::Back(_) if role == FolderRole::Junk => status.uid_next,
+            Reach::Back(back) => {
+                let since = source.uids_since(self.clock.now().minus(back)).await?;
+                since.first().copied().unwrap_or(status.uid_next)
+            }
+        })
+    }
+
+    async fn uids_to_read(
+        &self,
+        source: &mut dyn Source,
+        row: &FolderRow,
+        status: FolderStatus,
+    ) -> Result<Vec<i64>, Ended> {
+        let (from, to) = (row.last_uid.saturating_add(1), status.uid_next.saturating_sub(1));
+        if from > to || status.exists == 0 {
+            return Ok(Vec::new());
+        }
+        if to - from < GAP_MAX {
+            return Ok((from..=to).collect());
+        }
+        Ok(source.uids().await?.into_iter().filter(|uid| (from..=to).contains(uid)).collect())
+    }
+
+    /// Reads messages and stores them, batch by batch.
+    pub(super) async fn read(&self, source: &mut dyn Source, context: &Context, uids: Vec<i64>) -> Result<(), Ended> {
+        let mut rest = uids.as_slice();
+        let mut waiting: Option<Batch> = None;
+        loop {
+            let ahead = rest.get(..rest.len().min(FETCH_MAX)).unwrap_or_default();
+            if ahead.is_empty() && waiting.is_none() {
+                return Ok(());
+            }
+            let (fetched, stored) = tokio::join!(fetch(source, ahead), self.store_batch(context, waiting.take()));
+            stored?;
+            let Some((batch, done)) = fetched? else { continue };
+            rest = rest.get(done..).unwrap_or_default();
+            waiting = Some(batch);
+        }
+    }
+
+    async fn store_batch(&self, context: &Context, batch: Option<Batch>) -> Result<(), Ended> {
+        let Some(batch) = batch else { return Ok(()) };
+        let done = ingest::ingest(&self.store, &self.clock, context, &batch.arrivals, batch.last_uid).await?;
+        if done.new > 0 {
+            tracing::info!(account = %context.account, new = done.new, copies = done.copies, "messages stored");
+            self.stored.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// In a folder whose UIDVALIDITY changed, most messages are known: their headers tell, and they need not be fetched
+    /// again. What is left is read in full.
+    async fn remap(&self, source: &mut dyn Source, context: &Context, uids: Vec<i64>) -> Result<Vec<i64>, Ended> {
+        let mut unknown = Vec::new();
+        for piece in uids.chunks(HEADERS_AT_ONCE) {
+            let items = source.fetch_headers(piece).await?;
+            let prints: Vec<(HeaderItem, Vec<u8>)> = items
+                .into_iter()
+                .map(|item| {
+                    let print = ingest::weak_print_of_headers(&item.raw);
+                    (item, print)
+                })
+                .collect();
+            let mut tx = self.store.begin("poller.remap").await?;
+            if !tx.holds_lease_of(context.lease.as_ref()).await? {
+                return Err(ingest::IngestError::LeaseLost.into());
+            }
+            let wanted = prints.iter().map(|(_, print)| print.clone()).filter(|p| !p.is_empty()).collect();
+            let known: std::collections::HashMap<Vec<u8>, _> =
+                tx.find_fingerprints(wanted).await?.into_iter().map(|m| (m.fingerprint, m.id)).collect();
+            let mut deliveries = Vec::new();
+            for (item, print) in prints {
+                match known.get(&print) {
+                    Some(id) => deliveries.push(NewDelivery {
+                        folder_id: context.folder_id,
+                        uid_validity: context.uid_validity,
+                        uid: item.uid,
+                        message_id: Some(*id),
+                        left_out: None,
+                        seen_at: self.clock.now(),
+                    }),
+                    None => unknown.push(item.uid),
+                }
+            }
+            tx.insert_deliveries(deliveries).await?;
+            tx.commit().await?;
+        }
+        Ok(unknown)
+    }
+}
+
+/// Fetches and prepares the next batch; how many of the asked-for uids it settles.
+async fn fetch(source: &mut dyn Source, uids: &[i64]) -> Result<Option<(Batch, usize)>, Ended> {
+    let Some(last) = uids.last() else { return Ok(None) };
+    let items = source.fetch(uids).await?;
+    // Fewer may come back: what lies behind the last one is asked for again, what lies before it and is missing is gone.
+    let last_uid = items.iter().map(|i| i.uid).max().filter(|_| !items.is_empty()).unwrap_or(*last);
+    let done = uids.partition_point(|uid| *uid <= last_uid);
+    let arrivals = prepare(items).await?;
+    Ok(Some((Batch { arrivals, last_uid }, done)))
+}
+
+async fn prepare(items: Vec<RawItem>) -> Result<Vec<Arrival>, Ended> {
+    tokio::task::spawn_blocking(move || items.into_iter().map(ingest::prepare).collect::<Result<Vec<_>, _>>())
+        .await
+        .map_err(|e| Ended::Prepare(e.to_string()))?
+        .map_err(|e| Ended::Prepare(e.to_string()))
+}

@@ -17,5 +17,6 @@
 
 mod contract;
 mod house;
+mod ingest;
 mod peers;
 mod stores;

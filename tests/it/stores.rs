@@ -50,3 +50,19 @@ pub async fn both() -> Vec<Fresh> {
     }
     all
 }
+
+/// A connection beside the store, for tests that look at rows.
+pub enum Raw {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+pub async fn raw_connection(place: &Place) -> Raw {
+    use sqlx::Connection;
+    match place {
+        Place::Sqlite { file } => {
+            Raw::Sqlite(sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap())
+        }
+        Place::Postgres { url, .. } => Raw::Postgres(sqlx::PgConnection::connect(url).await.unwrap()),
+    }
+}

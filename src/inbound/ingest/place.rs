@@ -176,14 +176,15 @@ impl Planner<'_> {
             identity: &self.context.identity,
             people: &self.known.people,
         });
-        if guessed {
-            placed.parts.iter_mut().for_each(|part| part.assigned = false);
-        }
         if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
             self.plan.recheck.insert(conversation);
         }
-        self.enter(draft, id, conversation, kind, &placed);
         self.signal(draft, id, kind, &placed);
+        if guessed {
+            // Who wrote it is certain; in which thread it belongs is not.
+            placed.parts.iter_mut().for_each(|part| part.assigned = false);
+        }
+        self.enter(draft, id, conversation, kind, &placed);
         let message = self.message(draft, id, conversation, kind);
         self.plan.messages.push(message);
         let arrival = draft.arrival;

@@ -1,0 +1,480 @@
+//! Mails of every sort, each on the right timeline, thread and class, whatever the order in which they come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use liaison::clock::Clock;
+use liaison::connector::RawItem;
+use liaison::domain::ids::{AddressId, AgentId, FolderId, InfluencerId, MessageId, ThreadId};
+use liaison::domain::people::{Address, Agent, Influencer, Person, handle_key};
+use liaison::domain::threading::Identity;
+use liaison::domain::time::Micros;
+use liaison::domain::words::{Channel, FolderRole};
+use liaison::hub::matching::{Belongs, rethread};
+use liaison::inbound::ingest::{Context, ingest, prepare};
+use liaison::store::Store;
+use liaison::store::mailbox::FolderRow;
+use sqlx::Row;
+
+use crate::stores::{self, Fresh};
+
+/// Noon on 1 March 2026.
+pub const NOON: i64 = 1_772_366_400;
+
+/// A mail as text; `headers` one per line.
+pub fn mail(headers: &str, body: &str) -> Vec<u8> {
+    format!("{}\n\n{body}\n", headers.trim()).replace('\n', "\r\n").into_bytes()
+}
+
+/// A store with people and one account, into which mails can be dropped.
+pub struct Desk {
+    pub fresh: Fresh,
+    pub clock: Clock,
+    inbox: FolderId,
+    sent: FolderId,
+    junk: FolderId,
+    next_uid: std::cell::Cell<i64>,
+    pub people: HashMap<&'static str, InfluencerId>,
+}
+
+pub async fn add_influencer(store: &Store, clock: &Clock, handle: &str, address: &str) -> InfluencerId {
+    let id = InfluencerId(clock.new_id());
+    let mut tx = store.begin("test.people").await.unwrap();
+    tx.insert_influencers(&[Influencer {
+        id,
+        handle: handle.into(),
+        first_name: handle.into(),
+        last_name: String::new(),
+        stage: "prospect".into(),
+        stage_pinned: false,
+        stage_at: clock.now(),
+        owner: None,
+        timezone: None,
+        properties: serde_json::Map::new(),
+        awaiting: None,
+        last_message_at: None,
+        held_until: None,
+        created_at: clock.now(),
+        updated_at: clock.now(),
+        version: 1,
+    }])
+    .await
+    .unwrap();
+    assert!(handle_key(handle).is_some());
+    insert_address(&mut tx, clock, address, Person::Influencer(id)).await;
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn insert_address(tx: &mut liaison::store::Tx, clock: &Clock, address: &str, person: Person) {
+    tx.insert_addresses(&[Address {
+        id: AddressId(clock.new_id()),
+        channel: Channel::Email,
+        value: address.into(),
+        value_key: address.to_lowercase(),
+        person,
+        is_primary: true,
+        dead_at: None,
+        dead_reason: None,
+        created_at: clock.now(),
+    }])
+    .await
+    .unwrap();
+}
+
+impl Desk {
+    pub async fn new(fresh: Fresh) -> Self {
+        let clock = Clock::machine();
+        let mut people = HashMap::new();
+        for name in ["ana", "bo", "cy", "di"] {
+            let id = add_influencer(&fresh.store, &clock, name, &format!("{name}@example.org")).await;
+            people.insert(name, id);
+        }
+        let agent = AgentId(clock.new_id());
+        let mut tx = fresh.store.begin("test.agent").await.unwrap();
+        tx.insert_agents(&[Agent {
+            id: agent,
+            first_name: "Max".into(),
+            last_name: String::new(),
+            created_at: clock.now(),
+            updated_at: clock.now(),
+        }])
+        .await
+        .unwrap();
+        insert_address(&mut tx, &clock, "mgr@talent.example", Person::Agent(agent)).await;
+        tx.link_agents(&[(agent, people["ana"]), (agent, people["bo"]), (agent, people["cy"])]).await.unwrap();
+        tx.ensure_account("brand", "imap", "team@acme.example", clock.now()).await.unwrap();
+        let mut folders = Vec::new();
+        for (name, role) in [("INBOX", FolderRole::Inbox), ("Sent", FolderRole::Sent), ("Junk", FolderRole::Junk)] {
+            let row = FolderRow {
+                id: FolderId(clock.new_id()),
+                account: "brand".into(),
+                name: name.into(),
+                role,
+                uid_validity: 1,
+                first_uid: 1,
+                last_uid: 0,
+                backfill_uid: 0,
+                fire_after: None,
+                server_count: None,
+                stored_count: None,
+                missing_count: None,
+                counted_at: None,
+                last_sync_at: None,
+            };
+            tx.put_folder(&row).await.unwrap();
+            folders.push(row.id);
+        }
+        tx.commit().await.unwrap();
+        Self {
+            fresh,
+            clock,
+            inbox: folders[0],
+            sent: folders[1],
+            junk: folders[2],
+            next_uid: std::cell::Cell::new(1),
+            people,
+        }
+    }
+
+    pub async fn drop_into(&self, role: FolderRole, raws: &[Vec<u8>]) {
+        let folder_id = match role {
+            FolderRole::Sent => self.sent,
+            FolderRole::Junk => self.junk,
+            FolderRole::Inbox | FolderRole::All => self.inbox,
+        };
+        let context = Context {
+            account: "brand".into(),
+            identity: Arc::new(Identity {
+                addresses: ["team@acme.example".to_owned()].into(),
+                domains: ["acme.example".to_owned()].into(),
+            }),
+            folder_id,
+            role,
+            uid_validity: 1,
+            backfill_uid: 0,
+            fire_after: None,
+            server_files_sent: false,
+            lease: None,
+        };
+        let mut arrivals = Vec::new();
+        for raw in raws {
+            let uid = self.next_uid.get();
+            self.next_uid.set(uid + 1);
+            let item = RawItem {
+                uid,
+                received_at: Some(Micros::from_seconds(NOON + uid * 60)),
+                size: raw.len() as u64,
+                raw: raw.clone(),
+                cut: false,
+            };
+            arrivals.push(prepare(item).unwrap());
+        }
+        let last = self.next_uid.get() - 1;
+        ingest(&self.fresh.store, &self.clock, &context, &arrivals, last).await.unwrap();
+    }
+
+    /// (kind, direction) of every message with this subject, and who sees it in which thread as what.
+    pub async fn find(&self, subject: &str) -> Vec<Seen> {
+        let sql = "SELECT m.id, m.kind, m.direction FROM message m WHERE m.subject = $1 ORDER BY m.at, m.id";
+        let mut found = Vec::new();
+        for (id, kind, direction) in rows(&self.fresh, sql, subject).await {
+            let parts = "SELECT influencer_id, thread_id, role, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";
+            found.push(Seen { id: MessageId(id), kind, direction, parts: parts_of(&self.fresh, parts, id).await });
+        }
+        found
+    }
+
+    pub async fn one(&self, subject: &str) -> Seen {
+        let mut found = self.find(subject).await;
+        assert_eq!(found.len(), 1, "{}: {subject}: {found:?}", self.fresh.name);
+        found.remove(0)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub id: MessageId,
+    pub kind: String,
+    pub direction: String,
+    pub parts: Vec<(InfluencerId, ThreadId, String, bool)>,
+}
+
+impl Seen {
+    fn who(&self) -> Vec<InfluencerId> {
+        self.parts.iter().map(|p| p.0).collect()
+    }
+    fn thread(&self) -> ThreadId {
+        assert_eq!(self.parts.len(), 1, "{self:?}");
+        self.parts[0].1
+    }
+    fn role(&self) -> &str {
+        &self.parts[0].2
+    }
+}
+
+async fn rows(fresh: &Fresh, sql: &'static str, key: &str) -> Vec<(uuid::Uuid, String, String)> {
+    match stores::raw_connection(&fresh.place).await {
+        stores::Raw::Sqlite(mut c) => sqlx::query_as(sql).bind(key).fetch_all(&mut c).await.unwrap(),
+        stores::Raw::Postgres(mut c) => sqlx::query_as(sql).bind(key).fetch_all(&mut c).await.unwrap(),
+    }
+}
+
+async fn parts_of(fresh: &Fresh, sql: &'static str, id: uuid::Uuid) -> Vec<(InfluencerId, ThreadId, String, bool)> {
+    macro_rules! read {
+        ($c:expr) => {
+            sqlx::query(sql)
+                .bind(id)
+                .fetch_all($c)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|r| (InfluencerId(r.get(0)), ThreadId(r.get(1)), r.get(2), r.get(3)))
+                .collect()
+        };
+    }
+    match stores::raw_connection(&fresh.place).await {
+        stores::Raw::Sqlite(mut c) => read!(&mut c),
+        stores::Raw::Postgres(mut c) => read!(&mut c),
+    }
+}
+
+async fn text(desk: &Desk, sql: &'static str) -> Vec<String> {
+    match stores::raw_connection(&desk.fresh.place).await {
+        stores::Raw::Sqlite(mut c) => sqlx::query_scalar(sql).fetch_all(&mut c).await.unwrap(),
+        stores::Raw::Postgres(mut c) => sqlx::query_scalar(sql).fetch_all(&mut c).await.unwrap(),
+    }
+}
+
+/// Our first mail to Ana and Bo, as it lies in Sent.
+fn outreach(to: &str, id: &str, subject: &str) -> Vec<u8> {
+    mail(
+        &format!(
+            "From: Kim <team@acme.example>\nTo: {to}\nSubject: {subject}\nMessage-ID: <{id}@acme.example>\nDate: Sun, 1 Mar 2026 12:00:00 +0000"
+        ),
+        "Would you like to work with us?",
+    )
+}
+
+fn reply(from: &str, id: &str, subject: &str, more: &str) -> Vec<u8> {
+    mail(
+        &format!(
+            "From: {from}\nTo: team@acme.example\nSubject: {subject}\nMessage-ID: <{id}@mail.example>\nDate: Sun, 1 Mar 2026 12:{}:00 +0000\n{more}",
+            10 + id.len() % 40
+        ),
+        "Yes, tell me more.\n\n> Would you like to work with us?",
+    )
+}
+
+#[tokio::test]
+async fn replies_find_their_thread_by_header_reference_or_agreeing_subject() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        desk.drop_into(FolderRole::Sent, &[outreach("ana@example.org", "o1", "Spring shoes")]).await;
+        let first = desk.one("Spring shoes").await;
+        assert_eq!((first.direction.as_str(), first.role()), ("outbound", "recipient"));
+        desk.drop_into(
+            FolderRole::Inbox,
+            &[
+                reply("Ana <ana@example.org>", "plain", "Re: Spring shoes", "In-Reply-To: <o1@acme.example>"),
+                reply("Ana <ana@example.org>", "refs", "Re: Spring shoes (2)", "References: <x@y> <o1@acme.example>"),
+                reply("ANA@EXAMPLE.ORG", "bare", "RE: Spring Shoes", ""),
+                reply("Ana <ana@example.org>", "hijack", "Totally new topic", "In-Reply-To: <plain@mail.example>"),
+                reply("Bo <bo@example.org>", "other", "Re: Spring shoes ", ""),
+            ],
+        )
+        .await;
+        for subject in ["Re: Spring shoes (2)", "RE: Spring Shoes", "Totally new topic"] {
+            let seen = desk.one(subject).await;
+            assert_eq!(seen.thread(), first.thread(), "{}: {subject}", desk.fresh.name);
+            assert_eq!((seen.kind.as_str(), seen.role()), ("human", "author"));
+        }
+        assert!(!desk.one("RE: Spring Shoes").await.parts[0].3, "a subject alone is weak evidence");
+        let same_subject = desk.find("Re: Spring shoes").await;
+        let bo = same_subject.iter().find(|s| s.who() == [desk.people["bo"]]).expect("Bo's mail");
+        assert_ne!(bo.thread(), first.thread(), "another person's mail is another thread");
+        let replied = text(&desk, "SELECT stage FROM event WHERE type = 'thread.replied'").await;
+        assert_eq!(replied, vec!["prospect"; 5], "{}", desk.fresh.name);
+        assert_eq!(
+            text(&desk, "SELECT reply_text FROM message WHERE subject = 'RE: Spring Shoes'").await,
+            ["Yes, tell me more."]
+        );
+    }
+}
+
+#[tokio::test]
+async fn late_parent_joins_what_it_started_and_the_order_makes_no_difference() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let stranger =
+            reply("Ana at home <ana@private.example>", "home", "Re: Late (home)", "In-Reply-To: <late@acme.example>");
+        let known = reply("Ana <ana@example.org>", "known", "Re: Late (known)", "In-Reply-To: <mid@mail.example>");
+        let middle = reply("Ana <ana@example.org>", "mid", "Re: Late (middle)", "References: <late@acme.example>");
+        desk.drop_into(FolderRole::Inbox, &[stranger]).await;
+        desk.drop_into(FolderRole::Inbox, &[known]).await;
+        assert!(desk.one("Re: Late (home)").await.parts.is_empty(), "nobody knows yet whose this is");
+        desk.drop_into(FolderRole::Inbox, &[middle]).await;
+        desk.drop_into(FolderRole::Sent, &[outreach("ana@example.org", "late", "Late")]).await;
+        let thread = desk.one("Late").await.thread();
+        for subject in ["Re: Late (home)", "Re: Late (known)", "Re: Late (middle)"] {
+            assert_eq!(desk.one(subject).await.thread(), thread, "{}: {subject}", desk.fresh.name);
+        }
+        assert_ne!(desk.one("Re: Late (home)").await.role(), "author", "proposed, never merged without being asked");
+        assert_eq!(text(&desk, "SELECT reason FROM unmatched WHERE resolved_at IS NULL").await, ["alias_proposed"]);
+        assert_eq!(
+            text(&desk, "SELECT CAST(message_count AS TEXT) FROM thread WHERE merged_into IS NULL").await,
+            ["4"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn agent_of_three_is_tied_by_the_thread_and_else_shown_to_all() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        desk.drop_into(FolderRole::Sent, &[outreach("bo@example.org", "o2", "For Bo")]).await;
+        let manager = "Max <mgr@talent.example>";
+        desk.drop_into(
+            FolderRole::Inbox,
+            &[
+                reply(manager, "tied", "Re: For Bo", "In-Reply-To: <o2@acme.example>"),
+                reply(manager, "untied", "My talents", ""),
+                reply(manager, "named", "About Cy", "Cc: cy@example.org"),
+            ],
+        )
+        .await;
+        let tied = desk.one("Re: For Bo").await;
+        assert_eq!((tied.who(), tied.role()), (vec![desk.people["bo"]], "author"));
+        let untied = desk.one("My talents").await;
+        assert_eq!(untied.parts.len(), 3);
+        assert!(untied.parts.iter().all(|p| !p.3));
+        assert_eq!(desk.one("About Cy").await.who(), [desk.people["cy"]]);
+        assert_eq!(text(&desk, "SELECT reason FROM unmatched").await, ["agent_unassigned"]);
+        let replied = text(&desk, "SELECT type FROM event WHERE type = 'thread.replied'").await;
+        assert_eq!(replied.len(), 2, "an untied mail of an agent is nobody's reply");
+    }
+}
+
+#[tokio::test]
+async fn one_mail_to_several_shows_on_each_timeline_and_answers_are_threads_apart() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let several = "ana@example.org, bo@example.org, di@example.org, new@example.net";
+        desk.drop_into(FolderRole::Sent, &[outreach(several, "o3", "Party")]).await;
+        desk.drop_into(
+            FolderRole::Inbox,
+            &[
+                reply("ana@example.org", "a", "Re: Party", "In-Reply-To: <o3@acme.example>"),
+                reply("bo@example.org", "bb", "Re: Party!", "In-Reply-To: <o3@acme.example>"),
+                reply("x@unknown.example", "ccc", "Re: Party?", "In-Reply-To: <o3@acme.example>"),
+            ],
+        )
+        .await;
+        assert_eq!(desk.one("Party").await.parts.len(), 3);
+        let (ana, bo) = (desk.one("Re: Party").await, desk.one("Re: Party!").await);
+        assert_eq!((ana.who(), bo.who()), (vec![desk.people["ana"]], vec![desk.people["bo"]]));
+        assert_ne!(ana.thread(), bo.thread());
+        // The new address turns out to be a fifth influencer's: their history follows.
+        let eve = add_influencer(&desk.fresh.store, &desk.clock, "eve", "new@example.net").await;
+        let mut tx = desk.fresh.store.begin("test.match").await.unwrap();
+        let owners = HashMap::from([("new@example.net".to_owned(), Belongs::Influencer(eve))]);
+        assert_eq!(rethread(&mut tx, &desk.clock, &owners).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(desk.one("Party").await.parts.len(), 4, "{}", desk.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn machines_answers_bounces_and_complaints_are_told_apart_from_people() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        desk.drop_into(
+            FolderRole::Sent,
+            &[outreach("ana@example.org", "o4", "Hello"), outreach("di@example.org", "o5", "Hello Di")],
+        )
+        .await;
+        let bounce = mail(
+            "From: MAILER-DAEMON@mx.example\nTo: team@acme.example\nSubject: Undelivered\nMessage-ID: <b1@mx.example>\n\
+             Date: Sun, 1 Mar 2026 12:30:00 +0000\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n\
+             Content-Type: multipart/report; report-type=delivery-status; boundary=\"x\"",
+            "--x\nContent-Type: text/plain\n\nNo such user.\n--x\nContent-Type: message/delivery-status\n\n\
+             Reporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; ana@example.org\nAction: failed\nStatus: 5.1.1\n\
+             Diagnostic-Code: smtp; 550 5.1.1 no such user\n\n--x\nContent-Type: text/rfc822-headers\n\n\
+             Message-ID: <o4@acme.example>\nSubject: Hello\n\n--x--",
+        );
+        let away = mail(
+            "From: di@example.org\nTo: team@acme.example\nSubject: Automatic reply: Hello Di\nMessage-ID: <ooo@mail.example>\n\
+             Date: Sun, 1 Mar 2026 12:31:00 +0000\nAuto-Submitted: auto-replied\nIn-Reply-To: <o5@acme.example>",
+            "I am out of the office until 9 March.",
+        );
+        let complaint = mail(
+            "From: fbl@isp.example\nTo: team@acme.example\nSubject: complaint\nMessage-ID: <c1@isp.example>\n\
+             Date: Sun, 1 Mar 2026 12:32:00 +0000\nMIME-Version: 1.0\n\
+             Content-Type: multipart/report; report-type=feedback-report; boundary=\"y\"",
+            "--y\nContent-Type: text/plain\n\nAbuse.\n--y\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n\
+             User-Agent: F/1\nVersion: 1\nOriginal-Rcpt-To: <di@example.org>\n\n--y\nContent-Type: message/rfc822\n\n\
+             Message-ID: <o5@acme.example>\nFrom: team@acme.example\nTo: di@example.org\nSubject: Hello Di\n\nHi\n--y--",
+        );
+        desk.drop_into(FolderRole::Inbox, &[bounce, away, complaint]).await;
+        let bounce = desk.one("Undelivered").await;
+        assert_eq!((bounce.kind.as_str(), bounce.thread()), ("bounce", desk.one("Hello").await.thread()));
+        assert_ne!(bounce.role(), "author");
+        let away = desk.one("Automatic reply: Hello Di").await;
+        assert_eq!((away.kind.as_str(), away.thread()), ("out_of_office", desk.one("Hello Di").await.thread()));
+        assert_eq!(desk.one("complaint").await.kind, "complaint");
+        assert_eq!(text(&desk, "SELECT value_key FROM address WHERE dead_at IS NOT NULL").await, ["ana@example.org"]);
+        assert_eq!(text(&desk, "SELECT value_key FROM suppression").await, ["di@example.org"]);
+        assert_eq!(text(&desk, "SELECT type FROM event WHERE type = 'thread.replied'").await.len(), 0);
+        assert_eq!(text(&desk, "SELECT type FROM event WHERE type = 'message.bounced'").await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn copies_are_stored_once_and_another_mail_with_the_same_id_is_kept_too() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let one = reply("ana@example.org", "same", "Same id", "");
+        let mut copy = b"X-Seen-By: list\r\n".to_vec();
+        copy.extend(&one);
+        let other = mail(
+            "From: ana@example.org\nTo: team@acme.example\nSubject: Same id\nMessage-ID: <same@mail.example>\nDate: Sun, 1 Mar 2026 12:14:00 +0000",
+            "Completely different: here is my invoice.",
+        );
+        desk.drop_into(FolderRole::Inbox, &[one.clone(), copy.clone()]).await;
+        desk.drop_into(FolderRole::Inbox, &[other.clone(), one]).await;
+        desk.drop_into(FolderRole::Inbox, &[copy, other]).await;
+        assert_eq!(desk.find("Same id").await.len(), 2, "{}", desk.fresh.name);
+        assert_eq!(text(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM delivery").await, ["6"]);
+        assert_eq!(
+            text(&desk, "SELECT CAST(message_count AS TEXT) FROM thread WHERE merged_into IS NULL").await,
+            ["2"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn junk_counts_only_from_people_we_know_and_broken_mail_is_kept() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        desk.drop_into(
+            FolderRole::Junk,
+            &[
+                reply("spam@bad.example", "sp", "Cheap pills", ""),
+                reply("ana@example.org", "fp", "Not spam at all", ""),
+            ],
+        )
+        .await;
+        assert!(desk.find("Cheap pills").await.is_empty());
+        assert_eq!(desk.one("Not spam at all").await.who(), [desk.people["ana"]]);
+        assert_eq!(text(&desk, "SELECT left_out FROM delivery WHERE left_out IS NOT NULL").await.len(), 1);
+        let mut broken = mail(
+            "From: ana@example.org\nSubject: Broken\nContent-Type: multipart/mixed; boundary=\"never\"",
+            "--other\nContent-Type: text/plain; charset=no-such\nContent-Transfer-Encoding: base64\n\n%%%not base64%%%",
+        );
+        broken.extend([0, 255, 254, b'\r', b'\n']);
+        desk.drop_into(FolderRole::Inbox, &[broken, b"\x00\xff no header at all".to_vec(), Vec::new()]).await;
+        assert_eq!(desk.one("Broken").await.who(), [desk.people["ana"]]);
+        assert_eq!(text(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM message").await, ["4"], "{}", desk.fresh.name);
+        assert_eq!(text(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM raw").await, ["4"]);
+    }
+}

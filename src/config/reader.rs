@@ -335,9 +335,10 @@ impl<'t> Section<'t> {
         sections
     }
 
-    /// An error if the key is not set.
+    /// An error if the key is not set. A misspelt one is told as that, not as missing.
     pub(super) fn require(&self, r: &mut Reader, key: &'static str, hint: &str) {
-        if !self.has(key) {
+        let misspelt = |e: &tree::Entry| !self.known.contains(&e.key.as_str()) && nearest(&e.key, &[key]).is_some();
+        if !self.has(key) && !self.table.entries.iter().any(misspelt) {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
             r.raise(Sort::Missing, &self.full(key), Some(self.table.span), format!("`{key}` is missing{of}"));
             r.hint(hint);
@@ -371,7 +372,8 @@ impl<'t> Section<'t> {
 
 fn mask_all(r: &mut Reader, node: &Node) {
     match &node.value {
-        Value::Text(_) | Value::Raw(_) | Value::List(_) => r.sources.mask(node.span),
+        Value::Text(_) | Value::Raw(_) => r.sources.mask(node.span),
+        Value::List(items) => items.iter().for_each(|item| mask_all(r, item)),
         Value::Table(table) => table.entries.iter().for_each(|entry| mask_all(r, &entry.node)),
         Value::Integer(_) | Value::Float | Value::Flag(_) | Value::Moment => {}
     }

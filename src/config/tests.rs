@@ -162,7 +162,7 @@ fn an_unknown_variable_is_an_error_that_does_not_show_its_value() {
         ("LIAISON_LOG__LEVLE", "did you mean `level`?"),
         ("LIAISON_SERVRE__LISTEN", "did you mean `server`?"),
         ("LIAISON_TOTALLY_OTHER", "known keys: stages"),
-        ("LIAISON_TIMEZONE__X", "LIAISON_SECTION__KEY"),
+        ("LIAISON_TIMEZONE__X", "takes text, not a table"),
         ("LIAISON_LOG____LEVEL", "LIAISON_SECTION__KEY"),
     ] {
         let text = text_of(load_text(ACCOUNT, &[(name, "hunter2")]));

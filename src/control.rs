@@ -282,12 +282,14 @@ fn invalid(why: &str) -> io::Error {
 /// Asks a running daemon; waits at most `time` for the answer. What it tells is the value of `ok`.
 pub async fn call(path: &Path, request: &Request, time: Duration) -> Result<Value, ControlError> {
     let io = |source: io::Error| ControlError::Io { path: path.to_owned(), source };
-    let connecting = timeout(WRITE_TIME, UnixStream::connect(path)).await;
-    let stream = connecting.map_err(|_| ControlError::TimedOut(WRITE_TIME))?.map_err(|error| match error.kind() {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the kinds of io errors are foreign and open")]
+    let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning(path.to_owned()),
         io::ErrorKind::PermissionDenied => ControlError::Denied(path.to_owned()),
         _ => io(error),
-    })?;
+    };
+    let connecting = timeout(WRITE_TIME, UnixStream::connect(path)).await;
+    let stream = connecting.map_err(|_| ControlError::TimedOut(WRITE_TIME))?.map_err(refused)?;
     let mut octets = serde_json::to_vec(request).map_err(|error| io(error.into()))?;
     octets.push(b'\n');
     if u64::try_from(octets.len()).unwrap_or(u64::MAX) > REQUEST_OCTETS_MAX {
@@ -299,9 +301,9 @@ pub async fn call(path: &Path, request: &Request, time: Duration) -> Result<Valu
         read_line(&mut BufReader::new(reading), RESPONSE_OCTETS_MAX).await
     };
     let line = timeout(time, exchange).await.map_err(|_| ControlError::TimedOut(time))?;
-    let line = line.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => ControlError::Garbled(error.to_string()),
-        _ => io(error),
+    let line = line.map_err(|error| {
+        let garbled = error.kind() == io::ErrorKind::InvalidData;
+        if garbled { ControlError::Garbled(error.to_string()) } else { io(error) }
     })?;
     if line.is_empty() {
         return Err(ControlError::Garbled("it hung up".to_owned()));

@@ -157,9 +157,9 @@ fn the_socket_is_where_the_configuration_or_the_service_manager_says() {
     let with = |pairs: &'static [(&str, &str)]| {
         move |name: &str| pairs.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned())
     };
-    let both = with(&[("RUNTIME_DIRECTORY", "/run/liaison:/run/other"), ("XDG_RUNTIME_DIR", "/run/user/1000")]);
-    assert_eq!(socket_path(None, state, &both), Path::new("/run/liaison/control.sock"));
-    assert_eq!(socket_path(Some(Path::new("/x.sock")), state, &both), Path::new("/x.sock"));
+    let both = || with(&[("RUNTIME_DIRECTORY", "/run/liaison:/run/other"), ("XDG_RUNTIME_DIR", "/run/user/1000")]);
+    assert_eq!(socket_path(None, state, both()), Path::new("/run/liaison/control.sock"));
+    assert_eq!(socket_path(Some(Path::new("/x.sock")), state, both()), Path::new("/x.sock"));
     let user = with(&[("RUNTIME_DIRECTORY", ""), ("XDG_RUNTIME_DIR", "/run/user/1000")]);
     assert_eq!(socket_path(None, state, user), Path::new("/run/user/1000/liaison/control.sock"));
     assert_eq!(socket_path(None, state, with(&[])), Path::new("/state/control.sock"));

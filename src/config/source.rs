@@ -91,7 +91,7 @@ impl Sources {
             let to = floor(&source.text, mask.end).min(shown_end);
             for at in from..to {
                 if let Some(octet) = shown.get_mut(at - line_start)
-                    && !matches!(*octet, b'"' | b'\'' | b' ')
+                    && !matches!(*octet, b'"' | b'\'')
                 {
                     *octet = b'*';
                 }
@@ -132,7 +132,8 @@ fn mask_lines(text: &str, masks: &mut Vec<Range<usize>>) {
             let rest = lower.get(equals..).unwrap_or("");
             let by_reference = is_reference(rest);
             if !by_reference {
-                masks.push(start + equals..start + line.trim_end().len());
+                let spaces = rest.len() - rest.trim_start().len();
+                masks.push(start + equals + spaces..start + line.trim_end().len());
             }
         }
         start += line.len();

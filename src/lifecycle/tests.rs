@@ -142,7 +142,7 @@ async fn a_child_is_stopped_with_its_parent_but_not_the_other_way() {
 
 #[tokio::test]
 async fn real_signals_are_heard() {
-    let life = Lifecycle::with(STOP_TIME, Service::none());
+    let life = Lifecycle::new();
     let stop = life.stop();
     let mut reloads = life.reloads();
     life.spawn("listener", async move {

@@ -124,13 +124,13 @@ pub fn load_with(
 pub fn check(path: &Path, env: impl Iterator<Item = (String, String)>, colour: bool) -> (String, bool) {
     match load_with(path, env, Secrets::Check) {
         Ok(Loaded { config, warnings }) => {
-            let mut text = finding::render_all(&warnings, colour);
-            text.push_str(&format!(
-                "configuration is fine: {}, {}, {}\n",
+            let warnings = finding::render_all(&warnings, colour);
+            let text = format!(
+                "{warnings}configuration is fine: {}, {}, {}\n",
                 finding::count(config.accounts.len(), "account"),
                 finding::count(config.teammates.len(), "teammate"),
                 finding::count(config.stages.all().len(), "stage"),
-            ));
+            );
             (text, true)
         }
         Err(findings) => (findings.render(colour), false),
@@ -166,7 +166,7 @@ fn read_file(r: &mut Reader, path: &Path, files: &mut Vec<PathBuf>) -> Option<Ta
             Some(tree::parse(r, source, &text))
         }
         Err((message, hint)) => {
-            r.bare(message, hint);
+            r.bare(&message, hint);
             None
         }
     }
@@ -178,7 +178,7 @@ fn conf_d(r: &mut Reader, folder: &Path) -> Vec<PathBuf> {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
-            r.bare(format!("{} can't be read: {error}", folder.display()), "let the daemon's user read it");
+            r.bare(&format!("{} can't be read: {error}", folder.display()), "let the daemon's user read it");
             return Vec::new();
         }
     };
@@ -190,7 +190,7 @@ fn conf_d(r: &mut Reader, folder: &Path) -> Vec<PathBuf> {
     paths.sort();
     if paths.len() > CONF_D_FILES_MAX {
         r.bare(
-            format!("{} holds more than {CONF_D_FILES_MAX} files", folder.display()),
+            &format!("{} holds more than {CONF_D_FILES_MAX} files", folder.display()),
             "put several sections into one file",
         );
         paths.truncate(CONF_D_FILES_MAX);
@@ -262,7 +262,7 @@ fn read_stages(r: &mut Reader, written: Option<&Found<String>>, files: &mut Vec<
             let hint = "relative paths count from the main file; without the key, the built-in stages hold";
             match written {
                 Some(written) => r.error(written, message, hint),
-                None => r.bare(message, hint),
+                None => r.bare(&message, hint),
             }
             None
         }

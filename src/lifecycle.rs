@@ -202,6 +202,10 @@ impl Lifecycle {
     /// Asks for a reload, as SIGHUP does.
     pub fn ask_reload(&self) {
         self.0.service.reloading();
+        if self.0.reloads.receiver_count() == 0 {
+            tracing::warn!("nothing here can be reloaded");
+            self.0.service.ready("running");
+        }
         self.0.reloads.send_modify(|n| *n += 1);
     }
 
@@ -253,6 +257,8 @@ impl Lifecycle {
         inner.tasks.close();
         let mut tick = inner.service.watchdog().map(tokio::time::interval);
         let mut deadline: Option<Instant> = None;
+        // Once nobody can ask any more, the tasks decide by themselves.
+        let mut askable = true;
         loop {
             if deadline.is_none() && inner.stop.is_soft() {
                 tracing::info!(tasks = inner.tasks.len(), "stopping");
@@ -264,12 +270,11 @@ impl Lifecycle {
                 () = inner.tasks.wait(), if deadline.is_some() => break,
                 () = sleep_until(deadline) => return self.cut_off().await,
                 () = inner.stop.hard.cancelled() => return self.cut_off().await,
-                what = asked.recv() => match what {
+                what = asked.recv(), if askable => match what {
                     Some(Asked::Reload) => self.ask_reload(),
                     Some(Asked::Stop) if inner.stop.is_soft() => inner.stop.ask_hard(),
                     Some(Asked::Stop) => inner.stop.ask(),
-                    // Nobody can ask any more: the tasks decide by themselves.
-                    None => inner.stop.soft().await,
+                    None => askable = false,
                 },
                 () = inner.stop.soft.cancelled(), if deadline.is_none() => {}
                 () = next(&mut tick) => if let Some(silent) = inner.pulses.silent() {

@@ -29,8 +29,7 @@ pub(super) fn overlay(r: &mut Reader, root: &mut Table) {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     for (name, value) in settings {
-        let text = format!("{name}={value}");
-        let source = r.sources.add("environment".to_owned(), text);
+        let source = r.sources.add_variable(&name, &value);
         let key_span = Span { source, start: 0, end: name.len() };
         let value_span = Span { source, start: name.len() + 1, end: name.len() + 1 + value.len() };
         if looks_secret(&name) {
@@ -41,7 +40,6 @@ pub(super) fn overlay(r: &mut Reader, root: &mut Table) {
         let segments: Vec<&str> = path.split("__").collect();
         if segments.iter().any(|s| s.is_empty()) {
             let at = Found { value: (), span: key_span, key: name.clone() };
-            r.sources.mask(value_span);
             r.error(&at, format!("`{name}` names no setting"), "the form is LIAISON_SECTION__KEY, or LIAISON_KEY");
             continue;
         }
@@ -56,10 +54,10 @@ fn is_reserved(name: &str) -> bool {
 /// The variables that `{ env = "NAME" }` names anywhere: they hold secrets, and may be called `LIAISON_…` as well.
 fn secret_variables(table: &Table, names: &mut Vec<String>) {
     for entry in &table.entries {
-        match &entry.node.value {
-            Value::Table(inner) => secret_variables(inner, names),
-            Value::Text(name) if entry.key == "env" => names.push(name.clone()),
-            _ => {}
+        if let Value::Table(inner) = &entry.node.value {
+            secret_variables(inner, names);
+        } else if let (Value::Text(name), "env") = (&entry.node.value, entry.key.as_str()) {
+            names.push(name.clone());
         }
     }
 }
@@ -69,7 +67,7 @@ fn place(r: &mut Reader, table: &mut Table, segments: &[&str], mut new: Entry) {
     let Some((segment, rest)) = segments.split_first() else { return };
     let at = table.entries.iter().position(|e| e.key.to_lowercase().replace('-', "_") == segment.replace('-', "_"));
     if rest.is_empty() {
-        new.key = (*segment).to_owned();
+        new.key = segment.to_string();
         if is_secret_source(segment) && table.entries.iter().all(|e| is_secret_source(&e.key)) {
             table.entries.clear();
             table.entries.push(new);
@@ -91,13 +89,11 @@ fn place(r: &mut Reader, table: &mut Table, segments: &[&str], mut new: Entry) {
         table.entries.push(Entry { key: (*segment).to_owned(), key_span: span, node });
     }
     let at = at.unwrap_or(table.entries.len() - 1);
-    match table.entries.get_mut(at).map(|e| &mut e.node.value) {
-        Some(Value::Table(inner)) => place(r, inner, rest, new),
-        _ => {
-            let here = Found { value: (), span, key: (*segment).to_owned() };
-            r.sources.mask(new.node.span);
-            r.error(&here, format!("`{segment}` is no section"), "the form is LIAISON_SECTION__KEY, or LIAISON_KEY");
-        }
+    if let Some(Value::Table(inner)) = table.entries.get_mut(at).map(|e| &mut e.node.value) {
+        place(r, inner, rest, new);
+    } else {
+        let here = Found { value: (), span, key: (*segment).to_owned() };
+        r.error(&here, format!("`{segment}` is no section"), "the form is LIAISON_SECTION__KEY, or LIAISON_KEY");
     }
 }
 

@@ -113,10 +113,9 @@ pub struct Findings(pub Vec<Finding>);
 impl Findings {
     /// As people read it, errors in the order of the files, with a count at the end.
     pub fn render(&self, colour: bool) -> String {
-        let mut text = render_all(&self.0, colour);
+        let text = render_all(&self.0, colour);
         let errors = self.0.iter().filter(|f| f.severity == Severity::Error).count();
-        text.push_str(&format!("{} found; nothing was changed\n", count(errors, "error")));
-        text
+        text + &count(errors, "error") + " found; nothing was changed\n"
     }
 
     /// As programs read it: a list.
@@ -139,7 +138,7 @@ pub(super) fn render_all(findings: &[Finding], colour: bool) -> String {
         text.push_str("\n\n");
     }
     if findings.len() > FINDINGS_SHOWN_MAX {
-        text.push_str(&format!("… and {} more\n\n", findings.len() - FINDINGS_SHOWN_MAX));
+        text = text + "… and " + &count(findings.len() - FINDINGS_SHOWN_MAX, "more finding") + "\n\n";
     }
     text
 }

@@ -72,12 +72,12 @@ impl Reader {
         Self { sources: Sources::default(), env, folder: folder.to_owned(), secrets, raised: Vec::new() }
     }
 
-    fn raise(&mut self, sort: Sort, key: &str, at: Option<Span>, message: String) {
+    fn raise(&mut self, sort: Sort, key: &str, at: Option<Span>, message: &str) {
         self.raised.push(Raised {
             severity: Severity::Error,
             sort,
             key: key.to_owned(),
-            message: one_line(&message),
+            message: one_line(message),
             at,
             related: Vec::new(),
             hint: None,
@@ -85,13 +85,13 @@ impl Reader {
     }
 
     /// An error; `hint` says what to do.
-    pub(super) fn error<T>(&mut self, found: &Found<T>, message: String, hint: &str) {
-        self.raise(Sort::Plain, &found.key, Some(found.span), message);
+    pub(super) fn error<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
+        self.raise(Sort::Plain, &found.key, Some(found.span), message.as_ref());
         self.hint(hint);
     }
 
     /// A warning; `hint` says what to do.
-    pub(super) fn warn<T>(&mut self, found: &Found<T>, message: String, hint: &str) {
+    pub(super) fn warn<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
         self.error(found, message, hint);
         if let Some(last) = self.raised.last_mut() {
             last.severity = Severity::Warning;
@@ -100,7 +100,7 @@ impl Reader {
 
     /// A warning about nothing that stands in a file.
     pub(super) fn warn_bare(&mut self, message: &str, hint: &str) {
-        self.raise(Sort::Missing, "", None, message.to_owned());
+        self.raise(Sort::Missing, "", None, message);
         self.hint(hint);
         if let Some(last) = self.raised.last_mut() {
             last.severity = Severity::Warning;
@@ -108,7 +108,7 @@ impl Reader {
     }
 
     /// An error about a file that can't be read.
-    pub(super) fn bare(&mut self, message: String, hint: &str) {
+    pub(super) fn bare(&mut self, message: &str, hint: &str) {
         self.raise(Sort::Plain, "", None, message);
         self.hint(hint);
     }
@@ -128,13 +128,13 @@ impl Reader {
 
     /// A syntax error.
     pub(super) fn syntax(&mut self, span: Span, message: &str) {
-        self.raise(Sort::Syntax, "", Some(span), format!("not valid TOML: {}", message.trim()));
+        self.raise(Sort::Syntax, "", Some(span), &format!("not valid TOML: {}", message.trim()));
         self.hint("text stands in \"quotes\"; one setting per line, as in key = \"value\"; see https://toml.io");
     }
 
     /// A key that two files set.
     pub(super) fn twice(&mut self, key: &str, again: Span, first: Span) {
-        self.raise(Sort::Plain, key, Some(again), format!("`{key}` is set twice"));
+        self.raise(Sort::Plain, key, Some(again), &format!("`{key}` is set twice"));
         self.relate("set here first", first);
         self.hint("keep one of the two; files of conf.d add to each other and never replace");
     }
@@ -236,23 +236,24 @@ impl<'t> Section<'t> {
         text_of(r, &node)
     }
 
-    /// A list of texts. `single`: one text alone is a list of one.
+    /// A list of texts; one text alone is a list of one. In a variable, commas separate them.
     pub(super) fn texts(&mut self, r: &mut Reader, key: &'static str) -> Vec<Found<String>> {
         let Some(node) = self.node(key) else { return Vec::new() };
-        match &node.value.value {
-            Value::List(items) => items.iter().filter_map(|item| text_of(r, &item_of(&node, item))).collect(),
-            Value::Raw(text) => {
-                let span = node.span;
-                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-                parts.map(|part| Found { value: part.to_owned(), span, key: node.key.clone() }).collect()
-            }
-            Value::Text(_) => text_of(r, &node).into_iter().collect(),
-            other => {
-                let message = format!("`{}` takes a list of texts, not {}", node.key, other.describe());
-                r.error(&node, message, &format!("write {key} = [\"…\", \"…\"]"));
-                Vec::new()
-            }
+        let value = &node.value.value;
+        if let Value::List(items) = value {
+            return items.iter().filter_map(|item| text_of(r, &item_of(&node, item))).collect();
         }
+        if let Value::Raw(text) = value {
+            let parts = text.split(',').map(|part| part.trim().trim_matches(['[', ']', '"', '\'', ' ']));
+            let parts = parts.filter(|part| !part.is_empty());
+            return parts.map(|part| node.with(part.to_owned())).collect();
+        }
+        if value.text().is_some() {
+            return text_of(r, &node).into_iter().collect();
+        }
+        let message = format!("`{}` takes a list of texts, not {}", node.key, value.describe());
+        r.error(&node, message, &format!("write {key} = [\"…\", \"…\"]"));
+        Vec::new()
     }
 
     /// A whole number within bounds.
@@ -263,11 +264,7 @@ impl<'t> Section<'t> {
         bounds: RangeInclusive<i64>,
     ) -> Option<Found<i64>> {
         let node = self.node(key)?;
-        let number = match &node.value.value {
-            Value::Integer(n) => Some(*n),
-            Value::Raw(text) => text.trim().parse().ok(),
-            _ => None,
-        };
+        let number = node.value.value.integer();
         let (low, high) = (bounds.start(), bounds.end());
         match number {
             Some(n) if bounds.contains(&n) => Some(node.with(n)),
@@ -290,17 +287,12 @@ impl<'t> Section<'t> {
     /// `true` or `false`.
     pub(super) fn flag(&mut self, r: &mut Reader, key: &'static str) -> Option<Found<bool>> {
         let node = self.node(key)?;
-        match &node.value.value {
-            Value::Flag(flag) => Some(node.with(*flag)),
-            other => {
-                r.error(
-                    &node,
-                    format!("`{}` takes true or false, not {}", node.key, other.describe()),
-                    "without quotes",
-                );
-                None
-            }
+        let flag = node.value.value.flag();
+        if flag.is_none() {
+            let message = format!("`{}` takes true or false, not {}", node.key, node.value.value.describe());
+            r.error(&node, message, "without quotes");
         }
+        flag.map(|flag| node.with(flag))
     }
 
     /// One word of a closed list.
@@ -335,11 +327,12 @@ impl<'t> Section<'t> {
         sections
     }
 
-    /// An error if the key is not set.
+    /// An error if the key is not set. A misspelt one is told as that, not as missing.
     pub(super) fn require(&self, r: &mut Reader, key: &'static str, hint: &str) {
-        if !self.has(key) {
+        let misspelt = |e: &tree::Entry| !self.known.contains(&e.key.as_str()) && nearest(&e.key, &[key]).is_some();
+        if !self.has(key) && !self.table.entries.iter().any(misspelt) {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
-            r.raise(Sort::Missing, &self.full(key), Some(self.table.span), format!("`{key}` is missing{of}"));
+            r.raise(Sort::Missing, &self.full(key), Some(self.table.span), &format!("`{key}` is missing{of}"));
             r.hint(hint);
         }
     }
@@ -358,7 +351,7 @@ impl<'t> Section<'t> {
                 Sort::Unknown,
                 &self.full(&entry.key),
                 Some(entry.key_span),
-                format!("unknown key `{shown}` {within}"),
+                &format!("unknown key `{shown}` {within}"),
             );
             let near = nearest(&entry.key, &self.known);
             r.hint(&near.map_or_else(
@@ -371,7 +364,8 @@ impl<'t> Section<'t> {
 
 fn mask_all(r: &mut Reader, node: &Node) {
     match &node.value {
-        Value::Text(_) | Value::Raw(_) | Value::List(_) => r.sources.mask(node.span),
+        Value::Text(_) | Value::Raw(_) => r.sources.mask(node.span),
+        Value::List(items) => items.iter().for_each(|item| mask_all(r, item)),
         Value::Table(table) => table.entries.iter().for_each(|entry| mask_all(r, &entry.node)),
         Value::Integer(_) | Value::Float | Value::Flag(_) | Value::Moment => {}
     }
@@ -379,14 +373,14 @@ fn mask_all(r: &mut Reader, node: &Node) {
 
 /// The text a node holds.
 pub(super) fn text_of(r: &mut Reader, node: &Found<&Node>) -> Option<Found<String>> {
-    match &node.value.value {
-        Value::Text(text) | Value::Raw(text) if !text.trim().is_empty() => Some(node.with(text.trim().to_owned())),
-        Value::Text(_) | Value::Raw(_) => {
+    match node.value.value.text().map(str::trim) {
+        Some("") => {
             r.error(node, format!("`{}` is empty", node.key), "set it, or take the line out");
             None
         }
-        other => {
-            let message = format!("`{}` takes text, not {}", node.key, other.describe());
+        Some(text) => Some(node.with(text.to_owned())),
+        None => {
+            let message = format!("`{}` takes text, not {}", node.key, node.value.value.describe());
             r.error(node, message, "put it in \"quotes\"");
             None
         }
@@ -437,12 +431,8 @@ fn check_name(r: &mut Reader, name: &Found<String>) {
 
 /// A table given in an environment variable, parsed.
 pub(super) fn parsed(node: &Found<&Node>) -> Option<Value> {
-    match &node.value.value {
-        Value::Raw(text) => {
-            let mut value = tree::parse_value(text)?;
-            tree::settle(&mut value, node.span);
-            Some(value)
-        }
-        _ => Some(node.value.value.clone()),
-    }
+    let Value::Raw(text) = &node.value.value else { return Some(node.value.value.clone()) };
+    let mut value = tree::parse_value(text)?;
+    tree::settle(&mut value, node.span);
+    Some(value)
 }

@@ -23,18 +23,15 @@ impl Default for Server {
 pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
     let mut server = Server::default();
     if let Some(listen) = s.text(r, "listen") {
-        match listen.value.parse::<SocketAddr>() {
-            Ok(address) => {
-                server.listen = address;
-                if !address.ip().is_loopback() {
-                    let message = format!("the API on {address} can be reached from other machines, without TLS");
-                    r.warn(&listen, message, "put a reverse proxy with TLS before it, or listen on 127.0.0.1");
-                }
+        if let Ok(address) = listen.value.parse::<SocketAddr>() {
+            server.listen = address;
+            if !address.ip().is_loopback() {
+                let message = format!("the API on {address} can be reached from other machines, without TLS");
+                r.warn(&listen, message, "put a reverse proxy with TLS before it, or listen on 127.0.0.1");
             }
-            Err(_) => {
-                let message = format!("`{}` is no IP address with a port", listen.value);
-                r.error(&listen, message, "write it as in \"127.0.0.1:8420\" or \"[::1]:8420\"");
-            }
+        } else {
+            let message = format!("`{}` is no IP address with a port", listen.value);
+            r.error(&listen, message, "write it as in \"127.0.0.1:8420\" or \"[::1]:8420\"");
         }
     }
     server.socket = s.text(r, "socket").map(|path| r.path(&path.value));

@@ -20,6 +20,8 @@ struct Source {
     name: String,
     text: String,
     masks: Vec<Range<usize>>,
+    /// Of an environment variable: where its value begins.
+    value_at: Option<usize>,
 }
 
 /// Every text that was read, in order.
@@ -43,8 +45,17 @@ impl Sources {
         let mut masks = Vec::new();
         mask_lines(&text, &mut masks);
         mask_urls(&text, &mut masks);
-        self.0.push(Source { name, text, masks });
+        self.0.push(Source { name, text, masks, value_at: None });
         self.0.len() - 1
+    }
+
+    /// Takes in an environment variable. Its value is shown only where the value itself is what is wrong.
+    pub(super) fn add_variable(&mut self, name: &str, value: &str) -> usize {
+        let source = self.add("environment".to_owned(), format!("{name}={value}"));
+        if let Some(last) = self.0.last_mut() {
+            last.value_at = Some(name.len() + 1);
+        }
+        source
     }
 
     /// Shows asterisks instead of this stretch from now on.
@@ -74,12 +85,13 @@ impl Sources {
         let end = floor(&source.text, span.end).clamp(start, line_end);
         let shown_end = line_end.min(ceil(&source.text, end.max(line_start + LINE_SHOWN_MAX)));
         let mut shown = source.text.get(line_start..shown_end)?.as_bytes().to_vec();
-        for mask in &source.masks {
+        let value = source.value_at.filter(|at| span.start < *at).map(|at| at..source.text.len());
+        for mask in source.masks.iter().chain(&value) {
             let from = ceil(&source.text, mask.start).max(line_start);
             let to = floor(&source.text, mask.end).min(shown_end);
             for at in from..to {
                 if let Some(octet) = shown.get_mut(at - line_start)
-                    && !matches!(*octet, b'"' | b'\'' | b' ')
+                    && !matches!(*octet, b'"' | b'\'')
                 {
                     *octet = b'*';
                 }
@@ -120,7 +132,8 @@ fn mask_lines(text: &str, masks: &mut Vec<Range<usize>>) {
             let rest = lower.get(equals..).unwrap_or("");
             let by_reference = is_reference(rest);
             if !by_reference {
-                masks.push(start + equals..start + line.trim_end().len());
+                let spaces = rest.len() - rest.trim_start().len();
+                masks.push(start + equals + spaces..start + line.trim_end().len());
             }
         }
         start += line.len();

@@ -42,17 +42,11 @@ pub(super) fn read(r: &mut Reader, path: &Path, text: &str) -> Option<Stages> {
 fn read_stages(root: &mut Section<'_>, r: &mut Reader) -> Vec<Stage> {
     root.require(r, "stage", "write [[stage]] and its keys below, once per stage, in the order of the path");
     let Some(list) = root.node("stage") else { return Vec::new() };
-    let items = match &list.value.value {
-        Value::List(items) if !items.is_empty() && items.len() <= STAGES_MAX => items,
-        _ => {
-            r.error(
-                &list,
-                format!("`stage` is a list of 1 to {STAGES_MAX} stages"),
-                "write [[stage]] with two brackets",
-            );
-            return Vec::new();
-        }
-    };
+    let items: &[tree::Node] = if let Value::List(items) = &list.value.value { items } else { &[] };
+    if items.is_empty() || items.len() > STAGES_MAX {
+        r.error(&list, format!("`stage` is a list of 1 to {STAGES_MAX} stages"), "write [[stage]] with two brackets");
+        return Vec::new();
+    }
     let mut marks = Marks::default();
     let mut stages = Vec::new();
     for item in items {
@@ -64,11 +58,7 @@ fn read_stages(root: &mut Section<'_>, r: &mut Reader) -> Vec<Stage> {
         stages.extend(read_stage(Section::new(table, "stage"), r, &mut marks));
     }
     if marks.start.is_none() && stages.len() == items.len() {
-        r.error(
-            &list,
-            "no stage has start = true".to_owned(),
-            "put start = true into the stage where imported influencers begin",
-        );
+        r.error(&list, "no stage has start = true", "put start = true into the stage where imported influencers begin");
     }
     stages
 }
@@ -104,15 +94,11 @@ fn read_stage(mut s: Section<'_>, r: &mut Reader, marks: &mut Marks) -> Option<S
     }
     if let Some(start) = start.as_ref().filter(|s| s.value) {
         if kind.is_some_and(|kind| kind != StageKind::Path) {
-            r.error(
-                start,
-                "the start must be on the path".to_owned(),
-                "a stage with kind = \"path\", which is the default",
-            );
+            r.error(start, "the start must be on the path", "a stage with kind = \"path\", which is the default");
         }
         match marks.start {
             Some(first) => {
-                r.error(start, "two stages have start = true".to_owned(), "keep one");
+                r.error(start, "two stages have start = true", "keep one");
                 r.relate("first here", first);
             }
             None => marks.start = Some(start.span),
@@ -175,15 +161,11 @@ fn read_properties(root: &mut Section<'_>, r: &mut Reader) -> Vec<Property> {
         let choices: Vec<String> = s.texts(r, "choices").into_iter().map(|c| c.value).collect();
         match (&given, &kind) {
             (Some(given), Some(_)) if !is_choice => {
-                r.error(
-                    given,
-                    "only a choice has choices".to_owned(),
-                    "write type = \"choice\", or take the choices out",
-                );
+                r.error(given, "only a choice has choices", "write type = \"choice\", or take the choices out");
             }
             (None, _) if is_choice => s.require(r, "choices", "write choices = [\"…\", \"…\"]"),
             (Some(given), _) if is_choice && choices.is_empty() => {
-                r.error(given, "a choice needs something to choose from".to_owned(), "write choices = [\"…\", \"…\"]");
+                r.error(given, "a choice needs something to choose from", "write choices = [\"…\", \"…\"]");
             }
             _ => {}
         }

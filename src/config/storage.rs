@@ -61,7 +61,7 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Storage {
     let password = s.node("password").map(|node| Found { value: (), span: node.span, key: node.key });
     storage.password = secret::read(&mut s, r, "password");
     if let (Some(password), Database::Sqlite { .. }) = (&password, &storage.database) {
-        r.warn(password, "SQLite takes no password".to_owned(), "take the line out, or set a postgres:// url");
+        r.warn(password, "SQLite takes no password", "take the line out, or set a postgres:// url");
     }
     s.finish(r);
     storage

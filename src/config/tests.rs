@@ -162,7 +162,7 @@ fn an_unknown_variable_is_an_error_that_does_not_show_its_value() {
         ("LIAISON_LOG__LEVLE", "did you mean `level`?"),
         ("LIAISON_SERVRE__LISTEN", "did you mean `server`?"),
         ("LIAISON_TOTALLY_OTHER", "known keys: stages"),
-        ("LIAISON_TIMEZONE__X", "LIAISON_SECTION__KEY"),
+        ("LIAISON_TIMEZONE__X", "takes text, not a table"),
         ("LIAISON_LOG____LEVEL", "LIAISON_SECTION__KEY"),
     ] {
         let text = text_of(load_text(ACCOUNT, &[(name, "hunter2")]));
@@ -209,7 +209,7 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     assert_eq!(kind("opted_out"), Some(StageKind::Closed));
 
     let text = std::fs::read_to_string(&config).unwrap();
-    let uncommented: String = text.lines().map(|line| format!("{}\n", setting(line))).collect();
+    let uncommented: String = text.lines().map(|line| setting(line).to_owned() + "\n").collect();
     let folder = Folder::new(&uncommented);
     folder.write("credentials/hello-mail", "x");
     folder.write("credentials/db-password", "x");
@@ -432,12 +432,12 @@ const FAULTY_STAGES: &[(&str, &str)] = &[
     ("<start>[properties]\nniche = §{ type = \"choice\" }", "`choices` is missing"),
     ("<start>[properties]\nniche = { type = \"choice\", choices = §[] }", "something to choose from"),
     ("<start>[properties]\nniche = { type = \"text\", choices = §[\"a\"] }", "only a choice has choices"),
-    ("§[[stages]]\nid = \"a\"", "did you mean `stage`?"),
+    ("[[§stages]]\nid = \"a\"", "did you mean `stage`?"),
 ];
 
 fn expand(text: &str) -> String {
     let without = |key: &str| -> String {
-        ACCOUNT.lines().filter(|l| !l.starts_with(&format!("{key} "))).map(|l| format!("{l}\n")).collect()
+        ACCOUNT.lines().filter(|l| !l.starts_with(&format!("{key} "))).map(|l| l.to_owned() + "\n").collect()
     };
     text.replace("<account>", ACCOUNT)
         .replace("<account without imap>", &without("imap"))

@@ -21,6 +21,26 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// The text, if it is text.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) | Self::Raw(text) = self { Some(text) } else { None }
+    }
+
+    /// The whole number, if it is one.
+    pub(super) fn integer(&self) -> Option<i64> {
+        if let Self::Integer(n) = self { Some(*n) } else { self.raw()?.parse().ok() }
+    }
+
+    /// Whether, if that is what it says.
+    pub(super) fn flag(&self) -> Option<bool> {
+        if let Self::Flag(flag) = self { Some(*flag) } else { self.raw()?.parse().ok() }
+    }
+
+    /// What a variable holds.
+    fn raw(&self) -> Option<&str> {
+        if let Self::Raw(text) = self { Some(text.trim()) } else { None }
+    }
+
     /// What it is, for a message.
     pub(super) fn describe(&self) -> &'static str {
         match self {

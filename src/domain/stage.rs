@@ -148,7 +148,7 @@ pub enum StagesError {
 /// All stages, in order, and the custom properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stages {
-    stages: Vec<Stage>,
+    list: Vec<Stage>,
     start: usize,
     properties: Vec<Property>,
 }
@@ -173,23 +173,23 @@ impl Stages {
             }
         }
         let start = start.ok_or(StagesError::NoStart)?.0;
-        Ok(Self { stages, start, properties })
+        Ok(Self { list: stages, start, properties })
     }
 
     /// Where imported influencers begin.
     pub fn start(&self) -> &StageId {
         static NONE: StageId = StageId(String::new());
-        self.stages.get(self.start).map_or(&NONE, |s| &s.id)
+        self.list.get(self.start).map_or(&NONE, |s| &s.id)
     }
 
     /// The stage with this id.
     pub fn get(&self, id: &StageId) -> Option<&Stage> {
-        self.stages.iter().find(|s| s.id == *id)
+        self.list.iter().find(|s| s.id == *id)
     }
 
     /// Every stage in the order of the file.
     pub fn all(&self) -> &[Stage] {
-        &self.stages
+        &self.list
     }
 
     /// The custom properties in the order of the file.
@@ -199,12 +199,12 @@ impl Stages {
 
     /// How far along the path a stage is, from 0; `None` beside the path.
     pub fn order(&self, id: &StageId) -> Option<usize> {
-        self.stages.iter().filter(|s| s.kind == StageKind::Path).position(|s| s.id == *id)
+        self.list.iter().filter(|s| s.kind == StageKind::Path).position(|s| s.id == *id)
     }
 
     /// The stage a signal moves into: the furthest one that names it.
     pub fn entered_on(&self, signal: StageSignal) -> Option<&Stage> {
-        self.stages.iter().rev().find(|s| s.enter_on.contains(&signal))
+        self.list.iter().rev().find(|s| s.enter_on.contains(&signal))
     }
 }
 

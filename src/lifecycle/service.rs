@@ -124,7 +124,7 @@ mod tests {
     async fn a_loop_that_stops_beating_is_found() {
         let pulses = Pulses::default();
         let poll = pulses.add("poll", Duration::from_secs(10));
-        let send = pulses.add("send", Duration::from_secs(60));
+        let send = pulses.add("send", Duration::from_mins(1));
         tokio::time::advance(Duration::from_secs(8)).await;
         poll.beat();
         tokio::time::advance(Duration::from_secs(8)).await;

@@ -18,4 +18,6 @@
 mod contract;
 mod house;
 mod peers;
+mod smtp;
+mod smtp_script;
 mod stores;

@@ -250,7 +250,7 @@ fn letter(token: &str) -> Outgoing {
         from: mailbox("alice@example.test"),
         to: vec![mailbox("bob@example.test")],
         subject: "Grüße".into(),
-        text: ".\nHello\n".into(),
+        text: format!(".\nHello\n{}", "a line of some words, as people write them\n".repeat(45)),
         message_id: format!("{token}@example.test"),
         token: token.into(),
         ..Draft::default()

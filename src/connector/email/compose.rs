@@ -149,7 +149,9 @@ pub fn compose(draft: &Draft) -> Result<Vec<u8>, ComposeError> {
         headers.insert_raw(extra(name, value)?);
     }
     headers.set(MIME_VERSION_1_0);
-    content_type.into_iter().for_each(|value| headers.insert_raw(value));
+    if let Some(value) = content_type {
+        headers.insert_raw(value);
+    }
     Ok(whole.formatted())
 }
 
@@ -207,7 +209,7 @@ fn set_ids(headers: &mut Headers, draft: &Draft) -> Result<(), ComposeError> {
         return Err(ComposeError::field("message_id", "must look like unique@domain, in ASCII"));
     };
     headers.insert_raw(id_header(HeaderName::new_from_ascii_str("Message-ID"), &[message_id]));
-    for id in draft.in_reply_to.iter() {
+    for id in &draft.in_reply_to {
         checked("in_reply_to", id)?;
     }
     for id in &draft.references {
@@ -337,7 +339,7 @@ fn attached(attachment: &DraftAttachment) -> Result<SinglePart, ComposeError> {
     let mut wanted = attachment.content_type.trim().to_ascii_lowercase();
     // RFC 2046 §5.2.1 forbids base64 for these, so they travel as plain files.
     if wanted.is_empty() || wanted.starts_with("message/") || wanted.starts_with("multipart/") {
-        wanted = "application/octet-stream".to_owned();
+        "application/octet-stream".clone_into(&mut wanted);
     }
     let content_type = ContentType::parse(&wanted)
         .ok()

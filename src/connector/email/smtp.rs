@@ -251,7 +251,7 @@ impl Envelope {
             "" => None,
             from => Some(WireAddress::read(from).ok_or_else(|| refused(not_an_address(from)))?),
         };
-        if let Some(limit) = extensions.size.flatten().filter(|&limit| mail.content.len() > limit) {
+        if let Some(limit) = extensions.size_max.filter(|&limit| mail.content.len() > limit) {
             let text = format!("the message has {} octets, the server takes {limit}", mail.content.len());
             return Err(refused(reply::own(552, "5.3.4", text)));
         }
@@ -268,8 +268,9 @@ impl Envelope {
             || from.as_ref().is_some_and(WireAddress::is_international)
             || recipients.iter().flatten().any(|line| !line.is_ascii());
         let mut line = format!("MAIL FROM:<{}>", from.map(|a| a.to_string()).unwrap_or_default());
-        if extensions.size.is_some() {
-            line.push_str(&format!(" SIZE={}", mail.content.len()));
+        if extensions.size {
+            line.push_str(" SIZE=");
+            line.push_str(&mail.content.len().to_string());
         }
         // Without the extension, 8-bit content goes as it is: servers that don't say they take it do.
         if extensions.eight_bit && !mail.content.is_ascii() {

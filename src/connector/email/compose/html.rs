@@ -35,14 +35,13 @@ pub fn text_to_html(text: &str) -> String {
 fn push_line(html: &mut String, line: &str) {
     let mut rest = line;
     while let Some(start) = link_start(rest) {
-        let (before, link) = rest.split_at(start);
-        let end = link_end(link);
-        let (link, after) = link.split_at(end);
+        let (before, from_there) = rest.split_at(start);
+        let (url, after) = from_there.split_at(link_end(from_there));
         push_escaped(html, before);
         html.push_str("<a href=\"");
-        push_escaped(html, link);
+        push_escaped(html, url);
         html.push_str("\">");
-        push_escaped(html, link);
+        push_escaped(html, url);
         html.push_str("</a>");
         rest = after;
     }

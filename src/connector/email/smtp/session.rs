@@ -15,14 +15,17 @@ use super::{Security, SmtpSettings};
 use crate::connector::{ConnectorError, OfferError, Phase, Reply};
 
 /// What the server says it can do.
+#[allow(clippy::struct_excessive_bools, reason = "each is one line of the EHLO answer, there or not")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Extensions {
     pub(super) start_tls: bool,
     pub(super) pipelining: bool,
     pub(super) eight_bit: bool,
     pub(super) utf8: bool,
-    /// RFC 1870; the limit, where one is stated. The outer option: whether the extension is offered.
-    pub(super) size: Option<Option<usize>>,
+    /// RFC 1870.
+    pub(super) size: bool,
+    /// The most octets it takes, where it says so.
+    pub(super) size_max: Option<usize>,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
 }
@@ -39,7 +42,10 @@ impl Extensions {
                 Some("PIPELINING") => found.pipelining = true,
                 Some("8BITMIME") => found.eight_bit = true,
                 Some("SMTPUTF8") => found.utf8 = true,
-                Some("SIZE") => found.size = Some(words.next().and_then(|n| n.parse().ok()).filter(|&n| n > 0)),
+                Some("SIZE") => {
+                    found.size = true;
+                    found.size_max = words.next().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+                }
                 Some("AUTH") => {
                     for mechanism in words {
                         found.auth_plain |= mechanism == "PLAIN";
@@ -209,7 +215,7 @@ async fn secure(
     })?;
     match timeout(settings.timeouts.connect, TlsConnector::from(tls.clone()).connect(name, channel)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(e)) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+        Ok(Err(e)) if e.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
             Err(ConnectorError::Insecure(format!("TLS with {} failed: {e}", settings.host)))
         }
         Ok(Err(e)) => Err(ConnectorError::Lost(format!("TLS with {} broke off: {e}", settings.host))),
@@ -225,7 +231,7 @@ mod tests {
     fn extensions_are_read_in_any_case_and_old_spelling() {
         let lines = ["mx greets", "size 1000", "Pipelining", "AUTH=LOGIN", "AUTH PLAIN XOAUTH2", "8BITMIME"];
         let found = Extensions::read(&lines.map(str::to_owned));
-        assert_eq!(found.size, Some(Some(1000)));
+        assert_eq!((found.size, found.size_max), (true, Some(1000)));
         assert!(found.pipelining && found.auth_login && found.auth_plain && found.eight_bit);
         assert!(!found.start_tls && !found.utf8);
         assert_eq!(Extensions::read(&["STARTTLS".to_owned()]), Extensions::default(), "the first line only greets");

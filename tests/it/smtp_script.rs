@@ -116,8 +116,11 @@ async fn talk(tcp: TcpStream, extensions: &[&str], rules: Vec<Rule>, seen: Arc<M
                 let mut offered: Vec<&str> = vec!["script"];
                 offered.extend(extensions);
                 let (last, before) = offered.split_last().unwrap();
-                let good =
-                    before.iter().map(|e| format!("250-{e}\r\n")).collect::<String>() + &format!("250 {last}\r\n");
+                let mut good = String::new();
+                for extension in before {
+                    good.extend(["250-", extension, "\r\n"]);
+                }
+                good.extend(["250 ", last, "\r\n"]);
                 act(&mut io, &rules, &line, &good).await?;
             }
             "AUTH" => {
@@ -132,7 +135,7 @@ async fn talk(tcp: TcpStream, extensions: &[&str], rules: Vec<Rule>, seen: Arc<M
                         if line == "." {
                             break;
                         }
-                        content += &format!("{line}\n");
+                        content.extend([line.as_str(), "\n"]);
                     }
                     seen.lock().unwrap().contents.push(content);
                     act(&mut io, &rules, "CONTENT", "250 2.0.0 queued as 1\r\n").await?;

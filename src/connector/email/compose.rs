@@ -209,7 +209,7 @@ fn set_ids(headers: &mut Headers, draft: &Draft) -> Result<(), ComposeError> {
         return Err(ComposeError::field("message_id", "must look like unique@domain, in ASCII"));
     };
     headers.insert_raw(id_header(HeaderName::new_from_ascii_str("Message-ID"), &[message_id]));
-    for id in &draft.in_reply_to {
+    if let Some(id) = &draft.in_reply_to {
         checked("in_reply_to", id)?;
     }
     for id in &draft.references {

@@ -19,4 +19,6 @@ mod contract;
 mod house;
 mod ingest;
 mod peers;
+mod smtp;
+mod smtp_script;
 mod stores;

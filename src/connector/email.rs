@@ -1,1 +1,4 @@
 //! Email: IMAP in, SMTP out, and the two translations between raw mail and what the program knows of it.
+
+pub mod imap;
+pub mod tls;

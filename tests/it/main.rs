@@ -14,4 +14,7 @@
 )]
 
 mod contract;
+mod fault;
+mod imap;
+mod peers;
 mod stores;

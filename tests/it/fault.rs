@@ -84,8 +84,9 @@ async fn pass(client: TcpStream, target: String, fault: Fault, octets: Arc<Atomi
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let (tag, command) = text.split_once(' ').unwrap_or((&text, ""));
             match (&from_client, command) {
-                (Fault::RefuseIdle, "IDLE") => drop(tell.send(format!("{tag} NO not today\r\n"))),
-                (Fault::RefuseStartTls, "STARTTLS") => drop(tell.send(format!("{tag} NO not today\r\n"))),
+                (Fault::RefuseIdle, "IDLE") | (Fault::RefuseStartTls, "STARTTLS") => {
+                    drop(tell.send(format!("{tag} NO not today\r\n")))
+                }
                 (Fault::InjectAfterStartTls, "STARTTLS") => {
                     drop(tell.send(format!("{tag} OK go\r\n* OK injected\r\n")));
                 }

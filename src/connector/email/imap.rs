@@ -32,7 +32,7 @@ mod wire;
 /// Longest IDLE. RFC 2177 allows 29 minutes; many routers forget a silent connection after ten.
 const IDLE_MAX: Duration = Duration::from_mins(9);
 /// Time between two questions for news where IDLE can't be used.
-const NOOP_EVERY: Duration = Duration::from_secs(30);
+const NOOP_EVERY: Duration = Duration::from_secs(15);
 /// Longest goodbye.
 const LOGOUT_MAX: Duration = Duration::from_secs(5);
 /// Candidates of a search for a sent message that are looked at, the newest.

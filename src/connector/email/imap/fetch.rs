@@ -3,6 +3,8 @@
 //! A size that the server states plans the work and is believed no further: every body is asked for with a bound, and
 //! read on until the server has no more. What is returned ends before the first message that is not complete.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the IMAP parser are foreign and open")]
+
 use std::collections::BTreeMap;
 
 use async_imap::imap_proto::{AttributeValue, Response};
@@ -106,11 +108,13 @@ impl Session {
             if !overrun {
                 self.read_on(uid, &mut body, message_max).await?;
             }
-            match self.settle(uid, body, known, message_max, overrun).await? {
-                Settled::Item(item) => items.push(item),
-                Settled::Gone => {}
-                Settled::Unfinished => break,
+            if !body.is_whole && body.raw.len() as u64 <= message_max {
+                break;
             }
+            if body.raw.is_empty() && !overrun && self.fetch_sizes(&[uid]).await?.is_empty() {
+                continue;
+            }
+            items.push(finish_item(uid, body.raw, known, message_max));
         }
         if overrun && items.is_empty() {
             return Err(lost("the server sends far more than it announced"));
@@ -194,33 +198,6 @@ impl Session {
         Ok(())
     }
 
-    async fn settle(
-        &mut self,
-        uid: u32,
-        mut body: Body,
-        known: Known,
-        message_max: u64,
-        overrun: bool,
-    ) -> Result<Settled, ConnectorError> {
-        if overrun && !body.is_whole && body.raw.len() as u64 <= message_max {
-            return Ok(Settled::Unfinished);
-        }
-        if body.raw.is_empty() && !overrun && self.fetch_sizes(&[uid]).await?.is_empty() {
-            return Ok(Settled::Gone);
-        }
-        let kept = usize::try_from(message_max).unwrap_or(usize::MAX);
-        // A message that the server lists and gives no octet of is kept as one that we have nothing of.
-        let cut = body.raw.len() > kept || (body.raw.is_empty() && known.size > 0);
-        body.raw.truncate(kept);
-        Ok(Settled::Item(RawItem {
-            uid: i64::from(uid),
-            received_at: known.received_at,
-            size: known.size,
-            raw: body.raw,
-            cut,
-        }))
-    }
-
     /// Only the headers that tell a message from others.
     pub(super) async fn fetch_header_items(&mut self, uids: &[u32]) -> Result<Vec<HeaderItem>, ConnectorError> {
         let mut items = BTreeMap::new();
@@ -243,11 +220,12 @@ impl Session {
     }
 }
 
-/// How a message came out.
-enum Settled {
-    Item(RawItem),
-    Gone,
-    Unfinished,
+/// A message as it is handed on. One that the server lists and gives no octet of is kept as one we have nothing of.
+fn finish_item(uid: u32, mut raw: Vec<u8>, known: Known, message_max: u64) -> RawItem {
+    let kept = usize::try_from(message_max).unwrap_or(usize::MAX);
+    let cut = raw.len() > kept || (raw.is_empty() && known.size > 0);
+    raw.truncate(kept);
+    RawItem { uid: i64::from(uid), received_at: known.received_at, size: known.size, raw, cut }
 }
 
 #[cfg(test)]

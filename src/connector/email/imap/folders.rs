@@ -1,5 +1,7 @@
 //! Listing folders and choosing those worth reading, selecting one, and searching in it.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the IMAP parser are foreign and open")]
+
 use std::collections::BTreeSet;
 
 use async_imap::imap_proto::{

@@ -3,6 +3,8 @@
 //! Up to the sign-in this file reads the server's lines itself: STARTTLS must leave no octet behind in a parser's
 //! buffer. It never sends a credential over a connection that is not what the settings ask for.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the IMAP parser are foreign and open")]
+
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -119,7 +121,7 @@ async fn handshake(settings: &ImapSettings, tcp: TcpStream) -> Result<Box<dyn St
 
 fn judge_tls_error(settings: &ImapSettings, error: &io::Error) -> ConnectorError {
     let text = format!("TLS with {}:{}: {error}", settings.host, settings.port);
-    let is_about_trust = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_about_trust = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
     if is_about_trust { ConnectorError::Insecure(text) } else { ConnectorError::Lost(text) }
 }
 

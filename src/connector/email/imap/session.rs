@@ -3,6 +3,8 @@
 //! Every answer is read here, response by response. The command methods of `async-imap` take an end of the connection,
 //! and some refusals, for an empty answer, and park what they do not expect in a channel that drops when full.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of the IMAP parser are foreign and open")]
+
 use std::collections::HashSet;
 use std::io;
 use std::panic::AssertUnwindSafe;

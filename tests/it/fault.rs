@@ -85,7 +85,7 @@ async fn pass(client: TcpStream, target: String, fault: Fault, octets: Arc<Atomi
             let (tag, command) = text.split_once(' ').unwrap_or((&text, ""));
             match (&from_client, command) {
                 (Fault::RefuseIdle, "IDLE") | (Fault::RefuseStartTls, "STARTTLS") => {
-                    drop(tell.send(format!("{tag} NO not today\r\n")))
+                    drop(tell.send(format!("{tag} NO not today\r\n")));
                 }
                 (Fault::InjectAfterStartTls, "STARTTLS") => {
                     drop(tell.send(format!("{tag} OK go\r\n* OK injected\r\n")));

@@ -114,7 +114,7 @@ impl Session {
             if body.raw.is_empty() && !overrun && self.fetch_sizes(&[uid]).await?.is_empty() {
                 continue;
             }
-            items.push(finish_item(uid, body.raw, known, message_max));
+            items.push(finish_item(uid, body.raw, &known, message_max));
         }
         if overrun && items.is_empty() {
             return Err(lost("the server sends far more than it announced"));
@@ -221,7 +221,7 @@ impl Session {
 }
 
 /// A message as it is handed on. One that the server lists and gives no octet of is kept as one we have nothing of.
-fn finish_item(uid: u32, mut raw: Vec<u8>, known: Known, message_max: u64) -> RawItem {
+fn finish_item(uid: u32, mut raw: Vec<u8>, known: &Known, message_max: u64) -> RawItem {
     let kept = usize::try_from(message_max).unwrap_or(usize::MAX);
     let cut = raw.len() > kept || (raw.is_empty() && known.size > 0);
     raw.truncate(kept);

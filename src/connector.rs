@@ -93,16 +93,18 @@ pub trait Source: Send {
     fn select<'a>(&'a mut self, folder: &'a str) -> BoxFuture<'a, Result<FolderStatus, ConnectorError>>;
     /// All uids in the selected folder, ascending.
     fn uids(&mut self) -> BoxFuture<'_, Result<Vec<i64>, ConnectorError>>;
-    /// Uids of messages that the provider got on or after that day (UTC), ascending.
+    /// Uids of messages that the provider got on or after that day (UTC), ascending; perhaps a day more, never less.
     fn uids_since(&mut self, day: Micros) -> BoxFuture<'_, Result<Vec<i64>, ConnectorError>>;
-    /// The whole of some messages, ascending by uid; uids that are gone are left out. The caller asks for at most
-    /// [`FETCH_MAX`]; fewer may come back where they are large (then the caller asks again for the rest).
+    /// The whole of some messages, ascending by uid. The caller asks for at most [`FETCH_MAX`]; fewer may come back
+    /// where they are large. Everything up to the last uid returned is settled (what is left out is gone); what is past
+    /// it the caller asks for again. Only when nothing comes back are all of them gone.
     fn fetch<'a>(&'a mut self, uids: &'a [i64]) -> BoxFuture<'a, Result<Vec<RawItem>, ConnectorError>>;
     /// Only the identifying headers of some messages, ascending by uid.
     fn fetch_headers<'a>(&'a mut self, uids: &'a [i64]) -> BoxFuture<'a, Result<Vec<HeaderItem>, ConnectorError>>;
     /// Waits in the selected folder until there is news or the time is over (IDLE where the provider has it).
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>>;
-    /// Looks in the selected folder for a message by its Message-ID (without brackets) or our token.
+    /// Looks in the selected folder for a message by its Message-ID (without brackets) or our token. `None` is only
+    /// ever said when the provider searched and found nothing; an empty id or token is not searched for.
     fn find<'a>(
         &'a mut self,
         message_id: &'a str,

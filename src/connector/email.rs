@@ -4,4 +4,5 @@ pub mod compose;
 mod envelope;
 pub mod parse;
 pub mod smtp;
+pub mod imap;
 pub mod tls;

@@ -16,7 +16,9 @@
 )]
 
 mod contract;
+mod fault;
 mod house;
+mod imap;
 mod ingest;
 mod peers;
 mod smtp;

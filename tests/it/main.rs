@@ -18,4 +18,7 @@
 mod contract;
 mod house;
 mod peers;
+mod readme;
+mod states;
 mod stores;
+mod supply;

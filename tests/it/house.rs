@@ -226,7 +226,7 @@ fn crates_stay_in_their_rooms() {
 fn files_look_as_they_should() {
     let mut files = sources();
     files.extend(files_below("tests/it", &[".rs"]));
-    files.extend(files_below("benches", &[".rs"]).into_iter());
+    files.extend(files_below("benches", &[".rs"]));
     assert_nothing(&files.iter().flat_map(wrong_looks).collect::<Vec<_>>());
 }
 

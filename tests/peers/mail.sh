@@ -266,7 +266,9 @@ start() {
   make_certificates
   configure_dovecot
   configure_postfix
-  "${as[@]}" dovecot -c "$dir/dovecot/dovecot.conf"
+  # Its output goes to a file: a server that stays must not hold the pipe of whoever started it.
+  "${as[@]}" dovecot -c "$dir/dovecot/dovecot.conf" </dev/null >"$dir/dovecot/start.log" 2>&1 ||
+    { cat "$dir/dovecot/start.log" >&2; exit 1; }
   postfix -c "$dir/postfix/etc" start >"$dir/postfix/start.log" 2>&1 || { cat "$dir/postfix/start.log" >&2; exit 1; }
   setsid "${as[@]}" smtp-sink 127.0.0.1:"$sink" 500 >"$dir/sink.log" 2>&1 </dev/null &
   echo $! >"$dir/sink.pid"

@@ -32,6 +32,7 @@ start() {
   [ ${#home} -le 80 ] || { echo "$dir is too long a path for a Unix socket" >&2; exit 1; }
   [ ! -e "$home" ] || { echo "$home is there already: postgres.sh stop $dir first" >&2; exit 1; }
   chmod a+x "$dir"
+  trap 'stop' EXIT
   mkdir "$home"
   if [ "$(id -u)" = 0 ]; then
     chown "$owner" "$home"
@@ -54,6 +55,7 @@ CONF
   for _ in 1 2 3; do
     port=$(free_ports 1)
     if "${as[@]}" pg_ctl -D "$home/data" -w -t 60 -s -l "$home/log" -o "-p $port" start >/dev/null 2>&1; then
+      trap - EXIT
       echo "LIAISON_TEST_POSTGRES=postgres://liaison@127.0.0.1:$port/postgres"
       return
     fi

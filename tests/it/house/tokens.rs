@@ -140,7 +140,7 @@ impl Cutter {
 
     /// A raw text `r#"…"#`, or a raw identifier `r#type`.
     fn raw(&mut self, word: String) -> String {
-        let hashes = (0..).take_while(|&n| self.peek(n) == '#').count();
+        let hashes = self.chars.iter().skip(self.at).take_while(|&&c| c == '#').count();
         if self.peek(hashes) != '"' {
             self.step(1);
             return if hashes == 1 { self.word() } else { word };

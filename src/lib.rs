@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod connector;
 pub mod domain;
+pub mod hub;
 pub mod store;
 
 /// The command line.

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::influencer::{Flaws, free_addresses};
 use super::PeopleError;
+use super::influencer::{Flaws, free_addresses};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};

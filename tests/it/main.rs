@@ -14,4 +14,5 @@
 )]
 
 mod contract;
+mod people;
 mod stores;

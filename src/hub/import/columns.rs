@@ -1,6 +1,6 @@
 //! The header: which column holds what.
 
-use crate::domain::people::check;
+use crate::domain::people::{NETWORKS_MAX, PROPERTIES_MAX, check};
 use crate::domain::words::{Channel, Word};
 
 /// What a file lists.
@@ -180,7 +180,8 @@ fn suggestion(name: &str, sort: Sort) -> String {
     }
     let near = known.iter().map(|ours| (distance(&plain, ours), *ours)).min();
     match near {
-        Some((away, ours)) if away <= 2 => ours.to_owned(),
+        // Two letters of five are a slip, two of four another word.
+        Some((away, ours)) if away <= 2 && away * 3 <= plain.chars().count() + 1 => ours.to_owned(),
         _ if sort == Sort::Agents => "first_name".to_owned(),
         _ => format!("property.{plain}"),
     }
@@ -232,6 +233,12 @@ impl Columns {
                 }
             }
             fields.push(field);
+        }
+        let many = |most: usize, sort: fn(&Field) -> bool| fields.iter().flatten().filter(|f| sort(f)).count() > most;
+        if many(PROPERTIES_MAX, |f| matches!(f, Field::Property(_)))
+            || many(NETWORKS_MAX, |f| matches!(f, Field::Network(_)))
+        {
+            wrong.push(format!("there are more than {PROPERTIES_MAX} properties or {NETWORKS_MAX} networks"));
         }
         let (needed, field) = match sort {
             Sort::Influencers => ("handle", Field::Handle),

@@ -1,5 +1,10 @@
-//! What everybody shares, always inside the caller's transaction.
+//! What every room shares when something is to be changed: rules that hold wherever a change comes from.
+//!
+//! Functions here work inside the caller's transaction, so that a change and its event are kept together or not at
+//! all; imports, which are too large for one transaction, open one per batch. No network here, ever.
 
+pub mod import;
 pub mod matching;
 pub mod outcome;
+pub mod people;
 pub mod signal;

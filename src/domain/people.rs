@@ -11,6 +11,8 @@ use super::ids::{AddressId, AgentId, InfluencerId, LedgerId, NoteId};
 use super::time::Micros;
 use super::words::{Awaiting, Channel, SuppressionReason};
 
+pub mod check;
+
 /// Characters of a handle, a name, a tag, an owner or the name of a network or property.
 pub const NAME_MAX: usize = 200;
 /// Characters of one property's value.

@@ -21,6 +21,7 @@ mod house;
 mod imap;
 mod ingest;
 mod peers;
+mod people;
 mod readme;
 mod smtp;
 mod smtp_script;

@@ -388,3 +388,40 @@ async fn view_of_an_influencer_has_all_that_hangs_on_them() {
         assert_eq!((&views[0].agent, views[0].reach, views[0].addresses.len()), (&None, None, 0));
     }
 }
+
+#[tokio::test]
+async fn pages_of_influencers_are_served_by_an_index_whatever_the_filter() {
+    use liaison::store::Place;
+    use liaison::store::dialect::ListText;
+    use sqlx::{Connection, Executor, Row};
+    for fresh in stores::both().await {
+        for list in ListText::all() {
+            let text = list.text();
+            let parameters = (1..20).take_while(|n| text.contains(&format!("${n}"))).count();
+            let steps: Vec<String> = match &fresh.place {
+                Place::Sqlite { file } => {
+                    let url = format!("sqlite://{}", file.display());
+                    let mut c = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+                    sqlx::query(plan).fetch_all(&mut c).await.unwrap().iter().map(|r| r.get("detail")).collect()
+                }
+                Place::Postgres { url, .. } => {
+                    let mut c = sqlx::PgConnection::connect(url).await.unwrap();
+                    let set =
+                        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_sort = off";
+                    c.execute(set).await.unwrap();
+                    c.execute(sqlx::AssertSqlSafe(format!("PREPARE s AS {text}"))).await.unwrap();
+                    let call = format!("EXPLAIN EXECUTE s({})", vec!["NULL"; parameters].join(", "));
+                    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(call)).fetch_all(&mut c).await.unwrap();
+                    rows.iter().map(|r| r.get(0)).collect()
+                }
+            };
+            let bad = |step: &String| {
+                step.contains("Seq Scan on")
+                    || (step.starts_with("SCAN") && !step.contains("USING"))
+                    || (step.contains("TEMP B-TREE FOR ORDER") && !(list.stage || list.owner || list.tag || list.q))
+            };
+            assert!(!steps.iter().any(bad), "{}: {steps:?}\n{text}", fresh.name);
+        }
+    }
+}

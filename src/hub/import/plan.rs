@@ -1,0 +1,336 @@
+//! What a row of influencers means, given what is known: someone new, something new about someone, nothing, or a
+//! contradiction. Pure: nothing is read or written here.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::json;
+
+use super::row::{Mail, Row};
+use super::{ImportOptions, Seen, Use};
+use crate::clock::Clock;
+use crate::domain::ids::{AddressId, AgentId, InfluencerId, LedgerId};
+use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person};
+use crate::domain::words::{Channel, EventType};
+use crate::hub::people::{Fact, event_for};
+use crate::store::event::NewEvent;
+
+/// What the store knows about the people of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By handle key.
+    pub(super) influencers: HashMap<String, Influencer>,
+    /// Who has an address, by key.
+    pub(super) owners: HashMap<String, Person>,
+    /// What the influencers are called who have one of the addresses.
+    pub(super) names: HashMap<InfluencerId, String>,
+    /// The own addresses of the influencers.
+    pub(super) addresses: HashMap<InfluencerId, Vec<Address>>,
+    pub(super) tags: HashMap<InfluencerId, BTreeSet<String>>,
+    pub(super) networks: HashMap<InfluencerId, Vec<Network>>,
+    pub(super) agents: HashMap<InfluencerId, Vec<AgentId>>,
+    /// By address key.
+    pub(super) consents: HashMap<String, Vec<Consent>>,
+}
+
+/// What a batch is going to write.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    pub(super) influencers: Vec<Influencer>,
+    pub(super) updates: Vec<Influencer>,
+    pub(super) addresses: Vec<Address>,
+    pub(super) agents: Vec<Agent>,
+    pub(super) agent_updates: Vec<Agent>,
+    pub(super) links: Vec<(AgentId, InfluencerId)>,
+    pub(super) tags: Vec<(InfluencerId, String)>,
+    pub(super) networks: Vec<(InfluencerId, Network)>,
+    pub(super) consents: Vec<Consent>,
+    pub(super) events: Vec<NewEvent>,
+}
+
+/// What a row came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// Plans the rows of one batch, one after the other.
+pub(super) struct Planner<'a> {
+    pub(super) clock: &'a Clock,
+    pub(super) options: &'a ImportOptions,
+    /// What the store knows.
+    pub(super) known: &'a Known,
+    /// What was in the batches before.
+    pub(super) before: &'a Seen,
+    /// What was in this batch so far.
+    pub(super) seen: Seen,
+    pub(super) writes: Writes,
+    pub(super) stages_left_alone: u64,
+}
+
+impl Planner<'_> {
+    /// Decides what a row comes to, and notes what it takes; or says why it can't be.
+    pub(super) fn plan(&mut self, line: u64, row: &Row) -> Result<Outcome, Vec<String>> {
+        let existing = self.known.influencers.get(&row.handle_key);
+        let reasons = self.contradictions(row, existing);
+        if !reasons.is_empty() {
+            return Err(reasons);
+        }
+        self.seen.handles.insert(row.handle_key.clone(), line);
+        for (mail, role) in [(&row.email, Use::Own), (&row.agent, Use::Agent)] {
+            if let Some(mail) = mail {
+                self.seen.addresses.insert(mail.key.clone(), (line, role));
+            }
+        }
+        let outcome = match existing {
+            None => {
+                self.create(line, row);
+                Outcome::Created
+            }
+            Some(existing) => {
+                if row.stage.as_ref().is_some_and(|stage| *stage != existing.stage) {
+                    self.stages_left_alone += 1;
+                }
+                self.update(line, row, existing.clone())
+            }
+        };
+        Ok(outcome)
+    }
+
+    /// Where an address stood before in this file.
+    pub(super) fn seen_address(&self, key: &str) -> Option<(u64, Use)> {
+        self.seen.addresses.get(key).or_else(|| self.before.addresses.get(key)).copied()
+    }
+
+    fn contradictions(&self, row: &Row, existing: Option<&Influencer>) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let earlier = self.seen.handles.get(&row.handle_key).or_else(|| self.before.handles.get(&row.handle_key));
+        if let Some(line) = earlier {
+            reasons.push(format!("handle: {} is in line {line} already", row.handle));
+        }
+        if let Some(email) = &row.email {
+            let in_file = self.seen_address(&email.key).map(|(line, role)| match role {
+                Use::Own => format!("email: {} is in line {line} already", email.value),
+                Use::Agent => format!("email: {} is the address of an agent in line {line}", email.value),
+            });
+            reasons.extend(in_file.or_else(|| self.email_taken(email, existing)));
+        }
+        if let Some(agent) = &row.agent {
+            let in_file = match self.seen_address(&agent.key) {
+                Some((line, Use::Own)) => Some(format!(
+                    "agent_email: {} is an influencer's own address in line {line}; an address is either theirs or their agent's",
+                    agent.value
+                )),
+                _ => None,
+            };
+            reasons.extend(in_file.or_else(|| match self.known.owners.get(&agent.key) {
+                Some(Person::Influencer(id)) => Some(format!(
+                    "agent_email: {} is the own address of {}; an address is either theirs or their agent's",
+                    agent.value,
+                    self.name(*id)
+                )),
+                _ => None,
+            }));
+        }
+        reasons
+    }
+
+    fn email_taken(&self, email: &Mail, existing: Option<&Influencer>) -> Option<String> {
+        match (self.known.owners.get(&email.key), existing) {
+            (Some(Person::Influencer(id)), Some(existing)) if *id == existing.id => None,
+            (Some(Person::Influencer(id)), _) => {
+                Some(format!("email: {} belongs to {} already; an import merges nobody", email.value, self.name(*id)))
+            }
+            (Some(Person::Agent(id)), _) => {
+                Some(format!("email: {} is the address of an agent ({id}) already", email.value))
+            }
+            (None, None) => None,
+            (None, Some(existing)) => {
+                let own = self.known.addresses.get(&existing.id)?;
+                let own = own.iter().find(|a| a.channel == Channel::Email)?;
+                Some(format!(
+                    "email: {} is there already with the address {}, not {}; if it is the same person, add the address by hand",
+                    existing.handle, own.value, email.value
+                ))
+            }
+        }
+    }
+
+    fn name(&self, id: InfluencerId) -> String {
+        self.known.names.get(&id).map_or_else(|| id.to_string(), |handle| format!("{handle} ({id})"))
+    }
+
+    fn create(&mut self, line: u64, row: &Row) {
+        let now = self.clock.now();
+        let influencer = Influencer {
+            id: InfluencerId(self.clock.new_id()),
+            handle: row.handle.clone(),
+            first_name: row.first_name.clone(),
+            last_name: row.last_name.clone(),
+            stage: row.stage.clone().unwrap_or_else(|| self.options.stages.start.clone()),
+            stage_pinned: false,
+            stage_at: now,
+            owner: row.owner.clone(),
+            timezone: row.timezone.clone(),
+            properties: row.properties.iter().cloned().collect(),
+            awaiting: None,
+            last_message_at: None,
+            held_until: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        let id = influencer.id;
+        self.attach(line, row, id);
+        let data = json!({"handle": influencer.handle, "by": self.by()});
+        self.event(EventType::InfluencerCreated, &influencer, data);
+        self.writes.influencers.push(influencer);
+    }
+
+    fn update(&mut self, line: u64, row: &Row, mut influencer: Influencer) -> Outcome {
+        let mut changed: BTreeSet<&'static str> = self.attach(line, row, influencer.id);
+        let mut set = |field: &'static str, now: &mut String, given: &str| {
+            if !given.is_empty() && now != given {
+                given.clone_into(now);
+                changed.insert(field);
+            }
+        };
+        set("first_name", &mut influencer.first_name, &row.first_name);
+        set("last_name", &mut influencer.last_name, &row.last_name);
+        for (field, now, given) in
+            [("owner", &mut influencer.owner, &row.owner), ("timezone", &mut influencer.timezone, &row.timezone)]
+        {
+            if given.is_some() && now != given {
+                now.clone_from(given);
+                changed.insert(field);
+            }
+        }
+        for (name, value) in &row.properties {
+            // A number that was set through the API and is spelled the same in the file is the same.
+            let same = |now: &serde_json::Value| {
+                now == value || value.as_str().is_some_and(|text| !now.is_string() && now.to_string() == text)
+            };
+            if !influencer.properties.get(name).is_some_and(same) {
+                influencer.properties.insert(name.clone(), value.clone());
+                changed.insert("properties");
+            }
+        }
+        if changed.is_empty() {
+            return Outcome::Unchanged;
+        }
+        influencer.updated_at = self.clock.now();
+        let data = json!({"changed": changed, "by": self.by()});
+        self.event(EventType::InfluencerUpdated, &influencer, data);
+        self.writes.updates.push(influencer);
+        Outcome::Updated
+    }
+
+    /// Notes what hangs on an influencer and is not there yet; which sorts of it there were.
+    fn attach(&mut self, line: u64, row: &Row, id: InfluencerId) -> BTreeSet<&'static str> {
+        let mut changed = BTreeSet::new();
+        let known = self.known;
+        if let Some(email) = &row.email
+            && !known.owners.contains_key(&email.key)
+        {
+            let address = self.address(email, Person::Influencer(id));
+            self.writes.addresses.push(address);
+            changed.insert("addresses");
+        }
+        if let Some(agent) = &row.agent {
+            let agent = self.agent(agent);
+            if !known.agents.get(&id).is_some_and(|agents| agents.contains(&agent)) {
+                self.writes.links.push((agent, id));
+                changed.insert("agent");
+            }
+        }
+        for tag in &row.tags {
+            if !known.tags.get(&id).is_some_and(|tags| tags.contains(tag)) {
+                self.writes.tags.push((id, tag.clone()));
+                changed.insert("tags");
+            }
+        }
+        for network in &row.networks {
+            let same = |n: &Network| {
+                n.network == network.network
+                    && n.handle == network.handle
+                    && (network.followers.is_none() || n.followers == network.followers)
+            };
+            if !known.networks.get(&id).is_some_and(|networks| networks.iter().any(same)) {
+                self.writes.networks.push((id, network.clone()));
+                changed.insert("networks");
+            }
+        }
+        if self.consent(line, row) {
+            changed.insert("consent");
+        }
+        changed
+    }
+
+    /// Notes a consent unless it is known, or was taken back since.
+    fn consent(&mut self, line: u64, row: &Row) -> bool {
+        let (Some((source, at)), Some(email)) = (&row.consent, &row.email) else { return false };
+        let known = self.known.consents.get(&email.key).map(Vec::as_slice).unwrap_or_default();
+        let settled = |c: &Consent| (c.source == *source && c.at == *at) || c.withdrawn_at.is_some_and(|w| w >= *at);
+        if known.iter().any(settled) {
+            return false;
+        }
+        self.writes.consents.push(Consent {
+            id: LedgerId(self.clock.new_id()),
+            channel: Channel::Email,
+            value_key: email.key.clone(),
+            source: source.clone(),
+            evidence: format!("{}, line {line}", self.by()),
+            at: *at,
+            withdrawn_at: None,
+        });
+        true
+    }
+
+    /// The agent with this address, made where there is none.
+    fn agent(&mut self, mail: &Mail) -> AgentId {
+        if let Some(Person::Agent(id)) = self.known.owners.get(&mail.key) {
+            return *id;
+        }
+        if let Some(id) = self.seen.agents.get(&mail.key).or_else(|| self.before.agents.get(&mail.key)) {
+            return *id;
+        }
+        self.create_agent(mail, "", "")
+    }
+
+    /// Notes a new agent.
+    pub(super) fn create_agent(&mut self, mail: &Mail, first_name: &str, last_name: &str) -> AgentId {
+        let now = self.clock.now();
+        let id = AgentId(self.clock.new_id());
+        let (first_name, last_name) = (first_name.to_owned(), last_name.to_owned());
+        self.writes.agents.push(Agent { id, first_name, last_name, created_at: now, updated_at: now });
+        let address = self.address(mail, Person::Agent(id));
+        self.writes.addresses.push(address);
+        self.seen.agents.insert(mail.key.clone(), id);
+        id
+    }
+
+    fn address(&self, mail: &Mail, person: Person) -> Address {
+        Address {
+            id: AddressId(self.clock.new_id()),
+            channel: Channel::Email,
+            value: mail.value.clone(),
+            value_key: mail.key.clone(),
+            person,
+            is_primary: true,
+            dead_at: None,
+            dead_reason: None,
+            created_at: self.clock.now(),
+        }
+    }
+
+    fn by(&self) -> String {
+        format!("import of {}", self.options.source)
+    }
+
+    fn event(&mut self, kind: EventType, influencer: &Influencer, data: serde_json::Value) {
+        let (at, influencer_id) = (influencer.updated_at, influencer.id);
+        let fact = Fact { kind, at, influencer_id, message_id: None, data: Some(data) };
+        self.writes.events.push(event_for(self.clock, Some(&influencer.stage), fact));
+    }
+}

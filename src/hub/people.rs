@@ -1,0 +1,313 @@
+//! Changing people: creating, updating, moving between stages, notes, suppressions. Each change leaves its event, and
+//! each event keeps the stage it met.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::domain::ids::{AgentId, EventId, InfluencerId, LedgerId, MessageId, NoteId};
+use crate::domain::people::check::Flaw;
+use crate::domain::people::{Influencer, NOTE_MAX, Note, Person, SCOPE_ALL, Suppression, handle_key};
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, EventType, SuppressionReason};
+use crate::store::event::NewEvent;
+use crate::store::{StoreError, Tx};
+
+mod agent;
+mod influencer;
+
+pub use agent::{AgentChange, NewAgent, create_agent, update_agent};
+pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
+
+/// Why people could not be changed. Nothing was written; the transaction is to be dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// Fields that can't be taken as they are, all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Flaw>),
+    /// There is no such influencer.
+    #[error("there is no influencer `{0}`")]
+    NoInfluencer(String),
+    /// There is no such agent.
+    #[error("there is no agent `{0}`")]
+    NoAgent(String),
+    /// The handle is another influencer's.
+    #[error("the handle `{handle}` is taken by {id}")]
+    HandleTaken {
+        /// As given.
+        handle: String,
+        /// Whose it is.
+        id: InfluencerId,
+    },
+    /// The address is somebody else's; people are never merged without being asked.
+    #[error("the address `{address}` belongs to {} already", match owner { Person::Influencer(id) => id.to_string(), Person::Agent(id) => format!("the agent {id}") })]
+    AddressTaken {
+        /// As given.
+        address: String,
+        /// Whose it is.
+        owner: Person,
+    },
+    /// No such stage is declared.
+    #[error("`{given}` is not a stage; there are: {}", known.join(", "))]
+    UnknownStage {
+        /// What was given.
+        given: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Somebody else changed the influencer since it was read: read it again.
+    #[error("somebody changed {0} meanwhile; read it again")]
+    Changed(InfluencerId),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The declared stages, as far as changing people needs them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownStages {
+    /// Where new influencers begin.
+    pub start: String,
+    /// Every stage there is, in the order they are declared.
+    pub ids: Vec<String>,
+}
+
+impl KnownStages {
+    /// The stage itself.
+    ///
+    /// # Errors
+    /// [`PeopleError::UnknownStage`] where it is not declared.
+    pub fn check(&self, given: &str) -> Result<String, PeopleError> {
+        if self.ids.iter().any(|id| id == given) {
+            return Ok(given.to_owned());
+        }
+        Err(PeopleError::UnknownStage { given: given.chars().take(80).collect(), known: self.ids.clone() })
+    }
+}
+
+/// Something that happened to an influencer, before it is known which stage it met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// What happened.
+    pub kind: EventType,
+    /// When.
+    pub at: Micros,
+    /// To whom.
+    pub influencer_id: InfluencerId,
+    /// In which message.
+    pub message_id: Option<MessageId>,
+    /// What else there is to say.
+    pub data: Option<serde_json::Value>,
+}
+
+/// The event of a fact that met this stage.
+pub fn event_for(clock: &Clock, stage: Option<&str>, fact: Fact) -> NewEvent {
+    NewEvent {
+        id: EventId(clock.new_id()),
+        kind: fact.kind,
+        at: fact.at,
+        influencer_id: Some(fact.influencer_id),
+        stage: stage.map(str::to_owned),
+        message_id: fact.message_id,
+        data: fact.data,
+    }
+}
+
+/// Writes the events of some facts, each with the stage its influencer is in now. Call it before a stage is moved.
+pub async fn record_facts(tx: &mut Tx, clock: &Clock, facts: Vec<Fact>) -> Result<(), StoreError> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let mut ids: Vec<InfluencerId> = facts.iter().map(|f| f.influencer_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let stages: HashMap<InfluencerId, String> =
+        tx.influencer_stages(ids).await?.into_iter().map(|s| (s.influencer_id, s.stage)).collect();
+    let event = |fact: Fact| {
+        let stage = stages.get(&fact.influencer_id).map(String::as_str);
+        event_for(clock, stage, fact)
+    };
+    tx.insert_events(facts.into_iter().map(event).collect()).await
+}
+
+/// A move to another stage by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageMove {
+    /// Who.
+    pub influencer_id: InfluencerId,
+    /// Where to.
+    pub to: String,
+    /// Whether automation leaves the stage alone from now on.
+    pub pinned: bool,
+    /// Who did it, or why.
+    pub cause: String,
+}
+
+/// Moves an influencer to a declared stage; `false` where they were there already, pinned the same way.
+///
+/// # Errors
+/// [`PeopleError::UnknownStage`], [`PeopleError::NoInfluencer`].
+pub async fn move_stage(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &KnownStages,
+    change: StageMove,
+) -> Result<bool, PeopleError> {
+    let to = stages.check(&change.to)?;
+    let id = change.influencer_id;
+    let influencer = tx.lock_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    if influencer.stage == to && influencer.stage_pinned == change.pinned {
+        return Ok(false);
+    }
+    let at = clock.now();
+    let data = json!({"from": influencer.stage, "to": to, "cause": change.cause, "pinned": change.pinned});
+    let kind = EventType::InfluencerStageChanged;
+    let fact = Fact { kind, at, influencer_id: id, message_id: None, data: Some(data) };
+    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    // Pinning where they are does not begin a new time in the stage.
+    let since = if influencer.stage == to { influencer.stage_at } else { at };
+    tx.set_influencer_stage(id, &to, change.pinned, since).await?;
+    Ok(true)
+}
+
+/// Writes a note about an influencer.
+///
+/// # Errors
+/// [`PeopleError::Invalid`] where it is empty or longer than [`NOTE_MAX`]; [`PeopleError::NoInfluencer`].
+pub async fn add_note(
+    tx: &mut Tx,
+    clock: &Clock,
+    influencer_id: InfluencerId,
+    author: &str,
+    text: &str,
+) -> Result<Note, PeopleError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > NOTE_MAX {
+        let reason = format!("a note has between 1 and {NOTE_MAX} characters");
+        return Err(PeopleError::Invalid(vec![Flaw::new("text", reason)]));
+    }
+    if tx.get_influencer(influencer_id).await?.is_none() {
+        return Err(PeopleError::NoInfluencer(influencer_id.to_string()));
+    }
+    let id = NoteId(clock.new_id());
+    let note = Note { id, influencer_id, author: author.to_owned(), text: text.to_owned(), at: clock.now() };
+    tx.insert_note(&note).await?;
+    Ok(note)
+}
+
+/// An address that is not to be written to any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSuppression {
+    /// On which channel.
+    pub channel: Channel,
+    /// As written.
+    pub address: String,
+    /// Why.
+    pub reason: SuppressionReason,
+    /// What shows it, or who said so.
+    pub evidence: String,
+}
+
+fn address_key(address: &str) -> Result<String, PeopleError> {
+    match crate::domain::people::check::email("address", address) {
+        Ok((_, key)) => Ok(key),
+        // What a stranger's mail server accepts need not look right to be suppressed.
+        Err(flaw) => crate::domain::address::key(address).ok_or(PeopleError::Invalid(vec![flaw])),
+    }
+}
+
+async fn note_change(tx: &mut Tx, clock: &Clock, key: &str, data: serde_json::Value) -> Result<(), StoreError> {
+    let owners = tx.find_addresses(Channel::Email, vec![key.to_owned()]).await?;
+    let fact = |influencer_id| Fact {
+        kind: EventType::InfluencerUpdated,
+        at: clock.now(),
+        influencer_id,
+        message_id: None,
+        data: Some(data.clone()),
+    };
+    record_facts(tx, clock, owners.iter().filter_map(|o| o.influencer_id).map(fact).collect()).await
+}
+
+/// Suppresses an address, for everything; `false` where it was already (the first reason stays).
+///
+/// # Errors
+/// [`PeopleError::Invalid`] where it can't be an address.
+pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -> Result<bool, PeopleError> {
+    let value_key = address_key(&new.address)?;
+    let suppression = Suppression {
+        id: LedgerId(clock.new_id()),
+        channel: new.channel,
+        value_key: value_key.clone(),
+        scope: SCOPE_ALL.to_owned(),
+        reason: new.reason,
+        evidence: new.evidence,
+        at: clock.now(),
+    };
+    let added = tx.insert_suppressions(&[suppression]).await? > 0;
+    if added {
+        let data = json!({"changed": ["suppression"], "suppressed": value_key, "reason": new.reason});
+        note_change(tx, clock, &value_key, data).await?;
+    }
+    Ok(added)
+}
+
+/// Lets an address be written to again; only a person may. `false` where it was not suppressed.
+pub async fn lift_suppression(
+    tx: &mut Tx,
+    clock: &Clock,
+    channel: Channel,
+    address: &str,
+    by: &str,
+) -> Result<bool, PeopleError> {
+    let key = address_key(address)?;
+    let lifted = tx.delete_suppressions(channel, &key).await? > 0;
+    if lifted {
+        note_change(tx, clock, &key, json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
+    }
+    Ok(lifted)
+}
+
+/// The influencer someone means by an id, a handle or an email address.
+///
+/// # Errors
+/// [`PeopleError::NoInfluencer`].
+pub async fn find_influencer(tx: &mut Tx, who: &str) -> Result<Influencer, PeopleError> {
+    let who = who.trim();
+    if let Ok(id) = who.parse::<InfluencerId>()
+        && let Some(influencer) = tx.get_influencer(id).await?
+    {
+        return Ok(influencer);
+    }
+    if let Some(key) = handle_key(who)
+        && let Some(influencer) = tx.get_influencer_by_handle(&key).await?
+    {
+        return Ok(influencer);
+    }
+    if let Some(key) = crate::domain::address::key(who)
+        && let Some(influencer) = tx.get_influencer_by_address(Channel::Email, &key).await?
+    {
+        return Ok(influencer);
+    }
+    Err(PeopleError::NoInfluencer(who.chars().take(80).collect()))
+}
+
+/// The agent someone means by an id or an email address.
+///
+/// # Errors
+/// [`PeopleError::NoAgent`].
+pub async fn find_agent(tx: &mut Tx, who: &str) -> Result<AgentId, PeopleError> {
+    let who = who.trim();
+    if let Ok(id) = who.parse::<AgentId>()
+        && tx.get_agent(id).await?.is_some()
+    {
+        return Ok(id);
+    }
+    if let Some(key) = crate::domain::address::key(who) {
+        let owners = tx.find_addresses(Channel::Email, vec![key]).await?;
+        if let Some(id) = owners.first().and_then(|o| o.agent_id) {
+            return Ok(id);
+        }
+    }
+    Err(PeopleError::NoAgent(who.chars().take(80).collect()))
+}

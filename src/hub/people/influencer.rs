@@ -1,0 +1,374 @@
+//! Creating and updating one influencer, by hand or by the API.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use super::{Fact, KnownStages, PeopleError, event_for};
+use crate::clock::Clock;
+use crate::domain::ids::{AddressId, InfluencerId};
+use crate::domain::people::check::{self, Flaw};
+use crate::domain::people::{
+    Address, Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, PROPERTY_MAX, Person, TAGS_MAX,
+};
+use crate::domain::words::{Channel, EventType};
+use crate::store::Tx;
+
+/// A network as it is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkGiven {
+    /// Its name.
+    pub network: String,
+    /// Their handle there.
+    pub handle: String,
+    /// How many follow them.
+    #[serde(default)]
+    pub followers: Option<i64>,
+}
+
+/// A new influencer, as given; all but the handle may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewInfluencer {
+    /// What the team calls them.
+    pub handle: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Their email addresses, the primary one first.
+    pub emails: Vec<String>,
+    /// Their IANA zone.
+    pub timezone: Option<String>,
+    /// The teammate who looks after them.
+    pub owner: Option<String>,
+    /// A declared stage; the start stage where none is given.
+    pub stage: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Networks.
+    pub networks: Vec<NetworkGiven>,
+    /// Custom properties.
+    pub properties: Map<String, Value>,
+}
+
+/// Changes to an influencer; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfluencerChange {
+    /// What the team calls them.
+    pub handle: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// The teammate; `Some(None)` (null) for nobody.
+    #[serde(deserialize_with = "given")]
+    pub owner: Option<Option<String>>,
+    /// The IANA zone; `Some(None)` (null) for unknown.
+    #[serde(deserialize_with = "given")]
+    pub timezone: Option<Option<String>>,
+    /// Properties to set; null takes one away; others stay.
+    pub properties: Map<String, Value>,
+    /// All tags there are to be.
+    pub tags: Option<Vec<String>>,
+    /// Networks to add or write anew.
+    pub networks: Vec<NetworkGiven>,
+    /// Email addresses to add.
+    pub add_emails: Vec<String>,
+    /// The version that was read, where nobody may have changed it meanwhile.
+    pub version: Option<i64>,
+}
+
+/// Tells null from nothing.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+/// Gathers flaws, so that all are told at once.
+#[derive(Default)]
+pub(super) struct Flaws(Vec<Flaw>);
+
+impl Flaws {
+    pub(super) fn take<T: Default>(&mut self, result: Result<T, Flaw>) -> T {
+        result.unwrap_or_else(|flaw| {
+            self.0.push(flaw);
+            T::default()
+        })
+    }
+
+    fn optional(&mut self, field: &str, given: Option<&String>) -> Option<String> {
+        given.map(|g| self.take(check::name(field, g))).filter(|g| !g.is_empty())
+    }
+
+    fn zone(&mut self, given: Option<&String>) -> Option<String> {
+        given.filter(|z| !z.trim().is_empty()).map(|z| self.take(check::zone(z)))
+    }
+
+    fn tags(&mut self, given: &[String]) -> Vec<String> {
+        let mut tags: Vec<String> = given.iter().map(|t| self.take(check::name("tags", t))).collect();
+        tags.retain(|t| !t.is_empty());
+        tags.sort();
+        tags.dedup();
+        if tags.len() > TAGS_MAX {
+            self.0.push(Flaw::new("tags", format!("there are more than {TAGS_MAX}")));
+        }
+        tags
+    }
+
+    fn networks(&mut self, given: &[NetworkGiven]) -> Vec<Network> {
+        let mut networks: Vec<Network> = Vec::new();
+        for n in given {
+            let network = self.take(check::name("networks.network", n.network.to_lowercase().as_str()));
+            let handle = self.take(check::name("networks.handle", &n.handle));
+            if network.is_empty() || handle.is_empty() {
+                self.0.push(Flaw::new("networks", "a network needs a name and a handle"));
+            } else if networks.iter().any(|seen| seen.network == network) {
+                self.0.push(Flaw::new("networks", format!("`{network}` is there twice")));
+            }
+            if n.followers.is_some_and(|f| f < 0) {
+                self.0.push(Flaw::new("networks.followers", "a number of followers is not negative"));
+            }
+            networks.push(Network { network, handle, followers: n.followers });
+        }
+        if networks.len() > NETWORKS_MAX {
+            self.0.push(Flaw::new("networks", format!("there are more than {NETWORKS_MAX}")));
+        }
+        networks
+    }
+
+    fn properties(&mut self, properties: &Map<String, Value>) {
+        for (name, value) in properties {
+            if name.trim().is_empty() || check::name("properties", name).is_err() {
+                self.0.push(Flaw::new("properties", "a property's name is empty, too long or has odd characters"));
+            }
+            if value.to_string().chars().count() > PROPERTY_MAX {
+                let reason = format!("it is longer than {PROPERTY_MAX} characters");
+                self.0.push(Flaw::new(&format!("properties.{name}"), reason));
+            }
+        }
+        if properties.len() > PROPERTIES_MAX {
+            self.0.push(Flaw::new("properties", format!("there are more than {PROPERTIES_MAX}")));
+        }
+    }
+
+    /// Addresses as written and as looked up, each once.
+    pub(super) fn emails(&mut self, given: &[String]) -> Vec<(String, String)> {
+        let mut emails: Vec<(String, String)> = Vec::new();
+        for email in given {
+            let pair = self.take(check::email("emails", email));
+            if !emails.iter().any(|(_, key)| *key == pair.1) {
+                emails.push(pair);
+            }
+        }
+        emails
+    }
+
+    pub(super) fn done(self) -> Result<(), PeopleError> {
+        if self.0.is_empty() { Ok(()) } else { Err(PeopleError::Invalid(self.0)) }
+    }
+}
+
+/// Refuses addresses that are somebody else's; gives those that `person` does not have yet.
+pub(super) async fn free_addresses(
+    tx: &mut Tx,
+    clock: &Clock,
+    person: Person,
+    emails: Vec<(String, String)>,
+    has_primary: bool,
+) -> Result<Vec<Address>, PeopleError> {
+    let keys = emails.iter().map(|(_, key)| key.clone()).collect();
+    let owners = tx.find_addresses(Channel::Email, keys).await?;
+    let mut free: Vec<Address> = Vec::new();
+    for (value, value_key) in emails {
+        if let Some(owner) = owners.iter().find(|o| o.value_key == value_key) {
+            let owner = match (owner.influencer_id, owner.agent_id) {
+                (Some(id), _) => Person::Influencer(id),
+                (None, Some(id)) => Person::Agent(id),
+                (None, None) => continue,
+            };
+            if owner != person {
+                return Err(PeopleError::AddressTaken { address: value, owner });
+            }
+            continue;
+        }
+        free.push(Address {
+            id: AddressId(clock.new_id()),
+            channel: Channel::Email,
+            value,
+            value_key,
+            person,
+            is_primary: !has_primary && free.is_empty(),
+            dead_at: None,
+            dead_reason: None,
+            created_at: clock.now(),
+        });
+    }
+    Ok(free)
+}
+
+/// Refuses a handle that is somebody else's.
+async fn free_handle(tx: &mut Tx, id: InfluencerId, handle: &str, key: &str) -> Result<(), PeopleError> {
+    match tx.get_influencer_by_handle(key).await? {
+        Some(other) if other.id != id => Err(PeopleError::HandleTaken { handle: handle.to_owned(), id: other.id }),
+        _ => Ok(()),
+    }
+}
+
+/// Creates an influencer, in the start stage where none is given. `by` says who did it, for the event.
+///
+/// # Errors
+/// [`PeopleError::Invalid`] with every field that is wrong; `HandleTaken`, `AddressTaken`, `UnknownStage`.
+pub async fn create_influencer(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &KnownStages,
+    by: &str,
+    new: NewInfluencer,
+) -> Result<Influencer, PeopleError> {
+    let mut flaws = Flaws::default();
+    let (handle, key) = flaws.take(check::handle(&new.handle));
+    let emails = flaws.emails(&new.emails);
+    let tags = flaws.tags(&new.tags);
+    let networks = flaws.networks(&new.networks);
+    flaws.properties(&new.properties);
+    let now = clock.now();
+    let influencer = Influencer {
+        id: InfluencerId(clock.new_id()),
+        handle,
+        first_name: flaws.take(check::name("first_name", &new.first_name)),
+        last_name: flaws.take(check::name("last_name", &new.last_name)),
+        stage: stages.check(new.stage.as_deref().unwrap_or(&stages.start))?,
+        stage_pinned: false,
+        stage_at: now,
+        owner: flaws.optional("owner", new.owner.as_ref()),
+        timezone: flaws.zone(new.timezone.as_ref()),
+        properties: new.properties.into_iter().filter(|(_, v)| !v.is_null()).collect(),
+        awaiting: None,
+        last_message_at: None,
+        held_until: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    flaws.done()?;
+    let id = influencer.id;
+    free_handle(tx, id, &influencer.handle, &key).await?;
+    let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, false).await?;
+    tx.insert_influencers(std::slice::from_ref(&influencer)).await?;
+    tx.insert_addresses(&addresses).await?;
+    tx.insert_tags(&tags.into_iter().map(|t| (id, t)).collect::<Vec<_>>()).await?;
+    tx.upsert_networks(&networks.into_iter().map(|n| (id, n)).collect::<Vec<_>>()).await?;
+    let data = Some(json!({"handle": influencer.handle, "by": by}));
+    let fact = Fact { kind: EventType::InfluencerCreated, at: now, influencer_id: id, message_id: None, data };
+    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    Ok(influencer)
+}
+
+/// Which fields a change touches, put into `influencer`.
+fn apply(influencer: &mut Influencer, change: &InfluencerChange, flaws: &mut Flaws) -> Vec<&'static str> {
+    let before = influencer.clone();
+    if let Some(handle) = &change.handle {
+        influencer.handle = flaws.take(check::handle(handle)).0;
+    }
+    if let Some(name) = &change.first_name {
+        influencer.first_name = flaws.take(check::name("first_name", name));
+    }
+    if let Some(name) = &change.last_name {
+        influencer.last_name = flaws.take(check::name("last_name", name));
+    }
+    if let Some(owner) = &change.owner {
+        influencer.owner = flaws.optional("owner", owner.as_ref());
+    }
+    if let Some(zone) = &change.timezone {
+        influencer.timezone = flaws.zone(zone.as_ref());
+    }
+    for (name, value) in &change.properties {
+        if value.is_null() {
+            influencer.properties.remove(name);
+        } else {
+            influencer.properties.insert(name.clone(), value.clone());
+        }
+    }
+    flaws.properties(&influencer.properties);
+    let i = influencer;
+    [
+        ("handle", before.handle != i.handle),
+        ("first_name", before.first_name != i.first_name),
+        ("last_name", before.last_name != i.last_name),
+        ("owner", before.owner != i.owner),
+        ("timezone", before.timezone != i.timezone),
+        ("properties", before.properties != i.properties),
+    ]
+    .into_iter()
+    .filter_map(|(field, changed)| changed.then_some(field))
+    .collect()
+}
+
+/// Changes an influencer; what was changed is in the event. Where nothing differs, nothing is written.
+///
+/// # Errors
+/// [`PeopleError::Invalid`] with every field that is wrong; `NoInfluencer`, `HandleTaken`, `AddressTaken`, `Changed`.
+pub async fn update_influencer(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: InfluencerId,
+    by: &str,
+    change: InfluencerChange,
+) -> Result<Influencer, PeopleError> {
+    let found = tx.lock_influencer(id).await?;
+    let mut influencer = found.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    if change.version.is_some_and(|v| v != influencer.version) {
+        return Err(PeopleError::Changed(id));
+    }
+    let mut flaws = Flaws::default();
+    let mut changed = apply(&mut influencer, &change, &mut flaws);
+    let emails = flaws.emails(&change.add_emails);
+    let networks = flaws.networks(&change.networks);
+    let tags = change.tags.as_ref().map(|tags| flaws.tags(tags));
+    flaws.done()?;
+    if changed.contains(&"handle") {
+        let key = crate::domain::people::handle_key(&influencer.handle).unwrap_or_default();
+        free_handle(tx, id, &influencer.handle, &key).await?;
+    }
+    let has_primary = tx.list_addresses_of_influencers(vec![id]).await?.iter().any(|a| a.is_primary);
+    let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, has_primary).await?;
+    if !addresses.is_empty() {
+        changed.push("addresses");
+        tx.insert_addresses(&addresses).await?;
+    }
+    if let Some(tags) = tags
+        && replace_tags(tx, id, tags).await?
+    {
+        changed.push("tags");
+    }
+    if !networks.is_empty() {
+        changed.push("networks");
+        tx.upsert_networks(&networks.into_iter().map(|n| (id, n)).collect::<Vec<_>>()).await?;
+    }
+    if changed.is_empty() {
+        return Ok(influencer);
+    }
+    influencer.updated_at = clock.now();
+    if !tx.update_influencer(&influencer).await? {
+        return Err(PeopleError::Changed(id));
+    }
+    influencer.version += 1;
+    let data = Some(json!({"changed": changed, "by": by}));
+    let at = influencer.updated_at;
+    let fact = Fact { kind: EventType::InfluencerUpdated, at, influencer_id: id, message_id: None, data };
+    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    Ok(influencer)
+}
+
+async fn replace_tags(tx: &mut Tx, id: InfluencerId, tags: Vec<String>) -> Result<bool, PeopleError> {
+    let now: Vec<String> = tx.list_tags(vec![id]).await?.into_iter().map(|(_, tag)| tag).collect();
+    let gone: Vec<String> = now.iter().filter(|t| !tags.contains(t)).cloned().collect();
+    let new: Vec<(InfluencerId, String)> = tags.into_iter().filter(|t| !now.contains(t)).map(|t| (id, t)).collect();
+    let differs = !gone.is_empty() || !new.is_empty();
+    if !gone.is_empty() {
+        tx.delete_tags(id, gone).await?;
+    }
+    tx.insert_tags(&new).await?;
+    Ok(differs)
+}

@@ -3,3 +3,4 @@
 pub mod matching;
 pub mod outcome;
 pub mod signal;
+pub mod token;

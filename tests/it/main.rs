@@ -19,6 +19,7 @@ mod contract;
 mod house;
 mod ingest;
 mod peers;
+mod seed;
 mod smtp;
 mod smtp_script;
 mod stores;

@@ -8,3 +8,4 @@ pub mod matching;
 pub mod outcome;
 pub mod people;
 pub mod signal;
+pub mod token;

@@ -20,8 +20,10 @@ pub mod lease;
 pub mod mailbox;
 pub mod message;
 pub mod people;
+pub mod reading;
 pub mod sql;
 pub mod thread;
+pub mod token;
 mod types;
 pub mod value;
 mod writer;
@@ -311,7 +313,9 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(mailbox::STATEMENTS);
     all.extend(message::STATEMENTS);
     all.extend(people::statement_lists());
+    all.extend(reading::statement_lists());
     all.extend(thread::STATEMENTS);
+    all.extend(token::STATEMENTS);
     all
 }
 

@@ -184,6 +184,8 @@ CREATE TABLE thread (
   UNIQUE (conversation_id, influencer_id)
 ) STRICT;
 CREATE INDEX thread_recent ON thread (last_message_at, id) WHERE merged_into IS NULL;
+CREATE INDEX thread_awaiting ON thread (awaiting, last_message_at, id) WHERE merged_into IS NULL AND awaiting IS NOT NULL;
+CREATE INDEX thread_account ON thread (account, last_message_at, id) WHERE merged_into IS NULL;
 CREATE INDEX thread_merged ON thread (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX thread_influencer ON thread (influencer_id, last_message_at, id) WHERE merged_into IS NULL;
 

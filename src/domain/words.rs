@@ -103,6 +103,19 @@ word!(/** What a folder of a mailbox is for. */ FolderRole { Inbox = "inbox", Se
 word!(/** How an account is. */ AccountState { Up = "up", Down = "down", Paused = "paused", NeedsLogin = "needs_login" });
 word!(/** Whose turn it is. */ Awaiting { Us = "us", Them = "them" });
 word!(
+    /// What a token may do. None implies another.
+    Scope {
+        /// Look at everything but tokens.
+        Read = "read",
+        /// Change what is kept.
+        Write = "write",
+        /// Let messages leave.
+        MessagesSend = "messages:send",
+        /// Make, list and revoke tokens.
+        Admin = "admin",
+    }
+);
+word!(
     /// Why a message waits in "unmatched".
     UnmatchedReason {
         /// Nobody known wrote it and it belongs to no known thread.

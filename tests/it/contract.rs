@@ -2,4 +2,5 @@
 
 mod base;
 mod people;
+mod reading;
 mod statements;

@@ -23,6 +23,7 @@ mod ingest;
 mod peers;
 mod people;
 mod readme;
+mod seed;
 mod smtp;
 mod smtp_script;
 mod states;

@@ -12,6 +12,8 @@ use marks::{
 
 /// How far a signature may reach where its delimiter is not the exact one.
 const SIGNATURE_LINES_MAX: usize = 15;
+/// How many lines, empty ones included, are looked at for that.
+const SIGNATURE_REACH_MAX: usize = 60;
 
 /// What becomes of the text from a line on.
 enum Step {
@@ -30,14 +32,15 @@ pub fn visible_reply(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut kept: Vec<&str> = Vec::with_capacity(lines.len().min(1_000));
     let mut dropped_before = false;
+    let mut has_own = false;
     let mut at = 0;
     while let Some(line) = lines.get(at) {
-        let has_own = kept.iter().any(|l| !l.trim().is_empty());
         match step(&lines, at, has_own) {
             Step::Keep => {
                 // no blank lines where a quote was
                 if !(dropped_before && line.trim().is_empty()) {
                     kept.push(line);
+                    has_own |= !line.trim().is_empty();
                     dropped_before = false;
                 }
                 at += 1;
@@ -133,14 +136,18 @@ fn signature(lines: &[&str], at: usize, has_own: bool) -> Step {
     let Some(line) = lines.get(at).copied() else { return Step::Keep };
     let content = line.trim();
     if line.trim_end_matches('\r') == "-- " {
-        return Step::Drop(until_quote(lines, at));
+        return Step::Drop(until_quote(lines, at, usize::MAX));
     }
     if content == "--" || list_footer(lines, at) {
-        let length = until_quote(lines, at);
+        let length = until_quote(lines, at, SIGNATURE_REACH_MAX);
         let body = lines.get(at..at + length).unwrap_or_default();
         let filled = body.iter().take(200).filter(|l| !l.trim().is_empty()).count();
         let prose = body.iter().take(200).skip(1).any(|l| l.chars().count() > 120);
-        return if filled <= SIGNATURE_LINES_MAX && !prose { Step::Drop(length) } else { Step::Keep };
+        return if filled <= SIGNATURE_LINES_MAX && !prose && length < SIGNATURE_REACH_MAX {
+            Step::Drop(length)
+        } else {
+            Step::Keep
+        };
     }
     if is_phone_line(content) {
         let open_above = at == 0 || lines.get(at - 1).is_some_and(|l| l.trim().is_empty() || is_quoted(l));
@@ -155,10 +162,10 @@ fn signature(lines: &[&str], at: usize, has_own: bool) -> Step {
     Step::Keep
 }
 
-/// How many lines there are from `at` to the next quote, or to the end.
-fn until_quote(lines: &[&str], at: usize) -> usize {
+/// How many lines there are from `at` to the next quote, or to the end, `reach` at most.
+fn until_quote(lines: &[&str], at: usize, reach: usize) -> usize {
     let mut length = 0;
-    for (index, line) in lines.iter().enumerate().skip(at) {
+    for (index, line) in lines.iter().enumerate().skip(at).take(reach) {
         let starts_quote = is_quoted(line)
             || original_marker(line)
             || forward_marker(line)

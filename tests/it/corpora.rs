@@ -71,17 +71,24 @@ impl Score {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one comparison per header, plain to read in a row")]
 #[test]
 fn odd_mime_is_read_as_another_parser_reads_it() {
     let Some(root) = corpora("MIME accuracy") else { return };
     let expected = json(&root.join("mime/expected-python.json"));
+    let mut left_out = 0;
     let (mut headers, mut content, mut flat, mut false_bounces) =
         (Score::default(), Score::default(), Score::default(), Vec::new());
     for path in files(&root.join("mime")) {
         let raw = std::fs::read(&path).unwrap();
         let mail = parse(&raw);
         let name = path.strip_prefix(root.join("mime")).unwrap().display().to_string();
-        let real_report = raw.windows(23).any(|w| w.eq_ignore_ascii_case(b"message/delivery-status"));
+        // the set holds a few real notices of failed delivery among the ordinary mail
+        let daemon = mail
+            .from
+            .iter()
+            .any(|m| ["mailer-daemon", "postmaster"].iter().any(|d| m.address.to_lowercase().starts_with(d)));
+        let real_report = daemon || contains(&raw, b"message/delivery-status");
         if mail.report.is_some() && !real_report {
             false_bounces.push(name.clone());
         }
@@ -109,7 +116,9 @@ fn odd_mime_is_read_as_another_parser_reads_it() {
         let subject = squeeze(want["subject"].as_str().unwrap_or_default());
         headers.add(subject == squeeze(&mail.subject), || format!("{name} subject {subject:?} {:?}", mail.subject));
         headers.add(id == mail.message_id, || format!("{name} id {id:?} {:?}", mail.message_id));
-        headers.add(date == mail.date.map(|d| d.seconds()), || format!("{name} date {} {:?}", want["date"], mail.date));
+        headers.add(date == mail.date.map(liaison::domain::time::Micros::seconds), || {
+            format!("{name} date {} {:?}", want["date"], mail.date)
+        });
         let got: Vec<(String, String)> = leaves(&raw).into_iter().map(|l| (l.content_type, hex(&l.content))).collect();
         let plain: Vec<(String, String)> =
             leaves(&raw).into_iter().map(|l| (l.content_type, hex(&without_returns(&l.content)))).collect();
@@ -118,31 +127,53 @@ fn odd_mime_is_read_as_another_parser_reads_it() {
             .iter()
             .map(|l| l["type"].as_str().unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned())
             .collect();
+        // Python opens status parts and references as if they were mails; there is nothing in them to compare
+        if contains(&raw, b"message/delivery-status") || contains(&raw, b"message/external-body") {
+            left_out += 1;
+            continue;
+        }
         flat.add(kinds == got.iter().map(|g| g.0.clone()).collect::<Vec<_>>(), || {
             format!("{name} leaf types {kinds:?} {:?}", got.iter().map(|g| &g.0).collect::<Vec<_>>())
         });
         for (at, leaf) in list.iter().enumerate() {
+            if kinds.get(at).is_some_and(|k| k.starts_with("multipart/")) {
+                continue; // Python gives no content for a container that it could not open
+            }
             let sum = leaf["sha256"].as_str().unwrap_or_default();
             let same = got.get(at).is_some_and(|g| g.1 == sum) || plain.get(at).is_some_and(|g| g.1 == sum);
-            content.add(same, || format!("{name} leaf {at} of {} {}", list.len(), leaf["type"]));
+            content.add(same, || {
+                format!(
+                    "{name} leaf {at} of {} {} {:?}",
+                    list.len(),
+                    leaf["type"],
+                    leaves(&raw)
+                        .get(at)
+                        .map(|l| String::from_utf8_lossy(&l.content).chars().take(90).collect::<String>())
+                )
+            });
         }
     }
     headers.print("MIME headers equal to Python's");
     flat.print("MIME trees with the same leaf types as Python's");
     content.print("MIME leaves equal to Python's");
+    println!("mails with status parts or external bodies, leaves not compared: {left_out}");
     println!("false bounces on ordinary mail: {false_bounces:?}");
     assert!(false_bounces.is_empty());
     assert!(headers.share() >= FLOOR_HEADERS && content.share() >= FLOOR_LEAVES && flat.share() >= FLOOR_TREES);
 }
 
+fn contains(raw: &[u8], words: &[u8]) -> bool {
+    raw.windows(words.len()).any(|w| w.eq_ignore_ascii_case(words))
+}
+
 /// An RFC 3339 time, with or without zone, in seconds.
 fn seconds(text: &str) -> Option<i64> {
-    let zoned = text.parse::<jiff::Timestamp>().ok().map(|t| t.as_second());
-    zoned.or_else(|| format!("{text}Z").parse::<jiff::Timestamp>().ok().map(|t| t.as_second()))
+    let zoned = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    zoned.or_else(|| format!("{text}Z").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second))
 }
 
 fn hex(octets: &[u8]) -> String {
-    Sha256::digest(octets).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(octets).iter().fold(String::new(), |out, b| out + &format!("{b:02x}"))
 }
 
 fn without_returns(octets: &[u8]) -> Vec<u8> {
@@ -243,11 +274,11 @@ fn tidy(text: &str) -> String {
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-const FLOOR_HEADERS: f64 = 0.0;
-const FLOOR_LEAVES: f64 = 0.0;
-const FLOOR_TREES: f64 = 0.0;
-const FLOOR_SISIMAI: f64 = 0.0;
-const FLOOR_FLUFL: f64 = 0.0;
-const FLOOR_SEVERITY: f64 = 0.0;
-const FLOOR_DELAYED: f64 = 0.0;
-const FLOOR_REPLIES: f64 = 0.0;
+const FLOOR_HEADERS: f64 = 0.98;
+const FLOOR_LEAVES: f64 = 0.93;
+const FLOOR_TREES: f64 = 0.95;
+const FLOOR_SISIMAI: f64 = 0.92;
+const FLOOR_FLUFL: f64 = 0.92;
+const FLOOR_SEVERITY: f64 = 0.83;
+const FLOOR_DELAYED: f64 = 0.98;
+const FLOOR_REPLIES: f64 = 0.89;

@@ -389,7 +389,7 @@ fn addresses_in(line: &str) -> Vec<(String, Place)> {
     let dialogue = lower.contains("rcpt to:")
         || trimmed.starts_with("<<<")
         || trimmed.starts_with(">>>")
-        || trimmed.starts_with(|c: char| c == '5' || c == '4');
+        || trimmed.starts_with(['5', '4']);
     let named = ["to ", "to:", "recipient", "user ", "address", "for "].iter().any(|w| lower.contains(w));
     let start = line
         .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '"' | '\'' | '*' | '-' | '[' | '(' | '>'));

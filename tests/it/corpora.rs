@@ -275,8 +275,8 @@ fn tidy(text: &str) -> String {
 }
 
 const FLOOR_HEADERS: f64 = 0.98;
-const FLOOR_LEAVES: f64 = 0.93;
-const FLOOR_TREES: f64 = 0.95;
+const FLOOR_LEAVES: f64 = 0.96;
+const FLOOR_TREES: f64 = 0.96;
 const FLOOR_SISIMAI: f64 = 0.92;
 const FLOOR_FLUFL: f64 = 0.92;
 const FLOOR_SEVERITY: f64 = 0.83;

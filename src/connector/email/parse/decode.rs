@@ -92,11 +92,13 @@ fn sextet(octet: u8) -> Option<u8> {
     SEXTETS.get(usize::from(octet)).copied().filter(|&v| v != 255)
 }
 
-/// Base64, skipping what is not a digit; padding ends a group.
+/// Base64, skipping what is not a digit. Padding ends it, unless all that follows is base64 too: some senders encode
+/// piece by piece.
 pub(super) fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
     let (mut group, mut held) = (0_u32, 0_u8);
-    for &octet in body {
+    let mut goes_on: Option<bool> = None;
+    for (at, &octet) in body.iter().enumerate() {
         if let Some(value) = sextet(octet) {
             group = group << 6 | u32::from(value);
             held += 1;
@@ -105,9 +107,15 @@ pub(super) fn base64(body: &[u8]) -> Vec<u8> {
                 out.extend_from_slice(&[a, b, c]);
                 (group, held) = (0, 0);
             }
-        } else if octet == b'=' {
+        } else if octet == b'=' && held >= 2 {
             flush(&mut out, group, held);
             (group, held) = (0, 0);
+            // looked at once, so that many paddings cost no more than one
+            let rest = body.get(at..).unwrap_or_default();
+            let is_digit = |b: &u8| sextet(*b).is_some() || matches!(b, b'=' | b'\r' | b'\n');
+            if !*goes_on.get_or_insert_with(|| rest.trim_ascii_end().iter().all(is_digit)) {
+                return out;
+            }
         }
     }
     flush(&mut out, group, held);
@@ -282,6 +290,8 @@ mod tests {
     #[test]
     fn transfer_encodings_survive_damage() {
         assert_eq!(base64(b"aGVs\r\nbG8="), b"hello");
+        assert_eq!(base64(b"aGVsbG8= and a footer"), b"hello");
+        assert_eq!(base64(b"aGVsbG8=\r\naGVsbG8="), b"hellohello");
         assert_eq!(base64(b"a*G#Vsbg"), b"heln".get(..4).unwrap());
         assert_eq!(quoted_printable(b"a=3Db=\r\nc  \r\nd=ZZ"), b"a=bc\r\nd=ZZ");
         for body in [b"aGVsbG8=".as_slice(), b"aGVsbG8=aGVsbG8=", b"", b"a"] {

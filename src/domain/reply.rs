@@ -15,6 +15,9 @@ const SIGNATURE_LINES_MAX: usize = 15;
 /// How many lines, empty ones included, are looked at for that.
 const SIGNATURE_REACH_MAX: usize = 60;
 
+/// How many lines of one mail may be looked at as the start of a signature; a mail has one or two.
+const SIGNATURES_MAX: usize = 100;
+
 /// What becomes of the text from a line on.
 enum Step {
     /// The line is own text.
@@ -33,9 +36,10 @@ pub fn visible_reply(text: &str) -> String {
     let mut kept: Vec<&str> = Vec::with_capacity(lines.len().min(1_000));
     let mut dropped_before = false;
     let mut has_own = false;
+    let mut looks = SIGNATURES_MAX;
     let mut at = 0;
     while let Some(line) = lines.get(at) {
-        match step(&lines, at, has_own) {
+        match step(&lines, at, has_own, &mut looks) {
             Step::Keep => {
                 // no blank lines where a quote was
                 if !(dropped_before && line.trim().is_empty()) {
@@ -89,8 +93,8 @@ fn quote_follows(lines: &[&str], at: usize) -> Option<bool> {
     lines.iter().skip(at).take(8).find(|l| !l.trim().is_empty()).map(|l| is_quoted(l))
 }
 
-/// Decides about the line at `at`. `has_own`: own text stands above.
-fn step(lines: &[&str], at: usize, has_own: bool) -> Step {
+/// Decides about the line at `at`. `has_own`: own text stands above. `looks`: how often a signature may still be looked for.
+fn step(lines: &[&str], at: usize, has_own: bool, looks: &mut usize) -> Step {
     let Some(line) = lines.get(at).copied() else { return Step::CutRest };
     if line.trim().is_empty() {
         return Step::Keep;
@@ -112,7 +116,17 @@ fn step(lines: &[&str], at: usize, has_own: bool) -> Step {
     if block_at.is_some_and(|from| header_block(lines, from, from > at)) {
         return if has_own { Step::CutRest } else { Step::KeepRest };
     }
+    if !starts_signature(line) || *looks == 0 {
+        return Step::Keep;
+    }
+    *looks -= 1;
     signature(lines, at, has_own)
+}
+
+/// A cheap look at a line: could a signature begin here?
+fn starts_signature(line: &str) -> bool {
+    let content = line.trim();
+    line == "-- " || content == "--" || content.starts_with("__") || is_phone_line(content) || is_closing(content)
 }
 
 fn after_attribution(lines: &[&str], at: usize, has_own: bool, found: &Attribution) -> Step {

@@ -15,7 +15,7 @@ use super::subject::without_blobs;
 use super::words::Kind;
 
 /// An answer within this time is no person's, usually.
-const ANSWER_MIN: Duration = Duration::from_secs(60);
+const ANSWER_MIN: Duration = Duration::from_mins(1);
 
 /// What is known beside the mail itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +87,8 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     let away_text = phrases::says_away(&text);
     let gone_text = phrases::says_gone(&text) || phrases::says_gone(&subject);
     let evidence = gather(mail, facts, away_subject || auto_subject, away_text || gone_text);
-    if !evidence.proof && !(evidence.supports >= 2 && evidence.telling) {
+    let decided = evidence.proof || (evidence.supports >= 2 && evidence.telling);
+    if !decided {
         return Verdict { kind: Kind::Human, until: None, reasons: evidence.reasons };
     }
     let answers = !mail.automatic.list && mail.automatic.auto_submitted.as_deref() != Some("auto-generated");

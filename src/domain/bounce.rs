@@ -279,10 +279,9 @@ pub fn judge_severity(status: Option<&str>, words: &str) -> Severity {
     let status = status.unwrap_or_default();
     let (class, detail) = status.split_once('.').unwrap_or(("", ""));
     match (class, detail) {
-        ("4", _) => Severity::Soft,
         // the sender's address, or the sending host, is at fault: ours (RFC 3463 §3.2)
         ("5", "1.7" | "1.8" | "1.9") => Severity::Policy,
-        ("5", "2.2" | "2.3" | "3.4" | "4.7" | "4.1") => Severity::Soft,
+        ("4", _) | ("5", "2.2" | "2.3" | "3.4" | "4.7" | "4.1") => Severity::Soft,
         ("5", d) if d.starts_with("1.") && !is_generic(&status) => {
             if says(SOFT_WORDS) && !says(HARD_WORDS) {
                 Severity::Soft

@@ -47,6 +47,7 @@ pub struct Attachment {
 
 /// Headers that speak of automatic mail (RFC 3834 and the habits of older programs).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one header that is there or not")]
 pub struct AutomaticHeaders {
     /// `Auto-Submitted`, lower case, parameters removed.
     pub auto_submitted: Option<String>,

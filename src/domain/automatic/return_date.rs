@@ -157,7 +157,7 @@ fn read(rest: &str, sent: Date) -> Option<Date> {
         rest.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty()).take(10).collect();
     let start = words.iter().position(|w| looks_like_date(w))?;
     let filler = |w: &&str| FILLERS.contains(&w.trim_matches('.')) || is_weekday(w);
-    if start > 4 || !words.iter().take(start).all(|w| filler(&w)) {
+    if start > 4 || !words.iter().take(start).all(filler) {
         return None;
     }
     let words = words.get(start..)?;
@@ -223,7 +223,7 @@ fn is_weekday_name(word: &str) -> bool {
 
 /// `2026-03-09`, `09.03.2026`, `9.3.`, `25/03/2026`. Slashes are read only where they can mean one thing.
 fn numeric(word: &str) -> Option<(i8, i8, Option<i16>)> {
-    let word = word.trim_end_matches(|c: char| matches!(c, ';' | '!' | ')' | ':'));
+    let word = word.trim_end_matches([';', '!', ')', ':']);
     let separator = word.chars().find(|c| !c.is_ascii_digit())?;
     let mut numbers = word.trim_end_matches('.').split(separator);
     let (first, second) = (numbers.next()?, numbers.next()?);
@@ -294,7 +294,7 @@ fn month_is_whole(word: &str) -> bool {
 /// A day of the month: `9`, `9.`, `9th`, `1er`, `1º`.
 fn day(word: &str) -> Option<i8> {
     let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
-    let rest = word.get(digits.len()..)?.trim_end_matches(|c: char| matches!(c, '.' | ';' | '!' | ')' | ':'));
+    let rest = word.get(digits.len()..)?.trim_end_matches(['.', ';', '!', ')', ':']);
     let ordinal = matches!(rest, "" | "st" | "nd" | "rd" | "th" | "er" | "º" | "°" | "ª" | "e" | "de" | "ste");
     (ordinal && digits.len() <= 2).then(|| digits.parse().ok()).flatten()
 }

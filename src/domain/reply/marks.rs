@@ -90,7 +90,9 @@ pub(super) fn attribution(lines: &[&str], at: usize) -> Option<Attribution> {
         if joined.chars().count() > ATTRIBUTION_MAX {
             return None;
         }
-        if let Some(sure) = judge_attribution(&joined) {
+        if may_end(line)
+            && let Some(sure) = judge_attribution(&joined)
+        {
             return Some(Attribution { lines: count + 1, sure });
         }
     }
@@ -108,6 +110,15 @@ fn may_begin(line: &str) -> bool {
         || begins_like_date(first)
         || first.starts_with("--")
         || line_has_address
+}
+
+/// A cheap look at a line that could end an attribution, so that prose is not looked at closely.
+fn may_end(line: &str) -> bool {
+    let end = line.trim_end_matches(['*', ' ', '\u{a0}']);
+    if end.ends_with([':', '：']) || end.ends_with("--") {
+        return true;
+    }
+    WROTE.iter().any(|v| end.ends_with(v))
 }
 
 fn begins_like_date(word: &str) -> bool {
@@ -133,7 +144,8 @@ fn judge_attribution(joined: &str) -> Option<bool> {
     let (date, exact) = date_signs(body);
     let first = text.split_whitespace().next().unwrap_or_default();
     let leads = begins_like_date(first) || first.starts_with(|c: char| c.is_ascii_digit());
-    if !colon && !(verb_last && address && date && leads) {
+    let ends = colon || (verb_last && address && date && leads);
+    if !ends {
         return None;
     }
     // without a verb the address must be the last thing before the colon
@@ -180,7 +192,9 @@ fn date_signs(text: &str) -> (bool, bool) {
             run.push(c);
             continue;
         }
-        if !run.is_empty() {
+        if run.is_empty() {
+            previous_short = false;
+        } else {
             digits = true;
             let year = run.len() == 4 && (run.starts_with("19") || run.starts_with("20"));
             let time = run.len() == 2 && previous_short && matches!(separator, ':' | '.' | 'h');
@@ -188,8 +202,6 @@ fn date_signs(text: &str) -> (bool, bool) {
             previous_short = run.len() <= 2;
             run.clear();
             separator = c;
-        } else {
-            previous_short = false;
         }
     }
     (digits, exact)
@@ -304,112 +316,114 @@ enum Header {
     Other,
 }
 
+/// Names of headers as mail programs translate them, lower case.
+const HEADER_NAMES: &[(&str, Header)] = &[
+    ("from", Header::From),
+    ("de", Header::From),
+    ("von", Header::From),
+    ("van", Header::From),
+    ("da", Header::From),
+    ("od", Header::From),
+    ("fra", Header::From),
+    ("från", Header::From),
+    ("lähettäjä", Header::From),
+    ("от", Header::From),
+    ("от кого", Header::From),
+    ("kimden", Header::From),
+    ("gönderen", Header::From),
+    ("feladó", Header::From),
+    ("από", Header::From),
+    ("发件人", Header::From),
+    ("寄件者", Header::From),
+    ("差出人", Header::From),
+    ("expéditeur", Header::From),
+    ("remitente", Header::From),
+    ("von:", Header::From),
+    ("afsender", Header::From),
+    ("sent", Header::Date),
+    ("date", Header::Date),
+    ("gesendet", Header::Date),
+    ("datum", Header::Date),
+    ("envoyé", Header::Date),
+    ("envoyé le", Header::Date),
+    ("message du", Header::Date),
+    ("enviado", Header::Date),
+    ("enviado el", Header::Date),
+    ("enviada em", Header::Date),
+    ("enviado em", Header::Date),
+    ("enviada", Header::Date),
+    ("data", Header::Date),
+    ("fecha", Header::Date),
+    ("inviato", Header::Date),
+    ("verzonden", Header::Date),
+    ("wysłano", Header::Date),
+    ("sendt", Header::Date),
+    ("skickat", Header::Date),
+    ("dato", Header::Date),
+    ("lähetetty", Header::Date),
+    ("päivämäärä", Header::Date),
+    ("дата", Header::Date),
+    ("отправлено", Header::Date),
+    ("tarih", Header::Date),
+    ("gönderildi", Header::Date),
+    ("elküldve", Header::Date),
+    ("发送时间", Header::Date),
+    ("日期", Header::Date),
+    ("送信日時", Header::Date),
+    ("odesláno", Header::Date),
+    ("to", Header::To),
+    ("an", Header::To),
+    ("à", Header::To),
+    ("a", Header::To),
+    ("para", Header::To),
+    ("aan", Header::To),
+    ("do", Header::To),
+    ("til", Header::To),
+    ("till", Header::To),
+    ("vastaanottaja", Header::To),
+    ("кому", Header::To),
+    ("kime", Header::To),
+    ("címzett", Header::To),
+    ("收件人", Header::To),
+    ("宛先", Header::To),
+    ("komu", Header::To),
+    ("destinataire", Header::To),
+    ("subject", Header::Subject),
+    ("betreff", Header::Subject),
+    ("objet", Header::Subject),
+    ("sujet", Header::Subject),
+    ("asunto", Header::Subject),
+    ("assunto", Header::Subject),
+    ("oggetto", Header::Subject),
+    ("onderwerp", Header::Subject),
+    ("temat", Header::Subject),
+    ("emne", Header::Subject),
+    ("ämne", Header::Subject),
+    ("aihe", Header::Subject),
+    ("тема", Header::Subject),
+    ("konu", Header::Subject),
+    ("tárgy", Header::Subject),
+    ("主题", Header::Subject),
+    ("件名", Header::Subject),
+    ("předmět", Header::Subject),
+    ("θέμα", Header::Subject),
+    ("cc", Header::Other),
+    ("kopie", Header::Other),
+    ("copie à", Header::Other),
+    ("copie", Header::Other),
+    ("reply-to", Header::Other),
+    ("importance", Header::Other),
+    ("kopia", Header::Other),
+    ("bcc", Header::Other),
+    ("antwort an", Header::Other),
+    ("抄送", Header::Other),
+];
+
 fn header_kind(line: &str) -> Option<Header> {
-    const NAMES: &[(&str, Header)] = &[
-        ("from", Header::From),
-        ("de", Header::From),
-        ("von", Header::From),
-        ("van", Header::From),
-        ("da", Header::From),
-        ("od", Header::From),
-        ("fra", Header::From),
-        ("från", Header::From),
-        ("lähettäjä", Header::From),
-        ("от", Header::From),
-        ("от кого", Header::From),
-        ("kimden", Header::From),
-        ("gönderen", Header::From),
-        ("feladó", Header::From),
-        ("από", Header::From),
-        ("发件人", Header::From),
-        ("寄件者", Header::From),
-        ("差出人", Header::From),
-        ("expéditeur", Header::From),
-        ("remitente", Header::From),
-        ("von:", Header::From),
-        ("afsender", Header::From),
-        ("sent", Header::Date),
-        ("date", Header::Date),
-        ("gesendet", Header::Date),
-        ("datum", Header::Date),
-        ("envoyé", Header::Date),
-        ("envoyé le", Header::Date),
-        ("message du", Header::Date),
-        ("enviado", Header::Date),
-        ("enviado el", Header::Date),
-        ("enviada em", Header::Date),
-        ("enviado em", Header::Date),
-        ("enviada", Header::Date),
-        ("data", Header::Date),
-        ("fecha", Header::Date),
-        ("inviato", Header::Date),
-        ("verzonden", Header::Date),
-        ("wysłano", Header::Date),
-        ("sendt", Header::Date),
-        ("skickat", Header::Date),
-        ("dato", Header::Date),
-        ("lähetetty", Header::Date),
-        ("päivämäärä", Header::Date),
-        ("дата", Header::Date),
-        ("отправлено", Header::Date),
-        ("tarih", Header::Date),
-        ("gönderildi", Header::Date),
-        ("elküldve", Header::Date),
-        ("发送时间", Header::Date),
-        ("日期", Header::Date),
-        ("送信日時", Header::Date),
-        ("odesláno", Header::Date),
-        ("to", Header::To),
-        ("an", Header::To),
-        ("à", Header::To),
-        ("a", Header::To),
-        ("para", Header::To),
-        ("aan", Header::To),
-        ("do", Header::To),
-        ("til", Header::To),
-        ("till", Header::To),
-        ("vastaanottaja", Header::To),
-        ("кому", Header::To),
-        ("kime", Header::To),
-        ("címzett", Header::To),
-        ("收件人", Header::To),
-        ("宛先", Header::To),
-        ("komu", Header::To),
-        ("destinataire", Header::To),
-        ("subject", Header::Subject),
-        ("betreff", Header::Subject),
-        ("objet", Header::Subject),
-        ("sujet", Header::Subject),
-        ("asunto", Header::Subject),
-        ("assunto", Header::Subject),
-        ("oggetto", Header::Subject),
-        ("onderwerp", Header::Subject),
-        ("temat", Header::Subject),
-        ("emne", Header::Subject),
-        ("ämne", Header::Subject),
-        ("aihe", Header::Subject),
-        ("тема", Header::Subject),
-        ("konu", Header::Subject),
-        ("tárgy", Header::Subject),
-        ("主题", Header::Subject),
-        ("件名", Header::Subject),
-        ("předmět", Header::Subject),
-        ("θέμα", Header::Subject),
-        ("cc", Header::Other),
-        ("kopie", Header::Other),
-        ("copie à", Header::Other),
-        ("copie", Header::Other),
-        ("reply-to", Header::Other),
-        ("importance", Header::Other),
-        ("kopia", Header::Other),
-        ("bcc", Header::Other),
-        ("antwort an", Header::Other),
-        ("抄送", Header::Other),
-    ];
     let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '*' || c == '_' || c == '|');
     let colon = line.char_indices().take(20).find(|(_, c)| matches!(c, ':' | '：')).map(|(at, _)| at)?;
     let name = line.get(..colon)?.trim_end_matches(|c: char| c.is_whitespace() || c == '*' || c == '_').to_lowercase();
-    NAMES.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind)
+    HEADER_NAMES.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind)
 }
 
 /// Whether the headers of another mail are copied at `at`, as Outlook does. Below a rule two of them are enough.

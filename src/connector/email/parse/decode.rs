@@ -16,6 +16,8 @@ pub(super) enum Encoding {
     Base64,
     /// quoted-printable.
     QuotedPrintable,
+    /// uuencode, older than MIME and still met.
+    Uuencode,
 }
 
 impl Encoding {
@@ -28,6 +30,9 @@ impl Encoding {
             Self::Base64
         } else if word.eq_ignore_ascii_case(b"quoted-printable") {
             Self::QuotedPrintable
+        } else if [b"x-uuencode".as_slice(), b"uuencode", b"x-uue", b"uue"].iter().any(|n| word.eq_ignore_ascii_case(n))
+        {
+            Self::Uuencode
         } else {
             Self::Plain
         }
@@ -39,6 +44,7 @@ impl Encoding {
             Self::Plain => Cow::Borrowed(body),
             Self::Base64 => Cow::Owned(base64(body)),
             Self::QuotedPrintable => Cow::Owned(quoted_printable(body)),
+            Self::Uuencode => Cow::Owned(uuencoded(body)),
         }
     }
 
@@ -52,6 +58,7 @@ impl Encoding {
                 if end == body.len() || !has_digit_after(body, end) { digits * 3 / 4 } else { base64(body).len() }
             }
             Self::QuotedPrintable => quoted_printable(body).len(),
+            Self::Uuencode => uuencoded(body).len(),
         };
         u64::try_from(length).unwrap_or(u64::MAX)
     }
@@ -85,11 +92,13 @@ fn sextet(octet: u8) -> Option<u8> {
     SEXTETS.get(usize::from(octet)).copied().filter(|&v| v != 255)
 }
 
-/// Base64, skipping what is not a digit; padding ends a group.
+/// Base64, skipping what is not a digit. Padding ends it, unless all that follows is base64 too: some senders encode
+/// piece by piece.
 pub(super) fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
     let (mut group, mut held) = (0_u32, 0_u8);
-    for &octet in body {
+    let mut goes_on: Option<bool> = None;
+    for (at, &octet) in body.iter().enumerate() {
         if let Some(value) = sextet(octet) {
             group = group << 6 | u32::from(value);
             held += 1;
@@ -98,9 +107,15 @@ pub(super) fn base64(body: &[u8]) -> Vec<u8> {
                 out.extend_from_slice(&[a, b, c]);
                 (group, held) = (0, 0);
             }
-        } else if octet == b'=' {
+        } else if octet == b'=' && held >= 2 {
             flush(&mut out, group, held);
             (group, held) = (0, 0);
+            // looked at once, so that many paddings cost no more than one
+            let rest = body.get(at..).unwrap_or_default();
+            let is_digit = |b: &u8| sextet(*b).is_some() || matches!(b, b'=' | b'\r' | b'\n');
+            if !*goes_on.get_or_insert_with(|| rest.trim_ascii_end().iter().all(is_digit)) {
+                return out;
+            }
         }
     }
     flush(&mut out, group, held);
@@ -134,15 +149,12 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         let mut rest = content;
         while let Some(at) = rest.iter().position(|&b| b == b'=') {
             out.extend_from_slice(rest.get(..at).unwrap_or_default());
-            match (hex(rest.get(at + 1).copied()), hex(rest.get(at + 2).copied())) {
-                (Some(high), Some(low)) => {
-                    out.push(high << 4 | low);
-                    rest = rest.get(at + 3..).unwrap_or_default();
-                }
-                _ => {
-                    out.push(b'=');
-                    rest = rest.get(at + 1..).unwrap_or_default();
-                }
+            if let (Some(high), Some(low)) = (hex(rest.get(at + 1).copied()), hex(rest.get(at + 2).copied())) {
+                out.push(high << 4 | low);
+                rest = rest.get(at + 3..).unwrap_or_default();
+            } else {
+                out.push(b'=');
+                rest = rest.get(at + 1..).unwrap_or_default();
             }
         }
         out.extend_from_slice(rest);
@@ -157,6 +169,28 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
             };
             out.extend_from_slice(ending);
         }
+    }
+    out
+}
+
+/// Uuencode: lines between `begin` and `end`, each with its length in front.
+fn uuencoded(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() / 4 * 3);
+    let lines = body.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end);
+    for line in lines.skip_while(|l| !l.starts_with(b"begin ")).skip(1).take_while(|l| *l != b"end") {
+        let Some((&first, digits)) = line.split_first() else { continue };
+        let wanted = usize::from(first.wrapping_sub(b' ') & 63);
+        let start = out.len();
+        for group in digits.chunks(4) {
+            let mut bits = 0_u32;
+            for at in 0..4 {
+                let digit = group.get(at).map_or(0, |b| b.wrapping_sub(b' ') & 63);
+                bits = bits << 6 | u32::from(digit);
+            }
+            let [_, a, b, c] = bits.to_be_bytes();
+            out.extend_from_slice(&[a, b, c]);
+        }
+        out.truncate(start + wanted);
     }
     out
 }
@@ -199,6 +233,8 @@ fn encoded_word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
         _ => return None,
     };
     let length = "=?".len() + charset.len() + 1 + kind.len() + 1 + content.len() + "?=".len();
+    // octets above ASCII have no place here; they were taken for text before, so they are UTF-8 by now
+    let charset = if content.is_ascii() { charset } else { "utf-8" };
     // RFC 2231 allows a language after an asterisk
     let charset = charset.split_once('*').map_or(charset, |(set, _)| set);
     Some((charset, octets, length))
@@ -225,7 +261,10 @@ pub(super) fn words(text: &str) -> String {
             out.push_str(before);
         }
         match &mut pending {
-            Some((set, held)) if set.eq_ignore_ascii_case(charset) => held.extend_from_slice(&octets),
+            // a set with states starts each word anew
+            Some((set, held)) if set.eq_ignore_ascii_case(charset) && !set.starts_with(['i', 'I']) => {
+                held.extend_from_slice(&octets);
+            }
             _ => {
                 flush_word(&mut out, &mut pending);
                 pending = Some((charset.to_owned(), octets));
@@ -251,6 +290,8 @@ mod tests {
     #[test]
     fn transfer_encodings_survive_damage() {
         assert_eq!(base64(b"aGVs\r\nbG8="), b"hello");
+        assert_eq!(base64(b"aGVsbG8= and a footer"), b"hello");
+        assert_eq!(base64(b"aGVsbG8=\r\naGVsbG8="), b"hellohello");
         assert_eq!(base64(b"a*G#Vsbg"), b"heln".get(..4).unwrap());
         assert_eq!(quoted_printable(b"a=3Db=\r\nc  \r\nd=ZZ"), b"a=bc\r\nd=ZZ");
         for body in [b"aGVsbG8=".as_slice(), b"aGVsbG8=aGVsbG8=", b"", b"a"] {
@@ -259,9 +300,15 @@ mod tests {
     }
 
     #[test]
+    fn uuencode_is_read() {
+        assert_eq!(uuencoded(b"x\nbegin 644 a\n%:&5L;&\\ \n`\nend\ny"), b"hello");
+    }
+
+    #[test]
     fn encoded_words_join_across_a_cut_character() {
         assert_eq!(words("=?utf-8?Q?Caf=C3?= =?utf-8?Q?=A9_au?= lait"), "Café au lait");
         assert_eq!(words("=?iso-8859-1?q?Andr=E9?= <a>"), "André <a>");
+        assert_eq!(words("=?iso-8859-1?Q?Frö?="), "Frö");
         assert_eq!(words("x =?broken =?utf-8?B?aGk=?="), "x =?broken hi");
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether a line without its end could begin a field (RFC 5322 §2.2): name characters up to a colon.
 fn field_name(line: &[u8]) -> Option<&[u8]> {
-    let colon = line.iter().position(|&b| b == b':' || b < b'!' || b > b'~')?;
+    let colon = line.iter().position(|&b| b == b':' || !(b'!'..=b'~').contains(&b))?;
     let name = line.get(..colon)?;
     match line.get(colon..)? {
         [b':', ..] if !name.is_empty() => Some(name),
@@ -214,6 +214,7 @@ impl Reader {
             }
             None => (plain, String::new()),
         };
+        let address = if address.contains('(') { without_comments(&address) } else { address };
         let address: String = address.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         // a source route (RFC 5322 §4.4) is not part of the address
         let address = match address.strip_prefix('@').and_then(|_| address.split_once(':')) {
@@ -277,6 +278,20 @@ fn quoted(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, into: &mut Strin
             c => into.push(c),
         }
     }
+}
+
+fn without_comments(address: &str) -> String {
+    let mut depth = 0_usize;
+    let mut out = String::new();
+    for c in address.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
 }
 
 fn comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, into: &mut String) {

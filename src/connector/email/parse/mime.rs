@@ -189,7 +189,8 @@ fn split_parts<'a>(body: &'a [u8], boundary: &[u8]) -> (Vec<&'a [u8]>, bool) {
         let (line, after) = split_line(rest);
         let kind = if line.starts_with(b"--") { delimiter(line, boundary) } else { Delimiter::No };
         if kind != Delimiter::No {
-            if let Some(from) = start {
+            // boundary lines that follow each other directly are one
+            if let Some(from) = start.filter(|from| *from < at) {
                 found.push(without_line_end(body.get(from..at).unwrap_or_default()));
             }
             if kind == Delimiter::Last || found.len() >= PARTS_MAX {
@@ -203,7 +204,7 @@ fn split_parts<'a>(body: &'a [u8], boundary: &[u8]) -> (Vec<&'a [u8]>, bool) {
     if let Some(from) = start
         && from < body.len()
     {
-        found.push(body.get(from..).unwrap_or_default());
+        found.push(without_line_end(body.get(from..).unwrap_or_default()));
     }
     (found, false)
 }

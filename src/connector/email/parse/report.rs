@@ -42,6 +42,10 @@ pub(super) fn read(parts: &Parts<'_>, text: &str) -> Option<Report> {
         delivery_status(status, &mut recipients);
     }
     if recipients.is_empty() {
+        // headers first: nearly all mail ends here, before any text is looked at
+        if !notice::may_be(parts) {
+            return None;
+        }
         recipients = notice::read(parts, text, &original(parts, text).recipients)?;
     } else if let [only] = recipients.as_mut_slice()
         && only.action == Action::Failed

@@ -278,6 +278,24 @@ fn diagnostic(words: &str) -> String {
     }
 }
 
+/// Whether the headers let a mail be a notice at all.
+pub(super) fn may_be(parts: &Parts<'_>) -> bool {
+    let Some(top) = parts.top() else { return false };
+    if top.fields.get("X-Failed-Recipients").is_some() {
+        return true;
+    }
+    let sender = top.fields.text("From").unwrap_or_default().to_lowercase();
+    let title = top.fields.text("Subject").unwrap_or_default();
+    DAEMONS.iter().any(|d| sender.contains(d)) || title_says(&subject::without_blobs(&title).to_lowercase())
+}
+
+/// Whether a subject (lower case, blobs removed) is that of a notice.
+fn title_says(title: &str) -> bool {
+    SUBJECTS.iter().any(|s| title.starts_with(s))
+        || title.contains("returning message to sender")
+        || title.contains("returned to sender")
+}
+
 /// Whether a mail is a notice: from a mail system and about a failure, or unmistakable in both subject and text.
 fn is_notice(parts: &Parts<'_>, lower: &str) -> bool {
     let Some(top) = parts.top() else { return false };
@@ -289,9 +307,7 @@ fn is_notice(parts: &Parts<'_>, lower: &str) -> bool {
     let sender = top.fields.text("From").unwrap_or_default().to_lowercase();
     let daemon = DAEMONS.iter().any(|d| sender.contains(d));
     let title = subject::without_blobs(&title).to_lowercase();
-    let title_says = SUBJECTS.iter().any(|s| title.starts_with(s))
-        || title.contains("returning message to sender")
-        || title.contains("returned to sender");
+    let title_says = title_says(&title);
     let text_says = FAILED.iter().any(|f| lower.contains(f));
     let null_path = top.fields.get("Return-Path").is_some_and(|v| v.trim_ascii() == b"<>");
     let report = top.media == "multipart/report";
@@ -389,7 +405,7 @@ fn addresses_in(line: &str) -> Vec<(String, Place)> {
     let dialogue = lower.contains("rcpt to:")
         || trimmed.starts_with("<<<")
         || trimmed.starts_with(">>>")
-        || trimmed.starts_with(|c: char| c == '5' || c == '4');
+        || trimmed.starts_with(['5', '4']);
     let named = ["to ", "to:", "recipient", "user ", "address", "for "].iter().any(|w| lower.contains(w));
     let start = line
         .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '"' | '\'' | '*' | '-' | '[' | '(' | '>'));

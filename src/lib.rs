@@ -3,7 +3,11 @@
 pub mod clock;
 pub mod connector;
 pub mod domain;
+pub mod hub;
+pub mod outbound;
+pub mod render;
 pub mod store;
+pub mod worker;
 
 /// The command line.
 pub mod cli {

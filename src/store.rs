@@ -19,6 +19,7 @@ pub mod installation;
 pub mod lease;
 pub mod mailbox;
 pub mod message;
+pub mod outbox;
 pub mod sql;
 pub mod thread;
 mod types;
@@ -309,6 +310,9 @@ pub fn statements() -> Vec<&'static Sql> {
         lease::STATEMENTS,
         mailbox::STATEMENTS,
         message::STATEMENTS,
+        outbox::STATEMENTS,
+        outbox::claim::STATEMENTS,
+        outbox::outcome::STATEMENTS,
         thread::STATEMENTS,
     ]
     .concat()
@@ -316,5 +320,5 @@ pub fn statements() -> Vec<&'static Sql> {
 
 /// Every multi-row INSERT, likewise.
 pub fn many_statements() -> Vec<&'static dialect::Many> {
-    [event::MANY, message::MANY, thread::MANY].concat()
+    [event::MANY, message::MANY, outbox::MANY, thread::MANY].concat()
 }

@@ -66,7 +66,7 @@ macro_rules! statements {
             $crate::store::sql::statements!(@hot $($hot)?),
         );)+
         /// Every statement of this file.
-        pub(super) static STATEMENTS: &[&$crate::store::sql::Sql] = &[$(&$name),+];
+        pub(in crate::store) static STATEMENTS: &[&$crate::store::sql::Sql] = &[$(&$name),+];
     };
 }
 pub(super) use statements;

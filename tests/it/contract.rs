@@ -1,4 +1,5 @@
 //! The contract every store function keeps on both databases.
 
 mod base;
+mod outbox;
 mod statements;

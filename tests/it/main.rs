@@ -14,4 +14,6 @@
 )]
 
 mod contract;
+mod outbound;
+mod outbox_bench;
 mod stores;

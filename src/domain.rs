@@ -7,6 +7,7 @@ pub mod address;
 pub mod automatic;
 pub mod bounce;
 pub mod delay;
+pub mod envelope;
 pub mod ids;
 pub mod mail;
 pub mod people;

@@ -3,9 +3,10 @@
 //! Functions here work inside the caller's transaction, so that a change and its event are kept together or not at
 //! all; imports, which are too large for one transaction, open one per batch. No network here, ever.
 
+pub mod enqueue;
 pub mod import;
 pub mod matching;
-pub mod outcome;
 pub mod people;
+pub mod settle;
 pub mod signal;
 pub mod token;

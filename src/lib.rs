@@ -8,8 +8,11 @@ pub mod domain;
 pub mod hub;
 pub mod inbound;
 pub mod lifecycle;
+pub mod outbound;
+pub mod render;
 pub mod store;
 pub mod telemetry;
+pub mod worker;
 
 /// The command line.
 pub mod cli {

@@ -19,6 +19,7 @@ pub mod installation;
 pub mod lease;
 pub mod mailbox;
 pub mod message;
+pub mod outbox;
 pub mod people;
 pub mod reading;
 pub mod sql;
@@ -312,6 +313,9 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(lease::STATEMENTS);
     all.extend(mailbox::STATEMENTS);
     all.extend(message::STATEMENTS);
+    all.extend(outbox::STATEMENTS);
+    all.extend(outbox::claim::STATEMENTS);
+    all.extend(outbox::outcome::STATEMENTS);
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
     all.extend(thread::STATEMENTS);
@@ -324,6 +328,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     let mut all = Vec::new();
     all.extend(event::MANY);
     all.extend(message::MANY);
+    all.extend(outbox::MANY);
     all.extend(people::many_lists());
     all.extend(thread::MANY);
     all

@@ -274,6 +274,7 @@ CREATE INDEX outbox_leased ON outbox (lease_until, id) WHERE status IN ('claimed
 CREATE INDEX outbox_uncertain ON outbox (account, look_at, id) WHERE status = 'uncertain';
 CREATE INDEX outbox_unfiled ON outbox (account, finished_at, id) WHERE file_copy;
 CREATE INDEX outbox_status ON outbox (status, id);
+CREATE INDEX outbox_handed ON outbox (account, handed_over_at) WHERE handed_over_at IS NOT NULL;
 
 CREATE TABLE outbox_recipient (
   outbox_id UUID NOT NULL REFERENCES outbox (id),

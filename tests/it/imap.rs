@@ -29,7 +29,10 @@ fn settings(host: &str, port: u16, security: Security, user: &str) -> ImapSettin
 }
 
 fn tls(peer: &MailPeer, user: &str) -> ImapSettings {
-    ImapSettings { ca_file_pem: Some(std::fs::read(&peer.ca).unwrap()), ..settings(&peer.host, peer.imaps, Security::Tls, user) }
+    ImapSettings {
+        ca_file_pem: Some(std::fs::read(&peer.ca).unwrap()),
+        ..settings(&peer.host, peer.imaps, Security::Tls, user)
+    }
 }
 
 fn plain(port: u16, user: &str) -> ImapSettings {
@@ -166,7 +169,8 @@ async fn imap_wait_ends_with_news_or_with_the_time() {
         let before = source.select("INBOX").await.unwrap().exists;
         assert_eq!(source.wait(Duration::from_millis(300)).await.unwrap(), Wake::Elapsed);
         let raw = message(0, 100);
-        let (woken, ()) = tokio::join!(source.wait(Duration::from_secs(40)), deliver_async(peer.clone(), raw.clone(), user.clone()));
+        let (woken, ()) =
+            tokio::join!(source.wait(Duration::from_secs(40)), deliver_async(peer.clone(), raw.clone(), user.clone()));
         assert_eq!(woken.unwrap(), Wake::News);
         assert_eq!(source.select("INBOX").await.unwrap().exists, before + 1);
         assert_eq!(proxy.connections.load(std::sync::atomic::Ordering::SeqCst), 1);

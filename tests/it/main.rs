@@ -1,4 +1,19 @@
-
+//! The one integration-test binary: each module below holds one subject. Real servers come from `peers`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    unreachable_pub,
+    dead_code,
+    reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"
+)]
 
 mod contract;
 mod corpora;
@@ -6,6 +21,8 @@ mod fault;
 mod house;
 mod imap;
 mod ingest;
+mod outbound;
+mod outbox_bench;
 mod peers;
 mod people;
 mod readme;

@@ -1,10 +1,10 @@
 //! The SMTP sender against a server that misbehaves on command, and against a real one.
 
-use liaison::connector::email::compose::{Draft, compose, with_date};
 use liaison::connector::email::smtp::{Security, SmtpSender, SmtpSettings, Timeouts};
 use liaison::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, SendOutcome, Sender};
 use liaison::domain::mail::Mailbox;
 use liaison::domain::time::Micros;
+use liaison::render::mail::{Draft, compose, with_date};
 use secrecy::SecretString;
 
 use crate::peers;

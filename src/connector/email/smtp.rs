@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use self::content::{Blocks, headers_are_international};
 use self::session::Session;
-use super::envelope::{WireAddress, ascii_domain};
 pub use super::tls::Security;
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender};
+use crate::domain::envelope::{WireAddress, ascii_domain};
 
 mod content;
 mod dialogue;

@@ -57,7 +57,7 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
     tx.touch_influencers(touches).await?;
     hub::signal::record(tx, clock, plan.signals).await?;
     write_consequences(tx, clock, plan.dead, plan.complained).await?;
-    hub::outcome::settle_seen(tx, clock, plan.proven).await?;
+    hub::settle::settle_seen(tx, clock, plan.proven).await?;
     if plan.filing_seen {
         tx.set_filing_seen(&context.account, now).await?;
     }

@@ -30,7 +30,7 @@ struct OutboxViewRow {
 
 impl Tx {
     /// Outbox rows, the one queued last first; those of one status, or all.
-    pub async fn list_outbox(
+    pub async fn view_outbox(
         &mut self,
         status: Option<OutboxStatus>,
         page: Page,

@@ -192,7 +192,7 @@ async fn message_carries_deliveries_outbox_state_and_whole_text() {
             first_uid: 1,
             last_uid: 0,
             backfill_uid: 0,
-            fire_after: seed::at(0),
+            fire_after: None,
             server_count: None,
             stored_count: None,
             missing_count: None,
@@ -344,12 +344,12 @@ async fn unmatched_and_outbox_lists_show_what_waits() {
         assert_eq!(tx.get_unmatched_view(ids[1]).await.unwrap(), None);
 
         let queued = liaison::domain::words::OutboxStatus::Queued;
-        let page = tx.list_outbox(Some(queued), Page::newest(1)).await.unwrap();
+        let page = tx.view_outbox(Some(queued), Page::newest(1)).await.unwrap();
         assert_eq!(page.data[0].id, ids[2]);
-        let page = tx.list_outbox(Some(queued), Page::newest(1).after(page.next)).await.unwrap();
+        let page = tx.view_outbox(Some(queued), Page::newest(1).after(page.next)).await.unwrap();
         assert_eq!((page.data[0].id, page.next), (ids[0], None));
         assert_eq!(page.data[0].recipients.len(), 1);
-        assert_eq!(tx.list_outbox(None, Page::newest(50)).await.unwrap().data.len(), 4);
+        assert_eq!(tx.view_outbox(None, Page::newest(50)).await.unwrap().data.len(), 4);
         assert_eq!(tx.get_outbox_view(ids[1]).await.unwrap().unwrap().status.to_string(), "uncertain");
     }
 }

@@ -11,7 +11,7 @@ use lettre::message::header::{
 use lettre::message::{Attachment, Body, Mailboxes, MaybeString, MultiPart, MultiPartKind, SinglePart};
 use uuid::Uuid;
 
-use super::envelope::{WireAddress, ascii_domain};
+use crate::domain::envelope::{WireAddress, ascii_domain};
 use crate::domain::mail::{Mailbox, TOKEN_HEADER};
 use crate::domain::time::Micros;
 

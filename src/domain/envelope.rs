@@ -4,16 +4,16 @@
 
 /// An address ready for the wire: the domain in its ASCII form, the local part as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WireAddress {
+pub(crate) struct WireAddress {
     /// Before the `@`.
-    pub(super) local: String,
+    pub(crate) local: String,
     /// After it; always ASCII.
-    pub(super) domain: String,
+    pub(crate) domain: String,
 }
 
 impl WireAddress {
     /// Reads an address; `None` where it is none, or could end the line or the brackets it stands in.
-    pub(super) fn read(address: &str) -> Option<Self> {
+    pub(crate) fn read(address: &str) -> Option<Self> {
         let (local, domain) = address.trim().rsplit_once('@')?;
         if local.is_empty() || local.len() > 128 || domain.len() > 255 || !local_is_sound(local) {
             return None;
@@ -23,7 +23,7 @@ impl WireAddress {
     }
 
     /// Whether a server without SMTPUTF8 (RFC 6531) can't take it.
-    pub(super) fn is_international(&self) -> bool {
+    pub(crate) fn is_international(&self) -> bool {
         !self.local.is_ascii()
     }
 }
@@ -35,7 +35,7 @@ impl std::fmt::Display for WireAddress {
 }
 
 /// The ASCII form of a domain, or an address literal as it is; `None` where it is neither.
-pub(super) fn ascii_domain(domain: &str) -> Option<String> {
+pub(crate) fn ascii_domain(domain: &str) -> Option<String> {
     let domain = domain.trim_end_matches('.');
     let ascii = if domain.is_ascii() {
         domain.to_owned()

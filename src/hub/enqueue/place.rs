@@ -1,0 +1,124 @@
+//! Where an outbound message shows: a part on the timeline of each influencer it goes to, and a thread for each.
+
+use std::collections::HashSet;
+
+use super::recipients::Recipient;
+use crate::clock::Clock;
+use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
+use crate::domain::subject::base_subject;
+use crate::domain::time::Micros;
+use crate::domain::words::{Awaiting, Channel, Role};
+use crate::store::message::NewParticipation;
+use crate::store::outbox::AddressOwner;
+use crate::store::thread::ThreadRow;
+use crate::store::{StoreError, Tx};
+
+/// The message and where it belongs.
+pub(super) struct Place<'a> {
+    pub(super) message: MessageId,
+    pub(super) conversation: ConversationId,
+    pub(super) account: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) at: Micros,
+    /// The thread it was written in, where a person chose one.
+    pub(super) thread: Option<(InfluencerId, ThreadId)>,
+}
+
+/// Someone on whose timeline it shows.
+struct Part {
+    influencer: InfluencerId,
+    role: Role,
+    agent: Option<AgentId>,
+    assigned: bool,
+}
+
+/// Writes the parts and threads, and remembers recipients nobody knows; the threads it shows in.
+pub(super) async fn on_timelines(
+    tx: &mut Tx,
+    clock: &Clock,
+    place: &Place<'_>,
+    envelope: &[Recipient],
+    owners: &[AddressOwner],
+) -> Result<Vec<(InfluencerId, ThreadId)>, StoreError> {
+    let known = tx.find_threads_in(vec![place.conversation]).await?;
+    let parts = choose_parts(place, envelope, owners, &known);
+    let threads: Vec<ThreadRow> = parts.iter().map(|p| thread_of(clock, place, p, &known)).collect();
+    let shown: Vec<(InfluencerId, ThreadId)> = threads.iter().map(|t| (t.influencer_id, t.id)).collect();
+    tx.upsert_threads(threads, clock.now()).await?;
+    let rows = parts
+        .iter()
+        .zip(&shown)
+        .map(|(part, (influencer_id, thread_id))| NewParticipation {
+            message_id: place.message,
+            influencer_id: *influencer_id,
+            thread_id: *thread_id,
+            role: part.role,
+            agent_id: part.agent,
+            assigned: part.assigned,
+            at: place.at,
+        })
+        .collect();
+    tx.insert_participations(rows).await?;
+    tx.touch_written_to(parts.iter().map(|p| p.influencer).collect(), place.at).await?;
+    let strangers = envelope
+        .iter()
+        .filter(|r| !owners.iter().any(|o| o.value_key == r.key))
+        .map(|r| (r.key.clone(), place.message, r.role))
+        .collect();
+    tx.insert_strangers(strangers).await?;
+    Ok(shown)
+}
+
+/// Each influencer once. A mail to an agent shows with the influencers this conversation is about, else with all they
+/// stand for, marked so that a person may look.
+fn choose_parts(place: &Place<'_>, envelope: &[Recipient], owners: &[AddressOwner], known: &[ThreadRow]) -> Vec<Part> {
+    let mut seen = HashSet::new();
+    let mut parts = Vec::new();
+    for recipient in envelope {
+        let own: Vec<(InfluencerId, Option<AgentId>)> = owners
+            .iter()
+            .filter(|o| o.value_key == recipient.key)
+            .filter_map(|o| Some((o.influencer_id?, o.agent_id)))
+            .collect();
+        let about = |id: InfluencerId| known.iter().any(|t| t.influencer_id == id);
+        let is_told = own.iter().any(|(id, agent)| agent.is_some() && about(*id));
+        let all = own.len();
+        for (influencer, agent) in own {
+            if is_told && !about(influencer) {
+                continue;
+            }
+            let assigned = agent.is_none() || is_told || all == 1;
+            if seen.insert(influencer) {
+                parts.push(Part { influencer, role: recipient.role, agent, assigned });
+            }
+        }
+    }
+    if let Some((influencer, _)) = place.thread
+        && seen.insert(influencer)
+    {
+        parts.push(Part { influencer, role: Role::Cc, agent: None, assigned: true });
+    }
+    parts
+}
+
+fn thread_of(clock: &Clock, place: &Place<'_>, part: &Part, known: &[ThreadRow]) -> ThreadRow {
+    if let Some(thread) = known.iter().find(|t| t.influencer_id == part.influencer) {
+        let mut thread = thread.clone();
+        thread.message_count = thread.message_count.saturating_add(1);
+        thread.last_message_at = thread.last_message_at.max(place.at);
+        thread.awaiting = Some(Awaiting::Them);
+        return thread;
+    }
+    ThreadRow {
+        id: ThreadId(clock.new_id()),
+        conversation_id: place.conversation,
+        influencer_id: part.influencer,
+        channel: Channel::Email,
+        account: place.account.to_owned(),
+        subject: place.subject.to_owned(),
+        subject_key: base_subject(place.subject),
+        message_count: 1,
+        last_message_at: place.at,
+        awaiting: Some(Awaiting::Them),
+    }
+}

@@ -1,0 +1,169 @@
+//! What became of an outbound message, written with everything that follows from it: its recipients, its place in time,
+//! and one event for each influencer it concerns, with the stage it met.
+
+use crate::clock::Clock;
+use crate::domain::ids::{EventId, MessageId};
+use crate::domain::time::Micros;
+use crate::domain::words::{EventType, OutboxStatus, RecipientState};
+use crate::store::event::NewEvent;
+use crate::store::outbox::outcome::{Outcome, UncertainRow};
+use crate::store::{StoreError, Tx};
+
+/// What a person says of an uncertain message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It was sent.
+    Sent,
+    /// Send it again, with the same Message-ID.
+    SendAgain,
+    /// Leave it.
+    Drop,
+}
+
+/// Why a message can't be settled or cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// No such row.
+    #[error("there is no such message in the outbox")]
+    Unknown,
+    /// It is in a state in which this can't be done.
+    #[error("it is {0}")]
+    State(OutboxStatus),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Appends one event per influencer in a message, with the stage each is in; one without an influencer where there is none.
+pub async fn append_events(
+    tx: &mut Tx,
+    clock: &Clock,
+    kind: EventType,
+    message: MessageId,
+    data: serde_json::Value,
+) -> Result<(), StoreError> {
+    let parties = tx.outbox_parties(message).await?;
+    let event = |influencer_id, stage| NewEvent {
+        id: EventId(clock.new_id()),
+        kind,
+        at: clock.now(),
+        influencer_id,
+        stage,
+        message_id: Some(message),
+        data: Some(data.clone()),
+    };
+    let mut events: Vec<NewEvent> = parties.into_iter().map(|p| event(Some(p.influencer_id), Some(p.stage))).collect();
+    if events.is_empty() {
+        events.push(event(None, None));
+    }
+    tx.insert_events(events).await
+}
+
+/// Puts a message where it belongs in time now that it is sent, and appends `message.sent`. Once per message: at the first
+/// recipient that took it.
+pub async fn note_sent(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    sent_at: Micros,
+    data: serde_json::Value,
+) -> Result<(), StoreError> {
+    tx.move_message_to(message, sent_at).await?;
+    tx.touch_sent(message, sent_at).await?;
+    append_events(tx, clock, EventType::MessageSent, message, data).await
+}
+
+/// Settles an uncertain attempt as sent. `false` where somebody else settled it, or where an earlier attempt reached some
+/// of the recipients, so that evidence of the message says nothing about this attempt.
+pub async fn settle_found(tx: &mut Tx, clock: &Clock, row: &UncertainRow, how: &str) -> Result<bool, StoreError> {
+    if row.accepted > 0 {
+        return Ok(false);
+    }
+    settle_sent(tx, clock, row, how).await
+}
+
+async fn settle_sent(tx: &mut Tx, clock: &Clock, row: &UncertainRow, how: &str) -> Result<bool, StoreError> {
+    let now = clock.now();
+    let recipients = tx.list_recipients(vec![row.id]).await?;
+    let waiting = recipients.iter().any(|r| r.state == RecipientState::Deferred);
+    let outcome = if waiting {
+        Outcome { due_at: Some(now), ..Outcome::plain(OutboxStatus::Deferred) }
+    } else {
+        Outcome { finished_at: Some(now), ..Outcome::plain(OutboxStatus::Confirmed) }
+    };
+    let outcome = Outcome { detail: Some(how.to_owned()), ..outcome };
+    if !tx.settle_outbox(row.id, row.attempt, &outcome).await? {
+        return Ok(false);
+    }
+    tx.move_recipients(row.id, RecipientState::Pending, RecipientState::Accepted, None).await?;
+    if row.accepted == 0 {
+        let sent_at = row.handed_over_at.unwrap_or(now);
+        note_sent(tx, clock, row.id, sent_at, serde_json::json!({"settled": how})).await?;
+    }
+    Ok(true)
+}
+
+/// Puts an uncertain attempt back into the queue, with the same Message-ID: it is known not to have been sent, or a person
+/// says so. `false` where somebody else settled it.
+pub async fn settle_again(tx: &mut Tx, row: &UncertainRow, now: Micros, why: &str) -> Result<bool, StoreError> {
+    let outcome = Outcome { due_at: Some(now), detail: Some(why.to_owned()), ..Outcome::plain(OutboxStatus::Queued) };
+    tx.settle_outbox(row.id, row.attempt, &outcome).await
+}
+
+/// Something that came in (a reply, a bounce, a copy in Sent) proves that these messages were sent: those whose outcome was
+/// unknown are settled. Which ones were.
+pub async fn settle_seen(tx: &mut Tx, clock: &Clock, messages: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut settled = Vec::new();
+    for row in tx.lock_unsettled(messages).await? {
+        if settle_found(tx, clock, &row, "seen in a mailbox").await? {
+            settled.push(row.id);
+        }
+    }
+    Ok(settled)
+}
+
+/// Settles an uncertain message by a person's word; its new state.
+pub async fn settle_by_person(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    settlement: Settlement,
+) -> Result<OutboxStatus, SettleError> {
+    let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
+    let row = tx.get_uncertain(id).await?.filter(|_| status == OutboxStatus::Uncertain);
+    let row = row.ok_or(SettleError::State(status))?;
+    let done = match settlement {
+        Settlement::Sent => settle_sent(tx, clock, &row, "a person says it was sent").await?,
+        Settlement::SendAgain => settle_again(tx, &row, clock.now(), "a person says: send it again").await?,
+        Settlement::Drop => {
+            let why = "a person says: leave it";
+            let outcome = Outcome {
+                finished_at: Some(clock.now()),
+                detail: Some(why.to_owned()),
+                ..Outcome::plain(OutboxStatus::Cancelled)
+            };
+            let done = tx.settle_outbox(id, row.attempt, &outcome).await?;
+            if done {
+                append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why})).await?;
+            }
+            done
+        }
+    };
+    let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
+    if done { Ok(status) } else { Err(SettleError::State(status)) }
+}
+
+/// Takes a message back before its content left; its new state, which is `confirmed` where some recipients have it already.
+pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> Result<OutboxStatus, SettleError> {
+    let Some(status) = tx.cancel_outbox(id, reason, clock.now()).await? else {
+        let row = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?;
+        return Err(SettleError::State(row.status));
+    };
+    if status == OutboxStatus::Cancelled {
+        append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason})).await?;
+    }
+    Ok(status)
+}

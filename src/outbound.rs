@@ -1,0 +1,82 @@
+//! Sending: rows of the outbox are claimed, handed over and recorded; what is uncertain is looked for.
+//!
+//! The order that everything rests on: claim, commit; offer; mark as handed over, commit; only then the content; record,
+//! commit. Whatever dies in between leaves a row that says how far it came. No network call while a transaction is open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::connector::{Sender, Source};
+use crate::domain::ids::RunId;
+use crate::store::Store;
+
+mod account;
+mod claim;
+pub mod dispatcher;
+mod filing;
+pub mod reconcile;
+pub mod record;
+mod session;
+
+/// Makes a session with an account's provider. It connects when it is first used.
+pub type SenderFactory = Arc<dyn Fn() -> Box<dyn Sender> + Send + Sync>;
+/// Makes a reader of an account's mailbox. It connects when it is first used.
+pub type SourceFactory = Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>;
+
+/// Who files the copy of what we send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SentCopy {
+    /// We do.
+    Hub,
+    /// The provider does. Only then can a missing copy mean that a mail was not sent.
+    Server,
+}
+
+/// How an account sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendingSettings {
+    /// The account's name.
+    pub account: String,
+    /// Sessions at once.
+    pub sessions: usize,
+    /// Seconds of a lease. Machine time.
+    pub lease_seconds: u32,
+    /// Messages in any 24 hours, where there is a limit.
+    pub daily_limit: Option<u32>,
+    /// Who files the copy.
+    pub sent_copy: SentCopy,
+    /// How long after the hand-over, and after it was first missed, a missing copy means that it was not sent.
+    pub settle_after: Duration,
+    /// How long until an uncertain message is first looked for.
+    pub look_after: Duration,
+    /// The longest sleep between two looks into the outbox.
+    pub poll: Duration,
+}
+
+impl SendingSettings {
+    /// The usual settings of an account.
+    pub fn new(account: impl Into<String>) -> Self {
+        Self {
+            account: account.into(),
+            sessions: 4,
+            lease_seconds: 60,
+            daily_limit: None,
+            sent_copy: SentCopy::Hub,
+            settle_after: Duration::from_mins(10),
+            look_after: Duration::from_secs(5),
+            poll: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What every part of this room works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The store.
+    pub store: Store,
+    /// Business time and ids.
+    pub clock: Clock,
+    /// Who holds the leases: this process.
+    pub run: RunId,
+}

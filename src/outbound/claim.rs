@@ -1,0 +1,172 @@
+//! Claiming what is due, with everything checked again in the same transaction: the installation, the account, its daily
+//! limit, suppressions and dead addresses.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{SendingSettings, Tools};
+use crate::clock::Clock;
+use crate::domain::ids::MessageId;
+use crate::domain::retry::Tried;
+use crate::domain::words::{AccountState, OutboxStatus, RecipientState};
+use crate::hub::settle;
+use crate::store::outbox::claim::StoppedRecipient;
+use crate::store::outbox::{Grip, RecipientRow};
+use crate::store::{StoreError, Tx};
+
+/// The window of the daily limit.
+const DAY: Duration = Duration::from_hours(24);
+
+/// A message in hand.
+#[derive(Debug, Clone)]
+pub(super) struct Claimed {
+    pub(super) grip: Grip,
+    pub(super) tried: Tried,
+    /// The envelope sender.
+    pub(super) sender: String,
+    /// Those still to be written to.
+    pub(super) recipients: Vec<RecipientRow>,
+}
+
+/// What a claim found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) claimed: Vec<Claimed>,
+    /// How long there is nothing to claim, in business time.
+    pub(super) rest: Option<Duration>,
+    /// Whether as many were due as were asked for.
+    pub(super) more: bool,
+}
+
+/// Claims at most so many messages of an account. `login_refused`: this process saw the sign-in refused.
+pub(super) async fn claim(
+    tools: &Tools,
+    settings: &SendingSettings,
+    at_most: usize,
+    login_refused: bool,
+) -> Result<Found, StoreError> {
+    // Most looks find nothing: they cost one read.
+    let mut tx = tools.store.read().await?;
+    let now = tools.clock.now();
+    let next = tx.next_due_outbox(&settings.account).await?;
+    let Some(next) = next else { return Ok(Found::default()) };
+    if next > now {
+        return Ok(Found { rest: Some(next.since(now)), ..Found::default() });
+    }
+    if !may_send(&mut tx, settings, login_refused).await? {
+        return Ok(Found::default());
+    }
+    tx.commit().await?;
+    let mut tx = tools.store.begin("outbound.claim").await?;
+    let found = claim_in(&mut tx, tools, settings, (at_most, login_refused)).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+async fn may_send(tx: &mut Tx, settings: &SendingSettings, login_refused: bool) -> Result<bool, StoreError> {
+    if tx.get_installation().await?.is_some_and(|i| i.held) {
+        return Ok(false);
+    }
+    Ok(match tx.get_account(&settings.account).await?.map(|a| a.state) {
+        Some(AccountState::Paused) => false,
+        // One that was refused before this process began is tried once: the password may be another one now.
+        Some(AccountState::NeedsLogin) => !login_refused,
+        Some(AccountState::Up | AccountState::Down) | None => true,
+    })
+}
+
+async fn claim_in(
+    tx: &mut Tx,
+    tools: &Tools,
+    settings: &SendingSettings,
+    asked: (usize, bool),
+) -> Result<Found, StoreError> {
+    let (at_most, login_refused) = asked;
+    if !may_send(tx, settings, login_refused).await? {
+        return Ok(Found::default());
+    }
+    let now = tools.clock.now();
+    let room = room_today(tx, settings, now.minus(DAY)).await?.min(i64::try_from(at_most).unwrap_or(i64::MAX));
+    if room <= 0 {
+        return Ok(Found::default());
+    }
+    let mut due = tx.lock_due_outbox(&settings.account, now, room).await?;
+    let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
+    let stopped = tx.find_stopped_recipients(due.clone()).await?;
+    if !stopped.is_empty() {
+        let over = stop_recipients(tx, &tools.clock, stopped).await?;
+        due.retain(|id| !over.contains(id));
+    }
+    let claimed = take(tx, tools, settings, due).await?;
+    Ok(Found { claimed, rest: None, more })
+}
+
+/// How many more messages may go in these 24 hours.
+async fn room_today(
+    tx: &mut Tx,
+    settings: &SendingSettings,
+    since: crate::domain::time::Micros,
+) -> Result<i64, StoreError> {
+    let Some(limit) = settings.daily_limit else { return Ok(i64::MAX) };
+    tx.lock_account(&settings.account).await?;
+    Ok(i64::from(limit).saturating_sub(tx.count_handed_over(&settings.account, since).await?))
+}
+
+/// Takes recipients off that must not be written to; the messages that nobody is left for are cancelled.
+async fn stop_recipients(
+    tx: &mut Tx,
+    clock: &Clock,
+    stopped: Vec<StoppedRecipient>,
+) -> Result<Vec<MessageId>, StoreError> {
+    let mut reasons: HashMap<MessageId, String> = HashMap::new();
+    for s in stopped {
+        let said = (None, Some(s.reason.clone()));
+        tx.set_recipient(s.outbox_id, s.position, RecipientState::Suppressed, said).await?;
+        reasons.insert(s.outbox_id, s.reason);
+    }
+    let mut over = Vec::new();
+    let left = tx.list_recipients(reasons.keys().copied().collect()).await?;
+    for (id, reason) in reasons {
+        let open = left
+            .iter()
+            .any(|r| r.outbox_id == id && matches!(r.state, RecipientState::Pending | RecipientState::Deferred));
+        if !open {
+            over.push(id);
+            match settle::cancel(tx, clock, id, &reason).await {
+                Ok(OutboxStatus::Cancelled | OutboxStatus::Confirmed) => {}
+                Ok(other) => tracing::warn!(message = %id, status = %other, "not cancelled"),
+                Err(settle::SettleError::Store(error)) => return Err(error),
+                Err(error) => tracing::warn!(message = %id, %error, "not cancelled"),
+            }
+        }
+    }
+    Ok(over)
+}
+
+async fn take(
+    tx: &mut Tx,
+    tools: &Tools,
+    settings: &SendingSettings,
+    due: Vec<MessageId>,
+) -> Result<Vec<Claimed>, StoreError> {
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx.claim_outbox(due, tools.run, i64::from(settings.lease_seconds)).await?;
+    let recipients = tx.list_recipients(rows.iter().map(|r| r.id).collect()).await?;
+    let mut of: HashMap<MessageId, Vec<RecipientRow>> = HashMap::new();
+    for recipient in recipients {
+        if matches!(recipient.state, RecipientState::Pending | RecipientState::Deferred) {
+            of.entry(recipient.outbox_id).or_default().push(recipient);
+        }
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| Claimed {
+            grip: Grip { id: row.id, holder: tools.run, attempt: row.attempt },
+            tried: Tried { failures: row.failures, first_try_at: row.first_try_at },
+            sender: row.sender,
+            recipients: of.remove(&row.id).unwrap_or_default(),
+        })
+        .collect())
+}

@@ -1,0 +1,303 @@
+//! Writing down how far a message came and what became of it. Each function is one transaction, guarded by the attempt it
+//! speaks of: where the row is no longer this attempt's, nothing is written.
+
+use std::time::Duration;
+
+use super::Tools;
+use super::claim::Claimed;
+use crate::clock;
+use crate::connector::{Phase, Reply};
+use crate::domain::bounce::Severity;
+use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
+use crate::domain::time::Micros;
+use crate::domain::words::{EventType, OutboxStatus, RecipientState};
+use crate::hub::settle;
+use crate::store::outbox::outcome::Outcome;
+use crate::store::outbox::{Grip, RecipientRow};
+use crate::store::{StoreError, Tx};
+
+/// Tries of a write that fails for another reason than a database that is away.
+const ODD_ERRORS_MAX: u32 = 20;
+
+/// One recipient of an offer, and what the server said of it: nothing where it was taken.
+pub(super) struct Answer<'a> {
+    pub(super) recipient: &'a RecipientRow,
+    pub(super) reply: Option<&'a Reply>,
+}
+
+/// A refusal, and whether it is our account that is in trouble.
+pub(super) type Trouble = Option<(AccountTrouble, String)>;
+
+pub(super) fn judge(step: Step, reply: &Reply) -> Judgement {
+    judge_refusal(Refusal { step, code: reply.code, enhanced: reply.enhanced.as_deref(), text: &reply.text })
+}
+
+pub(super) fn step_of(phase: Phase) -> Step {
+    match phase {
+        Phase::Connect => Step::Connect,
+        Phase::Login => Step::Login,
+        Phase::Envelope => Step::Envelope,
+        Phase::Recipient => Step::Recipient,
+        Phase::Data => Step::Content,
+    }
+}
+
+/// Writes until it is written: what a server said must not be lost because the database is away for a moment.
+pub(super) async fn insist<T, F>(what: &'static str, mut write: impl FnMut() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut odd = 0;
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match write().await {
+            Ok(value) => return Some(value),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => {
+                let passing = matches!(error, StoreError::Unavailable(_) | StoreError::Commit(_));
+                odd += u32::from(!passing);
+                tracing::warn!(what, %error, "a record can't be written; trying again");
+                if odd >= ODD_ERRORS_MAX {
+                    tracing::error!(what, "a record was not written; its lease will run out");
+                    return None;
+                }
+            }
+        }
+        tokio::time::sleep(clock::jitter(pause)).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Writes, right before the content goes out, which recipients are in the offer, and that it is handed over. `false`: the
+/// row is not ours any more, or it was stopped meanwhile; nothing may be sent.
+pub(super) async fn hand_over(tools: &Tools, grip: Grip, answers: &[Answer<'_>]) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.hand_over").await?;
+    for answer in answers {
+        match answer.reply {
+            Some(reply) => write_refusal(&mut tx, tools, Step::Recipient, (answer.recipient, reply)).await?,
+            None if answer.recipient.state == RecipientState::Pending => {}
+            None => {
+                tx.set_recipient(grip.id, answer.recipient.position, RecipientState::Pending, (None, None)).await?;
+            }
+        }
+    }
+    if !tx.mark_handed_over(grip, tools.clock.now()).await? {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Writes what the server said of one recipient; a dead address is marked as such.
+async fn write_refusal(tx: &mut Tx, tools: &Tools, step: Step, of: (&RecipientRow, &Reply)) -> Result<(), StoreError> {
+    let (recipient, reply) = of;
+    let judgement = judge(step, reply);
+    let state = match judgement {
+        Judgement::Transient | Judgement::Account(AccountTrouble::Unreachable | AccountTrouble::Login) => {
+            RecipientState::Deferred
+        }
+        Judgement::Permanent(_) | Judgement::Account(AccountTrouble::Policy) => RecipientState::Rejected,
+    };
+    let said = (Some(i64::from(reply.code)), Some(words(reply)));
+    tx.set_recipient(recipient.outbox_id, recipient.position, state, said).await?;
+    if judgement == Judgement::Permanent(Severity::Hard) {
+        tx.set_address_dead(&recipient.address_key, tools.clock.now(), &words(reply)).await?;
+    }
+    Ok(())
+}
+
+fn words(reply: &Reply) -> String {
+    match &reply.enhanced {
+        Some(enhanced) => format!("{} {enhanced} {}", reply.code, reply.text),
+        None => format!("{} {}", reply.code, reply.text),
+    }
+}
+
+/// A share between 0 and 1.
+fn chance() -> f64 {
+    let length = Duration::from_secs(1000);
+    (clock::jitter(length).saturating_sub(length).as_secs_f64() / 500.0).clamp(0.0, 1.0)
+}
+
+/// Records that the server took the message for everybody in the offer that it had not refused.
+pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.record_accepted").await?;
+    let (grip, now) = (claimed.grip, tools.clock.now());
+    let recipients = tx.list_recipients(vec![grip.id]).await?;
+    let is_first = !recipients.iter().any(|r| r.state == RecipientState::Accepted);
+    let later = recipients.iter().any(|r| r.state == RecipientState::Deferred);
+    let retry = if later { Some(plan_retry(claimed.tried, now, chance())) } else { None };
+    let outcome =
+        Outcome { tried_at: Some(now), detail: Some(words(reply)), ..after(retry, OutboxStatus::Confirmed, now) };
+    if !tx.record_outbox(grip, &outcome).await? {
+        return Ok(false);
+    }
+    let code = Some(i64::from(reply.code));
+    tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Accepted, code).await?;
+    if is_first {
+        let data = serde_json::json!({"reply": words(reply), "refused": refused(&recipients)});
+        settle::note_sent(&mut tx, &tools.clock, grip.id, now, data).await?;
+    }
+    end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The state after an attempt: waiting for another one, or the end.
+fn after(retry: Option<Retry>, end: OutboxStatus, now: Micros) -> Outcome {
+    match retry {
+        Some(Retry::Later(at)) => Outcome { due_at: Some(at), failed: 1, ..Outcome::plain(OutboxStatus::Deferred) },
+        Some(Retry::GiveUp) | None => Outcome { finished_at: Some(now), ..Outcome::plain(end) },
+    }
+}
+
+/// The refused recipients, for an event.
+fn refused(recipients: &[RecipientRow]) -> serde_json::Value {
+    recipients
+        .iter()
+        .filter(|r| matches!(r.state, RecipientState::Rejected | RecipientState::Deferred))
+        .map(|r| serde_json::json!({"address": r.address, "state": r.state, "detail": r.detail}))
+        .collect()
+}
+
+/// Events for recipients that did not get it this time; those that are given up are marked so.
+async fn end_refused(
+    tx: &mut Tx,
+    tools: &Tools,
+    claimed: &Claimed,
+    so_far: (Option<Retry>, &[RecipientRow]),
+) -> Result<(), StoreError> {
+    let (retry, recipients) = so_far;
+    let id = claimed.grip.id;
+    if retry == Some(Retry::GiveUp) {
+        tx.move_recipients(id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
+    }
+    let asked = |r: &&RecipientRow| claimed.recipients.iter().any(|c| c.position == r.position);
+    let rejected = recipients.iter().filter(asked).any(|r| r.state == RecipientState::Rejected);
+    let data = serde_json::json!({"recipients": refused(recipients)});
+    match retry {
+        Some(Retry::Later(_)) => {
+            settle::append_events(tx, &tools.clock, EventType::MessageDeferred, id, data.clone()).await?;
+        }
+        Some(Retry::GiveUp) | None => {}
+    }
+    if rejected || retry == Some(Retry::GiveUp) {
+        settle::append_events(tx, &tools.clock, EventType::MessageRejected, id, data).await?;
+    }
+    Ok(())
+}
+
+/// Records a refusal of the whole attempt: nothing of it was sent. Says whether our account is in trouble.
+pub(super) async fn refused_all(
+    tools: &Tools,
+    claimed: &Claimed,
+    step: Step,
+    replies: &[(&RecipientRow, &Reply)],
+) -> Result<Trouble, StoreError> {
+    let trouble = replies.iter().find_map(|(_, reply)| match judge(step, reply) {
+        Judgement::Account(trouble) => Some((trouble, words(reply))),
+        Judgement::Transient | Judgement::Permanent(_) => None,
+    });
+    if let Some((kind, why)) = &trouble
+        && *kind != AccountTrouble::Policy
+    {
+        give_back(tools, claimed, Some((*kind, why))).await?;
+        return Ok(trouble);
+    }
+    let mut tx = tools.store.begin("outbound.record_refused").await?;
+    let (grip, now) = (claimed.grip, tools.clock.now());
+    let transient = replies.iter().any(|(_, reply)| judge(step, reply) == Judgement::Transient);
+    let retry = if transient { Some(plan_retry(claimed.tried, now, chance())) } else { None };
+    let before = tx.list_recipients(vec![grip.id]).await?;
+    let some_have_it = before.iter().any(|r| r.state == RecipientState::Accepted);
+    let end = if some_have_it { OutboxStatus::Confirmed } else { OutboxStatus::Rejected };
+    let detail = replies.first().map(|(_, reply)| match retry {
+        Some(Retry::GiveUp) => format!("given up after three days: {}", words(reply)),
+        _ => words(reply),
+    });
+    let outcome = Outcome { tried_at: Some(now), detail, ..after(retry, end, now) };
+    if !tx.record_outbox(grip, &outcome).await? {
+        return Ok(trouble);
+    }
+    for (recipient, reply) in replies {
+        write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
+    }
+    let recipients = tx.list_recipients(vec![grip.id]).await?;
+    end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
+    tx.commit().await?;
+    Ok(trouble)
+}
+
+/// Puts a message back that did not leave: the account is in trouble, or we are told to stop. It does not count as a failure of
+/// the message; only one that could not leave for three days is given up, so that nobody waits for ever.
+pub(super) async fn give_back(
+    tools: &Tools,
+    claimed: &Claimed,
+    why: Option<(AccountTrouble, &str)>,
+) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.give_back").await?;
+    let now = tools.clock.now();
+    let status = if claimed.tried.failures > 0 { OutboxStatus::Deferred } else { OutboxStatus::Queued };
+    let mut outcome = Outcome { detail: why.map(|(_, w)| w.to_owned()), ..Outcome::plain(status) };
+    // A refused sign-in starts no count: nothing is lost, however long it takes to find the password.
+    if let Some((AccountTrouble::Unreachable, words)) = why {
+        outcome.tried_at = Some(now);
+        if plan_retry(claimed.tried, now, 0.0) == Retry::GiveUp {
+            return give_up(tx, tools, claimed, words).await;
+        }
+    }
+    let done = tx.record_outbox(claimed.grip, &outcome).await?;
+    tx.commit().await?;
+    Ok(done)
+}
+
+async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> Result<bool, StoreError> {
+    let (grip, now) = (claimed.grip, tools.clock.now());
+    let recipients = tx.list_recipients(vec![grip.id]).await?;
+    let some_have_it = recipients.iter().any(|r| r.state == RecipientState::Accepted);
+    let end = if some_have_it { OutboxStatus::Confirmed } else { OutboxStatus::Rejected };
+    let detail = format!("given up after three days: {words}");
+    let outcome = Outcome { finished_at: Some(now), detail: Some(detail.clone()), ..Outcome::plain(end) };
+    let done = tx.record_outbox(grip, &outcome).await?;
+    if done {
+        tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
+        tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
+        let data = serde_json::json!({"reason": detail});
+        settle::append_events(&mut tx, &tools.clock, EventType::MessageRejected, grip.id, data).await?;
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// Records that a message can't be sent as it is stored.
+pub(super) async fn unsendable(tools: &Tools, claimed: &Claimed, why: &str) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.record_unsendable").await?;
+    let now = tools.clock.now();
+    let outcome =
+        Outcome { finished_at: Some(now), detail: Some(why.to_owned()), ..Outcome::plain(OutboxStatus::Rejected) };
+    let done = tx.record_outbox(claimed.grip, &outcome).await?;
+    if done {
+        let data = serde_json::json!({"reason": why});
+        settle::append_events(&mut tx, &tools.clock, EventType::MessageRejected, claimed.grip.id, data).await?;
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// Records that the outcome is unknown.
+pub(super) async fn uncertain(tools: &Tools, grip: Grip, look_after: Duration, why: &str) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.record_uncertain").await?;
+    let now = tools.clock.now();
+    let outcome = Outcome {
+        look_at: Some(now.plus(look_after)),
+        detail: Some(why.to_owned()),
+        ..Outcome::plain(OutboxStatus::Uncertain)
+    };
+    let done = tx.record_outbox(grip, &outcome).await?;
+    if done {
+        let data = serde_json::json!({"reason": why});
+        settle::append_events(&mut tx, &tools.clock, EventType::MessageUncertain, grip.id, data).await?;
+    }
+    tx.commit().await?;
+    Ok(done)
+}

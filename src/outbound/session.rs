@@ -1,0 +1,288 @@
+//! One message through one session with the provider: offer, hand over, record.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::account::{self, Breaker, Standing};
+use super::claim::{self, Claimed};
+use super::record::{self, Answer, insist};
+use super::{SenderFactory, SendingSettings, Tools};
+use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Reply, SendOutcome, Sender};
+use crate::domain::ids::MessageId;
+use crate::domain::retry::{AccountTrouble, Step};
+use crate::hub::enqueue::SIZE_MAX;
+use crate::render::mail::with_date;
+use crate::store::StoreError;
+use crate::store::outbox::RecipientRow;
+use crate::worker::{Stop, Taken, Wake, Work};
+
+/// Lost answers in a row after which the account rests: a server that takes everything and answers nothing would make every
+/// message uncertain.
+const LOST_ANSWERS_MAX: u32 = 8;
+/// How long a store that can't be read is left alone.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// The sessions of one account.
+pub(super) struct Sessions {
+    pub(super) tools: Tools,
+    pub(super) settings: SendingSettings,
+    pub(super) senders: SenderFactory,
+    pub(super) wake: Wake,
+    pub(super) stop: Stop,
+    pub(super) breaker: Breaker,
+    pub(super) free: Semaphore,
+    pub(super) idle: Mutex<Vec<Box<dyn Sender>>>,
+    pub(super) in_hand: Mutex<HashSet<MessageId>>,
+    pub(super) lost_answers: Mutex<u32>,
+}
+
+/// What is to become of the session after a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Keep,
+    Leave,
+}
+
+/// A message is in hand for as long as this lives: its lease is renewed.
+struct InHand<'a> {
+    sessions: &'a Sessions,
+    id: MessageId,
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.sessions.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+impl Work for Sessions {
+    type Piece = Claimed;
+
+    async fn claim(&self, at_most: usize) -> Taken<Claimed> {
+        let nothing = |rest| Taken { pieces: Vec::new(), rest, more: false };
+        let at_most = match self.breaker.standing() {
+            Standing::Resting(left) => return nothing(Some(left)),
+            Standing::Probe if !self.held().is_empty() => return nothing(None),
+            Standing::Probe => 1,
+            Standing::Well => at_most,
+        };
+        match claim::claim(&self.tools, &self.settings, at_most, self.breaker.login_refused()).await {
+            Ok(found) => {
+                let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+                in_hand.extend(found.claimed.iter().map(|c| c.grip.id));
+                let more = found.more && self.breaker.standing() == Standing::Well;
+                Taken { pieces: found.claimed, rest: found.rest, more }
+            }
+            Err(StoreError::Conflict(_)) => nothing(Some(Duration::from_millis(20))),
+            Err(error) => {
+                tracing::warn!(account = self.settings.account, %error, "the outbox can't be read");
+                nothing(Some(STORE_REST))
+            }
+        }
+    }
+
+    async fn run(&self, claimed: Claimed) {
+        let _in_hand = InHand { sessions: self, id: claimed.grip.id };
+        let room = tokio::select! {
+            biased;
+            () = self.stop.soft.cancelled() => None,
+            permit = self.free.acquire() => permit.ok(),
+        };
+        let resting = matches!(self.breaker.standing(), Standing::Resting(_));
+        if room.is_none() || resting {
+            self.give_back(&claimed, None).await;
+            return;
+        }
+        self.send(&claimed).await;
+    }
+}
+
+impl Sessions {
+    /// What is in hand now.
+    pub(super) fn held(&self) -> Vec<MessageId> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    async fn give_back(&self, claimed: &Claimed, why: Option<(AccountTrouble, &str)>) {
+        insist("give back", || record::give_back(&self.tools, claimed, why)).await;
+    }
+
+    async fn send(&self, claimed: &Claimed) {
+        let Some(content) = self.load(claimed).await else { return };
+        let mail = Outgoing {
+            from: claimed.sender.clone(),
+            recipients: claimed.recipients.iter().map(|r| r.address.clone()).collect(),
+            content,
+        };
+        loop {
+            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let is_kept = kept.is_some();
+            let mut sender = kept.unwrap_or_else(|| (self.senders)());
+            let offer = tokio::select! {
+                biased;
+                () = self.stop.soft.cancelled() => {
+                    drop(sender);
+                    return self.give_back(claimed, None).await;
+                }
+                offer = sender.offer(&mail) => offer,
+            };
+            let offer = match offer {
+                // A kept session that was closed meanwhile says nothing about the provider: try a new one.
+                Err(OfferError { error: ConnectorError::Lost(_), .. }) if is_kept => continue,
+                Err(error) => return self.offer_failed(claimed, &error).await,
+                Ok(offer) => offer,
+            };
+            if self.go_on(claimed, &mail, (&mut sender, offer)).await == After::Keep {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+            }
+            return;
+        }
+    }
+
+    /// The octets to send; `None` where there is nothing to send, which is recorded.
+    async fn load(&self, claimed: &Claimed) -> Option<Vec<u8>> {
+        let packed = insist("load", || async {
+            let mut tx = self.tools.store.read().await?;
+            tx.get_raw(claimed.grip.id).await
+        })
+        .await?;
+        let why = match packed.map(|p| unpack(&p)) {
+            Some(Ok(raw)) if claimed.recipients.is_empty() => {
+                drop(raw);
+                "nobody is left to write to".to_owned()
+            }
+            Some(Ok(raw)) => return Some(with_date(&raw, self.tools.clock.now())),
+            Some(Err(error)) => format!("the stored mail can't be read: {error}"),
+            None => "the stored mail is gone".to_owned(),
+        };
+        insist("unsendable", || record::unsendable(&self.tools, claimed, &why)).await;
+        None
+    }
+
+    async fn offer_failed(&self, claimed: &Claimed, error: &OfferError) {
+        let trouble = match error.error {
+            ConnectorError::Login(_) => AccountTrouble::Login,
+            ConnectorError::Insecure(_) | ConnectorError::Lost(_) | ConnectorError::Refused(_) => {
+                AccountTrouble::Unreachable
+            }
+        };
+        let why = error.to_string();
+        self.trouble(trouble, &why).await;
+        self.give_back(claimed, Some((trouble, &why))).await;
+    }
+
+    async fn go_on(&self, claimed: &Claimed, mail: &Outgoing, session: (&mut Box<dyn Sender>, Offer)) -> After {
+        let (sender, offer) = session;
+        let refused = match offer {
+            Offer::Refused { phase, replies } => {
+                let pairs = pair(&claimed.recipients, &replies);
+                return self.refused(claimed, record::step_of(phase), &pairs).await;
+            }
+            Offer::Ready { refused } => refused,
+        };
+        let answers: Vec<Answer<'_>> = claimed
+            .recipients
+            .iter()
+            .enumerate()
+            .map(|(n, recipient)| Answer { recipient, reply: refused.get(n).and_then(Option::as_ref) })
+            .collect();
+        let began = Instant::now();
+        let is_ours = !self.stop.soft.is_cancelled()
+            && match record::hand_over(&self.tools, claimed.grip, &answers).await {
+                Ok(is_ours) => is_ours,
+                Err(error) => {
+                    tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
+                    false
+                }
+            };
+        // A process that slept between the commit and here may have lost its lease; nothing has left yet.
+        let is_late = began.elapsed() >= Duration::from_secs(u64::from(self.settings.lease_seconds));
+        if !is_ours || is_late {
+            sender.withdraw().await;
+            self.give_back(claimed, None).await;
+            return After::Keep;
+        }
+        let outcome = sender.hand_over(mail).await;
+        self.record(claimed, &answers, outcome).await
+    }
+
+    async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
+        match outcome {
+            SendOutcome::Accepted { reply } => {
+                insist("accepted", || record::accepted(&self.tools, claimed, &reply)).await;
+                self.well().await;
+                After::Keep
+            }
+            SendOutcome::Refused(reply) => {
+                let pairs: Vec<(&RecipientRow, &Reply)> =
+                    answers.iter().filter(|a| a.reply.is_none()).map(|a| (a.recipient, &reply)).collect();
+                self.refused(claimed, Step::Content, &pairs).await
+            }
+            SendOutcome::Uncertain(why) => {
+                let look_after = self.settings.look_after;
+                insist("uncertain", || record::uncertain(&self.tools, claimed.grip, look_after, &why)).await;
+                self.lost_answer(&why).await;
+                After::Leave
+            }
+        }
+    }
+
+    async fn refused(&self, claimed: &Claimed, step: Step, replies: &[(&RecipientRow, &Reply)]) -> After {
+        let trouble = insist("refused", || record::refused_all(&self.tools, claimed, step, replies)).await;
+        match trouble.flatten() {
+            Some((trouble, why)) => {
+                self.trouble(trouble, &why).await;
+                After::Leave
+            }
+            None => {
+                self.well().await;
+                After::Keep
+            }
+        }
+    }
+
+    async fn trouble(&self, trouble: AccountTrouble, why: &str) {
+        let is_new = self.breaker.trouble(trouble);
+        if is_new || trouble != AccountTrouble::Unreachable {
+            tracing::warn!(account = self.settings.account, ?trouble, why, "sending is in trouble");
+            insist("account down", || account::write_down(&self.tools, &self.settings.account, trouble, why)).await;
+        }
+    }
+
+    async fn well(&self) {
+        *self.lost_answers.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        if self.breaker.well() {
+            insist("account up", || account::write_up(&self.tools, &self.settings.account)).await;
+            self.wake.wake();
+        }
+    }
+
+    async fn lost_answer(&self, why: &str) {
+        let too_many = {
+            let mut lost = self.lost_answers.lock().unwrap_or_else(PoisonError::into_inner);
+            *lost = lost.saturating_add(1);
+            *lost >= LOST_ANSWERS_MAX
+        };
+        if too_many {
+            self.trouble(AccountTrouble::Unreachable, why).await;
+        }
+    }
+}
+
+/// Each recipient with what was said of it; the last reply stands for those that have none of their own.
+fn pair<'a>(recipients: &'a [RecipientRow], replies: &'a [Reply]) -> Vec<(&'a RecipientRow, &'a Reply)> {
+    recipients.iter().enumerate().filter_map(|(n, r)| Some((r, replies.get(n).or(replies.last())?))).collect()
+}
+
+/// The raw mail, decompressed; no more than may ever have been stored.
+pub(super) fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    let most = u64::try_from(SIZE_MAX).unwrap_or(u64::MAX);
+    zstd::Decoder::new(packed)?.take(most).read_to_end(&mut raw)?;
+    Ok(raw)
+}

@@ -1,0 +1,3 @@
+//! What goes out, written: from a draft to the octets of a mail. Pure: no clock, no chance, no store, no network.
+
+pub mod mail;

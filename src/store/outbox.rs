@@ -1,0 +1,320 @@
+//! The outbox: what is to be sent, who has it in hand, and what became of it.
+//!
+//! A row is claimed under a lease, handed over, and then recorded; each of these is one guarded statement, so that of two
+//! who try, one finds that the row is not theirs. This file writes rows and changes states; claiming is in `claim`, what
+//! became of an attempt is in `outcome`. Nothing here decides what to do next.
+
+use super::dialect::Many;
+use super::sql::statements;
+use super::value::{Value, values};
+use super::{StoreError, Tx};
+use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, RunId};
+use crate::domain::time::Micros;
+use crate::domain::words::{Direction, OutboxStatus, RecipientState};
+
+pub mod claim;
+pub mod outcome;
+
+/// A row to be written: its message must be there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewOutbox {
+    /// The message.
+    pub id: MessageId,
+    /// Our account.
+    pub account: String,
+    /// Not before this instant.
+    pub due_at: Micros,
+    /// Our own token, as it stands in the mail.
+    pub token: String,
+    /// Whether a copy is to be filed in Sent when it is sent.
+    pub file_copy: bool,
+    /// Now.
+    pub created_at: Micros,
+    /// To whom, in envelope order.
+    pub recipients: Vec<NewRecipient>,
+}
+
+/// A recipient to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecipient {
+    /// The address as written.
+    pub address: String,
+    /// The same, for lookups.
+    pub address_key: String,
+    /// The name, or nothing.
+    pub name: String,
+}
+
+/// A row as it is read.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct OutboxRow {
+    /// The message.
+    pub id: MessageId,
+    /// Our account.
+    pub account: String,
+    /// Its state.
+    pub status: OutboxStatus,
+    /// Not before this instant.
+    pub due_at: Micros,
+    /// How often it was claimed.
+    pub attempts: i64,
+    /// How often a server refused it for now.
+    pub failures: i64,
+    /// Our own token.
+    pub token: String,
+    /// When it was first tried.
+    pub first_try_at: Option<Micros>,
+    /// When it was last handed over.
+    pub handed_over_at: Option<Micros>,
+    /// When it came to an end.
+    pub finished_at: Option<Micros>,
+    /// When an uncertain one is looked for next.
+    pub look_at: Option<Micros>,
+    /// The last words on it.
+    pub detail: Option<String>,
+    /// Why it does not leave, where it is held.
+    pub held_reason: Option<String>,
+    /// When a copy was filed.
+    pub filed_at: Option<Micros>,
+    /// Whether a copy is still to be filed.
+    pub file_copy: bool,
+    /// When it was written.
+    pub created_at: Micros,
+}
+
+/// A recipient as it is read.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct RecipientRow {
+    /// The message.
+    pub outbox_id: MessageId,
+    /// Its place in the envelope, from 0.
+    pub position: i64,
+    /// The address as written.
+    pub address: String,
+    /// The same, for lookups.
+    pub address_key: String,
+    /// The name, or nothing.
+    pub name: String,
+    /// How it stands.
+    pub state: RecipientState,
+    /// The last SMTP code.
+    pub code: Option<i64>,
+    /// The last words on it.
+    pub detail: Option<String>,
+}
+
+/// Whose address it is.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct AddressOwner {
+    /// The address.
+    pub value_key: String,
+    /// Whose timeline shows what is written to it; an agent's address has one row per influencer they stand for, or one
+    /// row with none.
+    pub influencer_id: Option<InfluencerId>,
+    /// The agent whose address it is.
+    pub agent_id: Option<AgentId>,
+    /// Since when nothing arrives there.
+    pub dead_at: Option<Micros>,
+    /// Why.
+    pub dead_reason: Option<String>,
+}
+
+/// An influencer who takes part in a message, and the stage they are in now.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Party {
+    /// Who.
+    pub influencer_id: InfluencerId,
+    /// Their stage.
+    pub stage: String,
+}
+
+/// What a reply needs of the message it answers.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Answered {
+    /// The message.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// Its Message-ID.
+    pub internet_message_id: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// They or we.
+    pub direction: Direction,
+    /// The author's name.
+    pub author_name: String,
+    /// The author's address.
+    pub author_address: String,
+    /// `{"to": […], "cc": […], "bcc": […], "reply_to": […]}`.
+    pub recipients: sqlx::types::Json<serde_json::Value>,
+}
+
+/// Who holds which attempt of a row. Every write of an attempt carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grip {
+    /// The row.
+    pub id: MessageId,
+    /// The holder of the lease.
+    pub holder: RunId,
+    /// Which attempt, from 1.
+    pub attempt: i64,
+}
+
+const RECIPIENTS: Many = Many {
+    head: "INSERT INTO outbox_recipient (outbox_id, position, address, address_key, name, state)",
+    columns: 6,
+    tail: "",
+};
+
+impl Tx {
+    /// Writes a row and its recipients.
+    pub async fn insert_outbox(&mut self, new: NewOutbox) -> Result<(), StoreError> {
+        self.exec(&OUTBOX_INSERT, values![new.id, new.account, new.due_at, new.token, new.file_copy, new.created_at])
+            .await?;
+        let rows: Vec<Value> = (0_i64..)
+            .zip(new.recipients)
+            .flat_map(|(n, r)| values![new.id, n, r.address, r.address_key, r.name, RecipientState::Pending])
+            .collect();
+        self.insert_many(&RECIPIENTS, rows).await?;
+        Ok(())
+    }
+
+    /// One row.
+    pub async fn get_outbox(&mut self, id: MessageId) -> Result<Option<OutboxRow>, StoreError> {
+        self.opt(&OUTBOX_GET, values![id]).await
+    }
+
+    /// Rows, newest first, older than `before` where that is given; of one status, or of all.
+    pub async fn list_outbox(
+        &mut self,
+        status: Option<OutboxStatus>,
+        before: Option<MessageId>,
+        limit: i64,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let before = before.unwrap_or(MessageId(uuid::Uuid::max()));
+        match status {
+            Some(status) => self.all(&OUTBOX_LIST_STATUS, values![status, before, limit]).await,
+            None => self.all(&OUTBOX_LIST, values![before, limit]).await,
+        }
+    }
+
+    /// How many rows of one account stand in each of these states. Costs as much as there are rows in them: ask for the
+    /// open ones.
+    pub async fn count_outbox(
+        &mut self,
+        account: &str,
+        statuses: &[OutboxStatus],
+    ) -> Result<Vec<(OutboxStatus, i64)>, StoreError> {
+        let statuses: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+        self.all(&OUTBOX_COUNT, values![statuses, account]).await
+    }
+
+    /// The recipients of these rows, in order.
+    pub async fn list_recipients(&mut self, ids: Vec<MessageId>) -> Result<Vec<RecipientRow>, StoreError> {
+        self.all(&RECIPIENTS_OF, values![ids]).await
+    }
+
+    /// Sets how one recipient stands.
+    pub async fn set_recipient(
+        &mut self,
+        id: MessageId,
+        position: i64,
+        state: RecipientState,
+        said: (Option<i64>, Option<String>),
+    ) -> Result<(), StoreError> {
+        self.exec(&RECIPIENT_SET, values![id, position, state, said.0, said.1]).await?;
+        Ok(())
+    }
+
+    /// Moves every recipient of a row that stands in one state to another; how many there were.
+    pub async fn move_recipients(
+        &mut self,
+        id: MessageId,
+        from: RecipientState,
+        to: RecipientState,
+        code: Option<i64>,
+    ) -> Result<u64, StoreError> {
+        self.exec(&RECIPIENTS_MOVE, values![id, from, to, code]).await
+    }
+
+    /// Whose these addresses are.
+    pub async fn outbox_recipient_owners(&mut self, keys: Vec<String>) -> Result<Vec<AddressOwner>, StoreError> {
+        self.all(&OWNERS, values![keys]).await
+    }
+
+    /// Which of these addresses must not be written to, and why.
+    pub async fn outbox_suppressed(&mut self, keys: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
+        self.all(&SUPPRESSED, values![keys]).await
+    }
+
+    /// The influencers who take part in a message, with the stage each is in.
+    pub async fn outbox_parties(&mut self, id: MessageId) -> Result<Vec<Party>, StoreError> {
+        self.all(&PARTIES, values![id]).await
+    }
+
+    /// A message as the one that is answered.
+    pub async fn get_answered(&mut self, id: MessageId) -> Result<Option<Answered>, StoreError> {
+        self.opt(&ANSWERED, values![id]).await
+    }
+
+    /// The message of a conversation that a reply answers: the newest of theirs, or else the newest.
+    pub async fn newest_answered(&mut self, conversation: ConversationId) -> Result<Option<Answered>, StoreError> {
+        self.opt(&ANSWERED_NEWEST, values![conversation]).await
+    }
+
+    /// Notes on these influencers that we wrote: the turn is theirs.
+    pub async fn touch_written_to(&mut self, ids: Vec<InfluencerId>, at: Micros) -> Result<(), StoreError> {
+        self.exec(&TOUCH, values![ids, at]).await?;
+        Ok(())
+    }
+
+    /// Notes on the threads and influencers of a message that it left at this instant.
+    pub async fn touch_sent(&mut self, id: MessageId, at: Micros) -> Result<(), StoreError> {
+        self.exec(&TOUCH_THREADS, values![id, at]).await?;
+        self.exec(&TOUCH_PARTIES, values![id, at]).await?;
+        Ok(())
+    }
+
+    /// Notes that nothing arrives at an address, where that was not known.
+    pub async fn set_address_dead(&mut self, key: &str, at: Micros, reason: &str) -> Result<(), StoreError> {
+        self.exec(&ADDRESS_DEAD, values![key, at, reason]).await?;
+        Ok(())
+    }
+}
+
+statements! {
+    OUTBOX_INSERT = "INSERT INTO outbox (id, account, status, due_at, token, file_copy, created_at) \
+        VALUES ($1, $2, 'queued', $3, $4, $5, $6)";
+    #[hot] OUTBOX_GET = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
+        look_at, detail, held_reason, filed_at, file_copy, created_at FROM outbox WHERE id = $1";
+    #[hot] OUTBOX_LIST_STATUS = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
+        look_at, detail, held_reason, filed_at, file_copy, created_at FROM outbox WHERE status = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    #[hot] OUTBOX_LIST = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
+        look_at, detail, held_reason, filed_at, file_copy, created_at FROM outbox WHERE id < $1 ORDER BY id DESC LIMIT $2";
+    #[hot] OUTBOX_COUNT = "SELECT status, COUNT(*) FROM outbox WHERE status = ANY($1::text[]) AND account = $2 GROUP BY status ORDER BY status";
+    #[hot] RECIPIENTS_OF = "SELECT outbox_id, position, address, address_key, name, state, code, detail FROM outbox_recipient \
+        WHERE outbox_id = ANY($1::uuid[]) ORDER BY outbox_id, position";
+    #[hot] RECIPIENT_SET = "UPDATE outbox_recipient SET state = $3, code = $4, detail = $5 WHERE outbox_id = $1 AND position = $2";
+    #[hot] RECIPIENTS_MOVE = "UPDATE outbox_recipient SET state = $3, code = $4 WHERE outbox_id = $1 AND state = $2";
+    #[hot] OWNERS = "SELECT a.value_key, COALESCE(a.influencer_id, g.influencer_id) AS influencer_id, a.agent_id, a.dead_at, a.dead_reason \
+        FROM address a LEFT JOIN agent_influencer g ON g.agent_id = a.agent_id WHERE a.channel = 'email' AND a.value_key = ANY($1::text[])";
+    #[hot] SUPPRESSED = "SELECT value_key, MIN(reason) FROM suppression WHERE channel = 'email' AND value_key = ANY($1::text[]) \
+        AND scope IN ('all', 'email') GROUP BY value_key";
+    #[hot] PARTIES = "SELECT p.influencer_id, i.stage FROM participation p JOIN influencer i ON i.id = p.influencer_id \
+        WHERE p.message_id = $1 ORDER BY p.influencer_id";
+    #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
+        author_address, recipients FROM message WHERE id = $1";
+    #[hot] ANSWERED_NEWEST = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
+        author_address, recipients FROM message WHERE conversation_id = $1 \
+        ORDER BY CASE WHEN direction = 'inbound' AND internet_message_id IS NOT NULL THEN 0 ELSE 1 END, at DESC, id DESC LIMIT 1";
+    #[hot] TOUCH = "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END \
+        WHERE id = ANY($1::uuid[])";
+    #[hot] TOUCH_THREADS = "UPDATE thread SET last_message_at = $2 WHERE last_message_at < $2 \
+        AND id IN (SELECT thread_id FROM participation WHERE message_id = $1)";
+    #[hot] TOUCH_PARTIES = "UPDATE influencer SET last_message_at = $2 WHERE last_message_at < $2 \
+        AND id IN (SELECT influencer_id FROM participation WHERE message_id = $1)";
+    #[hot] ADDRESS_DEAD = "UPDATE address SET dead_at = $2, dead_reason = $3 WHERE channel = 'email' AND value_key = $1 AND dead_at IS NULL";
+}
+
+/// Multi-row texts of this file, for the tests.
+pub(super) static MANY: &[&Many] = &[&RECIPIENTS];

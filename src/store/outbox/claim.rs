@@ -1,0 +1,196 @@
+//! Claiming rows of the outbox, keeping hold of them, and finding those whose holder is gone.
+//!
+//! Leases run by the database's clock on PostgreSQL and by the machine's on SQLite, never by business time.
+
+use super::Grip;
+use crate::domain::ids::{MessageId, RunId};
+use crate::domain::time::Micros;
+use crate::domain::words::OutboxStatus;
+use crate::store::sql::statements;
+use crate::store::value::values;
+use crate::store::{StoreError, Tx};
+
+/// A row that was claimed, with what its sending needs.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct ClaimedRow {
+    /// The row.
+    pub id: MessageId,
+    /// Which attempt this is, from 1.
+    pub attempt: i64,
+    /// How often a server refused it for now.
+    pub failures: i64,
+    /// When it was first tried.
+    pub first_try_at: Option<Micros>,
+    /// Our own token.
+    pub token: String,
+    /// The envelope sender.
+    pub sender: String,
+}
+
+/// A recipient that must not be written to any more.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StoppedRecipient {
+    /// The row.
+    pub outbox_id: MessageId,
+    /// The recipient's place.
+    pub position: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// A row whose lease is over.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct ExpiredRow {
+    /// The row.
+    pub id: MessageId,
+    /// Claimed, or handed over.
+    pub status: OutboxStatus,
+    /// Its account.
+    pub account: String,
+}
+
+impl Tx {
+    /// Rows of an account that are due, oldest first, locked until the end of the transaction; those that another node
+    /// has locked are left to it.
+    pub async fn lock_due_outbox(
+        &mut self,
+        account: &str,
+        now: Micros,
+        at_most: i64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let rows: Vec<(MessageId,)> = self.all(&DUE, values![account, now, at_most]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// When the next row of an account is due.
+    pub async fn next_due_outbox(&mut self, account: &str) -> Result<Option<Micros>, StoreError> {
+        let row: Option<(Micros,)> = self.opt(&DUE_NEXT, values![account]).await?;
+        Ok(row.map(|(at,)| at))
+    }
+
+    /// Of the recipients of these rows that are still to be written to, those that must not be.
+    pub async fn find_stopped_recipients(&mut self, ids: Vec<MessageId>) -> Result<Vec<StoppedRecipient>, StoreError> {
+        let mut stopped: Vec<StoppedRecipient> = self.all(&STOPPED, values![ids.clone()]).await?;
+        stopped.extend(self.all::<StoppedRecipient>(&DEAD, values![ids]).await?);
+        Ok(stopped)
+    }
+
+    /// Claims rows for a holder, until `seconds` from now. Only what is still waiting is claimed.
+    pub async fn claim_outbox(
+        &mut self,
+        ids: Vec<MessageId>,
+        holder: RunId,
+        seconds: i64,
+    ) -> Result<Vec<ClaimedRow>, StoreError> {
+        let until = lease_end(self.lease_now().await?, seconds);
+        let claimed: Vec<(MessageId,)> = self.all(&CLAIM, values![ids, holder, until]).await?;
+        let claimed: Vec<MessageId> = claimed.into_iter().map(|(id,)| id).collect();
+        self.all(&CLAIMED, values![claimed]).await
+    }
+
+    /// Claims what is due without any further check: (see [`Tx::lock_due_outbox`] and [`Tx::claim_outbox`]).
+    pub async fn claim_due(
+        &mut self,
+        account: &str,
+        holder: RunId,
+        now: Micros,
+        bounds: (i64, i64),
+    ) -> Result<Vec<ClaimedRow>, StoreError> {
+        let (at_most, lease_seconds) = bounds;
+        let ids = self.lock_due_outbox(account, now, at_most).await?;
+        self.claim_outbox(ids, holder, lease_seconds).await
+    }
+
+    /// Writes that the content is about to go out. `false` where the row is not (or no longer) this attempt's, the account
+    /// was paused, or one of the recipients in the offer must not be written to any more: then nothing may be sent.
+    pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<bool, StoreError> {
+        let lease_now = self.lease_now().await?;
+        let n = self.exec(&HAND_OVER, values![grip.id, grip.holder, grip.attempt, now, lease_now]).await?;
+        Ok(n == 1)
+    }
+
+    /// Keeps hold of rows for another `seconds` from now; how many were still held.
+    pub async fn renew_outbox(&mut self, holder: RunId, ids: Vec<MessageId>, seconds: i64) -> Result<u64, StoreError> {
+        let until = lease_end(self.lease_now().await?, seconds);
+        self.exec(&RENEW, values![holder, ids, until]).await
+    }
+
+    /// Rows whose lease is over, locked until the end of the transaction.
+    pub async fn lock_expired_outbox(&mut self, at_most: i64) -> Result<Vec<ExpiredRow>, StoreError> {
+        let now = self.lease_now().await?;
+        self.all(&EXPIRED, values![now, at_most]).await
+    }
+
+    /// Puts claimed rows back: nothing of them has left.
+    pub async fn requeue_claimed(&mut self, ids: Vec<MessageId>) -> Result<u64, StoreError> {
+        self.exec(&REQUEUE, values![ids]).await
+    }
+
+    /// Marks handed-over rows as uncertain; the provider is asked from `look_at` on.
+    pub async fn expire_handed_over(
+        &mut self,
+        ids: Vec<MessageId>,
+        look_at: Micros,
+        detail: &str,
+    ) -> Result<u64, StoreError> {
+        self.exec(&EXPIRE, values![ids, look_at, detail]).await
+    }
+
+    /// Ends every lease on rows of the outbox. Only right on SQLite, where the process lock proves that no holder lives.
+    pub async fn end_outbox_leases(&mut self) -> Result<u64, StoreError> {
+        self.exec(&LEASES_END, values![]).await
+    }
+
+    /// How many messages of an account were handed over since an instant, or are in hand now.
+    pub async fn count_handed_over(&mut self, account: &str, since: Micros) -> Result<i64, StoreError> {
+        let (handed,): (i64,) = self.one(&HANDED_SINCE, values![account, since]).await?;
+        let (claimed,): (i64,) = self.one(&IN_HAND, values![account]).await?;
+        Ok(handed.saturating_add(claimed))
+    }
+
+    /// Locks the row of an account until the end of the transaction, so that two nodes count its limit one after the other.
+    pub async fn lock_account(&mut self, account: &str) -> Result<(), StoreError> {
+        let _: Option<(String,)> = self.opt(&LOCK_ACCOUNT, values![account]).await?;
+        Ok(())
+    }
+}
+
+fn lease_end(now: Micros, seconds: i64) -> Micros {
+    Micros(now.0.saturating_add(seconds.saturating_mul(1_000_000)))
+}
+
+statements! {
+    #[hot] DUE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
+        AND held_reason IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+    #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
+        ORDER BY due_at, id LIMIT 1";
+    #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \
+        JOIN suppression s ON s.channel = 'email' AND s.value_key = r.address_key AND s.scope IN ('all', 'email') \
+        WHERE r.outbox_id = ANY($1::uuid[]) AND r.state IN ('pending', 'deferred')";
+    #[hot] DEAD = "SELECT r.outbox_id, r.position, COALESCE(a.dead_reason, 'the address is dead') AS reason FROM outbox_recipient r \
+        JOIN address a ON a.channel = 'email' AND a.value_key = r.address_key AND a.dead_at IS NOT NULL \
+        WHERE r.outbox_id = ANY($1::uuid[]) AND r.state IN ('pending', 'deferred')";
+    #[hot] CLAIM = "UPDATE outbox SET status = 'claimed', attempts = attempts + 1, lease_holder = $2, lease_until = $3 \
+        WHERE id = ANY($1::uuid[]) AND status IN ('queued', 'deferred') AND held_reason IS NULL RETURNING id";
+    #[hot] CLAIMED = "SELECT o.id, o.attempts AS attempt, o.failures, o.first_try_at, o.token, m.author_address AS sender \
+        FROM outbox o JOIN message m ON m.id = o.id WHERE o.id = ANY($1::uuid[]) ORDER BY o.due_at, o.id";
+    #[hot] HAND_OVER = "UPDATE outbox SET status = 'handed_over', handed_over_at = $4, first_try_at = COALESCE(first_try_at, $4) \
+        WHERE id = $1 AND lease_holder = $2 AND attempts = $3 AND status = 'claimed' AND lease_until >= $5 \
+        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN suppression s ON s.channel = 'email' AND s.value_key = r.address_key \
+          AND s.scope IN ('all', 'email') WHERE r.outbox_id = $1 AND r.state = 'pending') \
+        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN address a ON a.channel = 'email' AND a.value_key = r.address_key \
+          AND a.dead_at IS NOT NULL WHERE r.outbox_id = $1 AND r.state = 'pending') \
+        AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = outbox.account AND a.state = 'paused')";
+    #[hot] RENEW = "UPDATE outbox SET lease_until = $3 WHERE lease_holder = $1 AND id = ANY($2::uuid[]) \
+        AND status IN ('claimed', 'handed_over')";
+    #[hot] EXPIRED = "SELECT id, status, account FROM outbox WHERE status IN ('claimed', 'handed_over') AND lease_until < $1 \
+        ORDER BY lease_until, id LIMIT $2 FOR UPDATE SKIP LOCKED";
+    #[hot] REQUEUE = "UPDATE outbox SET status = CASE WHEN failures > 0 THEN 'deferred' ELSE 'queued' END, \
+        lease_holder = NULL, lease_until = NULL WHERE id = ANY($1::uuid[]) AND status = 'claimed'";
+    #[hot] EXPIRE = "UPDATE outbox SET status = 'uncertain', lease_until = NULL, look_at = $2, detail = $3 \
+        WHERE id = ANY($1::uuid[]) AND status = 'handed_over'";
+    LEASES_END = "UPDATE outbox SET lease_until = 0 WHERE status IN ('claimed', 'handed_over')";
+    #[hot] HANDED_SINCE = "SELECT COUNT(*) FROM outbox WHERE account = $1 AND handed_over_at >= $2 AND status <> 'claimed'";
+    #[hot] IN_HAND = "SELECT COUNT(*) FROM outbox WHERE status = 'claimed' AND account = $1";
+    #[hot] LOCK_ACCOUNT = "SELECT name FROM account WHERE name = $1 FOR UPDATE";
+}

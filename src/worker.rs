@@ -1,0 +1,152 @@
+//! The loop every room that works through rows shares: claim no more than there is room for, run each piece, sleep until
+//! something is due or somebody says so, and drain when told to stop.
+//!
+//! It knows nothing of what the work is. A piece that panics ends the loop with an error: the process fails, is started
+//! again, and the leases make that safe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+
+/// How a worker is told to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Begin nothing new, bring to an end what can't be taken back, give back the rest.
+    pub soft: CancellationToken,
+    /// Let go of everything at once.
+    pub hard: CancellationToken,
+}
+
+/// Wakes a sleeping worker. Cheap to clone; a call while it works is kept for when it next looks.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// There is something to do.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    /// Until somebody calls [`Wake::wake`].
+    pub async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// What a claim brought.
+#[derive(Debug)]
+pub struct Taken<P> {
+    /// The pieces.
+    pub pieces: Vec<P>,
+    /// How long there is nothing to claim, where that is known.
+    pub rest: Option<Duration>,
+    /// Whether more waits than was taken.
+    pub more: bool,
+}
+
+/// Work that is claimed piece by piece.
+pub trait Work: Send + Sync + 'static {
+    /// One piece.
+    type Piece: Send + 'static;
+    /// Claims at most so many pieces. Errors are its own affair: it says so and returns nothing, with a rest.
+    fn claim(&self, at_most: usize) -> impl Future<Output = Taken<Self::Piece>> + Send;
+    /// Does one piece to the end, minding the stop by itself.
+    fn run(&self, piece: Self::Piece) -> impl Future<Output = ()> + Send;
+}
+
+/// How a worker paces itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Pieces in hand at once.
+    pub permits: usize,
+    /// The longest sleep between two looks.
+    pub poll: Duration,
+    /// The longest wait before the first look, so that many workers do not begin at one moment.
+    pub start: Duration,
+}
+
+/// A piece of work panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a piece of work ended badly: {0}")]
+pub struct WorkerError(String);
+
+/// Runs until stopped. After a soft stop it returns when every piece has ended; after a hard stop it drops them.
+pub async fn drive<W: Work>(work: Arc<W>, pace: Pace, wake: Wake, stop: Stop) -> Result<(), WorkerError> {
+    let mut running = JoinSet::new();
+    tokio::select! {
+        () = tokio::time::sleep(clock::jitter(pace.start).saturating_sub(pace.start)) => {}
+        () = stop.soft.cancelled() => {}
+        () = stop.hard.cancelled() => {}
+    }
+    while !stop.soft.is_cancelled() && !stop.hard.is_cancelled() {
+        let room = pace.permits.saturating_sub(running.len());
+        // One claim for several pieces costs little more than one for one: wait until half of the room is there.
+        if room.saturating_mul(2) < pace.permits.max(1) {
+            ended(wait_for_room(&mut running, &stop).await)?;
+            continue;
+        }
+        let taken = work.claim(room).await;
+        for piece in taken.pieces {
+            start(&mut running, Arc::clone(&work), piece);
+        }
+        if !taken.more {
+            let until = Instant::now() + taken.rest.unwrap_or(pace.poll).min(pace.poll);
+            sleep(&mut running, until, &wake, &stop).await?;
+        }
+    }
+    drain(running, &stop).await
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is where workers spawn; the set is joined before the worker ends")]
+fn start<W: Work>(running: &mut JoinSet<()>, work: Arc<W>, piece: W::Piece) {
+    running.spawn(async move { work.run(piece).await });
+}
+
+fn ended(result: Option<Result<(), tokio::task::JoinError>>) -> Result<(), WorkerError> {
+    match result {
+        Some(Err(error)) if error.is_panic() => Err(WorkerError(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+async fn wait_for_room(running: &mut JoinSet<()>, stop: &Stop) -> Option<Result<(), tokio::task::JoinError>> {
+    tokio::select! {
+        done = running.join_next() => done,
+        () = stop.soft.cancelled() => None,
+        () = stop.hard.cancelled() => None,
+    }
+}
+
+/// Until the instant, a call, or a stop; pieces that end meanwhile are taken off the list.
+async fn sleep(running: &mut JoinSet<()>, until: Instant, wake: &Wake, stop: &Stop) -> Result<(), WorkerError> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => return Ok(()),
+            () = wake.woken() => return Ok(()),
+            () = stop.soft.cancelled() => return Ok(()),
+            () = stop.hard.cancelled() => return Ok(()),
+            done = running.join_next(), if !running.is_empty() => ended(done)?,
+        }
+    }
+}
+
+async fn drain(mut running: JoinSet<()>, stop: &Stop) -> Result<(), WorkerError> {
+    loop {
+        tokio::select! {
+            done = running.join_next() => match done {
+                None => return Ok(()),
+                done => ended(done)?,
+            },
+            () = stop.hard.cancelled() => {
+                running.shutdown().await;
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The outbox keeps its promises on both databases: one holder, guarded records, leases that end.
+
+use crate::outbox_bench;
+use liaison::domain::ids::RunId;
+use liaison::domain::time::Micros;
+use liaison::domain::words::{OutboxStatus, RecipientState};
+use liaison::hub::settle::{self, SettleError, Settlement};
+use liaison::outbound::reconcile;
+use liaison::store::outbox::Grip;
+use liaison::store::outbox::outcome::Outcome;
+use std::time::Duration;
+
+fn grip(id: liaison::domain::ids::MessageId, holder: RunId) -> Grip {
+    Grip { id, holder, attempt: 1 }
+}
+
+#[tokio::test]
+async fn claim_gives_each_due_row_to_one_holder_in_order() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(5).await;
+        let (a, b) = (RunId(bench.clock.new_id()), RunId(bench.clock.new_id()));
+        let mut tx = bench.begin().await;
+        let early = tx.claim_due("brand", a, Micros(bench.clock.now().0 - 1_000_000_000), (50, 60)).await.unwrap();
+        assert!(early.is_empty(), "{}: nothing is due yet", bench.name());
+        let first = tx.claim_due("brand", a, bench.clock.now(), (3, 60)).await.unwrap();
+        assert_eq!(first.iter().map(|r| r.id).collect::<Vec<_>>(), ids[..3]);
+        let second = tx.claim_due("brand", b, bench.clock.now(), (50, 60)).await.unwrap();
+        assert_eq!(second.iter().map(|r| r.id).collect::<Vec<_>>(), ids[3..]);
+        assert!(tx.claim_due("other", a, bench.clock.now(), (50, 60)).await.unwrap().is_empty());
+        assert!(first.iter().all(|r| r.attempt == 1 && r.sender == "hello@brand.example"));
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn record_counts_only_for_the_attempt_that_holds_the_row() {
+    for bench in outbox_bench::both().await {
+        let id = bench.enqueue(1).await[0];
+        let (a, b) = (RunId(bench.clock.new_id()), RunId(bench.clock.new_id()));
+        let now = bench.clock.now();
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", a, now, (1, 60)).await.unwrap();
+        assert!(!tx.mark_handed_over(grip(id, b), now).await.unwrap());
+        assert!(!tx.mark_handed_over(Grip { attempt: 2, ..grip(id, a) }, now).await.unwrap());
+        assert!(tx.mark_handed_over(grip(id, a), now).await.unwrap());
+        assert!(!tx.mark_handed_over(grip(id, a), now).await.unwrap(), "only once");
+        let done = Outcome { finished_at: Some(now), ..Outcome::plain(OutboxStatus::Confirmed) };
+        assert!(!tx.record_outbox(grip(id, b), &done).await.unwrap());
+        assert!(tx.record_outbox(grip(id, a), &done).await.unwrap());
+        assert!(!tx.record_outbox(grip(id, a), &done).await.unwrap(), "only once");
+        assert_eq!(tx.get_outbox(id).await.unwrap().unwrap().status, OutboxStatus::Confirmed);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn lease_that_ran_out_requeues_what_was_claimed_and_marks_what_was_handed_over() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(3).await;
+        let run = RunId(bench.clock.new_id());
+        let now = bench.clock.now();
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, now, (2, 60)).await.unwrap();
+        assert!(tx.mark_handed_over(grip(ids[1], run), now).await.unwrap());
+        assert_eq!(reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap(), reconcile::Swept::default());
+        // A lease of no length: over by the next statement.
+        tx.renew_outbox(run, ids.clone(), -1).await.unwrap();
+        assert!(!tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), "{}: lease is over", bench.name());
+        let swept = reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap();
+        assert_eq!(swept, reconcile::Swept { requeued: 1, uncertain: 1 });
+        assert_eq!(bench.status(&mut tx, ids[0]).await, OutboxStatus::Queued);
+        assert_eq!(bench.status(&mut tx, ids[1]).await, OutboxStatus::Uncertain);
+        assert_eq!(bench.status(&mut tx, ids[2]).await, OutboxStatus::Queued);
+        // The answer came after all: what is known counts.
+        let done = Outcome { finished_at: Some(now), ..Outcome::plain(OutboxStatus::Confirmed) };
+        assert!(tx.record_outbox(grip(ids[1], run), &done).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn start_ends_the_leases_of_former_runs() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(120).await;
+        let run = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, bench.clock.now(), (120, 6_000)).await.unwrap();
+        for id in &ids[..60] {
+            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap());
+        }
+        let swept = reconcile::recover(&mut tx, &bench.clock).await.unwrap();
+        assert_eq!(swept, reconcile::Swept { requeued: 60, uncertain: 60 });
+        assert_eq!(
+            tx.count_outbox("brand", &[OutboxStatus::Queued, OutboxStatus::Uncertain]).await.unwrap(),
+            [(OutboxStatus::Queued, 60), (OutboxStatus::Uncertain, 60)]
+        );
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn cancelled_row_can_not_be_handed_over_and_handed_over_row_can_not_be_cancelled() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(2).await;
+        let run = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, bench.clock.now(), (2, 60)).await.unwrap();
+        assert_eq!(settle::cancel(&mut tx, &bench.clock, ids[0], "undo").await.unwrap(), OutboxStatus::Cancelled);
+        assert!(!tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap());
+        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap());
+        let late = settle::cancel(&mut tx, &bench.clock, ids[1], "undo").await;
+        assert!(matches!(late, Err(SettleError::State(OutboxStatus::HandedOver))), "{late:?}");
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn suppression_after_the_claim_still_stops_the_hand_over() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(2).await;
+        let run = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, bench.clock.now(), (2, 60)).await.unwrap();
+        tx.commit().await.unwrap();
+        bench.suppress(&bench.address(0)).await;
+        let mut tx = bench.begin().await;
+        assert!(!tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap());
+        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn person_settles_what_is_uncertain_and_nothing_else() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(4).await;
+        let run = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, bench.clock.now(), (3, 60)).await.unwrap();
+        for id in &ids[..3] {
+            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap());
+            let unsure = Outcome { look_at: Some(bench.clock.now()), ..Outcome::plain(OutboxStatus::Uncertain) };
+            assert!(tx.record_outbox(grip(*id, run), &unsure).await.unwrap());
+        }
+        assert_eq!(tx.list_uncertain("brand", bench.clock.now(), 50).await.unwrap().len(), 3);
+        for (id, settlement, expected) in [
+            (ids[0], Settlement::Sent, OutboxStatus::Confirmed),
+            (ids[1], Settlement::SendAgain, OutboxStatus::Queued),
+            (ids[2], Settlement::Drop, OutboxStatus::Cancelled),
+        ] {
+            assert_eq!(settle::settle_by_person(&mut tx, &bench.clock, id, settlement).await.unwrap(), expected);
+            let again = settle::settle_by_person(&mut tx, &bench.clock, id, settlement).await;
+            assert!(matches!(again, Err(SettleError::State(_))), "{again:?}");
+        }
+        let queued = settle::settle_by_person(&mut tx, &bench.clock, ids[3], Settlement::Drop).await;
+        assert!(matches!(queued, Err(SettleError::State(OutboxStatus::Queued))), "{queued:?}");
+        let recipients = tx.list_recipients(vec![ids[0]]).await.unwrap();
+        assert_eq!(recipients[0].state, RecipientState::Accepted);
+        // What its former holder says of an attempt that a person decided on does not count.
+        let done = Outcome { finished_at: Some(bench.clock.now()), ..Outcome::plain(OutboxStatus::Confirmed) };
+        assert!(!tx.record_outbox(grip(ids[1], run), &done).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_came_in_settles_what_is_uncertain() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(3).await;
+        let run = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, bench.clock.now(), (2, 60)).await.unwrap();
+        for id in &ids[..2] {
+            tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap();
+        }
+        // Both are still in the hands of a living session: it will say itself.
+        assert!(settle::settle_seen(&mut tx, &bench.clock, ids.clone()).await.unwrap().is_empty());
+        tx.renew_outbox(run, vec![ids[0]], -1).await.unwrap();
+        assert_eq!(settle::settle_seen(&mut tx, &bench.clock, ids.clone()).await.unwrap(), vec![ids[0]]);
+        assert_eq!(bench.status(&mut tx, ids[0]).await, OutboxStatus::Confirmed);
+        assert_eq!(bench.status(&mut tx, ids[1]).await, OutboxStatus::HandedOver);
+        assert_eq!(bench.status(&mut tx, ids[2]).await, OutboxStatus::Queued);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn list_goes_back_page_by_page() {
+    for bench in outbox_bench::both().await {
+        let mut ids = bench.enqueue(7).await;
+        ids.reverse();
+        let mut tx = bench.begin().await;
+        let mut seen = Vec::new();
+        let mut before = None;
+        loop {
+            let page = tx.list_outbox(Some(OutboxStatus::Queued), before, 3).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.extend(page.iter().map(|r| r.id));
+        }
+        assert_eq!(seen, ids, "{}", bench.name());
+        assert_eq!(tx.list_outbox(None, None, 50).await.unwrap().len(), 7);
+        drop(tx);
+    }
+}

@@ -1,0 +1,489 @@
+//! A person gets an email once, whatever goes wrong in between. The journal of the provider is the truth.
+
+use crate::outbox_bench::{self, Bench, Does, Provider, settings};
+use crate::stores;
+use liaison::domain::ids::MessageId;
+use liaison::domain::words::{AccountState, EventType, OutboxStatus, RecipientState};
+use liaison::hub::enqueue::{self, Answers, EnqueueError};
+use liaison::hub::settle;
+use liaison::outbound::dispatcher::Dispatcher;
+use liaison::outbound::reconcile::{self, Reconciler};
+use liaison::outbound::{SendingSettings, SentCopy, Tools};
+use liaison::store::Store;
+use liaison::worker::{Stop, Wake, WorkerError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Upper bound of a polling loop.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+struct Running {
+    stop: Stop,
+    wake: Wake,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+fn run(tools: Tools, settings: SendingSettings, provider: &Arc<Provider>) -> Running {
+    let (stop, wake) = (Stop::default(), Wake::default());
+    let dispatcher = Dispatcher::new(tools, settings, provider.senders(), wake.clone());
+    let task = tokio::spawn(dispatcher.run(stop.clone()));
+    Running { stop, wake, task }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.soft.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !done().await {
+        assert!(tokio::time::Instant::now() < end, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A number that looks like chance and is the same in every run.
+fn hash(n: usize) -> u64 {
+    let mut x = (n as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// 30 in 100 answers are lost; of those, half after the provider took the content.
+fn lossy(n: usize) -> Does {
+    match hash(n) % 100 {
+        0..15 => Does::TakesSilently,
+        15..30 => Does::LosesContent,
+        _ => Does::Takes,
+    }
+}
+
+async fn open(bench: &Bench) -> i64 {
+    let mut open = 0;
+    for status in [OutboxStatus::Queued, OutboxStatus::Claimed, OutboxStatus::HandedOver, OutboxStatus::Deferred] {
+        open += bench.count(status).await;
+    }
+    open
+}
+
+/// Answers are lost, at a provider that does not file what it sends: nobody can say, so a person decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_leave_uncertain_messages_that_are_never_sent_again_blindly() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(2_000).await;
+        let provider = Provider::new(false, lossy);
+        let hub = SendingSettings { sent_copy: SentCopy::Hub, ..settings() };
+        let running = run(bench.tools(), hub.clone(), &provider);
+        until("all are sent or uncertain", async || open(&bench).await == 0).await;
+        let mut reconciler = Reconciler::new(bench.tools(), hub, Some(provider.sources()), running.wake.clone());
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            reconciler.look_once().await.unwrap();
+        }
+        running.stop().await;
+        let (sent, unsure) = (bench.count(OutboxStatus::Confirmed).await, bench.count(OutboxStatus::Uncertain).await);
+        let taken = provider.taken();
+        println!("{}: {sent} confirmed, {unsure} uncertain, {} taken", bench.name(), taken.len());
+        assert_eq!(sent + unsure, 2_000);
+        assert!(unsure > 400, "the test loses answers");
+        assert!(taken.values().all(|n| *n == 1), "{}: sent twice", bench.name());
+        assert_eq!(provider.offers.lock().unwrap().len(), 2_000, "each was tried once");
+        assert_eq!(bench.events(EventType::MessageUncertain).await as i64, unsure);
+        assert_eq!(bench.events(EventType::MessageSent).await as i64, sent);
+    }
+}
+
+/// The same at a provider that files what it sends and was seen to: presence and absence both settle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_are_settled_where_the_server_files_what_it_sends() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(2_000).await;
+        let mut tx = bench.begin().await;
+        tx.set_filing_seen("brand", bench.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let provider = Provider::new(true, lossy);
+        let running = run(bench.tools(), settings(), &provider);
+        let mut reconciler = Reconciler::new(bench.tools(), settings(), Some(provider.sources()), running.wake.clone());
+        until("all are confirmed", async || {
+            reconciler.look_once().await.unwrap();
+            bench.count(OutboxStatus::Confirmed).await == 2_000
+        })
+        .await;
+        running.stop().await;
+        let taken = provider.taken();
+        println!("{}: {} offers for 2000 messages", bench.name(), provider.offers.lock().unwrap().len());
+        assert_eq!(taken.len(), 2_000);
+        assert!(taken.values().all(|n| *n == 1), "{}: sent twice", bench.name());
+        assert_eq!(bench.events(EventType::MessageSent).await, 2_000);
+    }
+}
+
+/// Absence proves nothing where nobody saw the server file anything.
+#[tokio::test]
+async fn absence_does_not_settle_before_the_server_was_seen_to_file() {
+    let bench = Bench::on(stores::sqlite().await).await;
+    bench.enqueue(3).await;
+    let provider = Provider::new(true, |_| Does::LosesContent);
+    let running = run(bench.tools(), settings(), &provider);
+    until("all are uncertain", async || bench.count(OutboxStatus::Uncertain).await == 3).await;
+    let mut reconciler = Reconciler::new(bench.tools(), settings(), Some(provider.sources()), running.wake.clone());
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reconciler.look_once().await.unwrap();
+    }
+    assert_eq!(bench.count(OutboxStatus::Uncertain).await, 3);
+    running.stop().await;
+}
+
+/// The provider does one thing once, and then takes everything.
+async fn after_one(bench: &Bench, does: Does) -> (Arc<Provider>, MessageId) {
+    let id = bench.enqueue(1).await[0];
+    let provider = Provider::new(false, move |n| if n == 0 { does } else { Does::Takes });
+    let running = run(bench.tools(), settings(), &provider);
+    until("it was offered and put away", async || {
+        let tried = !provider.offers.lock().unwrap().is_empty();
+        let in_hand = bench.count(OutboxStatus::Claimed).await + bench.count(OutboxStatus::HandedOver).await;
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        let row = tx.get_outbox(id).await.unwrap().unwrap();
+        let touched = row.attempts > 1 || row.status != OutboxStatus::Queued || row.detail.is_some();
+        tried && in_hand == 0 && touched
+    })
+    .await;
+    running.stop().await;
+    (provider, id)
+}
+
+#[tokio::test]
+async fn failure_at_each_step_has_its_own_end() {
+    for bench in outbox_bench::both().await {
+        for (does, expected, failures) in [
+            (Does::SenderLater, vec![OutboxStatus::Deferred], 1),
+            (Does::RecipientLater, vec![OutboxStatus::Deferred], 1),
+            (Does::ContentLater, vec![OutboxStatus::Deferred], 1),
+            (Does::ContentNever, vec![OutboxStatus::Rejected], 0),
+            (Does::LosesContent, vec![OutboxStatus::Uncertain], 0),
+            (Does::TakesSilently, vec![OutboxStatus::Uncertain], 0),
+            // These are the account's trouble: the message waits, and may have gone by now.
+            (Does::NoConnection, vec![OutboxStatus::Queued, OutboxStatus::Confirmed], 0),
+            (Does::LostAtData, vec![OutboxStatus::Queued, OutboxStatus::Confirmed], 0),
+            (Does::NoLogin, vec![OutboxStatus::Queued], 0),
+            (Does::RecipientNever, vec![OutboxStatus::Rejected], 0),
+        ] {
+            bench.sql("UPDATE account SET state = 'up'").await;
+            bench.sql("UPDATE outbox SET status = 'cancelled' WHERE status IN ('queued', 'deferred')").await;
+            let (provider, id) = after_one(&bench, does).await;
+            let mut tx = bench.fresh.store.read().await.unwrap();
+            let row = tx.get_outbox(id).await.unwrap().unwrap();
+            assert!(expected.contains(&row.status), "{}: {does:?}: {row:?}", bench.name());
+            assert_eq!(row.failures, failures, "{}: {does:?}", bench.name());
+            assert!(provider.taken().values().all(|n| *n == 1), "{does:?}");
+            let account = tx.get_account("brand").await.unwrap().unwrap();
+            if does == Does::NoLogin {
+                assert_eq!(account.state, AccountState::NeedsLogin);
+                assert_eq!(row.first_try_at, None, "no count begins");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn account_comes_up_again_after_the_connection_was_lost() {
+    for bench in outbox_bench::both().await {
+        bench.sql("UPDATE account SET state = 'up'").await;
+        bench.enqueue(20).await;
+        let provider = Provider::new(false, |n| if n < 3 { Does::NoConnection } else { Does::Takes });
+        let running = run(bench.tools(), settings(), &provider);
+        until("all are sent", async || bench.count(OutboxStatus::Confirmed).await == 20).await;
+        running.stop().await;
+        assert!(provider.taken().values().all(|n| *n == 1));
+        assert_eq!((bench.events(EventType::AccountDown).await, bench.events(EventType::AccountUp).await), (1, 1));
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        assert_eq!(tx.get_account("brand").await.unwrap().unwrap().state, AccountState::Up);
+    }
+}
+
+#[tokio::test]
+async fn recipient_refused_for_now_is_tried_alone_later_with_the_same_id() {
+    for bench in outbox_bench::both().await {
+        let mut tx = bench.begin().await;
+        let order = bench.order(&[bench.address(1), bench.address(2), bench.address(3)]);
+        let id = enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap().id;
+        tx.commit().await.unwrap();
+        let provider = Provider::new(false, |n| if n == 0 { Does::LastLater } else { Does::Takes });
+        let running = run(bench.tools(), settings(), &provider);
+        until("the last one is deferred", async || bench.count(OutboxStatus::Deferred).await == 1).await;
+        bench.sql("UPDATE outbox SET due_at = 1").await;
+        running.wake.wake();
+        until("it is sent", async || bench.count(OutboxStatus::Confirmed).await == 1).await;
+        running.stop().await;
+        let journal = provider.journal.lock().unwrap().clone();
+        assert_eq!(journal.len(), 2);
+        assert_eq!(journal[0].recipients, [bench.address(1), bench.address(2)]);
+        assert_eq!(journal[1].recipients, [bench.address(3)]);
+        assert_eq!(journal[0].message_id, journal[1].message_id);
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        let recipients = tx.list_recipients(vec![id]).await.unwrap();
+        assert!(recipients.iter().all(|r| r.state == RecipientState::Accepted), "{recipients:?}");
+        drop(tx);
+        assert_eq!(bench.events(EventType::MessageSent).await, 1, "sent once, at the first");
+        assert_eq!(bench.events(EventType::MessageDeferred).await, 1);
+    }
+}
+
+/// Two nodes share one database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_dispatchers_on_one_database_send_nothing_twice() {
+    let Some(fresh) = stores::postgres().await else {
+        println!("skipped: LIAISON_TEST_POSTGRES is not set");
+        return;
+    };
+    let bench = Bench::on(fresh).await;
+    bench.enqueue(2_000).await;
+    let provider = Provider::new(false, |_| Does::Takes);
+    let second = Store::open(&bench.fresh.place).await.unwrap();
+    let nodes = [run(bench.tools(), settings(), &provider), run(bench.tools_on(second), settings(), &provider)];
+    until("all are sent", async || bench.count(OutboxStatus::Confirmed).await == 2_000).await;
+    for node in nodes {
+        node.stop().await;
+    }
+    let taken = provider.taken();
+    assert_eq!(taken.len(), 2_000);
+    assert!(taken.values().all(|n| *n == 1));
+    assert_eq!(provider.offers.lock().unwrap().len(), 2_000);
+}
+
+/// A stop (cancel or suppression) that was committed while the message had not been handed over wins, always.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_that_is_committed_before_the_hand_over_wins() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(1_000).await;
+        let provider = Provider::new(false, |_| Does::Takes);
+        let running = run(bench.tools(), settings(), &provider);
+        let mut stopped = Vec::new();
+        for (n, id) in ids.iter().enumerate().rev() {
+            let mut tx = bench.begin().await;
+            if n % 2 == 0 {
+                let cancelled = settle::cancel(&mut tx, &bench.clock, *id, "undo").await.is_ok();
+                tx.commit().await.unwrap();
+                if cancelled {
+                    stopped.push(*id);
+                }
+            } else {
+                drop(tx);
+                bench.suppress(&bench.address(n)).await;
+                // Once the suppression is there, what has not been handed over yet never is.
+                let mut tx = bench.fresh.store.read().await.unwrap();
+                let status = bench.status(&mut tx, *id).await;
+                if matches!(status, OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Cancelled) {
+                    stopped.push(*id);
+                }
+            }
+        }
+        until("all are over", async || open(&bench).await == 0).await;
+        running.stop().await;
+        let taken = provider.taken();
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        for id in &stopped {
+            let row = tx.get_outbox(*id).await.unwrap().unwrap();
+            assert!(!taken.contains_key(&row.token), "{}: sent after a committed stop: {row:?}", bench.name());
+            assert_eq!(row.status, OutboxStatus::Cancelled);
+        }
+        println!("{}: {} of 1000 stopped in time, {} sent", bench.name(), stopped.len(), taken.len());
+        assert!(taken.values().all(|n| *n == 1));
+        assert!(!stopped.is_empty() && taken.len() + stopped.len() >= 1_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn soft_stop_under_load_loses_nothing_and_leaves_nothing_in_hand() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(500).await;
+        let provider = Provider::slow(false, Duration::from_millis(2), |_| Does::Takes);
+        let mut stops = 0;
+        while bench.count(OutboxStatus::Confirmed).await < 500 {
+            let running = run(bench.tools(), settings(), &provider);
+            let before = provider.journal.lock().unwrap().len();
+            let goal = (before + 40).min(500);
+            until("some are sent", async || provider.journal.lock().unwrap().len() >= goal).await;
+            running.stop().await;
+            stops += 1;
+            let left = bench.count(OutboxStatus::Claimed).await + bench.count(OutboxStatus::HandedOver).await;
+            assert_eq!(left, 0, "{}: left in hand", bench.name());
+            assert_eq!(bench.count(OutboxStatus::Uncertain).await, 0);
+            let confirmed = bench.count(OutboxStatus::Confirmed).await;
+            assert_eq!(confirmed, i64::try_from(provider.journal.lock().unwrap().len()).unwrap());
+        }
+        println!("{}: {stops} stops", bench.name());
+        assert!(stops > 3 && provider.taken().values().all(|n| *n == 1));
+    }
+}
+
+/// The process is gone in the middle, again and again: at most one uncertain message per session each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_leaves_at_most_one_uncertain_message_per_session() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(600).await;
+        let provider = Provider::slow(false, Duration::from_millis(3), |_| Does::Takes);
+        let (mut kills, mut unsure) = (0, 0);
+        while open(&bench).await > 0 {
+            let running = run(bench.tools(), settings(), &provider);
+            let goal = provider.journal.lock().unwrap().len() + 5 + usize::try_from(hash(kills) % 50).unwrap();
+            until("some are sent", async || provider.journal.lock().unwrap().len() >= goal || open(&bench).await == 0)
+                .await;
+            running.stop.hard.cancel();
+            running.task.await.unwrap().unwrap();
+            kills += 1;
+            let mut tx = bench.begin().await;
+            let swept = reconcile::recover(&mut tx, &bench.clock).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(swept.uncertain <= settings().sessions, "{}: {swept:?}", bench.name());
+            unsure += swept.uncertain;
+        }
+        println!("{}: {kills} kills, {unsure} uncertain", bench.name());
+        let taken = provider.taken();
+        assert!(taken.values().all(|n| *n == 1), "{}: sent twice", bench.name());
+        assert_eq!(bench.count(OutboxStatus::Uncertain).await, i64::try_from(unsure).unwrap());
+        assert_eq!(bench.count(OutboxStatus::Confirmed).await + bench.count(OutboxStatus::Uncertain).await, 600);
+    }
+}
+
+#[tokio::test]
+async fn daily_limit_pause_and_held_installation_stop_the_claim() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(10).await;
+        let provider = Provider::new(false, |_| Does::Takes);
+        let limited = SendingSettings { daily_limit: Some(4), ..settings() };
+        let mut tx = bench.begin().await;
+        tx.set_account_state("brand", AccountState::Paused, None, bench.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let running = run(bench.tools(), limited.clone(), &provider);
+        for _ in 0..5 {
+            running.wake.wake();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert!(provider.offers.lock().unwrap().is_empty(), "{}: paused", bench.name());
+        let mut tx = bench.begin().await;
+        tx.insert_installation(bench.clock.new_id(), bench.clock.now()).await.unwrap();
+        tx.set_installation_held(true).await.unwrap();
+        tx.set_account_state("brand", AccountState::Up, None, bench.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        for _ in 0..5 {
+            running.wake.wake();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert!(provider.offers.lock().unwrap().is_empty(), "{}: held", bench.name());
+        let mut tx = bench.begin().await;
+        tx.set_installation_held(false).await.unwrap();
+        tx.commit().await.unwrap();
+        until("four are sent", async || bench.count(OutboxStatus::Confirmed).await == 4).await;
+        for _ in 0..5 {
+            running.wake.wake();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        running.stop().await;
+        assert_eq!(provider.offers.lock().unwrap().len(), 4, "{}: over the limit", bench.name());
+        assert_eq!(bench.count(OutboxStatus::Queued).await, 6);
+    }
+}
+
+#[tokio::test]
+async fn copy_is_filed_once_where_the_hub_files() {
+    for bench in outbox_bench::both().await {
+        let mut tx = bench.begin().await;
+        for n in 0..5 {
+            let mut order = bench.order(&[bench.address(n)]);
+            order.file_copy = true;
+            enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let provider = Provider::new(false, |_| Does::Takes);
+        let hub = SendingSettings { sent_copy: SentCopy::Hub, ..settings() };
+        let running = run(bench.tools(), hub.clone(), &provider);
+        until("all are sent", async || bench.count(OutboxStatus::Confirmed).await == 5).await;
+        running.stop().await;
+        for round in 0..3 {
+            // The note that it was filed is lost; the copy is there.
+            if round == 2 {
+                bench.sql("UPDATE outbox SET file_copy = (1 = 1), filed_at = NULL").await;
+            }
+            let mut reconciler = Reconciler::new(bench.tools(), hub.clone(), Some(provider.sources()), Wake::default());
+            reconciler.look_once().await.unwrap();
+            assert_eq!(provider.appended.lock().unwrap().len(), 5, "{}", bench.name());
+        }
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        assert!(tx.list_outbox(None, None, 10).await.unwrap().iter().all(|r| r.filed_at.is_some() && !r.file_copy));
+    }
+}
+
+#[tokio::test]
+async fn reply_stays_in_its_thread_and_shows_on_the_timeline() {
+    for bench in outbox_bench::both().await {
+        let ana = bench.influencer("ana", "ana@example.org").await;
+        let mut tx = bench.begin().await;
+        let first = bench.order(&["Ana@Example.org".into(), "nobody@example.org".into()]);
+        let first = enqueue::enqueue(&mut tx, &bench.clock, first).await.unwrap();
+        assert_eq!(first.threads.len(), 1);
+        assert_eq!(first.threads[0].0, ana);
+        let mut reply = bench.order(&[]);
+        reply.subject = None;
+        reply.answers = Some(Answers::Thread(first.threads[0].1));
+        let second = enqueue::enqueue(&mut tx, &bench.clock, reply).await.unwrap();
+        assert_eq!((second.conversation_id, &second.threads), (first.conversation_id, &first.threads));
+        let thread = tx.get_thread(first.threads[0].1).await.unwrap().unwrap();
+        assert_eq!((thread.message_count, thread.subject.as_str()), (2, "A plan for spring"));
+        let raw = zstd::decode_all(tx.get_raw(second.id).await.unwrap().unwrap().as_slice()).unwrap();
+        let raw = String::from_utf8(raw).unwrap();
+        let id = format!("<{}>", first.internet_message_id);
+        assert!(raw.contains(&format!("In-Reply-To: {id}")) && raw.contains(&format!("References: {id}")), "{raw}");
+        assert!(raw.contains("Subject: Re: A plan for spring"), "{raw}");
+        assert!(raw.contains("nobody@example.org") && !raw.contains("\r\nDate:"), "{raw}");
+        let strangers = tx.find_strangers(vec!["nobody@example.org".into()]).await.unwrap();
+        assert_eq!(strangers.len(), 2);
+        tx.commit().await.unwrap();
+        let provider = Provider::new(false, |_| Does::Takes);
+        let running = run(bench.tools(), settings(), &provider);
+        until("both are sent", async || bench.count(OutboxStatus::Confirmed).await == 2).await;
+        running.stop().await;
+        let mut tx = bench.begin().await;
+        while tx.number_events(100).await.unwrap() > 0 {}
+        let events = tx.list_events(0, 100).await.unwrap();
+        let sent: Vec<_> = events.iter().filter(|e| e.kind == EventType::MessageSent).collect();
+        assert_eq!(sent.len(), 2);
+        assert!(sent.iter().all(|e| e.influencer_id == Some(ana) && e.stage.as_deref() == Some("contacted")));
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn enqueue_refuses_suppressed_and_dead_addresses_by_name_and_writes_nothing() {
+    for bench in outbox_bench::both().await {
+        bench.suppress("no@example.org").await;
+        bench.influencer("bo", "dead@example.org").await;
+        bench
+            .sql("UPDATE address SET dead_at = 1, dead_reason = 'no such user' WHERE value_key = 'dead@example.org'")
+            .await;
+        let mut tx = bench.begin().await;
+        let order = bench.order(&["ok@example.org".into(), "No@example.org".into(), "dead@example.org".into()]);
+        let refused = enqueue::enqueue(&mut tx, &bench.clock, order).await;
+        let Err(EnqueueError::Stopped(stopped)) = refused else { panic!("{refused:?}") };
+        assert_eq!(
+            stopped.iter().map(|s| s.address.as_str()).collect::<Vec<_>>(),
+            ["No@example.org", "dead@example.org"]
+        );
+        assert!(stopped[0].reason.contains("opted_out") && stopped[1].reason.contains("no such user"));
+        assert!(tx.list_outbox(None, None, 5).await.unwrap().is_empty());
+        for (to, wanted) in [(vec![], "NoRecipient"), (vec!["nobody".to_owned()], "Address")] {
+            let error = enqueue::enqueue(&mut tx, &bench.clock, bench.order(&to)).await.unwrap_err();
+            assert!(format!("{error:?}").starts_with(wanted), "{error:?}");
+        }
+        let mut order = bench.order(&["ok@example.org".into()]);
+        order.subject = Some("Hello\r\nBcc: all@example.org".into());
+        assert!(matches!(enqueue::enqueue(&mut tx, &bench.clock, order).await, Err(EnqueueError::Compose(_))));
+        drop(tx);
+    }
+}

@@ -115,7 +115,8 @@ CREATE TABLE agent_influencer (
 );
 CREATE INDEX agent_influencer_influencer ON agent_influencer (influencer_id, agent_id);
 
--- One address belongs to one person: an influencer or an agent.
+-- One address belongs to one person: an influencer or an agent. The key comes first in the index: PostgreSQL 15 serves
+-- `channel = $1 AND value_key = ANY ($2)` from the other order by reading every address of the channel.
 CREATE TABLE address (
   id UUID NOT NULL PRIMARY KEY,
   channel TEXT NOT NULL,
@@ -127,7 +128,7 @@ CREATE TABLE address (
   dead_at BIGINT,
   dead_reason TEXT,
   created_at BIGINT NOT NULL,
-  UNIQUE (channel, value_key),
+  UNIQUE (value_key, channel),
   CHECK ((influencer_id IS NULL) <> (agent_id IS NULL))
 );
 CREATE INDEX address_influencer ON address (influencer_id);
@@ -142,7 +143,7 @@ CREATE TABLE consent (
   at BIGINT NOT NULL,
   withdrawn_at BIGINT
 );
-CREATE INDEX consent_value ON consent (channel, value_key);
+CREATE INDEX consent_value ON consent (value_key, channel);
 
 CREATE TABLE suppression (
   id UUID NOT NULL PRIMARY KEY,
@@ -152,7 +153,7 @@ CREATE TABLE suppression (
   reason TEXT NOT NULL,
   evidence TEXT NOT NULL,
   at BIGINT NOT NULL,
-  UNIQUE (channel, value_key, scope)
+  UNIQUE (value_key, channel, scope)
 );
 
 CREATE TABLE conversation (

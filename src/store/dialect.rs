@@ -124,32 +124,29 @@ impl ListText {
         } else {
             ("i.id > $2", "i.id", 3)
         };
-        let mut text = format!("SELECT {} FROM influencer i WHERE {place}", super::people::COLUMNS);
         let mut parameter = || {
             next += 1;
             format!("${}", next - 1)
         };
+        let mut parts = vec![format!("SELECT {} FROM influencer i WHERE {place}", super::people::COLUMNS)];
         if self.stage {
-            text.push_str(&format!(" AND i.stage = {}", parameter()));
+            parts.push(format!("AND i.stage = {}", parameter()));
         }
         if self.owner {
-            text.push_str(&format!(" AND i.owner = {}", parameter()));
+            parts.push(format!("AND i.owner = {}", parameter()));
         }
         if self.tag {
-            text.push_str(&format!(
-                " AND i.id IN (SELECT influencer_id FROM influencer_tag WHERE tag = {})",
-                parameter()
-            ));
+            let tag = parameter();
+            parts.push(format!("AND i.id IN (SELECT influencer_id FROM influencer_tag WHERE tag = {tag})"));
         }
         if self.q {
-            text.push_str(&format!(
-                " AND i.id IN (SELECT influencer_id FROM influencer_word WHERE word >= {} AND word < {})",
-                parameter(),
-                parameter()
+            let (from, to) = (parameter(), parameter());
+            parts.push(format!(
+                "AND i.id IN (SELECT influencer_id FROM influencer_word WHERE word >= {from} AND word < {to})"
             ));
         }
-        text.push_str(&format!(" ORDER BY {order} LIMIT $1"));
-        text
+        parts.push(format!("ORDER BY {order} LIMIT $1"));
+        parts.join(" ")
     }
 }
 

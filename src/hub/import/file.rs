@@ -24,8 +24,8 @@ fn fault(line: u64, reason: impl Into<String>) -> ImportError {
 }
 
 fn lines(text: &[u8]) -> u64 {
-    let ends = text.iter().filter(|octet| **octet == b'\n').count();
-    u64::try_from(ends).unwrap_or(u64::MAX).saturating_add(1)
+    let ends = text.split(|octet| *octet == b'\n').count();
+    u64::try_from(ends).unwrap_or(u64::MAX)
 }
 
 /// The text without a byte order mark, checked to be UTF-8.
@@ -92,7 +92,7 @@ fn closed_quotes(text: &str) -> Result<(), ImportError> {
     let (mut line, mut broken) = (1, false);
     while reader.read_record(&mut record).map_err(|e| fault(line, e.to_string()))? {
         line = record.position().map_or(line, |at| line_of(text, at));
-        broken = record.iter().last().is_some_and(|cell| cell.contains('\n'));
+        broken = record.iter().next_back().is_some_and(|cell| cell.contains('\n'));
     }
     if broken {
         return Err(fault(line, "a quotation mark is opened in the row that begins here and never closed"));

@@ -47,6 +47,11 @@ pub(super) struct Writes {
     pub(super) events: Vec<NewEvent>,
 }
 
+/// A property as a file spells it: a number that was set through the API is the same as its digits.
+fn spelled(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// What a row came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -207,10 +212,8 @@ impl Planner<'_> {
             }
         }
         for (name, value) in &row.properties {
-            // A number that was set through the API and is spelled the same in the file is the same.
-            let same = |now: &serde_json::Value| {
-                now == value || value.as_str().is_some_and(|text| !now.is_string() && now.to_string() == text)
-            };
+            let same =
+                |now: &serde_json::Value| now == value || value.as_str().is_some_and(|text| spelled(now) == text);
             if !influencer.properties.get(name).is_some_and(same) {
                 influencer.properties.insert(name.clone(), value.clone());
                 changed.insert("properties");

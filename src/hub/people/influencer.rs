@@ -81,6 +81,7 @@ pub struct InfluencerChange {
 }
 
 /// Tells null from nothing.
+#[allow(clippy::option_option, reason = "left out, null and a value are three different things here")]
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }

@@ -273,8 +273,8 @@ async fn agent_stands_for_many_influencers() {
         assert!(tx.update_agent(&mia).await.unwrap());
         assert!(!tx.update_agent(&agent(&clock, "none")).await.unwrap());
         assert_eq!(tx.get_agent(mia.id).await.unwrap().as_ref(), Some(&mia));
-        assert_eq!(tx.list_agents(None, 1).await.unwrap(), [mia.clone()]);
-        assert_eq!(tx.list_agents(Some(mia.id), 5).await.unwrap(), [lou.clone()]);
+        assert_eq!(tx.list_agents(None, 1).await.unwrap(), std::slice::from_ref(&mia));
+        assert_eq!(tx.list_agents(Some(mia.id), 5).await.unwrap(), std::slice::from_ref(&lou));
         assert!(tx.unlink_agent(mia.id, all[0].id).await.unwrap());
         assert!(!tx.unlink_agent(mia.id, all[0].id).await.unwrap());
         let views = tx.view_agents(vec![lou, mia]).await.unwrap();

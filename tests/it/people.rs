@@ -211,7 +211,7 @@ async fn file_with_every_column_is_imported_and_a_second_time_nothing_changes() 
 }
 
 #[tokio::test]
-async fn shipped_example_is_imported_with_the_columns_it_leaves_out_named() {
+async fn columns_that_are_left_out_are_named_and_the_rest_is_imported() {
     let example = "handle,email,phone,consent.sms.source,consent.sms.at\n@a,a@example.org,+351,form,2026-03-01\n";
     let fresh = stores::sqlite().await;
     let report = import(&fresh.store, example).await;
@@ -436,8 +436,12 @@ async fn ten_thousand_rows_are_imported_with_the_wrong_ones_told() {
         "handle,first_name,last_name,email,agent_email,tags,network.instagram,network.instagram.followers\n".to_owned();
     for n in 0..ROWS {
         let email = if n % 1_000 == 999 { "not an address".to_owned() } else { format!("p{n}@example.org") };
-        text +=
-            &format!("@h{n},First{n},Last{n},{email},agent{}@talent.example,t{};all,h{n},{}\n", n % 50, n % 7, n * 10);
+        text.extend([format!(
+            "@h{n},First{n},Last{n},{email},agent{}@talent.example,t{};all,h{n},{}\n",
+            n % 50,
+            n % 7,
+            n * 10
+        )]);
     }
     for fresh in stores::both().await {
         let mut steps = 0;

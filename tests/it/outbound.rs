@@ -63,12 +63,11 @@ fn lossy(n: usize) -> Does {
     }
 }
 
+/// How many are not over yet; one look, for rows move while they are counted.
 async fn open(bench: &Bench) -> i64 {
-    let mut open = 0;
-    for status in [OutboxStatus::Queued, OutboxStatus::Claimed, OutboxStatus::HandedOver, OutboxStatus::Deferred] {
-        open += bench.count(status).await;
-    }
-    open
+    let mut tx = bench.fresh.store.read().await.unwrap();
+    let open = [OutboxStatus::Queued, OutboxStatus::Claimed, OutboxStatus::HandedOver, OutboxStatus::Deferred];
+    tx.count_outbox("brand", &open).await.unwrap().into_iter().map(|(_, n)| n).sum()
 }
 
 /// Answers are lost, at a provider that does not file what it sends: nobody can say, so a person decides.
@@ -257,31 +256,47 @@ async fn two_dispatchers_on_one_database_send_nothing_twice() {
     assert_eq!(provider.offers.lock().unwrap().len(), 2_000);
 }
 
-/// A stop (cancel or suppression) that was committed while the message had not been handed over wins, always.
+/// Stops one message, in one of three ways; whether the stop was committed while it had not been handed over.
+async fn stop_one(bench: &Bench, n: usize, id: MessageId) -> bool {
+    let address = bench.address(n);
+    let mut tx = bench.begin().await;
+    if n % 2 == 0 {
+        let cancelled = settle::cancel(&mut tx, &bench.clock, id, "undo").await.is_ok();
+        tx.commit().await.unwrap();
+        return cancelled;
+    }
+    // Another connection can't write to SQLite beside a busy daemon, and the store has no function for it here.
+    if n % 4 == 1 && bench.name() == "postgres" {
+        drop(tx);
+        bench.suppress(&address).await;
+    } else {
+        tx.set_address_dead(&address, bench.clock.now(), "no such user").await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    // What is not handed over now, after that commit, never is.
+    let mut tx = bench.fresh.store.read().await.unwrap();
+    let status = bench.status(&mut tx, id).await;
+    matches!(status, OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Cancelled)
+}
+
+/// A stop that was committed while the message had not been handed over wins: 1,000 races.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_that_is_committed_before_the_hand_over_wins() {
     for bench in outbox_bench::both().await {
-        let ids = bench.enqueue(1_000).await;
+        let owner = bench.influencer("crowd", "crowd@example.org").await;
+        bench.addresses_of(owner, 1_000).await;
         let provider = Provider::new(false, |_| Does::Takes);
         let running = run(bench.tools(), settings(), &provider);
         let mut stopped = Vec::new();
-        for (n, id) in ids.iter().enumerate().rev() {
+        for n in 0..1_000 {
             let mut tx = bench.begin().await;
-            if n % 2 == 0 {
-                let cancelled = settle::cancel(&mut tx, &bench.clock, *id, "undo").await.is_ok();
-                tx.commit().await.unwrap();
-                if cancelled {
-                    stopped.push(*id);
-                }
-            } else {
-                drop(tx);
-                bench.suppress(&bench.address(n)).await;
-                // Once the suppression is there, what has not been handed over yet never is.
-                let mut tx = bench.fresh.store.read().await.unwrap();
-                let status = bench.status(&mut tx, *id).await;
-                if matches!(status, OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Cancelled) {
-                    stopped.push(*id);
-                }
+            let order = bench.order(&[bench.address(n)]);
+            let id = enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap().id;
+            tx.commit().await.unwrap();
+            running.wake.wake();
+            tokio::time::sleep(Duration::from_micros(hash(n) % 8_000)).await;
+            if stop_one(&bench, n, id).await {
+                stopped.push(id);
             }
         }
         until("all are over", async || open(&bench).await == 0).await;
@@ -291,11 +306,11 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
         for id in &stopped {
             let row = tx.get_outbox(*id).await.unwrap().unwrap();
             assert!(!taken.contains_key(&row.token), "{}: sent after a committed stop: {row:?}", bench.name());
-            assert_eq!(row.status, OutboxStatus::Cancelled);
+            assert_eq!(row.status, OutboxStatus::Cancelled, "{}: {row:?}", bench.name());
         }
-        println!("{}: {} of 1000 stopped in time, {} sent", bench.name(), stopped.len(), taken.len());
+        println!("{}: of 1000 stops {} came in time, {} mails went out", bench.name(), stopped.len(), taken.len());
         assert!(taken.values().all(|n| *n == 1));
-        assert!(!stopped.is_empty() && taken.len() + stopped.len() >= 1_000);
+        assert!(!stopped.is_empty() && !taken.is_empty(), "there was a race");
     }
 }
 

@@ -127,6 +127,23 @@ impl Bench {
         id
     }
 
+    /// Gives the addresses of the first so many people to one influencer.
+    pub async fn addresses_of(&self, owner: InfluencerId, count: usize) {
+        let owner = self.id_text(&owner.0.simple().to_string());
+        let no = if self.name() == "sqlite" { "0" } else { "FALSE" };
+        let rows: Vec<String> = (0..count)
+            .map(|n| {
+                let id = self.id_text(&self.clock.new_id().simple().to_string());
+                format!("({id}, 'email', '{0}', '{0}', {owner}, {no}, 1)", self.address(n))
+            })
+            .collect();
+        self.sql(&format!(
+            "INSERT INTO address (id, channel, value, value_key, influencer_id, is_primary, created_at) VALUES {}",
+            rows.join(", ")
+        ))
+        .await;
+    }
+
     pub fn tools(&self) -> Tools {
         self.tools_on(self.fresh.store.clone())
     }

@@ -4,7 +4,8 @@
 //! It knows nothing of what the work is. A piece that panics ends the loop with an error: the process fails, is started
 //! again, and the leases make that safe.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -36,6 +37,23 @@ impl Wake {
     /// Until somebody calls [`Wake::wake`].
     pub async fn woken(&self) {
         self.0.notified().await;
+    }
+}
+
+/// The wakes of a room's workers, by name (of the account, for the outbox). Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes(Arc<Mutex<HashMap<String, Wake>>>);
+
+impl Wakes {
+    /// The wake of this name: the same for all who ask.
+    pub fn of(&self, name: &str) -> Wake {
+        let mut wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wakes.entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Wakes the worker of this name.
+    pub fn wake(&self, name: &str) {
+        self.of(name).wake();
     }
 }
 

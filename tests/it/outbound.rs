@@ -259,6 +259,41 @@ async fn two_dispatchers_on_one_database_send_nothing_twice() {
     assert_eq!(provider.offers.lock().unwrap().len(), 2_000);
 }
 
+/// Nodes on one database die in the middle; their leases run out by the database's clock, and others take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_die_lose_nothing_and_send_nothing_twice() {
+    let Some(fresh) = stores::postgres().await else {
+        println!("skipped: LIAISON_TEST_POSTGRES is not set");
+        return;
+    };
+    let bench = Bench::on(fresh).await;
+    bench.enqueue(1_000).await;
+    let short = SendingSettings { lease_seconds: 1, sessions: 2, ..settings() };
+    let provider = Provider::slow(false, Duration::from_millis(4), |_| Does::Takes);
+    let stop = Stop::default();
+    let sweeper = Reconciler::new(bench.tools(), short.clone(), None, Wake::default());
+    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let mut deaths = 0;
+    while open(&bench).await > 0 {
+        let nodes = [run(bench.tools(), short.clone(), &provider), run(bench.tools(), short.clone(), &provider)];
+        for node in nodes {
+            let goal = provider.journal.lock().unwrap().len() + 10 + usize::try_from(hash(deaths) % 30).unwrap();
+            until("some are sent", async || provider.journal.lock().unwrap().len() >= goal || open(&bench).await == 0)
+                .await;
+            node.stop.hard.cancel();
+            node.task.await.unwrap().unwrap();
+            deaths += 1;
+        }
+    }
+    stop.soft.cancel();
+    sweeping.await.unwrap();
+    let (sent, unsure) = (bench.count(OutboxStatus::Confirmed).await, bench.count(OutboxStatus::Uncertain).await);
+    println!("{deaths} deaths: {sent} confirmed, {unsure} uncertain");
+    assert_eq!(sent + unsure, 1_000);
+    assert!(unsure <= i64::try_from(deaths * short.sessions).unwrap());
+    assert!(provider.taken().values().all(|n| *n == 1));
+}
+
 /// Stops one message, in one of three ways; whether the stop was committed while it had not been handed over.
 async fn stop_one(bench: &Bench, n: usize, id: MessageId) -> bool {
     let address = outbox_bench::address(n);
@@ -395,19 +430,19 @@ async fn lease_is_renewed_while_the_final_answer_is_awaited() {
 async fn node_that_slept_through_its_lease_sends_nothing() {
     for bench in outbox_bench::both().await {
         let ids = bench.enqueue(50).await;
-        let sleeper = RunId(bench.clock.new_id());
+        let dozing = RunId(bench.clock.new_id());
         let mut tx = bench.begin().await;
-        let claimed = tx.claim_due("brand", sleeper, bench.clock.now(), (50, -1)).await.unwrap();
+        let claimed = tx.claim_due("brand", dozing, bench.clock.now(), (50, -1)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(claimed.len(), ids.len());
         let provider = Provider::new(false, |_| Does::Takes);
         let running = run(bench.tools(), settings(), &provider);
-        let mut sweeper = Reconciler::new(bench.tools(), settings(), None, running.wake.clone());
+        let mut other = Reconciler::new(bench.tools(), settings(), None, running.wake.clone());
         let mut refused = 0;
         for row in claimed.iter().cycle().take(400) {
-            sweeper.look_once().await.unwrap();
+            other.look_once().await.unwrap();
             let mut tx = bench.begin().await;
-            let grip = Grip { id: row.id, holder: sleeper, attempt: row.attempt };
+            let grip = Grip { id: row.id, holder: dozing, attempt: row.attempt };
             assert!(!tx.mark_handed_over(grip, bench.clock.now()).await.unwrap());
             refused += 1;
             tx.commit().await.unwrap();

@@ -4,7 +4,8 @@
 //! It knows nothing of what the work is. A piece that panics ends the loop with an error: the process fails, is started
 //! again, and the leases make that safe.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -36,6 +37,23 @@ impl Wake {
     /// Until somebody calls [`Wake::wake`].
     pub async fn woken(&self) {
         self.0.notified().await;
+    }
+}
+
+/// The wakes of a room's workers, by name (of the account, for the outbox). Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes(Arc<Mutex<HashMap<String, Wake>>>);
+
+impl Wakes {
+    /// The wake of this name: the same for all who ask.
+    pub fn of(&self, name: &str) -> Wake {
+        let mut wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wakes.entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Wakes the worker of this name.
+    pub fn wake(&self, name: &str) {
+        self.of(name).wake();
     }
 }
 
@@ -148,5 +166,77 @@ async fn drain(mut running: JoinSet<()>, stop: &Stop) -> Result<(), WorkerError>
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Counted {
+        left: AtomicUsize,
+        running: AtomicUsize,
+        most: AtomicUsize,
+        done: AtomicUsize,
+        bad: bool,
+    }
+
+    impl Work for Counted {
+        type Piece = usize;
+
+        async fn claim(&self, at_most: usize) -> Taken<usize> {
+            let left = self.left.load(Ordering::SeqCst);
+            let count = left.min(at_most);
+            self.left.store(left - count, Ordering::SeqCst);
+            Taken { pieces: (0..count).collect(), rest: None, more: left > count }
+        }
+
+        async fn run(&self, _: usize) {
+            assert!(!self.bad, "as the test wants");
+            let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            self.running.fetch_sub(1, Ordering::SeqCst);
+            self.done.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    const PACE: Pace = Pace { permits: 5, poll: Duration::from_hours(1), start: Duration::ZERO };
+
+    #[tokio::test]
+    async fn worker_never_has_more_in_hand_than_permits_and_drains_when_stopped() {
+        let work = Arc::new(Counted { left: AtomicUsize::new(1_000), ..Counted::default() });
+        let (wake, stop) = (Wake::default(), Stop::default());
+        let running = drive(Arc::clone(&work), PACE, wake.clone(), stop.clone());
+        let watch = async {
+            while work.done.load(Ordering::SeqCst) < 1_000 {
+                tokio::task::yield_now().await;
+            }
+            // Nothing is due for an hour; the call wakes it.
+            work.left.store(7, Ordering::SeqCst);
+            wake.wake();
+            while work.done.load(Ordering::SeqCst) < 1_007 {
+                tokio::task::yield_now().await;
+            }
+            stop.soft.cancel();
+        };
+        let (result, ()) = futures_util::future::join(running, watch).await;
+        assert!(result.is_ok());
+        assert_eq!(work.most.load(Ordering::SeqCst), 5);
+    }
+
+    #[tokio::test]
+    async fn piece_that_panics_ends_the_worker_with_an_error() {
+        let work = Arc::new(Counted { left: AtomicUsize::new(1), bad: true, ..Counted::default() });
+        assert!(drive(work, PACE, Wake::default(), Stop::default()).await.is_err());
+    }
+
+    #[test]
+    fn wake_of_one_name_is_one() {
+        let wakes = Wakes::default();
+        assert!(Arc::ptr_eq(&wakes.of("a").0, &wakes.of("a").0));
+        assert!(!Arc::ptr_eq(&wakes.of("a").0, &wakes.of("b").0));
     }
 }

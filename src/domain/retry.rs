@@ -127,7 +127,7 @@ pub fn judge_refusal(refusal: Refusal<'_>) -> Judgement {
     }
     match judge_status(refusal.enhanced, step) {
         Severity::Policy => Judgement::Account(AccountTrouble::Policy),
-        severity => Judgement::Permanent(severity),
+        severity @ (Severity::Hard | Severity::Soft | Severity::Unknown) => Judgement::Permanent(severity),
     }
 }
 

@@ -147,6 +147,7 @@ pub async fn settle_by_person(
             };
             let done = tx.settle_outbox(id, row.attempt, &outcome).await?;
             if done {
+                tx.untouch(id).await?;
                 append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why})).await?;
             }
             done
@@ -163,6 +164,7 @@ pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> 
         return Err(SettleError::State(row.status));
     };
     if status == OutboxStatus::Cancelled {
+        tx.untouch(id).await?;
         append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason})).await?;
     }
     Ok(status)

@@ -100,8 +100,7 @@ pub(super) async fn write_down(
     let current = tx.get_account(account).await?.map(|a| a.state);
     // A pause is a person's (or a policy's) word; a refused sign-in says more than a lost connection.
     let stays = match current {
-        None => true,
-        Some(AccountState::Paused) => true,
+        None | Some(AccountState::Paused) => true,
         Some(AccountState::NeedsLogin) => state == AccountState::Down,
         Some(AccountState::Up | AccountState::Down) => false,
     };

@@ -222,6 +222,9 @@ pub(super) async fn refused_all(
     for (recipient, reply) in replies {
         write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
     }
+    if outcome.status == OutboxStatus::Rejected {
+        tx.untouch(grip.id).await?;
+    }
     let recipients = tx.list_recipients(vec![grip.id]).await?;
     end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
     tx.commit().await?;
@@ -260,6 +263,9 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
     let outcome = Outcome { finished_at: Some(now), detail: Some(detail.clone()), ..Outcome::plain(end) };
     let done = tx.record_outbox(grip, &outcome).await?;
     if done {
+        if end == OutboxStatus::Rejected {
+            tx.untouch(grip.id).await?;
+        }
         tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
         tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
         let data = serde_json::json!({"reason": detail});
@@ -277,6 +283,7 @@ pub(super) async fn unsendable(tools: &Tools, claimed: &Claimed, why: &str) -> R
         Outcome { finished_at: Some(now), detail: Some(why.to_owned()), ..Outcome::plain(OutboxStatus::Rejected) };
     let done = tx.record_outbox(claimed.grip, &outcome).await?;
     if done {
+        tx.untouch(claimed.grip.id).await?;
         let data = serde_json::json!({"reason": why});
         settle::append_events(&mut tx, &tools.clock, EventType::MessageRejected, claimed.grip.id, data).await?;
     }

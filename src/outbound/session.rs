@@ -234,16 +234,12 @@ impl Sessions {
 
     async fn refused(&self, claimed: &Claimed, step: Step, replies: &[(&RecipientRow, &Reply)]) -> After {
         let trouble = insist("refused", || record::refused_all(&self.tools, claimed, step, replies)).await;
-        match trouble.flatten() {
-            Some((trouble, why)) => {
-                self.trouble(trouble, &why).await;
-                After::Leave
-            }
-            None => {
-                self.well().await;
-                After::Keep
-            }
+        if let Some((trouble, why)) = trouble.flatten() {
+            self.trouble(trouble, &why).await;
+            return After::Leave;
         }
+        self.well().await;
+        After::Keep
     }
 
     async fn trouble(&self, trouble: AccountTrouble, why: &str) {

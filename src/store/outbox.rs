@@ -275,6 +275,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes back what [`Tx::touch_written_to`] and the threads say of a message that did not leave: the turn and the time
+    /// are again those of the newest message that counts.
+    pub async fn untouch(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.exec(&UNTOUCH_THREADS, values![id]).await?;
+        self.exec(&UNTOUCH_PARTIES, values![id]).await?;
+        Ok(())
+    }
+
     /// Notes that nothing arrives at an address, where that was not known.
     pub async fn set_address_dead(&mut self, key: &str, at: Micros, reason: &str) -> Result<(), StoreError> {
         self.exec(&ADDRESS_DEAD, values![key, at, reason]).await?;
@@ -313,6 +321,20 @@ statements! {
         AND id IN (SELECT thread_id FROM participation WHERE message_id = $1)";
     #[hot] TOUCH_PARTIES = "UPDATE influencer SET last_message_at = $2 WHERE last_message_at < $2 \
         AND id IN (SELECT influencer_id FROM participation WHERE message_id = $1)";
+    #[hot] UNTOUCH_THREADS = "UPDATE thread SET awaiting = (SELECT CASE WHEN m.direction = 'inbound' THEN 'us' ELSE 'them' END FROM participation p JOIN message m ON m.id = p.message_id \
+          LEFT JOIN outbox o ON o.id = m.id WHERE p.thread_id = thread.id AND m.kind = 'human' \
+          AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1), \
+        last_message_at = COALESCE((SELECT p.at FROM participation p JOIN message m ON m.id = p.message_id \
+          LEFT JOIN outbox o ON o.id = m.id WHERE p.thread_id = thread.id AND m.kind = 'human' \
+          AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1), last_message_at) \
+        WHERE id IN (SELECT thread_id FROM participation WHERE message_id = $1)";
+    #[hot] UNTOUCH_PARTIES = "UPDATE influencer SET awaiting = (SELECT CASE WHEN m.direction = 'inbound' THEN 'us' ELSE 'them' END FROM participation p JOIN message m ON m.id = p.message_id \
+          LEFT JOIN outbox o ON o.id = m.id WHERE p.influencer_id = influencer.id AND m.kind = 'human' \
+          AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1), \
+        last_message_at = COALESCE((SELECT p.at FROM participation p JOIN message m ON m.id = p.message_id \
+          LEFT JOIN outbox o ON o.id = m.id WHERE p.influencer_id = influencer.id AND m.kind = 'human' \
+          AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1), last_message_at) \
+        WHERE id IN (SELECT influencer_id FROM participation WHERE message_id = $1)";
     #[hot] ADDRESS_DEAD = "UPDATE address SET dead_at = $2, dead_reason = $3 WHERE channel = 'email' AND value_key = $1 AND dead_at IS NULL";
 }
 

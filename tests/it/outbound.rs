@@ -2,21 +2,24 @@
 
 use crate::outbox_bench::{self, Bench, Does, Provider, settings};
 use crate::stores;
-use liaison::domain::ids::MessageId;
-use liaison::domain::words::{AccountState, EventType, OutboxStatus, RecipientState};
+use liaison::domain::ids::{MessageId, RunId};
+use liaison::domain::mail::Mailbox;
+use liaison::domain::time::Micros;
+use liaison::domain::words::{AccountState, Awaiting, EventType, OutboxStatus, RecipientState};
 use liaison::hub::enqueue::{self, Answers, EnqueueError};
 use liaison::hub::settle;
 use liaison::outbound::dispatcher::Dispatcher;
 use liaison::outbound::reconcile::{self, Reconciler};
 use liaison::outbound::{SendingSettings, SentCopy, Tools};
 use liaison::store::Store;
+use liaison::store::outbox::Grip;
 use liaison::worker::{Stop, Wake, WorkerError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Upper bound of a polling loop.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 struct Running {
     stop: Stop,
@@ -63,12 +66,11 @@ fn lossy(n: usize) -> Does {
     }
 }
 
+/// How many are not over yet; one look, for rows move while they are counted.
 async fn open(bench: &Bench) -> i64 {
-    let mut open = 0;
-    for status in [OutboxStatus::Queued, OutboxStatus::Claimed, OutboxStatus::HandedOver, OutboxStatus::Deferred] {
-        open += bench.count(status).await;
-    }
-    open
+    let mut tx = bench.fresh.store.read().await.unwrap();
+    let open = [OutboxStatus::Queued, OutboxStatus::Claimed, OutboxStatus::HandedOver, OutboxStatus::Deferred];
+    tx.count_outbox("brand", &open).await.unwrap().into_iter().map(|(_, n)| n).sum()
 }
 
 /// Answers are lost, at a provider that does not file what it sends: nobody can say, so a person decides.
@@ -93,8 +95,8 @@ async fn lost_answers_leave_uncertain_messages_that_are_never_sent_again_blindly
         assert!(unsure > 400, "the test loses answers");
         assert!(taken.values().all(|n| *n == 1), "{}: sent twice", bench.name());
         assert_eq!(provider.offers.lock().unwrap().len(), 2_000, "each was tried once");
-        assert_eq!(bench.events(EventType::MessageUncertain).await as i64, unsure);
-        assert_eq!(bench.events(EventType::MessageSent).await as i64, sent);
+        assert_eq!(i64::try_from(bench.events(EventType::MessageUncertain).await), Ok(unsure));
+        assert_eq!(i64::try_from(bench.events(EventType::MessageSent).await), Ok(sent));
     }
 }
 
@@ -211,7 +213,7 @@ async fn account_comes_up_again_after_the_connection_was_lost() {
 async fn recipient_refused_for_now_is_tried_alone_later_with_the_same_id() {
     for bench in outbox_bench::both().await {
         let mut tx = bench.begin().await;
-        let order = bench.order(&[bench.address(1), bench.address(2), bench.address(3)]);
+        let order = bench.order(&[outbox_bench::address(1), outbox_bench::address(2), outbox_bench::address(3)]);
         let id = enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap().id;
         tx.commit().await.unwrap();
         let provider = Provider::new(false, |n| if n == 0 { Does::LastLater } else { Does::Takes });
@@ -223,8 +225,8 @@ async fn recipient_refused_for_now_is_tried_alone_later_with_the_same_id() {
         running.stop().await;
         let journal = provider.journal.lock().unwrap().clone();
         assert_eq!(journal.len(), 2);
-        assert_eq!(journal[0].recipients, [bench.address(1), bench.address(2)]);
-        assert_eq!(journal[1].recipients, [bench.address(3)]);
+        assert_eq!(journal[0].recipients, [outbox_bench::address(1), outbox_bench::address(2)]);
+        assert_eq!(journal[1].recipients, [outbox_bench::address(3)]);
         assert_eq!(journal[0].message_id, journal[1].message_id);
         let mut tx = bench.fresh.store.read().await.unwrap();
         let recipients = tx.list_recipients(vec![id]).await.unwrap();
@@ -257,31 +259,81 @@ async fn two_dispatchers_on_one_database_send_nothing_twice() {
     assert_eq!(provider.offers.lock().unwrap().len(), 2_000);
 }
 
-/// A stop (cancel or suppression) that was committed while the message had not been handed over wins, always.
+/// Nodes on one database die in the middle; their leases run out by the database's clock, and others take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_die_lose_nothing_and_send_nothing_twice() {
+    let Some(fresh) = stores::postgres().await else {
+        println!("skipped: LIAISON_TEST_POSTGRES is not set");
+        return;
+    };
+    let bench = Bench::on(fresh).await;
+    bench.enqueue(1_000).await;
+    let short = SendingSettings { lease_seconds: 1, sessions: 2, ..settings() };
+    let provider = Provider::slow(false, Duration::from_millis(4), |_| Does::Takes);
+    let stop = Stop::default();
+    let sweeper = Reconciler::new(bench.tools(), short.clone(), None, Wake::default());
+    let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+    let mut deaths = 0;
+    while open(&bench).await > 0 {
+        let nodes = [run(bench.tools(), short.clone(), &provider), run(bench.tools(), short.clone(), &provider)];
+        for node in nodes {
+            let goal = provider.journal.lock().unwrap().len() + 10 + usize::try_from(hash(deaths) % 30).unwrap();
+            until("some are sent", async || provider.journal.lock().unwrap().len() >= goal || open(&bench).await == 0)
+                .await;
+            node.stop.hard.cancel();
+            node.task.await.unwrap().unwrap();
+            deaths += 1;
+        }
+    }
+    stop.soft.cancel();
+    sweeping.await.unwrap();
+    let (sent, unsure) = (bench.count(OutboxStatus::Confirmed).await, bench.count(OutboxStatus::Uncertain).await);
+    println!("{deaths} deaths: {sent} confirmed, {unsure} uncertain");
+    assert_eq!(sent + unsure, 1_000);
+    assert!(unsure <= i64::try_from(deaths * short.sessions).unwrap());
+    assert!(provider.taken().values().all(|n| *n == 1));
+}
+
+/// Stops one message, in one of three ways; whether the stop was committed while it had not been handed over.
+async fn stop_one(bench: &Bench, n: usize, id: MessageId) -> bool {
+    let address = outbox_bench::address(n);
+    let mut tx = bench.begin().await;
+    if n.is_multiple_of(2) {
+        let cancelled = settle::cancel(&mut tx, &bench.clock, id, "undo").await.is_ok();
+        tx.commit().await.unwrap();
+        return cancelled;
+    }
+    // Another connection can't write to SQLite beside a busy daemon, and the store has no function for it here.
+    if n % 4 == 1 && bench.name() == "postgres" {
+        drop(tx);
+        bench.suppress(&address).await;
+    } else {
+        tx.set_address_dead(&address, bench.clock.now(), "no such user").await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    // A hand-over that began before that commit may still be on its way to its own; what no such one has taken never goes.
+    let status = bench.settled_status(id).await;
+    matches!(status, OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Cancelled)
+}
+
+/// A stop that was committed while the message had not been handed over wins: 1,000 races.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_that_is_committed_before_the_hand_over_wins() {
     for bench in outbox_bench::both().await {
-        let ids = bench.enqueue(1_000).await;
+        let owner = bench.influencer("crowd", "crowd@example.org").await;
+        bench.addresses_of(owner, 1_000).await;
         let provider = Provider::new(false, |_| Does::Takes);
         let running = run(bench.tools(), settings(), &provider);
         let mut stopped = Vec::new();
-        for (n, id) in ids.iter().enumerate().rev() {
+        for n in 0..1_000 {
             let mut tx = bench.begin().await;
-            if n % 2 == 0 {
-                let cancelled = settle::cancel(&mut tx, &bench.clock, *id, "undo").await.is_ok();
-                tx.commit().await.unwrap();
-                if cancelled {
-                    stopped.push(*id);
-                }
-            } else {
-                drop(tx);
-                bench.suppress(&bench.address(n)).await;
-                // Once the suppression is there, what has not been handed over yet never is.
-                let mut tx = bench.fresh.store.read().await.unwrap();
-                let status = bench.status(&mut tx, *id).await;
-                if matches!(status, OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Cancelled) {
-                    stopped.push(*id);
-                }
+            let order = bench.order(&[outbox_bench::address(n)]);
+            let id = enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap().id;
+            tx.commit().await.unwrap();
+            running.wake.wake();
+            tokio::time::sleep(Duration::from_micros(hash(n) % 8_000)).await;
+            if stop_one(&bench, n, id).await {
+                stopped.push(id);
             }
         }
         until("all are over", async || open(&bench).await == 0).await;
@@ -291,11 +343,11 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
         for id in &stopped {
             let row = tx.get_outbox(*id).await.unwrap().unwrap();
             assert!(!taken.contains_key(&row.token), "{}: sent after a committed stop: {row:?}", bench.name());
-            assert_eq!(row.status, OutboxStatus::Cancelled);
+            assert_eq!(row.status, OutboxStatus::Cancelled, "{}: {row:?}", bench.name());
         }
-        println!("{}: {} of 1000 stopped in time, {} sent", bench.name(), stopped.len(), taken.len());
+        println!("{}: of 1000 stops {} came in time, {} mails went out", bench.name(), stopped.len(), taken.len());
         assert!(taken.values().all(|n| *n == 1));
-        assert!(!stopped.is_empty() && taken.len() + stopped.len() >= 1_000);
+        assert!(!stopped.is_empty() && !taken.is_empty(), "there was a race");
     }
 }
 
@@ -352,6 +404,81 @@ async fn kill_leaves_at_most_one_uncertain_message_per_session() {
     }
 }
 
+/// A session that waits longer than a lease for the final answer keeps its message, beside a sweeper.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lease_is_renewed_while_the_final_answer_is_awaited() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(2).await;
+        let provider = Provider::slow(false, Duration::from_millis(3_500), |_| Does::Takes);
+        let short = SendingSettings { lease_seconds: 1, ..settings() };
+        let running = run(bench.tools(), short.clone(), &provider);
+        let mut sweeper = Reconciler::new(bench.tools(), short, None, Wake::default());
+        until("both are over", async || {
+            sweeper.look_once().await.unwrap();
+            assert_eq!(bench.count(OutboxStatus::Uncertain).await, 0, "{}", bench.name());
+            open(&bench).await == 0
+        })
+        .await;
+        running.stop().await;
+        assert_eq!(bench.count(OutboxStatus::Confirmed).await, 2);
+        assert_eq!(provider.offers.lock().unwrap().len(), 2);
+    }
+}
+
+/// A node that slept through its lease must not send what another one has taken.
+#[tokio::test]
+async fn node_that_slept_through_its_lease_sends_nothing() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(50).await;
+        let dozing = RunId(bench.clock.new_id());
+        let mut tx = bench.begin().await;
+        let claimed = tx.claim_due("brand", dozing, bench.clock.now(), (50, -1)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(claimed.len(), ids.len());
+        let provider = Provider::new(false, |_| Does::Takes);
+        let running = run(bench.tools(), settings(), &provider);
+        let mut other = Reconciler::new(bench.tools(), settings(), None, running.wake.clone());
+        let mut refused = 0;
+        for row in claimed.iter().cycle().take(400) {
+            other.look_once().await.unwrap();
+            let mut tx = bench.begin().await;
+            let grip = Grip { id: row.id, holder: dozing, attempt: row.attempt };
+            assert!(!tx.mark_handed_over(grip, bench.clock.now()).await.unwrap());
+            refused += 1;
+            tx.commit().await.unwrap();
+        }
+        until("all are sent by the other", async || bench.count(OutboxStatus::Confirmed).await == 50).await;
+        running.stop().await;
+        println!("{}: {refused} late hand-overs refused", bench.name());
+        assert!(provider.taken().len() == 50 && provider.taken().values().all(|n| *n == 1));
+    }
+}
+
+#[tokio::test]
+async fn cancelled_reply_leaves_the_turn_where_it_was() {
+    for bench in outbox_bench::both().await {
+        let ana = bench.influencer("ana", "ana@example.org").await;
+        let mut tx = bench.begin().await;
+        let first = enqueue::enqueue(&mut tx, &bench.clock, bench.order(&["ana@example.org".into()])).await.unwrap();
+        tx.commit().await.unwrap();
+        let (_, thread) = first.threads[0];
+        bench.sql("UPDATE message SET direction = 'inbound', at = 5").await;
+        bench.sql("UPDATE participation SET at = 5").await;
+        bench.sql("UPDATE outbox SET status = 'confirmed'").await;
+        let mut tx = bench.begin().await;
+        let mut reply = bench.order(&[]);
+        reply.answers = Some(Answers::Thread(thread));
+        reply.to = vec![Mailbox { name: "Ana".into(), address: "ana@example.org".into() }];
+        let reply = enqueue::enqueue(&mut tx, &bench.clock, reply).await.unwrap();
+        assert_eq!(tx.get_thread(thread).await.unwrap().unwrap().awaiting, Some(Awaiting::Them));
+        settle::cancel(&mut tx, &bench.clock, reply.id, "undo").await.unwrap();
+        let row = tx.get_thread(thread).await.unwrap().unwrap();
+        assert_eq!((row.awaiting, row.last_message_at), (Some(Awaiting::Us), Micros(5)), "{}", bench.name());
+        assert_eq!(row.influencer_id, ana);
+        tx.commit().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn daily_limit_pause_and_held_installation_stop_the_claim() {
     for bench in outbox_bench::both().await {
@@ -396,7 +523,7 @@ async fn copy_is_filed_once_where_the_hub_files() {
     for bench in outbox_bench::both().await {
         let mut tx = bench.begin().await;
         for n in 0..5 {
-            let mut order = bench.order(&[bench.address(n)]);
+            let mut order = bench.order(&[outbox_bench::address(n)]);
             order.file_copy = true;
             enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap();
         }

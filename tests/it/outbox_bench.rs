@@ -16,6 +16,7 @@ use liaison::outbound::{SendingSettings, SentCopy, Tools};
 use liaison::store::{Place, Store, Tx};
 use sqlx::Connection;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ pub async fn both() -> Vec<Bench> {
         benches.push(Bench::on(fresh).await);
     }
     benches
+}
+
+/// The address of a person.
+pub fn address(n: usize) -> String {
+    format!("person{n}@example.org")
 }
 
 impl Bench {
@@ -47,10 +53,6 @@ impl Bench {
 
     pub async fn begin(&self) -> Tx {
         self.fresh.store.begin("test").await.unwrap()
-    }
-
-    pub fn address(&self, n: usize) -> String {
-        format!("person{n}@example.org")
     }
 
     pub fn order(&self, to: &[String]) -> Order {
@@ -78,7 +80,7 @@ impl Bench {
         let mut ids = Vec::new();
         let mut tx = self.begin().await;
         for n in 0..count {
-            let order = self.order(&[self.address(n)]);
+            let order = self.order(&[address(n)]);
             ids.push(enqueue::enqueue(&mut tx, &self.clock, order).await.unwrap().id);
         }
         tx.commit().await.unwrap();
@@ -87,6 +89,22 @@ impl Bench {
 
     pub async fn status(&self, tx: &mut Tx, id: MessageId) -> OutboxStatus {
         tx.get_outbox(id).await.unwrap().unwrap().status
+    }
+
+    /// The status once every transaction that holds the row now has ended.
+    pub async fn settled_status(&self, id: MessageId) -> OutboxStatus {
+        let Place::Postgres { url, .. } = &self.fresh.place else {
+            let mut tx = self.begin().await;
+            return self.status(&mut tx, id).await;
+        };
+        let mut c = sqlx::PgConnection::connect(url).await.unwrap();
+        let (status,): (String,) = sqlx::query_as("SELECT status FROM outbox WHERE id = $1 FOR UPDATE")
+            .bind(id.0)
+            .fetch_one(&mut c)
+            .await
+            .unwrap();
+        c.close().await.unwrap();
+        status.parse().unwrap()
     }
 
     /// Runs a statement that the store has no function for (yet): both databases understand it.
@@ -125,6 +143,23 @@ impl Bench {
         ))
         .await;
         id
+    }
+
+    /// Gives the addresses of the first so many people to one influencer.
+    pub async fn addresses_of(&self, owner: InfluencerId, count: usize) {
+        let owner = self.id_text(&owner.0.simple().to_string());
+        let no = if self.name() == "sqlite" { "0" } else { "FALSE" };
+        let rows: Vec<String> = (0..count)
+            .map(|n| {
+                let id = self.id_text(&self.clock.new_id().simple().to_string());
+                format!("({id}, 'email', '{0}', '{0}', {owner}, {no}, 1)", address(n))
+            })
+            .collect();
+        self.sql(&format!(
+            "INSERT INTO address (id, channel, value, value_key, influencer_id, is_primary, created_at) VALUES {}",
+            rows.join(", ")
+        ))
+        .await;
     }
 
     pub fn tools(&self) -> Tools {
@@ -213,7 +248,7 @@ type Script = Box<dyn Fn(usize) -> Does + Send + Sync>;
 /// A provider: its journal says what it took, in order.
 pub struct Provider {
     script: Script,
-    tries: std::sync::atomic::AtomicUsize,
+    tries: AtomicUsize,
     files: bool,
     /// Pause inside the hand-over, so that others run meanwhile.
     pub pause: Duration,
@@ -240,7 +275,7 @@ impl Provider {
     pub fn new(files: bool, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             script: Box::new(script),
-            tries: Default::default(),
+            tries: AtomicUsize::default(),
             files,
             pause: Duration::ZERO,
             journal: Mutex::default(),
@@ -301,12 +336,12 @@ impl Sender for FakeSender {
     fn offer<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>> {
         use liaison::connector::Phase;
         Box::pin(async move {
-            let n = self.provider.tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let n = self.provider.tries.fetch_add(1, Ordering::SeqCst);
             self.does = (self.provider.script)(n);
             self.provider.offers.lock().unwrap().push(mail.clone());
             tokio::task::yield_now().await;
             let all = mail.recipients.len();
-            self.left = mail.recipients.clone();
+            self.left.clone_from(&mail.recipients);
             let refused =
                 |phase, code, enhanced| Ok(Offer::Refused { phase, replies: vec![reply(code, enhanced); all] });
             match self.does {
@@ -324,7 +359,12 @@ impl Sender for FakeSender {
                     refused[all - 1] = Some(reply(450, "4.2.0"));
                     Ok(Offer::Ready { refused })
                 }
-                _ => Ok(Offer::Ready { refused: vec![None; all] }),
+                Does::Takes
+                | Does::TakesSilently
+                | Does::LosesContent
+                | Does::LastLater
+                | Does::ContentLater
+                | Does::ContentNever => Ok(Offer::Ready { refused: vec![None; all] }),
             }
         })
     }
@@ -343,7 +383,13 @@ impl Sender for FakeSender {
                 }
                 Does::ContentLater => SendOutcome::Refused(reply(451, "4.3.0")),
                 Does::ContentNever => SendOutcome::Refused(reply(554, "5.6.0")),
-                _ => {
+                Does::NoConnection
+                | Does::NoLogin
+                | Does::SenderLater
+                | Does::RecipientLater
+                | Does::RecipientNever
+                | Does::LostAtData => panic!("content was handed over after a refusal"),
+                Does::Takes | Does::LastLater => {
                     self.provider.take(mail, left);
                     SendOutcome::Accepted { reply: reply(250, "2.0.0") }
                 }

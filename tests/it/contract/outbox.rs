@@ -122,7 +122,7 @@ async fn suppression_after_the_claim_still_stops_the_hand_over() {
         let mut tx = bench.begin().await;
         tx.claim_due("brand", run, bench.clock.now(), (2, 60)).await.unwrap();
         tx.commit().await.unwrap();
-        bench.suppress(&bench.address(0)).await;
+        bench.suppress(&outbox_bench::address(0)).await;
         let mut tx = bench.begin().await;
         assert!(!tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap());
         assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap());

@@ -7,6 +7,8 @@ pub mod enqueue;
 pub mod import;
 pub mod matching;
 pub mod people;
+pub mod sequencer;
 pub mod settle;
 pub mod signal;
 pub mod token;
+pub mod unmatched;

@@ -1,5 +1,6 @@
 //! liaison: a self-hosted communications hub for influencer relations.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod connector;

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub mod lock;
-pub mod service;
+pub mod systemd;
 
-use service::Pulses;
-pub use service::{Pulse, Service};
+use systemd::Pulses;
+pub use systemd::{Pulse, Supervisor};
 
 /// How long a soft stop may take, unless told otherwise; below systemd's `TimeoutStopSec=30s`.
 pub const STOP_TIME: Duration = Duration::from_secs(25);
@@ -69,6 +69,11 @@ impl Stop {
     /// Whether a hard stop was asked for.
     pub fn is_hard(&self) -> bool {
         self.hard.is_cancelled()
+    }
+
+    /// The two as tokens, for rooms that know nothing of this one: soft, hard.
+    pub fn tokens(&self) -> (CancellationToken, CancellationToken) {
+        (self.soft.clone(), self.hard.clone())
     }
 
     /// A stop below this one: asked by itself, or together with this one.
@@ -135,7 +140,7 @@ struct Inner {
     failure: Mutex<Option<Failure>>,
     reloads: watch::Sender<u64>,
     pulses: Pulses,
-    service: Service,
+    service: Supervisor,
 }
 
 /// Spawns tasks and watches over them. Cheap to clone.
@@ -151,11 +156,11 @@ impl Default for Lifecycle {
 impl Lifecycle {
     /// With [`STOP_TIME`], talking to the service manager that `NOTIFY_SOCKET` names, if any.
     pub fn new() -> Self {
-        Self::with(STOP_TIME, Service::from_env())
+        Self::with(STOP_TIME, Supervisor::from_env())
     }
 
     /// With another stop time and service manager.
-    pub fn with(stop_time: Duration, service: Service) -> Self {
+    pub fn with(stop_time: Duration, service: Supervisor) -> Self {
         Self(Arc::new(Inner {
             stop: Stop::new(),
             stop_time,

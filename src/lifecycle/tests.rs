@@ -6,7 +6,7 @@ use super::*;
 
 fn start() -> (Lifecycle, mpsc::Sender<Asked>, mpsc::Receiver<Asked>) {
     let (ask, asked) = mpsc::channel(8);
-    (Lifecycle::with(STOP_TIME, Service::none()), ask, asked)
+    (Lifecycle::with(STOP_TIME, Supervisor::none()), ask, asked)
 }
 
 #[tokio::test(start_paused = true)]

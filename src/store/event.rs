@@ -79,6 +79,12 @@ impl Tx {
         Ok(done)
     }
 
+    /// Whether there are events without a number.
+    pub async fn has_unnumbered_events(&mut self) -> Result<bool, StoreError> {
+        let row: Option<(EventId,)> = self.opt(&EVENTS_UNNUMBERED, values![]).await?;
+        Ok(row.is_some())
+    }
+
     /// Events after a number, in order.
     pub async fn list_events(&mut self, after: i64, limit: i64) -> Result<Vec<EventRow>, StoreError> {
         self.all(&EVENTS_AFTER, values![after, limit]).await
@@ -106,6 +112,7 @@ statements! {
     SEQUENCER_LOCK = "SELECT last_seq FROM sequencer WHERE name = 'event' FOR UPDATE";
     #[hot] EVENTS_NUMBER = "UPDATE event SET seq = n.seq FROM (SELECT id, $1::bigint + ROW_NUMBER() OVER (ORDER BY id) AS seq FROM \
         (SELECT id FROM event WHERE seq IS NULL ORDER BY id LIMIT $2) w) n WHERE event.id = n.id";
+    #[hot] EVENTS_UNNUMBERED = "SELECT id FROM event WHERE seq IS NULL LIMIT 1";
     SEQUENCER_SET = "UPDATE sequencer SET last_seq = $1 WHERE name = 'event'";
     SEQUENCER_LAST = "SELECT last_seq FROM sequencer WHERE name = 'event'";
     #[hot] EVENTS_AFTER = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event \

@@ -273,6 +273,13 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes a message off the timelines on which it was shown for want of knowing better.
+    pub async fn withdraw_unassigned(&mut self, message: MessageId) -> Result<(), StoreError> {
+        self.exec(&UNASSIGNED_THREADS, values![message]).await?;
+        self.exec(&UNASSIGNED_WITHDRAW, values![message]).await?;
+        Ok(())
+    }
+
     /// Writes where messages were seen.
     pub async fn insert_deliveries(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, StoreError> {
         let rows: Vec<Value> = deliveries
@@ -429,6 +436,9 @@ statements! {
     #[hot] RAW_GET = "SELECT r.data FROM message m JOIN raw r ON r.hash = m.raw_hash WHERE m.id = $1";
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
+    #[hot] UNASSIGNED_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \
+        (SELECT thread_id FROM participation WHERE message_id = $1 AND NOT assigned)";
+    #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned";
     #[hot] DELIVERIES_FIND = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 AND uid = ANY($3::bigint[])";
     #[hot] DELIVERIES_ALL = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 ORDER BY uid";
     DELIVERIES_STALE = "DELETE FROM delivery WHERE folder_id = $1 AND uid_validity <> $2";

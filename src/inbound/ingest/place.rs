@@ -412,7 +412,7 @@ fn same_text(a: &str, b: &str) -> bool {
     let (a, b) = (letters(a), letters(b));
     let shorter = a.len().min(b.len());
     // One of them may end early, where the footer of the other begins.
-    a == b || (shorter >= 20 && a.as_bytes().get(..shorter) == b.as_bytes().get(..shorter))
+    a == b || (shorter >= 12 && a.as_bytes().get(..shorter) == b.as_bytes().get(..shorter))
 }
 
 #[cfg(test)]

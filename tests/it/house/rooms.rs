@@ -26,6 +26,7 @@ pub(super) const ROOMS: &[&str] = &[
     "clock",
     "config",
     "lifecycle",
+    "control",
     "store",
     "connector",
     "render",
@@ -54,6 +55,7 @@ pub(super) fn may_use(room: &str, other: &str) -> Use {
     match room {
         "clock" | "config" => among(&["domain"]),
         "lifecycle" => among(&["clock"]),
+        "control" => among(&["lifecycle"]),
         "store" | "connector" | "render" | "worker" | "telemetry" => among(FOUNDATION),
         "hub" => among(BELOW_THE_HUB),
         _ if ABOVE_THE_HUB.contains(&room) => match other {
@@ -62,7 +64,7 @@ pub(super) fn may_use(room: &str, other: &str) -> Use {
         },
         "http" | "cli" => match other {
             _ if FRONT.contains(&other) => Use::All,
-            _ if ABOVE_THE_HUB.contains(&other) || ["lifecycle", "render", "worker"].contains(&other) => Use::Entry,
+            _ if ABOVE_THE_HUB.contains(&other) || ["control", "lifecycle", "render", "worker"].contains(&other) => Use::Entry,
             // The subcommand that serves starts the whole.
             "app" if room == "cli" => Use::Entry,
             _ => Use::Not,

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 /// The service manager, if there is one.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Service {
+pub struct Supervisor {
     present: bool,
     watchdog: Option<Duration>,
 }
 
-impl Service {
+impl Supervisor {
     /// The one that `NOTIFY_SOCKET` and `WATCHDOG_USEC` name.
     pub fn from_env() -> Self {
         let present = std::env::var_os("NOTIFY_SOCKET").is_some();

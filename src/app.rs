@@ -1,0 +1,268 @@
+//! The composition root: opens, builds, spawns. No logic of its own.
+//!
+//! [`serve`] is the daemon over a configuration; [`start`] is everything below it, over parts that may as well come from a
+//! simulated world, so that a demonstration runs what production runs.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Database, Loaded};
+use crate::control::{self, ControlSocket};
+use crate::domain::ids::RunId;
+use crate::domain::threading::Identity;
+use crate::hub::people::KnownStages;
+use crate::hub::sequencer;
+use crate::http;
+use crate::inbound::poller;
+use crate::lifecycle::lock::{DatabaseLock, LockError};
+use crate::lifecycle::Lifecycle;
+use crate::outbound::{SenderFactory, SendingSettings, Tools};
+use crate::outbound::reconcile;
+use crate::store::{Place, Store, StoreError};
+use crate::worker::Wakes;
+
+mod accounts;
+mod actions;
+mod commands;
+mod connect;
+mod installation;
+
+pub use connect::{account_parts, identity_of};
+
+/// Another daemon holds the store.
+pub const EXIT_TAKEN: u8 = 73;
+/// The configuration can't be used.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// One account, ready to run.
+#[derive(Clone)]
+pub struct AccountParts {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind there.
+    pub kind: String,
+    /// Its address.
+    pub address: String,
+    /// The name people see; may be empty.
+    pub display_name: String,
+    /// Whether the hub files a copy of what it sends.
+    pub file_copy: bool,
+    /// How it is read.
+    pub reading: poller::Settings,
+    /// How it sends.
+    pub sending: SendingSettings,
+    /// Makes a reader.
+    pub source: poller::Connect,
+    /// Makes a session that sends.
+    pub sender: SenderFactory,
+}
+
+/// What may change while the process runs.
+#[derive(Clone)]
+pub struct Live {
+    /// The accounts.
+    pub accounts: Vec<AccountParts>,
+    /// Who we are.
+    pub identity: Arc<Identity>,
+    /// The declared stages.
+    pub stages: KnownStages,
+    /// How long a message sent by a person can be taken back.
+    pub undo: Duration,
+    /// Who owns what nobody else does.
+    pub default_owner: Option<String>,
+}
+
+/// Everything [`start`] needs.
+pub struct Parts {
+    /// The open database.
+    pub store: Store,
+    /// Business time and ids.
+    pub clock: Clock,
+    /// What may change.
+    pub live: Live,
+    /// Where the API listens.
+    pub listener: TcpListener,
+    /// Reads the configuration again; `None` where there is none to read.
+    pub reload: Option<Reload>,
+}
+
+/// Reads the configuration again.
+pub type Reload = Arc<dyn Fn() -> Result<Live, String> + Send + Sync>;
+
+/// What all parts of a running process share. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    /// The database.
+    pub store: Store,
+    /// Business time and ids.
+    pub clock: Clock,
+    /// This run of the process.
+    pub run: RunId,
+    /// Wakes the dispatcher of an account.
+    pub wakes: Wakes,
+    /// Rung to read all mailboxes at once.
+    pub look: Arc<Notify>,
+    /// Rung when something was stored.
+    pub stored: Arc<Notify>,
+    /// Rung when events got their numbers.
+    pub numbered: Arc<Notify>,
+    live: Arc<RwLock<Arc<Live>>>,
+}
+
+impl Hub {
+    /// What is in force now.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_live(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+}
+
+/// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
+pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
+    let Parts { store, clock, live, listener, reload } = parts;
+    let hub = Hub {
+        run: RunId(clock.new_id()),
+        store,
+        clock,
+        wakes: Wakes::default(),
+        look: Arc::default(),
+        stored: Arc::default(),
+        numbered: Arc::default(),
+        live: Arc::new(RwLock::new(Arc::new(live))),
+    };
+    settle_after_start(&hub).await?;
+    accounts::register(&hub).await?;
+    let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
+    life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
+    life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
+    let stop = life.stop();
+    let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
+    let stopping = life.stop();
+    let state = http::ApiState {
+        store: hub.store.clone(),
+        clock: hub.clock.clone(),
+        actions: Arc::new(actions::HubActions::new(hub.clone())),
+        accounts: names,
+        stopping: Arc::new(move || stopping.is_soft()),
+    };
+    life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
+    Ok(hub)
+}
+
+/// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it; on PostgreSQL when the
+/// leases have run out.
+async fn settle_after_start(hub: &Hub) -> Result<(), StoreError> {
+    if hub.store.is_shared() {
+        return Ok(());
+    }
+    let mut tx = hub.store.begin("app.recover").await?;
+    tx.end_all_leases().await?;
+    let swept = reconcile::recover(&mut tx, &hub.clock).await?;
+    tx.commit().await?;
+    if swept.requeued + swept.uncertain > 0 {
+        tracing::warn!(requeued = swept.requeued, uncertain = swept.uncertain, "the last run left messages in hand");
+    }
+    Ok(())
+}
+
+/// The place of the database of a configuration.
+pub fn place_of(config: &Config) -> Place {
+    match &config.storage.database {
+        Database::Sqlite { path } => Place::Sqlite { file: path.clone() },
+        Database::Postgres { url } => Place::Postgres {
+            url: url.clone(),
+            password: config.storage.password.as_ref().map(|s| s.value.clone()),
+        },
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
+    let config = loaded.config;
+    make_state_dir(&config.storage.state_dir)?;
+    let _lock = match &config.storage.database {
+        Database::Sqlite { path } => match DatabaseLock::take(path) {
+            Ok(lock) => Some(lock),
+            Err(error @ LockError::Taken { .. }) => {
+                tracing::error!(%error, "not started");
+                return Ok(ExitCode::from(EXIT_TAKEN));
+            }
+            Err(error) => return Err(error.into()),
+        },
+        Database::Postgres { .. } => None,
+    };
+    let place = place_of(&config);
+    let store = Store::open(&place).await.context("the database can't be opened")?;
+    let clock = Clock::machine();
+    let held = installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
+    if held {
+        tracing::error!("this database was copied or restored: nothing is sent until `liaison release`");
+    }
+    installation::publish_stages(&store, &clock, &config).await?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("server.listen: can't listen on {}", config.server.listen))?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let socket = control::socket_path(config.server.socket.as_deref(), &config.storage.state_dir, environment);
+    let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
+    control.announce(&config.storage.state_dir)?;
+    let life = Lifecycle::new();
+    let parts = Parts {
+        store: store.clone(),
+        clock,
+        live: live_of(&config),
+        listener,
+        reload: Some(reload_from(config.path.clone())),
+    };
+    let hub = start(parts, &life).await?;
+    let (handler, stop) = (commands::Commands::new(hub, life.clone()), life.stop());
+    life.spawn("control", async move {
+        control::serve(control, &handler, stop).await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
+    life.ready("running");
+    let outcome = life.run_until_stopped().await?;
+    store.close().await;
+    tracing::info!(%outcome, "stopped");
+    Ok(outcome.exit_code())
+}
+
+fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("storage.state_dir: {} can't be made", dir.display()))
+}
+
+fn live_of(config: &Config) -> Live {
+    let identity = Arc::new(identity_of(config));
+    let accounts = config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();
+    let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
+    Live {
+        accounts,
+        identity,
+        stages: KnownStages { start: config.stages.start().0.clone(), ids },
+        undo: Duration::from_secs(u64::from(config.undo_seconds)),
+        default_owner: config.default_owner.clone(),
+    }
+}
+
+fn reload_from(path: std::path::PathBuf) -> Reload {
+    Arc::new(move || match config::load(&path, std::env::vars()) {
+        Ok(loaded) => Ok(live_of(&loaded.config)),
+        Err(findings) => Err(findings.to_string()),
+    })
+}

@@ -1,0 +1,103 @@
+//! Runs the accounts: for each a poller, a dispatcher and a reconciler; all anew after a reload.
+
+use tokio::task::JoinSet;
+
+use super::{AccountParts, Hub, Reload, Tools};
+use crate::inbound::poller::{Poller, Shared};
+use crate::lifecycle::{Lifecycle, Stop};
+use crate::outbound::dispatcher::Dispatcher;
+use crate::outbound::reconcile::Reconciler;
+use crate::store::StoreError;
+use crate::worker;
+
+/// Writes the accounts of the configuration into the store, and says which of the store's are not in it any more.
+pub(super) async fn register(hub: &Hub) -> Result<(), StoreError> {
+    let live = hub.live();
+    let mut tx = hub.store.begin("app.accounts").await?;
+    for account in &live.accounts {
+        tx.ensure_account(&account.name, &account.kind, &account.address, hub.clock.now()).await?;
+    }
+    for row in tx.list_accounts().await? {
+        if !live.accounts.iter().any(|a| a.name == row.name) {
+            tracing::warn!(account = %row.name, "this account is not in the configuration any more: what it has queued waits");
+        }
+    }
+    tx.commit().await
+}
+
+/// Runs all accounts until told to stop. A reload that fails keeps what runs and says why.
+pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Result<(), String> {
+    let stop = life.stop();
+    let mut reloads = life.reloads();
+    loop {
+        let round = stop.child();
+        let mut tasks = spawn_all(&hub, &round);
+        let again = loop {
+            tokio::select! {
+                () = stop.soft() => break false,
+                () = reloads.next() => match reload.as_ref().map(|read| read()) {
+                    Some(Ok(live)) => {
+                        hub.set_live(live);
+                        register(&hub).await.map_err(|e| e.to_string())?;
+                        tracing::info!("configuration reloaded");
+                        break true;
+                    }
+                    Some(Err(findings)) => {
+                        tracing::error!("the configuration was not reloaded, the old one stays:\n{findings}");
+                        life.ready("running; the last reload failed");
+                    }
+                    None => {}
+                },
+                Some(done) = tasks.join_next() => ended(done)?,
+            }
+        };
+        round.ask();
+        while let Some(done) = tasks.join_next().await {
+            ended(done)?;
+        }
+        if !again {
+            return Ok(());
+        }
+        life.ready("running");
+    }
+}
+
+/// A task of an account that ends in trouble ends the process: systemd starts it again, and leases make that safe.
+fn ended(done: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(), String> {
+    match done {
+        Ok(result) => result,
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn spawn_all(hub: &Hub, stop: &Stop) -> JoinSet<Result<(), String>> {
+    let mut tasks = JoinSet::new();
+    for account in &hub.live().accounts {
+        spawn_account(hub, account.clone(), stop, &mut tasks);
+    }
+    tasks
+}
+
+fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut JoinSet<Result<(), String>>) {
+    let shared = Shared {
+        store: hub.store.clone(),
+        clock: hub.clock.clone(),
+        run: hub.run,
+        wake: hub.look.clone(),
+        stored: hub.stored.clone(),
+    };
+    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run };
+    let wake = hub.wakes.of(&account.name);
+    let poller = Poller::new(shared, account.reading, account.source.clone());
+    let dispatcher = Dispatcher::new(tools.clone(), account.sending.clone(), account.sender, wake.clone());
+    let reconciler = Reconciler::new(tools, account.sending, Some(account.source), wake);
+    let (soft, hard) = stop.tokens();
+    let halt = worker::Stop { soft, hard };
+    let (reading, sending) = (stop.clone(), halt.clone());
+    tasks.spawn(async move { poller.run(reading).await.map_err(|e| format!("poller: {e}")) });
+    tasks.spawn(async move { dispatcher.run(sending).await.map_err(|e| format!("dispatcher: {e}")) });
+    tasks.spawn(async move {
+        reconciler.run(halt).await;
+        Ok(())
+    });
+}

@@ -1,0 +1,116 @@
+//! A person says whose a waiting message is: its writer's address becomes theirs, and the whole history of that address
+//! appears on their timeline.
+
+use std::collections::HashMap;
+
+use super::matching::{Belongs, rethread};
+use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleError};
+use crate::clock::Clock;
+use crate::domain::address;
+use crate::domain::ids::{AgentId, InfluencerId, MessageId};
+use crate::domain::words::{Channel, UnmatchedReason};
+use crate::store::{StoreError, Tx};
+
+/// Whose a message is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whose {
+    /// An influencer's.
+    Influencer(InfluencerId),
+    /// An agent's; of an agent's own message that waits, which of their influencers it is about.
+    Agent(AgentId, Vec<InfluencerId>),
+    /// Somebody's who is added with it.
+    New(Box<NewInfluencer>),
+}
+
+/// Why a message was not matched.
+#[derive(Debug, thiserror::Error)]
+pub enum MatchError {
+    /// It does not wait.
+    #[error("message {0} does not wait for a match; `liaison unmatched list` shows those that do")]
+    NotWaiting(MessageId),
+    /// Its writer has no address that could be anybody's.
+    #[error("the writer of message {0} has no usable address; only a message with one can be matched")]
+    NoAddress(MessageId),
+    /// People.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Matches a waiting message; how many places on timelines were filled.
+pub async fn match_message(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &KnownStages,
+    message: MessageId,
+    (whose, by): (Whose, &str),
+) -> Result<usize, MatchError> {
+    let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
+    if waiting.reason == UnmatchedReason::AgentUnassigned {
+        if let Whose::Agent(_, about) = &whose {
+            return Ok(assign(tx, clock, message, about).await?);
+        }
+        if let Whose::Influencer(id) = &whose {
+            return Ok(assign(tx, clock, message, &[*id]).await?);
+        }
+    }
+    let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
+    let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
+    let placed = rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
+    tx.resolve_unmatched(message, clock.now()).await?;
+    Ok(placed)
+}
+
+/// Makes an address somebody's, unless it is theirs already.
+async fn give(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &KnownStages,
+    address: &str,
+    (whose, by): (Whose, &str),
+) -> Result<Belongs, MatchError> {
+    let key = address::key(address).unwrap_or_default();
+    let owner = tx.find_addresses(Channel::Email, vec![key]).await?.into_iter().next();
+    match whose {
+        Whose::Influencer(id) => {
+            if owner.as_ref().and_then(|o| o.influencer_id) != Some(id) {
+                let change = InfluencerChange { add_emails: vec![address.to_owned()], ..InfluencerChange::default() };
+                people::update_influencer(tx, clock, id, by, change).await?;
+            }
+            Ok(Belongs::Influencer(id))
+        }
+        Whose::Agent(id, _) => {
+            if owner.as_ref().and_then(|o| o.agent_id) != Some(id) {
+                let change =
+                    people::AgentChange { add_emails: vec![address.to_owned()], ..people::AgentChange::default() };
+                people::update_agent(tx, clock, id, change).await?;
+            }
+            let stands_for = tx.influencers_of_agents(vec![id]).await?.into_iter().map(|(_, i)| i).collect();
+            Ok(Belongs::Agent(id, stands_for))
+        }
+        Whose::New(mut new) => {
+            if !new.emails.iter().any(|e| address::key(e) == address::key(address)) {
+                new.emails.push(address.to_owned());
+            }
+            let id = people::create_influencer(tx, clock, stages, by, *new).await?;
+            Ok(Belongs::Influencer(id))
+        }
+    }
+}
+
+/// An agent's message that was shown to all they stand for is about these alone.
+async fn assign(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    about: &[InfluencerId],
+) -> Result<usize, StoreError> {
+    for influencer in about {
+        tx.set_author(message, *influencer).await?;
+    }
+    tx.withdraw_unassigned(message).await?;
+    tx.resolve_unmatched(message, clock.now()).await?;
+    Ok(about.len())
+}

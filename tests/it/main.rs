@@ -17,6 +17,7 @@
 
 mod contract;
 mod house;
+mod http;
 mod ingest;
 mod peers;
 mod seed;

@@ -192,7 +192,7 @@ async fn message_carries_deliveries_outbox_state_and_whole_text() {
             first_uid: 1,
             last_uid: 0,
             backfill_uid: 0,
-            fire_after: seed::at(0),
+            fire_after: None,
             server_count: None,
             stored_count: None,
             missing_count: None,

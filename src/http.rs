@@ -29,7 +29,7 @@ pub const BODY_MAX: usize = 1024 * 1024;
 /// Octets of a request body that carries a message with attachments (base64 makes them a third larger).
 pub const MESSAGE_BODY_MAX: usize = 30 * 1024 * 1024;
 /// How long one request may take, its body included.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long open requests may still take after a stop was asked for.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 

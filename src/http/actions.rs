@@ -177,6 +177,7 @@ pub struct NetworkOrder {
 }
 
 /// What is to change of an influencer; what is left out stays.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InfluencerChangeOrder {

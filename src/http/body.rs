@@ -84,6 +84,7 @@ pub(super) fn base64<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Erro
 }
 
 /// Tells `null` from not said.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
 pub(super) fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
 }

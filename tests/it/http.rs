@@ -343,9 +343,8 @@ async fn bad_requests_are_told_what_is_wrong_and_where() {
         assert_eq!(json["errors"][0]["pointer"], pointer, "{json}");
     }
     let raw = |body: &'static str| api.call(Some(&api.token), "POST", "/v1/messages", Some(body));
-    for broken in ["{", "", "{} {}x", "[1,"] {
-        let status = raw(broken).await.0;
-        assert!(status == StatusCode::BAD_REQUEST || broken.starts_with("{}"), "{broken}: {status}");
+    for broken in ["{", "", "{\"text\": \"x\"} x", "{text: 1}"] {
+        assert_eq!(raw(broken).await.0, StatusCode::BAD_REQUEST, "{broken}");
     }
     let (status, json) = api.post("/v1/messages?x=1", &json!({"text": "x"})).await;
     assert_eq!((status, &json["code"]), (StatusCode::BAD_REQUEST, &json!("bad_query")));

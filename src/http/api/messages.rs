@@ -110,7 +110,10 @@ fn disposition(name: &str) -> HeaderValue {
         if octet.is_ascii_alphanumeric() || b".-_".contains(&octet) {
             whole.push(char::from(octet));
         } else {
-            whole.push_str(&format!("%{octet:02X}"));
+            whole.push('%');
+            for half in [octet >> 4, octet & 15] {
+                whole.extend(char::from_digit(u32::from(half), 16).map(|digit| digit.to_ascii_uppercase()));
+            }
         }
     }
     let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}");

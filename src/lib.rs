@@ -6,6 +6,7 @@ pub mod config;
 pub mod connector;
 pub mod control;
 pub mod domain;
+pub mod http;
 pub mod hub;
 pub mod inbound;
 pub mod lifecycle;

@@ -19,6 +19,7 @@ mod contract;
 mod corpora;
 mod fault;
 mod house;
+mod http;
 mod imap;
 mod ingest;
 mod outbound;

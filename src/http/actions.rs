@@ -1,0 +1,272 @@
+//! What the API asks others to do: the boundary between requests and the rooms that act on them.
+//!
+//! The composition root implements [`Actions`] over the hub; each call is one transaction there. Orders are what a
+//! request says, not yet checked against the store.
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
+use crate::domain::mail::Mailbox;
+use crate::domain::time::Micros;
+use crate::domain::words::Channel;
+use crate::store::StoreError;
+
+/// Why something was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// There is no such thing: what sort, and which.
+    #[error("there is no {sort} `{given}`")]
+    NotFound {
+        /// `influencer`, `thread`, …
+        sort: &'static str,
+        /// As it was given.
+        given: String,
+    },
+    /// Fields that can't be taken: JSON pointers, and what is wrong with each.
+    #[error("{}", .0.iter().map(|(at, what)| format!("{at}: {what}")).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<(String, String)>),
+    /// Things are in a state in which this can't be done.
+    #[error("{detail}")]
+    Conflict {
+        /// A stable word for programs: `handle_taken`, `not_queued`, `changed_meanwhile`, …
+        code: &'static str,
+        /// For people: what is in the way and what to do.
+        detail: String,
+    },
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an action gives.
+pub type Done<'a, T> = BoxFuture<'a, Result<T, ActionError>>;
+
+/// A message that is to leave.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendOrder {
+    /// How it travels; email where it is not said.
+    #[serde(default)]
+    pub channel: Option<Channel>,
+    /// Our account; the one of the thread, or else the usual one, where it is not said.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// To the primary address of this influencer, where `to` is empty.
+    #[serde(default)]
+    pub influencer_id: Option<InfluencerId>,
+    /// To whom. Where it is empty in a reply: to those who are in the message that is answered.
+    #[serde(default)]
+    pub to: Vec<Mailbox>,
+    /// With a copy to.
+    #[serde(default)]
+    pub cc: Vec<Mailbox>,
+    /// The subject; a reply has its thread's where it is not said.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// The text.
+    pub text: String,
+    /// The same as HTML.
+    #[serde(default)]
+    pub html: Option<String>,
+    /// Files that go along.
+    #[serde(default)]
+    pub attachments: Vec<AttachmentOrder>,
+    /// Not before this instant.
+    #[serde(default)]
+    pub send_at: Option<Micros>,
+    /// The message it answers.
+    #[serde(default)]
+    pub reply_to_message_id: Option<MessageId>,
+    /// The thread it answers; set by the path of a reply.
+    #[serde(skip)]
+    pub reply_to_thread_id: Option<ThreadId>,
+}
+
+/// A file that goes along with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentOrder {
+    /// The file name.
+    pub name: String,
+    /// The media type; found from the name where it is not said.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// The content, in base64 (RFC 4648 §4).
+    #[serde(rename = "content_base64", deserialize_with = "super::body::base64")]
+    pub content: Vec<u8>,
+}
+
+/// Whose a waiting message is: exactly one of these.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchOrder {
+    /// An influencer's; the address becomes theirs.
+    #[serde(default)]
+    pub influencer_id: Option<InfluencerId>,
+    /// An agent's; the address becomes theirs.
+    #[serde(default)]
+    pub agent_id: Option<AgentId>,
+    /// A new influencer's.
+    #[serde(default)]
+    pub create: Option<InfluencerOrder>,
+    /// Of an agent's message: the influencers it is about.
+    #[serde(default)]
+    pub about: Vec<InfluencerId>,
+}
+
+/// What a person says of an uncertain message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settlement {
+    /// It was sent.
+    Sent,
+    /// Send it again, with the same Message-ID.
+    SendAgain,
+    /// Leave it.
+    Drop,
+}
+
+/// Someone new.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InfluencerOrder {
+    /// What the team calls them.
+    pub handle: String,
+    /// First name.
+    #[serde(default)]
+    pub first_name: String,
+    /// Last name.
+    #[serde(default)]
+    pub last_name: String,
+    /// Their email addresses, the primary one first.
+    #[serde(default)]
+    pub emails: Vec<String>,
+    /// Their IANA zone.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// The teammate who looks after them.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// A declared stage; the start stage where it is not said.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Networks they are on.
+    #[serde(default)]
+    pub networks: Vec<NetworkOrder>,
+    /// Custom properties.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+}
+
+/// A network someone is on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkOrder {
+    /// Its name.
+    pub network: String,
+    /// Their handle there.
+    pub handle: String,
+    /// How many follow them.
+    #[serde(default)]
+    pub followers: Option<i64>,
+}
+
+/// What is to change of an influencer; what is left out stays.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfluencerChangeOrder {
+    /// Another handle.
+    pub handle: Option<String>,
+    /// Another first name.
+    pub first_name: Option<String>,
+    /// Another last name.
+    pub last_name: Option<String>,
+    /// Another teammate; `null` takes the present one away.
+    #[serde(deserialize_with = "super::body::said")]
+    pub owner: Option<Option<String>>,
+    /// Another zone; `null` takes the present one away.
+    #[serde(deserialize_with = "super::body::said")]
+    pub timezone: Option<Option<String>>,
+    /// Properties to set; a property set to `null` is taken away.
+    pub properties: Map<String, Value>,
+    /// All tags from now on.
+    pub tags: Option<Vec<String>>,
+    /// Networks to add or bring up to date.
+    pub networks: Vec<NetworkOrder>,
+    /// Addresses to add.
+    pub add_emails: Vec<String>,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// A move to another stage by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageOrder {
+    /// The declared stage.
+    pub stage: String,
+    /// Whether automation leaves the stage alone from now on.
+    #[serde(default)]
+    pub pinned: bool,
+}
+
+/// Someone who writes for influencers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentOrder {
+    /// First name.
+    #[serde(default)]
+    pub first_name: String,
+    /// Last name.
+    #[serde(default)]
+    pub last_name: String,
+    /// Their email addresses, the primary one first.
+    #[serde(default)]
+    pub emails: Vec<String>,
+    /// For whom they write.
+    #[serde(default)]
+    pub influencers: Vec<InfluencerId>,
+}
+
+/// A file out of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachmentContent {
+    /// The file name the sender gave; may be empty.
+    pub name: String,
+    /// The media type the sender gave.
+    pub content_type: String,
+    /// The content, decoded.
+    pub content: Vec<u8>,
+}
+
+/// Everything the API can change, and reading that needs more than the store. `by` says who asked, for the record:
+/// `token NAME`.
+pub trait Actions: Send + Sync {
+    /// Puts a message into the outbox.
+    fn send(&self, order: SendOrder, by: String) -> Done<'_, MessageId>;
+    /// Takes a queued message back.
+    fn cancel(&self, id: MessageId, by: String) -> Done<'_, ()>;
+    /// Settles an uncertain message.
+    fn settle(&self, id: MessageId, settlement: Settlement, by: String) -> Done<'_, ()>;
+    /// Says whose a waiting message is, and re-threads its writer's history.
+    fn match_unmatched(&self, id: MessageId, order: MatchOrder, by: String) -> Done<'_, ()>;
+    /// Adds an influencer.
+    fn create_influencer(&self, order: InfluencerOrder, by: String) -> Done<'_, InfluencerId>;
+    /// Changes an influencer.
+    fn update_influencer(&self, id: InfluencerId, order: InfluencerChangeOrder, by: String) -> Done<'_, ()>;
+    /// Moves an influencer to another stage.
+    fn move_stage(&self, id: InfluencerId, order: StageOrder, by: String) -> Done<'_, ()>;
+    /// Writes a note on a timeline.
+    fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
+    /// Adds an agent.
+    fn create_agent(&self, order: AgentOrder, by: String) -> Done<'_, AgentId>;
+    /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.
+    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>>;
+}

@@ -1,0 +1,34 @@
+//! The routes under `/v1`, one file per resource.
+
+use axum::routing::MethodRouter;
+
+use super::ApiState;
+
+mod accounts;
+mod agents;
+mod events;
+mod influencers;
+mod messages;
+mod outbox;
+mod search;
+mod threads;
+mod tokens;
+mod unmatched;
+
+/// A path, and what answers there.
+type Route = (&'static str, MethodRouter<ApiState>);
+
+/// Every route, paths without `/v1`.
+pub(super) fn routes() -> Vec<Route> {
+    let mut all = accounts::routes();
+    all.extend(agents::routes());
+    all.extend(events::routes());
+    all.extend(influencers::routes());
+    all.extend(messages::routes());
+    all.extend(outbox::routes());
+    all.extend(search::routes());
+    all.extend(threads::routes());
+    all.extend(tokens::routes());
+    all.extend(unmatched::routes());
+    all
+}

@@ -1,0 +1,54 @@
+//! Agents: people who write for one or several influencers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use super::Route;
+use crate::domain::ids::AgentId;
+use crate::domain::people::AgentView;
+use crate::domain::time::Micros;
+use crate::http::ApiState;
+use crate::http::actions::AgentOrder;
+use crate::http::body::{Body, Id, created};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::problem::Problem;
+use crate::store::reading::{Place, Slice};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/agents", get(list).post(create)), ("/agents/{id}", get(one))]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<AgentView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor"])?;
+    let page = asked.page()?;
+    let mut tx = state.store.read().await?;
+    let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut agents = tx.list_agents(page.after.map(|p| AgentId(p.id)), fetch).await?;
+    let more = agents.len() > page.limit;
+    agents.truncate(page.limit);
+    let next = agents.last().filter(|_| more).map(|a| Place { at: Micros(0), id: a.id.0 });
+    let data = tx.view_agents(agents).await?;
+    Ok(asked.answer(Slice { data, next }))
+}
+
+async fn one(State(state): State<ApiState>, Id(id): Id<AgentId>, _: NoQuery) -> Result<Json<AgentView>, Problem> {
+    view(&state, id).await.map(Json)
+}
+
+async fn view(state: &ApiState, id: AgentId) -> Result<AgentView, Problem> {
+    let mut tx = state.store.read().await?;
+    let agent = tx.get_agent(id).await?.ok_or_else(|| Problem::not_found("agent", id))?;
+    tx.view_agents(vec![agent]).await?.pop().ok_or_else(|| Problem::not_found("agent", id))
+}
+
+async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Body(order): Body<AgentOrder>,
+) -> Result<(StatusCode, Json<AgentView>), Problem> {
+    let id = state.actions.create_agent(order, caller.by()).await?;
+    view(&state, id).await.map(created)
+}

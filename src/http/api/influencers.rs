@@ -1,0 +1,141 @@
+//! Influencers, their stage, their timeline and notes on it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::{get, post, put};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Route;
+use crate::domain::ids::InfluencerId;
+use crate::domain::people::InfluencerView;
+use crate::domain::time::Micros;
+use crate::http::ApiState;
+use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
+use crate::http::body::{Body, Id, created};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::problem::Problem;
+use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder as ListOrder};
+use crate::store::reading::view::TimelineEntry;
+use crate::store::reading::{Place, Slice};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/influencers", get(list).post(create)),
+        ("/influencers/{id}", get(one).patch(update)),
+        ("/influencers/{id}/stage", put(stage)),
+        ("/influencers/{id}/timeline", get(timeline)),
+        ("/influencers/{id}/notes", post(note)),
+    ]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<InfluencerView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "stage", "owner", "tag", "q"])?;
+    let page = asked.page()?;
+    let text = |name| asked.text(name).map(str::to_owned);
+    let filter = InfluencerFilter { stage: text("stage"), owner: text("owner"), tag: text("tag"), q: text("q") };
+    let after = page.after.map(|p| InfluencerCursor { at: p.at.0, id: InfluencerId(p.id) });
+    let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut tx = state.store.read().await?;
+    let mut found = tx.list_influencers(&filter, ListOrder::NewestMessage, after, fetch).await?;
+    let more = found.len() > page.limit;
+    found.truncate(page.limit);
+    let next = found.last().filter(|_| more).map(|i| {
+        let cursor = InfluencerCursor::after(i);
+        Place { at: Micros(cursor.at), id: cursor.id.0 }
+    });
+    let data = tx.view_influencers(found).await?;
+    Ok(asked.answer(Slice { data, next }))
+}
+
+async fn one(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    _: NoQuery,
+) -> Result<Json<InfluencerView>, Problem> {
+    view(&state, id).await.map(Json)
+}
+
+async fn view(state: &ApiState, id: InfluencerId) -> Result<InfluencerView, Problem> {
+    let mut tx = state.store.read().await?;
+    let missing = || Problem::not_found("influencer", id);
+    let influencer = tx.get_influencer(id).await?.ok_or_else(missing)?;
+    tx.view_influencers(vec![influencer]).await?.pop().ok_or_else(missing)
+}
+
+async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Body(order): Body<InfluencerOrder>,
+) -> Result<(StatusCode, Json<InfluencerView>), Problem> {
+    let id = state.actions.create_influencer(order, caller.by()).await?;
+    view(&state, id).await.map(created)
+}
+
+async fn update(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(mut order): Body<InfluencerChangeOrder>,
+) -> Result<Json<InfluencerView>, Problem> {
+    order.version = seen_version(&headers)?;
+    state.actions.update_influencer(id, order, caller.by()).await?;
+    view(&state, id).await.map(Json)
+}
+
+/// `If-Match: "3"`: the `version` of the influencer as the caller saw it.
+fn seen_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    text.trim_matches('"').parse().map(Some).map_err(|_| {
+        let detail = "the header `If-Match` takes the `version` of the influencer as it was read, for instance \"3\"";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_if_match", detail)
+    })
+}
+
+async fn stage(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    Body(order): Body<StageOrder>,
+) -> Result<Json<InfluencerView>, Problem> {
+    state.actions.move_stage(id, order, caller.by()).await?;
+    view(&state, id).await.map(Json)
+}
+
+async fn timeline(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    asked: Asked,
+) -> Result<Json<Listed<TimelineEntry>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "order"])?;
+    let page = asked.page()?;
+    let mut tx = state.store.read().await?;
+    if tx.get_influencer(id).await?.is_none() {
+        return Err(Problem::not_found("influencer", id));
+    }
+    Ok(asked.answer(tx.list_timeline(id, page).await?))
+}
+
+/// What is written down.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoteOrder {
+    text: String,
+}
+
+async fn note(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    Body(order): Body<NoteOrder>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let note = state.actions.add_note(id, order.text, caller.by()).await?;
+    Ok(created(json!({"id": note, "influencer_id": id})))
+}

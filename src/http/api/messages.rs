@@ -1,0 +1,137 @@
+//! Messages: sending one, reading one, its raw mail and its attachments, taking a queued one back.
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::Route;
+use crate::domain::ids::MessageId;
+use crate::http::actions::SendOrder;
+use crate::http::body::{Body, Id, Number};
+use crate::http::gate::Caller;
+use crate::http::page::NoQuery;
+use crate::http::problem::Problem;
+use crate::http::{ApiState, MESSAGE_BODY_MAX};
+use crate::store::reading::view::MessageView;
+
+/// Media types that a browser may be told; anything else is handed out as plain octets.
+const TYPES_SAID: &[&str] =
+    &["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "text/csv", "video/mp4"];
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/messages", post(send).layer(DefaultBodyLimit::max(MESSAGE_BODY_MAX))),
+        ("/messages/{id}", get(one).delete(cancel)),
+        ("/messages/{id}/raw", get(raw)),
+        ("/messages/{id}/attachments/{n}", get(attachment)),
+    ]
+}
+
+async fn send(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Body(order): Body<SendOrder>,
+) -> Result<(StatusCode, Json<MessageView>), Problem> {
+    sent(&state, &caller, order).await
+}
+
+/// Puts a message into the outbox and shows it: 202, because it leaves later.
+pub(super) async fn sent(
+    state: &ApiState,
+    caller: &Caller,
+    order: SendOrder,
+) -> Result<(StatusCode, Json<MessageView>), Problem> {
+    let id = state.actions.send(order, caller.by()).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(state, id).await?)))
+}
+
+async fn view(state: &ApiState, id: MessageId) -> Result<MessageView, Problem> {
+    let found = state.store.read().await?.get_message_view(id).await?;
+    found.ok_or_else(|| Problem::not_found("message", id))
+}
+
+async fn one(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Json<MessageView>, Problem> {
+    view(&state, id).await.map(Json)
+}
+
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Id(id): Id<MessageId>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<MessageView>, Problem> {
+    state.actions.cancel(id, caller.by()).await?;
+    view(&state, id).await.map(Json)
+}
+
+async fn raw_mail(state: &ApiState, id: MessageId) -> Result<Vec<u8>, Problem> {
+    let found = state.store.read().await?.get_raw_mail(id).await?;
+    found.ok_or_else(|| Problem::not_found("message with raw mail", id))
+}
+
+async fn raw(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
+    let mail = raw_mail(&state, id).await?;
+    Ok(download(mail, "message/rfc822", &format!("{id}.eml")))
+}
+
+async fn attachment(
+    State(state): State<ApiState>,
+    Id(id): Id<MessageId>,
+    Number(n): Number,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let mail = raw_mail(&state, id).await?;
+    let found = state.actions.open_attachment(mail, n).await?;
+    let found = found.ok_or_else(|| Problem::not_found("attachment", n))?;
+    let said = TYPES_SAID.iter().find(|t| **t == found.content_type).copied();
+    let name = if found.name.is_empty() { format!("{id}-{n}") } else { found.name };
+    Ok(download(found.content, said.unwrap_or("application/octet-stream"), &name))
+}
+
+/// Content from a stranger: saved, never shown in place, and without any right where a browser opens it all the same.
+fn download(content: Vec<u8>, kind: &'static str, name: &str) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_DISPOSITION, disposition(name));
+    let policy = HeaderValue::from_static("default-src 'none'; sandbox");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    (headers, content).into_response()
+}
+
+/// RFC 6266: a plain name for all, and the whole one percent-encoded (RFC 8187).
+fn disposition(name: &str) -> HeaderValue {
+    let name: String = name.chars().filter(|c| !c.is_control() && !"/\\".contains(*c)).take(150).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_ ".contains(c) { c } else { '_' }).collect();
+    let mut whole = String::new();
+    for octet in name.bytes() {
+        if octet.is_ascii_alphanumeric() || b".-_".contains(&octet) {
+            whole.push(char::from(octet));
+        } else {
+            whole.push('%');
+            for half in [octet >> 4, octet & 15] {
+                whole.extend(char::from_digit(u32::from(half), 16).map(|digit| digit.to_ascii_uppercase()));
+            }
+        }
+    }
+    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}");
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_name_of_a_stranger_breaks_out_of_nothing() {
+        let header = disposition("../a\"b\r\nSet-Cookie: x=1; é.pdf");
+        let text = header.to_str().unwrap();
+        assert_eq!(
+            text,
+            "attachment; filename=\"..a_bSet-Cookie_ x_1_ _.pdf\"; \
+             filename*=UTF-8''..a%22bSet-Cookie%3A%20x%3D1%3B%20%C3%A9.pdf"
+        );
+    }
+}

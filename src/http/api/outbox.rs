@@ -1,0 +1,58 @@
+//! The outbox: what is to leave and what happened to it, settling what is uncertain, taking back what is queued.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::Route;
+use crate::domain::ids::MessageId;
+use crate::domain::words::OutboxStatus;
+use crate::http::ApiState;
+use crate::http::actions::Settlement;
+use crate::http::body::{Body, Id};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::problem::Problem;
+use crate::store::reading::view::OutboxView;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/outbox", get(list)),
+        ("/outbox/{id}", get(one).delete(super::messages::cancel)),
+        ("/outbox/{id}/settle", post(settle)),
+    ]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<OutboxView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "status"])?;
+    let (page, status) = (asked.page()?, asked.get::<OutboxStatus>("status")?);
+    let slice = state.store.read().await?.list_outbox(status, page).await?;
+    Ok(asked.answer(slice))
+}
+
+async fn view(state: &ApiState, id: MessageId) -> Result<Json<OutboxView>, Problem> {
+    let found = state.store.read().await?.get_outbox_view(id).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found("message in the outbox", id))
+}
+
+async fn one(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Json<OutboxView>, Problem> {
+    view(&state, id).await
+}
+
+/// What a person says of an uncertain message.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettleOrder {
+    outcome: Settlement,
+}
+
+async fn settle(
+    State(state): State<ApiState>,
+    Id(id): Id<MessageId>,
+    caller: Caller,
+    Body(order): Body<SettleOrder>,
+) -> Result<Json<OutboxView>, Problem> {
+    state.actions.settle(id, order.outcome, caller.by()).await?;
+    view(&state, id).await
+}

@@ -1,0 +1,83 @@
+//! Tokens: made (and shown this once), listed without their secret, revoked.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::Route;
+use crate::domain::ids::TokenId;
+use crate::domain::time::Micros;
+use crate::domain::words::Scope;
+use crate::http::ApiState;
+use crate::http::body::{Body, Id, created};
+use crate::http::page::{Listed, NoQuery};
+use crate::http::problem::Problem;
+use crate::hub::token::{TokenError, TokenOrder, create_token};
+use crate::store::token::TokenView;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/tokens", get(list).post(create)), ("/tokens/{id}", delete(revoke))]
+}
+
+async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<TokenView>>, Problem> {
+    let data = state.store.read().await?.list_tokens().await?;
+    Ok(Json(Listed { data, next_cursor: None }))
+}
+
+/// What a token is to be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    name: String,
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    expires_at: Option<Micros>,
+}
+
+/// A new token, with its secret.
+#[derive(Serialize)]
+struct CreatedToken {
+    /// The secret; it can't be had again.
+    token: String,
+    #[serde(flatten)]
+    view: TokenView,
+}
+
+async fn create(
+    State(state): State<ApiState>,
+    Body(new): Body<NewToken>,
+) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
+    let order = TokenOrder { name: new.name, scopes: new.scopes, expires_at: new.expires_at };
+    let mut tx = state.store.begin("http.create_token").await?;
+    let (view, secret) = create_token(&mut tx, &state.clock, order).await?;
+    tx.commit().await?;
+    Ok(created(CreatedToken { token: secret.expose_secret().to_owned(), view }))
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let what = error.to_string();
+        let invalid = |pointer: &str| {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what.clone()).field(pointer, what.clone())
+        };
+        match error {
+            TokenError::Name => invalid("/name"),
+            TokenError::Scopes => invalid("/scopes"),
+            TokenError::Expiry => invalid("/expires_at"),
+            TokenError::Chance(_) => Self::internal(),
+            TokenError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+async fn revoke(State(state): State<ApiState>, Id(id): Id<TokenId>, _: NoQuery) -> Result<StatusCode, Problem> {
+    let mut tx = state.store.begin("http.revoke_token").await?;
+    if !tx.revoke_token(id, state.clock.now()).await? {
+        return Err(Problem::not_found("token", id));
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

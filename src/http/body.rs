@@ -1,0 +1,144 @@
+//! JSON bodies and path parameters, with errors that say where: a JSON pointer, or the sort of id that is wanted.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use super::page::NoQuery;
+use super::problem::Problem;
+use crate::domain::ids::{AgentId, EventId, IdError, InfluencerId, MessageId, NoteId, ThreadId, TokenId};
+
+/// A JSON body that was read whole. Refuses query parameters as well: what is sent in a body has none.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        NoQuery::from_request_parts(&mut parts, state).await?;
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind != "application/json" {
+            let detail = "send JSON, with the header `Content-Type: application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+        }
+        let bytes = Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than is taken here")
+            } else {
+                Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole")
+            }
+        })?;
+        read(&bytes).map(Self)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        let error = error.into_inner();
+        let what = error.to_string();
+        if error.is_data() {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", format!("the body can't be taken: {what}"))
+                .field(pointer, what)
+        } else {
+            malformed(&what)
+        }
+    })?;
+    json.end().map_err(|e| malformed(&e.to_string()))?;
+    Ok(value)
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {what}"))
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut out = String::new();
+    for segment in path {
+        out.push('/');
+        match segment {
+            Segment::Seq { index } => out.push_str(&index.to_string()),
+            Segment::Map { key } => out.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => out.push_str(variant),
+            Segment::Unknown => out.push('?'),
+        }
+    }
+    out
+}
+
+/// Reads base64 (RFC 4648 §4).
+pub(super) fn base64<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+    STANDARD.decode(text.as_bytes()).map_err(|e| serde::de::Error::custom(format!("this is not base64: {e}")))
+}
+
+/// Tells `null` from not said.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+pub(super) fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(d).map(Some)
+}
+
+async fn parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, Problem> {
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| Problem::new(StatusCode::NOT_FOUND, "not_found", "the path is not UTF-8"))?;
+    Ok(params.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_owned()).unwrap_or_default())
+}
+
+/// The id in the path.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: std::str::FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let given = parameter(parts, state, "id").await?;
+        given.parse().map(Self).map_err(|error: IdError| {
+            let hint = sort_of(&given).map(|sort| format!(" (this is the id of {sort})")).unwrap_or_default();
+            Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{error}{hint}"))
+        })
+    }
+}
+
+/// What an id of another sort names.
+fn sort_of(given: &str) -> Option<&'static str> {
+    let (prefix, _) = given.split_once('_')?;
+    Some(match prefix {
+        InfluencerId::PREFIX => "an influencer",
+        AgentId::PREFIX => "an agent",
+        MessageId::PREFIX => "a message",
+        ThreadId::PREFIX => "a thread",
+        EventId::PREFIX => "an event",
+        NoteId::PREFIX => "a note",
+        TokenId::PREFIX => "a token",
+        _ => return None,
+    })
+}
+
+/// The number `n` in the path.
+pub(super) struct Number(pub(super) usize);
+
+impl<S: Send + Sync> FromRequestParts<S> for Number {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let given = parameter(parts, state, "n").await?;
+        given.parse().map(Self).map_err(|_| Problem::not_found("attachment", given))
+    }
+}
+
+/// An answer to a request that made something.
+pub(super) fn created<T: serde::Serialize>(view: T) -> (StatusCode, Json<T>) {
+    (StatusCode::CREATED, Json(view))
+}

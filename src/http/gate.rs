@@ -1,0 +1,123 @@
+//! What every request passes: its number, its time limit, and the check of its token.
+//!
+//! A route needs the scope that its method and path say here; one that is not named here needs `read` to be looked at and
+//! `write` for anything else, so that a new route is never open by accident.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Problem, numbered};
+use super::{ApiState, REQUEST_TIME_MAX};
+use crate::domain::words::{Scope, Word as _};
+use crate::hub::token::{TokenRefusal, check_token};
+use crate::store::token::TokenView;
+
+/// Whoever asks, once the token was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) TokenView);
+
+impl Caller {
+    /// Who it is, for the record.
+    pub(super) fn by(&self) -> String {
+        format!("token {}", self.0.name)
+    }
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unauthorized)
+    }
+}
+
+/// The scope that a route needs. Paths are those of the routes, with their `{…}`.
+fn needed_scope(method: &Method, path: &str) -> Scope {
+    match (method, path) {
+        (_, "/v1/tokens" | "/v1/tokens/{id}") => Scope::Admin,
+        (&Method::POST, "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle") => Scope::MessagesSend,
+        (&Method::GET | &Method::HEAD, _) => Scope::Read,
+        _ => Scope::Write,
+    }
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "no_token",
+        "send a token in the header `Authorization: Bearer lia_…`; `liaison token create` makes one",
+    )
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets a request pass whose token is good for the route.
+pub(super) async fn authorize(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let presented = bearer(&request).map(str::to_owned);
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let needed = needed_scope(request.method(), path);
+    match check(&state, presented, needed).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn check(state: &ApiState, presented: Option<String>, needed: Scope) -> Result<Caller, Problem> {
+    let presented = presented.ok_or_else(unauthorized)?;
+    let mut tx = state.store.read().await?;
+    let refused = |code, detail| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
+    let token = check_token(&mut tx, &state.clock, &presented).await?.map_err(|refusal| match refusal {
+        TokenRefusal::Unknown => refused("bad_token", "there is no such token"),
+        TokenRefusal::Expired => refused("token_expired", "this token has expired; make another one"),
+        TokenRefusal::Revoked => refused("token_revoked", "this token was revoked; make another one"),
+    })?;
+    if !token.scopes.contains(&needed) {
+        let has = token.scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
+        let detail = format!("this needs a token with the scope `{needed}`; this one has: {has}");
+        return Err(Problem::new(StatusCode::FORBIDDEN, "missing_scope", detail));
+    }
+    Ok(Caller(token))
+}
+
+/// Ends a request that takes too long; what it began is rolled back.
+pub(super) async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "too_slow",
+            "the request took too long and was ended; look before sending it again",
+        )
+        .into_response(),
+    }
+}
+
+/// Gives a request its number: in the answer's header, in a problem, and in the log.
+pub(super) async fn number(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let request_id = format!("req_{}", state.clock.new_id().simple());
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default();
+    let span = tracing::info_span!("http.request", request_id, %method, path);
+    let begun = tokio::time::Instant::now();
+    let response = tracing::Instrument::instrument(next.run(request), span.clone()).await;
+    let mut response = numbered(response, &request_id);
+    span.in_scope(|| {
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(status = response.status().as_u16(), took_ms, "answered");
+    });
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,208 @@
+//! Query parameters, held to those a route knows, and the pages of lists.
+//!
+//! A cursor is opaque: it holds the last place that was seen and a check over it and the list it belongs to, so that one
+//! that was changed, or comes from another list or filter, is refused instead of silently giving a wrong page.
+
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::domain::time::Micros;
+use crate::store::reading::{Order, PAGE_MAX, PAGE_USUAL, Page, Place, Slice};
+
+/// Query parameters of one request.
+const PARAMETERS_MAX: usize = 50;
+/// Octets of the check in a cursor.
+const CHECK_OCTETS: usize = 6;
+
+/// The query parameters of a request, not yet held to anything.
+pub(super) struct Asked {
+    path: String,
+    given: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let given: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().take(PARAMETERS_MAX + 1).collect();
+        if given.len() > PARAMETERS_MAX {
+            return Err(bad(format!("more than {PARAMETERS_MAX} query parameters")));
+        }
+        Ok(Self { path: parts.uri.path().to_owned(), given })
+    }
+}
+
+/// A request that takes no query parameters.
+pub(super) struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Asked::from_request_parts(parts, state).await?.only(&[])?;
+        Ok(Self)
+    }
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", detail)
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+impl Asked {
+    /// Refuses parameters that are not among these, and any that is there twice.
+    pub(super) fn only(self, known: &[&str]) -> Result<Self, Problem> {
+        let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let mut problem = bad(format!("this takes these query parameters: {takes}"));
+        for (n, (name, _)) in self.given.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                problem = problem.parameter(&short(name), "there is no such parameter here");
+            } else if self.given.iter().take(n).any(|(earlier, _)| earlier == name) {
+                problem = problem.parameter(name, "it is there twice");
+            }
+        }
+        if problem.errors.is_empty() { Ok(self) } else { Err(problem) }
+    }
+
+    /// A parameter as it was given; an empty one counts as not given.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// A parameter, read.
+    pub(super) fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let read = |text: &str| {
+            text.parse::<T>().map_err(|e| {
+                let what = e.to_string();
+                bad(format!("the query parameter `{name}` can't be read: {what}")).parameter(name, what)
+            })
+        };
+        self.text(name).map(read).transpose()
+    }
+
+    /// How many entries are wanted.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let limit: usize = self.get("limit")?.unwrap_or(PAGE_USUAL);
+        if (1..=PAGE_MAX).contains(&limit) {
+            return Ok(limit);
+        }
+        let what = format!("expected a number from 1 to {PAGE_MAX}");
+        Err(bad(format!("the query parameter `limit` can't be taken: {what}")).parameter("limit", what))
+    }
+
+    /// The page that is wanted, in the order that `order=newest|oldest` says where the route takes it.
+    pub(super) fn page(&self) -> Result<Page, Problem> {
+        let order = match self.text("order") {
+            None | Some("newest") => Order::NewestFirst,
+            Some("oldest") => Order::OldestFirst,
+            Some(_) => {
+                let what = "expected `newest` or `oldest`";
+                return Err(bad(format!("the query parameter `order` can't be read: {what}")).parameter("order", what));
+            }
+        };
+        let after = self.text("cursor").map(|text| self.place(text)).transpose()?;
+        Ok(Page { limit: self.limit()?, after, order })
+    }
+
+    fn place(&self, cursor: &str) -> Result<Place, Problem> {
+        let what = "it is not one that this list gave, with these filters";
+        self.decode(cursor).ok_or_else(|| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_cursor", format!("the cursor can't be used: {what}"))
+                .parameter("cursor", what)
+        })
+    }
+
+    /// The cursor of a place in this list.
+    pub(super) fn cursor(&self, place: Place) -> String {
+        let mut octets = place.at.0.to_be_bytes().to_vec();
+        octets.extend(place.id.as_bytes());
+        let check = self.check(&octets);
+        octets.extend(check);
+        URL_SAFE_NO_PAD.encode(octets)
+    }
+
+    fn decode(&self, cursor: &str) -> Option<Place> {
+        let octets = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (at, rest) = octets.split_first_chunk::<8>()?;
+        let (id, check) = rest.split_first_chunk::<16>()?;
+        let place = octets.get(..24)?;
+        (check == self.check(place)).then(|| Place { at: Micros(i64::from_be_bytes(*at)), id: Uuid::from_bytes(*id) })
+    }
+
+    /// Over the place, the path and every parameter that says which list it is.
+    fn check(&self, place: &[u8]) -> Vec<u8> {
+        let mut filters: Vec<&(String, String)> =
+            self.given.iter().filter(|(name, _)| name != "cursor" && name != "limit").collect();
+        filters.sort();
+        let mut hash = Sha256::new();
+        hash.update(place);
+        hash.update(self.path.as_bytes());
+        for (name, value) in filters {
+            hash.update([0]);
+            hash.update(name.as_bytes());
+            hash.update([1]);
+            hash.update(value.as_bytes());
+        }
+        hash.finalize().iter().take(CHECK_OCTETS).copied().collect()
+    }
+
+    /// A page as it is answered.
+    pub(super) fn answer<T: Serialize>(&self, slice: Slice<T>) -> axum::Json<Listed<T>> {
+        let next_cursor = slice.next.map(|place| self.cursor(place));
+        axum::Json(Listed { data: slice.data, next_cursor })
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Listed<T> {
+    /// The entries.
+    pub(super) data: Vec<T>,
+    /// What to send as `cursor` for the next page; `null` at the end.
+    pub(super) next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(path: &str, given: &[(&str, &str)]) -> Asked {
+        let given = given.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Asked { path: path.into(), given }
+    }
+
+    #[test]
+    fn cursor_is_good_for_its_own_list_only() {
+        let place = Place { at: Micros(-5), id: Uuid::from_u128(9) };
+        let list = asked("/v1/threads", &[("awaiting", "us"), ("limit", "2")]);
+        let cursor = list.cursor(place);
+        let same = asked("/v1/threads", &[("cursor", &cursor), ("limit", "50"), ("awaiting", "us")]);
+        assert_eq!(same.page().ok().and_then(|p| p.after), Some(place));
+        for other in [asked("/v1/outbox", &[("awaiting", "us")]), asked("/v1/threads", &[])] {
+            assert_eq!(other.decode(&cursor), None);
+        }
+        for n in 0..cursor.len() {
+            let mut changed: Vec<char> = cursor.chars().collect();
+            changed[n] = if changed[n] == 'x' { 'y' } else { 'x' };
+            assert_eq!(list.decode(&changed.into_iter().collect::<String>()), None);
+        }
+        assert_eq!(list.decode(""), None);
+    }
+}

@@ -1,0 +1,484 @@
+//! The HTTP API, driven in-process over real stores.
+
+use crate::{seed, stores};
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode, header};
+use liaison::clock::Clock;
+use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
+use liaison::domain::words::Scope;
+use liaison::http::actions::{
+    AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement,
+    StageOrder,
+};
+use liaison::http::{ActionError, Actions, ApiState, router};
+use liaison::hub::token::{TokenOrder, create_token};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+/// Writes down what it was asked for, and gives what it was told to.
+#[derive(Default)]
+struct Recorder {
+    asked: Mutex<Vec<String>>,
+    message: Mutex<Option<MessageId>>,
+}
+
+impl Recorder {
+    fn note<T: Send + 'static>(&self, what: String, give: Result<T, ActionError>) -> Done<'_, T> {
+        self.asked.lock().unwrap().push(what);
+        Box::pin(std::future::ready(give))
+    }
+}
+
+impl Actions for Recorder {
+    fn send(&self, order: SendOrder, by: String) -> Done<'_, MessageId> {
+        let give = self.message.lock().unwrap().ok_or(ActionError::Invalid(vec![("/to".into(), "nobody".into())]));
+        let sizes: Vec<usize> = order.attachments.iter().map(|a| a.content.len()).collect();
+        self.note(format!("send {:?} {:?} {sizes:?} by {by}", order.text, order.reply_to_thread_id), give)
+    }
+    fn cancel(&self, id: MessageId, _: String) -> Done<'_, ()> {
+        let detail = "it has left already".to_owned();
+        self.note(format!("cancel {id}"), Err(ActionError::Conflict { code: "not_queued", detail }))
+    }
+    fn settle(&self, id: MessageId, settlement: Settlement, _: String) -> Done<'_, ()> {
+        self.note(format!("settle {id} {settlement:?}"), Ok(()))
+    }
+    fn match_unmatched(&self, id: MessageId, _: MatchOrder, _: String) -> Done<'_, ()> {
+        self.note(format!("match {id}"), Ok(()))
+    }
+    fn create_influencer(&self, order: InfluencerOrder, _: String) -> Done<'_, InfluencerId> {
+        assert_ne!(order.handle, "panic", "asked to panic");
+        self.note("create".into(), Err(ActionError::NotFound { sort: "stage", given: order.handle }))
+    }
+    fn update_influencer(&self, id: InfluencerId, order: InfluencerChangeOrder, _: String) -> Done<'_, ()> {
+        self.note(format!("update {id} {:?} {:?} {:?}", order.owner, order.timezone, order.version), Ok(()))
+    }
+    fn move_stage(&self, id: InfluencerId, order: StageOrder, _: String) -> Done<'_, ()> {
+        self.note(format!("stage {id} {order:?}"), Ok(()))
+    }
+    fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
+        self.note(format!("note {id} {text}"), Ok(NoteId(uuid::Uuid::from_u128(1))))
+    }
+    fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
+        self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
+    }
+    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
+        let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), content: raw };
+        self.note(format!("open {n}"), Ok((n == 0).then_some(file)))
+    }
+}
+
+struct Api {
+    fresh: stores::Fresh,
+    clock: Clock,
+    recorder: Arc<Recorder>,
+    stopping: Arc<AtomicBool>,
+    token: String,
+}
+
+const ALL: [Scope; 4] = [Scope::Read, Scope::Write, Scope::MessagesSend, Scope::Admin];
+
+impl Api {
+    async fn new(fresh: stores::Fresh) -> Self {
+        let mut api = Self {
+            fresh,
+            clock: Clock::stepped(seed::at(0)),
+            recorder: Arc::default(),
+            stopping: Arc::default(),
+            token: String::new(),
+        };
+        api.token = api.token(&ALL, None).await;
+        api
+    }
+
+    async fn sqlite() -> Self {
+        Self::new(stores::sqlite().await).await
+    }
+
+    async fn token(&self, scopes: &[Scope], lasts: Option<i64>) -> String {
+        let mut tx = self.fresh.store.begin("test.token").await.unwrap();
+        let order = TokenOrder { name: "tests".into(), scopes: scopes.to_vec(), expires_at: lasts.map(seed::at) };
+        let (_, secret) = create_token(&mut tx, &self.clock, order).await.unwrap();
+        tx.commit().await.unwrap();
+        secret.expose_secret().to_owned()
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<Body> {
+        let stopping = self.stopping.clone();
+        let state = ApiState {
+            store: self.fresh.store.clone(),
+            clock: self.clock.clone(),
+            actions: self.recorder.clone(),
+            accounts: Arc::from(["brand".to_owned()]),
+            stopping: Arc::new(move || stopping.load(Ordering::SeqCst)),
+        };
+        router(state).oneshot(request).await.unwrap()
+    }
+
+    async fn call(&self, token: Option<&str>, method: &str, path: &str, body: Option<&str>) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let response = self.send(request.body(Body::from(body.unwrap_or_default().to_owned())).unwrap()).await;
+        let (status, id) = (response.status(), response.headers().get("x-request-id").cloned());
+        let kind = response.headers().get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap().to_owned());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let json: Value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        if status.is_client_error() || status.is_server_error() {
+            assert_eq!(kind.as_deref(), Some("application/problem+json"), "{method} {path}: {json}");
+            assert_eq!(json["status"], status.as_u16());
+            assert_eq!(json["request_id"], id.unwrap().to_str().unwrap());
+            for word in ["code", "title", "detail"] {
+                assert!(json[word].as_str().is_some_and(|t| !t.is_empty()), "{method} {path}: no {word} in {json}");
+            }
+        }
+        (status, json)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.call(Some(&self.token), "GET", path, None).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.call(Some(&self.token), "POST", path, Some(&body.to_string())).await
+    }
+}
+
+fn concrete(path: &str) -> String {
+    path.replace("{id}", "msg_00000000000000000000000000000001").replace("{n}", "0")
+}
+
+#[tokio::test]
+async fn every_route_refuses_who_has_no_token() {
+    let api = Api::sqlite().await;
+    let paths = liaison::http::paths();
+    assert!(paths.len() > 20, "only {paths:?}");
+    for path in paths {
+        let mut refused = 0;
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] {
+            let request = Request::builder().method(method).uri(concrete(&path)).body(Body::empty()).unwrap();
+            let status = api.send(request).await.status();
+            assert!(
+                [StatusCode::UNAUTHORIZED, StatusCode::METHOD_NOT_ALLOWED].contains(&status),
+                "{method} {path}: {status}"
+            );
+            refused += u32::from(status == StatusCode::UNAUTHORIZED);
+        }
+        assert!(refused > 0, "{path} takes no method at all");
+    }
+    assert!(api.recorder.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn token_that_is_wrong_expired_or_revoked_is_refused_with_the_reason() {
+    for fresh in stores::both().await {
+        let api = Api::new(fresh).await;
+        let short = api.token(&ALL, Some(60)).await;
+        let path = "/v1/accounts";
+        assert_eq!(api.call(Some(&short), "GET", path, None).await.0, StatusCode::OK);
+        for (token, code) in [(None, "no_token"), (Some("lia_x"), "bad_token"), (Some("' OR 1=1"), "bad_token")] {
+            let (status, json) = api.call(token, "GET", path, None).await;
+            assert_eq!((status, json["code"].as_str()), (StatusCode::UNAUTHORIZED, Some(code)), "{}", api.fresh.name);
+        }
+        api.clock.advance(std::time::Duration::from_secs(61));
+        assert_eq!(api.call(Some(&short), "GET", path, None).await.1["code"], "token_expired");
+
+        let new = json!({"name": "reports", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z"});
+        let (status, made) = api.post("/v1/tokens", &new).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let secret = made["token"].as_str().unwrap();
+        assert_eq!(api.call(Some(secret), "GET", path, None).await.0, StatusCode::OK);
+        let (_, listed) = api.get("/v1/tokens").await;
+        assert_eq!(listed["data"].as_array().unwrap().len(), 3);
+        assert!(!listed.to_string().contains(secret));
+        let one = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
+        assert_eq!(api.call(Some(&api.token), "DELETE", &one, None).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(api.call(Some(secret), "GET", path, None).await.1["code"], "token_revoked");
+        let (status, json) = api.post("/v1/tokens", &json!({"name": "", "scopes": ["read"]})).await;
+        assert_eq!((status, &json["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/name")));
+    }
+}
+
+#[tokio::test]
+async fn token_may_do_only_what_its_scopes_say() {
+    let api = Api::sqlite().await;
+    let note = "/v1/influencers/inf_00000000000000000000000000000001/notes";
+    for (method, path, body, needed) in [
+        ("GET", "/v1/threads", None, Scope::Read),
+        ("POST", note, Some(r#"{"text":"n"}"#), Scope::Write),
+        ("POST", "/v1/messages", Some(r#"{"text":"n"}"#), Scope::MessagesSend),
+        ("GET", "/v1/tokens", None, Scope::Admin),
+    ] {
+        for scope in ALL {
+            let token = api.token(&[scope], None).await;
+            let (status, json) = api.call(Some(&token), method, path, body).await;
+            assert_eq!(status == StatusCode::FORBIDDEN, scope != needed, "{method} {path} with {scope}: {json}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_are_complete_while_rows_are_added_and_cursors_hold_to_their_list() {
+    for fresh in stores::both().await {
+        let api = Api::new(fresh).await;
+        let ids = Clock::machine();
+        let ana = seed::influencer(&api.fresh, &ids).await;
+        let thread = seed::thread(&api.fresh, &ids, ana, 1).await;
+        let mut expected = HashSet::new();
+        for n in 0..11 {
+            expected.insert(seed::message_in(&api.fresh, &ids, &thread, n / 2).await.to_string());
+        }
+        let list = format!("/v1/threads/{}/messages?limit=3", thread.id);
+        let (mut seen, mut path, mut first_cursor) = (Vec::new(), list.clone(), None);
+        loop {
+            let (status, json) = api.get(&path).await;
+            assert_eq!(status, StatusCode::OK, "{json}");
+            seen.extend(json["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()));
+            seed::message_in(&api.fresh, &ids, &thread, 100).await;
+            let Some(cursor) = json["next_cursor"].as_str() else { break };
+            first_cursor.get_or_insert(cursor.to_owned());
+            path = format!("{list}&cursor={cursor}");
+        }
+        assert_eq!(seen.len(), 11, "{}", api.fresh.name);
+        assert_eq!(seen.into_iter().collect::<HashSet<_>>(), expected);
+        let cursor = first_cursor.unwrap();
+        for bad in [
+            format!("{list}&cursor=x{cursor}"),
+            format!("{list}&cursor=AAAA"),
+            format!("{list}&order=oldest&cursor={cursor}"),
+            format!("/v1/threads?cursor={cursor}"),
+        ] {
+            let (status, json) = api.get(&bad).await;
+            assert_eq!((status, &json["code"]), (StatusCode::BAD_REQUEST, &json!("bad_cursor")), "{bad}");
+            assert_eq!(json["errors"][0]["parameter"], "cursor");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_list_and_view_answers_from_a_store_with_data() {
+    for fresh in stores::both().await {
+        let api = Api::new(fresh).await;
+        let ids = Clock::machine();
+        let ana = seed::influencer(&api.fresh, &ids).await;
+        let thread = seed::thread(&api.fresh, &ids, ana, 1).await;
+        let message = seed::message_in(&api.fresh, &ids, &thread, 2).await;
+        seed::outbox(&api.fresh, message, "uncertain").await;
+        let mut tx = api.fresh.store.begin("test.account").await.unwrap();
+        tx.ensure_account("brand", "imap", "brand@example.test", seed::at(0)).await.unwrap();
+        tx.commit().await.unwrap();
+        for (path, pointer, expected) in [
+            ("/v1/influencers".to_owned(), "/data/0/id", ana.to_string()),
+            (format!("/v1/influencers/{ana}"), "/stage", "prospect".into()),
+            (format!("/v1/influencers/{ana}/timeline?order=oldest"), "/data/0/message/id", message.to_string()),
+            (format!("/v1/threads?influencer={ana}&awaiting=us&account=brand"), "/data/0/id", thread.id.to_string()),
+            (format!("/v1/threads/{}", thread.id), "/influencer_id", ana.to_string()),
+            (format!("/v1/messages/{message}"), "/thread_id", thread.id.to_string()),
+            ("/v1/search?q=shoes".into(), "/messages/0/message/id", message.to_string()),
+            ("/v1/search?q=ana".into(), "/messages/0/excerpt", "Text number 2 about running shoes".into()),
+            ("/v1/outbox?status=uncertain".into(), "/data/0/id", message.to_string()),
+            (format!("/v1/outbox/{message}"), "/status", "uncertain".into()),
+            ("/v1/accounts".into(), "/data/0/id", "brand".into()),
+        ] {
+            let (status, json) = api.get(&path).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {json}");
+            assert_eq!(json.pointer(pointer).and_then(Value::as_str), Some(expected.as_str()), "{path}: {json}");
+        }
+        for path in ["/v1/unmatched", "/v1/agents", "/v1/events?after=0", "/v1/outbox?status=queued"] {
+            assert_eq!(api.get(path).await.1["data"], json!([]), "{path}");
+        }
+        assert_eq!(api.get("/v1/events?after=7").await.1["next_after"], 7);
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_are_told_what_is_wrong_and_where() {
+    let api = Api::sqlite().await;
+    let (status, json) = api.get("/v1/threads?limit=5&colour=red&awaiting=us&awaiting=us").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(json["errors"][0]["parameter"], "colour");
+    assert_eq!(json["errors"][1]["parameter"], "awaiting");
+    assert!(json["detail"].as_str().unwrap().contains("influencer, awaiting, account"), "{json}");
+    for (path, parameter) in [
+        ("/v1/threads?limit=0", "limit"),
+        ("/v1/threads?limit=201", "limit"),
+        ("/v1/threads?awaiting=you", "awaiting"),
+        ("/v1/threads?influencer=thr_1", "influencer"),
+        ("/v1/outbox?status=gone", "status"),
+        ("/v1/accounts?x=1", "x"),
+        ("/v1/search", "q"),
+        ("/v1/events?after=x", "after"),
+    ] {
+        let (status, json) = api.get(path).await;
+        if path != "/v1/search" {
+            assert_eq!(json["errors"][0]["parameter"], parameter, "{path}: {json}");
+        }
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+    }
+    let thread = "thr_00000000000000000000000000000001";
+    let (status, json) = api.get(&format!("/v1/influencers/{thread}")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("expected `inf_`") && detail.contains("the id of a thread"), "{detail}");
+    assert_eq!(api.get(&format!("/v1/threads/{thread}")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(api.get("/v1/nothing").await.1["code"], "no_such_route");
+    assert_eq!(api.get("/nothing").await.1["code"], "no_such_route");
+    let (status, json) = api.call(Some(&api.token), "DELETE", "/v1/threads", None).await;
+    assert_eq!((status, &json["code"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("no_such_method")));
+    for (body, pointer) in [
+        (json!({"text": "x", "to": [{"name": "A"}]}), "/to/0"),
+        (json!({"text": "x", "color": 1}), "/color"),
+        (json!({"text": "x", "attachments": [{"name": "a", "content_base64": "§"}]}), "/attachments/0/content_base64"),
+        (json!({"text": "x"}), "/to"),
+    ] {
+        let (status, json) = api.post("/v1/messages", &body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{json}");
+        assert_eq!(json["errors"][0]["pointer"], pointer, "{json}");
+    }
+    let raw = |body: &'static str| api.call(Some(&api.token), "POST", "/v1/messages", Some(body));
+    for broken in ["{", "", "{\"text\": \"x\"} x", "{text: 1}"] {
+        assert_eq!(raw(broken).await.0, StatusCode::BAD_REQUEST, "{broken}");
+    }
+    let (status, json) = api.post("/v1/messages?x=1", &json!({"text": "x"})).await;
+    assert_eq!((status, &json["code"]), (StatusCode::BAD_REQUEST, &json!("bad_query")));
+    let (status, _) = api.call(Some(&api.token), "POST", "/v1/messages", None).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, json) = api.post("/v1/unmatched/msg_00000000000000000000000000000001/match", &json!({})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{json}");
+    let (status, json) = api.post("/v1/influencers", &json!({"handle": "panic"})).await;
+    assert_eq!((status, &json["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
+}
+
+#[tokio::test]
+async fn large_bodies_are_taken_only_where_messages_are_sent() {
+    let api = Api::sqlite().await;
+    let big = "x".repeat(2 * 1024 * 1024);
+    let (status, json) = api.post("/v1/tokens", &json!({"name": big, "scopes": ["read"]})).await;
+    assert_eq!((status, &json["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too_large")));
+    let attachment = json!([{"name": "a.bin", "content_base64": "A".repeat(4 * 1024 * 1024)}]);
+    let (status, _) = api.post("/v1/messages", &json!({"text": "hi", "attachments": attachment})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "the recorder refuses it, not the limit");
+    assert!(api.recorder.asked.lock().unwrap()[0].contains("[3145728]"));
+    let huge = "A".repeat(liaison::http::MESSAGE_BODY_MAX);
+    assert_eq!(api.post("/v1/messages", &json!({"text": huge})).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn actions_get_what_was_asked_and_their_refusals_are_told() {
+    let api = Api::sqlite().await;
+    let ids = Clock::machine();
+    let ana = seed::influencer(&api.fresh, &ids).await;
+    let thread = seed::thread(&api.fresh, &ids, ana, 1).await;
+    let message = seed::message_in(&api.fresh, &ids, &thread, 2).await;
+    seed::outbox(&api.fresh, message, "uncertain").await;
+    *api.recorder.message.lock().unwrap() = Some(message);
+    let (status, json) = api.post(&format!("/v1/threads/{}/reply", thread.id), &json!({"text": "yes"})).await;
+    assert_eq!((status, json["id"].as_str()), (StatusCode::ACCEPTED, Some(message.to_string().as_str())));
+    let (status, json) = api.call(Some(&api.token), "DELETE", &format!("/v1/messages/{message}"), None).await;
+    assert_eq!((status, &json["code"]), (StatusCode::CONFLICT, &json!("not_queued")));
+    let settle = format!("/v1/outbox/{message}/settle");
+    assert_eq!(api.post(&settle, &json!({"outcome": "send_again"})).await.0, StatusCode::OK);
+    assert_eq!(api.post(&settle, &json!({"outcome": "perhaps"})).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let request = Request::builder()
+        .method("PATCH")
+        .uri(format!("/v1/influencers/{ana}"))
+        .header(header::AUTHORIZATION, format!("bearer {}", api.token))
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .header(header::IF_MATCH, "\"3\"")
+        .body(Body::from(r#"{"owner": null}"#))
+        .unwrap();
+    assert_eq!(api.send(request).await.status(), StatusCode::OK);
+    let asked = api.recorder.asked.lock().unwrap().clone();
+    assert_eq!(
+        asked,
+        [
+            format!("send \"yes\" Some({:?}) [] by token tests", thread.id),
+            format!("cancel {message}"),
+            format!("settle {message} SendAgain"),
+            format!("update {ana} Some(None) None Some(3)"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn raw_mail_and_attachments_are_saved_and_never_shown() {
+    let api = Api::sqlite().await;
+    let ids = Clock::machine();
+    let ana = seed::influencer(&api.fresh, &ids).await;
+    let thread = seed::thread(&api.fresh, &ids, ana, 1).await;
+    let mut message = seed::message(&ids, thread.conversation_id, 1);
+    message.raw_hash = Some(vec![1; 32]);
+    let id = message.id;
+    let mut tx = api.fresh.store.begin("test.raw").await.unwrap();
+    let raw = b"<script>alert(1)</script>".to_vec();
+    tx.insert_raws(vec![(vec![1; 32], 25, zstd::bulk::compress(&raw, 1).unwrap())]).await.unwrap();
+    tx.commit().await.unwrap();
+    seed::put(&api.fresh, message, vec![]).await;
+    for (path, kind, name) in [
+        ("raw", "message/rfc822", format!("{id}.eml")),
+        ("attachments/0", "application/octet-stream", "a_b.html".into()),
+    ] {
+        let request = Request::get(format!("/v1/messages/{id}/{path}"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", api.token))
+            .body(Body::empty())
+            .unwrap();
+        let response = api.send(request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let said = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(said("content-type"), kind);
+        assert!(said("content-disposition").starts_with(&format!("attachment; filename=\"{name}\"")));
+        assert_eq!(said("x-content-type-options"), "nosniff");
+        assert!(said("content-security-policy").contains("sandbox"));
+        assert_eq!(to_bytes(response.into_body(), 1_000).await.unwrap(), raw);
+    }
+    assert_eq!(api.get(&format!("/v1/messages/{id}/attachments/1")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(api.get(&format!("/v1/messages/{id}/attachments/x")).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn process_is_ready_once_accounts_are_known_and_until_it_stops() {
+    let api = Api::sqlite().await;
+    assert_eq!(api.call(None, "GET", "/livez", None).await.0, StatusCode::OK);
+    assert_eq!(api.call(None, "GET", "/readyz", None).await.1["code"], "starting");
+    let mut tx = api.fresh.store.begin("test.account").await.unwrap();
+    tx.ensure_account("brand", "imap", "brand@example.test", seed::at(0)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(api.call(None, "GET", "/readyz", None).await.0, StatusCode::OK);
+    api.stopping.store(true, Ordering::SeqCst);
+    assert_eq!(api.call(None, "GET", "/readyz", None).await.1["code"], "stopping");
+    assert_eq!(api.call(None, "GET", "/livez", None).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let api = Api::sqlite().await;
+    let state = ApiState {
+        store: api.fresh.store.clone(),
+        clock: api.clock.clone(),
+        actions: api.recorder.clone(),
+        accounts: Arc::from([]),
+        stopping: Arc::new(|| false),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(liaison::http::serve(listener, router(state), async move {
+        stopped.await.ok();
+    }));
+    let mut c = tokio::net::TcpStream::connect(address).await.unwrap();
+    c.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    c.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

@@ -88,7 +88,8 @@ impl Tx {
         self.all(&CLAIMED, values![claimed]).await
     }
 
-    /// Claims what is due without any further check: (see [`Tx::lock_due_outbox`] and [`Tx::claim_outbox`]).
+    /// Claims what is due with no check beside the state: at most `bounds.0` rows, for `bounds.1` seconds. The dispatcher checks
+    /// more between [`Tx::lock_due_outbox`] and [`Tx::claim_outbox`].
     pub async fn claim_due(
         &mut self,
         account: &str,

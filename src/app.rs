@@ -17,14 +17,14 @@ use crate::config::{self, Config, Database, Loaded};
 use crate::control::{self, ControlSocket};
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
+use crate::http;
 use crate::hub::people::KnownStages;
 use crate::hub::sequencer;
-use crate::http;
 use crate::inbound::poller;
-use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::lifecycle::Lifecycle;
-use crate::outbound::{SenderFactory, SendingSettings, Tools};
+use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::outbound::reconcile;
+use crate::outbound::{SenderFactory, SendingSettings, Tools};
 use crate::store::{Place, Store, StoreError};
 use crate::worker::Wakes;
 
@@ -35,6 +35,7 @@ mod connect;
 mod installation;
 
 pub use connect::{account_parts, identity_of};
+pub use installation::release;
 
 /// Another daemon holds the store.
 pub const EXIT_TAKEN: u8 = 73;
@@ -179,10 +180,9 @@ async fn settle_after_start(hub: &Hub) -> Result<(), StoreError> {
 pub fn place_of(config: &Config) -> Place {
     match &config.storage.database {
         Database::Sqlite { path } => Place::Sqlite { file: path.clone() },
-        Database::Postgres { url } => Place::Postgres {
-            url: url.clone(),
-            password: config.storage.password.as_ref().map(|s| s.value.clone()),
-        },
+        Database::Postgres { url } => {
+            Place::Postgres { url: url.clone(), password: config.storage.password.as_ref().map(|s| s.value.clone()) }
+        }
     }
 }
 
@@ -226,10 +226,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     };
     let hub = start(parts, &life).await?;
     let (handler, stop) = (commands::Commands::new(hub, life.clone()), life.stop());
-    life.spawn("control", async move {
-        control::serve(control, &handler, stop).await;
-        Ok::<(), std::convert::Infallible>(())
-    });
+    life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
     life.ready("running");
     let outcome = life.run_until_stopped().await?;

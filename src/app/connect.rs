@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::AccountParts;
-use crate::config::accounts::{Account, Backfill, ImapAccount, SentCopy};
 use crate::config::Config;
+use crate::config::accounts::{Account, Backfill, ImapAccount, SentCopy};
 use crate::connector::email::imap::{ImapSettings, ImapSource};
 use crate::connector::email::smtp::{SmtpSender, SmtpSettings, Timeouts};
 use crate::connector::{Sender, Source};

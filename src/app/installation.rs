@@ -46,8 +46,8 @@ fn write(file: &Path, id: Uuid) -> anyhow::Result<()> {
     std::fs::write(file, format!("{id}\n")).with_context(|| format!("{} can't be written", file.display()))
 }
 
-/// Lets a held database send: the file is written for the id in the store.
-pub(super) async fn release(store: &Store, state_dir: &Path) -> anyhow::Result<bool> {
+/// Lets a held database send: the file is written for the id in the store. Whether it was held.
+pub async fn release(store: &Store, state_dir: &Path) -> anyhow::Result<bool> {
     let mut tx = store.begin("app.release").await?;
     let Some(installation) = tx.get_installation().await? else { return Ok(false) };
     tx.set_installation_held(false).await?;

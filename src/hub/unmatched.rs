@@ -94,19 +94,14 @@ async fn give(
             if !new.emails.iter().any(|e| address::key(e) == address::key(address)) {
                 new.emails.push(address.to_owned());
             }
-            let id = people::create_influencer(tx, clock, stages, by, *new).await?;
-            Ok(Belongs::Influencer(id))
+            let influencer = people::create_influencer(tx, clock, stages, by, *new).await?;
+            Ok(Belongs::Influencer(influencer.id))
         }
     }
 }
 
 /// An agent's message that was shown to all they stand for is about these alone.
-async fn assign(
-    tx: &mut Tx,
-    clock: &Clock,
-    message: MessageId,
-    about: &[InfluencerId],
-) -> Result<usize, StoreError> {
+async fn assign(tx: &mut Tx, clock: &Clock, message: MessageId, about: &[InfluencerId]) -> Result<usize, StoreError> {
     for influencer in about {
         tx.set_author(message, *influencer).await?;
     }

@@ -179,6 +179,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether anything was ever put into the outbox.
+    pub async fn has_outbox(&mut self) -> Result<bool, StoreError> {
+        let row: Option<(MessageId,)> = self.opt(&OUTBOX_ANY, values![]).await?;
+        Ok(row.is_some())
+    }
+
     /// One row.
     pub async fn get_outbox(&mut self, id: MessageId) -> Result<Option<OutboxRow>, StoreError> {
         self.opt(&OUTBOX_GET, values![id]).await
@@ -291,6 +297,7 @@ impl Tx {
 }
 
 statements! {
+    OUTBOX_ANY = "SELECT id FROM outbox LIMIT 1";
     OUTBOX_INSERT = "INSERT INTO outbox (id, account, status, due_at, token, file_copy, created_at) \
         VALUES ($1, $2, 'queued', $3, $4, $5, $6)";
     #[hot] OUTBOX_GET = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \

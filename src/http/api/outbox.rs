@@ -27,7 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<OutboxView>>, Problem> {
     let asked = asked.only(&["limit", "cursor", "status"])?;
     let (page, status) = (asked.page()?, asked.get::<OutboxStatus>("status")?);
-    let slice = state.store.read().await?.list_outbox(status, page).await?;
+    let slice = state.store.read().await?.view_outbox(status, page).await?;
     Ok(asked.answer(slice))
 }
 

@@ -64,7 +64,9 @@ pub(super) fn may_use(room: &str, other: &str) -> Use {
         },
         "http" | "cli" => match other {
             _ if FRONT.contains(&other) => Use::All,
-            _ if ABOVE_THE_HUB.contains(&other) || ["control", "lifecycle", "render", "worker"].contains(&other) => Use::Entry,
+            _ if ABOVE_THE_HUB.contains(&other) || ["control", "lifecycle", "render", "worker"].contains(&other) => {
+                Use::Entry
+            }
             // The subcommand that serves starts the whole.
             "app" if room == "cli" => Use::Entry,
             _ => Use::Not,

@@ -1,0 +1,337 @@
+//! What the API may change, over the hub: each call is one transaction.
+
+use futures_util::FutureExt;
+
+use super::{AccountParts, Hub};
+use crate::connector::email::parse;
+use crate::domain::address;
+use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
+use crate::domain::mail::Mailbox;
+use crate::domain::words::{Channel, OutboxStatus};
+use crate::http::actions::{
+    ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
+    NetworkOrder, SendOrder, Settlement, StageOrder,
+};
+use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
+use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};
+use crate::hub::settle::{self, SettleError};
+use crate::hub::unmatched::{self, MatchError, Whose};
+use crate::render::mail::DraftAttachment;
+use crate::store::Tx;
+
+pub(super) struct HubActions {
+    hub: Hub,
+}
+
+impl HubActions {
+    pub(super) fn new(hub: Hub) -> Self {
+        Self { hub }
+    }
+
+    /// Commits, and rings those who wait for news.
+    async fn commit(&self, tx: Tx) -> Result<(), ActionError> {
+        tx.commit().await?;
+        self.hub.stored.notify_waiters();
+        Ok(())
+    }
+
+    async fn send_now(&self, order: SendOrder) -> Result<MessageId, ActionError> {
+        let live = self.hub.live();
+        let mut tx = self.hub.store.begin("api.send").await?;
+        let account = choose_account(&mut tx, &live.accounts, &order).await?;
+        let to = recipients(&mut tx, &order).await?;
+        let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
+        let now = self.hub.clock.now();
+        let enqueued = enqueue::enqueue(
+            &mut tx,
+            &self.hub.clock,
+            Order {
+                account: AccountFrom {
+                    name: account.name.clone(),
+                    address: account.address.clone(),
+                    display_name: account.display_name.clone(),
+                },
+                to,
+                cc: order.cc,
+                subject: order.subject,
+                text: order.text,
+                html: order.html,
+                attachments: order
+                    .attachments
+                    .into_iter()
+                    .map(|a| DraftAttachment {
+                        content_type: a.content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+                        name: a.name,
+                        content: a.content,
+                    })
+                    .collect(),
+                answers,
+                due_at: order.send_at.unwrap_or_default().max(now.plus(live.undo)),
+                file_copy: account.file_copy,
+                message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
+            },
+        )
+        .await
+        .map_err(not_enqueued)?;
+        self.commit(tx).await?;
+        self.hub.wakes.wake(&account.name);
+        Ok(enqueued.id)
+    }
+
+    async fn settle_now(&self, id: MessageId, settlement: Settlement) -> Result<(), ActionError> {
+        let settlement = match settlement {
+            Settlement::Sent => settle::Settlement::Sent,
+            Settlement::SendAgain => settle::Settlement::SendAgain,
+            Settlement::Drop => settle::Settlement::Drop,
+        };
+        let mut tx = self.hub.store.begin("api.settle").await?;
+        settle::settle_by_person(&mut tx, &self.hub.clock, id, settlement).await.map_err(|e| not_settled(e, id))?;
+        self.commit(tx).await?;
+        for account in &self.hub.live().accounts {
+            self.hub.wakes.wake(&account.name);
+        }
+        Ok(())
+    }
+
+    async fn match_now(&self, id: MessageId, order: MatchOrder, by: String) -> Result<(), ActionError> {
+        let whose = match (order.influencer_id, order.agent_id, order.create) {
+            (Some(id), None, None) => Whose::Influencer(id),
+            (None, Some(id), None) => Whose::Agent(id, order.about),
+            (None, None, Some(new)) => Whose::New(Box::new(new_influencer(new))),
+            _ => {
+                let what = "say exactly one of influencer_id, agent_id, create".to_owned();
+                return Err(ActionError::Invalid(vec![(String::new(), what)]));
+            }
+        };
+        let live = self.hub.live();
+        let mut tx = self.hub.store.begin("api.match").await?;
+        unmatched::match_message(&mut tx, &self.hub.clock, &live.stages, id, (whose, &by))
+            .await
+            .map_err(not_matched)?;
+        self.commit(tx).await
+    }
+
+    async fn cancel_now(&self, id: MessageId, by: String) -> Result<(), ActionError> {
+        let mut tx = self.hub.store.begin("api.cancel").await?;
+        let why = format!("taken back by {by}");
+        settle::cancel(&mut tx, &self.hub.clock, id, &why).await.map_err(|e| not_settled(e, id))?;
+        self.commit(tx).await
+    }
+}
+
+/// The account that sends: the one named, the one of the thread, or the only one there is.
+async fn choose_account<'a>(
+    tx: &mut Tx,
+    accounts: &'a [AccountParts],
+    order: &SendOrder,
+) -> Result<&'a AccountParts, ActionError> {
+    let known = || accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ");
+    let named = match (&order.account, order.reply_to_thread_id) {
+        (Some(name), _) => Some(name.clone()),
+        (None, Some(thread)) => account_of_thread(tx, thread).await?,
+        (None, None) => None,
+    };
+    let found = match &named {
+        Some(name) => accounts.iter().find(|a| a.name == *name),
+        None if accounts.len() == 1 => accounts.first(),
+        None => None,
+    };
+    found.ok_or_else(|| {
+        let what = match named {
+            Some(name) => format!("there is no account `{name}`; there are: {}", known()),
+            None => format!("say which account sends; there are: {}", known()),
+        };
+        ActionError::Invalid(vec![("/account".to_owned(), what)])
+    })
+}
+
+async fn account_of_thread(tx: &mut Tx, thread: ThreadId) -> Result<Option<String>, ActionError> {
+    let row = tx.get_thread(thread).await?;
+    let row = row.ok_or_else(|| ActionError::NotFound { sort: "thread", given: thread.to_string() })?;
+    Ok(Some(row.account))
+}
+
+/// To whom: as said, or to the primary address of the influencer.
+async fn recipients(tx: &mut Tx, order: &SendOrder) -> Result<Vec<Mailbox>, ActionError> {
+    let Some(id) = order.influencer_id.filter(|_| order.to.is_empty()) else { return Ok(order.to.clone()) };
+    let influencer = tx.get_influencer(id).await?;
+    let influencer = influencer.ok_or_else(|| ActionError::NotFound { sort: "influencer", given: id.to_string() })?;
+    let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
+    let usable = addresses.iter().filter(|a| a.channel == Channel::Email && a.dead_at.is_none());
+    let Some(address) = usable.max_by_key(|a| a.is_primary) else {
+        let what = format!("{} has no mail address that works", influencer.handle);
+        return Err(ActionError::Invalid(vec![("/influencer_id".to_owned(), what)]));
+    };
+    let name = format!("{} {}", influencer.first_name, influencer.last_name).trim().to_owned();
+    Ok(vec![Mailbox { name, address: address.value.clone() }])
+}
+
+fn invalid(pointer: &str, error: &impl std::fmt::Display) -> ActionError {
+    ActionError::Invalid(vec![(pointer.to_owned(), error.to_string())])
+}
+
+fn not_enqueued(error: EnqueueError) -> ActionError {
+    match error {
+        EnqueueError::Store(error) => ActionError::Store(error),
+        EnqueueError::Stopped(_) => ActionError::Conflict { code: "do_not_contact", detail: error.to_string() },
+        EnqueueError::UnknownAnswered => {
+            ActionError::NotFound { sort: "message or thread", given: "the one it answers".to_owned() }
+        }
+        EnqueueError::NoRecipient | EnqueueError::TooManyRecipients(_) | EnqueueError::Address(_) => {
+            invalid("/to", &error)
+        }
+        EnqueueError::TooLarge { .. } => invalid("/text", &error),
+        EnqueueError::Compose(_) | EnqueueError::Chance(_) | EnqueueError::Compress(_) => invalid("", &error),
+    }
+}
+
+fn not_settled(error: SettleError, id: MessageId) -> ActionError {
+    match error {
+        SettleError::Store(error) => ActionError::Store(error),
+        SettleError::Unknown => ActionError::NotFound { sort: "outbox message", given: id.to_string() },
+        SettleError::State(status) => {
+            let code = if status == OutboxStatus::Cancelled { "cancelled" } else { "wrong_state" };
+            ActionError::Conflict { code, detail: format!("message {id} is {status}: this can't be done with it now") }
+        }
+    }
+}
+
+fn not_matched(error: MatchError) -> ActionError {
+    match error {
+        MatchError::Store(error) => ActionError::Store(error),
+        MatchError::People(error) => not_changed(error),
+        MatchError::NotWaiting(id) => ActionError::NotFound { sort: "unmatched message", given: id.to_string() },
+        MatchError::NoAddress(_) => ActionError::Conflict { code: "no_address", detail: error.to_string() },
+    }
+}
+
+fn not_changed(error: PeopleError) -> ActionError {
+    let detail = error.to_string();
+    match error {
+        PeopleError::Store(error) => ActionError::Store(error),
+        PeopleError::NoInfluencer(given) => ActionError::NotFound { sort: "influencer", given },
+        PeopleError::NoAgent(given) => ActionError::NotFound { sort: "agent", given },
+        PeopleError::UnknownStage { .. } => ActionError::Invalid(vec![("/stage".to_owned(), detail)]),
+        PeopleError::Invalid(flaws) => {
+            ActionError::Invalid(flaws.into_iter().map(|f| (format!("/{}", f.field), f.reason)).collect())
+        }
+        PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
+        PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
+        PeopleError::Changed(_) => ActionError::Conflict { code: "changed_meanwhile", detail },
+    }
+}
+
+fn networks(given: Vec<NetworkOrder>) -> Vec<NetworkGiven> {
+    given.into_iter().map(|n| NetworkGiven { network: n.network, handle: n.handle, followers: n.followers }).collect()
+}
+
+fn new_influencer(order: InfluencerOrder) -> NewInfluencer {
+    NewInfluencer {
+        handle: order.handle,
+        first_name: order.first_name,
+        last_name: order.last_name,
+        emails: order.emails,
+        timezone: order.timezone,
+        owner: order.owner,
+        stage: order.stage,
+        tags: order.tags,
+        networks: networks(order.networks),
+        properties: order.properties,
+    }
+}
+
+impl Actions for HubActions {
+    fn send(&self, order: SendOrder, _by: String) -> Done<'_, MessageId> {
+        self.send_now(order).boxed()
+    }
+
+    fn cancel(&self, id: MessageId, by: String) -> Done<'_, ()> {
+        self.cancel_now(id, by).boxed()
+    }
+
+    fn settle(&self, id: MessageId, settlement: Settlement, _by: String) -> Done<'_, ()> {
+        self.settle_now(id, settlement).boxed()
+    }
+
+    fn match_unmatched(&self, id: MessageId, order: MatchOrder, by: String) -> Done<'_, ()> {
+        self.match_now(id, order, by).boxed()
+    }
+
+    fn create_influencer(&self, mut order: InfluencerOrder, by: String) -> Done<'_, InfluencerId> {
+        Box::pin(async move {
+            let live = self.hub.live();
+            order.owner = order.owner.or_else(|| live.default_owner.clone());
+            let mut tx = self.hub.store.begin("api.create_influencer").await?;
+            let new = people::create_influencer(&mut tx, &self.hub.clock, &live.stages, &by, new_influencer(order))
+                .await
+                .map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(new.id)
+        })
+    }
+
+    fn update_influencer(&self, id: InfluencerId, order: InfluencerChangeOrder, by: String) -> Done<'_, ()> {
+        Box::pin(async move {
+            let change = InfluencerChange {
+                handle: order.handle,
+                first_name: order.first_name,
+                last_name: order.last_name,
+                owner: order.owner,
+                timezone: order.timezone,
+                properties: order.properties,
+                tags: order.tags,
+                networks: networks(order.networks),
+                add_emails: order.add_emails,
+                version: order.version,
+            };
+            let mut tx = self.hub.store.begin("api.update_influencer").await?;
+            people::update_influencer(&mut tx, &self.hub.clock, id, &by, change).await.map_err(not_changed)?;
+            self.commit(tx).await
+        })
+    }
+
+    fn move_stage(&self, id: InfluencerId, order: StageOrder, by: String) -> Done<'_, ()> {
+        Box::pin(async move {
+            let live = self.hub.live();
+            let mut tx = self.hub.store.begin("api.move_stage").await?;
+            let step = StageMove { influencer_id: id, to: order.stage, pinned: order.pinned, cause: by };
+            people::move_stage(&mut tx, &self.hub.clock, &live.stages, step).await.map_err(not_changed)?;
+            self.commit(tx).await
+        })
+    }
+
+    fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.add_note").await?;
+            let note = people::add_note(&mut tx, &self.hub.clock, id, &by, &text).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(note.id)
+        })
+    }
+
+    fn create_agent(&self, order: AgentOrder, _by: String) -> Done<'_, AgentId> {
+        Box::pin(async move {
+            let new = NewAgent {
+                first_name: order.first_name,
+                last_name: order.last_name,
+                emails: order.emails,
+                influencers: order.influencers,
+            };
+            let mut tx = self.hub.store.begin("api.create_agent").await?;
+            let agent = people::create_agent(&mut tx, &self.hub.clock, new).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(agent.id)
+        })
+    }
+
+    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(move || parse::attachment(&raw, n)).await.ok().flatten();
+            Ok(found.map(|(about, content)| AttachmentContent {
+                name: about.name,
+                content_type: about.content_type,
+                content,
+            }))
+        })
+    }
+}

@@ -68,6 +68,7 @@ pub enum StoreError {
     Damaged(String),
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "another crate's enum")]
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -91,6 +92,7 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "another crate's enum")]
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {

@@ -31,6 +31,8 @@ CREATE TABLE account (
   address TEXT NOT NULL,
   state TEXT NOT NULL,
   detail TEXT,
+  sending_state TEXT NOT NULL DEFAULT 'up',
+  sending_detail TEXT,
   changed_at BIGINT NOT NULL,
   last_sync_at BIGINT,
   filing_seen_at BIGINT

@@ -31,6 +31,8 @@ CREATE TABLE account (
   address TEXT NOT NULL,
   state TEXT NOT NULL,
   detail TEXT,
+  sending_state TEXT NOT NULL DEFAULT 'up',
+  sending_detail TEXT,
   changed_at INTEGER NOT NULL,
   last_sync_at INTEGER,
   filing_seen_at INTEGER

@@ -35,9 +35,9 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
         let again = loop {
             tokio::select! {
                 () = stop.soft() => break false,
-                () = reloads.next() => match reload.as_ref().map(|read| read()) {
-                    Some(Ok(live)) => {
-                        hub.set_live(live);
+                () = reloads.next() => match reload.as_ref().map(|again| again()) {
+                    Some(Ok(newer)) => {
+                        hub.set_live(newer);
                         register(&hub).await.map_err(|e| e.to_string())?;
                         tracing::info!("configuration reloaded");
                         break true;

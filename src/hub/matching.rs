@@ -1,6 +1,7 @@
 //! Messages that waited for a person find their place: an address became somebody's, or a late parent tied a conversation
 //! to somebody. Nobody is ever merged with anybody without being asked.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ pub enum Belongs {
 
 /// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. Fires nothing: what
 /// was said before the match is history.
+#[allow(clippy::implicit_hasher, reason = "one caller's map is like another's")]
 pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belongs>) -> Result<usize, StoreError> {
     let keys: Vec<String> = owners.keys().cloned().collect();
     tx.lock_conversations().await?;
@@ -90,13 +92,15 @@ impl Desk {
             (Direction::Inbound, Kind::Human) => Some(Awaiting::Us),
             (Direction::Inbound, _) => None,
         };
-        if !self.threads.contains_key(&key) {
-            let fresh = thread_for(clock, row, influencer);
-            // Written at once: the participation below refers to it.
-            tx.upsert_threads(vec![fresh.clone()], clock.now()).await?;
-            self.threads.insert(key, fresh);
-        }
-        let Some(thread) = self.threads.get_mut(&key) else { return Ok(()) };
+        let thread = match self.threads.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let fresh = thread_for(clock, row, influencer);
+                // Written at once: the participation below refers to it.
+                tx.upsert_threads(vec![fresh.clone()], clock.now()).await?;
+                place.insert(fresh)
+            }
+        };
         let part = NewParticipation {
             message_id: row.message_id,
             influencer_id: influencer,

@@ -96,6 +96,7 @@ pub enum IngestError {
 ///
 /// # Errors
 /// Only where compression fails, which means that memory is gone.
+#[allow(clippy::needless_pass_by_value, reason = "the raw mail, the largest thing there is, is freed here")]
 pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
     let mut mail = crate::connector::email::parse::parse(&item.raw);
     if item.cut {
@@ -216,7 +217,7 @@ impl<'a> Draft<'a> {
         let mut cc = keys(&mail.cc);
         cc.extend(keys(&mail.bcc));
         let fires = arrival.uid > context.backfill_uid
-            && !context.fire_after.is_some_and(|after| arrival.received_at.is_some_and(|at| at < after));
+            && context.fire_after.is_none_or(|after| arrival.received_at.is_none_or(|at| at >= after));
         Self {
             arrival,
             author,

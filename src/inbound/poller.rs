@@ -17,6 +17,7 @@ use crate::domain::words::{AccountState, EventType, FolderRole};
 use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
 use crate::store::lease::Lease;
+use crate::store::mailbox::Side;
 use crate::store::{Store, StoreError};
 
 use super::ingest::IngestError;
@@ -200,7 +201,7 @@ impl Poller {
                     self.set_state(AccountState::Down, Some(&error.to_string())).await?;
                     INSECURE_PAUSE
                 }
-                other => {
+                other @ (Ended::Connector(_) | Ended::Prepare(_)) => {
                     lost = lost.saturating_add(1);
                     if lost >= LOST_MAX {
                         self.set_state(AccountState::Down, Some(&other.to_string())).await?;
@@ -247,9 +248,9 @@ impl Poller {
     async fn set_state(&self, state: AccountState, detail: Option<&str>) -> Result<(), StoreError> {
         let account = &self.settings.account;
         let mut tx = self.store.begin("poller.state").await?;
-        if tx.set_account_state(account, state, detail, self.clock.now()).await? {
+        if tx.set_account_state(account, Side::Reading, (state, detail), self.clock.now()).await? {
             let what = if state == AccountState::Up { EventType::AccountUp } else { EventType::AccountDown };
-            let data = json!({"account": account, "state": state, "detail": detail});
+            let data = json!({"account": account, "side": "reading", "state": state, "detail": detail});
             let signal = Signal { what, influencer: None, message: None, at: self.clock.now(), data: Some(data) };
             signal::record(&mut tx, &self.clock, vec![signal]).await?;
             match state {

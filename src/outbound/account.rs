@@ -11,10 +11,8 @@ use crate::domain::ids::EventId;
 use crate::domain::retry::{AccountTrouble, account_rest};
 use crate::domain::words::{AccountState, EventType};
 use crate::store::event::NewEvent;
+use crate::store::mailbox::Side;
 use crate::store::{StoreError, Tx};
-
-/// How the detail of a state set here begins, so that it is not lifted for trouble of another kind.
-const SENDING: &str = "sending: ";
 
 /// A circuit breaker: closed while all is well, open while the account rests, and then tried with one message.
 #[derive(Debug, Default)]
@@ -97,7 +95,7 @@ pub(super) async fn write_down(
         AccountTrouble::Policy => AccountState::Paused,
     };
     let mut tx = tools.store.begin("outbound.account_down").await?;
-    let current = tx.get_account(account).await?.map(|a| a.state);
+    let current = tx.get_account(account).await?.map(|a| a.sending_state);
     // A pause is a person's (or a policy's) word; a refused sign-in says more than a lost connection.
     let stays = match current {
         None | Some(AccountState::Paused) => true,
@@ -105,7 +103,7 @@ pub(super) async fn write_down(
         Some(AccountState::Up | AccountState::Down) => false,
     };
     if !stays {
-        set(&mut tx, tools, account, (state, &format!("{SENDING}{why}"))).await?;
+        set(&mut tx, tools, account, (state, why)).await?;
     }
     tx.commit().await
 }
@@ -114,10 +112,7 @@ pub(super) async fn write_down(
 pub(super) async fn write_up(tools: &Tools, account: &str) -> Result<(), StoreError> {
     let mut tx = tools.store.begin("outbound.account_up").await?;
     let row = tx.get_account(account).await?;
-    let ours = row.is_some_and(|a| {
-        matches!(a.state, AccountState::Down | AccountState::NeedsLogin)
-            && a.detail.is_some_and(|d| d.starts_with(SENDING))
-    });
+    let ours = row.is_some_and(|a| matches!(a.sending_state, AccountState::Down | AccountState::NeedsLogin));
     if ours {
         set(&mut tx, tools, account, (AccountState::Up, "")).await?;
     }
@@ -127,7 +122,7 @@ pub(super) async fn write_up(tools: &Tools, account: &str) -> Result<(), StoreEr
 async fn set(tx: &mut Tx, tools: &Tools, account: &str, to: (AccountState, &str)) -> Result<(), StoreError> {
     let (state, detail) = to;
     let detail = if detail.is_empty() { None } else { Some(detail) };
-    if tx.set_account_state(account, state, detail, tools.clock.now()).await? {
+    if tx.set_account_state(account, Side::Sending, (state, detail), tools.clock.now()).await? {
         let kind = if state == AccountState::Up { EventType::AccountUp } else { EventType::AccountDown };
         let event = NewEvent {
             id: EventId(tools.clock.new_id()),
@@ -136,7 +131,7 @@ async fn set(tx: &mut Tx, tools: &Tools, account: &str, to: (AccountState, &str)
             influencer_id: None,
             stage: None,
             message_id: None,
-            data: Some(serde_json::json!({"account": account, "state": state, "detail": detail})),
+            data: Some(serde_json::json!({"account": account, "side": "sending", "state": state, "detail": detail})),
         };
         tx.insert_events(vec![event]).await?;
     }

@@ -67,7 +67,7 @@ async fn may_send(tx: &mut Tx, settings: &SendingSettings, login_refused: bool) 
     if tx.get_installation().await?.is_some_and(|i| i.held) {
         return Ok(false);
     }
-    Ok(match tx.get_account(&settings.account).await?.map(|a| a.state) {
+    Ok(match tx.get_account(&settings.account).await?.map(|a| a.sending_state) {
         Some(AccountState::Paused) => false,
         // One that was refused before this process began is tried once: the password may be another one now.
         Some(AccountState::NeedsLogin) => !login_refused,

@@ -16,16 +16,46 @@ pub struct AccountRow {
     pub kind: String,
     /// Its address.
     pub address: String,
-    /// How it is.
+    /// How reading it goes.
     pub state: AccountState,
     /// Why, where there is something to say.
     pub detail: Option<String>,
-    /// Since when.
+    /// How sending from it goes.
+    pub sending_state: AccountState,
+    /// Why, where there is something to say.
+    pub sending_detail: Option<String>,
+    /// When either last changed.
     pub changed_at: Micros,
     /// When its folders were last read to the end.
     pub last_sync_at: Option<Micros>,
     /// When its server was first seen to file a mail of ours by itself.
     pub filing_seen_at: Option<Micros>,
+}
+
+/// Which half of an account a state speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Reading.
+    Reading,
+    /// Sending.
+    Sending,
+}
+
+impl AccountRow {
+    /// The worse of the two halves, and why: what one word can say of an account.
+    pub fn overall(&self) -> (AccountState, Option<&str>) {
+        let rank = |state: AccountState| match state {
+            AccountState::Up => 0,
+            AccountState::Down => 1,
+            AccountState::NeedsLogin => 2,
+            AccountState::Paused => 3,
+        };
+        if rank(self.sending_state) > rank(self.state) {
+            (self.sending_state, self.sending_detail.as_deref())
+        } else {
+            (self.state, self.detail.as_deref())
+        }
+    }
 }
 
 /// How far a folder was read.
@@ -84,17 +114,21 @@ impl Tx {
         self.opt(&ACCOUNT, values![name]).await
     }
 
-    /// Sets how an account is; `true` where that is a change.
+    /// Sets how reading or sending goes; `true` where that is a change.
     pub async fn set_account_state(
         &mut self,
         name: &str,
-        state: AccountState,
-        detail: Option<&str>,
+        side: Side,
+        (state, detail): (AccountState, Option<&str>),
         at: Micros,
     ) -> Result<bool, StoreError> {
-        let changed = self.exec(&ACCOUNT_STATE, values![name, state, detail, at]).await?;
+        let (set_state, set_detail) = match side {
+            Side::Reading => (&ACCOUNT_STATE, &ACCOUNT_DETAIL),
+            Side::Sending => (&ACCOUNT_SENDING_STATE, &ACCOUNT_SENDING_DETAIL),
+        };
+        let changed = self.exec(set_state, values![name, state, detail, at]).await?;
         if changed == 0 {
-            self.exec(&ACCOUNT_DETAIL, values![name, detail]).await?;
+            self.exec(set_detail, values![name, detail]).await?;
         }
         Ok(changed > 0)
     }
@@ -159,10 +193,13 @@ impl Tx {
 statements! {
     ACCOUNT_ENSURE = "INSERT INTO account (name, kind, address, state, changed_at) VALUES ($1, $2, $3, 'down', $4) \
         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address";
-    ACCOUNTS = "SELECT name, kind, address, state, detail, changed_at, last_sync_at, filing_seen_at FROM account ORDER BY name";
-    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, changed_at, last_sync_at, filing_seen_at FROM account WHERE name = $1";
+    ACCOUNTS = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at FROM account ORDER BY name";
+    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at FROM account WHERE name = $1";
     #[hot] ACCOUNT_STATE = "UPDATE account SET state = $2, detail = $3, changed_at = $4 WHERE name = $1 AND state <> $2";
-    #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1";
+    #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1 AND detail IS DISTINCT FROM $2";
+    #[hot] ACCOUNT_SENDING_STATE = "UPDATE account SET sending_state = $2, sending_detail = $3, changed_at = $4 \
+        WHERE name = $1 AND sending_state <> $2";
+    #[hot] ACCOUNT_SENDING_DETAIL = "UPDATE account SET sending_detail = $2 WHERE name = $1 AND sending_detail IS DISTINCT FROM $2";
     #[hot] ACCOUNT_SYNCED = "UPDATE account SET last_sync_at = $2 WHERE name = $1";
     #[hot] ACCOUNT_FILING = "UPDATE account SET filing_seen_at = $2 WHERE name = $1 AND filing_seen_at IS NULL";
     #[hot] FOLDER = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, fire_after, server_count, stored_count, \

@@ -239,8 +239,8 @@ impl Tx {
 
     /// Keeps raw mail by the hash of its content: (hash, octets before compression, compressed).
     pub async fn insert_raws(&mut self, raws: Vec<(Vec<u8>, i64, Vec<u8>)>) -> Result<(), StoreError> {
-        let rows: Vec<Value> = raws.into_iter().flat_map(|(hash, size, data)| values![hash, size, data]).collect();
-        self.insert_many(&RAWS, rows).await?;
+        let list: Vec<Value> = raws.into_iter().flat_map(|(hash, size, data)| values![hash, size, data]).collect();
+        self.insert_many(&RAWS, list).await?;
         Ok(())
     }
 

@@ -33,6 +33,7 @@ macro_rules! read_as {
     };
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "one shape for all conversions")]
 fn word<W: std::str::FromStr>(text: String) -> Result<W, BoxDynError>
 where
     W::Err: std::error::Error + Send + Sync + 'static,

@@ -48,7 +48,8 @@ macro_rules! values {
 }
 pub(super) use values;
 
-fn hex(octets: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |n: u8| DIGITS.get(usize::from(n & 15)).copied().unwrap_or('0');
     octets.iter().flat_map(|o| [digit(o >> 4), digit(*o)]).collect()

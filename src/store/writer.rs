@@ -24,6 +24,7 @@ pub(super) struct Writer {
     waiting: Arc<AtomicUsize>,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each marks a statement that a caller may have left half-done")]
 #[derive(Debug)]
 struct State {
     options: SqliteConnectOptions,

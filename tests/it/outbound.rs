@@ -12,6 +12,7 @@ use liaison::outbound::dispatcher::Dispatcher;
 use liaison::outbound::reconcile::{self, Reconciler};
 use liaison::outbound::{SendingSettings, SentCopy, Tools};
 use liaison::store::Store;
+use liaison::store::mailbox::Side;
 use liaison::store::outbox::Grip;
 use liaison::worker::{Stop, Wake, WorkerError};
 use std::sync::Arc;
@@ -486,7 +487,7 @@ async fn daily_limit_pause_and_held_installation_stop_the_claim() {
         let provider = Provider::new(false, |_| Does::Takes);
         let limited = SendingSettings { daily_limit: Some(4), ..settings() };
         let mut tx = bench.begin().await;
-        tx.set_account_state("brand", AccountState::Paused, None, bench.clock.now()).await.unwrap();
+        tx.set_account_state("brand", Side::Sending, (AccountState::Paused, None), bench.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         let running = run(bench.tools(), limited.clone(), &provider);
         for _ in 0..5 {
@@ -497,7 +498,7 @@ async fn daily_limit_pause_and_held_installation_stop_the_claim() {
         let mut tx = bench.begin().await;
         tx.insert_installation(bench.clock.new_id(), bench.clock.now()).await.unwrap();
         tx.set_installation_held(true).await.unwrap();
-        tx.set_account_state("brand", AccountState::Up, None, bench.clock.now()).await.unwrap();
+        tx.set_account_state("brand", Side::Sending, (AccountState::Up, None), bench.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         for _ in 0..5 {
             running.wake.wake();

@@ -184,7 +184,7 @@ impl Planner<'_> {
             // Who wrote it is certain; in which thread it belongs is not.
             placed.parts.iter_mut().for_each(|part| part.assigned = false);
         }
-        self.enter(draft, id, conversation, kind, &placed);
+        self.enter(draft, (id, conversation), kind, &placed);
         let message = self.message(draft, id, conversation, kind);
         self.plan.messages.push(message);
         let arrival = draft.arrival;
@@ -224,7 +224,13 @@ impl Planner<'_> {
     }
 
     /// Enters a message into the threads of those it concerns.
-    fn enter(&mut self, draft: &Draft<'_>, id: MessageId, conversation: ConversationId, kind: Kind, placed: &Placed) {
+    fn enter(
+        &mut self,
+        draft: &Draft<'_>,
+        (id, conversation): (MessageId, ConversationId),
+        kind: Kind,
+        placed: &Placed,
+    ) {
         let turn = turn_after(draft.direction, kind);
         let mail = &draft.arrival.mail;
         for part in &placed.parts {
@@ -329,8 +335,7 @@ impl Planner<'_> {
                     self.report_event(
                         EventType::MessageBounced,
                         draft,
-                        id,
-                        influencer,
+                        (id, influencer),
                         json!({
                             "address": recipient.address, "status": recipient.status,
                             "severity": severity_word(recipient.severity),
@@ -344,7 +349,7 @@ impl Planner<'_> {
                 }
                 let influencer = placed.parts.first().map(|p| p.influencer);
                 let data = json!({"feedback_type": complaint.feedback_type});
-                self.report_event(EventType::MessageComplained, draft, id, influencer, data);
+                self.report_event(EventType::MessageComplained, draft, (id, influencer), data);
             }
             Some(Report::Complaint(_)) | None => {}
         }
@@ -355,8 +360,7 @@ impl Planner<'_> {
         &mut self,
         what: EventType,
         draft: &Draft<'_>,
-        id: MessageId,
-        influencer: Option<InfluencerId>,
+        (id, influencer): (MessageId, Option<InfluencerId>),
         mut data: serde_json::Value,
     ) {
         let original = know::original_id(draft).and_then(|id| self.known.own_ids.get(id)).map(|own| own.id);

@@ -113,12 +113,14 @@ fn outbox_view(row: OutboxViewRow, recipients: &mut HashMap<MessageId, Vec<Recip
 }
 
 fn account_view(account: AccountRow, folders: Vec<FolderRow>) -> AccountView {
+    let (state, detail) = account.overall();
+    let detail = detail.map(str::to_owned);
     AccountView {
+        state,
+        detail,
         id: account.name,
         kind: account.kind,
         address: account.address,
-        state: account.state,
-        detail: account.detail,
         changed_at: account.changed_at,
         last_sync_at: account.last_sync_at,
         folders: folders

@@ -5,6 +5,7 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{FolderId, MessageId, ThreadId};
 use liaison::domain::words::{AccountState, Awaiting, Direction, FolderRole, Role, Scope, UnmatchedReason};
 use liaison::store::mailbox::FolderRow;
+use liaison::store::mailbox::Side;
 use liaison::store::message::{NewDelivery, NewUnmatched};
 use liaison::store::reading::thread::ThreadFilter;
 use liaison::store::reading::view::TimelineItem;
@@ -201,7 +202,7 @@ async fn message_carries_deliveries_outbox_state_and_whole_text() {
         };
         let mut tx = fresh.store.begin("test.deliveries").await.unwrap();
         tx.ensure_account("brand", "imap", "brand@example.test", seed::at(0)).await.unwrap();
-        tx.set_account_state("brand", AccountState::Up, None, seed::at(1)).await.unwrap();
+        tx.set_account_state("brand", Side::Reading, (AccountState::Up, None), seed::at(1)).await.unwrap();
         tx.put_folder(&folder).await.unwrap();
         tx.count_folder(folder.id, (9, 8, 1), seed::at(2)).await.unwrap();
         tx.insert_raws(vec![(vec![7; 32], size, zstd::bulk::compress(&raw, 3).unwrap())]).await.unwrap();

@@ -68,7 +68,7 @@ pub struct ImapAccount {
     pub sessions: u8,
     /// Who files sent mail into the Sent folder. Default the hub.
     pub sent_copy: SentCopy,
-    /// How long after a lost answer the absence of a copy in Sent counts as proof. Default 10 minutes.
+    /// How long after a lost answer the absence of a copy in Sent counts as proof. Default 15 minutes: longer than a server may take for its final reply (RFC 5321 4.5.3.2.6).
     pub settle: Duration,
     /// The largest message read whole, octets. Default 50 MB.
     pub message_max: u64,
@@ -225,7 +225,7 @@ fn read_imap(s: &mut Section<'_>, r: &mut Reader, address: Option<&Found<String>
         poll: Duration::from_secs(poll.unwrap_or(60)),
         sessions: sessions.unwrap_or(4),
         sent_copy: sent_copy.map_or(SentCopy::Hub, |c| c.value),
-        settle: Duration::from_secs(settle.unwrap_or(10) * 60),
+        settle: Duration::from_secs(settle.unwrap_or(15) * 60),
         message_max: message_max.unwrap_or(50_000_000),
     })
 }

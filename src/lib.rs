@@ -1,6 +1,7 @@
 //! liaison: a self-hosted communications hub for influencer relations.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connector;
@@ -15,11 +16,3 @@ pub mod render;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
-
-/// The command line.
-pub mod cli {
-    /// Runs the command line.
-    pub fn main() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
-    }
-}

@@ -208,6 +208,10 @@ pub struct OfferError {
 
 /// One session with a provider that takes messages.
 pub trait Sender: Send {
+    /// Connects and signs in where that is not done, and offers nothing: to see whether it could.
+    fn open(&mut self) -> BoxFuture<'_, Result<(), OfferError>> {
+        Box::pin(async { Ok(()) })
+    }
     /// Opens the session where it is not, and offers the envelope, up to the moment before the content goes.
     fn offer<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>>;
     /// Sends the content of the mail offered last. The caller has committed the hand-over before.

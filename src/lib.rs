@@ -47,6 +47,7 @@
 //! over, outcome unknown. *connector*: code that speaks to one provider.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connector;
@@ -61,11 +62,3 @@ pub mod render;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
-
-/// The command line.
-pub mod cli {
-    /// Runs the command line.
-    pub fn main() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
-    }
-}

@@ -109,6 +109,9 @@ mod refusing {
     pub(super) struct Refusing(pub(super) ConnectorError);
 
     impl Sender for Refusing {
+        fn open(&mut self) -> BoxFuture<'_, Result<(), OfferError>> {
+            Box::pin(async { Err(OfferError { phase: Phase::Connect, error: self.0.clone() }) })
+        }
         fn offer<'a>(&'a mut self, _: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>> {
             Box::pin(async { Err(OfferError { phase: Phase::Connect, error: self.0.clone() }) })
         }

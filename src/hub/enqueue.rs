@@ -11,12 +11,13 @@ use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
 use crate::domain::subject::reply_subject;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind};
-use crate::render::mail::{self, ComposeError, Draft, DraftAttachment};
+use crate::render::mail::{self, ComposeError, Draft};
 use crate::store::message::NewMessage;
 use crate::store::outbox::{Answered, NewOutbox, NewRecipient};
 use crate::store::{StoreError, Tx};
 
 pub use super::settle::settle_seen;
+pub use crate::render::mail::DraftAttachment;
 
 mod place;
 mod recipients;

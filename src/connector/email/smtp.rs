@@ -206,6 +206,18 @@ impl SmtpSender {
 }
 
 impl Sender for SmtpSender {
+    fn open(&mut self) -> BoxFuture<'_, Result<(), OfferError>> {
+        async {
+            let session = match self.kept().await {
+                Some(session) => session,
+                None => Session::open(&self.settings, &self.tls).await?,
+            };
+            self.place = Place::Kept(session, Instant::now());
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn offer<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>> {
         self.make_offer(mail).boxed()
     }

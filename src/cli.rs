@@ -1,0 +1,171 @@
+//! The command line: arguments in, words for people or JSON for programs out, and an exit code.
+//!
+//! Decides nothing about the relationship: every change goes through the hub, in one transaction per command. It opens the
+//! store itself, whether the daemon runs or not, never takes the daemon's lock, and wakes the daemon afterwards. What
+//! strangers wrote never reaches the terminal as it came: see [`terminal`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+mod account;
+mod agent;
+mod config;
+pub mod demo;
+mod desk;
+mod doctor;
+mod events;
+mod import;
+mod influencer;
+mod init;
+mod length;
+mod outbox;
+mod owner;
+mod page;
+mod release;
+mod reload;
+mod send;
+mod serve;
+mod stop;
+mod terminal;
+mod thread;
+mod token;
+mod unmatched;
+mod who;
+
+use stop::Stop;
+
+/// liaison: every message with every influencer on one timeline.
+#[derive(Debug, Parser)]
+#[command(name = "liaison", version, about, arg_required_else_help = true, infer_long_args = false)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration [default: /etc/liaison/liaison.toml if it is there, else ./liaison.toml]
+    #[arg(long, global = true, env = "LIAISON_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a configuration to begin with
+    Init(init::InitArgs),
+    /// Run the daemon
+    Serve,
+    /// Show everything at work with simulated people; nothing leaves this machine
+    Demo(demo::DemoArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Influencers: import, add, list, show, note, stage
+    #[command(subcommand)]
+    Influencer(influencer::InfluencerCommand),
+    /// Agents, who write for influencers: import, add, list, show, link
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Threads and the messages in them
+    #[command(subcommand)]
+    Thread(thread::ThreadCommand),
+    /// Put a message into the outbox
+    Send(send::SendArgs),
+    /// What is to leave, and what became of it
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
+    /// Messages that wait for you to say whose they are
+    #[command(subcommand)]
+    Unmatched(unmatched::UnmatchedCommand),
+    /// What happened
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Our accounts and their folders
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Tokens for the HTTP API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Let a copied or restored database send again
+    Release,
+    /// Check the configuration, the database and the accounts
+    Doctor(doctor::DoctorArgs),
+    /// Make the daemon read its configuration again
+    Reload,
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(stop::USAGE);
+            // Nothing can be done where not even that can be written.
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return fail(&Stop::failed("the TLS provider is installed already").into());
+    }
+    let needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    if needs_owner && let Err(error) = owner::become_owner(&cli.global) {
+        return fail(&error);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
+    if !matches!(command, Command::Serve | Command::Demo(_)) {
+        crate::telemetry::init("warn", crate::telemetry::Form::Text)?;
+    }
+    match command {
+        Command::Init(args) => init::run(&global, &args),
+        Command::Serve => serve::run(&global).await,
+        Command::Demo(args) => demo::run(&global, args).await,
+        Command::Config(command) => config::run(&global, &command),
+        Command::Influencer(command) => influencer::run(&global, command).await,
+        Command::Agent(command) => agent::run(&global, command).await,
+        Command::Thread(command) => thread::run(&global, command).await,
+        Command::Send(args) => send::run(&global, args).await,
+        Command::Outbox(command) => outbox::run(&global, command).await,
+        Command::Unmatched(command) => unmatched::run(&global, command).await,
+        Command::Events(command) => events::run(&global, command).await,
+        Command::Account(command) => account::run(&global, &command).await,
+        Command::Token(command) => token::run(&global, command).await,
+        Command::Release => release::run(&global).await,
+        Command::Doctor(args) => doctor::run(&global, &args).await,
+        Command::Reload => reload::run(&global).await,
+    }
+}
+
+/// Says what went wrong on standard error; the exit code that goes with it.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let code = stop::code_of(error);
+    if code != stop::QUIET {
+        terminal::complain(&stop::words(error));
+        return ExitCode::from(code);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The environment of the process, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text)
+}

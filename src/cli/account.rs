@@ -1,0 +1,53 @@
+//! `liaison account list`: our mailboxes, and whether all that is there is here.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Global;
+use super::desk::Desk;
+use crate::store::reading::view::AccountView;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccountCommand {
+    /// List accounts with their folders: messages at the server, stored here, missing
+    List,
+}
+
+pub(super) async fn run(global: &Global, command: &AccountCommand) -> anyhow::Result<ExitCode> {
+    let AccountCommand::List = command;
+    let desk = Desk::open(global).await?;
+    let accounts = desk.store.read().await?.list_account_views().await?;
+    if desk.out.is_json() {
+        desk.out.json(&json!({"data": accounts, "next_cursor": null}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let unknown: Vec<&str> =
+        desk.config.accounts.keys().map(String::as_str).filter(|n| !accounts.iter().any(|a| a.id == *n)).collect();
+    if !unknown.is_empty() {
+        desk.out.say(&format!("Not started yet (the daemon was not): {}", unknown.join(", ")))?;
+    }
+    for account in &accounts {
+        print(&desk, account)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(desk: &Desk, account: &AccountView) -> anyhow::Result<()> {
+    let gone = if desk.config.accounts.contains_key(&account.id) { "" } else { ", not in the configuration any more" };
+    desk.out.title(&format!("{} <{}>  {}{gone}", account.id, account.address, account.state))?;
+    if let Some(detail) = &account.detail {
+        desk.out.say(&format!("  {}", super::terminal::clean_line(detail)))?;
+    }
+    desk.out.aside(&format!("  last read to the end: {}", desk.out.time_or_dash(account.last_sync_at)))?;
+    if account.folders.is_empty() {
+        return Ok(());
+    }
+    let count = |n: Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let rows = account.folders.iter().map(|f| {
+        let counted = desk.out.time_or_dash(f.counted_at);
+        vec![f.name.clone(), f.role.to_string(), count(f.server), count(f.stored), count(f.missing), counted]
+    });
+    desk.out.table(&["  folder", "role", "server", "stored", "missing", "counted"], rows.collect())
+}

@@ -1,0 +1,296 @@
+//! `liaison doctor`: is everything as it must be, and if not, what to do.
+//!
+//! Looks only: signs in to read and to send, lists folders, sends nothing, changes nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::stop::FAILED;
+use super::terminal::{Out, clean_line};
+use super::{Global, desk, environment};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{self, Config, Database, Loaded, Secrets};
+use crate::control::{ControlError, Request};
+use crate::domain::time::Micros;
+use crate::store::reading::view::AccountView;
+use crate::store::{Store, Tx};
+
+/// How long one account may take to answer everything.
+const ACCOUNT_TIME: Duration = Duration::from_mins(1);
+/// Free space below which something is to be done, in units of 1024 octets.
+const FREE_MIN_KB: u64 = 512 * 1024;
+/// The clock can't be right before this instant: 1 January 2026.
+const YEAR_2026: Micros = Micros(1_767_225_600_000_000);
+/// How far the newest event may lie ahead of the clock.
+const SKEW: Duration = Duration::from_mins(5);
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Leave the mail servers alone
+    #[arg(long)]
+    offline: bool,
+}
+
+/// How a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: String,
+    state: State,
+    detail: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+impl Check {
+    fn ok(what: &str, detail: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), state: State::Ok, detail: detail.into(), hint: None }
+    }
+
+    fn found(what: &str, state: State, detail: impl Into<String>, hint: &str) -> Self {
+        Self { what: what.to_owned(), state, detail: detail.into(), hint: Some(hint.to_owned()) }
+    }
+}
+
+pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let out = Out::new(global);
+    let path = desk::config_file(global);
+    let Loaded { config, warnings } = config::load_with(&path, environment(), Secrets::Check)?;
+    let mut checks = vec![Check::ok("configuration", config.path.display().to_string())];
+    for w in warnings {
+        checks.push(Check { what: "configuration".into(), state: State::Warning, detail: w.message, hint: w.hint });
+    }
+    checks.extend(look_at_disk(&config.storage.state_dir).await);
+    let store = Store::open(&app::place_of(&config)).await;
+    let mut accounts = Vec::new();
+    match &store {
+        Ok(store) => {
+            checks.push(Check::ok("database", "it answers, and its tables are those of this version"));
+            let mut tx = store.read().await?;
+            checks.push(look_at_clock(&mut tx).await?);
+            checks.push(look_at_installation(&mut tx).await?);
+            accounts = tx.list_account_views().await?;
+        }
+        Err(error) => {
+            let hint = "look at [storage]: the path or URL, the password, and whether the server runs";
+            checks.push(Check::found("database", State::Problem, error.to_string(), hint));
+        }
+    }
+    checks.push(look_at_daemon(&config).await);
+    if !args.offline {
+        checks.extend(look_at_accounts(&config, &accounts).await);
+    }
+    tell(&out, &checks)?;
+    let findings = checks.iter().any(|c| c.state != State::Ok);
+    Ok(if findings { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn tell(out: &Out, checks: &[Check]) -> anyhow::Result<()> {
+    let findings = checks.iter().filter(|c| c.state != State::Ok).count();
+    if out.is_json() {
+        return out.json(&json!({"ok": findings == 0, "checks": checks}));
+    }
+    for check in checks {
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Warning => "look   ",
+            State::Problem => "PROBLEM",
+        };
+        out.say(&format!("{mark}  {}: {}", clean_line(&check.what), clean_line(&check.detail)))?;
+        if let Some(hint) = &check.hint {
+            out.aside(&format!("         {hint}"))?;
+        }
+    }
+    match findings {
+        0 => out.say("\nAll is well."),
+        1 => out.say("\n1 finding."),
+        n => out.say(&format!("\n{n} findings.")),
+    }
+}
+
+/// Free space in the state directory, as `df` of POSIX tells it; nothing where that can't be had.
+async fn look_at_disk(state_dir: &Path) -> Option<Check> {
+    if !state_dir.exists() {
+        let detail = format!("{} is not there yet: the first start makes it", state_dir.display());
+        return Some(Check::ok("state directory", detail));
+    }
+    let dir = state_dir.to_owned();
+    let asked = tokio::task::spawn_blocking(move || std::process::Command::new("df").arg("-Pk").arg(dir).output());
+    let output = asked.await.ok()?.ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let free: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
+    let detail = format!("{} MB free in {}", free / 1024, state_dir.display());
+    if free >= FREE_MIN_KB {
+        return Some(Check::ok("disk", detail));
+    }
+    Some(Check::found("disk", State::Problem, detail, "make room, or move storage.state_dir to a larger disk"))
+}
+
+async fn look_at_clock(tx: &mut Tx) -> anyhow::Result<Check> {
+    let now = Clock::machine().now();
+    let hint = "set the clock of this machine (timedatectl set-ntp true): what is due goes by it";
+    if now < YEAR_2026 {
+        return Ok(Check::found("clock", State::Problem, format!("it says {now}"), hint));
+    }
+    let last = tx.last_event_seq().await?;
+    let newest = tx.list_event_views(last.saturating_sub(1), 1).await?.pop();
+    match newest {
+        Some(event) if event.at > now.plus(SKEW) => {
+            let detail = format!("it says {now}, and the newest event is of {}", event.at);
+            Ok(Check::found("clock", State::Problem, detail, hint))
+        }
+        _ => Ok(Check::ok("clock", now.to_string())),
+    }
+}
+
+async fn look_at_installation(tx: &mut Tx) -> anyhow::Result<Check> {
+    Ok(match tx.get_installation().await? {
+        Some(installation) if installation.held => Check::found(
+            "sending",
+            State::Problem,
+            "held: this database was copied or restored",
+            "where the original does not run any more: liaison release",
+        ),
+        Some(_) => Check::ok("sending", "not held"),
+        None => Check::ok("sending", "the daemon has not run here yet"),
+    })
+}
+
+/// The process that signed the lock beside the database, where it still runs.
+fn lock_holder(config: &Config) -> Option<u32> {
+    let Database::Sqlite { path } = &config.storage.database else { return None };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let pid: u32 = std::fs::read_to_string(name).ok()?.trim().parse().ok()?;
+    let program = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (program.trim() == "liaison").then_some(pid)
+}
+
+async fn look_at_daemon(config: &Config) -> Check {
+    match desk::call(config, &Request::new("status")).await {
+        Ok(status) => {
+            let said = |name: &str| status.get(name).cloned().unwrap_or_default();
+            let (pid, version) = (said("pid"), said("version"));
+            let version = version.as_str().unwrap_or("?");
+            if version == env!("CARGO_PKG_VERSION") {
+                return Check::ok("daemon", format!("it runs as process {pid}, version {version}"));
+            }
+            let detail =
+                format!("it runs as process {pid}, but with version {version}; this is {}", env!("CARGO_PKG_VERSION"));
+            Check::found("daemon", State::Warning, detail, "restart the service")
+        }
+        Err(ControlError::NotRunning(socket)) => match lock_holder(config) {
+            Some(pid) => {
+                let detail = format!("process {pid} holds the database, and nobody answers on {}", socket.display());
+                let hint = "set server.socket, or look whether that process runs with another configuration";
+                Check::found("daemon", State::Problem, detail, hint)
+            }
+            None => Check::ok("daemon", "none runs"),
+        },
+        Err(error) => {
+            Check::found("daemon", State::Problem, error.to_string(), "run this as the user the daemon runs as")
+        }
+    }
+}
+
+async fn look_at_accounts(config: &Config, stored: &[AccountView]) -> Vec<Check> {
+    let identity = Arc::new(app::identity_of(config));
+    let mut checks = Vec::new();
+    for account in config.accounts.values() {
+        let what = format!("account {}", account.id);
+        let Some(imap) = account.imap() else {
+            checks.push(Check::ok(&what, "simulated"));
+            continue;
+        };
+        if imap.password.value.expose_secret().is_empty() {
+            let detail = format!("its password ({}) can't be read here", imap.password.source);
+            let hint = "only the service gets it; its state is in: liaison account list";
+            checks.push(Check::found(&what, State::Warning, detail, hint));
+            continue;
+        }
+        let Some(parts) = app::account_parts(account, &identity) else { continue };
+        let view = stored.iter().find(|view| view.id == account.id);
+        let looked = timeout(ACCOUNT_TIME, look_at_account(&what, &parts, view)).await;
+        checks.extend(looked.unwrap_or_else(|_| {
+            let detail = format!("no answer within {} s", ACCOUNT_TIME.as_secs());
+            vec![Check::found(&what, State::Problem, detail, "look at host and port, and at firewalls on the way")]
+        }));
+    }
+    checks
+}
+
+async fn look_at_account(what: &str, parts: &app::AccountParts, stored: Option<&AccountView>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut source = (parts.source)();
+    let what_read = format!("{what}, reading");
+    match source.folders().await {
+        Ok(folders) => {
+            checks.push(Check::ok(&what_read, format!("signed in; {} folders to read", folders.len())));
+            for folder in folders {
+                let name = format!("{what}, folder {}", folder.name);
+                match source.select(&folder.name).await {
+                    Ok(status) => checks.push(compare(&name, &folder.name, status.exists, stored)),
+                    Err(error) => {
+                        let hint = "the server lists the folder and does not open it: look there";
+                        checks.push(Check::found(&name, State::Problem, error.to_string(), hint));
+                    }
+                }
+            }
+        }
+        Err(error) => {
+            let hint = "look at imap, user and password; many providers want an app password";
+            checks.push(Check::found(&what_read, State::Problem, error.to_string(), hint));
+        }
+    }
+    source.close().await;
+    let what_send = format!("{what}, sending");
+    let mut sender = (parts.sender)();
+    match sender.open().await {
+        Ok(()) => checks.push(Check::ok(&what_send, "signed in; nothing was sent")),
+        Err(refused) => {
+            let hint = "look at smtp, user and password";
+            checks.push(Check::found(&what_send, State::Problem, refused.error.to_string(), hint));
+        }
+    }
+    sender.close().await;
+    checks
+}
+
+/// Messages at the server now, beside the last counted comparison.
+fn compare(what: &str, folder: &str, exists: i64, stored: Option<&AccountView>) -> Check {
+    let counted = stored.and_then(|account| account.folders.iter().find(|f| f.name == folder));
+    match counted.and_then(|f| Some((f.server?, f.stored?, f.missing?))) {
+        Some((server, stored, 0)) => Check::ok(
+            what,
+            format!(
+                "{exists} messages at the server; when last counted, {stored} of {server} that are to be here were"
+            ),
+        ),
+        Some((server, stored, missing)) => Check::found(
+            what,
+            State::Problem,
+            format!(
+                "{exists} messages at the server; when last counted, {stored} of {server} were here, {missing} missing"
+            ),
+            "the daemon fetches them with its next reading; where the number stays, its log says why",
+        ),
+        None => Check::ok(what, format!("{exists} messages at the server; not counted yet")),
+    }
+}

@@ -1,0 +1,350 @@
+//! `liaison influencer …`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::desk::{self, Desk};
+use super::import::{self, ImportArgs, Sort};
+use super::page::MORE;
+use super::stop::Stop;
+use super::{Global, who};
+use crate::domain::people::InfluencerView;
+use crate::hub::people::{self, NetworkGiven, NewInfluencer, StageMove};
+use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
+use crate::store::reading::Page;
+use crate::store::reading::view::{TimelineEntry, TimelineItem};
+
+/// Entries of the timeline that `show` shows.
+const TIMELINE_SHOWN: usize = 20;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InfluencerCommand {
+    /// Import from CSV
+    Import(ImportArgs),
+    /// Add one
+    Add(Box<AddArgs>),
+    /// List them
+    List(ListArgs),
+    /// Show one, with the newest of their timeline
+    Show {
+        /// Handle, mail address or id
+        who: String,
+    },
+    /// Write a note on their timeline
+    Note {
+        /// Handle, mail address or id
+        who: String,
+        /// The note
+        text: String,
+    },
+    /// Move them to another stage
+    Stage(StageArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// What you call them, for instance @anaruns
+    #[arg(long)]
+    handle: String,
+    /// A mail address of theirs, the usual one first
+    #[arg(long)]
+    email: Vec<String>,
+    /// First name
+    #[arg(long, default_value = "")]
+    first_name: String,
+    /// Last name
+    #[arg(long, default_value = "")]
+    last_name: String,
+    /// Time zone, as in Europe/Madrid
+    #[arg(long)]
+    timezone: Option<String>,
+    /// The teammate who looks after them
+    #[arg(long)]
+    owner: Option<String>,
+    /// Where the relationship stands; else the start stage
+    #[arg(long)]
+    stage: Option<String>,
+    /// A tag
+    #[arg(long)]
+    tag: Vec<String>,
+    /// A network, as in instagram=anaruns or instagram=anaruns:25000 (followers)
+    #[arg(long, value_name = "NETWORK=HANDLE[:FOLLOWERS]", value_parser = network)]
+    network: Vec<NetworkGiven>,
+    /// A property of your own
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    property: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// In this stage
+    #[arg(long)]
+    stage: Option<String>,
+    /// Looked after by this teammate
+    #[arg(long)]
+    owner: Option<String>,
+    /// With this tag
+    #[arg(long)]
+    tag: Option<String>,
+    /// Whose handle or name begins so
+    #[arg(long, short = 'q', value_name = "TEXT")]
+    query: Option<String>,
+    /// As they were added, in place of the newest message first
+    #[arg(long)]
+    added: bool,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    limit: u32,
+    /// Go on where an earlier list ended (`next_cursor` of its JSON)
+    #[arg(long)]
+    cursor: Option<InfluencerCursor>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StageArgs {
+    /// Handle, mail address or id
+    who: String,
+    /// A stage of stages.toml
+    stage: String,
+    /// Automation leaves the stage alone from now on
+    #[arg(long, conflicts_with = "unpin")]
+    pin: bool,
+    /// Automation may move them again
+    #[arg(long)]
+    unpin: bool,
+}
+
+fn network(text: &str) -> Result<NetworkGiven, String> {
+    let form = "write NETWORK=HANDLE or NETWORK=HANDLE:FOLLOWERS";
+    let (network, rest) = text.split_once('=').ok_or(form)?;
+    let (handle, followers) = match rest.rsplit_once(':') {
+        Some((handle, count)) => (handle, Some(count.parse().map_err(|_| form)?)),
+        None => (rest, None),
+    };
+    Ok(NetworkGiven { network: network.to_owned(), handle: handle.to_owned(), followers })
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+    pair.map(|(name, value)| (name.trim().to_owned(), value.to_owned())).ok_or_else(|| "write NAME=VALUE".to_owned())
+}
+
+pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        InfluencerCommand::Import(args) => import::run(global, args, Sort::Influencers).await,
+        InfluencerCommand::Add(args) => add(&Desk::open(global).await?, *args).await,
+        InfluencerCommand::List(args) => list(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Show { who } => show(&Desk::open(global).await?, &who).await,
+        InfluencerCommand::Note { who, text } => note(&Desk::open(global).await?, &who, &text).await,
+        InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
+    }
+}
+
+async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<ExitCode> {
+    let owner = args.owner.or_else(|| desk.config.default_owner.clone());
+    if let Some(owner) = &owner
+        && !desk.config.teammates.is_empty()
+        && !desk.config.teammates.contains_key(owner)
+    {
+        let known: Vec<&str> = desk.config.teammates.keys().map(String::as_str).collect();
+        let words = format!("there is no teammate `{owner}`; there are: {}", known.join(", "));
+        return Err(Stop::failed(words).into());
+    }
+    let properties: Map<String, Value> = args.property.into_iter().map(|(n, v)| (n, Value::String(v))).collect();
+    let new = NewInfluencer {
+        handle: args.handle,
+        first_name: args.first_name,
+        last_name: args.last_name,
+        emails: args.email,
+        timezone: args.timezone,
+        owner,
+        stage: args.stage,
+        tags: args.tag,
+        networks: args.network,
+        properties,
+    };
+    let mut tx = desk.store.begin("cli.influencer_add").await?;
+    let added = people::create_influencer(&mut tx, &desk.clock, &desk.stages, &desk::by(), new).await?;
+    let view = who::view(&mut tx, added).await?;
+    tx.commit().await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        desk.out.json(&view)?;
+    } else {
+        desk.out.say(&format!("added {} ({}) in stage {}", view.handle, view.id, view.stage))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<ExitCode> {
+    if let Some(stage) = &args.stage {
+        desk.stages.check(stage)?;
+    }
+    let filter = InfluencerFilter { stage: args.stage, owner: args.owner, tag: args.tag, q: args.query };
+    let order = if args.added { InfluencerOrder::Added } else { InfluencerOrder::NewestMessage };
+    let wanted = i64::from(args.limit);
+    let (mut found, mut after) = (Vec::new(), args.cursor);
+    let mut tx = desk.store.read().await?;
+    let mut more = false;
+    loop {
+        let missing = wanted - i64::try_from(found.len()).unwrap_or(i64::MAX);
+        if missing <= 0 {
+            more = !tx.list_influencers(&filter, order, after, 1).await?.is_empty();
+            break;
+        }
+        let page = tx.list_influencers(&filter, order, after, missing.min(PAGE_MAX)).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(InfluencerCursor::after(last));
+        found.extend(tx.view_influencers(page).await?);
+    }
+    let next = after.filter(|_| more).map(|cursor| cursor.to_string());
+    if desk.out.is_json() {
+        desk.out.json(&json!({"data": found, "next_cursor": next}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if found.is_empty() {
+        desk.out.say("Nobody.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |i: &InfluencerView| {
+        vec![
+            i.handle.clone(),
+            who::full_name(&i.first_name, &i.last_name),
+            stage_words(i),
+            i.addresses.first().map(|a| a.value.clone()).unwrap_or_default(),
+            i.owner.clone().unwrap_or_default(),
+            i.awaiting.map(|a| a.to_string()).unwrap_or_default(),
+            desk.out.time_or_dash(i.last_message_at),
+        ]
+    };
+    let head = ["handle", "name", "stage", "address", "owner", "awaiting", "last message"];
+    desk.out.table(&head, found.iter().map(row).collect())?;
+    if more {
+        desk.out.aside(MORE)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stage_words(i: &InfluencerView) -> String {
+    if i.stage_pinned { format!("{} (pinned)", i.stage) } else { i.stage.clone() }
+}
+
+async fn show(desk: &Desk, who: &str) -> anyhow::Result<ExitCode> {
+    let mut tx = desk.store.read().await?;
+    let influencer = who::influencer(&mut tx, who).await?;
+    let view = who::view(&mut tx, influencer).await?;
+    if desk.out.is_json() {
+        desk.out.json(&view)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let timeline = tx.list_timeline(view.id, Page::newest(TIMELINE_SHOWN)).await?;
+    desk.out.title(&format!("{}  {}", view.handle, who::full_name(&view.first_name, &view.last_name)))?;
+    for (name, value) in facts(desk, &view) {
+        if !value.is_empty() {
+            desk.out.say(&format!("  {name:<13} {}", super::terminal::clean_line(&value)))?;
+        }
+    }
+    if timeline.data.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    desk.out.say("")?;
+    desk.out.title("Timeline, newest first")?;
+    for entry in &timeline.data {
+        desk.out.say(&super::terminal::clean_line(&timeline_line(desk, entry)))?;
+    }
+    if timeline.next.is_some() {
+        desk.out.aside(&format!("There is more: liaison thread show {} shows all messages.", view.handle))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn facts(desk: &Desk, view: &InfluencerView) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("id", view.id.to_string()),
+        ("stage", stage_words(view)),
+        ("owner", view.owner.clone().unwrap_or_default()),
+        ("time zone", view.timezone.clone().unwrap_or_default()),
+        ("tags", view.tags.join(", ")),
+    ];
+    for address in &view.addresses {
+        let mut words = address.value.clone();
+        for (holds, word) in [(address.primary, "primary"), (address.dead_at.is_some(), "dead")] {
+            if holds {
+                words = format!("{words} ({word})");
+            }
+        }
+        if let Some(reason) = address.suppressed {
+            words = format!("{words} (do not contact: {reason})");
+        }
+        facts.push(("address", words));
+    }
+    if let Some(agent) = &view.agent {
+        let name = who::full_name(&agent.first_name, &agent.last_name);
+        facts.push(("agent", format!("{name} {}", agent.email.clone().unwrap_or_default())));
+    }
+    for network in &view.networks {
+        let followers = network.followers.map(|f| format!(" ({f} followers)")).unwrap_or_default();
+        facts.push(("network", format!("{} {}{followers}", network.network, network.handle)));
+    }
+    for (name, value) in &view.properties {
+        facts.push((
+            "property",
+            format!("{name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+        ));
+    }
+    facts.push(("awaiting", view.awaiting.map(|a| a.to_string()).unwrap_or_default()));
+    facts.push(("last message", view.last_message_at.map(|at| desk.out.time(at)).unwrap_or_default()));
+    facts.push(("held until", view.held_until.map(|at| desk.out.time(at)).unwrap_or_default()));
+    facts
+}
+
+fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
+    let words = match &entry.item {
+        TimelineItem::Message(m) => format!("{} {} {}: {}", m.direction, m.kind, m.status.as_str(), m.subject),
+        TimelineItem::Event(e) => {
+            let stage = e.stage.as_ref().map(|s| format!(" (stage {s})")).unwrap_or_default();
+            format!("event {}{stage}", e.kind)
+        }
+        TimelineItem::Note(n) => format!("note by {}: {}", n.author, super::terminal::short(&n.text, 100)),
+    };
+    format!("{}  {words}", desk.out.time(entry.at))
+}
+
+async fn note(desk: &Desk, who: &str, text: &str) -> anyhow::Result<ExitCode> {
+    let mut tx = desk.store.begin("cli.note").await?;
+    let influencer = who::influencer(&mut tx, who).await?;
+    let note = people::add_note(&mut tx, &desk.clock, influencer.id, &desk::by(), text).await?;
+    tx.commit().await?;
+    if desk.out.is_json() {
+        let (id, author) = (note.id, &note.author);
+        let of = note.influencer_id;
+        desk.out.json(&json!({"id": id, "influencer_id": of, "author": author, "text": note.text, "at": note.at}))?;
+    } else {
+        desk.out.say(&format!("noted on {}'s timeline", influencer.handle))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stage(desk: &Desk, args: StageArgs) -> anyhow::Result<ExitCode> {
+    let mut tx = desk.store.begin("cli.stage").await?;
+    let influencer = who::influencer(&mut tx, &args.who).await?;
+    let (id, handle) = (influencer.id, influencer.handle.clone());
+    // Without a word about it, a pin stays as it is.
+    let pinned = args.pin || (influencer.stage_pinned && !args.unpin);
+    let step = StageMove { influencer_id: id, to: args.stage, pinned, cause: desk::by() };
+    let moved = people::move_stage(&mut tx, &desk.clock, &desk.stages, step).await?;
+    let influencer = who::influencer(&mut tx, &id.to_string()).await?;
+    let view = who::view(&mut tx, influencer).await?;
+    tx.commit().await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        desk.out.json(&view)?;
+    } else if moved {
+        desk.out.say(&format!("{handle} is in stage {} now", stage_words(&view)))?;
+    } else {
+        desk.out.say(&format!("{handle} was in stage {} already", stage_words(&view)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,191 @@
+//! `liaison thread …`: conversations, as one influencer sees them.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::desk::Desk;
+use super::page::{MORE, PageArgs, listed};
+use super::stop::Stop;
+use super::terminal::{clean, clean_line, short};
+use super::{Global, who};
+use crate::domain::ids::ThreadId;
+use crate::domain::mail::Mailbox;
+use crate::domain::words::{Awaiting, Direction};
+use crate::store::Tx;
+use crate::store::reading::thread::ThreadFilter;
+use crate::store::reading::view::{MessageView, ThreadView};
+use crate::store::reading::{PAGE_MAX, Page};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ThreadCommand {
+    /// List threads, the one with the newest message first
+    List(ListArgs),
+    /// Show the messages of a thread, or all of an influencer, oldest first
+    Show {
+        /// The id of a thread, or an influencer: handle, mail address or id
+        #[arg(value_name = "ID|WHO")]
+        which: String,
+        /// The whole texts, with what they quote
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Of this influencer: handle, mail address or id
+    #[arg(long, value_name = "WHO")]
+    influencer: Option<String>,
+    /// Whose turn it is: us or them
+    #[arg(long)]
+    awaiting: Option<Awaiting>,
+    /// Of this account of ours
+    #[arg(long)]
+    account: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+pub(super) async fn run(global: &Global, command: ThreadCommand) -> anyhow::Result<ExitCode> {
+    let desk = Desk::open(global).await?;
+    match command {
+        ThreadCommand::List(args) => list(&desk, args).await?,
+        ThreadCommand::Show { which, full } => show(&desk, &which, full).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<()> {
+    let mut tx = desk.store.read().await?;
+    let influencer = match &args.influencer {
+        Some(given) => Some(who::influencer(&mut tx, given).await?.id),
+        None => None,
+    };
+    let filter = ThreadFilter { influencer, awaiting: args.awaiting, account: args.account };
+    let slice = args.page.gather(Page::newest(PAGE_MAX), async |page| tx.list_threads(&filter, page).await).await?;
+    if desk.out.is_json() {
+        return desk.out.json(&listed(&slice));
+    }
+    if slice.data.is_empty() {
+        return desk.out.say("No threads.");
+    }
+    let row = |t: &ThreadView| {
+        vec![
+            t.influencer_handle.clone(),
+            short(&clean_line(&t.subject), 60),
+            t.message_count.to_string(),
+            t.awaiting.map(|a| a.to_string()).unwrap_or_default(),
+            desk.out.time(t.last_message_at),
+            t.account.clone(),
+            t.id.to_string(),
+        ]
+    };
+    let head = ["influencer", "subject", "messages", "awaiting", "last message", "account", "id"];
+    desk.out.table(&head, slice.data.iter().map(row).collect())?;
+    if slice.next.is_some() {
+        desk.out.aside(MORE)?;
+    }
+    Ok(())
+}
+
+async fn show(desk: &Desk, which: &str, full: bool) -> anyhow::Result<()> {
+    let mut tx = desk.store.read().await?;
+    if which.starts_with("thr_") {
+        let id: ThreadId = which.parse().map_err(|error| Stop::usage(format!("{error}")))?;
+        let thread = tx.get_thread_view(id).await?;
+        let thread = thread.ok_or_else(|| Stop::failed(format!("there is no thread `{id}`")))?;
+        let messages =
+            all_messages(&mut tx, full, async |tx, page| tx.list_thread_messages(thread.id, page).await).await?;
+        if desk.out.is_json() {
+            return desk.out.json(&json!({"thread": thread, "messages": messages}));
+        }
+        let subject = if thread.subject.is_empty() { "(no subject)" } else { &thread.subject };
+        desk.out.title(&format!("{subject}  {}", thread.influencer_handle))?;
+        let turn = thread.awaiting.map(|a| format!(", awaiting {a}")).unwrap_or_default();
+        desk.out.aside(&format!("{} on {}, {} messages{turn}", thread.id, thread.account, thread.message_count))?;
+        return print_messages(desk, &messages, full, false);
+    }
+    let influencer = who::influencer(&mut tx, which).await?;
+    let view = who::view(&mut tx, influencer).await?;
+    let id = view.id;
+    let messages = all_messages(&mut tx, full, async |tx, page| tx.list_influencer_messages(id, page).await).await?;
+    if desk.out.is_json() {
+        return desk.out.json(&json!({"influencer": view, "messages": messages}));
+    }
+    let name = who::full_name(&view.first_name, &view.last_name);
+    desk.out.title(&format!("{}  {name}", view.handle))?;
+    desk.out.aside(&format!("{}, stage {}, {} messages", view.id, view.stage, messages.len()))?;
+    print_messages(desk, &messages, full, true)
+}
+
+/// All pages, oldest first; with `full`, texts that a list cuts are read whole.
+async fn all_messages(
+    tx: &mut Tx,
+    full: bool,
+    mut fetch: impl AsyncFnMut(&mut Tx, Page) -> Result<crate::store::reading::Slice<MessageView>, crate::store::StoreError>,
+) -> anyhow::Result<Vec<MessageView>> {
+    let mut messages = Vec::new();
+    let mut page = Page::oldest(PAGE_MAX);
+    loop {
+        let slice = fetch(tx, page).await?;
+        messages.extend(slice.data);
+        if slice.next.is_none() {
+            break;
+        }
+        page = page.after(slice.next);
+    }
+    if full {
+        for message in messages.iter_mut().filter(|m| m.text_cut) {
+            if let Some(whole) = tx.get_message_view(message.id).await? {
+                *message = whole;
+            }
+        }
+    }
+    Ok(messages)
+}
+
+fn person(mailbox: &Mailbox) -> String {
+    match (mailbox.name.is_empty(), mailbox.address.is_empty()) {
+        (true, true) => "(unknown)".to_owned(),
+        (true, false) => mailbox.address.clone(),
+        (false, _) => format!("{} <{}>", mailbox.name, mailbox.address),
+    }
+}
+
+fn print_messages(desk: &Desk, messages: &[MessageView], full: bool, subjects: bool) -> anyhow::Result<()> {
+    for message in messages {
+        let arrow = match message.direction {
+            Direction::Inbound => "<-",
+            Direction::Outbound => "->",
+        };
+        desk.out.say("")?;
+        let at = desk.out.time(message.at);
+        let status = message.status.as_str();
+        desk.out.title(&format!("{arrow} {at}  {}  [{}, {status}]", person(&message.from), message.kind))?;
+        let to: Vec<String> = message.to.iter().chain(&message.cc).map(person).collect();
+        desk.out.aside(&format!("   {}  to {}", message.id, short(&to.join(", "), 200)))?;
+        if subjects {
+            desk.out.aside(&format!("   {}", message.subject))?;
+        }
+        for (word, said) in [("held", &message.held_reason), ("", &message.detail)] {
+            if let Some(said) = said {
+                desk.out.aside(&format!("   {word} {said}"))?;
+            }
+        }
+        let text = if full { &message.text } else { &message.reply_text };
+        for line in clean(text.trim_end()).lines() {
+            desk.out.say(&format!("   {}", line.trim_end()))?;
+        }
+        if message.text_cut && !full {
+            desk.out.aside("   (cut; --full shows the whole text)")?;
+        }
+        for attachment in &message.attachments {
+            let size = attachment.size;
+            desk.out
+                .aside(&format!("   attached: {} ({}, {size} octets)", attachment.name, attachment.content_type))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `liaison unmatched …`: messages of which a person must say whose they are.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::desk::{self, Desk};
+use super::page::{MORE, PageArgs, listed};
+use super::terminal::{clean_line, short};
+use super::{Global, who};
+use crate::domain::ids::MessageId;
+use crate::hub::people::NewInfluencer;
+use crate::hub::unmatched::{self, Whose};
+use crate::store::reading::view::UnmatchedView;
+use crate::store::reading::{PAGE_MAX, Page};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UnmatchedCommand {
+    /// List them, newest first
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Say whose a message is; everything else from that address follows
+    Match(MatchArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("whose").required(true)))]
+pub(super) struct MatchArgs {
+    /// The message, as `unmatched list` shows it
+    message: MessageId,
+    /// This influencer's: handle, mail address or id
+    #[arg(long, value_name = "WHO", group = "whose")]
+    influencer: Option<String>,
+    /// This agent's: mail address or id
+    #[arg(long, value_name = "AGENT", group = "whose")]
+    agent: Option<String>,
+    /// Somebody new, whom you call so
+    #[arg(long, value_name = "HANDLE", group = "whose")]
+    new_influencer: Option<String>,
+    /// With --agent: an influencer this message is about
+    #[arg(long, value_name = "WHO", requires = "agent")]
+    about: Vec<String>,
+}
+
+pub(super) async fn run(global: &Global, command: UnmatchedCommand) -> anyhow::Result<ExitCode> {
+    let desk = Desk::open(global).await?;
+    match command {
+        UnmatchedCommand::List { page } => list(&desk, &page).await?,
+        UnmatchedCommand::Match(args) => match_one(&desk, args).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(desk: &Desk, page: &PageArgs) -> anyhow::Result<()> {
+    let mut tx = desk.store.read().await?;
+    let slice = page.gather(Page::newest(PAGE_MAX), async |page| tx.list_unmatched(page).await).await?;
+    if desk.out.is_json() {
+        return desk.out.json(&listed(&slice));
+    }
+    if slice.data.is_empty() {
+        return desk.out.say("Nothing waits.");
+    }
+    let proposed = who::handles(&mut tx, slice.data.iter().filter_map(|u| u.influencer_id)).await?;
+    let row = |u: &UnmatchedView| {
+        vec![
+            desk.out.time(u.at),
+            u.address.clone(),
+            clean_line(&u.name),
+            short(&clean_line(&u.subject), 50),
+            u.reason.to_string(),
+            u.influencer_id.and_then(|id| proposed.get(&id).cloned()).unwrap_or_default(),
+            u.id.to_string(),
+        ]
+    };
+    let head = ["at", "address", "name", "subject", "reason", "perhaps", "message"];
+    desk.out.table(&head, slice.data.iter().map(row).collect())?;
+    if slice.next.is_some() {
+        desk.out.aside(MORE)?;
+    }
+    Ok(())
+}
+
+async fn match_one(desk: &Desk, args: MatchArgs) -> anyhow::Result<()> {
+    let mut tx = desk.store.begin("cli.match").await?;
+    let whose = match (&args.influencer, &args.agent, args.new_influencer) {
+        (Some(given), _, _) => Whose::Influencer(who::influencer(&mut tx, given).await?.id),
+        (None, Some(given), _) => {
+            let agent = who::agent(&mut tx, given).await?;
+            let mut about = Vec::new();
+            for given in &args.about {
+                about.push(who::influencer(&mut tx, given).await?.id);
+            }
+            Whose::Agent(agent, about)
+        }
+        (None, None, handle) => {
+            let owner = desk.config.default_owner.clone();
+            let handle = handle.unwrap_or_default();
+            Whose::New(Box::new(NewInfluencer { handle, owner, ..NewInfluencer::default() }))
+        }
+    };
+    let by = desk::by();
+    let placed = unmatched::match_message(&mut tx, &desk.clock, &desk.stages, args.message, (whose, &by)).await?;
+    tx.commit().await?;
+    desk.wake().await;
+    let view = desk.store.read().await?.get_message_view(args.message).await?;
+    if desk.out.is_json() {
+        return desk.out.json(&json!({"placed": placed, "message": view}));
+    }
+    desk.out.say(&format!("matched; messages placed on timelines: {placed}"))
+}

@@ -11,6 +11,7 @@ use crate::domain::people::{
     Address, Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, PROPERTY_MAX, Person, TAGS_MAX,
 };
 use crate::domain::words::{Channel, EventType};
+use crate::hub::matching;
 use crate::store::Tx;
 
 /// A network as it is given.
@@ -254,6 +255,8 @@ pub async fn create_influencer(
     };
     flaws.done()?;
     let id = influencer.id;
+    // First of all, as those do who store messages: their locks are taken in one order.
+    tx.lock_conversations().await?;
     free_handle(tx, id, &influencer.handle, &key).await?;
     let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, false).await?;
     tx.insert_influencers(std::slice::from_ref(&influencer)).await?;
@@ -263,6 +266,9 @@ pub async fn create_influencer(
     let data = Some(json!({"handle": influencer.handle, "by": by}));
     let fact = Fact { kind: EventType::InfluencerCreated, at: now, influencer_id: id, message_id: None, data };
     tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    if matching::place_history(tx, clock, &addresses).await? > 0 {
+        return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
+    }
     Ok(influencer)
 }
 
@@ -317,6 +323,9 @@ pub async fn update_influencer(
     by: &str,
     change: InfluencerChange,
 ) -> Result<Influencer, PeopleError> {
+    if !change.add_emails.is_empty() {
+        tx.lock_conversations().await?;
+    }
     let found = tx.lock_influencer(id).await?;
     let mut influencer = found.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
     if change.version.is_some_and(|v| v != influencer.version) {
@@ -359,6 +368,9 @@ pub async fn update_influencer(
     let at = influencer.updated_at;
     let fact = Fact { kind: EventType::InfluencerUpdated, at, influencer_id: id, message_id: None, data };
     tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    if matching::place_history(tx, clock, &addresses).await? > 0 {
+        return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
+    }
     Ok(influencer)
 }
 

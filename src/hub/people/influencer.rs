@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::{Fact, KnownStages, PeopleError, event_for};
+use super::{KnownStages, PeopleError};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
@@ -12,6 +12,7 @@ use crate::domain::people::{
 };
 use crate::domain::words::{Channel, EventType};
 use crate::hub::matching;
+use crate::hub::signal::{self, Signal};
 use crate::store::Tx;
 
 /// A network as it is given.
@@ -264,8 +265,8 @@ pub async fn create_influencer(
     tx.insert_tags(&tags.into_iter().map(|t| (id, t)).collect::<Vec<_>>()).await?;
     tx.upsert_networks(&networks.into_iter().map(|n| (id, n)).collect::<Vec<_>>()).await?;
     let data = Some(json!({"handle": influencer.handle, "by": by}));
-    let fact = Fact { kind: EventType::InfluencerCreated, at: now, influencer_id: id, message_id: None, data };
-    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    let created = Signal { what: EventType::InfluencerCreated, influencer: Some(id), message: None, at: now, data };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), created)]).await?;
     if matching::place_history(tx, clock, &addresses).await? > 0 {
         return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }
@@ -366,8 +367,8 @@ pub async fn update_influencer(
     influencer.version += 1;
     let data = Some(json!({"changed": changed, "by": by}));
     let at = influencer.updated_at;
-    let fact = Fact { kind: EventType::InfluencerUpdated, at, influencer_id: id, message_id: None, data };
-    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    let updated = Signal { what: EventType::InfluencerUpdated, influencer: Some(id), message: None, at, data };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), updated)]).await?;
     if matching::place_history(tx, clock, &addresses).await? > 0 {
         return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }

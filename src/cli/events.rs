@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::desk::Desk;
 use super::{Global, who};
+use crate::domain::ids::RunId;
+use crate::hub::sequencer;
 use crate::store::reading::PAGE_MAX;
 use crate::store::reading::view::EventView;
 
@@ -34,6 +36,10 @@ pub(super) struct TailArgs {
 pub(super) async fn run(global: &Global, command: EventsCommand) -> anyhow::Result<ExitCode> {
     let EventsCommand::Tail(args) = command;
     let desk = Desk::open(global).await?;
+    if !desk.wake().await {
+        // Numbers come from the daemon; where none runs, from here.
+        sequencer::number_all(&desk.store, RunId(desk.clock.new_id())).await?;
+    }
     let mut after = match args.after {
         Some(after) => after,
         None => desk.store.read().await?.last_event_seq().await?.saturating_sub(USUAL).max(0),

@@ -216,6 +216,12 @@ fn place_agent(ask: &Ask<'_>, placed: &mut Placed, agent: AgentId) {
     for influencer in chosen {
         placed.add(Part { influencer, role: Role::Author, agent: Some(agent), assigned: sure });
     }
+    if stands_for.is_empty()
+        && let Some(key) = ask.author
+    {
+        // Remembered as a stranger's, so that it shows as soon as it is known for whom they write.
+        placed.remember(key, Role::Author);
+    }
     if !sure {
         placed.waiting =
             Some(Waiting { reason: UnmatchedReason::AgentUnassigned, influencer: None, agent: Some(agent) });
@@ -255,6 +261,9 @@ fn place_recipient(ask: &Ask<'_>, placed: &mut Placed, key: &str, role: Role) {
             let chosen = if tied.is_empty() && all { stands_for.to_vec() } else { tied };
             for influencer in chosen {
                 placed.add(Part { influencer, role, agent: Some(*agent), assigned: sure });
+            }
+            if stands_for.is_empty() {
+                placed.remember(key, role);
             }
         }
         None => placed.remember(key, role),

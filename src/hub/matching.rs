@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
+use crate::domain::people::{Address, Person};
 use crate::domain::subject;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Direction, Kind, Role};
@@ -21,6 +22,30 @@ pub enum Belongs {
     Influencer(InfluencerId),
     /// An agent, who stands for these.
     Agent(AgentId, Vec<InfluencerId>),
+}
+
+/// Places the history of addresses that have just become somebody's; how many places on timelines were filled. Those of an
+/// agent who stands for nobody go on waiting. The caller has locked the conversations before it wrote anything else.
+pub(in crate::hub) async fn place_history(
+    tx: &mut Tx,
+    clock: &Clock,
+    addresses: &[Address],
+) -> Result<usize, StoreError> {
+    let mut agents: Vec<AgentId> = addresses.iter().filter_map(|a| a.person.agent()).collect();
+    agents.sort_unstable();
+    agents.dedup();
+    let mut stands_for: HashMap<AgentId, Vec<InfluencerId>> = HashMap::new();
+    if !agents.is_empty() {
+        for (agent, influencer) in tx.influencers_of_agents(agents).await? {
+            stands_for.entry(agent).or_default().push(influencer);
+        }
+    }
+    let belongs = |address: &Address| match address.person {
+        Person::Influencer(id) => Some((address.value_key.clone(), Belongs::Influencer(id))),
+        Person::Agent(id) => Some((address.value_key.clone(), Belongs::Agent(id, stands_for.get(&id)?.clone()))),
+    };
+    let owners: HashMap<String, Belongs> = addresses.iter().filter_map(belongs).collect();
+    if owners.is_empty() { Ok(0) } else { rethread(tx, clock, &owners).await }
 }
 
 /// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. Fires nothing: what

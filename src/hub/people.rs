@@ -1,17 +1,14 @@
 //! Changing people: creating, updating, moving between stages, notes, suppressions. Each change leaves its event, and
 //! each event keeps the stage it met.
 
-use std::collections::HashMap;
-
 use serde_json::json;
 
+use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::ids::{AgentId, EventId, InfluencerId, LedgerId, MessageId, NoteId};
+use crate::domain::ids::{AgentId, InfluencerId, LedgerId, NoteId};
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Influencer, NOTE_MAX, Note, Person, SCOPE_ALL, Suppression, handle_key};
-use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, SuppressionReason};
-use crate::store::event::NewEvent;
 use crate::store::{StoreError, Tx};
 
 mod agent;
@@ -86,51 +83,6 @@ impl KnownStages {
     }
 }
 
-/// Something that happened to an influencer, before it is known which stage it met.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fact {
-    /// What happened.
-    pub kind: EventType,
-    /// When.
-    pub at: Micros,
-    /// To whom.
-    pub influencer_id: InfluencerId,
-    /// In which message.
-    pub message_id: Option<MessageId>,
-    /// What else there is to say.
-    pub data: Option<serde_json::Value>,
-}
-
-/// The event of a fact that met this stage.
-pub fn event_for(clock: &Clock, stage: Option<&str>, fact: Fact) -> NewEvent {
-    NewEvent {
-        id: EventId(clock.new_id()),
-        kind: fact.kind,
-        at: fact.at,
-        influencer_id: Some(fact.influencer_id),
-        stage: stage.map(str::to_owned),
-        message_id: fact.message_id,
-        data: fact.data,
-    }
-}
-
-/// Writes the events of some facts, each with the stage its influencer is in now. Call it before a stage is moved.
-pub async fn record_facts(tx: &mut Tx, clock: &Clock, facts: Vec<Fact>) -> Result<(), StoreError> {
-    if facts.is_empty() {
-        return Ok(());
-    }
-    let mut ids: Vec<InfluencerId> = facts.iter().map(|f| f.influencer_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let stages: HashMap<InfluencerId, String> =
-        tx.influencer_stages(ids).await?.into_iter().map(|s| (s.influencer_id, s.stage)).collect();
-    let event = |fact: Fact| {
-        let stage = stages.get(&fact.influencer_id).map(String::as_str);
-        event_for(clock, stage, fact)
-    };
-    tx.insert_events(facts.into_iter().map(event).collect()).await
-}
-
 /// A move to another stage by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageMove {
@@ -163,8 +115,8 @@ pub async fn move_stage(
     let at = clock.now();
     let data = json!({"from": influencer.stage, "to": to, "cause": change.cause, "pinned": change.pinned});
     let kind = EventType::InfluencerStageChanged;
-    let fact = Fact { kind, at, influencer_id: id, message_id: None, data: Some(data) };
-    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    let moved = Signal { what: kind, influencer: Some(id), message: None, at, data: Some(data) };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), moved)]).await?;
     // Pinning where they are does not begin a new time in the stage.
     let since = if influencer.stage == to { influencer.stage_at } else { at };
     tx.set_influencer_stage(id, &to, change.pinned, since).await?;
@@ -219,14 +171,14 @@ fn address_key(address: &str) -> Result<String, PeopleError> {
 
 async fn note_change(tx: &mut Tx, clock: &Clock, key: &str, data: serde_json::Value) -> Result<(), StoreError> {
     let owners = tx.find_addresses(Channel::Email, vec![key.to_owned()]).await?;
-    let fact = |influencer_id| Fact {
-        kind: EventType::InfluencerUpdated,
+    let changed = |influencer| Signal {
+        what: EventType::InfluencerUpdated,
+        influencer: Some(influencer),
+        message: None,
         at: clock.now(),
-        influencer_id,
-        message_id: None,
         data: Some(data.clone()),
     };
-    record_facts(tx, clock, owners.iter().filter_map(|o| o.influencer_id).map(fact).collect()).await
+    signal::record(tx, clock, owners.iter().filter_map(|o| o.influencer_id).map(changed).collect()).await
 }
 
 /// Suppresses an address, for everything; `false` where it was already (the first reason stays).

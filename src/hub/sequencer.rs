@@ -47,6 +47,18 @@ pub async fn run(
     }
 }
 
+/// Numbers everything that has no number, for a command that runs while no daemon does. Where another holds the lease, it
+/// is left to that one.
+pub async fn number_all(store: &Store, run: RunId) -> Result<(), StoreError> {
+    while number_once(store, run).await? > 0 {}
+    let mut tx = store.begin("sequencer.release").await?;
+    if let Some(lease) = tx.acquire_lease(LEASE, run, LEASE_SECONDS).await? {
+        tx.release_lease(LEASE, lease).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 /// Numbers what has none; how many there were. Costs one read where there is nothing to do.
 async fn number_once(store: &Store, run: RunId) -> Result<u64, StoreError> {
     let mut tx = store.read().await?;

@@ -1,11 +1,11 @@
 //! What became of an outbound message, written with everything that follows from it: its recipients, its place in time,
 //! and one event for each influencer it concerns, with the stage it met.
 
+use super::signal;
 use crate::clock::Clock;
-use crate::domain::ids::{EventId, MessageId};
+use crate::domain::ids::MessageId;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
-use crate::store::event::NewEvent;
 use crate::store::outbox::outcome::{Outcome, UncertainRow};
 use crate::store::{StoreError, Tx};
 
@@ -34,31 +34,6 @@ pub enum SettleError {
     Store(#[from] StoreError),
 }
 
-/// Appends one event per influencer in a message, with the stage each is in; one without an influencer where there is none.
-pub async fn append_events(
-    tx: &mut Tx,
-    clock: &Clock,
-    kind: EventType,
-    message: MessageId,
-    data: serde_json::Value,
-) -> Result<(), StoreError> {
-    let parties = tx.outbox_parties(message).await?;
-    let event = |influencer_id, stage| NewEvent {
-        id: EventId(clock.new_id()),
-        kind,
-        at: clock.now(),
-        influencer_id,
-        stage,
-        message_id: Some(message),
-        data: Some(data.clone()),
-    };
-    let mut events: Vec<NewEvent> = parties.into_iter().map(|p| event(Some(p.influencer_id), Some(p.stage))).collect();
-    if events.is_empty() {
-        events.push(event(None, None));
-    }
-    tx.insert_events(events).await
-}
-
 /// Puts a message where it belongs in time now that it is sent, and appends `message.sent`. Once per message: at the first
 /// recipient that took it.
 pub async fn note_sent(
@@ -70,7 +45,7 @@ pub async fn note_sent(
 ) -> Result<(), StoreError> {
     tx.move_message_to(message, sent_at).await?;
     tx.touch_sent(message, sent_at).await?;
-    append_events(tx, clock, EventType::MessageSent, message, data).await
+    signal::record_outcome(tx, clock, EventType::MessageSent, message, data).await
 }
 
 /// Settles an uncertain attempt as sent. `false` where somebody else settled it, or where an earlier attempt reached some
@@ -148,7 +123,8 @@ pub async fn settle_by_person(
             let done = tx.settle_outbox(id, row.attempt, &outcome).await?;
             if done {
                 tx.untouch(id).await?;
-                append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why})).await?;
+                signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why}))
+                    .await?;
             }
             done
         }
@@ -165,7 +141,8 @@ pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> 
     };
     if status == OutboxStatus::Cancelled {
         tx.untouch(id).await?;
-        append_events(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason})).await?;
+        signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason}))
+            .await?;
     }
     Ok(status)
 }

@@ -24,6 +24,39 @@ pub struct Signal {
     pub data: Option<serde_json::Value>,
 }
 
+/// The event of a signal that met this stage, for those who know the stage.
+pub fn event(clock: &Clock, stage: Option<&str>, signal: Signal) -> NewEvent {
+    NewEvent {
+        id: EventId(clock.new_id()),
+        kind: signal.what,
+        at: signal.at,
+        influencer_id: signal.influencer,
+        stage: stage.map(str::to_owned),
+        message_id: signal.message,
+        data: signal.data,
+    }
+}
+
+/// Writes what became of an outgoing message: one event per influencer it concerns, with the stage each is in; one without
+/// an influencer where there is none.
+pub async fn record_outcome(
+    tx: &mut Tx,
+    clock: &Clock,
+    what: EventType,
+    message: MessageId,
+    data: serde_json::Value,
+) -> Result<(), StoreError> {
+    let at = clock.now();
+    let signal = |influencer| Signal { what, influencer, message: Some(message), at, data: Some(data.clone()) };
+    let parties = tx.outbox_parties(message).await?;
+    let mut events: Vec<NewEvent> =
+        parties.iter().map(|p| event(clock, Some(&p.stage), signal(Some(p.influencer_id)))).collect();
+    if events.is_empty() {
+        events.push(event(clock, None, signal(None)));
+    }
+    tx.insert_events(events).await
+}
+
 /// Writes events, each with the stage its influencer is in at this moment.
 pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<(), StoreError> {
     if signals.is_empty() {
@@ -36,14 +69,9 @@ pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<
         tx.influencer_stages(ids).await?.into_iter().map(|s| (s.influencer_id, s.stage)).collect();
     let events = signals
         .into_iter()
-        .map(|s| NewEvent {
-            id: EventId(clock.new_id()),
-            kind: s.what,
-            at: s.at,
-            influencer_id: s.influencer,
-            stage: s.influencer.and_then(|id| stages.get(&id).cloned()),
-            message_id: s.message,
-            data: s.data,
+        .map(|s| {
+            let stage = s.influencer.and_then(|id| stages.get(&id)).map(String::as_str);
+            event(clock, stage, s)
         })
         .collect();
     tx.insert_events(events).await

@@ -57,8 +57,11 @@ pub async fn match_message(
         }
     }
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
+    tx.lock_conversations().await?;
+    let placed = tx.find_strangers(vec![key.clone()]).await?.len();
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
-    let placed = rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
+    // What an address that is new to them brings along is placed already; this is for one that was theirs before.
+    rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
     tx.resolve_unmatched(message, clock.now()).await?;
     Ok(placed)
 }

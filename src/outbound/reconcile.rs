@@ -16,7 +16,7 @@ use crate::connector::{ConnectorError, Source};
 use crate::domain::ids::MessageId;
 use crate::domain::retry::{AccountTrouble, account_rest};
 use crate::domain::words::{EventType, FolderRole, OutboxStatus};
-use crate::hub::settle;
+use crate::hub::{settle, signal};
 use crate::store::lease::Lease;
 use crate::store::outbox::outcome::{UncertainRow, UnfiledRow};
 use crate::store::{StoreError, Tx};
@@ -68,7 +68,7 @@ pub async fn sweep(tx: &mut Tx, clock: &Clock, look_after: Duration) -> Result<S
         tx.expire_handed_over(handed_over.clone(), clock.now().plus(look_after), why).await?;
         for id in handed_over {
             let data = serde_json::json!({"reason": why});
-            settle::append_events(tx, clock, EventType::MessageUncertain, id, data).await?;
+            signal::record_outcome(tx, clock, EventType::MessageUncertain, id, data).await?;
         }
     }
     Ok(swept)

@@ -11,7 +11,7 @@ use crate::domain::bounce::Severity;
 use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
-use crate::hub::settle;
+use crate::hub::{settle, signal};
 use crate::store::outbox::outcome::Outcome;
 use crate::store::outbox::{Grip, RecipientRow};
 use crate::store::{StoreError, Tx};
@@ -177,12 +177,12 @@ async fn end_refused(
     let data = serde_json::json!({"recipients": refused(recipients)});
     match retry {
         Some(Retry::Later(_)) => {
-            settle::append_events(tx, &tools.clock, EventType::MessageDeferred, id, data.clone()).await?;
+            signal::record_outcome(tx, &tools.clock, EventType::MessageDeferred, id, data.clone()).await?;
         }
         Some(Retry::GiveUp) | None => {}
     }
     if rejected || retry == Some(Retry::GiveUp) {
-        settle::append_events(tx, &tools.clock, EventType::MessageRejected, id, data).await?;
+        signal::record_outcome(tx, &tools.clock, EventType::MessageRejected, id, data).await?;
     }
     Ok(())
 }
@@ -269,7 +269,7 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
         tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
         tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
         let data = serde_json::json!({"reason": detail});
-        settle::append_events(&mut tx, &tools.clock, EventType::MessageRejected, grip.id, data).await?;
+        signal::record_outcome(&mut tx, &tools.clock, EventType::MessageRejected, grip.id, data).await?;
     }
     tx.commit().await?;
     Ok(done)
@@ -285,7 +285,7 @@ pub(super) async fn unsendable(tools: &Tools, claimed: &Claimed, why: &str) -> R
     if done {
         tx.untouch(claimed.grip.id).await?;
         let data = serde_json::json!({"reason": why});
-        settle::append_events(&mut tx, &tools.clock, EventType::MessageRejected, claimed.grip.id, data).await?;
+        signal::record_outcome(&mut tx, &tools.clock, EventType::MessageRejected, claimed.grip.id, data).await?;
     }
     tx.commit().await?;
     Ok(done)
@@ -303,7 +303,7 @@ pub(super) async fn uncertain(tools: &Tools, grip: Grip, look_after: Duration, w
     let done = tx.record_outbox(grip, &outcome).await?;
     if done {
         let data = serde_json::json!({"reason": why});
-        settle::append_events(&mut tx, &tools.clock, EventType::MessageUncertain, grip.id, data).await?;
+        signal::record_outcome(&mut tx, &tools.clock, EventType::MessageUncertain, grip.id, data).await?;
     }
     tx.commit().await?;
     Ok(done)

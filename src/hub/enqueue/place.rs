@@ -62,7 +62,7 @@ pub(super) async fn on_timelines(
     tx.touch_written_to(parts.iter().map(|p| p.influencer).collect(), place.at).await?;
     let strangers = envelope
         .iter()
-        .filter(|r| !owners.iter().any(|o| o.value_key == r.key))
+        .filter(|r| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some()))
         .map(|r| (r.key.clone(), place.message, r.role))
         .collect();
     tx.insert_strangers(strangers).await?;

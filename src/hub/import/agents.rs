@@ -172,12 +172,15 @@ impl Import<'_> {
     async fn try_agents(&self, items: &[(Record, AgentRow)]) -> Result<Done, StoreError> {
         let mut tx =
             if self.options.dry_run { self.store.read().await? } else { self.store.begin("hub.import").await? };
+        if !self.options.dry_run {
+            tx.lock_conversations().await?;
+        }
         let (known, there) = look_up(&mut tx, items).await?;
         let mut planner = self.planner(&known);
         let outcomes = items.iter().map(|(record, row)| planner.plan_agent(record.line, row, &there)).collect();
         let Planner { seen, writes, .. } = planner;
         if !self.options.dry_run {
-            write(&mut tx, writes).await?;
+            write(&mut tx, self.clock, writes).await?;
             tx.commit().await?;
         }
         Ok(Done { outcomes, seen })

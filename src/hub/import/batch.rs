@@ -1,14 +1,16 @@
 //! One batch of influencers: read the rows, look up what is known of all of them, plan, write.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::file::Record;
 use super::plan::{Known, Outcome, Planner, Writes};
 use super::row::Row;
 use super::{Import, ImportError, Seen};
-use crate::domain::ids::InfluencerId;
+use crate::clock::Clock;
+use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{Address, Person};
 use crate::domain::words::Channel;
+use crate::hub::matching;
 use crate::store::people::address::AddressOwner;
 use crate::store::{StoreError, Tx};
 
@@ -87,7 +89,13 @@ async fn look_up_attached(tx: &mut Tx, ids: Vec<InfluencerId>, known: &mut Known
 ///
 /// # Errors
 /// [`StoreError::Exists`] and [`StoreError::Conflict`] where somebody changed the same people meanwhile.
-pub(super) async fn write(tx: &mut Tx, writes: Writes) -> Result<(), StoreError> {
+pub(super) async fn write(tx: &mut Tx, clock: &Clock, writes: Writes) -> Result<(), StoreError> {
+    let mut linked: Vec<AgentId> = writes.links.iter().map(|(agent, _)| *agent).collect();
+    linked.sort_unstable();
+    linked.dedup();
+    let stood_for: HashSet<AgentId> =
+        tx.influencers_of_agents(linked.clone()).await?.into_iter().map(|(agent, _)| agent).collect();
+    linked.retain(|agent| !stood_for.contains(agent));
     tx.insert_influencers(&writes.influencers).await?;
     tx.insert_agents(&writes.agents).await?;
     tx.insert_addresses(&writes.addresses).await?;
@@ -103,7 +111,13 @@ pub(super) async fn write(tx: &mut Tx, writes: Writes) -> Result<(), StoreError>
     for agent in &writes.agent_updates {
         tx.update_agent(agent).await?;
     }
-    tx.insert_events(writes.events).await
+    tx.insert_events(writes.events).await?;
+    // The history of addresses that are new, and of agents who stand for somebody now.
+    let mut addresses = writes.addresses;
+    addresses.retain(|a| a.person.influencer().is_some());
+    addresses.extend(tx.list_addresses_of_agents(linked).await?);
+    matching::place_history(tx, clock, &addresses).await?;
+    Ok(())
 }
 
 impl Import<'_> {
@@ -142,12 +156,16 @@ impl Import<'_> {
     async fn try_influencers(&self, items: &[Item]) -> Result<Done, StoreError> {
         let mut tx =
             if self.options.dry_run { self.store.read().await? } else { self.store.begin("hub.import").await? };
+        if !self.options.dry_run {
+            // First of all, as those do who store messages: their locks are taken in one order.
+            tx.lock_conversations().await?;
+        }
         let known = look_up(&mut tx, items).await?;
         let mut planner = self.planner(&known);
         let outcomes = items.iter().map(|item| planner.plan(item.record.line, &item.row)).collect();
         let Planner { seen, writes, stages_left_alone, .. } = planner;
         if !self.options.dry_run {
-            write(&mut tx, writes).await?;
+            write(&mut tx, self.clock, writes).await?;
             tx.commit().await?;
         }
         Ok(Done { outcomes, seen, stages_left_alone })

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{AddressId, AgentId, InfluencerId, LedgerId};
 use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person};
 use crate::domain::words::{Channel, EventType};
-use crate::hub::people::{Fact, event_for};
+use crate::hub::signal::{self, Signal};
 use crate::store::event::NewEvent;
 
 /// What the store knows about the people of a batch.
@@ -333,7 +333,7 @@ impl Planner<'_> {
 
     fn event(&mut self, kind: EventType, influencer: &Influencer, data: serde_json::Value) {
         let (at, influencer_id) = (influencer.updated_at, influencer.id);
-        let fact = Fact { kind, at, influencer_id, message_id: None, data: Some(data) };
-        self.writes.events.push(event_for(self.clock, Some(&influencer.stage), fact));
+        let signal = Signal { what: kind, influencer: Some(influencer_id), message: None, at, data: Some(data) };
+        self.writes.events.push(signal::event(self.clock, Some(&influencer.stage), signal));
     }
 }

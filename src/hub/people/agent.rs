@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Agent, Person};
+use crate::hub::matching;
 use crate::store::Tx;
 
 /// A new agent, as given.
@@ -68,10 +69,12 @@ pub async fn create_agent(tx: &mut Tx, clock: &Clock, new: NewAgent) -> Result<A
         updated_at: clock.now(),
     };
     flaws.done()?;
+    tx.lock_conversations().await?;
     let addresses = free_addresses(tx, clock, Person::Agent(agent.id), emails, false).await?;
     tx.insert_agents(std::slice::from_ref(&agent)).await?;
     tx.insert_addresses(&addresses).await?;
     link(tx, agent.id, new.influencers).await?;
+    matching::place_history(tx, clock, &addresses).await?;
     Ok(agent)
 }
 
@@ -80,6 +83,7 @@ pub async fn create_agent(tx: &mut Tx, clock: &Clock, new: NewAgent) -> Result<A
 /// # Errors
 /// [`PeopleError::Invalid`] with every field that is wrong; `NoAgent`, `AddressTaken`, `NoInfluencer`.
 pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: AgentChange) -> Result<Agent, PeopleError> {
+    tx.lock_conversations().await?;
     let mut agent = tx.get_agent(id).await?.ok_or_else(|| PeopleError::NoAgent(id.to_string()))?;
     let mut flaws = Flaws::default();
     if let Some(name) = &change.first_name {
@@ -90,8 +94,9 @@ pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: Agent
     }
     let emails = flaws.emails(&change.add_emails);
     flaws.done()?;
+    let stood_for_nobody = tx.influencers_of_agents(vec![id]).await?.is_empty();
     let has_primary = tx.list_addresses_of_agents(vec![id]).await?.iter().any(|a| a.is_primary);
-    let addresses = free_addresses(tx, clock, Person::Agent(id), emails, has_primary).await?;
+    let mut addresses = free_addresses(tx, clock, Person::Agent(id), emails, has_primary).await?;
     tx.insert_addresses(&addresses).await?;
     agent.updated_at = clock.now();
     tx.update_agent(&agent).await?;
@@ -99,5 +104,10 @@ pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: Agent
     for influencer in change.remove_influencers {
         tx.unlink_agent(id, influencer).await.map_err(PeopleError::from)?;
     }
+    if stood_for_nobody {
+        // What they wrote so far has waited for this.
+        addresses = tx.list_addresses_of_agents(vec![id]).await?;
+    }
+    matching::place_history(tx, clock, &addresses).await?;
     Ok(agent)
 }

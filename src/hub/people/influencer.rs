@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::{Fact, KnownStages, PeopleError, event_for};
+use super::{KnownStages, PeopleError};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
@@ -11,6 +11,8 @@ use crate::domain::people::{
     Address, Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, PROPERTY_MAX, Person, TAGS_MAX,
 };
 use crate::domain::words::{Channel, EventType};
+use crate::hub::matching;
+use crate::hub::signal::{self, Signal};
 use crate::store::Tx;
 
 /// A network as it is given.
@@ -254,6 +256,8 @@ pub async fn create_influencer(
     };
     flaws.done()?;
     let id = influencer.id;
+    // First of all, as those do who store messages: their locks are taken in one order.
+    tx.lock_conversations().await?;
     free_handle(tx, id, &influencer.handle, &key).await?;
     let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, false).await?;
     tx.insert_influencers(std::slice::from_ref(&influencer)).await?;
@@ -261,8 +265,11 @@ pub async fn create_influencer(
     tx.insert_tags(&tags.into_iter().map(|t| (id, t)).collect::<Vec<_>>()).await?;
     tx.upsert_networks(&networks.into_iter().map(|n| (id, n)).collect::<Vec<_>>()).await?;
     let data = Some(json!({"handle": influencer.handle, "by": by}));
-    let fact = Fact { kind: EventType::InfluencerCreated, at: now, influencer_id: id, message_id: None, data };
-    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    let created = Signal { what: EventType::InfluencerCreated, influencer: Some(id), message: None, at: now, data };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), created)]).await?;
+    if matching::place_history(tx, clock, &addresses).await? > 0 {
+        return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
+    }
     Ok(influencer)
 }
 
@@ -317,6 +324,9 @@ pub async fn update_influencer(
     by: &str,
     change: InfluencerChange,
 ) -> Result<Influencer, PeopleError> {
+    if !change.add_emails.is_empty() {
+        tx.lock_conversations().await?;
+    }
     let found = tx.lock_influencer(id).await?;
     let mut influencer = found.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
     if change.version.is_some_and(|v| v != influencer.version) {
@@ -357,8 +367,11 @@ pub async fn update_influencer(
     influencer.version += 1;
     let data = Some(json!({"changed": changed, "by": by}));
     let at = influencer.updated_at;
-    let fact = Fact { kind: EventType::InfluencerUpdated, at, influencer_id: id, message_id: None, data };
-    tx.insert_events(vec![event_for(clock, Some(&influencer.stage), fact)]).await?;
+    let updated = Signal { what: EventType::InfluencerUpdated, influencer: Some(id), message: None, at, data };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), updated)]).await?;
+    if matching::place_history(tx, clock, &addresses).await? > 0 {
+        return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
+    }
     Ok(influencer)
 }
 

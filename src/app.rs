@@ -33,8 +33,10 @@ mod actions;
 mod commands;
 mod connect;
 mod installation;
+mod sandbox;
 
 pub use connect::{account_parts, identity_of};
+pub use sandbox::{Simulated, start_sandbox};
 pub use installation::release;
 
 /// Another daemon holds the store.

@@ -36,8 +36,8 @@ mod installation;
 mod sandbox;
 
 pub use connect::{account_parts, identity_of};
-pub use sandbox::{Simulated, start_sandbox};
 pub use installation::release;
+pub use sandbox::{Simulated, start_sandbox};
 
 /// Another daemon holds the store.
 pub const EXIT_TAKEN: u8 = 73;

@@ -116,6 +116,8 @@ struct State {
     people: Vec<Person>,
     /// By address key, the place in `people`.
     known: HashMap<String, usize>,
+    /// The newest mail each of `people` got, and from which account of ours.
+    newest: BTreeMap<usize, (String, ParsedMail)>,
     /// What is on its way, by when it arrives.
     on_its_way: BTreeMap<(Micros, u64), OnItsWay>,
     journal: Vec<Entry>,
@@ -212,12 +214,12 @@ impl World {
     pub fn chat(&self, turn: u64, after: Duration) -> bool {
         let mut state = self.state();
         let talkers: Vec<usize> = (0..state.people.len())
-            .filter(|n| state.people.get(*n).is_some_and(|p| p.last.is_some() && !p.usual.is_empty()))
+            .filter(|n| state.newest.contains_key(n) && state.people.get(*n).is_some_and(|p| !p.usual.is_empty()))
             .collect();
         let mixed = mix(self.0.seed ^ turn);
         let Some(talker) = pick(&talkers, mixed).copied() else { return false };
         let Some(person) = state.people.get(talker) else { return false };
-        let Some((account, mail)) = person.last.clone() else { return false };
+        let Some((account, mail)) = state.newest.get(&talker).cloned() else { return false };
         let answer = person.usual_answer(mixed, after);
         let from = person.mailbox.clone();
         state.answer(self, &account, (&from, &mail), &answer);
@@ -356,8 +358,9 @@ impl State {
     /// What somebody does about a mail of ours.
     fn react(&mut self, world: &World, account: &str, recipient: &str, (mail, raw): (&ParsedMail, &[u8])) {
         let seed = mix(world.0.seed ^ self.hand_overs);
-        let Some(person) = self.person_at(recipient).and_then(|n| self.people.get_mut(n)) else { return };
-        person.last = Some((account.to_owned(), mail.clone()));
+        let Some(place) = self.person_at(recipient) else { return };
+        self.newest.insert(place, (account.to_owned(), mail.clone()));
+        let Some(person) = self.people.get_mut(place) else { return };
         let habit = person.script.pop_front();
         let usual = (!person.usual.is_empty()).then(|| Habit::Answers(person.usual_answer(seed, person::USUAL_AFTER)));
         let (from, zone) = (person.mailbox.clone(), person.zone.clone());

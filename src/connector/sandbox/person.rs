@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::mail::{Mailbox, ParsedMail};
+use crate::domain::mail::Mailbox;
 
 /// How long somebody takes to answer when nothing else is said.
 pub(super) const USUAL_AFTER: Duration = Duration::from_mins(11);
@@ -21,8 +21,6 @@ pub struct Person {
     pub script: VecDeque<Habit>,
     /// What they say when the script is over; with nothing here they only read.
     pub usual: Vec<String>,
-    /// The newest mail they got, and from which account of ours.
-    pub(super) last: Option<(String, ParsedMail)>,
 }
 
 /// What somebody does about a mail.

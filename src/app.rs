@@ -33,9 +33,11 @@ mod actions;
 mod commands;
 mod connect;
 mod installation;
+mod sandbox;
 
 pub use connect::{account_parts, identity_of};
 pub use installation::release;
+pub use sandbox::{Simulated, start_sandbox};
 
 /// Another daemon holds the store.
 pub const EXIT_TAKEN: u8 = 73;

@@ -12,6 +12,7 @@ use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 
 pub mod email;
+pub mod sandbox;
 
 /// Why a connector could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,87 @@
+//! Runs a configuration of sandbox accounts over a simulated world: the same parts as the daemon, on another provider.
+//!
+//! Refuses a configuration with a real account: simulated time must never move real mail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+
+use super::{AccountParts, Hub, Parts, installation, live_of, make_state_dir, place_of, start};
+use crate::clock::Clock;
+use crate::config::accounts::{Account, AccountKind};
+use crate::config::{Config, Database};
+use crate::connector::sandbox::World;
+use crate::domain::threading::Identity;
+use crate::inbound::poller::{self, Reach};
+use crate::lifecycle::Lifecycle;
+use crate::lifecycle::lock::DatabaseLock;
+use crate::outbound::{SendingSettings, SentCopy};
+use crate::store::Store;
+
+/// How often a sandbox mailbox is looked at where nothing rings. Machine time.
+const POLL: Duration = Duration::from_secs(2);
+/// How often its outbox is looked at: business time may jump, and machine time does not tell.
+const OUTBOX_POLL: Duration = Duration::from_millis(200);
+
+/// A hub that runs on a simulated world.
+pub struct Simulated {
+    /// The running hub.
+    pub hub: Hub,
+    /// Held as long as it runs.
+    pub lock: Option<DatabaseLock>,
+}
+
+/// Opens the store of a sandbox configuration and starts everything on it. The caller runs the [`Lifecycle`], moves the
+/// clock and closes the store.
+pub async fn start_sandbox(
+    config: &Config,
+    (world, clock): (&World, Clock),
+    listener: TcpListener,
+    life: &Lifecycle,
+) -> anyhow::Result<Simulated> {
+    if !config.accounts.values().all(|a| matches!(a.kind, AccountKind::Sandbox)) {
+        bail!("only a configuration whose accounts are all of kind \"sandbox\" can be simulated");
+    }
+    make_state_dir(&config.storage.state_dir)?;
+    let lock = match &config.storage.database {
+        Database::Sqlite { path } => Some(DatabaseLock::take(path)?),
+        Database::Postgres { .. } => None,
+    };
+    let place = place_of(config);
+    let store = Store::open(&place).await.context("the database can't be opened")?;
+    installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
+    installation::publish_stages(&store, &clock, config).await?;
+    let mut live = live_of(config);
+    live.accounts = config.accounts.values().map(|a| parts_of(a, world, &live.identity)).collect();
+    let hub = start(Parts { store, clock, live, listener, reload: None }, life).await?;
+    Ok(Simulated { hub, lock })
+}
+
+fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> AccountParts {
+    let (reader, sender, address) = (world.clone(), world.clone(), account.address.clone());
+    AccountParts {
+        name: account.id.clone(),
+        kind: "sandbox".to_owned(),
+        address: account.address.clone(),
+        display_name: account.display_name.clone().unwrap_or_default(),
+        file_copy: false,
+        reading: poller::Settings {
+            account: account.id.clone(),
+            identity: Arc::clone(identity),
+            reach: Reach::All,
+            poll: POLL,
+            server_files_sent: true,
+        },
+        sending: SendingSettings {
+            sessions: 2,
+            daily_limit: account.daily_limit,
+            sent_copy: SentCopy::Server,
+            poll: OUTBOX_POLL,
+            ..SendingSettings::new(account.id.clone())
+        },
+        source: Arc::new(move || reader.source(&address)),
+        sender: Arc::new(move || sender.sender()),
+    }
+}

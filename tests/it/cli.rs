@@ -235,8 +235,10 @@ async fn stranger_is_matched_by_hand_and_their_escape_sequences_never_reach_the_
         run(&["unmatched", "match", id, "--influencer", "bo"]).says(1, "does not wait");
         assert_eq!(run(&["unmatched", "list", "--json"]).json()["data"], Value::Array(Vec::new()));
         let shown = run(&["thread", "show", "@eve", "--full"]).well();
-        assert!(shown.out.contains("I pay well") && shown.out.contains("Still there?"), "{}", shown.out);
-        run(&["influencer", "show", "@eve"]).well().says(0, "Evil");
+        assert!(shown.out.contains("<eve@stranger.example>") && shown.out.contains("Still there?"), "{}", shown.out);
+        run(&["influencer", "note", "@eve", "no\u{1b}[31m red\u{1b}]0;x\u{7} \u{202e}dna\u{9b}2J here"]).well();
+        run(&["influencer", "show", "@eve"]).well().says(0, "no red dna here");
+        run(&["influencer", "show", "no\u{1b}[2Jbody"]).says(1, "nobody");
         let all = run(&["thread", "show", "@eve", "--json"]).well().json();
         assert_eq!(all["messages"].as_array().unwrap().len(), 2);
         assert_eq!(all["messages"][0]["influencer_id"], all["influencer"]["id"]);

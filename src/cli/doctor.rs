@@ -78,21 +78,7 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
         checks.push(Check { what: "configuration".into(), state: State::Warning, detail: w.message, hint: w.hint });
     }
     checks.extend(look_at_disk(&config.storage.state_dir).await);
-    let store = Store::open(&app::place_of(&config)).await;
-    let mut accounts = Vec::new();
-    match &store {
-        Ok(store) => {
-            checks.push(Check::ok("database", "it answers, and its tables are those of this version"));
-            let mut tx = store.read().await?;
-            checks.push(look_at_clock(&mut tx).await?);
-            checks.push(look_at_installation(&mut tx).await?);
-            accounts = tx.list_account_views().await?;
-        }
-        Err(error) => {
-            let hint = "look at [storage]: the path or URL, the password, and whether the server runs";
-            checks.push(Check::found("database", State::Problem, error.to_string(), hint));
-        }
-    }
+    let accounts = look_at_store(&config, &mut checks).await?;
     checks.push(look_at_daemon(&config).await);
     if !args.offline {
         checks.extend(look_at_accounts(&config, &accounts).await);
@@ -122,6 +108,31 @@ fn tell(out: &Out, checks: &[Check]) -> anyhow::Result<()> {
         0 => out.say("\nAll is well."),
         1 => out.say("\n1 finding."),
         n => out.say(&format!("\n{n} findings.")),
+    }
+}
+
+/// Looks into the database; the accounts as they are kept there. One that is not there yet is not made.
+async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Result<Vec<AccountView>> {
+    if let Database::Sqlite { path } = &config.storage.database
+        && !path.exists()
+    {
+        let detail = format!("{} is not there yet: the first start makes it", path.display());
+        checks.push(Check::ok("database", detail));
+        return Ok(Vec::new());
+    }
+    match Store::open(&app::place_of(config)).await {
+        Ok(store) => {
+            checks.push(Check::ok("database", "it answers, and its tables are those of this version"));
+            let mut tx = store.read().await?;
+            checks.push(look_at_clock(&mut tx).await?);
+            checks.push(look_at_installation(&mut tx).await?);
+            Ok(tx.list_account_views().await?)
+        }
+        Err(error) => {
+            let hint = "look at [storage]: the path or URL, the password, and whether the server runs";
+            checks.push(Check::found("database", State::Problem, error.to_string(), hint));
+            Ok(Vec::new())
+        }
     }
 }
 

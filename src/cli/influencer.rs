@@ -240,7 +240,7 @@ async fn show(desk: &Desk, who: &str) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let timeline = tx.list_timeline(view.id, Page::newest(TIMELINE_SHOWN)).await?;
-    desk.out.title(&format!("{}  {}", view.handle, who::full_name(&view.first_name, &view.last_name)))?;
+    desk.out.title(format!("{}  {}", view.handle, who::full_name(&view.first_name, &view.last_name)).trim_end())?;
     for (name, value) in facts(desk, &view) {
         if !value.is_empty() {
             desk.out.say(&format!("  {name:<13} {}", super::terminal::clean_line(&value)))?;

@@ -201,7 +201,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn who(&self) -> Vec<InfluencerId> {
+    pub fn who(&self) -> Vec<InfluencerId> {
         self.parts.iter().map(|p| p.0).collect()
     }
     fn thread(&self) -> ThreadId {

@@ -15,6 +15,7 @@
     reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"
 )]
 
+mod cli;
 mod contract;
 mod corpora;
 mod fault;

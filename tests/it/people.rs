@@ -3,7 +3,7 @@
 use crate::stores;
 use liaison::clock::Clock;
 use liaison::domain::people::InfluencerView;
-use liaison::domain::words::{Channel, EventType, SuppressionReason};
+use liaison::domain::words::{Channel, EventType, FolderRole, SuppressionReason};
 use liaison::hub::import::{ImportError, ImportOptions, ImportReport, import_agents, import_influencers};
 use liaison::hub::people::{
     AgentChange, InfluencerChange, KnownStages, NewAgent, NewInfluencer, NewSuppression, PeopleError, StageMove,
@@ -13,6 +13,7 @@ use liaison::hub::people::{
 use liaison::store::Store;
 use liaison::store::event::EventRow;
 use liaison::store::people::list::{InfluencerFilter, InfluencerOrder};
+use liaison::store::reading::Page;
 
 fn stages() -> KnownStages {
     let ids = ["applicant", "prospect", "in_talks", "declined"].map(str::to_owned).to_vec();
@@ -464,5 +465,63 @@ async fn ten_thousand_rows_are_imported_with_the_wrong_ones_told() {
         assert_eq!(found.iter().map(|i| i.handle.as_str()).collect::<Vec<_>>(), ["@h4321"]);
         let agent = find_agent(&mut tx, "agent7@talent.example").await.unwrap();
         assert_eq!(tx.influencers_of_agents(vec![agent]).await.unwrap().len(), usize::try_from(ROWS / 50).unwrap());
+    }
+}
+
+/// A mail to the team about this.
+fn letter(from: &str, subject: &str) -> Vec<u8> {
+    let id = subject.replace(' ', ".");
+    let head = format!(
+        "From: {from}\nTo: team@acme.example\nSubject: {subject}\nMessage-ID: <{id}@example.net>\n\
+         Date: Sun, 1 Mar 2026 12:00:00 +0000"
+    );
+    crate::ingest::mail(&head, "Hello")
+}
+
+#[tokio::test]
+async fn whoever_becomes_known_brings_their_history_along() {
+    for fresh in stores::both().await {
+        let desk = crate::ingest::Desk::new(fresh).await;
+        let (store, clock) = (&desk.fresh.store, &desk.clock);
+        let letters = [
+            letter("eve@new.example", "from eve"),
+            letter("fay@new.example", "from fay"),
+            letter("gus@agency.example", "for fay"),
+            letter("hal@agency.example", "for ana"),
+            letter("bo.two@example.net", "from bo"),
+        ];
+        desk.drop_into(FolderRole::Inbox, &letters).await;
+        let waiting = async || store.read().await.unwrap().list_unmatched(Page::newest(50)).await.unwrap().data.len();
+        assert_eq!(waiting().await, 5);
+
+        let mut tx = store.begin("test").await.unwrap();
+        let new = NewInfluencer { handle: "@eve".into(), emails: vec!["eve@new.example".into()], ..Default::default() };
+        let eve = create_influencer(&mut tx, clock, &stages(), "test", new).await.unwrap();
+        let change = InfluencerChange { add_emails: vec!["bo.two@example.net".into()], ..Default::default() };
+        let bo = update_influencer(&mut tx, clock, desk.people["bo"], "test", change).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!((desk.one("from eve").await.who(), desk.one("from bo").await.who()), (vec![eve.id], vec![bo.id]));
+        assert!(eve.last_message_at.is_some() && bo.last_message_at.is_some() && waiting().await == 3);
+
+        let report = import(store, "handle,email,agent_email\n@fay,fay@new.example,gus@agency.example\n").await;
+        assert_eq!(counts(&report), (1, 0, 0, 0));
+        let fay = find_influencer(&mut store.read().await.unwrap(), "@fay").await.unwrap();
+        assert_eq!((desk.one("from fay").await.who(), desk.one("for fay").await.who()), (vec![fay.id], vec![fay.id]));
+        assert_eq!(waiting().await, 1);
+
+        // An agent who stands for nobody yet: the mail waits until it is known for whom they write, the next one too.
+        let mut tx = store.begin("test").await.unwrap();
+        let new = NewAgent { emails: vec!["hal@agency.example".into()], ..Default::default() };
+        let hal = create_agent(&mut tx, clock, new).await.unwrap();
+        tx.commit().await.unwrap();
+        desk.drop_into(FolderRole::Inbox, &[letter("hal@agency.example", "again for ana")]).await;
+        assert_eq!(waiting().await, 2);
+        let mut tx = store.begin("test").await.unwrap();
+        let change = AgentChange { add_influencers: vec![desk.people["ana"]], ..Default::default() };
+        update_agent(&mut tx, clock, hal.id, change).await.unwrap();
+        tx.commit().await.unwrap();
+        let ana = vec![desk.people["ana"]];
+        assert_eq!((desk.one("for ana").await.who(), desk.one("again for ana").await.who()), (ana.clone(), ana));
+        assert_eq!(waiting().await, 0, "{}", desk.fresh.name);
     }
 }

@@ -17,6 +17,7 @@
 
 mod contract;
 mod corpora;
+mod demo;
 mod fault;
 mod house;
 mod http;

@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +13,8 @@ use clap::Args;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
+use super::Global;
+use super::terminal::Out;
 use crate::app::start_sandbox;
 use crate::clock::{Clock, machine_now};
 use crate::config;
@@ -52,20 +53,11 @@ name = \"Mara at Northlane\"
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// End by itself after this long (60s, 5m), though not before the story is told
-    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    #[arg(long = "for", value_name = "TIME", value_parser = super::length::parse)]
     pub length: Option<Duration>,
     /// Keep the database and its configuration in this directory, which must be new or empty
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
-    let number = number.parse::<u64>().ok().filter(|n| (1..=86_400).contains(n));
-    number.map(|n| Duration::from_secs(n * unit)).ok_or_else(|| "write it as in 60s or 5m".to_owned())
 }
 
 /// Where the data lies; a temporary directory goes with this.
@@ -100,7 +92,8 @@ impl Place {
 ///
 /// # Errors
 /// Where it can't be set up, or where something in the story did not come out as it should.
-pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &Global, args: DemoArgs) -> anyhow::Result<ExitCode> {
+    crate::telemetry::init("warn", crate::telemetry::Form::Text)?;
     let place = Place::make(args.keep.as_deref())?;
     let file = place.path().join("liaison.toml");
     std::fs::write(&file, CONFIG).with_context(|| format!("{} can't be written", file.display()))?;
@@ -124,23 +117,18 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     paper.line(&format!("API    http://{listen}/v1"))?;
     paper.line(&format!("token  {}", token.expose_secret()))?;
     paper.line(&format!("data   {}", place.path().display()))?;
-    let told = Told { listen, token: token.expose_secret().to_owned(), length: args.length };
-    let failed: Arc<Mutex<Option<anyhow::Error>>> = Arc::default();
-    let (story, slot) = (Story::new(hub, world, paper, life.clone()), Arc::clone(&failed));
-    let stop = life.stop();
-    life.spawn("story", async move {
-        if let Err(error) = story.tell(told).await {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
-        }
+    let told = Told { listen, token: token.expose_secret().to_owned(), out: Out::new(global), length: args.length };
+    let (story, stop) = (Story::new(hub, world, paper, life.clone()), life.stop());
+    let story = async move {
+        let result = story.tell(told).await;
         stop.ask();
-        Ok::<(), std::convert::Infallible>(())
-    });
-    let outcome = life.run_until_stopped().await?;
+        result
+    };
+    let (outcome, result) = tokio::join!(life.run_until_stopped(), story);
+    let outcome = outcome?;
     store.close().await;
     drop(simulated.lock);
-    if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
-    }
+    result?;
     finish(place, &outcome)
 }
 
@@ -167,6 +155,8 @@ fn finish(place: Place, outcome: &Outcome) -> anyhow::Result<ExitCode> {
 struct Told {
     listen: std::net::SocketAddr,
     token: String,
+    /// For what other commands print.
+    out: Out,
     length: Option<Duration>,
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::page::{MORE, PageArgs, listed};
 use super::stop::Stop;
-use super::terminal::{clean, clean_line, short};
+use super::terminal::{Out, clean, clean_line, short};
 use super::{Global, who};
 use crate::domain::ids::ThreadId;
 use crate::domain::mail::Mailbox;
@@ -94,18 +94,7 @@ async fn show(desk: &Desk, which: &str, full: bool) -> anyhow::Result<()> {
     let mut tx = desk.store.read().await?;
     if which.starts_with("thr_") {
         let id: ThreadId = which.parse().map_err(|error| Stop::usage(format!("{error}")))?;
-        let thread = tx.get_thread_view(id).await?;
-        let thread = thread.ok_or_else(|| Stop::failed(format!("there is no thread `{id}`")))?;
-        let messages =
-            all_messages(&mut tx, full, async |tx, page| tx.list_thread_messages(thread.id, page).await).await?;
-        if desk.out.is_json() {
-            return desk.out.json(&json!({"thread": thread, "messages": messages}));
-        }
-        let subject = if thread.subject.is_empty() { "(no subject)" } else { &thread.subject };
-        desk.out.title(&format!("{subject}  {}", thread.influencer_handle))?;
-        let turn = thread.awaiting.map(|a| format!(", awaiting {a}")).unwrap_or_default();
-        desk.out.aside(&format!("{} on {}, {} messages{turn}", thread.id, thread.account, thread.message_count))?;
-        return print_messages(desk, &messages, full, false);
+        return show_thread(&desk.out, &mut tx, id, full).await;
     }
     let influencer = who::influencer(&mut tx, which).await?;
     let view = who::view(&mut tx, influencer).await?;
@@ -117,7 +106,22 @@ async fn show(desk: &Desk, which: &str, full: bool) -> anyhow::Result<()> {
     let name = who::full_name(&view.first_name, &view.last_name);
     desk.out.title(&format!("{}  {name}", view.handle))?;
     desk.out.aside(&format!("{}, stage {}, {} messages", view.id, view.stage, messages.len()))?;
-    print_messages(desk, &messages, full, true)
+    print_messages(&desk.out, &messages, full, true)
+}
+
+/// One thread and its messages, oldest first.
+pub(super) async fn show_thread(out: &Out, tx: &mut Tx, id: ThreadId, full: bool) -> anyhow::Result<()> {
+    let thread = tx.get_thread_view(id).await?;
+    let thread = thread.ok_or_else(|| Stop::failed(format!("there is no thread `{id}`")))?;
+    let messages = all_messages(tx, full, async |tx, page| tx.list_thread_messages(thread.id, page).await).await?;
+    if out.is_json() {
+        return out.json(&json!({"thread": thread, "messages": messages}));
+    }
+    let subject = if thread.subject.is_empty() { "(no subject)" } else { &thread.subject };
+    out.title(&format!("{subject}  {}", thread.influencer_handle))?;
+    let turn = thread.awaiting.map(|a| format!(", awaiting {a}")).unwrap_or_default();
+    out.aside(&format!("{} on {}, {} messages{turn}", thread.id, thread.account, thread.message_count))?;
+    print_messages(out, &messages, full, false)
 }
 
 /// All pages, oldest first; with `full`, texts that a list cuts are read whole.
@@ -154,37 +158,36 @@ fn person(mailbox: &Mailbox) -> String {
     }
 }
 
-fn print_messages(desk: &Desk, messages: &[MessageView], full: bool, subjects: bool) -> anyhow::Result<()> {
+fn print_messages(out: &Out, messages: &[MessageView], full: bool, subjects: bool) -> anyhow::Result<()> {
     for message in messages {
         let arrow = match message.direction {
             Direction::Inbound => "<-",
             Direction::Outbound => "->",
         };
-        desk.out.say("")?;
-        let at = desk.out.time(message.at);
+        out.say("")?;
+        let at = out.time(message.at);
         let status = message.status.as_str();
-        desk.out.title(&format!("{arrow} {at}  {}  [{}, {status}]", person(&message.from), message.kind))?;
+        out.title(&format!("{arrow} {at}  {}  [{}, {status}]", person(&message.from), message.kind))?;
         let to: Vec<String> = message.to.iter().chain(&message.cc).map(person).collect();
-        desk.out.aside(&format!("   {}  to {}", message.id, short(&to.join(", "), 200)))?;
+        out.aside(&format!("   {}  to {}", message.id, short(&to.join(", "), 200)))?;
         if subjects {
-            desk.out.aside(&format!("   {}", message.subject))?;
+            out.aside(&format!("   {}", message.subject))?;
         }
         for (word, said) in [("held", &message.held_reason), ("", &message.detail)] {
             if let Some(said) = said {
-                desk.out.aside(&format!("   {word} {said}"))?;
+                out.aside(&format!("   {word} {said}"))?;
             }
         }
         let text = if full { &message.text } else { &message.reply_text };
         for line in clean(text.trim_end()).lines() {
-            desk.out.say(&format!("   {}", line.trim_end()))?;
+            out.say(&format!("   {}", line.trim_end()))?;
         }
         if message.text_cut && !full {
-            desk.out.aside("   (cut; --full shows the whole text)")?;
+            out.aside("   (cut; --full shows the whole text)")?;
         }
         for attachment in &message.attachments {
             let size = attachment.size;
-            desk.out
-                .aside(&format!("   attached: {} ({}, {size} octets)", attachment.name, attachment.content_type))?;
+            out.aside(&format!("   attached: {} ({}, {size} octets)", attachment.name, attachment.content_type))?;
         }
     }
     Ok(())

@@ -18,6 +18,7 @@
 mod cli;
 mod contract;
 mod corpora;
+mod demo;
 mod fault;
 mod house;
 mod http;

@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use super::super::terminal::{clean_line, short};
 use crate::domain::time::Micros;
 
 /// Characters of a quoted text.
@@ -39,14 +40,14 @@ impl Paper {
     /// A line of its own.
     pub(super) fn line(&self, text: &str) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", clean(text))?;
+        writeln!(out, "{}", clean_line(text))?;
         out.flush()
     }
 
     /// A line that stands out, after an empty one.
     pub(super) fn heading(&self, text: &str) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
-        let text = clean(text);
+        let text = clean_line(text);
         if self.colour { writeln!(out, "\n\x1b[1m{text}\x1b[0m") } else { writeln!(out, "\n{text}") }
     }
 
@@ -59,7 +60,7 @@ impl Paper {
             Tone::In => ("←", "32"),
             Tone::Alarm => ("!", "33"),
         };
-        let text = clean(text);
+        let text = clean_line(text);
         let mut out = std::io::stdout().lock();
         if self.colour {
             writeln!(out, "\x1b[2m{time}\x1b[0m  \x1b[{colour}m{mark} {text}\x1b[0m")?;
@@ -70,34 +71,7 @@ impl Paper {
     }
 }
 
-/// One line without anything that a terminal obeys or that turns the direction of text.
-fn clean(text: &str) -> String {
-    let is_bad = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}'
-                | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
-    };
-    text.chars().map(|c| if c == '\t' || c == '\n' { ' ' } else { c }).filter(|c| !is_bad(*c)).collect()
-}
-
 /// What somebody wrote, on one line, cut to a length.
 pub(super) fn quote(text: &str) -> String {
-    let one = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if one.chars().count() <= QUOTE_MAX {
-        return format!("“{one}”");
-    }
-    let cut: String = one.chars().take(QUOTE_MAX).collect();
-    format!("“{}…”", cut.trim_end())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_passes_that_a_terminal_obeys() {
-        assert_eq!(clean("a\x1b[2Jb\u{202e}c\r\nd\u{9b}0m"), "a[2Jbc d0m");
-        assert_eq!(quote("one\n two"), "“one two”");
-        assert!(quote(&"ä".repeat(200)).ends_with("…”"));
-    }
+    format!("“{}”", short(&clean_line(text), QUOTE_MAX))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::time::Instant;
 
+use super::super::thread::show_thread;
 use super::Told;
 use super::cast::{self, ROLES, Role, SUBJECT};
 use super::paper::{Paper, Tone};
@@ -88,7 +89,9 @@ impl Story {
         self.lose_an_answer().await?;
         self.paper.heading("One thread, as `liaison thread show` has it")?;
         if let Some(thread) = self.thread_of("@anaruns").await? {
-            summary::print_thread(&self.hub, &self.paper, thread).await?;
+            let mut tx = self.hub.store.read().await?;
+            show_thread(&told.out, &mut tx, thread, false).await?;
+            drop(tx);
             self.paper.heading("Try the API")?;
             let Told { listen, token, .. } = told;
             self.paper.line(&format!(
@@ -163,6 +166,7 @@ impl Story {
             let id =
                 self.send(&Writing { to: role.address, subject: Some(SUBJECT), text: &text, answers: None }).await?;
             self.until_sent(role.address, &id).await?;
+            self.arrivals().await?;
         }
         Ok(())
     }
@@ -215,10 +219,16 @@ impl Story {
         while let Some(at) = self.world.next_arrival() {
             self.breathe().await;
             self.hub.clock.advance_to(at);
-            for mail in self.world.deliver() {
-                self.until_received(&mail).await?;
-                self.react(&mail).await?;
-            }
+            self.arrivals().await?;
+        }
+        Ok(())
+    }
+
+    /// What has arrived by now is taken in, and reacted to.
+    async fn arrivals(&mut self) -> anyhow::Result<()> {
+        for mail in self.world.deliver() {
+            self.until_received(&mail).await?;
+            self.react(&mail).await?;
         }
         Ok(())
     }
@@ -250,6 +260,9 @@ impl Story {
         let mut tx = self.hub.store.read().await?;
         let count = tx.get_thread_view(thread).await?.map_or(0, |t| t.message_count);
         drop(tx);
+        if count < 2 {
+            bail!("Ana's answer is not in the thread that it answers");
+        }
         if count > 2 {
             return Ok(());
         }
@@ -322,7 +335,9 @@ impl Story {
             if turn.is_multiple_of(CHAT_EVERY) {
                 self.world.chat(turn, Duration::from_mins(2));
             }
-            self.world.deliver();
+            for mail in self.world.deliver() {
+                self.until_received(&mail).await?;
+            }
             self.watch.drain().await?;
         }
         Ok(())

@@ -125,7 +125,7 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
             Some((Tone::Alarm, said))
         }
         EventType::MessageComplained => {
-            Some((Tone::Alarm, format!("{} complained: suppressed from now on", datum("address"))))
+            Some((Tone::Alarm, format!("{to}  {subject} brought a complaint: suppressed from now on")))
         }
         EventType::MessageUncertain => {
             let why = "the answer was lost after the content: nobody knows whether it was sent, so it is looked for";
@@ -164,6 +164,9 @@ async fn received(tx: &mut Tx, message: &MessageView) -> anyhow::Result<Option<S
             format!(
                 "{from}  their agent wrote about nobody in particular: shown with {whose}, waits for a person: {said}"
             )
+        }
+        (Role::Author, false, true) if message.subject.starts_with("Fwd:") => {
+            format!("{from}  forwards what somebody wrote (thread {thread}): {said}")
         }
         (Role::Author, false, true) => format!("{from}  replied (thread {thread}): {said}"),
         (Role::Author, false, false) => {

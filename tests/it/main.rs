@@ -17,6 +17,7 @@
 
 mod contract;
 mod corpora;
+mod e2e;
 mod fault;
 mod house;
 mod http;

@@ -9,6 +9,7 @@ use crate::clock::{self, Clock};
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
 use crate::domain::subject::reply_subject;
+use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind};
 use crate::render::mail::{self, ComposeError, Draft};
@@ -222,7 +223,7 @@ async fn find_answered(
         }
         Some(Answers::Thread(id)) => {
             let thread = tx.get_thread(id).await?.ok_or(EnqueueError::UnknownAnswered)?;
-            let answered = tx.newest_answered(thread.conversation_id).await?.ok_or(EnqueueError::UnknownAnswered)?;
+            let answered = tx.newest_answered(thread.id).await?.ok_or(EnqueueError::UnknownAnswered)?;
             Ok((Some(answered), Some((thread.influencer_id, thread.id))))
         }
     }
@@ -310,7 +311,7 @@ async fn write_message(tx: &mut Tx, clock: &Clock, order: &Order, ready: &Ready)
         backfilled: false,
     };
     tx.insert_messages(vec![message]).await?;
-    tx.insert_refs(vec![(draft.message_id.clone(), ready.conversation)]).await?;
+    tx.insert_refs(vec![(id_key(&draft.message_id), ready.conversation)]).await?;
     Ok(())
 }
 

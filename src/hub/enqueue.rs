@@ -223,7 +223,7 @@ async fn find_answered(
         }
         Some(Answers::Thread(id)) => {
             let thread = tx.get_thread(id).await?.ok_or(EnqueueError::UnknownAnswered)?;
-            let answered = tx.newest_answered(thread.conversation_id).await?.ok_or(EnqueueError::UnknownAnswered)?;
+            let answered = tx.newest_answered(thread.id).await?.ok_or(EnqueueError::UnknownAnswered)?;
             Ok((Some(answered), Some((thread.influencer_id, thread.id))))
         }
     }

@@ -8,7 +8,7 @@ use super::dialect::Many;
 use super::sql::statements;
 use super::value::{Value, values};
 use super::{StoreError, Tx};
-use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, RunId};
+use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, RunId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, OutboxStatus, RecipientState};
 
@@ -263,9 +263,10 @@ impl Tx {
         self.opt(&ANSWERED, values![id]).await
     }
 
-    /// The message of a conversation that a reply answers: the newest of theirs, or else the newest.
-    pub async fn newest_answered(&mut self, conversation: ConversationId) -> Result<Option<Answered>, StoreError> {
-        self.opt(&ANSWERED_NEWEST, values![conversation]).await
+    /// The message of a thread that a reply answers: the newest that a person of theirs wrote, or else our newest, or else
+    /// the newest. Never one of somebody else in the same conversation, and no automatic one while there is another.
+    pub async fn newest_answered(&mut self, thread: ThreadId) -> Result<Option<Answered>, StoreError> {
+        self.opt(&ANSWERED_NEWEST, values![thread]).await
     }
 
     /// Notes on these influencers that we wrote: the turn is theirs.
@@ -319,9 +320,10 @@ statements! {
         WHERE p.message_id = $1 ORDER BY p.influencer_id";
     #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
         author_address, recipients FROM message WHERE id = $1";
-    #[hot] ANSWERED_NEWEST = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
-        author_address, recipients FROM message WHERE conversation_id = $1 \
-        ORDER BY CASE WHEN direction = 'inbound' AND internet_message_id IS NOT NULL THEN 0 ELSE 1 END, at DESC, id DESC LIMIT 1";
+    #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.author_name, \
+        m.author_address, m.recipients FROM participation p JOIN message m ON m.id = p.message_id WHERE p.thread_id = $1 \
+        ORDER BY CASE WHEN m.direction = 'inbound' AND m.kind = 'human' AND m.internet_message_id IS NOT NULL THEN 0 \
+          WHEN m.direction = 'outbound' THEN 1 ELSE 2 END, p.at DESC, m.id DESC LIMIT 1";
     #[hot] TOUCH = "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END \
         WHERE id = ANY($1::uuid[])";
     #[hot] TOUCH_THREADS = "UPDATE thread SET last_message_at = $2 WHERE last_message_at < $2 \

@@ -19,6 +19,7 @@ mod cli;
 mod contract;
 mod corpora;
 mod demo;
+mod e2e;
 mod fault;
 mod house;
 mod http;

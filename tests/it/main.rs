@@ -17,11 +17,16 @@
 
 mod contract;
 mod corpora;
+mod cut;
+mod daemon;
 mod fault;
 mod house;
 mod http;
 mod imap;
 mod ingest;
+mod kills;
+mod ledger;
+mod mail_record;
 mod outbound;
 mod outbox_bench;
 mod peers;

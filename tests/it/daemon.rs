@@ -141,7 +141,9 @@ impl Installation {
     /// Starts the binary; it is not up yet when this returns.
     pub(crate) fn start(&self) -> Daemon {
         let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_liaison"))
+        // Another build of it (a release, say) where one is named; else the one just built.
+        let binary = std::env::var_os("LIAISON_PROVE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_liaison").into());
+        let child = Command::new(binary)
             .arg("--config")
             .arg(self.dir.path().join("liaison.toml"))
             .arg("serve")

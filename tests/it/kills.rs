@@ -19,9 +19,11 @@ const INFLUENCERS: usize = 200;
 const SESSIONS: i64 = 4;
 /// From a start to the kill, milliseconds.
 const LIFE_MS: (u64, u64) = (50, 3_000);
+/// How long before the kill, at most, the second half of what a life is offered comes.
+const RUSH_MS: u64 = 300;
 /// The longest wait for the daemon to finish what is left when nobody kills it any more.
 const FINISH_MAX: Duration = Duration::from_mins(20);
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How much is tried.
 #[derive(Clone, Copy)]
@@ -72,12 +74,8 @@ struct Asked {
 impl Proof {
     async fn new(peer: MailPeer, fresh: stores::Fresh, measure: Measure) -> Self {
         let smtp = format!("smtp://localhost:{}", peer.submission);
-        let account = |name, prefix, sent_copy| OurAccount {
-            name,
-            address: fresh_user(prefix),
-            smtp: smtp.clone(),
-            sent_copy,
-        };
+        let account =
+            |name, prefix, sent_copy| OurAccount { name, address: fresh_user(prefix), smtp: smtp.clone(), sent_copy };
         let accounts = vec![account("hub", "brand", "hub"), account("server", "filed-brand", "server")];
         let people = (0..INFLUENCERS).map(|_| fresh_user("person")).collect();
         let home = Installation::new(fresh, &peer, &accounts).await;
@@ -92,12 +90,23 @@ impl Proof {
         }
     }
 
-    /// Lets feeders offer their share up to kill `n` of all.
-    fn allow(&self, n: usize) {
-        let kills = self.measure.kills.max(1);
+    /// Lets feeders offer their share of all up to so many half lives.
+    fn allow(&self, halves: usize) {
+        let of = self.measure.kills.max(1) * 2;
         for (allowed, all) in self.allowed.iter().zip([self.measure.mails, self.measure.sends]) {
-            allowed.store((all * n).div_ceil(kills).min(all), Ordering::SeqCst);
+            allowed.store((all * halves).div_ceil(of).min(all), Ordering::SeqCst);
         }
+    }
+
+    /// Lives until the next kill: half of its share comes in when it starts, half right before the kill, so that both what
+    /// a start takes up and what a kill cuts off are there.
+    fn live(&self, kill: usize, random: &mut u64) {
+        let life = LIFE_MS.0 + next_random(random) % (LIFE_MS.1 - LIFE_MS.0);
+        let rush = (next_random(random) % RUSH_MS).min(life);
+        self.allow(kill * 2 - 1);
+        std::thread::sleep(Duration::from_millis(life - rush));
+        self.allow(kill * 2);
+        std::thread::sleep(Duration::from_millis(rush));
     }
 
     /// Puts mails into both of our mailboxes as they are allowed. Each was taken by the server when this goes on.
@@ -168,9 +177,7 @@ impl Proof {
         let mut random = self.measure.seed;
         let mut most = 0;
         for kill in 1..=self.measure.kills {
-            self.allow(kill);
-            let life = LIFE_MS.0 + next_random(&mut random) % (LIFE_MS.1 - LIFE_MS.0);
-            std::thread::sleep(Duration::from_millis(life));
+            self.live(kill, &mut random);
             if let Some(status) = daemon.ended() {
                 panic!("before kill {kill} the daemon ended by itself ({status}):\n{}", self.home.last_words());
             }
@@ -186,6 +193,7 @@ impl Proof {
             }
             daemon = self.home.start();
         }
+        self.allow(self.measure.kills * 2);
         (daemon, most)
     }
 
@@ -337,8 +345,15 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
     for account in &proof.accounts {
         let fates = Fates::of(account.name, &sent, &record);
         fates.check(account.name);
-        assert!(account.sent_copy == "hub" || fates.waiting == 0, "the server files, and some are not settled: {fates:?}");
-        lines.push(if account.sent_copy == "hub" { ("**the hub files**", String::new()) } else { ("**the server files**", String::new()) });
+        assert!(
+            account.sent_copy == "hub" || fates.waiting == 0,
+            "the server files, and some are not settled: {fates:?}"
+        );
+        lines.push(if account.sent_copy == "hub" {
+            ("**the hub files**", String::new())
+        } else {
+            ("**the server files**", String::new())
+        });
         lines.extend(fates.lines());
     }
     lines.push(("seconds", began.elapsed().as_secs().to_string()));

@@ -63,7 +63,8 @@ pub(crate) fn inbox_of(peer: &MailPeer, user: &str) -> Vec<String> {
     mails
 }
 
-fn message_id(raw: &str) -> Option<String> {
+/// The Message-ID of a mail, without brackets.
+pub(crate) fn message_id(raw: &str) -> Option<String> {
     let line = raw.lines().take_while(|l| !l.is_empty()).find(|l| l.to_ascii_lowercase().starts_with("message-id:"))?;
     let (_, id) = line.split_once(':')?;
     Some(id.trim().trim_start_matches('<').trim_end_matches('>').to_owned())

@@ -18,6 +18,8 @@
 mod cli;
 mod contract;
 mod corpora;
+mod cut;
+mod daemon;
 mod demo;
 mod e2e;
 mod fault;
@@ -25,6 +27,9 @@ mod house;
 mod http;
 mod imap;
 mod ingest;
+mod kills;
+mod ledger;
+mod mail_record;
 mod outbound;
 mod outbox_bench;
 mod peers;

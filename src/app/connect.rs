@@ -51,6 +51,7 @@ pub fn account_parts(account: &Account, identity: &Arc<Identity>) -> Option<Acco
             },
             poll: imap.poll,
             server_files_sent,
+            pace: poller::Pace::default(),
         },
         sending: SendingSettings {
             sessions: usize::from(imap.sessions),

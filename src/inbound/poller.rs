@@ -25,10 +25,6 @@ use super::ingest::IngestError;
 mod reconcile;
 mod sync;
 
-/// How long the lease of an account runs, seconds; renewed at a third of it.
-const LEASE_SECONDS: i64 = 60;
-/// The first and the longest pause after lost connections.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// The pause after a refused sign-in: more tries would lock the mailbox. A reload ends it.
 const LOGIN_PAUSE: Duration = Duration::from_mins(30);
 /// The pause after a connection that can't be trusted. A reload ends it.
@@ -50,6 +46,21 @@ pub enum Reach {
     All,
 }
 
+/// How hard a poller tries. The defaults are right for every provider; only tests have others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long the lease of an account runs, seconds; renewed at a third of it.
+    pub lease_seconds: u32,
+    /// The first and the longest pause after lost connections.
+    pub backoff: (Duration, Duration),
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { lease_seconds: 60, backoff: (Duration::from_secs(1), Duration::from_mins(5)) }
+    }
+}
+
 /// What a poller must know of its account.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -63,6 +74,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Whether the server is said to file what we send.
     pub server_files_sent: bool,
+    /// How hard to try.
+    pub pace: Pace,
 }
 
 /// Reads one account.
@@ -145,7 +158,7 @@ impl Poller {
                     if let Err(error) = result {
                         tracing::warn!(account = %self.settings.account, %error, "reading paused");
                     }
-                    tokio::time::sleep(jitter(BACKOFF.0)).await;
+                    tokio::time::sleep(jitter(self.settings.pace.backoff.0)).await;
                 }
             }
         }
@@ -165,15 +178,16 @@ impl Poller {
 
     async fn try_lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         let mut tx = self.store.begin("poller.lease").await?;
-        let lease = tx.acquire_lease(name, self.run, LEASE_SECONDS).await?;
+        let lease = tx.acquire_lease(name, self.run, i64::from(self.settings.pace.lease_seconds)).await?;
         tx.commit().await?;
         Ok(lease)
     }
 
     /// Renews the lease; returns when it is lost.
     async fn keep_lease(&self, name: &str, lease: Lease) -> Result<(), StoreError> {
+        let pause = Duration::from_secs(u64::from(self.settings.pace.lease_seconds)) / 3;
         loop {
-            tokio::time::sleep(Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3)).await;
+            tokio::time::sleep(pause).await;
             match self.try_lease(name).await {
                 Ok(Some(now)) if now == lease => {}
                 Ok(_) => return Ok(()),
@@ -207,7 +221,8 @@ impl Poller {
                         self.set_state(AccountState::Down, Some(&other.to_string())).await?;
                     }
                     tracing::info!(account = %self.settings.account, reason = %other, "session ended");
-                    jitter((BACKOFF.0 * 2_u32.saturating_pow(lost.min(16) - 1)).min(BACKOFF.1))
+                    let (first, longest) = self.settings.pace.backoff;
+                    jitter((first * 2_u32.saturating_pow(lost.min(16) - 1)).min(longest))
                 }
             };
             tokio::select! {
@@ -222,8 +237,12 @@ impl Poller {
         let mut check = sync::Check::due();
         loop {
             let folders = source.folders().await?;
+            let mut inbox = None;
             for folder in &folders {
-                self.sync_folder(source, folder, lease, check).await?;
+                let status = self.sync_folder(source, folder, lease, check).await?;
+                if matches!(folder.role, FolderRole::Inbox | FolderRole::All) && inbox.is_none() {
+                    inbox = Some((folder, status));
+                }
             }
             *lost = 0;
             self.set_state(AccountState::Up, None).await?;
@@ -231,10 +250,14 @@ impl Poller {
             tx.set_account_synced(&self.settings.account, self.clock.now()).await?;
             tx.commit().await?;
             check = check.after_a_round();
-            let Some(inbox) = folders.iter().find(|f| matches!(f.role, FolderRole::Inbox | FolderRole::All)) else {
+            let Some((inbox, read)) = inbox else {
                 return Err(ConnectorError::Refused("the server lists no Inbox".into()).into());
             };
-            source.select(&inbox.name).await?;
+            let now = source.select(&inbox.name).await?;
+            // What came while the other folders were read is no news to the server: it would not tell us in IDLE.
+            if now.uid_next > read.uid_next || now.uid_validity != read.uid_validity {
+                continue;
+            }
             tokio::select! {
                 news = source.wait(self.settings.poll) => match news? {
                     Wake::News | Wake::Elapsed => {}

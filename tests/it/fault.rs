@@ -14,6 +14,12 @@ pub enum Fault {
     None,
     /// Closes both ways after so many octets from the server.
     CutAfter(u64),
+    /// Cuts each connection so many octets later than the one before.
+    CutLater(u64),
+    /// Takes no connection: closes it at once.
+    Down,
+    /// Says goodbye once IDLE has begun, and closes.
+    ByeInIdle,
     /// Answers `NO` to IDLE itself.
     RefuseIdle,
     /// Takes IDLE and says nothing.
@@ -36,6 +42,10 @@ pub struct Proxy {
     pub connections: Arc<AtomicUsize>,
     /// Octets from the server on the connection that is open, or was open last.
     pub octets: Arc<AtomicU64>,
+    /// Octets from the server on all connections.
+    pub total: Arc<AtomicU64>,
+    /// Closes what is open.
+    close: tokio::sync::watch::Sender<()>,
 }
 
 impl Proxy {
@@ -47,16 +57,31 @@ impl Proxy {
             fault: Arc::new(std::sync::Mutex::new(fault)),
             connections: Arc::default(),
             octets: Arc::default(),
+            total: Arc::default(),
+            close: tokio::sync::watch::Sender::new(()),
         };
         let target = format!("{host}:{port}");
-        let (fault, connections, octets) =
-            (Arc::clone(&proxy.fault), Arc::clone(&proxy.connections), Arc::clone(&proxy.octets));
+        let (fault, connections) = (Arc::clone(&proxy.fault), Arc::clone(&proxy.connections));
+        let counts = (Arc::clone(&proxy.octets), Arc::clone(&proxy.total));
+        let close = proxy.close.clone();
+        let mut cuts = 0_u64;
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
-                octets.store(0, Ordering::SeqCst);
-                let fault = fault.lock().unwrap().clone();
-                tokio::spawn(pass(client, target.clone(), fault, Arc::clone(&octets)));
+                counts.0.store(0, Ordering::SeqCst);
+                let mut fault = fault.lock().unwrap().clone();
+                if let Fault::CutLater(step) = fault {
+                    cuts += 1;
+                    fault = Fault::CutAfter(step * cuts);
+                }
+                if fault == Fault::Down {
+                    continue;
+                }
+                let mut closed = close.subscribe();
+                let passed = pass(client, target.clone(), fault, counts.clone());
+                tokio::spawn(async move {
+                    tokio::select! { () = passed => {}, _ = closed.changed() => {} }
+                });
             }
         });
         proxy
@@ -66,9 +91,14 @@ impl Proxy {
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
+
+    /// Closes the connections that are open, without a word.
+    pub fn close_all(&self) {
+        self.close.send_replace(());
+    }
 }
 
-async fn pass(client: TcpStream, target: String, fault: Fault, octets: Arc<AtomicU64>) {
+async fn pass(client: TcpStream, target: String, fault: Fault, (octets, total): (Arc<AtomicU64>, Arc<AtomicU64>)) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     let (client_read, mut client_write) = client.into_split();
     let (mut server_read, mut server_write) = server.into_split();
@@ -95,6 +125,10 @@ async fn pass(client: TcpStream, target: String, fault: Fault, octets: Arc<Atomi
                     drop(tell.send("+ idling\r\n".to_owned()));
                     drop(tell.send(String::new()));
                 }
+                (Fault::ByeInIdle, "IDLE") => {
+                    drop(tell.send("+ idling\r\n* BYE the server goes down\r\n".to_owned()));
+                    drop(tell.send(String::new()));
+                }
                 _ => {
                     if server_write.write_all(&line).await.is_err() {
                         return;
@@ -119,6 +153,7 @@ async fn pass(client: TcpStream, target: String, fault: Fault, octets: Arc<Atomi
                         return;
                     }
                     let mut out = block[..length].to_vec();
+                    total.fetch_add(length as u64, Ordering::SeqCst);
                     let before = octets.fetch_add(length as u64, Ordering::SeqCst);
                     if let Fault::CutAfter(limit) = fault {
                         out.truncate(usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX));

@@ -34,6 +34,7 @@ mod outbound;
 mod outbox_bench;
 mod peers;
 mod people;
+mod poller;
 mod readme;
 mod seed;
 mod smtp;

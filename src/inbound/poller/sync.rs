@@ -47,13 +47,14 @@ struct Batch {
 }
 
 impl Poller {
+    /// Reads a folder to its end; how it was at the server when that began.
     pub(super) async fn sync_folder(
         &self,
         source: &mut dyn Source,
         folder: &FolderSeen,
         (lease_name, lease): (&str, Lease),
         check: Check,
-    ) -> Result<(), Ended> {
+    ) -> Result<FolderStatus, Ended> {
         let status = source.select(&folder.name).await?;
         let row = self.folder_row(source, folder, status).await?;
         let context = Context {
@@ -80,7 +81,7 @@ impl Poller {
         if check.due || news || row.counted_at.is_none() {
             self.reconcile(source, &context, &row, check.due).await?;
         }
-        Ok(())
+        Ok(status)
     }
 
     /// The stored row of a folder: made at the first reading, begun anew where the UIDVALIDITY changed.

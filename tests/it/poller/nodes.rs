@@ -1,0 +1,44 @@
+//! Two nodes on one database.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Post, Reach, from_ana, peers, stores, until};
+use crate::fault::{Fault, Proxy};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() {
+    let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
+    let Some(fresh) = stores::postgres().await else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
+    let mut post = Post::new(&peer, fresh, Reach::All).await;
+    post.settings.pace.lease_seconds = 3;
+    post.deliver("", (0..300).map(|n| from_ana(&format!("m{n}"), 900)).collect()).await;
+    let first = post.read();
+    post.until_messages(300).await;
+    // The second node goes through a proxy of its own, so that its connections can be told.
+    let first_proxy = std::mem::replace(&mut post.proxy, Proxy::start(&peer.host, peer.imap, Fault::None).await);
+    let second = post.read();
+    for n in 0..6 {
+        post.deliver("", vec![from_ana(&format!("one{n}"), 900)]).await;
+        post.until_messages(301 + n).await;
+        // Two leases' time in all.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(post.proxy.connections.load(Ordering::SeqCst), 0, "only one node reads");
+
+    first.task.abort();
+    post.deliver("", (0..50).map(|n| from_ana(&format!("two{n}"), 900)).collect()).await;
+    post.until_messages(356).await;
+    until("the second node", async || {
+        let n = post.proxy.connections.load(Ordering::SeqCst);
+        (n > 0).then_some(()).ok_or(n)
+    })
+    .await;
+    post.until_counted("INBOX", 356).await;
+    assert_eq!(post.count("SELECT COUNT(*) FROM delivery").await, 356);
+    assert_eq!(post.events("message.received").await, 56);
+    assert_eq!(post.events("account.up").await, 1, "it was never down");
+    assert_eq!(post.count("SELECT fence FROM lease WHERE name = 'poll:brand'").await, 2);
+    drop(first_proxy);
+    second.end().await;
+}

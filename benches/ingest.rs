@@ -52,7 +52,7 @@ pub fn run(bench: &Bench, args: &IngestArgs) -> Value {
     }
     server.hand_over(&maildir);
     let mut runs = Vec::new();
-    let mut reference = |runs: &mut Vec<Run>| {
+    let reference = |runs: &mut Vec<Run>| {
         runs.push(stream(&server, mails));
         if !args.without_notmuch {
             runs.push(notmuch(bench, &corpus, mails));

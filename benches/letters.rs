@@ -104,7 +104,7 @@ impl Letters {
 
     fn word<'a>(&'a self, chance: &mut Chance) -> &'a str {
         if chance.percent(60) {
-            return chance.of(PLAIN);
+            return *chance.of(PLAIN);
         }
         // Few words are frequent and many are rare.
         let limit = 1 + chance.below(self.words.len());
@@ -119,7 +119,7 @@ impl Letters {
         let mut subject: Vec<&str> = (0..3 + chance.below(4)).map(|_| self.word(chance)).collect();
         subject.insert(
             0,
-            chance.of(&["Collaboration on", "A plan for", "Your post about", "Samples for", "Question about"]),
+            *chance.of(&["Collaboration on", "A plan for", "Your post about", "Samples for", "Question about"]),
         );
         // Only letters that need no encoding in a header.
         subject.join(" ").replace('é', "e").replace("ö", "o").replace('ß', "ss")

@@ -93,7 +93,7 @@ fn median(list: &[f64]) -> f64 {
 /// A table for people.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::ASCII_MARKDOWN).set_header(head.iter().copied());
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(head.iter().copied());
     for row in rows {
         table.add_row(row);
     }

@@ -1,0 +1,99 @@
+//! The workloads of docs/benchmarks.md, each run by `benches/run NAME`: liaison and its reference in turn, in the same run,
+//! on the same data. Prints a table, and writes the same as JSON where asked to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    unreachable_pub,
+    reason = "a benchmark that can't go on ends by panicking, with words; it waits, prints and reads the clock as it needs"
+)]
+
+mod hub;
+mod ingest;
+mod letters;
+mod mailbox;
+mod measure;
+mod one_mail;
+mod peers;
+mod quality;
+mod send;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of liaison beside what does the same work.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    workload: Workload,
+    /// Write the figures here as JSON, too
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where everything is put while it runs
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "/tmp")]
+    work: PathBuf,
+    /// Begin the made-up mailbox with this number
+    #[arg(long, global = true, default_value_t = 7)]
+    seed: u64,
+    /// Keep what was made
+    #[arg(long, global = true)]
+    keep: bool,
+    /// What cargo adds
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Workload {
+    /// A full mailbox until it is on timelines; beside notmuch, the bare IMAP stream, and the truth
+    Ingest(ingest::IngestArgs),
+    /// One mail from the server's 250 until the API shows it; beside the server's own notification
+    OneMail(one_mail::OneMailArgs),
+    /// Rendered messages from the outbox into a sink; beside smtp-source and aiosmtplib
+    Send(send::SendArgs),
+    /// The sending half of `send`, in a process of its own
+    #[command(hide = true)]
+    SendPart(send::SendPartArgs),
+}
+
+/// What every workload is given.
+pub struct Bench {
+    pub dir: PathBuf,
+    pub seed: u64,
+    pub runtime: tokio::runtime::Runtime,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    rustls::crypto::ring::default_provider().install_default().expect("TLS provider");
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    if let Workload::SendPart(part) = arguments.workload {
+        return runtime.block_on(send::part(part));
+    }
+    // The test servers run as another user, who must be able to enter.
+    let dir = tempfile::Builder::new()
+        .prefix("liaison-bench-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir_in(&arguments.work)
+        .expect("work folder");
+    let bench = Bench { dir: dir.path().to_owned(), seed: arguments.seed, runtime };
+    let figures = match arguments.workload {
+        Workload::Ingest(args) => ingest::run(&bench, &args),
+        Workload::OneMail(args) => one_mail::run(&bench, &args),
+        Workload::Send(args) => send::run(&bench, &args),
+        Workload::SendPart(_) => serde_json::Value::Null,
+    };
+    if let Some(file) = arguments.json {
+        std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");
+    }
+    if arguments.keep {
+        println!("kept: {}", dir.keep().display());
+    }
+}

@@ -73,6 +73,7 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
             reach: Reach::All,
             poll: POLL,
             server_files_sent: true,
+            pace: crate::inbound::poller::Pace::default(),
         },
         sending: SendingSettings {
             sessions: 2,

@@ -238,6 +238,12 @@ mod tests {
     use super::visible_reply;
 
     #[test]
+    fn attribution_without_a_date_goes_with_the_quote_below_it() {
+        assert_eq!(visible_reply("Hi, yes please!\n\nOn Sunday Kim wrote:\n> want shoes?"), "Hi, yes please!");
+        assert_eq!(visible_reply("On Sunday Kim wrote:\nnothing quoted here"), "On Sunday Kim wrote:\nnothing quoted here");
+    }
+
+    #[test]
     fn quotes_and_attributions_go_in_many_languages() {
         let heads = [
             "On Tue, 3 Mar 2026 at 10:12, Ana Lee <ana@example.org> wrote:",

@@ -238,7 +238,7 @@ async fn compose(
     let id = MessageId(clock.new_id());
     let token = new_token()?;
     let references = match answered {
-        Some(answered) => tx.list_reference_ids(answered.conversation_id).await?,
+        Some(answered) => tx.list_reference_ids(answered.id).await?,
         None => Vec::new(),
     };
     let subject = match (&order.subject, answered) {

@@ -16,7 +16,7 @@ const KEPT_CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store/", "store.rs"]),
     ("axum", &["http/", "http.rs", "app.rs"]),
     ("reqwest", &["connector/http/", "connector/http.rs"]),
-    ("anyhow", &["cli/", "cli.rs", "app.rs", "main.rs"]),
+    ("anyhow", &["cli/", "cli.rs", "app/", "app.rs", "main.rs"]),
 ];
 const DRAWERS: &[&str] =
     &["util", "utils", "common", "helper", "helpers", "manager", "managers", "service", "services"];

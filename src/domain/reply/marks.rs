@@ -95,6 +95,11 @@ pub(super) fn attribution(lines: &[&str], at: usize) -> Option<Attribution> {
         {
             return Some(Attribution { lines: count + 1, sure });
         }
+        // "Ana wrote:" right above a quoted line needs neither date nor address.
+        let quote_follows = lines.get(at + count + 1).is_some_and(|next| next.trim_start().starts_with('>'));
+        if quote_follows && ends_with_wrote(&joined) {
+            return Some(Attribution { lines: count + 1, sure: true });
+        }
     }
     None
 }
@@ -119,6 +124,14 @@ fn may_end(line: &str) -> bool {
         return true;
     }
     WROTE.iter().any(|v| end.ends_with(v))
+}
+
+/// Whether it ends with "wrote:" in any language.
+fn ends_with_wrote(joined: &str) -> bool {
+    let text = joined.trim_end();
+    let body = text.trim_end_matches([':', '：', '*', ' ', '\u{a0}']);
+    let lower = body.to_lowercase();
+    body.len() < text.len() && WROTE.iter().any(|verb| lower.ends_with(verb))
 }
 
 fn begins_like_date(word: &str) -> bool {

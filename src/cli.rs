@@ -137,7 +137,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init::run(&global, &args),
         Command::Serve => serve::run(&global).await,
-        Command::Demo(args) => demo::run(args).await,
+        Command::Demo(args) => demo::run(&global, args).await,
         Command::Config(command) => config::run(&global, &command),
         Command::Influencer(command) => influencer::run(&global, command).await,
         Command::Agent(command) => agent::run(&global, command).await,

@@ -53,9 +53,9 @@ pub async fn start_sandbox(
     let store = Store::open(&place).await.context("the database can't be opened")?;
     installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
     installation::publish_stages(&store, &clock, config).await?;
-    let mut live = live_of(config);
-    live.accounts = config.accounts.values().map(|a| parts_of(a, world, &live.identity)).collect();
-    let hub = start(Parts { store, clock, live, listener, reload: None }, life).await?;
+    let mut parts = live_of(config);
+    parts.accounts = config.accounts.values().map(|a| parts_of(a, world, &parts.identity)).collect();
+    let hub = start(Parts { store, clock, live: parts, listener, reload: None }, life).await?;
     Ok(Simulated { hub, lock })
 }
 
@@ -73,7 +73,7 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
             reach: Reach::All,
             poll: POLL,
             server_files_sent: true,
-            pace: crate::inbound::poller::Pace::default(),
+            pace: poller::Pace::default(),
         },
         sending: SendingSettings {
             sessions: 2,

@@ -118,13 +118,13 @@ pub(super) async fn run(global: &Global, args: DemoArgs) -> anyhow::Result<ExitC
     paper.line(&format!("token  {}", token.expose_secret()))?;
     paper.line(&format!("data   {}", place.path().display()))?;
     let told = Told { listen, token: token.expose_secret().to_owned(), out: Out::new(global), length: args.length };
-    let (story, stop) = (Story::new(hub, world, paper, life.clone()), life.stop());
-    let story = async move {
-        let result = story.tell(told).await;
-        stop.ask();
+    let (teller, life_stop) = (Story::new(hub, world, paper, life.clone()), life.stop());
+    let telling = async move {
+        let result = teller.tell(told).await;
+        life_stop.ask();
         result
     };
-    let (outcome, result) = tokio::join!(life.run_until_stopped(), story);
+    let (outcome, result) = tokio::join!(life.run_until_stopped(), telling);
     let outcome = outcome?;
     store.close().await;
     drop(simulated.lock);

@@ -39,8 +39,13 @@ impl Default for Paper {
 impl Paper {
     /// A line of its own.
     pub(super) fn line(&self, text: &str) -> std::io::Result<()> {
+        let text = clean_line(text);
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", clean_line(text))?;
+        if self.colour {
+            writeln!(out, "\x1b[0m{text}")?
+        } else {
+            writeln!(out, "{text}")?
+        }
         out.flush()
     }
 

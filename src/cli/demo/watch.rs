@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::paper::{Paper, Tone, quote};
 use crate::app::Hub;
 use crate::domain::ids::MessageId;
-use crate::domain::words::{EventType, Kind, Role};
+use crate::domain::words::{EventType, Kind, RecipientState, Role};
 use crate::store::Tx;
 use crate::store::reading::view::{EventView, MessageView};
 
@@ -106,12 +106,22 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
         return Ok(match event.kind {
             EventType::AccountUp => Some((Tone::Plain, format!("the account {} is up", datum("account")))),
             EventType::AccountDown => Some((Tone::Alarm, format!("the account {} is down", datum("account")))),
-            _ => None,
+            EventType::MessageReceived
+            | EventType::MessageSent
+            | EventType::MessageDeferred
+            | EventType::MessageRejected
+            | EventType::MessageUncertain
+            | EventType::MessageCancelled
+            | EventType::MessageBounced
+            | EventType::MessageComplained
+            | EventType::ThreadReplied
+            | EventType::InfluencerCreated
+            | EventType::InfluencerUpdated
+            | EventType::InfluencerStageChanged => None,
         });
     };
     let to: Vec<&str> = message.to.iter().chain(&message.cc).map(|m| m.address.as_str()).collect();
     let (to, subject) = (to.join(", "), quote(&message.subject));
-    let detail = message.detail.as_deref().unwrap_or_default();
     Ok(match event.kind {
         EventType::MessageSent => {
             let settled = datum("settled");
@@ -131,11 +141,28 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
             let why = "the answer was lost after the content: nobody knows whether it was sent, so it is looked for";
             Some((Tone::Alarm, format!("{to}  {subject} uncertain: {why}")))
         }
-        EventType::MessageDeferred => Some((Tone::Alarm, format!("{to}  {subject} deferred: {detail}"))),
-        EventType::MessageRejected => Some((Tone::Alarm, format!("{to}  {subject} rejected: {detail}"))),
+        EventType::MessageDeferred => {
+            Some((Tone::Alarm, format!("{subject} deferred: {}", said_of(message, RecipientState::Deferred))))
+        }
+        EventType::MessageRejected => {
+            Some((Tone::Alarm, format!("{subject} rejected: {}", said_of(message, RecipientState::Rejected))))
+        }
         EventType::MessageCancelled => Some((Tone::Alarm, format!("{to}  {subject} cancelled: {}", datum("reason")))),
-        _ => None,
+        EventType::ThreadReplied
+        | EventType::InfluencerCreated
+        | EventType::InfluencerUpdated
+        | EventType::InfluencerStageChanged
+        | EventType::AccountDown
+        | EventType::AccountUp => None,
     })
+}
+
+/// What the provider said of the recipients in a state; of the whole where it said nothing of any.
+fn said_of(message: &MessageView, state: RecipientState) -> String {
+    let of = message.recipients.iter().filter(|r| r.state == state);
+    let said: Vec<String> =
+        of.map(|r| format!("{} ({})", r.address, r.detail.as_deref().unwrap_or("no reason"))).collect();
+    if said.is_empty() { message.detail.clone().unwrap_or_default() } else { said.join(", ") }
 }
 
 /// A mail that came in, by its sort and by who wrote it.

@@ -35,7 +35,7 @@ impl Letter {
         let ours = mail.from.first().cloned().unwrap_or_default();
         match answer.style {
             Style::Threaded => {
-                let quote: String = mail.text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
+                let quote: String = mail.text.trim_end().lines().map(|line| ["> ", line, "\n"].concat()).collect();
                 let mut references = mail.references.clone();
                 references.extend(mail.message_id.clone());
                 Self {
@@ -111,14 +111,14 @@ impl Letter {
             self.message_id
         );
         if let Some(id) = &self.in_reply_to {
-            head.push_str(&format!("In-Reply-To: <{id}>\r\n"));
+            head.extend(["In-Reply-To: <", id, ">\r\n"]);
         }
         if !self.references.is_empty() {
             let ids: Vec<String> = self.references.iter().map(|id| format!("<{id}>")).collect();
-            head.push_str(&format!("References: {}\r\n", ids.join("\r\n ")));
+            head.extend(["References: ", &ids.join("\r\n "), "\r\n"]);
         }
         for (name, value) in &self.extra {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([*name, ": ", *value, "\r\n"]);
         }
         head.push_str("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n");
         head.push_str("Content-Transfer-Encoding: base64\r\n\r\n");
@@ -165,5 +165,5 @@ fn words(value: &str) -> String {
 }
 
 fn base64_lines(text: &str) -> String {
-    text.as_bytes().chunks(LINE_OCTETS).map(|line| format!("{}\r\n", STANDARD.encode(line))).collect()
+    text.as_bytes().chunks(LINE_OCTETS).map(|line| STANDARD.encode(line) + "\r\n").collect()
 }

@@ -33,6 +33,7 @@ mod actions;
 mod commands;
 mod connect;
 mod installation;
+mod node;
 mod sandbox;
 
 pub use connect::{account_parts, identity_of};
@@ -88,6 +89,8 @@ pub struct Parts {
     pub store: Store,
     /// Business time and ids.
     pub clock: Clock,
+    /// This run of the process.
+    pub run: RunId,
     /// What may change.
     pub live: Live,
     /// Where the API listens.
@@ -132,9 +135,9 @@ impl Hub {
 
 /// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
 pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
-    let Parts { store, clock, live, listener, reload } = parts;
+    let Parts { store, clock, run, live, listener, reload } = parts;
     let hub = Hub {
-        run: RunId(clock.new_id()),
+        run,
         store,
         clock,
         wakes: Wakes::default(),
@@ -162,8 +165,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
-/// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it; on PostgreSQL when the
-/// leases have run out.
+/// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did
+/// so for the last run of this node; what another node left is taken up when its leases have run out.
 async fn settle_after_start(hub: &Hub) -> Result<(), StoreError> {
     if hub.store.is_shared() {
         return Ok(());
@@ -192,16 +195,18 @@ pub fn place_of(config: &Config) -> Place {
 pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let config = loaded.config;
     make_state_dir(&config.storage.state_dir)?;
-    let _lock = match &config.storage.database {
-        Database::Sqlite { path } => match DatabaseLock::take(path) {
-            Ok(lock) => Some(lock),
-            Err(error @ LockError::Taken { .. }) => {
-                tracing::error!(%error, "not started");
-                return Ok(ExitCode::from(EXIT_TAKEN));
-            }
-            Err(error) => return Err(error.into()),
-        },
-        Database::Postgres { .. } => None,
+    // Where nodes share a database, each has a state directory of its own.
+    let locked = match &config.storage.database {
+        Database::Sqlite { path } => path.clone(),
+        Database::Postgres { .. } => config.storage.state_dir.join("node"),
+    };
+    let _lock = match DatabaseLock::take(&locked) {
+        Ok(lock) => lock,
+        Err(error @ LockError::Taken { .. }) => {
+            tracing::error!(%error, "not started");
+            return Ok(ExitCode::from(EXIT_TAKEN));
+        }
+        Err(error) => return Err(error.into()),
     };
     let place = place_of(&config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
@@ -219,9 +224,14 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
     control.announce(&config.storage.state_dir)?;
     let life = Lifecycle::new();
+    let run = RunId(clock.new_id());
+    if store.is_shared() {
+        node::take_over(&store, &clock, &config.storage.state_dir, run).await?;
+    }
     let parts = Parts {
         store: store.clone(),
         clock,
+        run,
         live: live_of(&config),
         listener,
         reload: Some(reload_from(config.path.clone())),

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::accounts::{Account, AccountKind};
 use crate::config::{Config, Database};
 use crate::connector::sandbox::World;
+use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
 use crate::inbound::poller::{self, Reach};
 use crate::lifecycle::Lifecycle;
@@ -55,7 +56,8 @@ pub async fn start_sandbox(
     installation::publish_stages(&store, &clock, config).await?;
     let mut parts = live_of(config);
     parts.accounts = config.accounts.values().map(|a| parts_of(a, world, &parts.identity)).collect();
-    let hub = start(Parts { store, clock, live: parts, listener, reload: None }, life).await?;
+    let run = RunId(clock.new_id());
+    let hub = start(Parts { store, clock, run, live: parts, listener, reload: None }, life).await?;
     Ok(Simulated { hub, lock })
 }
 

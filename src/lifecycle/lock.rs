@@ -1,4 +1,4 @@
-//! One process per SQLite file: a lock held for life.
+//! One process per SQLite file, and one per state directory where nodes share a database: a lock held for life.
 //!
 //! The kernel drops it with the process, however that ends, so a stale file never blocks.
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds it. The caller exits with 73.
-    #[error("another liaison holds the database ({})", .path.display())]
+    #[error("another liaison runs here: it holds {}", .path.display())]
     Taken {
         /// The lock file.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub struct DatabaseLock {
 }
 
 impl DatabaseLock {
-    /// Takes the lock beside a database file: `liaison.db.lock`. Never waits.
+    /// Takes the lock beside a file: `liaison.db.lock` beside `liaison.db`. Never waits.
     pub fn take(database: &Path) -> Result<Self, LockError> {
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");

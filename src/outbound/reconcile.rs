@@ -13,7 +13,7 @@ use super::filing;
 use super::{SendingSettings, SentCopy, SourceFactory, Tools};
 use crate::clock::{self, Clock};
 use crate::connector::{ConnectorError, Source};
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{MessageId, RunId};
 use crate::domain::retry::{AccountTrouble, account_rest};
 use crate::domain::words::{EventType, FolderRole, OutboxStatus};
 use crate::hub::{settle, signal};
@@ -43,6 +43,16 @@ pub struct Swept {
 /// At the start on SQLite, where the process lock proves that no earlier run lives: ends every lease, and sweeps.
 pub async fn recover(tx: &mut Tx, clock: &Clock) -> Result<Swept, StoreError> {
     tx.end_outbox_leases().await?;
+    sweep_all(tx, clock).await
+}
+
+/// Takes up what a run held that is known to be gone, on a database that others may work on.
+pub async fn take_over(tx: &mut Tx, clock: &Clock, gone: RunId) -> Result<Swept, StoreError> {
+    tx.end_outbox_leases_of(gone).await?;
+    sweep_all(tx, clock).await
+}
+
+async fn sweep_all(tx: &mut Tx, clock: &Clock) -> Result<Swept, StoreError> {
     let mut all = Swept::default();
     loop {
         let swept = sweep(tx, clock, Duration::ZERO).await?;

@@ -68,6 +68,12 @@ impl Tx {
         self.exec(&LEASES_END, values![]).await?;
         Ok(())
     }
+
+    /// Ends every lease of one holder. Only right where it is known to be gone.
+    pub async fn end_leases_of(&mut self, holder: RunId) -> Result<(), StoreError> {
+        self.exec(&LEASES_END_OF, values![holder]).await?;
+        Ok(())
+    }
 }
 
 statements! {
@@ -79,4 +85,5 @@ statements! {
     #[hot] LEASE_CHECK = "SELECT fence FROM lease WHERE name = $1 AND holder = $2 AND fence = $3 AND until >= $4 FOR UPDATE";
     LEASE_RELEASE = "UPDATE lease SET holder = NULL, until = 0 WHERE name = $1 AND holder = $2 AND fence = $3";
     LEASES_END = "UPDATE lease SET until = 0";
+    LEASES_END_OF = "UPDATE lease SET until = 0 WHERE holder = $1";
 }

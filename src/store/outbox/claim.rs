@@ -142,6 +142,11 @@ impl Tx {
         self.exec(&LEASES_END, values![]).await
     }
 
+    /// Ends every lease on rows of the outbox that one holder has. Only right where it is known to be gone.
+    pub async fn end_outbox_leases_of(&mut self, holder: RunId) -> Result<u64, StoreError> {
+        self.exec(&LEASES_END_OF, values![holder]).await
+    }
+
     /// How many messages of an account were handed over since an instant, or are in hand now.
     pub async fn count_handed_over(&mut self, account: &str, since: Micros) -> Result<i64, StoreError> {
         // One statement, one snapshot: a row that moves from one state to the other between two would be missed.
@@ -191,6 +196,7 @@ statements! {
     #[hot] EXPIRE = "UPDATE outbox SET status = 'uncertain', lease_until = NULL, look_at = $2, detail = $3 \
         WHERE id = ANY($1::uuid[]) AND status = 'handed_over'";
     LEASES_END = "UPDATE outbox SET lease_until = 0 WHERE status IN ('claimed', 'handed_over')";
+    LEASES_END_OF = "UPDATE outbox SET lease_until = 0 WHERE lease_holder = $1 AND status IN ('claimed', 'handed_over')";
     #[hot] HANDED_SINCE = "SELECT (SELECT COUNT(*) FROM outbox WHERE account = $1 AND handed_over_at >= $2 AND status <> 'claimed') \
         + (SELECT COUNT(*) FROM outbox WHERE status = 'claimed' AND account = $1)";
     #[hot] LOCK_ACCOUNT = "SELECT name FROM account WHERE name = $1 FOR UPDATE";

@@ -1,0 +1,46 @@
+//! The run of this node before this one. On a shared database leases outlive whoever held them; a node that comes back after
+//! a crash ends those of its own last run, instead of waiting for them like everybody else.
+//!
+//! The lock on the state directory is what proves that the last run is gone. Leases of other nodes are never touched.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::ids::RunId;
+use crate::outbound::reconcile;
+use crate::store::Store;
+
+/// The file in the state directory that holds the id of the run.
+const FILE: &str = "run";
+
+/// Ends what the last run of this node held, and leaves the id of this run for the next one. Called before this run takes any
+/// lease, with the lock on the state directory held.
+pub(super) async fn take_over(store: &Store, clock: &Clock, state_dir: &Path, run: RunId) -> anyhow::Result<()> {
+    let file = state_dir.join(FILE);
+    let last = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<Uuid>().ok());
+    if let Some(last) = last.map(RunId) {
+        let mut tx = store.begin("app.take_over").await?;
+        tx.end_leases_of(last).await?;
+        let swept = reconcile::take_over(&mut tx, clock, last).await?;
+        tx.commit().await?;
+        if swept.requeued + swept.uncertain > 0 {
+            let (requeued, uncertain) = (swept.requeued, swept.uncertain);
+            tracing::warn!(requeued, uncertain, "the last run left messages in hand");
+        }
+    }
+    write(&file, run).with_context(|| format!("{} can't be written", file.display()))
+}
+
+/// The old id or the new one is there, whenever this is interrupted.
+fn write(path: &Path, run: RunId) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(format!("{}\n", run.0).as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}

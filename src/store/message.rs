@@ -430,8 +430,10 @@ statements! {
         WHERE o.token = ANY($1::text[])";
     #[hot] BY_INTERNET_IDS = "SELECT m.id, m.internet_message_id AS key, m.conversation_id, o.status, m.at, m.direction FROM message m \
         LEFT JOIN outbox o ON o.id = m.id WHERE m.internet_message_id = ANY($1::text[]) AND m.internet_message_id IS NOT NULL";
+    // A tsvector holds 1 MB at most, and words with hyphens count twice: more characters than this could make a mail
+    // that the database refuses, and that stops its mailbox for ever.
     #[hot] SEARCH_INSERT = "INSERT INTO message_search (n, document) SELECT n, to_tsvector('simple', \
-        left(subject || ' ' || author_name || ' ' || author_address || ' ' || text, 200000)) FROM message WHERE id = ANY($1::uuid[])",
+        left(subject || ' ' || author_name || ' ' || author_address || ' ' || text, 100000)) FROM message WHERE id = ANY($1::uuid[])",
         sqlite: "INSERT INTO message_search (rowid, subject, body, names) SELECT n, subject, text, author_name || ' ' || author_address \
         FROM message WHERE id IN (SELECT unhex(value) FROM json_each($1))";
     #[hot] RAW_GET = "SELECT r.data FROM message m JOIN raw r ON r.hash = m.raw_hash WHERE m.id = $1";

@@ -166,8 +166,8 @@ impl Post {
     async fn until_counted(&self, folder: &str, wanted: i64) {
         until(&format!("{folder} counted on {}", self.fresh.name), async || {
             let mut tx = self.fresh.store.read().await.unwrap();
-            let row = tx.get_folder("brand", folder).await.unwrap().expect("the folder is known");
-            let counts = (row.server_count, row.stored_count, row.missing_count);
+            let row = tx.get_folder("brand", folder).await.unwrap();
+            let counts = row.map_or((None, None, None), |r| (r.server_count, r.stored_count, r.missing_count));
             (counts == (Some(wanted), Some(wanted), Some(0))).then_some(()).ok_or(counts)
         })
         .await;

@@ -99,7 +99,10 @@ impl Poller {
         {
             return Ok(row.clone());
         }
-        let first_uid = self.first_uid(source, folder.role, status).await?;
+        let first_uid = match &stored {
+            None => self.first_uid(source, folder.role, status).await?,
+            Some(row) => self.first_uid_anew(source, row, status).await?,
+        };
         let row = FolderRow {
             id: stored.as_ref().map_or_else(|| FolderId(self.clock.new_id()), |row| row.id),
             account: self.settings.account.clone(),
@@ -140,6 +143,20 @@ impl Poller {
                 since.first().copied().unwrap_or(status.uid_next)
             }
         })
+    }
+
+    /// The uid from which on a folder is read whose UIDVALIDITY changed: what came since the last reading is there under
+    /// uids that tell nothing, however little of the past is wanted.
+    async fn first_uid_anew(
+        &self,
+        source: &mut dyn Source,
+        row: &FolderRow,
+        status: FolderStatus,
+    ) -> Result<i64, Ended> {
+        let wanted = self.first_uid(source, row.role, status).await?;
+        let last = row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK);
+        let since = source.uids_since(last).await?;
+        Ok(since.first().map_or(wanted, |uid| wanted.min(*uid)))
     }
 
     async fn uids_to_read(

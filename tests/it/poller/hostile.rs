@@ -78,11 +78,11 @@ fn hostile(n: usize) -> Vec<u8> {
                 + "z@x.example\r\n\r\nto\r\n"
         }
         8 => {
-            // Every other word of it is long, unlike the others, and has a hyphen: an index counts each twice.
+            // Words that are all different and have a hyphen: an index counts them twice.
             let words: String = (0..40_000_u32)
                 .map(|i| {
-                    let c = |k: u32| char::from_u32(0x20000 + (i * 5 + k) % 40_000).unwrap();
-                    format!("{}{}-{}{} {}", c(0), c(1), c(2), c(3), if i % 8 == 0 { "\r\n" } else { "" })
+                    let c = |k: u32| char::from_u32(20_000 + k % 20_000).unwrap();
+                    format!("{}{}-{}{} {}", c(i * 7), c(i / 3), c(i * 3), c(i), if i % 8 == 0 { "\r\n" } else { "" })
                 })
                 .collect();
             head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + &words

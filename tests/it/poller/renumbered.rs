@@ -1,6 +1,6 @@
 //! A server that numbers a folder anew: what is known is recognised by its headers, what is new is new.
 
-use super::{DAY, Post, Reach, from_ana, octets, on_both};
+use super::{DAY, Post, Reach, from_ana, octets, on_both, until};
 use crate::fault::Fault;
 
 /// Reads `old` mails, of which the last tenth came while we were reading; then 20 more come, and a new UIDVALIDITY.
@@ -43,4 +43,34 @@ async fn renumbered(post: Post, old: usize, size: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn poller_folder_with_another_uidvalidity_loses_nothing_and_fires_for_new_mail_alone() {
     on_both!(Reach::Back(30 * DAY), async |post: Post, share: usize| renumbered(post, 5_000 / share, 3_000).await);
+}
+
+async fn renumbered_without_backfill(post: Post, _share: usize) {
+    post.deliver("", vec![from_ana("past", 500)]).await;
+    let reading = post.read();
+    post.until_counted("INBOX", 0).await;
+    post.deliver("", (0..5).map(|n| from_ana(&format!("seen{n}"), 500)).collect()).await;
+    post.until_messages(5).await;
+    post.until_counted("INBOX", 5).await;
+    reading.end().await;
+    post.deliver("", (0..5).map(|n| from_ana(&format!("between{n}"), 500)).collect()).await;
+    post.deliver("Junk", vec![from_ana("junk", 500)]).await;
+    post.renumber().await;
+    let reading = post.read();
+    // The one from before is read as well: it came on the day of the last reading, and fires nothing if it is older.
+    until("the mails between", async || {
+        let sql = "SELECT COUNT(*) FROM message WHERE subject LIKE 'About between%' OR subject = 'About junk'";
+        let found = post.count(sql).await;
+        (found == 6).then_some(()).ok_or(found)
+    })
+    .await;
+    reading.wake.notify_one();
+    post.until_synced().await;
+    assert_eq!(post.count("SELECT COUNT(*) FROM message WHERE subject LIKE 'About seen%'").await, 5);
+    reading.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poller_folder_with_another_uidvalidity_loses_nothing_where_no_past_is_wanted() {
+    on_both!(Reach::Nothing, renumbered_without_backfill);
 }

@@ -42,9 +42,9 @@ impl Paper {
         let text = clean_line(text);
         let mut out = std::io::stdout().lock();
         if self.colour {
-            writeln!(out, "\x1b[0m{text}")?
+            writeln!(out, "\x1b[0m{text}")?;
         } else {
-            writeln!(out, "{text}")?
+            writeln!(out, "{text}")?;
         }
         out.flush()
     }

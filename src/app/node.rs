@@ -44,3 +44,29 @@ fn write(path: &Path, run: RunId) -> std::io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&new, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Place;
+
+    #[tokio::test]
+    async fn a_node_ends_the_leases_of_its_last_run_and_of_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Place::Sqlite { file: dir.path().join("liaison.db") }).await.unwrap();
+        let clock = Clock::machine();
+        let [last, now, other] = [0; 3].map(|_| RunId(clock.new_id()));
+        take_over(&store, &clock, dir.path(), last).await.unwrap();
+        let mut tx = store.begin("test").await.unwrap();
+        tx.acquire_lease("ours", last, 60).await.unwrap().unwrap();
+        tx.acquire_lease("theirs", other, 60).await.unwrap().unwrap();
+        assert_eq!(tx.acquire_lease("ours", now, 60).await.unwrap(), None);
+        tx.commit().await.unwrap();
+        take_over(&store, &clock, dir.path(), now).await.unwrap();
+        let mut tx = store.begin("test").await.unwrap();
+        assert!(tx.acquire_lease("ours", now, 60).await.unwrap().is_some());
+        assert_eq!(tx.acquire_lease("theirs", now, 60).await.unwrap(), None);
+        let left = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert_eq!(left.trim(), now.0.to_string());
+    }
+}

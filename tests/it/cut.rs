@@ -93,7 +93,7 @@ impl Proxy {
             let proxy = Arc::clone(&self);
             tokio::spawn(async move {
                 // A connection that breaks is what this is about.
-                let _ = proxy.talk(client).await;
+                drop(proxy.talk(client).await);
             });
         }
     }
@@ -108,13 +108,13 @@ impl Proxy {
         let talk = Talk::default();
         // Whichever direction ends first ends both: the connections close when this returns.
         tokio::select! {
-            result = self.from_hub(BufReader::new(from_client), to_server, &talk) => result,
+            result = self.forward(BufReader::new(from_client), to_server, &talk) => result,
             result = answers(BufReader::new(from_server), to_client, &talk) => result,
         }
     }
 
     /// Lines of the hub: commands, and after 354 the content up to its final dot.
-    async fn from_hub(
+    async fn forward(
         &self,
         mut hub: impl AsyncBufReadExt + Unpin,
         mut server: impl AsyncWrite + Unpin,

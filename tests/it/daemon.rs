@@ -62,8 +62,8 @@ pub(crate) struct Daemon(Child);
 impl Drop for Daemon {
     fn drop(&mut self) {
         // Only ever this child: it may be gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
@@ -196,7 +196,9 @@ impl Installation {
     pub(crate) fn get(&self, path: &str) -> Value {
         match self.call("GET", path, None) {
             Answer::Said(200, value) => value,
-            other => panic!("GET {path}: {other:?}\n{}", self.last_words()),
+            other @ (Answer::Said(..) | Answer::Lost | Answer::NobodyThere) => {
+                panic!("GET {path}: {other:?}\n{}", self.last_words())
+            }
         }
     }
 }

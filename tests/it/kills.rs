@@ -40,7 +40,7 @@ pub(crate) fn parameter(name: &str, usual: usize) -> usize {
     std::env::var(&name).map_or(usual, |v| v.parse().unwrap_or_else(|e| panic!("{name}={v}: {e}")))
 }
 
-/// SplitMix64: the same moments for the same seed.
+/// `SplitMix64`: the same moments for the same seed.
 pub(crate) fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

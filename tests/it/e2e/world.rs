@@ -7,6 +7,7 @@ use std::time::Duration;
 use liaison::app::{self, Live, Parts};
 use liaison::clock::Clock;
 use liaison::config;
+use liaison::domain::ids::RunId;
 use liaison::domain::words::Scope;
 use liaison::hub::import::{ImportOptions, import_agents, import_influencers};
 use liaison::hub::people::KnownStages;
@@ -171,7 +172,8 @@ impl World {
             self.api.token = make_token(&store, &self.clock).await;
         }
         let life = Lifecycle::new();
-        let parts = Parts { store: store.clone(), clock: self.clock.clone(), live, listener, reload: None };
+        let (clock, run) = (self.clock.clone(), RunId(self.clock.new_id()));
+        let parts = Parts { store: store.clone(), clock, run, live, listener, reload: None };
         app::start(parts, &life).await.unwrap();
         let (asked, told) = mpsc::channel(1);
         let ended = tokio::spawn(life.run(told));

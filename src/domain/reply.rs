@@ -240,7 +240,10 @@ mod tests {
     #[test]
     fn attribution_without_a_date_goes_with_the_quote_below_it() {
         assert_eq!(visible_reply("Hi, yes please!\n\nOn Sunday Kim wrote:\n> want shoes?"), "Hi, yes please!");
-        assert_eq!(visible_reply("On Sunday Kim wrote:\nnothing quoted here"), "On Sunday Kim wrote:\nnothing quoted here");
+        assert_eq!(
+            visible_reply("On Sunday Kim wrote:\nnothing quoted here"),
+            "On Sunday Kim wrote:\nnothing quoted here"
+        );
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The sandbox keeps the contract of a source and a sender, and its people write mail that the real parser reads as meant.
+
 use super::*;
 use crate::connector::{Offer, SendOutcome, Wake};
 use crate::domain::automatic::{Facts, classify_automatic};

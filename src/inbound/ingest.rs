@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
+use zstd::bulk::Compressor;
 
 use crate::clock::Clock;
 use crate::connector::RawItem;
@@ -92,12 +93,18 @@ pub enum IngestError {
     Store(#[from] StoreError),
 }
 
-/// Parses, hashes and compresses one message. Work for the processor only: call it off the runtime's threads.
+/// Parses, hashes and compresses messages. Work for the processor only: call it off the runtime's threads.
 ///
 /// # Errors
 /// Only where compression fails, which means that memory is gone.
 #[allow(clippy::needless_pass_by_value, reason = "the raw mail, the largest thing there is, is freed here")]
-pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
+pub fn prepare(items: Vec<RawItem>) -> std::io::Result<Vec<Arrival>> {
+    // Its tables cost as much to make as a short mail to compress.
+    let mut compressor = Compressor::new(ZSTD_LEVEL)?;
+    items.into_iter().map(|item| prepare_one(item, &mut compressor)).collect()
+}
+
+fn prepare_one(item: RawItem, compressor: &mut Compressor<'_>) -> std::io::Result<Arrival> {
     let mut mail = crate::connector::email::parse::parse(&item.raw);
     if item.cut {
         mail.flaws.push(format!("larger than this account takes: only the first {} octets were kept", item.raw.len()));
@@ -117,7 +124,7 @@ pub fn prepare(item: RawItem) -> std::io::Result<Arrival> {
         strong: strong.get(..16).unwrap_or_default().to_vec(),
         raw_hash: digest(&[&item.raw]),
         raw_size: i64::try_from(item.raw.len()).unwrap_or(i64::MAX),
-        raw_data: zstd::bulk::compress(&item.raw, ZSTD_LEVEL)?,
+        raw_data: compressor.compress(&item.raw)?,
         mail,
     })
 }

@@ -236,7 +236,11 @@ impl Poller {
     async fn session(&self, source: &mut dyn Source, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
         let mut check = sync::Check::due();
         loop {
-            let folders = source.folders().await?;
+            let mut folders = source.folders().await?;
+            if check.is_due() {
+                // Much may have gathered on both sides. What we wrote comes first: it tells whose the answers are.
+                folders.sort_by_key(|folder| folder.role != FolderRole::Sent);
+            }
             let mut inbox = None;
             for folder in &folders {
                 let status = self.sync_folder(source, folder, lease, check).await?;

@@ -168,7 +168,7 @@ impl Desk {
                 raw: raw.clone(),
                 cut: false,
             };
-            arrivals.push(prepare(item).unwrap());
+            arrivals.extend(prepare(vec![item]).unwrap());
         }
         let last = self.next_uid.get() - 1;
         ingest(&self.fresh.store, &self.clock, &context, &arrivals, last).await.unwrap();

@@ -34,6 +34,10 @@ impl Check {
         Self { due: true, last: Instant::now() }
     }
 
+    pub(super) fn is_due(self) -> bool {
+        self.due
+    }
+
     pub(super) fn after_a_round(self) -> Self {
         let last = if self.due { Instant::now() } else { self.last };
         Self { due: last.elapsed() >= CHECK_EVERY, last }
@@ -255,7 +259,7 @@ async fn fetch(source: &mut dyn Source, uids: &[i64]) -> Result<Option<(Batch, u
 }
 
 async fn prepare(items: Vec<RawItem>) -> Result<Vec<Arrival>, Ended> {
-    tokio::task::spawn_blocking(move || items.into_iter().map(ingest::prepare).collect::<Result<Vec<_>, _>>())
+    tokio::task::spawn_blocking(move || ingest::prepare(items))
         .await
         .map_err(|e| Ended::Prepare(e.to_string()))?
         .map_err(|e| Ended::Prepare(e.to_string()))

@@ -24,7 +24,7 @@ async fn every_statement_prepares_on_sqlite_and_hot_ones_scan_no_table() {
     let fresh = stores::sqlite().await;
     let mut c = sqlite_connection(&fresh.place).await;
     for many in many_statements() {
-        let text = many.text(2);
+        let text = many.sqlite_text(2);
         c.prepare(sqlx::AssertSqlSafe(text.clone()).into_sql_str()).await.unwrap_or_else(|e| panic!("{text}: {e}"));
     }
     for sql in statements() {

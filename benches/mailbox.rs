@@ -301,7 +301,7 @@ impl<'a> Generator<'a> {
         if shape == Shape::IndexOnly {
             self.say(&mut t, &theirs, shape);
         }
-        for _ in 0..1 + self.chance.below(3) {
+        for _ in 0..=self.chance.below(3) {
             self.say(&mut t, &self.our_route(who), Shape::Plain);
             self.say(&mut t, &theirs, shape);
         }
@@ -319,7 +319,7 @@ impl<'a> Generator<'a> {
         if self.chance.percent(50) {
             ours.to.push(agent.clone());
         }
-        for _ in 0..1 + self.chance.below(4) {
+        for _ in 0..=self.chance.below(4) {
             self.say(&mut t, &ours, Shape::Plain);
             let route = Route { from: agent.clone(), to: vec![self::ours()], folder: Folder::Inbox };
             self.say(&mut t, &route, Shape::Plain);
@@ -361,7 +361,7 @@ impl<'a> Generator<'a> {
         let who = self.anyone();
         let address = self.people.influencers[who].emails[0].clone();
         let mut t = self.thread(&[who]);
-        for _ in 0..1 + self.chance.below(3) {
+        for _ in 0..=self.chance.below(3) {
             self.say(&mut t, &self.their_route(who, &address), Shape::Plain);
             if self.chance.percent(80) {
                 self.say(&mut t, &self.our_route(who), Shape::Plain);

@@ -104,6 +104,7 @@ pub fn prepare(items: Vec<RawItem>) -> std::io::Result<Vec<Arrival>> {
     items.into_iter().map(|item| prepare_one(item, &mut compressor)).collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the raw mail, the largest thing there is, is freed here")]
 fn prepare_one(item: RawItem, compressor: &mut Compressor<'_>) -> std::io::Result<Arrival> {
     let mut mail = crate::connector::email::parse::parse(&item.raw);
     if item.cut {

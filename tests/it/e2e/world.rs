@@ -171,12 +171,12 @@ impl World {
         if self.api.token.is_empty() {
             self.api.token = make_token(&store, &self.clock).await;
         }
-        let life = Lifecycle::new();
+        let lifecycle = Lifecycle::new();
         let (clock, run) = (self.clock.clone(), RunId(self.clock.new_id()));
         let parts = Parts { store: store.clone(), clock, run, live, listener, reload: None };
-        app::start(parts, &life).await.unwrap();
+        app::start(parts, &lifecycle).await.unwrap();
         let (asked, told) = mpsc::channel(1);
-        let ended = tokio::spawn(life.run(told));
+        let ended = tokio::spawn(lifecycle.run(told));
         self.running = Some(Running { asked, ended, store });
     }
 

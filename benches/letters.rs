@@ -104,7 +104,7 @@ impl Letters {
 
     fn word<'a>(&'a self, chance: &mut Chance) -> &'a str {
         if chance.percent(60) {
-            return chance.of(PLAIN);
+            return chance.of::<&str>(PLAIN);
         }
         // Few words are frequent and many are rare.
         let limit = 1 + chance.below(self.words.len());

@@ -5,6 +5,7 @@
 
 mod api;
 mod arrives;
+mod command;
 mod mails;
 mod people;
 mod refused;

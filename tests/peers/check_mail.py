@@ -83,7 +83,9 @@ def main(arguments):
         sys.exit(__doc__)
     host, port, ca, places = arguments[0], int(arguments[1]), arguments[2], arguments[3:]
     context = ssl.create_default_context(cafile=ca)
-    json.dump({place: read(host, port, context, place, brief) for place in places}, sys.stdout)
+    told = json.dumps({place: read(host, port, context, place, brief) for place in places}, ensure_ascii=False)
+    # Headers with octets of no charset hold what UTF-8 has no form for.
+    sys.stdout.buffer.write(told.encode("utf-8", "replace"))
 
 
 main(sys.argv[1:])

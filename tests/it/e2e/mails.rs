@@ -1,5 +1,7 @@
 //! Mails as influencers and other programs write them, octet by octet.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -16,13 +18,30 @@ pub struct Letter {
     subject: String,
     more: String,
     body: String,
+    date: String,
+}
+
+/// The order in which mails are written: a Date has whole seconds, and two of one second could stand either way round.
+static WRITTEN: AtomicI64 = AtomicI64::new(2);
+
+fn next_date() -> String {
+    let date = jiff::Zoned::now() + jiff::SignedDuration::from_secs(WRITTEN.fetch_add(1, Ordering::Relaxed));
+    jiff::fmt::rfc2822::to_string(&date).expect("a date")
 }
 
 impl Letter {
     pub fn new(label: &str, from: &str, to: &str, subject: &str) -> Self {
         let body = format!("Hello, this is about {label}.");
         let more = "Content-Type: text/plain; charset=utf-8".to_owned();
-        Self { id: fresh_id(label), from: from.into(), to: to.into(), subject: subject.into(), more, body }
+        Self {
+            id: fresh_id(label),
+            from: from.into(),
+            to: to.into(),
+            subject: subject.into(),
+            more,
+            body,
+            date: next_date(),
+        }
     }
 
     /// With the headers of an answer to these, the nearest last.
@@ -59,10 +78,9 @@ impl Letter {
         self
     }
 
-    /// The octets of it, dated now.
+    /// The octets of it.
     pub fn octets(&self) -> Vec<u8> {
-        let date = jiff::fmt::rfc2822::to_string(&jiff::Zoned::now()).expect("a date");
-        let Self { id, from, to, subject, more, body } = self;
+        let Self { id, from, to, subject, more, body, date } = self;
         format!(
             "Date: {date}\nMessage-ID: <{id}>\nFrom: {from}\nTo: {to}\nSubject: {subject}\nMIME-Version: 1.0\n{more}\n\n{body}\n"
         )
@@ -90,7 +108,7 @@ pub fn large(letter: Letter, size: usize) -> (Letter, Vec<u8>) {
 /// A mail in which nearly everything is wrong: octets without a charset in the headers, a charset nobody knows, a NUL, base64
 /// that is none, parts that never end.
 pub fn broken(id: &str, from: &str, to: &str, answers: &str) -> Vec<u8> {
-    let date = jiff::fmt::rfc2822::to_string(&jiff::Zoned::now()).expect("a date");
+    let date = next_date();
     let mut raw = format!(
         "Date: {date}\r\nMessage-ID: <{id}>\r\nFrom: =?x-none?B?////?= <{from}>\r\nTo: {to}\r\n\
          In-Reply-To: <{answers}>\r\nContent-Type: multipart/mixed; boundary=\"open\r\nSubject: caf"

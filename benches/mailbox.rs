@@ -216,7 +216,7 @@ impl<'a> Generator<'a> {
                 0..=61 => self.outreach(),
                 62..=69 => self.outlook(),
                 70..=78 => self.by_agent(),
-                79..=82 => self.to_several(),
+                79..=82 => self.for_several(),
                 83..=92 => self.begun_by_them(),
                 _ => self.stranger(),
             }
@@ -328,7 +328,7 @@ impl<'a> Generator<'a> {
     }
 
     /// One mail to several; each who answers does so to us alone.
-    fn to_several(&mut self) {
+    fn for_several(&mut self) {
         let mut all: Vec<usize> = (0..3 + self.chance.below(6)).map(|_| self.anyone()).collect();
         all.sort_unstable();
         all.dedup();

@@ -10,6 +10,8 @@
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::pedantic,
+    clippy::too_many_lines,
     unreachable_pub,
     reason = "a benchmark that can't go on ends by panicking, with words; it waits, prints and reads the clock as it needs"
 )]

@@ -10,6 +10,8 @@
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::pedantic,
+    clippy::too_many_lines,
     unreachable_pub,
     dead_code,
     reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"

@@ -177,7 +177,7 @@ async fn failure_at_each_step_has_its_own_end() {
             (Does::NoLogin, vec![OutboxStatus::Queued], 0),
             (Does::RecipientNever, vec![OutboxStatus::Rejected], 0),
         ] {
-            bench.sql("UPDATE account SET state = 'up'").await;
+            bench.sql("UPDATE account SET sending_state = 'up'").await;
             bench.sql("UPDATE outbox SET status = 'cancelled' WHERE status IN ('queued', 'deferred')").await;
             let (provider, id) = after_one(&bench, does).await;
             let mut tx = bench.fresh.store.read().await.unwrap();
@@ -187,7 +187,7 @@ async fn failure_at_each_step_has_its_own_end() {
             assert!(provider.taken().values().all(|n| *n == 1), "{does:?}");
             let account = tx.get_account("brand").await.unwrap().unwrap();
             if does == Does::NoLogin {
-                assert_eq!(account.state, AccountState::NeedsLogin);
+                assert_eq!(account.sending_state, AccountState::NeedsLogin);
                 assert_eq!(row.first_try_at, None, "no count begins");
             }
         }
@@ -197,7 +197,7 @@ async fn failure_at_each_step_has_its_own_end() {
 #[tokio::test]
 async fn account_comes_up_again_after_the_connection_was_lost() {
     for bench in outbox_bench::both().await {
-        bench.sql("UPDATE account SET state = 'up'").await;
+        bench.sql("UPDATE account SET sending_state = 'up'").await;
         bench.enqueue(20).await;
         let provider = Provider::new(false, |n| if n < 3 { Does::NoConnection } else { Does::Takes });
         let running = run(bench.tools(), settings(), &provider);

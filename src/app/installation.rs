@@ -1,5 +1,6 @@
 //! Whose database this is. A copy or a restored one must not send by itself: the people in it have had these mails.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -43,7 +44,15 @@ pub(super) async fn check(store: &Store, clock: &Clock, state_dir: &Path, place:
 }
 
 fn write(file: &Path, id: Uuid) -> anyhow::Result<()> {
-    std::fs::write(file, format!("{id}\n")).with_context(|| format!("{} can't be written", file.display()))
+    // Whole or not at all: an empty file beside a committed id would hold this node after a power cut.
+    let draft = file.with_extension("new");
+    let written = || -> std::io::Result<()> {
+        let mut out = std::fs::File::create(&draft)?;
+        writeln!(out, "{id}")?;
+        out.sync_all()?;
+        std::fs::rename(&draft, file)
+    };
+    written().with_context(|| format!("{} can't be written", file.display()))
 }
 
 /// Lets a held database send: the file is written for the id in the store. Whether it was held.

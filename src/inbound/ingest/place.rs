@@ -348,7 +348,7 @@ impl Planner<'_> {
                     self.plan.complained.push((key.clone(), id));
                 }
                 let influencer = placed.parts.first().map(|p| p.influencer);
-                let data = json!({"feedback_type": complaint.feedback_type});
+                let data = json!({"feedback_type": complaint.feedback_type, "address": draft.reported.first()});
                 self.report_event(EventType::MessageComplained, draft, (id, influencer), data);
             }
             Some(Report::Complaint(_)) | None => {}

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
@@ -112,18 +113,21 @@ fn prepare_one(item: RawItem, compressor: &mut Compressor<'_>) -> std::io::Resul
     }
     let author = mail.author().and_then(|m| address::key(&m.address)).unwrap_or_default();
     let date = mail.date.map_or(0, |d| d.0);
+    let raw_hash = digest(&[&item.raw]);
     let weak = match &mail.message_id {
         Some(id) => weak_print(id, date, &author),
-        None => digest(&[b"no", mail.subject.as_bytes(), &date.to_le_bytes(), author.as_bytes(), mail.text.as_bytes()]),
+        // Without an id nothing but the whole mail tells one from another.
+        None => digest(&[b"no", &raw_hash]),
     };
-    let strong = digest(&[&weak, mail.text.as_bytes()]);
+    let files = json!(mail.attachments).to_string();
+    let strong = digest(&[&weak, mail.text.as_bytes(), files.as_bytes()]);
     Ok(Arrival {
         uid: item.uid,
         received_at: item.received_at,
         size: i64::try_from(item.size).unwrap_or(i64::MAX),
         weak: weak.get(..16).unwrap_or_default().to_vec(),
         strong: strong.get(..16).unwrap_or_default().to_vec(),
-        raw_hash: digest(&[&item.raw]),
+        raw_hash,
         raw_size: i64::try_from(item.raw.len()).unwrap_or(i64::MAX),
         raw_data: compressor.compress(&item.raw)?,
         mail,

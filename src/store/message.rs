@@ -68,6 +68,8 @@ pub struct KnownMessage {
     pub conversation_id: ConversationId,
     /// The first 400 characters of its text.
     pub text_head: String,
+    /// Its attachments, where it has any.
+    pub attachments: Option<sqlx::types::Json<serde_json::Value>>,
 }
 
 /// A stored message found by its Message-ID or our token.
@@ -424,7 +426,7 @@ pub struct UnmatchedInConversation {
 }
 
 statements! {
-    #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head FROM message \
+    #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \
         WHERE fingerprint = ANY($1::bytea[])";
     #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status, m.at FROM outbox o JOIN message m ON m.id = o.id \
         WHERE o.token = ANY($1::text[])";

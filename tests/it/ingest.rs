@@ -174,6 +174,18 @@ impl Desk {
         ingest(&self.fresh.store, &self.clock, &context, &arrivals, last).await.unwrap();
     }
 
+    /// A single number.
+    pub async fn count(&self, sql: &'static str) -> usize {
+        text(self, sql).await[0].parse().unwrap()
+    }
+
+    /// (conversation, Message-ID) of every message that has one.
+    pub async fn conversations(&self) -> Vec<(String, String)> {
+        let sql = "SELECT lower(hex(conversation_id)) || ' ' || internet_message_id FROM message WHERE internet_message_id IS NOT NULL";
+        let rows = text(self, sql).await;
+        rows.iter().filter_map(|row| row.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+    }
+
     /// (kind, direction) of every message with this subject, and who sees it in which thread as what.
     pub async fn find(&self, subject: &str) -> Vec<Seen> {
         let sql = "SELECT m.id, m.kind, m.direction FROM message m WHERE m.subject = $1 ORDER BY m.at, m.id";

@@ -29,6 +29,7 @@ mod house;
 mod http;
 mod imap;
 mod ingest;
+mod ingest_corpora;
 mod kills;
 mod ledger;
 mod mail_record;

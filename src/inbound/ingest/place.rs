@@ -70,7 +70,7 @@ struct Planner<'a> {
     known: Known,
     plan: Plan,
     /// Messages of this very batch, by fingerprint.
-    fresh_prints: HashMap<Vec<u8>, (MessageId, String)>,
+    fresh_prints: HashMap<Vec<u8>, (MessageId, String, serde_json::Value)>,
 }
 
 pub(super) fn plan(clock: &Clock, context: &Context, drafts: &[Draft<'_>], known: Known) -> Plan {
@@ -132,14 +132,15 @@ impl Planner<'_> {
         if let Some(known) = self.known.prints.get(&arrival.strong) {
             return Some(known.id);
         }
-        if let Some((id, _)) = self.fresh_prints.get(&arrival.strong) {
+        if let Some((id, _, _)) = self.fresh_prints.get(&arrival.strong) {
             return Some(*id);
         }
         if let Some(known) = self.known.prints.get(&arrival.weak) {
-            return same_text(&known.text_head, &arrival.mail.text).then_some(known.id);
+            let files = known.attachments.as_ref().map_or_else(|| json!([]), |files| files.0.clone());
+            return same_content((&known.text_head, &files), &arrival.mail).then_some(known.id);
         }
-        let (id, head) = self.fresh_prints.get(&arrival.weak)?;
-        same_text(head, &arrival.mail.text).then_some(*id)
+        let (id, head, files) = self.fresh_prints.get(&arrival.weak)?;
+        same_content((head, files), &arrival.mail).then_some(*id)
     }
 
     /// The weak fingerprint, unless another message has taken it.
@@ -147,8 +148,9 @@ impl Planner<'_> {
         let taken = self.known.prints.contains_key(&arrival.weak) || self.fresh_prints.contains_key(&arrival.weak);
         let print = if taken { arrival.strong.clone() } else { arrival.weak.clone() };
         let head: String = arrival.mail.text.chars().take(2 * HEAD).collect();
-        self.fresh_prints.insert(arrival.strong.clone(), (id, head.clone()));
-        self.fresh_prints.insert(print.clone(), (id, head));
+        let files = json!(arrival.mail.attachments);
+        self.fresh_prints.insert(arrival.strong.clone(), (id, head.clone(), files.clone()));
+        self.fresh_prints.insert(print.clone(), (id, head, files));
         print
     }
 
@@ -406,6 +408,12 @@ fn severity_word(severity: Severity) -> &'static str {
         Severity::Policy => "policy",
         Severity::Unknown => "unknown",
     }
+}
+
+/// Whether a mail says what a stored one with the same id, date and author says; without a text, by the files.
+fn same_content((head, files): (&str, &serde_json::Value), mail: &ParsedMail) -> bool {
+    let bare = |text: &str| !text.chars().any(char::is_alphanumeric);
+    if bare(head) && bare(&mail.text) { *files == json!(mail.attachments) } else { same_text(head, &mail.text) }
 }
 
 /// Whether two texts begin alike. Lists add a footer to their copies; another message begins otherwise.

@@ -104,7 +104,7 @@ impl Letters {
 
     fn word<'a>(&'a self, chance: &mut Chance) -> &'a str {
         if chance.percent(60) {
-            return *chance.of(PLAIN);
+            return chance.of::<&str>(PLAIN);
         }
         // Few words are frequent and many are rare.
         let limit = 1 + chance.below(self.words.len());
@@ -193,7 +193,7 @@ pub fn quoted_printable(text: &str) -> String {
             out.push_str("=\n");
             line = 0;
         }
-        if octet == b'=' || octet > 126 || octet < b' ' {
+        if octet == b'=' || !(b' '..=126).contains(&octet) {
             let _ignored = write!(out, "={octet:02X}");
             line += 3;
         } else {

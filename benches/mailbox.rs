@@ -216,7 +216,7 @@ impl<'a> Generator<'a> {
                 0..=61 => self.outreach(),
                 62..=69 => self.outlook(),
                 70..=78 => self.by_agent(),
-                79..=82 => self.to_several(),
+                79..=82 => self.blast(),
                 83..=92 => self.begun_by_them(),
                 _ => self.stranger(),
             }
@@ -301,7 +301,7 @@ impl<'a> Generator<'a> {
         if shape == Shape::IndexOnly {
             self.say(&mut t, &theirs, shape);
         }
-        for _ in 0..1 + self.chance.below(3) {
+        for _ in 0..=self.chance.below(3) {
             self.say(&mut t, &self.our_route(who), Shape::Plain);
             self.say(&mut t, &theirs, shape);
         }
@@ -319,7 +319,7 @@ impl<'a> Generator<'a> {
         if self.chance.percent(50) {
             ours.to.push(agent.clone());
         }
-        for _ in 0..1 + self.chance.below(4) {
+        for _ in 0..=self.chance.below(4) {
             self.say(&mut t, &ours, Shape::Plain);
             let route = Route { from: agent.clone(), to: vec![self::ours()], folder: Folder::Inbox };
             self.say(&mut t, &route, Shape::Plain);
@@ -328,7 +328,7 @@ impl<'a> Generator<'a> {
     }
 
     /// One mail to several; each who answers does so to us alone.
-    fn to_several(&mut self) {
+    fn blast(&mut self) {
         let mut all: Vec<usize> = (0..3 + self.chance.below(6)).map(|_| self.anyone()).collect();
         all.sort_unstable();
         all.dedup();
@@ -361,7 +361,7 @@ impl<'a> Generator<'a> {
         let who = self.anyone();
         let address = self.people.influencers[who].emails[0].clone();
         let mut t = self.thread(&[who]);
-        for _ in 0..1 + self.chance.below(3) {
+        for _ in 0..=self.chance.below(3) {
             self.say(&mut t, &self.their_route(who, &address), Shape::Plain);
             if self.chance.percent(80) {
                 self.say(&mut t, &self.our_route(who), Shape::Plain);

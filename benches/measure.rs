@@ -14,7 +14,7 @@ const TICKS: f64 = 100.0;
 pub struct Cost {
     /// Seconds of processor time, its own and the kernel's for it.
     pub cpu: f64,
-    /// Most resident memory, octets (VmHWM).
+    /// Most resident memory, octets (`VmHWM`).
     pub peak: u64,
     ended: bool,
 }

@@ -89,7 +89,7 @@ fn smtp_source(port: u16, args: &SendArgs) -> Run {
     Run { who: "smtp-source", seconds, messages: args.n, cost: Some(cost) }
 }
 
-/// A Python of its own with aiosmtplib from PyPI.
+/// A Python of its own with aiosmtplib from `PyPI`.
 fn install_aiosmtplib(dir: &Path) -> PathBuf {
     let home = dir.join("python");
     let made = Command::new("python3").args(["-m", "venv"]).arg(&home).status().expect("python3");

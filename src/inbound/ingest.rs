@@ -102,11 +102,10 @@ pub enum IngestError {
 pub fn prepare(items: Vec<RawItem>) -> std::io::Result<Vec<Arrival>> {
     // Its tables cost as much to make as a short mail to compress.
     let mut compressor = Compressor::new(ZSTD_LEVEL)?;
-    items.into_iter().map(|item| prepare_one(item, &mut compressor)).collect()
+    items.iter().map(|item| prepare_one(item, &mut compressor)).collect()
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "the raw mail, the largest thing there is, is freed here")]
-fn prepare_one(item: RawItem, compressor: &mut Compressor<'_>) -> std::io::Result<Arrival> {
+fn prepare_one(item: &RawItem, compressor: &mut Compressor<'_>) -> std::io::Result<Arrival> {
     let mut mail = crate::connector::email::parse::parse(&item.raw);
     if item.cut {
         mail.flaws.push(format!("larger than this account takes: only the first {} octets were kept", item.raw.len()));

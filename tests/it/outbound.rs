@@ -206,7 +206,7 @@ async fn account_comes_up_again_after_the_connection_was_lost() {
         assert!(provider.taken().values().all(|n| *n == 1));
         assert_eq!((bench.events(EventType::AccountDown).await, bench.events(EventType::AccountUp).await), (1, 1));
         let mut tx = bench.fresh.store.read().await.unwrap();
-        assert_eq!(tx.get_account("brand").await.unwrap().unwrap().state, AccountState::Up);
+        assert_eq!(tx.get_account("brand").await.unwrap().unwrap().sending_state, AccountState::Up);
     }
 }
 

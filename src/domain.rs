@@ -13,6 +13,7 @@ pub mod mail;
 pub mod people;
 pub mod reply;
 pub mod retry;
+pub mod sequence;
 pub mod stage;
 pub mod subject;
 pub mod threading;

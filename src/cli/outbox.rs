@@ -94,6 +94,7 @@ fn refuse(error: SettleError, id: MessageId, what: &str) -> anyhow::Error {
                 OutboxStatus::HandedOver | OutboxStatus::Claimed => "; it is on its way right now",
                 OutboxStatus::Confirmed => "; it was sent",
                 OutboxStatus::Queued
+                | OutboxStatus::Review
                 | OutboxStatus::Deferred
                 | OutboxStatus::Rejected
                 | OutboxStatus::Uncertain

@@ -80,6 +80,8 @@ word!(
 word!(
     /// State of an outbox row. See the state table in docs/states.md.
     OutboxStatus {
+        /// Waits for a person to read it.
+        Review = "review",
         /// Waits for its due instant, or for a free session.
         Queued = "queued",
         /// A session has it under a lease; nothing has left yet.
@@ -111,6 +113,8 @@ word!(
         Write = "write",
         /// Let messages leave.
         MessagesSend = "messages:send",
+        /// Enroll people and steer their runs.
+        SequencesRun = "sequences:run",
         /// Make, list and revoke tokens.
         Admin = "admin",
     }
@@ -136,8 +140,69 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     MessageRejected = "message.rejected", MessageUncertain = "message.uncertain", MessageCancelled = "message.cancelled",
     MessageBounced = "message.bounced", MessageComplained = "message.complained", ThreadReplied = "thread.replied",
     InfluencerCreated = "influencer.created", InfluencerUpdated = "influencer.updated",
-    InfluencerStageChanged = "influencer.stage_changed", AccountDown = "account.down", AccountUp = "account.up",
+    InfluencerStageChanged = "influencer.stage_changed", InfluencerUnsubscribed = "influencer.unsubscribed",
+    InfluencerHeld = "influencer.held", InfluencerMerged = "influencer.merged",
+    MessageOpened = "message.opened", MessageClicked = "message.clicked",
+    EnrollmentStarted = "enrollment.started", EnrollmentStepDone = "enrollment.step_done",
+    EnrollmentFinished = "enrollment.finished", EnrollmentExited = "enrollment.exited", EnrollmentHeld = "enrollment.held",
+    SequencePaused = "sequence.paused", SequenceResumed = "sequence.resumed",
+    TaskCreated = "task.created", TaskCompleted = "task.completed", AccountDown = "account.down", AccountUp = "account.up",
 });
 word!(/** Why an address must not be written to. */ SuppressionReason {
     ByHand = "by_hand", OptedOut = "opted_out", Complaint = "complaint", Bounced = "bounced",
 });
+word!(
+    /// How a run of a sequence stands.
+    EnrollmentState {
+        /// It goes on.
+        Active = "active",
+        /// Something holds it: the person is held, a task is not filled, an outcome is not known.
+        Held = "held",
+        /// A person paused it.
+        Paused = "paused",
+        /// All steps are done.
+        Finished = "finished",
+        /// Something ended it.
+        Exited = "exited",
+    }
+);
+word!(
+    /// What a run waits for next.
+    Phase {
+        /// The delay of its next step.
+        Delay = "delay",
+        /// The outcome of a send.
+        Send = "send",
+        /// A person's task.
+        Task = "task",
+        /// An open or click, or the end of the time for it.
+        Event = "event",
+        /// The end of what follows the last step.
+        Finish = "finish",
+        /// Nothing: it is over.
+        Over = "over",
+    }
+);
+word!(/** What became of a step. */ StepState {
+    Planned = "planned", Sent = "sent", Skipped = "skipped", Done = "done", TimedOut = "timed_out",
+});
+word!(/** How a task stands. */ TaskState { Open = "open", Done = "done", TimedOut = "timed_out", Cancelled = "cancelled" });
+word!(
+    /// Why there is a task.
+    TaskKind {
+        /// A step of a sequence asks for it.
+        Step = "step",
+        /// A person made it.
+        ByHand = "by_hand",
+        /// An answer that a rule could not judge.
+        Answer = "answer",
+        /// An address that is dead, or a person who left.
+        Address = "address",
+        /// A stage that automation may not change any more.
+        Stage = "stage",
+        /// What a sequence asks for at its end.
+        Sequence = "sequence",
+    }
+);
+word!(/** What was fetched. */ HitKind { Open = "open", Click = "click", Hidden = "hidden", Unsubscribe = "unsubscribe" });
+word!(/** Who fetched it. */ Verdict { Human = "human", Machine = "machine" });

@@ -24,9 +24,15 @@ pub struct Signal {
     pub data: Option<serde_json::Value>,
 }
 
-/// The event of a signal that met this stage, for those who know the stage.
+/// The event of a signal that met this stage, for those who know the stage. `enrollment_id` and `machine` of its data are
+/// kept in columns of their own as well, so that they can be counted.
 pub fn event(clock: &Clock, stage: Option<&str>, signal: Signal) -> NewEvent {
+    let datum = |name: &str| signal.data.as_ref().and_then(|d| d.get(name));
+    let enrollment_id = datum("enrollment_id").and_then(|v| v.as_str()).and_then(|text| text.parse().ok());
+    let machine = datum("machine").and_then(serde_json::Value::as_bool);
     NewEvent {
+        enrollment_id,
+        machine,
         id: EventId(clock.new_id()),
         kind: signal.what,
         at: signal.at,

@@ -132,6 +132,8 @@ async fn set(tx: &mut Tx, tools: &Tools, account: &str, to: (AccountState, &str)
             stage: None,
             message_id: None,
             data: Some(serde_json::json!({"account": account, "side": "sending", "state": state, "detail": detail})),
+            enrollment_id: None,
+            machine: None,
         };
         tx.insert_events(vec![event]).await?;
     }

@@ -7,7 +7,7 @@ use super::dialect::Many;
 use super::sql::statements;
 use super::value::{Value, values};
 use super::{StoreError, Tx};
-use crate::domain::ids::{EventId, InfluencerId, MessageId};
+use crate::domain::ids::{EnrollmentId, EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::EventType;
 
@@ -28,6 +28,10 @@ pub struct NewEvent {
     pub message_id: Option<MessageId>,
     /// What else there is to say.
     pub data: Option<serde_json::Value>,
+    /// In which run of a sequence.
+    pub enrollment_id: Option<EnrollmentId>,
+    /// Whether a machine did it, for opens and clicks.
+    pub machine: Option<bool>,
 }
 
 /// An event as it is read.
@@ -52,15 +56,20 @@ pub struct EventRow {
     pub seq: Option<i64>,
 }
 
-const EVENTS: Many =
-    Many { head: "INSERT INTO event (id, type, at, influencer_id, stage, message_id, data)", columns: 7, tail: "" };
+const EVENTS: Many = Many {
+    head: "INSERT INTO event (id, type, at, influencer_id, stage, message_id, data, enrollment_id, machine)",
+    columns: 9,
+    tail: "",
+};
 
 impl Tx {
     /// Appends events.
     pub async fn insert_events(&mut self, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let rows: Vec<Value> = events
             .into_iter()
-            .flat_map(|e| values![e.id, e.kind, e.at, e.influencer_id, e.stage, e.message_id, e.data])
+            .flat_map(|e| {
+                values![e.id, e.kind, e.at, e.influencer_id, e.stage, e.message_id, e.data, e.enrollment_id, e.machine]
+            })
             .collect();
         self.insert_many(&EVENTS, rows).await?;
         Ok(())

@@ -5,13 +5,13 @@ use sqlx::{Database, Decode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EventId, FolderId, InfluencerId, LedgerId, MessageId, NoteId, RunId, ThreadId,
-    TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MessageId,
+    NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    SuppressionReason, UnmatchedReason,
+    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, Kind, OutboxStatus,
+    Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict,
 };
 
 macro_rules! read_as {
@@ -54,6 +54,9 @@ read_as! {
     TokenId as Uuid, |v| Ok(Self(v));
     LedgerId as Uuid, |v| Ok(Self(v));
     RunId as Uuid, |v| Ok(Self(v));
+    EnrollmentId as Uuid, |v| Ok(Self(v));
+    TaskId as Uuid, |v| Ok(Self(v));
+    HitId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
     Direction as String, word;
@@ -67,4 +70,11 @@ read_as! {
     RecipientState as String, word;
     EventType as String, word;
     SuppressionReason as String, word;
+    EnrollmentState as String, word;
+    Phase as String, word;
+    StepState as String, word;
+    TaskState as String, word;
+    TaskKind as String, word;
+    HitKind as String, word;
+    Verdict as String, word;
 }

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EventId, FolderId, InfluencerId, LedgerId, MessageId, NoteId, RunId, ThreadId,
-    TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MessageId,
+    NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    SuppressionReason, UnmatchedReason, Word,
+    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, Kind, OutboxStatus,
+    Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.
@@ -25,7 +25,9 @@ pub enum Value {
     /// BIGINT.
     Int(Option<i64>),
     /// BOOLEAN.
-    Bool(bool),
+    Bool(Option<bool>),
+    /// DOUBLE PRECISION; REAL on SQLite.
+    Real(Option<f64>),
     /// UUID; BLOB on SQLite.
     Id(Option<Uuid>),
     /// BYTEA; BLOB on SQLite.
@@ -70,6 +72,7 @@ pub(super) fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, StoreError> 
             Value::Text(v) => args.add(v),
             Value::Int(v) => args.add(v),
             Value::Bool(v) => args.add(v),
+            Value::Real(v) => args.add(v),
             Value::Id(v) => args.add(v),
             Value::Octets(v) => args.add(v),
             Value::Json(v) => args.add(v.map(Json)),
@@ -90,6 +93,7 @@ pub(super) fn postgres(values: Vec<Value>) -> Result<PgArguments, StoreError> {
             Value::Text(v) => args.add(v.map(|t| if t.contains('\0') { t.replace('\0', "\u{fffd}") } else { t })),
             Value::Int(v) => args.add(v),
             Value::Bool(v) => args.add(v),
+            Value::Real(v) => args.add(v),
             Value::Id(v) => args.add(v),
             Value::Octets(v) => args.add(v),
             Value::Json(v) => args.add(v.map(Json)),
@@ -114,16 +118,13 @@ from! {
     String => |v| Self::Text(Some(v)), Self::Text(None);
     &str => |v| Self::Text(Some(v.to_owned())), Self::Text(None);
     &String => |v| Self::Text(Some(v.clone())), Self::Text(None);
+    bool => |v| Self::Bool(Some(v)), Self::Bool(None);
+    f64 => |v| Self::Real(Some(v)), Self::Real(None);
     i64 => |v| Self::Int(Some(v)), Self::Int(None);
     Micros => |v| Self::Int(Some(v.0)), Self::Int(None);
     Uuid => |v| Self::Id(Some(v)), Self::Id(None);
     Vec<u8> => |v| Self::Octets(Some(v)), Self::Octets(None);
     serde_json::Value => |v| Self::Json(Some(v)), Self::Json(None);
-}
-impl From<bool> for Value {
-    fn from(v: bool) -> Self {
-        Self::Bool(v)
-    }
 }
 impl From<Vec<String>> for Value {
     fn from(v: Vec<String>) -> Self {
@@ -167,7 +168,10 @@ from_id!(
     FolderId,
     TokenId,
     LedgerId,
-    RunId
+    RunId,
+    EnrollmentId,
+    TaskId,
+    HitId
 );
 
 macro_rules! from_word {
@@ -190,5 +194,12 @@ from_word!(
     UnmatchedReason,
     RecipientState,
     EventType,
-    SuppressionReason
+    SuppressionReason,
+    EnrollmentState,
+    Phase,
+    StepState,
+    TaskState,
+    TaskKind,
+    HitKind,
+    Verdict
 );

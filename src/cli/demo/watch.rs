@@ -117,7 +117,21 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
             | EventType::ThreadReplied
             | EventType::InfluencerCreated
             | EventType::InfluencerUpdated
-            | EventType::InfluencerStageChanged => None,
+            | EventType::InfluencerStageChanged
+            | EventType::InfluencerUnsubscribed
+            | EventType::InfluencerHeld
+            | EventType::InfluencerMerged
+            | EventType::MessageOpened
+            | EventType::MessageClicked
+            | EventType::EnrollmentStarted
+            | EventType::EnrollmentStepDone
+            | EventType::EnrollmentFinished
+            | EventType::EnrollmentExited
+            | EventType::EnrollmentHeld
+            | EventType::SequencePaused
+            | EventType::SequenceResumed
+            | EventType::TaskCreated
+            | EventType::TaskCompleted => None,
         });
     };
     let to: Vec<&str> = message.to.iter().chain(&message.cc).map(|m| m.address.as_str()).collect();
@@ -152,6 +166,20 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
         | EventType::InfluencerCreated
         | EventType::InfluencerUpdated
         | EventType::InfluencerStageChanged
+        | EventType::InfluencerUnsubscribed
+        | EventType::InfluencerHeld
+        | EventType::InfluencerMerged
+        | EventType::MessageOpened
+        | EventType::MessageClicked
+        | EventType::EnrollmentStarted
+        | EventType::EnrollmentStepDone
+        | EventType::EnrollmentFinished
+        | EventType::EnrollmentExited
+        | EventType::EnrollmentHeld
+        | EventType::SequencePaused
+        | EventType::SequenceResumed
+        | EventType::TaskCreated
+        | EventType::TaskCompleted
         | EventType::AccountDown
         | EventType::AccountUp => None,
     })

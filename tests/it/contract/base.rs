@@ -15,6 +15,8 @@ fn event(clock: &Clock) -> NewEvent {
         stage: Some("prospect".into()),
         message_id: None,
         data: Some(serde_json::json!({"account": "a", "n": 1})),
+        enrollment_id: None,
+        machine: None,
     }
 }
 

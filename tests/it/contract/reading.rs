@@ -264,6 +264,8 @@ async fn timeline_merges_messages_events_and_notes_in_pages_of_any_size() {
                         stage: Some("prospect".into()),
                         message_id: None,
                         data: None,
+                        enrollment_id: None,
+                        machine: None,
                     };
                     tx.insert_events(vec![event(ana), event(other)]).await.unwrap();
                     tx.commit().await.unwrap();

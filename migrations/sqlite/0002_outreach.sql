@@ -1,0 +1,161 @@
+-- One version of a sequence with its templates, by content hash: what an enrollment is pinned to.
+CREATE TABLE sequence_version (
+  hash TEXT NOT NULL PRIMARY KEY,
+  sequence TEXT NOT NULL,
+  body TEXT NOT NULL,
+  published_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sequence_version_sequence ON sequence_version (sequence, published_at);
+
+-- The sequences there are. Without an active hash: it was deleted, and its runs were stopped.
+CREATE TABLE sequence (
+  id TEXT NOT NULL PRIMARY KEY,
+  active_hash TEXT REFERENCES sequence_version (hash),
+  paused_at INTEGER,
+  pause_reason TEXT,
+  changed_at INTEGER NOT NULL
+) STRICT;
+
+-- One influencer's run of one sequence. `next_at` is when it is to be looked at; looking too early does no harm.
+CREATE TABLE enrollment (
+  id BLOB NOT NULL PRIMARY KEY,
+  sequence TEXT NOT NULL,
+  version TEXT NOT NULL REFERENCES sequence_version (hash),
+  influencer_id BLOB NOT NULL REFERENCES influencer (id),
+  run INTEGER NOT NULL,
+  account TEXT NOT NULL,
+  state TEXT NOT NULL,
+  step TEXT,
+  phase TEXT NOT NULL,
+  anchor_at INTEGER NOT NULL,
+  next_at INTEGER,
+  first INTEGER NOT NULL,
+  waiting_for TEXT,
+  held_at INTEGER,
+  exit_reason TEXT,
+  filled TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  updated_at INTEGER NOT NULL,
+  UNIQUE (influencer_id, sequence, run)
+) STRICT;
+CREATE UNIQUE INDEX enrollment_live ON enrollment (influencer_id, sequence) WHERE state IN ('active', 'held', 'paused');
+CREATE INDEX enrollment_due ON enrollment (next_at, first, id) WHERE next_at IS NOT NULL;
+CREATE INDEX enrollment_sequence ON enrollment (sequence, state, id);
+CREATE INDEX enrollment_account ON enrollment (account, id) WHERE state IN ('active', 'held', 'paused');
+CREATE INDEX enrollment_version ON enrollment (version) WHERE state IN ('active', 'held', 'paused');
+
+-- What became of each step of a run. The key is the promise that no step is done twice.
+CREATE TABLE enrollment_step (
+  enrollment_id BLOB NOT NULL REFERENCES enrollment (id),
+  step TEXT NOT NULL,
+  state TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  variant TEXT,
+  planned_at INTEGER,
+  shifts TEXT,
+  completed_at INTEGER,
+  message_id BLOB,
+  task_id BLOB,
+  reason TEXT,
+  opened_at INTEGER,
+  clicked_at INTEGER,
+  replied_at INTEGER,
+  PRIMARY KEY (enrollment_id, step)
+) STRICT;
+CREATE INDEX enrollment_step_message ON enrollment_step (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX enrollment_step_task ON enrollment_step (task_id) WHERE task_id IS NOT NULL;
+
+-- Capacity that is taken, by the instant it is planned for; what is only pencilled in gives way to follow-ups.
+CREATE TABLE reservation (
+  id BLOB NOT NULL PRIMARY KEY,
+  account TEXT NOT NULL,
+  sequence TEXT,
+  domain TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  pencilled INTEGER NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX reservation_account ON reservation (account, at);
+CREATE INDEX reservation_sequence ON reservation (sequence, at) WHERE sequence IS NOT NULL;
+
+CREATE TABLE task (
+  id BLOB NOT NULL PRIMARY KEY,
+  influencer_id BLOB REFERENCES influencer (id),
+  enrollment_id BLOB REFERENCES enrollment (id),
+  step TEXT,
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  assignee TEXT,
+  fills TEXT,
+  message_id BLOB,
+  due_at INTEGER,
+  expires_at INTEGER,
+  state TEXT NOT NULL,
+  answer TEXT,
+  created_at INTEGER NOT NULL,
+  completed_at INTEGER,
+  completed_by TEXT
+) STRICT;
+CREATE INDEX task_open ON task (state, due_at, id);
+CREATE INDEX task_influencer ON task (influencer_id, created_at, id) WHERE influencer_id IS NOT NULL;
+CREATE INDEX task_enrollment ON task (enrollment_id) WHERE enrollment_id IS NOT NULL;
+
+-- Everything may be paused at once, and so may one account; who was paused since when.
+CREATE TABLE pause (
+  scope TEXT NOT NULL PRIMARY KEY,
+  reason TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+-- Where a link of a message leads. The text of a link never holds its destination, so that it can't be turned elsewhere.
+CREATE TABLE tracked_link (
+  message_id BLOB NOT NULL REFERENCES message (id),
+  n INTEGER NOT NULL,
+  url TEXT NOT NULL,
+  label TEXT NOT NULL,
+  PRIMARY KEY (message_id, n)
+) STRICT;
+
+-- Every hit of a pixel, a link or an unsubscribe page, with the evidence a verdict is made from; no network address is kept.
+CREATE TABLE hit (
+  id BLOB NOT NULL PRIMARY KEY,
+  message_id BLOB NOT NULL,
+  influencer_id BLOB,
+  kind TEXT NOT NULL,
+  link INTEGER,
+  at INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  agent TEXT NOT NULL,
+  network TEXT,
+  hints TEXT,
+  verdict TEXT,
+  confidence REAL,
+  reasons TEXT,
+  judged_at INTEGER,
+  judge INTEGER
+) STRICT;
+CREATE INDEX hit_message ON hit (message_id, at);
+CREATE INDEX hit_unjudged ON hit (at, id) WHERE judged_at IS NULL;
+
+CREATE TABLE signing_key (
+  name TEXT NOT NULL PRIMARY KEY,
+  key BLOB NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+ALTER TABLE outbox ADD COLUMN enrollment_id BLOB REFERENCES enrollment (id);
+ALTER TABLE outbox ADD COLUMN step TEXT;
+ALTER TABLE outbox ADD COLUMN clean_hash BLOB REFERENCES raw (hash);
+CREATE UNIQUE INDEX outbox_step ON outbox (enrollment_id, step) WHERE enrollment_id IS NOT NULL;
+
+ALTER TABLE influencer ADD COLUMN hold_reason TEXT;
+ALTER TABLE influencer ADD COLUMN hold_by_hand INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE influencer ADD COLUMN waiting_until INTEGER;
+ALTER TABLE influencer ADD COLUMN merged_into BLOB;
+
+ALTER TABLE event ADD COLUMN enrollment_id BLOB;
+ALTER TABLE event ADD COLUMN machine INTEGER;
+CREATE INDEX event_type ON event (type, at, id);
+
+ALTER TABLE account ADD COLUMN sending_since INTEGER;

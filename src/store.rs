@@ -20,6 +20,7 @@ pub mod lease;
 pub mod mailbox;
 pub mod message;
 pub mod outbox;
+pub mod outreach;
 pub mod people;
 pub mod reading;
 pub mod sql;
@@ -318,6 +319,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(outbox::STATEMENTS);
     all.extend(outbox::claim::STATEMENTS);
     all.extend(outbox::outcome::STATEMENTS);
+    all.extend(outreach::statement_lists());
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
     all.extend(thread::STATEMENTS);
@@ -331,6 +333,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(event::MANY);
     all.extend(message::MANY);
     all.extend(outbox::MANY);
+    all.extend(outreach::many_lists());
     all.extend(people::many_lists());
     all.extend(thread::MANY);
     all

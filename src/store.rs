@@ -24,6 +24,7 @@ pub mod outreach;
 pub mod people;
 pub mod reading;
 pub mod sql;
+pub mod task;
 pub mod thread;
 pub mod token;
 mod types;
@@ -322,6 +323,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(outreach::statement_lists());
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
+    all.extend(task::STATEMENTS);
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
     all

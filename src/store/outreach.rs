@@ -8,6 +8,7 @@ use super::{StoreError, Tx};
 use crate::domain::time::Micros;
 
 pub mod enrollment;
+pub mod person;
 pub mod reservation;
 
 /// A sequence.
@@ -36,13 +37,7 @@ pub struct PauseRow {
 
 impl Tx {
     /// Keeps a version of a sequence and begins new runs with it from now on; `false` where it was active already.
-    pub async fn publish_sequence(
-        &mut self,
-        id: &str,
-        hash: &str,
-        body: &str,
-        at: Micros,
-    ) -> Result<bool, StoreError> {
+    pub async fn publish_sequence(&mut self, id: &str, hash: &str, body: &str, at: Micros) -> Result<bool, StoreError> {
         self.exec(&VERSION_INSERT, values![hash, id, body, at]).await?;
         Ok(self.exec(&SEQUENCE_PUBLISH, values![id, hash, at]).await? > 0)
     }
@@ -123,7 +118,7 @@ statements! {
 
 /// The statements of this file and of those beside it.
 pub(super) fn statement_lists() -> Vec<&'static Sql> {
-    [STATEMENTS, enrollment::STATEMENTS, reservation::STATEMENTS].concat()
+    [STATEMENTS, enrollment::STATEMENTS, person::STATEMENTS, reservation::STATEMENTS].concat()
 }
 
 /// Multi-row texts, likewise.

@@ -47,7 +47,8 @@ pub struct EnrollmentRow {
     /// Why it ended.
     pub exit_reason: Option<String>,
     /// Variables that people filled in.
-    pub filled: sqlx::types::Json<serde_json::Map<String, serde_json::Value>>,
+    #[sqlx(json)]
+    pub filled: serde_json::Map<String, serde_json::Value>,
     /// When it began.
     pub started_at: Micros,
     /// When it ended.
@@ -70,7 +71,8 @@ pub struct StepRow {
     /// For when it was planned.
     pub planned_at: Option<Micros>,
     /// What moved it there.
-    pub shifts: Option<sqlx::types::Json<serde_json::Value>>,
+    #[sqlx(json(nullable))]
+    pub shifts: Option<serde_json::Value>,
     /// When it was done, sent or skipped.
     pub completed_at: Option<Micros>,
     /// Its message.
@@ -132,7 +134,7 @@ fn row_values(r: EnrollmentRow, now: Micros) -> Vec<Value> {
         r.waiting_for,
         r.held_at,
         r.exit_reason,
-        serde_json::Value::Object(r.filled.0),
+        serde_json::Value::Object(r.filled),
         r.started_at,
         r.ended_at,
         now
@@ -148,10 +150,23 @@ impl Tx {
 
     /// Writes a run that the caller has locked.
     pub async fn update_enrollment(&mut self, r: EnrollmentRow, now: Micros) -> Result<(), StoreError> {
-        let filled = serde_json::Value::Object(r.filled.0);
+        let filled = serde_json::Value::Object(r.filled);
         let values = values![
-            r.id, r.version, r.state, r.step, r.phase, r.anchor_at, r.next_at, r.first, r.waiting_for, r.held_at,
-            r.exit_reason, filled, r.ended_at, now, r.account
+            r.id,
+            r.version,
+            r.state,
+            r.step,
+            r.phase,
+            r.anchor_at,
+            r.next_at,
+            r.first,
+            r.waiting_for,
+            r.held_at,
+            r.exit_reason,
+            filled,
+            r.ended_at,
+            now,
+            r.account
         ];
         self.exec(&UPDATE, values).await?;
         Ok(())
@@ -159,11 +174,7 @@ impl Tx {
 
     /// Runs that are to be looked at, locked until the end of the transaction: those that sent something already come
     /// first. Those that another node has locked are left to it.
-    pub async fn lock_due_enrollments(
-        &mut self,
-        now: Micros,
-        at_most: i64,
-    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+    pub async fn lock_due_enrollments(&mut self, now: Micros, at_most: i64) -> Result<Vec<EnrollmentRow>, StoreError> {
         let mut rows: Vec<EnrollmentRow> = self.all(&DUE, values![false, now, at_most]).await?;
         let left = at_most.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
         if left > 0 {
@@ -238,10 +249,7 @@ impl Tx {
     }
 
     /// How many live runs of a sequence are at each step, by version.
-    pub async fn count_live_steps(
-        &mut self,
-        sequence: &str,
-    ) -> Result<Vec<(String, Option<String>, i64)>, StoreError> {
+    pub async fn count_live_steps(&mut self, sequence: &str) -> Result<Vec<(String, Option<String>, i64)>, StoreError> {
         self.all(&COUNT_STEPS, values![sequence]).await
     }
 
@@ -277,7 +285,7 @@ impl Tx {
                     r.kind,
                     r.variant,
                     r.planned_at,
-                    r.shifts.map(|s| s.0),
+                    r.shifts,
                     r.completed_at,
                     r.message_id,
                     r.task_id,

@@ -45,11 +45,7 @@ impl Tx {
     }
 
     /// The places of an account that are taken from an instant on.
-    pub async fn list_reservations(
-        &mut self,
-        account: &str,
-        from: Micros,
-    ) -> Result<Vec<ReservationRow>, StoreError> {
+    pub async fn list_reservations(&mut self, account: &str, from: Micros) -> Result<Vec<ReservationRow>, StoreError> {
         self.all(&OF_ACCOUNT, values![account, from]).await
     }
 

@@ -75,7 +75,8 @@ CREATE TABLE reservation (
   domain TEXT NOT NULL,
   first BOOLEAN NOT NULL,
   pencilled BOOLEAN NOT NULL,
-  at BIGINT NOT NULL
+  at BIGINT NOT NULL,
+  gap BIGINT NOT NULL
 );
 CREATE INDEX reservation_account ON reservation (account, at);
 CREATE INDEX reservation_sequence ON reservation (sequence, at) WHERE sequence IS NOT NULL;

@@ -75,7 +75,8 @@ CREATE TABLE reservation (
   domain TEXT NOT NULL,
   first INTEGER NOT NULL,
   pencilled INTEGER NOT NULL,
-  at INTEGER NOT NULL
+  at INTEGER NOT NULL,
+  gap INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX reservation_account ON reservation (account, at);
 CREATE INDEX reservation_sequence ON reservation (sequence, at) WHERE sequence IS NOT NULL;

@@ -4,7 +4,6 @@
 
 mod decode;
 mod fields;
-mod html;
 mod mime;
 mod report;
 

@@ -128,8 +128,7 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        let serde_json::Value::Object(influencer) =
-            serde_json::json!({"reach": 60_000, "handle": "@ana", "properties": {"niche": "running"}, "tags": ["trail"]})
+        let serde_json::Value::Object(influencer) = serde_json::json!({"reach": 60_000, "handle": "@ana", "properties": {"niche": "running"}, "tags": ["trail"]})
         else {
             panic!("an object")
         };

@@ -92,8 +92,8 @@ pub fn read_expression(text: &str) -> Result<Reading, ExpressionError> {
 
 /// Reads a template.
 pub fn read_template(text: &str) -> Result<Reading, ExpressionError> {
-    let parsed =
-        parse(text, "template", minijinja::syntax::SyntaxConfig::default()).map_err(|error| ExpressionError::of(&error))?;
+    let parsed = parse(text, "template", minijinja::syntax::SyntaxConfig::default())
+        .map_err(|error| ExpressionError::of(&error))?;
     let mut reader = Reader::new(text, &["link", "range", "dict"]);
     reader.statement(&parsed);
     Ok(reader.found)
@@ -310,10 +310,8 @@ impl<'t> Reader<'t> {
 
     fn arguments(&mut self, args: &[CallArg<'_>]) {
         for arg in args {
-            let (CallArg::Pos(expr)
-            | CallArg::Kwarg(_, expr)
-            | CallArg::PosSplat(expr)
-            | CallArg::KwargSplat(expr)) = arg;
+            let (CallArg::Pos(expr) | CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr)) =
+                arg;
             self.expression(expr);
         }
     }

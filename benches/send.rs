@@ -159,7 +159,12 @@ fn ours(file: &Path, port: u16, args: &SendArgs) -> Run {
 pub async fn part(args: SendPartArgs) {
     let store = Store::open(&Place::Sqlite { file: args.file }).await.expect("store");
     let clock = Clock::machine();
-    let tools = Tools { store: store.clone(), run: RunId(clock.new_id()), clock };
+    let tools = Tools {
+        store: store.clone(),
+        run: RunId(clock.new_id()),
+        clock,
+        desk: liaison::hub::outreach::house::Desk::default(),
+    };
     let settings =
         SendingSettings { sessions: args.sessions, sent_copy: SentCopy::Server, ..SendingSettings::new("brand") };
     let smtp = SmtpSettings {

@@ -59,6 +59,7 @@ pub mod inbound;
 pub mod lifecycle;
 pub mod outbound;
 pub mod render;
+pub mod sequence;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

@@ -161,3 +161,6 @@ ALTER TABLE event ADD COLUMN machine BOOLEAN;
 CREATE INDEX event_type ON event (type, at, id);
 
 ALTER TABLE account ADD COLUMN sending_since BIGINT;
+
+-- Limits look at reservations now.
+DROP INDEX outbox_handed;

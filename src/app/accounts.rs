@@ -86,7 +86,7 @@ fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut Join
         wake: hub.look.clone(),
         stored: hub.stored.clone(),
     };
-    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run };
+    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run, desk: hub.desk.clone() };
     let wake = hub.wakes.of(&account.name);
     let poller = Poller::new(shared, account.reading, account.source.clone());
     let dispatcher = Dispatcher::new(tools.clone(), account.sending.clone(), account.sender, wake.clone());

@@ -12,8 +12,8 @@ use crate::domain::calendar::Calendar;
 use crate::domain::day::{Day, Minute, Weekdays};
 use crate::domain::delay::{After, Delay};
 use crate::domain::schedule::{
-    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open, plan_instant,
-    resolve, seed,
+    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open,
+    plan_instant, resolve, seed,
 };
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;
@@ -164,15 +164,35 @@ impl Planner {
         })
     }
 
+    /// Finds another place for a send that has one.
+    pub fn place_again(&mut self, who: &Who<'_>, request: &Request<'_>, own: Uuid) -> Result<Planned, Never> {
+        let mine = self.rows.get(&own).cloned();
+        if let Some(row) = &mine {
+            self.release(row);
+        }
+        let planned = self.place(who, request);
+        if let Some(row) = mine {
+            self.note(row);
+        }
+        planned
+    }
+
+    /// Moves a place.
+    pub fn move_to(&mut self, id: Uuid, at: Micros) {
+        if let Some(row) = self.rows.get(&id).cloned() {
+            self.take(ReservationRow { at, ..row });
+        }
+    }
+
+    /// A place that is taken.
+    pub fn reservation(&self, id: Uuid) -> Option<&ReservationRow> {
+        self.rows.get(&id)
+    }
+
     /// Whether the hours of both sides are open now.
     pub fn is_open_now(&mut self, who: &Who<'_>) -> bool {
         let terms = self.terms(who);
         next_open(self.now, &terms.openings) == Some(self.now)
-    }
-
-    /// How late a send may be.
-    pub fn max_late(&mut self, who: &Who<'_>) -> std::time::Duration {
-        self.terms(who).max_late
     }
 
     /// Takes a place; one of the same id is given back first.

@@ -315,6 +315,12 @@ impl Tx {
         Ok(self.exec(&STEP_COMPLETE, values![run, step, state, at, reason]).await? > 0)
     }
 
+    /// Forgets a step that was planned, so that something else can be done in its place.
+    pub async fn delete_planned_step(&mut self, run: EnrollmentId, step: &str) -> Result<(), StoreError> {
+        self.exec(&STEP_DELETE, values![run, step]).await?;
+        Ok(())
+    }
+
     /// Moves a planned step to another instant, with the reason.
     pub async fn replan_step(
         &mut self,
@@ -435,6 +441,7 @@ statements! {
         opened_at, clicked_at, replied_at FROM enrollment_step WHERE enrollment_id = ANY($1::uuid[]) ORDER BY enrollment_id, planned_at, step";
     #[hot] STEP_COMPLETE = "UPDATE enrollment_step SET state = $3, completed_at = $4, reason = COALESCE($5, reason) \
         WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
+    #[hot] STEP_DELETE = "DELETE FROM enrollment_step WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
     #[hot] STEP_REPLAN = "UPDATE enrollment_step SET planned_at = $3, shifts = COALESCE($4, shifts) WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
     #[hot] MARK_OPENED = "UPDATE enrollment_step SET opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
     #[hot] MARK_CLICKED = "UPDATE enrollment_step SET clicked_at = COALESCE(clicked_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";

@@ -10,5 +10,7 @@ pub mod people;
 pub mod sequencer;
 pub mod settle;
 pub mod signal;
+pub mod signing;
 pub mod token;
 pub mod unmatched;
+pub mod unsubscribe;

@@ -25,6 +25,7 @@ pub mod reading;
 pub mod sql;
 pub mod thread;
 pub mod token;
+pub mod tracking;
 mod types;
 pub mod value;
 mod writer;
@@ -322,6 +323,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(reading::statement_lists());
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
+    all.extend(tracking::STATEMENTS);
     all
 }
 
@@ -333,5 +335,6 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(outbox::MANY);
     all.extend(people::many_lists());
     all.extend(thread::MANY);
+    all.extend(tracking::MANY);
     all
 }

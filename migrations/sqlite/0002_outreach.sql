@@ -159,3 +159,13 @@ ALTER TABLE event ADD COLUMN machine INTEGER;
 CREATE INDEX event_type ON event (type, at, id);
 
 ALTER TABLE account ADD COLUMN sending_since INTEGER;
+
+-- Hits of one message beyond what is kept in a minute: how many there were.
+CREATE TABLE hit_surplus (
+  message_id BLOB NOT NULL PRIMARY KEY,
+  hits INTEGER NOT NULL,
+  last_at INTEGER NOT NULL
+) STRICT;
+
+-- Who is still to be written to at an address, for when they say no.
+CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');

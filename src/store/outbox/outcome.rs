@@ -104,7 +104,7 @@ impl Tx {
         Ok(n == 1)
     }
 
-    /// Takes a row back before its content left: queued, deferred, or claimed and not handed over. The new state, or
+    /// Takes a row back before its content left: in review, queued, deferred, or claimed and not handed over. The new state, or
     /// `None` where it is too late. One that some recipients got already ends as confirmed.
     pub async fn cancel_outbox(
         &mut self,
@@ -171,7 +171,7 @@ statements! {
     #[hot] CANCEL = "UPDATE outbox SET status = CASE WHEN EXISTS (SELECT 1 FROM outbox_recipient r WHERE r.outbox_id = outbox.id \
           AND r.state = 'accepted') THEN 'confirmed' ELSE 'cancelled' END, \
         detail = $2, finished_at = $3, lease_holder = NULL, lease_until = NULL \
-        WHERE id = $1 AND status IN ('queued', 'deferred', 'claimed') RETURNING status";
+        WHERE id = $1 AND status IN ('review', 'queued', 'deferred', 'claimed') RETURNING status";
     #[hot] UNSETTLED = "SELECT id FROM outbox WHERE id = ANY($1::uuid[]) \
         AND (status = 'uncertain' OR (status = 'handed_over' AND lease_until < $2)) FOR UPDATE";
     #[hot] UNCERTAIN_OF = "SELECT o.id, o.attempts AS attempt, o.token, m.internet_message_id, o.handed_over_at, o.look_at, \

@@ -139,6 +139,7 @@ async fn fill(bench: &Bench, file: &Path, n: usize) {
                 due_at: clock.now(),
                 file_copy: false,
                 message_id_domain: "brand.example".into(),
+                outreach: None,
             };
             enqueue::enqueue(&mut tx, &clock, order).await.expect("enqueued");
         }

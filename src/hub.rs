@@ -12,6 +12,8 @@ pub mod react;
 pub mod sequencer;
 pub mod settle;
 pub mod signal;
+pub mod signing;
 pub mod task;
 pub mod token;
 pub mod unmatched;
+pub mod unsubscribe;

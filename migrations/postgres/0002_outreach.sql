@@ -164,3 +164,12 @@ ALTER TABLE account ADD COLUMN sending_since BIGINT;
 
 -- Limits look at reservations now.
 DROP INDEX outbox_handed;
+-- Hits of one message beyond what is kept in a minute: how many there were.
+CREATE TABLE hit_surplus (
+  message_id UUID NOT NULL PRIMARY KEY,
+  hits BIGINT NOT NULL,
+  last_at BIGINT NOT NULL
+);
+
+-- Who is still to be written to at an address, for when they say no.
+CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');

@@ -164,3 +164,12 @@ ALTER TABLE account ADD COLUMN sending_since INTEGER;
 
 -- Limits look at reservations now.
 DROP INDEX outbox_handed;
+-- Hits of one message beyond what is kept in a minute: how many there were.
+CREATE TABLE hit_surplus (
+  message_id BLOB NOT NULL PRIMARY KEY,
+  hits INTEGER NOT NULL,
+  last_at INTEGER NOT NULL
+) STRICT;
+
+-- Who is still to be written to at an address, for when they say no.
+CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');

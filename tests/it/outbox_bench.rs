@@ -72,6 +72,7 @@ impl Bench {
             due_at: self.clock.now(),
             file_copy: false,
             message_id_domain: "brand.example".into(),
+            outreach: None,
         }
     }
 

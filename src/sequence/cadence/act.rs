@@ -297,7 +297,7 @@ impl Batch<'_> {
 }
 
 /// The template somebody gets: always the same for them, in the shares that are asked for.
-pub fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
+fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
     let seed = step_seed(&run.sequence, run.influencer_id.0, 0, &step.id);
     let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
     let mut at = crate::domain::schedule::jitter(seed.wrapping_add(3), all);

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod ids;
 pub mod mail;
 pub mod people;
+pub mod refusal;
 pub mod reply;
 pub mod retry;
 pub mod stage;

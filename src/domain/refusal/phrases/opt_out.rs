@@ -1,0 +1,277 @@
+//! How people ask to be left alone, one pattern a line. What a pattern may hold is told in `pattern.rs`.
+
+use crate::domain::words::Language;
+
+/// Wants no more mail.
+pub(super) const OPT_OUT: &[(Language, &str)] = &[
+    (
+        Language::En,
+        "
+unsubscribe me|us|my|this
+^ please|kindly unsubscribe
+unsubscribe please|pls|now|immediately
+^ unsubscribe $
+want|like|wish|need to unsubscribe|opt
+remove|delete|erase|drop me|us
+remove|delete|take|erase my|our|this * name|email|mail|address|details|contact|info|information|inbox|number * from|off|out
+remove|delete|erase|destroy * my|our * data|details|information|record~
+take|strike|cross|scratch|knock me|us * off|out|from
+get|keep me|us off
+stop|quit|cease email~|mailing|writing|contacting|messaging|spamming|bothering|pestering|texting|contact
+stop sending me|us|these|this|emails|mails|messages|your
+stop * emails|mails|messages|spam|spamming
+dont|do|never not? email|contact|bother|message|spam|mail|write|approach to? me|us again|anymore|any|ever|further
+dont|never email|contact|bother|message|spam|mail|approach me|us $
+do not email|contact|bother|message|spam|mail|approach me|us $
+dont|never write to? me|us $
+do not write to? me|us $
+never email|contact|write|message to? me|us
+dont|not send me|us any|more|anything * more|emails|mails|messages|else|newsletters
+no more|further emails|mails|email|mail|messages|newsletters|contact|communication~|outreach
+dont|not|longer want|wish|care|like to? receive|get|see * email~|mail|mails|messages|newsletter~|communication~|spam|marketing
+dont|not|longer want|wish|like * be contacted|emailed|on your|on this|part of your
+dont|not want|wish|like|care to hear from you|your|this
+not to? be contacted again|any|anymore|further
+leave me|us alone
+opt me|us out
+^ opt me? out
+opting out
+withdraw my|our consent
+right to erasure|be forgotten
+object to the? processing|use of
+mark~|report~|flag~ * as|for spam
+block~ your|this|you address|domain|sender|email $
+lose my email|number|address|contact
+cease and desist
+how do|can i unsubscribe|opt out? $
+how do|can i unsubscribe|opt out? from this|these|your|you
+how do|can i get off
+",
+    ),
+    (
+        Language::De,
+        "
+mich|uns|adresse|mailadresse|emailadresse|email|mail|namen|daten|kontakt * aus|von * ~verteiler|~liste|datenbank|kartei|~system|newsletter|~listen|~datei
+nehm~|nimm|streich~|trag~|losch~|loesch~|entfern~|werf~ mich|uns|sie mich? * aus|von|raus|heraus
+streich~|entfern~|losch~|loesch~ mich|uns
+trag~ mich|uns * aus
+nehm~|nimm mich|uns * raus|heraus
+meld~ mich|uns * ab
+mich|uns * abmelden|austragen|abzumelden|auszutragen
+mochte|moechte|will|wollen mich|uns|den|vom|ihren|euren * abmelden|abbestellen
+bestell~ * newsletter|~mails * ab
+losch~|loesch~ * meine|unsere|alle * ~daten|adresse|~adresse|kontakt~
+loschung|loeschung meiner|unserer|aller * ~daten
+meine|unsere * ~daten|adresse|~adresse * losch~|loesch~|zu
+keine|keinerlei weiteren|weitere|mehr|werbe~ mails|mail|emails|email|nachrichten|anfragen|werbung|newsletter|zuschriften
+keine mails|emails|nachrichten|werbung|newsletter|post|anfragen * mehr|bekommen|erhalten
+keine mails|emails|nachrichten|werbung|newsletter von|dieser
+schreib~|kontaktier~|anschreib~|mail~|belastig~|belaestig~ * mich|mir|uns * nicht|nie mehr|wieder|weiter|langer
+mir|mich|uns nicht|nie mehr|wieder|weiter|langer * schreiben|kontaktieren|anschreiben|anzuschreiben|mailen|belastigen
+hort|horen|hoert|hoeren|hor|hoer * auf * zu? schreiben|mailen|nerven|kontaktieren|anzuschreiben|~spammen|schicken
+hort|horen|hor * auf mir|mich|uns
+unterlass~ * mails|emails|werbung|kontaktaufnahme|zusendung~|anschreiben|zuschriften
+nicht|kein~ mehr|weiter|langer * kontaktiert|angeschrieben|angemailt|belastigt werden
+lass~ mich|uns * ruhe|frieden
+widersprech~|widerspruch * verarbeitung|nutzung|verwendung|speicherung|daten~|werbung
+widersprech~ * ich * verarbeitung|nutzung|verwendung|speicherung|werbung
+einwilligung * widerruf~
+widerruf~ * einwilligung
+art|artikel 21|17 dsgvo
+nach|gemass|gemaess|laut|gem dsgvo * losch~|widersp~
+wie kann|konnen|komme ich|wir mich|uns|von|aus
+verschont|verschone|verschonen mich|uns|sie
+",
+    ),
+    (
+        Language::Fr,
+        "
+retir~|enlev~|supprim~|ot~|ray~|efface~|effac~ moi|nous|mon|notre|mes|nos adresse|mail|email|nom|coordonnees|contact|donnees|infos * de|du|des
+retir~|enlev~|supprim~|ray~|effac~|efface~ moi|nous
+me|nous|moi retirer|enlever|supprimer|rayer|effacer|oter|desinscrire|desabonner|desinscrivez|retirez|desabonnez|enlever|sortir
+supprim~|effac~|efface~|suppression|effacement * mes|mon|nos|notre|mes * donnees|adresse|coordonnees|infos|informations
+desinscri~|desabonn~ moi|nous|svp|sil|merci
+desinscription|desabonnement $
+me|nous desinscri~|desabonn~
+ne|veux|souhaite|desire plus * recevoir|recois|recevoir * vos|de|ces|aucun|tes|votre|rien
+plus * recevoir * mails|emails|messages|courriels|newsletters?|courriers|publicite~|rien
+ne pas etre recontacte~
+ne plus etre contacte~|recontacte~|sollicite~|derange~
+ne mecrivez|mecris|mecrire|mecrit plus|jamais
+ne me|nous contact~|recontact~|envoy~|sollicit~|derang~|relanc~ plus|jamais
+ne plus me|nous|menvoyer|mecrire contact~|recontact~|envoy~|ecrire|sollicit~|derang~|relancer|
+ne plus menvoyer|mecrire
+arret~|cess~|stop~ * de * mecrire|menvoyer|contacter|spammer|harceler|relancer|solliciter|deranger|ecrire|envoyer
+arret~|cess~ vos|tes|ces|les * mails|emails|messages|envois|relances
+plus de|aucun mails|emails|messages|courriels|mail|newsletter|relances $
+plus de mails|emails|messages|courriels|newsletter svp|sil|merci
+laiss~ moi|nous tranquille|tranquilles|en
+moppose|oppose|opposition * traitement|utilisation
+droit a|de leffacement|loubli|dopposition|suppression
+retire mon consentement
+signal~ * comme|pour spam|indesirable
+comment * me desinscrire|desabonner $
+",
+    ),
+    (
+        Language::Es,
+        "
+elimin~|borr~|quit~|sac~|retir~|suprim~ me|nos|mi|mis|nuestros|nuestra * correo|datos|direccion|nombre|contacto|email * de|
+eliminen~|elimine~|eliminame|borrame|borrenme|borreme|quitame|quitenme|quiteme|sacame|saquenme|saqueme|retirenme|retireme|suprimanme|eliminadme|borradme|quitadme|sacadme
+elimin~|borr~|suprim~ * mis|nuestros|mi * datos|correo|direccion|informacion|email
+me|nos elimin~|borr~|quit~|saqu~|retir~|des|den|de * lista|baja|base|boletin
+darme|darnos|denme|deme|dame|dadme|dennos de baja
+dar de baja mi|nuestra|este correo|direccion|email|suscripcion
+solicito|quiero|pido|deseo|quisiera la|mi baja
+no quiero|deseo|queremos|quisiera * recibir mas? * correo~|mails?|mensajes|emails|email|mail|publicidad|boletin~|nada|newsletter~|informacion
+no quiero|deseo * mas correos|mails|mensajes|emails|publicidad
+ya no quiero|deseo * recibir
+no quiero|deseo que me|nos * contact~|escrib~|envi~|mand~
+no mas correos|mails|mensajes|emails|publicidad
+dej~|para|paren|pare|parad|ces~ * de escribirme|enviarme|mandarme|contactarme|molestarme|escribir|enviar|mandar|molestar|escribirnos|enviarnos|contactar|contactarnos|spamear
+no me|nos escrib~|contact~|envi~|mand~|molest~|vuelv~ * mas|nunca|nada
+no me|nos vuelv~ * a escribir|contactar|enviar|molestar|mandar
+no vuelv~ a escribirme|contactarme|molestarme|enviarme|mandarme|escribirnos|contactarnos
+dejenme|dejame|dejadme|dejeme * en paz|tranquil~
+supresion|eliminacion|cancelacion|borrado de mis|nuestros * datos
+me opongo al|a tratamiento|que
+derecho de|al supresion|oposicion|olvido|cancelacion
+retiro|revoco mi consentimiento
+desuscrib~ me|por|
+desuscribirme|desuscribanme|desuscribeme|desapuntarme|desapuntadme
+marc~|denunci~|reportar~ * como|por spam
+como * me doy|darme de? baja $
+",
+    ),
+    (
+        Language::Pt,
+        "
+remov~|retir~|exclu~|tir~|apag~|elimin~ me|nos|meu|meus|minha * email|emails|dados|endereco|nome|contato|contacto * da|do|de|das|dos
+remov~|retir~|tir~|exclu~ me|nos
+me|nos remov~|retir~|tir~|exclu~|descadastr~ * da|do|de|desta|dessa|por|
+tirem me|nos|
+remov~|exclu~|apag~|elimin~ * os? meus|meu|minhas|nossos * dados|email|cadastro|endereco|informacoes|contato
+exclusao|remocao|eliminacao|apagamento * dos|de meus|nossos|minhas|todos * dados|informacoes
+nao quero|desejo|queremos|gostaria|pretendo mais? * receber * emails|email|mensagens|nada|mails|correio|newsletters|comunicac~|propagandas|publicidade
+nao quero|desejo|queremos|pretendo mais * receber|emails|mensagens|ser|contato|contacto
+nao quero|desejo|pretendo ser|voltar * contat~|contact~|incomodad~
+par~|deix~|cess~ * de * me? mandar|enviar|escrever|contatar|contactar|incomodar|mandarem|enviarem|escreverem|enviarme|contactarme
+parem|pare|para com os|esses|estes|as emails|mensagens|spam|mails
+nao me|nos * contat~|contact~|escrev~|envi~|mand~|incomod~|chat~ * mais|novamente|nunca
+nao voltem|volte|voltes a * contat~|contact~|escrever|enviar|incomodar|me
+nao envi~|mand~ mais * emails|mensagens|nada|mails|email
+chega|basta de emails|mensagens|mails|spam
+me deix~|deix~ me? em paz
+nao mais emails|mensagens|contato
+direito ao|a|de esquecimento|oposicao|apagamento|exclusao|eliminacao
+oponho me|ao ao? tratamento|uso
+retiro|revogo * meu consentimento
+cancel~ * minha|a inscricao|subscricao|assinatura
+anular * subscricao
+descadastr~ me|meu|por|este
+marc~|denunci~|report~ * como|por spam
+como * me descadastr~|desinscrev~ $
+",
+    ),
+    (
+        Language::It,
+        "
+cancell~|rimuov~|rimuover~|togli~|elimin~|depenn~ * mi|ci|il|la|mio|mia|miei|questo|nostro * indirizzo|nome|contatto|email|mail|dati|nominativo * dal|dalla|dai|da|dalle
+cancellarmi|cancellami|cancellatemi|rimuovermi|rimuovetemi|rimuovimi|toglietemi|toglimi|togliermi|eliminatemi|eliminami|eliminarmi|depennatemi|disiscrivetemi|disiscrivimi|disiscrivermi|cancellarci|rimuoveteci|rimuoverci
+mi cancelli|rimuova|tolga|elimini|cancellino|rimuovano|tolgano|disiscriva
+cancell~|elimin~|rimuov~|rimozione|eliminazione|cancellazione * dei|i|tutti|miei|mie|nostri * dati|informazioni
+non voglio|desidero|vorrei|vogliamo|intendo piu * ricevere|sentir~|avere|essere
+non voglio|desidero|vorrei|vogliamo * ricevere piu|altre|vostre|le|nessun~ * mail|email|messaggi|comunicazioni|newsletter|pubblicita
+non voglio|desidero * ricevere * mail|email|messaggi|newsletter
+smett~|smetti|basta|piant~|finit~|evit~ * di * scrivermi|mandarmi|inviarmi|contattarmi|disturbarmi|spammare|scriverci|mandare|inviare|contattarci
+basta email|mail|messaggi|spam|con
+non contattat~|contattar~|scrivet~|scriver~|scrivermi|mandat~|inviat~|mandar~|disturbat~|cercat~|contattatemi|contattarmi|scrivetemi|contattarci * piu|mai|altro|oltre
+non mi contatt~|scriv~|mand~|invi~|disturb~|cercate piu|mai
+non * essere piu * contattat~|disturbat~
+niente piu mail|email|messaggi
+lasciatemi|lasciami|lasciateci in|stare pace|
+mi oppongo al trattamento
+diritto alla|all|alloblio|di cancellazione|opposizione|oblio
+revoco|ritiro * il? * consenso
+segnal~ * come spam
+come * mi cancello|disiscrivo $
+voglio|vorrei|desidero disiscrivermi|cancellarmi
+",
+    ),
+    (
+        Language::Nl,
+        "
+verwijder~|haal|halen|schrap~|wis|wissen mij|me|ons|mijn|onze * van|uit|
+mij|me|ons|mijn|onze * van|uit * lijst~|~lijst|bestand|~bestand|database|systeem|nieuwsbrief|lijsten
+verwijderen|verwijder|schrappen|halen uit|van * lijst|~lijst|bestand|~bestand|database|systeem
+schrijf mij|me|ons uit
+meld mij|me|ons af
+mij|me|ons * afmelden|uitschrijven|verwijderen|uitschrijf
+wil|willen|wens|graag * afmelden|uitschrijven
+gegevens * te? wissen|verwijderen|verwijderd|gewist
+verwijder~|wis~ * mijn|onze|al * gegevens|adres|~adres|data
+geen mails|emails|mail|email|berichten|nieuwsbrieven|reclame|post|spam meer|ontvangen|krijgen|van
+geen verdere|andere mails|emails|berichten|mail|contact
+wil|willen|wens|wensen * niet|geen * mails|emails|berichten|nieuwsbrieven * ontvangen|krijgen|meer
+stop met|a.u.b.|aub mij|me|ons|mailen|emailen|sturen|schrijven|spammen|deze|mails|berichten
+stop met * mailen|emailen|sturen|schrijven|contacteren|benaderen|spammen|lastigvallen
+hou|houd~|kap op|ermee met|mee * mailen|sturen|schrijven|spammen|lastigvallen|mij|me
+neem|neemt|nemen * geen contact meer|op
+mail|schrijf|benader|contacteer|stuur|bel|app mij|me|ons * niet|nooit|niets|geen meer|mails
+niet meer * benaderd|gemaild|gecontacteerd|lastiggevallen|gecontacteerd
+niet|nooit meer mailen|schrijven|benaderen|contacteren|sturen
+laat mij|me|ons met|toch * rust
+maak * bezwaar tegen * verwerking|gebruik
+trek mijn toestemming in
+recht op vergetelheid|verwijdering|bezwaar|gegevenswissing
+markeer~|meld~ * als spam
+hoe kan|meld ik mij|me * afmelden|uitschrijven|af|uit $
+",
+    ),
+];
+
+/// Speaks of it, and whom it is about can't be told.
+pub(super) const MENTION: &[(Language, &str)] = &[
+    (
+        Language::En,
+        "unsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
+    ),
+    (Language::De, "abmelden\nabbestell~\nabgemeldet\naustragen\nausgetragen\n~verteiler\nvom newsletter"),
+    (Language::Fr, "desinscri~\ndesabonn~\nliste de diffusion"),
+    (Language::Es, "de baja\ndesuscri~\ndesapunt~\nlista de correo\nlista de distribucion"),
+    (Language::Pt, "descadastr~\ndesinscrev~\ncancelar a subscricao\nanular a subscricao\nlista de emails"),
+    (Language::It, "disiscri~\ncancell~ * newsletter|lista\nmailing list"),
+    (Language::Nl, "afmeld~\nafgemeld\nuitschrijv~\nuitgeschreven\nmailinglijst"),
+];
+
+/// All that an answer says, greetings apart.
+pub(super) const WHOLE_OPT_OUT: &[(Language, &str)] = &[
+    (
+        Language::En,
+        "stop\nstop it\nstop please\nplease stop\nstop this\nstop now\nstop stop\nstop all\nunsubscribe\nunsubscribed\nplease unsubscribe\nremove\nplease remove\nremove please\nopt out\noptout\nplease opt out\nremove me\nplease remove me\ntake me off\nunsub\nunsubscribe please\nno more\nno more please\ncancel\nquit\ndelete me\nstop emails\nenough",
+    ),
+    (
+        Language::De,
+        "abmelden\nbitte abmelden\nabbestellen\nbitte abbestellen\nabmeldung\naustragen\nbitte austragen\nbitte entfernen\nentfernen\nbitte loschen\nloschen\nbitte loeschen\nloeschen\nstopp\nbitte stoppen\nschluss\naufhoren\nbitte aufhoren\nbitte streichen",
+    ),
+    (
+        Language::Fr,
+        "desinscription\ndesinscrire\nse desinscrire\ndesabonnement\ndesabonner\nme desinscrire\nme desabonner\nse desabonner\narretez\narrete\narretez svp\nsupprimer\nca suffit\nstop svp\nstop merci\nretirez moi",
+    ),
+    (
+        Language::Es,
+        "baja\nbaja por favor\ndar de baja\ndarme de baja\nde baja\ncancelar suscripcion\ndesuscribir\ndesuscribirse\neliminar\nbasta\nbasta ya\nparen\npara ya\nbasta por favor",
+    ),
+    (
+        Language::Pt,
+        "descadastrar\ndescadastro\nremover\nme remova\nremovam\nsair da lista\nsair\ncancelar inscricao\ncancelar subscricao\nanular subscricao\nparem\npare\nchega\nbasta\nremover por favor\ndescadastrem",
+    ),
+    (
+        Language::It,
+        "cancellami\ncancellatemi\ncancellazione\ndisiscrivimi\ndisiscrizione\ndisiscrivetemi\nrimuovimi\nrimuovetemi\nbasta\nbasta cosi\nsmettetela\ndisiscriviti\ncancella iscrizione",
+    ),
+    (
+        Language::Nl,
+        "afmelden\ngraag afmelden\nuitschrijven\ngraag uitschrijven\nverwijderen\ngraag verwijderen\nverwijder\nstoppen\nstop aub\nstop hiermee\nhou op\nhoud op\nafmelding\nafmelden aub\ngenoeg",
+    ),
+];

@@ -260,14 +260,13 @@ impl<'a> Reading<'a> {
         }
         let Some(sentence) = self.told.get(found.sentence) else { return false };
         let clause = sentence.tokens.get(found.start).map(|t| t.clause);
-        let negators = context::NEGATORS.iter().find(|(l, _)| *l == found.language).map_or(&[][..], |(_, n)| *n);
-        // German and Dutch put theirs behind the verb
-        let behind = usize::from(matches!(found.language, Language::De | Language::Nl));
+        // German, Dutch and French put theirs behind the verb
+        let behind = usize::from(matches!(found.language, Language::De | Language::Nl | Language::Fr));
         let reach = found.start.saturating_sub(NEGATION_REACH)..=found.last + behind;
         sentence.tokens.iter().enumerate().any(|(at, token)| {
             reach.contains(&at)
                 && (at >= found.start || Some(token.clause) == clause)
-                && negators.contains(&token.text.as_str())
+                && context::negates(&token.text, found.language)
                 && !found.literal.contains(&at)
                 && !self.belongs(found.sentence, at)
         })

@@ -100,7 +100,10 @@ fn score(file: &str) -> Score {
             score.right += 1;
         } else {
             let Case { line, language, text, .. } = &case;
-            println!("{file}:{line} {language} {expected} {:?} taken for {found} {until:?} {why}: {text:.90}", case.until);
+            println!(
+                "{file}:{line} {language} {expected} {:?} taken for {found} {until:?} {why}: {text:.90}",
+                case.until
+            );
         }
         *counts.entry((case.class, found)).or_default() += 1;
     }

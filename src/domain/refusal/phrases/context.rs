@@ -34,22 +34,49 @@ pub(in crate::domain::refusal) const IDLE: &[(Language, &str)] = &[
     ),
 ];
 
-/// Turns what follows into its opposite.
-pub(in crate::domain::refusal) const NEGATORS: &[(Language, &[&str])] = &[
-    (
-        Language::En,
-        &[
-            "not", "dont", "never", "cant", "wont", "wouldnt", "didnt", "doesnt", "isnt", "cannot", "shouldnt",
-            "couldnt", "havent", "without", "nobody",
-        ],
-    ),
-    (Language::De, &["nicht", "nie", "niemals", "kein", "keine", "keinen", "keinesfalls", "ohne", "ungern"]),
-    (Language::Fr, &["ne", "pas", "jamais", "sans", "aucun"]),
-    (Language::Es, &["no", "nunca", "jamas", "sin"]),
-    (Language::Pt, &["nao", "nunca", "jamais", "sem"]),
-    (Language::It, &["non", "mai", "senza"]),
-    (Language::Nl, &["niet", "nooit", "geen", "zonder"]),
+/// Turns what is said into its opposite, in whatever language: some phrases belong to several.
+const NEGATORS: &[&str] = &[
+    "not",
+    "dont",
+    "never",
+    "cant",
+    "wont",
+    "wouldnt",
+    "didnt",
+    "doesnt",
+    "isnt",
+    "cannot",
+    "shouldnt",
+    "couldnt",
+    "havent",
+    "without",
+    "nicht",
+    "nie",
+    "niemals",
+    "kein",
+    "keine",
+    "keinen",
+    "keinesfalls",
+    "ungern",
+    "pas",
+    "jamais",
+    "aucun",
+    "nunca",
+    "jamas",
+    "nao",
+    "non",
+    "senza",
+    "niet",
+    "nooit",
+    "geen",
+    "zonder",
 ];
+
+/// Whether a word turns what is said in a language into its opposite.
+pub(in crate::domain::refusal) fn negates(word: &str, language: Language) -> bool {
+    // "no, remove me": in English it is an answer of its own
+    NEGATORS.contains(&word) || (word == "no" && language == Language::Es)
+}
 
 /// Makes what is said depend on something, wherever it stands in a sentence.
 pub(in crate::domain::refusal) const CONDITIONS: &[&str] = &[

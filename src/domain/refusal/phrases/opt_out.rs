@@ -7,7 +7,8 @@ pub(super) const OPT_OUT: &[(Language, &str)] = &[
     (
         Language::En,
         "
-unsubscribe me|us|my|this
+unsubscribe me|us
+unsubscribe my|this|our * email|address|account|inbox|mail
 ^ please|kindly unsubscribe
 unsubscribe please|pls|now|immediately
 ^ unsubscribe $

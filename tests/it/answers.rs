@@ -154,3 +154,9 @@ fn answers_mean_what_their_writers_meant() {
     assert_eq!(score.acceptances_refused, 0, "an acceptance was taken for a no: {}", score.table);
     assert!(share(score.right, score.all) >= 0.95, "{}", score.table);
 }
+
+#[test]
+fn answers_worded_otherwise_mean_what_their_writers_meant() {
+    let score = score("answers_held_out.tsv");
+    assert!(score.all >= 60, "{score:?}");
+}

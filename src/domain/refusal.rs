@@ -217,7 +217,7 @@ impl<'a> Reading<'a> {
             return self.verdict(Meaning::Unsure, found, "a question with a negation");
         }
         if let Some(found) = self.of_sense(Sense::Mention).find(|_| self.words <= SHORT) {
-            return self.verdict(Meaning::Unsure, found, "speaks of an opt-out");
+            return self.verdict(Meaning::Unsure, found, "speaks of it");
         }
         let nothing = if self.idle.is_empty() { "no such phrase" } else { "looks like a no and is none" };
         Verdict { meaning: Meaning::Neither, confidence: 80, phrase: None, language: None, reasons: vec![nothing] }

@@ -70,7 +70,7 @@ const RETURNS_WITH: &[(&str, &[&str])] = &[
         "partir",
         &["nouveau", "joignable", "disponible", "retour", "nuevo", "vuelta", "disponível", "volta", "novamente"],
     ),
-    ("dal", &["nuovo", "disponibile", "disponibili", "operativo", "operativa"]),
+    ("dal", &["rientro", "nuovo", "disponibile", "disponibili", "operativo", "operativa"]),
     ("vanaf", &["weer", "terug", "bereikbaar"]),
     ("op", &["weer", "terug"]),
     ("en", &["weer", "terug"]),
@@ -216,6 +216,8 @@ const AHEAD_MAX_DAYS: i32 = 400;
 const WORDS_MAX: usize = 600;
 /// Words after a day within which it is said that it is the day of the return.
 const RETURN_REACH: usize = 7;
+/// The same, before it.
+const RETURN_REACH_BACK: usize = 3;
 
 /// How slashes are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,7 +330,8 @@ impl Note<'_> {
     fn after_announced_return(&self) -> Option<Date> {
         (0..self.words.len()).find_map(|at| {
             let (_, needed) = RETURNS_WITH.iter().find(|(cue, _)| self.cue_length(at, cue).is_some())?;
-            let mut near = self.words.get(at + 1..).unwrap_or_default().iter().take(RETURN_REACH);
+            let near = self.words.get(at.saturating_sub(RETURN_REACH_BACK)..).unwrap_or_default();
+            let mut near = near.iter().take(RETURN_REACH_BACK + RETURN_REACH);
             near.any(|w| needed.contains(&bare(w))).then(|| self.read(at + 1)).flatten()
         })
     }

@@ -6,31 +6,31 @@ use crate::domain::words::Language;
 pub(in crate::domain::refusal) const IDLE: &[(Language, &str)] = &[
     (
         Language::En,
-        "not only|just|merely\nno problem|problems|worries|worry|prob|issue|issues|stress|rush|hurry|biggie\nno doubt\nwithout a? doubt\nwhy not\nno need\nno wonder\nno matter\nno later than\nno more than\nno longer than\nno idea\nsay no to a|some|that|free|those|these|it|more\nnot|wouldnt|cant|couldnt|never|dont|hard say|turn no|down|away\ncant|could|can not? possibly? say|turn no|down\nwho|how could|can say|turn no|it\nunsubscribe|unsubscribed rate|rates|numbers|link|links|button\nunsubscribers\nlow|few|fewer unsubscribe~\nmy followers|readers|subscribers|audience|list * unsubscrib~\nstop by|in|over|at|motion|talking\ncant|couldnt|never|wont stop\nnon stop\nnot a? problem\nnot bad\nnot sure\ncant|cannot|couldnt wait\nwait no\nnot that i|im\nno strings\nno brainer\nno pressure\nif possible|needed|necessary|you|that|so|any\nlast but not least\nbut not least\nyes no maybe\nno offence|offense",
+        "cant|couldnt|cannot say|possibly no\nnot interested in waiting|delaying|wasting|arguing\nhow|who could|can|would i|anyone|you|one say|refuse|resist\nstop the|this shipment|delivery|order|parcel|timer|clock|video\nif you? didnt|dont|could|would|wouldnt mind?\nnot too|so late|long|far|soon\nnot only|just|merely\nno problem|problems|worries|worry|prob|issue|issues|stress|rush|hurry|biggie\nno doubt\nwithout a? doubt\nwhy not\nno need\nno wonder\nno matter\nno later than\nno more than\nno longer than\nno idea\nsay no to a|some|that|free|those|these|it|more\nnot|wouldnt|cant|couldnt|never|dont|hard say|turn no|down|away\ncant|could|can not? possibly? say|turn no|down\nwho|how could|can say|turn no|it\nunsubscribe|unsubscribed rate|rates|numbers|link|links|button\nunsubscribers\nlow|few|fewer unsubscribe~\nmy followers|readers|subscribers|audience|list * unsubscrib~\nstop by|in|over|at|motion|talking\ncant|couldnt|never|wont stop\nnon stop\nnot a? problem\nnot bad\nnot sure\ncant|cannot|couldnt wait\nwait no\nnot that i|im\nno strings\nno brainer\nno pressure\nif possible|needed|necessary|you|that|so|any\nlast but not least\nbut not least\nyes no maybe\nno offence|offense",
     ),
     (
         Language::De,
-        "nicht nur|bloss\nkein|keine|gar problem|frage|thema|zweifel|ding|sorge|sorgen|stress|eile|ursache\nohne zweifel|frage\nwarum|wieso nicht\nnicht nein\nsag|sage|sagen * nicht|nie|niemals nein\nkann|konnte|konnen * nicht|schlecht * nein\nnicht ablehnen|schlecht\nnicht ab|ausschlagen\nkein muss\nkann|konnen es|das|kaum|nicht * erwarten|abwarten\nwenn moglich|du|sie|ihr|es passt|moglich\nnicht zu vergessen\nwas ist|nicht mit",
+        "kann|konnte|konnen * nicht|kaum widerstehen|ablehnen|abschlagen|absagen\nwie|wer kann|konnte|konnten * nein|ablehnen|absagen\nnichts gegen\nnicht nur|bloss\nkein|keine|gar problem|frage|thema|zweifel|ding|sorge|sorgen|stress|eile|ursache\nohne zweifel|frage\nwarum|wieso nicht\nnicht nein\nsag|sage|sagen * nicht|nie|niemals nein\nkann|konnte|konnen * nicht|schlecht * nein\nnicht ablehnen|schlecht\nnicht ab|ausschlagen\nkein muss\nkann|konnen es|das|kaum|nicht * erwarten|abwarten\nwenn moglich|du|sie|ihr|es passt|moglich\nnicht zu vergessen\nwas ist|nicht mit",
     ),
     (
         Language::Fr,
-        "pas|aucun|sans|zero de? souci~|probleme~|doute~|stress\npourquoi pas\nne|je * dis|dirais|dirai|dirons * pas non\ndis|dit|dirais pas|jamais non\nnon seulement\npas seulement\npas que\npas mal\nsil vous|te plait\nsi possible|besoin|vous|tu|cela\nhate\nje ne|peux * pas refuser|attendre\nbien sur que non",
+        "comment refuser|resister|dire\ncomment|qui * dire|dirait non\npeux|saurais|pourrais pas resister|refuser\npas|aucun|sans|zero de? souci~|probleme~|doute~|stress\npourquoi pas\nne|je * dis|dirais|dirai|dirons * pas non\ndis|dit|dirais pas|jamais non\nnon seulement\npas seulement\npas que\npas mal\nsil vous|te plait\nsi possible|besoin|vous|tu|cela\nhate\nje ne|peux * pas refuser|attendre\nbien sur que non",
     ),
     (
         Language::Es,
-        "no solo|solamente|unicamente\nno hay|hay|sin|ningun problema~\nsin duda|dudas|dudarlo\nno hay|cabe|tengo duda|dudas\npor que no\ncomo no\nno digo|dire|diria|puedo|podria que|decir no\nno digo|puedo decir? que? no\nno veo|veo por\nno puedo esperar|negarme|resistir~\nsi es posible\nsi te|le|les|os parece|viene\nno te|se preocup~",
+        "como|quien decir|diria|dice|puede * que? no\ncomo negarme|resistir~|rechazar\nno podria|puedo * mejor|rechazar\nno solo|solamente|unicamente\nno hay|hay|sin|ningun problema~\nsin duda|dudas|dudarlo\nno hay|cabe|tengo duda|dudas\npor que no\ncomo no\nno digo|dire|diria|puedo|podria que|decir no\nno digo|puedo decir? que? no\nno veo|veo por\nno puedo esperar|negarme|resistir~\nsi es posible\nsi te|le|les|os parece|viene\nno te|se preocup~",
     ),
     (
         Language::Pt,
-        "nao so|apenas|somente\nsem|nenhum problema~|duvida~|stress\nnao ha|tem|tenho problema|duvida|duvidas\npor|porque que? nao\nporque nao\nnao digo|diria|direi|posso * que? nao\nnao vejo * por|porque\ncomo nao\nnao vejo a hora\nse possivel|puder|quiser|puderem|der\nnao se preocup~\nnao deixo de",
+        "como|quem dizer|diria|recusar|resistir que? nao?\nnao resisto|resistir\nporque|por que? nao\nnao vejo porque|por|razao nao?\nnao so|apenas|somente\nsem|nenhum problema~|duvida~|stress\nnao ha|tem|tenho problema|duvida|duvidas\npor|porque que? nao\nporque nao\nnao digo|diria|direi|posso * que? nao\nnao vejo * por|porque\ncomo nao\nnao vejo a hora\nse possivel|puder|quiser|puderem|der\nnao se preocup~\nnao deixo de",
     ),
     (
         Language::It,
-        "non solo|soltanto|solamente\nnessun|senza|non|alcun ce? problema~|dubbio|dubbi|problem\nsenza alcun? dubbio\nperche no\ncome|certo no\nnon dico|direi|diro|posso|potrei * di? no\nnon vedo lora\nse possibile|puoi|potete|vuoi|vi|ti\nnon ti|vi|si preoccup~\nnon ce problema",
+        "come|chi dire|direbbe|rifiutare|puo di? no?\nnon posso|potrei resistere|rifiutare|dire\ncome rifiutare\nnon solo|soltanto|solamente\nnessun|senza|non|alcun ce? problema~|dubbio|dubbi|problem\nsenza alcun? dubbio\nperche no\ncome|certo no\nnon dico|direi|diro|posso|potrei * di? no\nnon vedo lora\nse possibile|puoi|potete|vuoi|vi|ti\nnon ti|vi|si preoccup~\nnon ce problema",
     ),
     (
         Language::Nl,
-        "niet alleen|slechts|enkel\ngeen|zonder probleem|problemen|zorgen|twijfel|stress|punt|moeite|haast\nwaarom niet\nzeg|zeggen|zou * geen|niet * nee\ngeen nee\nkan|kunnen|kon * geen|niet|moeilijk|slecht * nee\nniet wachten\nniet verkeerd|slecht|gek\nals het|dat|je mogelijk|kan|kunt|wilt\nindien mogelijk",
+        "hoe|wie kan|kun|kunnen|zou * weigeren|weerstaan|nee\nniet|geen weerstaan\nniet alleen|slechts|enkel\ngeen|zonder probleem|problemen|zorgen|twijfel|stress|punt|moeite|haast\nwaarom niet\nzeg|zeggen|zou * geen|niet * nee\ngeen nee\nkan|kunnen|kon * geen|niet|moeilijk|slecht * nee\nniet wachten\nniet verkeerd|slecht|gek\nals het|dat|je mogelijk|kan|kunt|wilt\nindien mogelijk",
     ),
 ];
 

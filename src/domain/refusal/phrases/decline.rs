@@ -7,6 +7,22 @@ pub(super) const REFUSAL: &[(Language, &str)] = &[
     (
         Language::En,
         "
+but|so|then nah|nope|no $
+wont|cant|cannot|unable|not be? able|to help|assist|accommodate|oblige|fit|offer|say
+fully|already booked|committed|contracted
+contract|agreement|exclusivity|exclusive * doesnt|dont|prevents|forbids|not|with
+doesnt|dont|not|wont allow|permit|let * this|it|me|that|$
+too busy|much
+no capacity|time|bandwidth|room|space for|to|right|at|$
+wrong person|fit|match
+already work~|partner~|have|signed * with|another|competitor|exclusiv~|brand
+conflict of interest
+conflicts with
+going|need|want to? skip
+ill|will|gonna skip
+leave it there|here|at
+not looking to|for
+not something
 not|isnt|arent|never * interested
 no interest
 not|isnt * interest~ me|us|to
@@ -61,6 +77,18 @@ sit this one? out
     (
         Language::De,
         "
+nicht so|ganz|wirklich meins|mein|unseres
+nicht meins|unseres|so
+zu viel|wenig|beschaftigt|ausgelastet
+keine|keinerlei zeit|kapazitat~|kapazitaet~|lust|ressourcen|verwendung
+bereits|schon vertraglich|exklusiv|ausgebucht|gebunden|einen|mit|eine
+ausgebucht
+exklusiv~|vertraglich * gebunden|verpflichtet
+reizt mich|uns * nicht|wenig
+bin ich raus
+nichts|nix fur|fuer
+muss|mussen * passen
+seh~ * nicht
 kein|keinerlei|null|ohne|nicht * interesse
 nicht|wenig|kaum|null * interessiert
 interessiert mich|uns * nicht|null|kein
@@ -99,6 +127,15 @@ nein von mir|uns
     (
         Language::Fr,
         "
+pas * univers|mon|notre|truc|tasse|style
+pas * suite favorable|positive
+ne peux|pouvons|pourrai|pourrons|puis * pas|malheureusement
+trop occupee?|prise|pris|chargee?|busy
+deja|suis engage~|sous|contrat|exclusiv~
+pas le|de temps|disponib~
+exclusivite
+ne souhaite|souhaitons pas
+reponse est|sera negative|non
 pas * interesse~
 pas|aucun|aucune|sans * dinteret|interet
 non merci
@@ -135,6 +172,17 @@ malheureusement non
     (
         Language::Es,
         "
+me|nos es|resulta|sera|seria imposible|inviable
+imposible por|para|de|$
+no tengo|tenemos|dispongo * tiempo|disponibilidad|hueco|capacidad
+ya tengo|tenemos|colaboro|trabajo|estoy * exclusiv~|contrato|otra|comprometid~|acuerdo|marca
+agenda * imposible|llena|completa|no
+no * imposible
+tengo|debo|que decir|decirte|deciros|decirle que? no
+no puedo|podemos $
+no voy a
+prefiero no
+declinar
 no * interesa|interesan|interesad~|interesaria
 sin interes
 no tengo|tenemos|hay * interes
@@ -168,6 +216,14 @@ me lo? salto
     (
         Language::Pt,
         "
+dizer que? nao
+nao tenho|temos * tempo|disponibilidade|agenda|espaco
+ja tenho|temos|trabalho|estou|colaboro * exclusiv~|contrato|outra|comprometid~|marca
+agenda * cheia|lotada|completa
+nao vai|vou|sera|da dar|ser|possivel|conseguir|para|mesmo
+nao sera possivel
+e impossivel
+fico de fora
 nao * interesse|interessa|interessad~|interessam|interessaria
 sem interesse
 nao obrigad~
@@ -199,6 +255,17 @@ nao contem|conte|contes comigo
     (
         Language::It,
         "
+impegnat~ con|in|fino|gia|su
+gia * impegnat~|contratto|esclusiva|collaboro|accordo
+non ho|abbiamo * tempo|spazio|disponibilita|modo
+dire|dirvi|dirti di no
+devo|purtroppo dire|dirti|dirvi * no
+mi|ci e impossibile
+agenda piena
+non me la sento
+in esclusiva
+non se ne fa
+lascio perdere
 non * interessa|interessano|interessat~|interesserebbe|interesse
 nessun interesse
 senza interesse
@@ -234,6 +301,16 @@ non contate|contare|conti su
     (
         Language::Nl,
         "
+zie|zien|zit * het|dit|dat? niet zitten|gebeuren|in
+niet zitten
+te druk|vol
+al * contract|exclusief|exclusiviteit|vast|volgeboekt|samenwerking
+geen tijd|ruimte|capaciteit|zin|plek
+volgeboekt
+trekt mij|me|ons * niet
+laat dit|deze|het * schieten|voorbij|gaan
+moet * nee zeggen|op
+zeg * nee
 geen|niet|nul|weinig|zonder * interesse|belangstelling
 niet|nauwelijks|weinig * geinteresseerd
 interesseert mij|me|ons * niet
@@ -305,7 +382,7 @@ pub(super) const WHOLE_REFUSAL: &[(Language, &str)] = &[
 pub(super) const WILLING: &[(Language, &str)] = &[
     (
         Language::En,
-        "happy|glad|keen|excited|willing|thrilled|delighted|pleased to\nid|would|we|wed love to|a|one|some|it|that\nis|are|would|be|sounds fine|okay|great|perfect|welcome|cool|lovely|possible|ok|good\nworks|work for me|us\nopen to\n^ im|i|were am? in\ncount me|us in\ninterested in\nlets do|talk|go|start|try|work|chat\nsend me|us|it|them|the|over|details\nsign me|us up\n^ yes|yeah|yep|sure|absolutely|definitely\ni|we can|could|might|may do|post|offer|make|film|send|start|have|take|try|shoot|deliver\nask|contact|email|write|try|reach|ping|check|come me|us|out|to|back|in * again|later|back|next|autumn|spring|summer|winter|fall|january|february|march|april|may|june|july|august|september|october|november|december|month|year\nkeep me|us in|posted\nget back to me\nin the future\nfor future\nfuture collaborations|campaigns|projects\nask|contact|try|reach|check me|us|out|in again|later\nmaybe|perhaps later|next|another|in\nlook~ forward\ni do|still|just|only want|like|love|need|wear|prefer\nwould|can|could|will|shall|do you|it|that|we\nwhat about\nhow about\ninstead\nuse this|the|my * instead|one|address\ngladly\nrather|prefer * gift~|product~|paid|exchange|affiliate|commission\nonly|just do|take|accept|want|the|for|one|this",
+        "might|may|could be * interested\nshall|should i|we\nlets\nbut my|a * sister|friend|colleague|brother|partner\nhappy|glad|keen|excited|willing|thrilled|delighted|pleased to\nid|would|we|wed love to|a|one|some|it|that\nis|are|would|be|sounds fine|okay|great|perfect|welcome|cool|lovely|possible|ok|good\nworks|work for me|us\nopen to\n^ im|i|were am? in\ncount me|us in\ninterested in\nlets do|talk|go|start|try|work|chat\nsend me|us|it|them|the|over|details\nsign me|us up\n^ yes|yeah|yep|sure|absolutely|definitely\ni|we can|could|might|may do|post|offer|make|film|send|start|have|take|try|shoot|deliver\nask|contact|email|write|try|reach|ping|check|come me|us|out|to|back|in * again|later|back|next|autumn|spring|summer|winter|fall|january|february|march|april|may|june|july|august|september|october|november|december|month|year\nkeep me|us in|posted\nget back to me\nin the future\nfor future\nfuture collaborations|campaigns|projects\nask|contact|try|reach|check me|us|out|in again|later\nmaybe|perhaps later|next|another|in\nlook~ forward\ni do|still|just|only want|like|love|need|wear|prefer\nwould|can|could|will|shall|do you|it|that|we\nwhat about\nhow about\ninstead\nuse this|the|my * instead|one|address\ngladly\nrather|prefer * gift~|product~|paid|exchange|affiliate|commission\nonly|just do|take|accept|want|the|for|one|this",
     ),
     (
         Language::De,

@@ -7,6 +7,19 @@ pub(super) const OPT_OUT: &[(Language, &str)] = &[
     (
         Language::En,
         "
+didnt|not|dont|never * contact|email|write|message|mail|approach to? me|us * future|again|anymore|any|further
+stop|cease|quit|end|discontinue * correspondence|communication~|contact|outreach|emails|mails|messages|newsletters|spam
+no|any further|more correspondence
+scrub|purge|wipe|forget|clear me|us|my|our * info|data|details|address|email|name|information
+remove|delete|erase|take|strike my|our|all|any * info|details|data|email|address $
+be|get|want|like removed|deleted|unsubscribed|taken from|off|please|$
+enough with|of these|this|your|the * emails|mails|messages|spam|$
+too many of|emails|mails|messages * remove|stop|off
+never|didnt signed|sign up * remove|stop|delete|take
+do not|dont have my|our permission|consent
+no permission|consent to contact|email|use
+fuck|piss|bugger|go off|away
+go away
 unsubscribe me|us
 unsubscribe my|this|our * email|address|account|inbox|mail
 ^ please|kindly unsubscribe
@@ -52,6 +65,16 @@ how do|can i get off
     (
         Language::De,
         "
+wunsche|wuensche|wunschen|wuenschen|verbitte|will|mochte|moechte|wollen * keine|keinen|keinerlei weitere|weiteren|mehr|kontakt|mails|emails|werbung|nachrichten|kontaktaufnahme
+keine|keinen|keinerlei weitere|weiteren|weiterer|mehr * kontakt|kontaktaufnahme|zusendungen|anfragen|mails|werbung|korrespondenz
+verbitte mir
+tragt|tragen|trag|nehmt|nehmen mich|uns|sie aus|raus
+adresse|daten|mailadresse|kontaktdaten|diese|sie * umgehend|sofort|bitte * zu? losch~|loesch~
+fordere|verlange|bitte|ersuche * losch~|loesch~ $
+fordere|verlange|ersuche * zu? losch~|loesch~|loschen|loeschung|loschung
+lass|lasst|lassen|unterlass~ * das|es|die|sie bitte? mit|bitte|mails|emails|nachrichten|sein
+hor|hort|horen|schluss|genug * mit|von * mails|emails|nachrichten|werbung
+nie|niemals|nicht zugestimmt|eingewilligt|angemeldet
 mich|uns|adresse|mailadresse|emailadresse|email|mail|namen|daten|kontakt * aus|von * ~verteiler|~liste|datenbank|kartei|~system|newsletter|~listen|~datei
 nehm~|nimm|streich~|trag~|losch~|loesch~|entfern~|werf~ mich|uns|sie mich? * aus|von|raus|heraus
 streich~|entfern~|losch~|loesch~ mich|uns
@@ -87,6 +110,15 @@ verschont|verschone|verschonen mich|uns|sie
     (
         Language::Fr,
         "
+ne plus|jamais * madresser|menvoyer|mecrire|me|adresser * courriels|mails|messages|emails|sollicitations|rien
+plus madresser|menvoyer|mecrire
+sortez|sors|sortir|otez|otes|rayez|enlevez moi|nous
+me sortir|sortiez|retirer de|du
+stop|fini|assez|marre * pub|publicite~|mails|spam|emails|messages|courriels|sollicitations
+stop pub
+ne plus etre sur|dans|inscrit~|demarche~|sollicite~
+navez|nai|nayant pas|jamais * consentement|autorise|inscrit~|accord|donne
+cess~|arret~ * sollicitations|envois|prospection|demarchage|correspondance
 retir~|enlev~|supprim~|ot~|ray~|efface~|effac~ moi|nous|mon|notre|mes|nos adresse|mail|email|nom|coordonnees|contact|donnees|infos * de|du|des
 retir~|enlev~|supprim~|ray~|effac~|efface~ moi|nous
 me|nous|moi retirer|enlever|supprimer|rayer|effacer|oter|desinscrire|desabonner|desinscrivez|retirez|desabonnez|enlever|sortir
@@ -117,6 +149,16 @@ comment * me desinscrire|desabonner $
     (
         Language::Es,
         "
+borrenme|borreme|borrame|quitenme|saquenme|sacadme|bajenme
+basta de|ya * correos|mails|mensajes|emails|spam|publicidad
+ya basta * correos|mails|mensajes|emails|spam
+no|nunca autorizo|autorice|di|doy * uso|datos|consentimiento|permiso
+no me suscribi|apunte
+no|ni vuelvan|vuelva|vuelvas|volvais a escribirme|contactarme|molestarme
+cesen|cese|detengan|paren * correos|mensajes|envios|comunicaciones|emails
+dejadme|dejenme|dejame|dejeme en|tranquil~
+no quiero|deseo saber|tener * nada|contacto
+ni un correo|mail|mensaje mas
 elimin~|borr~|quit~|sac~|retir~|suprim~ me|nos|mi|mis|nuestros|nuestra * correo|datos|direccion|nombre|contacto|email * de|
 eliminen~|elimine~|eliminame|borrame|borrenme|borreme|quitame|quitenme|quiteme|sacame|saquenme|saqueme|retirenme|retireme|suprimanme|eliminadme|borradme|quitadme|sacadme
 elimin~|borr~|suprim~ * mis|nuestros|mi * datos|correo|direccion|informacion|email
@@ -147,6 +189,12 @@ como * me doy|darme de? baja $
     (
         Language::Pt,
         "
+tir~|retir~|remov~|apag~|elimin~|exclu~ o|os|a|as|todos meu|meus|minha|nosso * base|lista|dados|sistema|registos|cadastro|email
+nao|nunca autorizo|autorizei|dei|consenti|consinto * uso|dados|consentimento|contato|contacto
+nao|nunca me inscrevi|cadastrei|registei
+parem|pare|chega|basta|acabem com|de * isto|isso|emails|mails|mensagens|spam|contatos
+deixem|deixe|para|parem|pare de * chatear|incomodar|enviar|mandar|escrever|contactar|contatar
+nao quero|desejo|pretendo * contato|contacto|contactos|comunicacao|comunicacoes
 remov~|retir~|exclu~|tir~|apag~|elimin~ me|nos|meu|meus|minha * email|emails|dados|endereco|nome|contato|contacto * da|do|de|das|dos
 remov~|retir~|tir~|exclu~ me|nos
 me|nos remov~|retir~|tir~|exclu~|descadastr~ * da|do|de|desta|dessa|por|
@@ -177,6 +225,13 @@ como * me descadastr~|desinscrev~ $
     (
         Language::It,
         "
+toglietemi|toglimi|levatemi|levami|cancellatemi|rimuovetemi|eliminatemi|tiratemi|toglieteci
+mi tolga|tolgano|levi|levino|tiri
+mai|non * scrivermi|scrivetemi|contattatemi|scriva|contatti|scriverci * mai|piu
+basta|smettila|smettetela|fermatevi|finitela con|di|le|mail|email|messaggi|spam
+non ho mai|dato|autorizzato|fornito|richiesto * consenso|uso|dati|mail|iscritt~|contatto
+non mi sono mai? iscritt~
+non desidero|voglio|intendo * contattat~|comunicazioni|contatti|disturbat~|mail|email
 cancell~|rimuov~|rimuover~|togli~|elimin~|depenn~ * mi|ci|il|la|mio|mia|miei|questo|nostro * indirizzo|nome|contatto|email|mail|dati|nominativo * dal|dalla|dai|da|dalle
 cancellarmi|cancellami|cancellatemi|rimuovermi|rimuovetemi|rimuovimi|toglietemi|toglimi|togliermi|eliminatemi|eliminami|eliminarmi|depennatemi|disiscrivetemi|disiscrivimi|disiscrivermi|cancellarci|rimuoveteci|rimuoverci
 mi cancelli|rimuova|tolga|elimini|cancellino|rimuovano|tolgano|disiscriva
@@ -202,6 +257,13 @@ voglio|vorrei|desidero disiscrivermi|cancellarmi
     (
         Language::Nl,
         "
+wens|wil|wensen|willen * niet|geen|nooit langer|meer|verdere|nog * benaderd|gemaild|contact|gecontacteerd|aangeschreven|mails|berichten|post
+niet langer|meer * benaderd|gemaild|gecontacteerd|aangeschreven|lastiggevallen worden|te|wil
+geen verdere|toekomstige|ongevraagde mails|berichten|correspondentie|contact|benadering|mailings
+genoeg|klaar|basta met|van * mails|berichten|spam|mailtjes
+nooit|niet * toestemming|ingeschreven|aangemeld|gegeven
+gooi|knikker mij|me|ons * uit|van
+ophouden|opgehouden|stoppen|stop * mails|mailtjes|berichten|spam|sturen|mailen
 verwijder~|haal|halen|schrap~|wis|wissen mij|me|ons|mijn|onze * van|uit|
 mij|me|ons|mijn|onze * van|uit * lijst~|~lijst|bestand|~bestand|database|systeem|nieuwsbrief|lijsten
 verwijderen|verwijder|schrappen|halen uit|van * lijst|~lijst|bestand|~bestand|database|systeem
@@ -235,44 +297,62 @@ hoe kan|meld ik mij|me * afmelden|uitschrijven|af|uit $
 pub(super) const MENTION: &[(Language, &str)] = &[
     (
         Language::En,
-        "unsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
+        "stop|enough|cease|no|dont|didnt|never|not|too * more|further|many|these|your * emails|mails|messages|newsletters|correspondence\ndont|wont|not|never * unpaid|free\nremove|delete|take|removed|deleted * list|database|system|records\n^ forget|lose * my|me|us|it\nmight|may|could|would be * interested\nnot|isnt|wasnt consent|permission|allowed\nunsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
     ),
-    (Language::De, "abmelden\nabbestell~\nabgemeldet\naustragen\nausgetragen\n~verteiler\nvom newsletter"),
-    (Language::Fr, "desinscri~\ndesabonn~\nliste de diffusion"),
-    (Language::Es, "de baja\ndesuscri~\ndesapunt~\nlista de correo\nlista de distribucion"),
-    (Language::Pt, "descadastr~\ndesinscrev~\ncancelar a subscricao\nanular a subscricao\nlista de emails"),
-    (Language::It, "disiscri~\ncancell~ * newsletter|lista\nmailing list"),
-    (Language::Nl, "afmeld~\nafgemeld\nuitschrijv~\nuitgeschreven\nmailinglijst"),
+    (
+        Language::De,
+        "keine|nicht|nie|genug|schluss|aufhoren|unerwunscht~ * mails|emails|nachrichten|werbung|kontakt~|newsletter\nohne honorar|bezahlung|budget|vergutung|gage * nicht|nix|nichts|kein~\nnicht|nix|nichts umsonst|kostenlos|gratis\nlosch~|loesch~ * daten|adresse|mail\nunaufgefordert~\ndatenschutz~\nabmahn~\nanwalt\nabmelden\nabbestell~\nabgemeldet\naustragen\nausgetragen\n~verteiler\nvom newsletter",
+    ),
+    (
+        Language::Fr,
+        "plus|pas|stop|aucun|assez|marre * mails|emails|courriels|messages|newsletter|sollicitations|spam\npas|jamais gratuitement|gratuit|benevolement\nsans remuneration|budget|cachet\ndonnees personnelles\nrgpd\ncnil\ndesinscri~\ndesabonn~\nliste de diffusion",
+    ),
+    (
+        Language::Es,
+        "no|basta|ya|ningun|nada * mas? * correos|mails|mensajes|emails|spam\ngratis no\nno * gratis\nsin presupuesto|pago|remuneracion|cobrar\ndatos personales\nrgpd\nlopd\nde baja\ndesuscri~\ndesapunt~\nlista de correo\nlista de distribucion",
+    ),
+    (
+        Language::Pt,
+        "nao|basta|chega|parem|nem * mais? * emails|mails|mensagens|spam\nnao * graca|gratis|gratuitamente\nsem orcamento|cache|pagamento|remuneracao\ndados pessoais\nlgpd\nrgpd\ndescadastr~\ndesinscrev~\ncancelar a subscricao\nanular a subscricao\nlista de emails",
+    ),
+    (
+        Language::It,
+        "non|basta|niente|stop|troppe * piu? * mail|email|messaggi|spam\nnon * gratis|gratuitamente\nsenza compenso|budget|pagamento\ndati personali\ngdpr\ngarante\ndisiscri~\ncancell~ * newsletter|lista\nmailing list",
+    ),
+    (
+        Language::Nl,
+        "niet|geen|genoeg|stop|teveel * mails|emails|berichten|mailtjes|spam\nniet|nooit * gratis|niets|onbetaald\nzonder vergoeding|budget|betaling\npersoonsgegevens\navg\nafmeld~\nafgemeld\nuitschrijv~\nuitgeschreven\nmailinglijst",
+    ),
 ];
 
 /// All that an answer says, greetings apart.
 pub(super) const WHOLE_OPT_OUT: &[(Language, &str)] = &[
     (
         Language::En,
-        "stop\nstop it\nstop please\nplease stop\nstop this\nstop now\nstop stop\nstop all\nunsubscribe\nunsubscribed\nplease unsubscribe\nremove\nplease remove\nremove please\nopt out\noptout\nplease opt out\nremove me\nplease remove me\ntake me off\nunsub\nunsubscribe please\nno more\nno more please\ncancel\nquit\ndelete me\nstop emails\nenough",
+        "unsubscribe pls\nstop spam\nstop spamming\ngo away\nremove now\nno more emails\nstop\nstop it\nstop please\nplease stop\nstop this\nstop now\nstop stop\nstop all\nunsubscribe\nunsubscribed\nplease unsubscribe\nremove\nplease remove\nremove please\nopt out\noptout\nplease opt out\nremove me\nplease remove me\ntake me off\nunsub\nunsubscribe please\nno more\nno more please\ncancel\nquit\ndelete me\nstop emails\nenough",
     ),
     (
         Language::De,
-        "abmelden\nbitte abmelden\nabbestellen\nbitte abbestellen\nabmeldung\naustragen\nbitte austragen\nbitte entfernen\nentfernen\nbitte loschen\nloschen\nbitte loeschen\nloeschen\nstopp\nbitte stoppen\nschluss\naufhoren\nbitte aufhoren\nbitte streichen",
+        "keine mails mehr\nkeine werbung\nkeine weiteren mails\nloschen bitte\nabmelden\nbitte abmelden\nabbestellen\nbitte abbestellen\nabmeldung\naustragen\nbitte austragen\nbitte entfernen\nentfernen\nbitte loschen\nloschen\nbitte loeschen\nloeschen\nstopp\nbitte stoppen\nschluss\naufhoren\nbitte aufhoren\nbitte streichen",
     ),
     (
         Language::Fr,
-        "desinscription\ndesinscrire\nse desinscrire\ndesabonnement\ndesabonner\nme desinscrire\nme desabonner\nse desabonner\narretez\narrete\narretez svp\nsupprimer\nca suffit\nstop svp\nstop merci\nretirez moi",
+        "stop pub\nstop spam\nplus de mails\ndesinscription\ndesinscrire\nse desinscrire\ndesabonnement\ndesabonner\nme desinscrire\nme desabonner\nse desabonner\narretez\narrete\narretez svp\nsupprimer\nca suffit\nstop svp\nstop merci\nretirez moi",
     ),
     (
         Language::Es,
-        "baja\nbaja por favor\ndar de baja\ndarme de baja\nde baja\ncancelar suscripcion\ndesuscribir\ndesuscribirse\neliminar\nbasta\nbasta ya\nparen\npara ya\nbasta por favor",
+        "ya basta\nno mas correos\nalto\nbaja\nbaja por favor\ndar de baja\ndarme de baja\nde baja\ncancelar suscripcion\ndesuscribir\ndesuscribirse\neliminar\nbasta\nbasta ya\nparen\npara ya\nbasta por favor",
     ),
     (
         Language::Pt,
-        "descadastrar\ndescadastro\nremover\nme remova\nremovam\nsair da lista\nsair\ncancelar inscricao\ncancelar subscricao\nanular subscricao\nparem\npare\nchega\nbasta\nremover por favor\ndescadastrem",
+        "parem com isto\nparem com isso\nchega disto\ndescadastrar\ndescadastro\nremover\nme remova\nremovam\nsair da lista\nsair\ncancelar inscricao\ncancelar subscricao\nanular subscricao\nparem\npare\nchega\nbasta\nremover por favor\ndescadastrem",
     ),
     (
         Language::It,
-        "cancellami\ncancellatemi\ncancellazione\ndisiscrivimi\ndisiscrizione\ndisiscrivetemi\nrimuovimi\nrimuovetemi\nbasta\nbasta cosi\nsmettetela\ndisiscriviti\ncancella iscrizione",
+        "niente mail\nstop mail\nbasta mail\ncancellami\ncancellatemi\ncancellazione\ndisiscrivimi\ndisiscrizione\ndisiscrivetemi\nrimuovimi\nrimuovetemi\nbasta\nbasta cosi\nsmettetela\ndisiscriviti\ncancella iscrizione",
     ),
     (
         Language::Nl,
-        "afmelden\ngraag afmelden\nuitschrijven\ngraag uitschrijven\nverwijderen\ngraag verwijderen\nverwijder\nstoppen\nstop aub\nstop hiermee\nhou op\nhoud op\nafmelding\nafmelden aub\ngenoeg",
+        "geen mails meer\nniet meer mailen\nstop met mailen\nafmelden\ngraag afmelden\nuitschrijven\ngraag uitschrijven\nverwijderen\ngraag verwijderen\nverwijder\nstoppen\nstop aub\nstop hiermee\nhou op\nhoud op\nafmelding\nafmelden aub\ngenoeg",
     ),
 ];

@@ -163,6 +163,7 @@ const FILLERS: &[&str] = &[
     "inclusief",
     "einschließlich",
     "einschl",
+    "inkl",
     "zum",
     "am",
     "ab",
@@ -384,7 +385,8 @@ impl Note<'_> {
             }
             weekday = weekday_of(plain);
             is_next |= plain == "next";
-            let ends = word.ends_with(['.', '!', '?', ';']);
+            let abbreviated = matches!(plain, "einschl" | "incl" | "inkl");
+            let ends = word.ends_with(['.', '!', '?', ';']) && !abbreviated;
             if (weekday.is_none() && !FILLERS.contains(&plain) && !plain.is_empty()) || ends {
                 break;
             }

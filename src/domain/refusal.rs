@@ -17,6 +17,8 @@ use phrases::context;
 
 /// Words up to which an answer is short.
 const SHORT: usize = 80;
+/// Words from which on a refusal is no more than a few words among many.
+const LONG: usize = 150;
 /// Words of an answer in which nothing else matters than the phrase.
 const TERSE: usize = 25;
 /// Sentences at the start of a long letter in which a phrase still counts in full.
@@ -282,6 +284,15 @@ impl<'a> Reading<'a> {
     fn against(&self, found: &Found) -> Option<&'static str> {
         if self.is_conditional(found) {
             return Some("with a condition");
+        }
+        if found.sense == Sense::Refusal {
+            let tokens = self.told.get(found.sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
+            if tokens.iter().any(|t| context::DAYS.contains(&t.text.as_str())) {
+                return Some("speaks of a day");
+            }
+            if self.words > LONG {
+                return Some("somewhere in a long letter");
+            }
         }
         let willing: Vec<&Found> = self.of_sense(Sense::Willing).filter(|w| !self.overlaps(w)).collect();
         let after = |w: &&&Found| (w.sentence, w.start) > (found.sentence, found.last);

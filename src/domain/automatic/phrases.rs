@@ -217,6 +217,17 @@ const AWAY_TEXTS: &[&str] = &[
     "no access to email",
     "kein zugriff",
     "eingeschränkten zugriff",
+    "i'm out from",
+    "i'm out between",
+    "i'm out until",
+    "i'm out of",
+    "i am out from",
+    "i am out between",
+    "i am out until",
+    "will reply when i return",
+    "when i return",
+    "when i'm back",
+    "me encuentro fuera",
 ];
 /// What the answer of a dead address says.
 const GONE_TEXTS: &[&str] = &[

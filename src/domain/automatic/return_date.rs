@@ -374,7 +374,12 @@ impl Note<'_> {
             let plain = bare(word);
             if looks_like_date(plain) {
                 let rest = words.get(number..)?;
-                return self.date_at(rest).filter(|d| (0..=AHEAD_MAX_DAYS).contains(&days_between(self.sent, *d)));
+                // "jeudi 19": the month is known where the weekday agrees
+                let with_weekday = || {
+                    let found = next_day_of_month(day(word)?, self.sent)?;
+                    (Some(found.weekday()) == weekday).then_some(found)
+                };
+                return self.date_at(rest).or_else(with_weekday);
             }
             if weekday.is_some() {
                 // a month's date may follow the weekday after an article, nothing else

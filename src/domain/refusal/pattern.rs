@@ -40,8 +40,16 @@ pub(super) enum Sense {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) text: String,
+    /// What follows an elided word: the verb of `d'effacer`.
+    after_elision: Option<String>,
     /// The number of its clause within the sentence.
     pub(super) clause: usize,
+}
+
+impl Token {
+    fn forms(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.after_elision.as_deref())
+    }
 }
 
 /// A sentence.
@@ -132,7 +140,10 @@ impl Book {
             let reader = Reader { tokens: &sentence.tokens, masked: &|at| masked(number, at) };
             for (start, token) in sentence.tokens.iter().enumerate() {
                 let known = self.by_letters.get(&letters(&token.text)).into_iter().flatten();
-                for pattern in known.chain(&self.any).filter_map(|n| self.patterns.get(*n)) {
+                let bare = token.after_elision.as_ref().and_then(|t| self.by_letters.get(&letters(t)));
+                for pattern in
+                    known.chain(bare.into_iter().flatten()).chain(&self.any).filter_map(|n| self.patterns.get(*n))
+                {
                     if !wanted(pattern.sense) {
                         continue;
                     }
@@ -170,7 +181,7 @@ impl Reader<'_> {
             Piece::Word { choices, optional } => {
                 let kept = literal.len();
                 if let Some(token) = self.tokens.get(at).filter(|_| !(self.masked)(at))
-                    && choices.iter().any(|c| c.fits(&token.text))
+                    && choices.iter().any(|c| token.forms().any(|form| c.fits(form)))
                 {
                     literal.push(at);
                     if self.fits(rest, start, at + 1, literal) {
@@ -308,10 +319,11 @@ impl Builder {
                 if text.is_empty() {
                     continue;
                 }
+                let after_elision = after_elision(part);
                 if CONTRASTS.contains(&text.as_str()) {
                     self.clause += 1;
                 }
-                self.sentence.tokens.push(Token { text, clause: self.clause });
+                self.sentence.tokens.push(Token { text, after_elision, clause: self.clause });
             }
             if word.ends_with([',', ':', ')', '–', '—']) || word.contains('…') {
                 self.clause += 1;
@@ -336,6 +348,14 @@ impl Builder {
             last.question = true;
         }
     }
+}
+
+/// What follows a short word that lost its vowel before an apostrophe.
+fn after_elision(word: &str) -> Option<String> {
+    let (before, after) = word.split_once(['\'', '’'])?;
+    matches!(fold(before).as_str(), "d" | "l" | "j" | "qu" | "s" | "dell" | "all" | "dall" | "nell")
+        .then(|| fold(after))
+        .filter(|text| text.chars().count() > 1)
 }
 
 /// "again.Thanks" are two words; "3.5" and an address are one.

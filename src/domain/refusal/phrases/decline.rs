@@ -7,12 +7,15 @@ pub(super) const REFUSAL: &[(Language, &str)] = &[
     (
         Language::En,
         "
+decided|choose|chosen|choosing|prefer|like against|not to? * move|proceed|go|take|pursue|continue|participate|work|moving|proceeding
+not to? move|proceed|go forward|ahead
+wont be moving|proceeding
 but|so|then nah|nope|no $
 wont|cant|cannot|unable|not be? able|to help|assist|accommodate|oblige|fit|offer|say
 fully|already booked|committed|contracted
-contract|agreement|exclusivity|exclusive * doesnt|dont|prevents|forbids|not|with
+my|our contract|agreement|exclusivity * doesnt|dont|prevents|forbids|not|with
 doesnt|dont|not|wont allow|permit|let * this|it|me|that|$
-too busy|much
+too busy
 no capacity|time|bandwidth|room|space for|to|right|at|$
 wrong person|fit|match
 already work~|partner~|have|signed * with|another|competitor|exclusiv~|brand
@@ -28,9 +31,11 @@ no interest
 not|isnt * interest~ me|us|to
 doesnt|dont|not interest me|us
 not of interest
-ill|will|well|gonna|to|ill|must|id * pass on|this|for|it|$
+ill|well|gonna pass
+ill|will|well|must|id * pass on|this|$
 ill|well have|need to pass
-have|going|need|decided|choosing to|must * pass
+have|going|need|decided|choosing to pass
+have|going|need to * pass on|this|$
 i|we pass $
 hard pass
 ^ pass $
@@ -77,10 +82,13 @@ sit this one? out
     (
         Language::De,
         "
+fur|fuer mich|uns * nichts|nix $
+mach~ * nicht mehr
 nicht so|ganz|wirklich meins|mein|unseres
 nicht meins|unseres|so
 zu viel|wenig|beschaftigt|ausgelastet
-keine|keinerlei zeit|kapazitat~|kapazitaet~|lust|ressourcen|verwendung
+keine|keinerlei zeit|kapazitat~|kapazitaet~|ressourcen|verwendung * dafur|dafuer|fur|$
+^ keine lust
 bereits|schon vertraglich|exklusiv|ausgebucht|gebunden|einen|mit|eine
 ausgebucht
 exklusiv~|vertraglich * gebunden|verpflichtet
@@ -97,7 +105,7 @@ interessiert mich|uns * nicht|null|kein
 nein danke
 danke nein
 danke aber nein
-lieber|eher|leider nicht $
+lieber|eher nicht $
 passt|passen|passe * nicht|nicht zu|zu|fur|fuer|in|so|ganz|wirklich|$
 nicht * passend|das richtige|mein ding|mein stil|unser stil
 muss|mussen|mochte|moechte|werde|wurde|will|wollen * absagen|ablehnen|passen
@@ -116,9 +124,10 @@ kann|konnen|mochte|moechte|will|wollen|werde|werden * nicht * mitmachen|teilnehm
 kann|konnen * leider nicht
 nichts fur|fuer mich|uns
 nicht|nix mein|unser * ding|fall|thema|stil
-momentan|derzeit|aktuell|zurzeit|gerade|jetzt leider? nicht|kein~
+momentan|derzeit|aktuell|zurzeit|gerade|jetzt leider nicht|kein~
+^ momentan|derzeit|aktuell|zurzeit|jetzt nicht $
 leider nein
-leider nicht
+^ leider nicht $
 absage
 ist ein nein
 nein von mir|uns
@@ -127,9 +136,9 @@ nein von mir|uns
     (
         Language::Fr,
         "
+nai|navons|ai|avons pas|plus * disponibilite~|temps|dispo~|creneau|place
 pas * univers|mon|notre|truc|tasse|style
 pas * suite favorable|positive
-ne peux|pouvons|pourrai|pourrons|puis * pas|malheureusement
 trop occupee?|prise|pris|chargee?|busy
 deja|suis engage~|sous|contrat|exclusiv~
 pas le|de temps|disponib~
@@ -179,7 +188,7 @@ ya tengo|tenemos|colaboro|trabajo|estoy * exclusiv~|contrato|otra|comprometid~|a
 agenda * imposible|llena|completa|no
 no * imposible
 tengo|debo|que decir|decirte|deciros|decirle que? no
-no puedo|podemos $
+siento * no puedo|podemos
 no voy a
 prefiero no
 declinar
@@ -216,6 +225,7 @@ me lo? salto
     (
         Language::Pt,
         "
+nao * a? aceitar|fazer|procurar parcerias|colaboracoes|publicidade
 dizer que? nao
 nao tenho|temos * tempo|disponibilidade|agenda|espaco
 ja tenho|temos|trabalho|estou|colaboro * exclusiv~|contrato|outra|comprometid~|marca
@@ -255,6 +265,7 @@ nao contem|conte|contes comigo
     (
         Language::It,
         "
+non fa al|per|a caso|me|noi
 impegnat~ con|in|fino|gia|su
 gia * impegnat~|contratto|esclusiva|collaboro|accordo
 non ho|abbiamo * tempo|spazio|disponibilita|modo
@@ -335,7 +346,7 @@ nu|momenteel|voorlopig|moment even|helaas|liever? niet|geen
 nu even niet
 niet op dit|het moment
 voor nu niet
-helaas niet
+^ helaas niet $
 helaas moet|moeten|kan|kunnen * niet|afwijzen|weigeren|afzeggen|bedanken
 liever niet
 een andere|volgende keer misschien|$

@@ -7,6 +7,9 @@ pub(super) const OPT_OUT: &[(Language, &str)] = &[
     (
         Language::En,
         "
+dont|not|never reach out to? me|us $
+dont|not|never reach out * again|anymore|ever
+no|not more of these|this|your|them
 didnt|not|dont|never * contact|email|write|message|mail|approach to? me|us * future|again|anymore|any|further
 stop|cease|quit|end|discontinue * correspondence|communication~|contact|outreach|emails|mails|messages|newsletters|spam
 no|any further|more correspondence
@@ -149,6 +152,8 @@ comment * me desinscrire|desabonner $
     (
         Language::Es,
         "
+que me|nos saquen|saque|borren|borre|eliminen|elimine|quiten|quite|retiren
+no me|nos contact~|escrib~|mand~|envi~ * nunca|jamas
 borrenme|borreme|borrame|quitenme|saquenme|sacadme|bajenme
 basta de|ya * correos|mails|mensajes|emails|spam|publicidad
 ya basta * correos|mails|mensajes|emails|spam
@@ -189,6 +194,7 @@ como * me doy|darme de? baja $
     (
         Language::Pt,
         "
+apag~|elimin~|remov~|retir~|exclu~ o|a|os? meu|minha|meus|nosso contacto|contato|numero|email|endereco|registo|dados
 tir~|retir~|remov~|apag~|elimin~|exclu~ o|os|a|as|todos meu|meus|minha|nosso * base|lista|dados|sistema|registos|cadastro|email
 nao|nunca autorizo|autorizei|dei|consenti|consinto * uso|dados|consentimento|contato|contacto
 nao|nunca me inscrevi|cadastrei|registei
@@ -297,31 +303,31 @@ hoe kan|meld ik mij|me * afmelden|uitschrijven|af|uit $
 pub(super) const MENTION: &[(Language, &str)] = &[
     (
         Language::En,
-        "stop|enough|cease|no|dont|didnt|never|not|too * more|further|many|these|your * emails|mails|messages|newsletters|correspondence\ndont|wont|not|never * unpaid|free\nremove|delete|take|removed|deleted * list|database|system|records\n^ forget|lose * my|me|us|it\nmight|may|could|would be * interested\nnot|isnt|wasnt consent|permission|allowed\nunsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
+        "stop|enough|cease|no|dont|too * more|further|many|these|your * emails|mails|messages|newsletters|correspondence\ndont|wont|not|never * unpaid|free\nremove|delete|take|removed|deleted * list|database|system|records\n^ forget|lose * my|me|us|it\nmight|may|could|would be * interested\nnot|isnt|wasnt consent|permission|allowed\nunsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
     ),
     (
         Language::De,
-        "keine|nicht|nie|genug|schluss|aufhoren|unerwunscht~ * mails|emails|nachrichten|werbung|kontakt~|newsletter\nohne honorar|bezahlung|budget|vergutung|gage * nicht|nix|nichts|kein~\nnicht|nix|nichts umsonst|kostenlos|gratis\nlosch~|loesch~ * daten|adresse|mail\nunaufgefordert~\ndatenschutz~\nabmahn~\nanwalt\nabmelden\nabbestell~\nabgemeldet\naustragen\nausgetragen\n~verteiler\nvom newsletter",
+        "genug|schluss|aufhoren|unerwunscht~ * mails|emails|nachrichten|werbung|kontakt~|newsletter\nohne honorar|bezahlung|budget|vergutung|gage * nicht|nix|nichts|kein~\nnicht|nix|nichts umsonst|kostenlos|gratis\nlosch~|loesch~ * daten|adresse|mail\nunaufgefordert~\ndatenschutz~\nabmahn~\nanwalt\nabmelden\nabbestell~\nabgemeldet\naustragen\nausgetragen\n~verteiler\nvom newsletter",
     ),
     (
         Language::Fr,
-        "plus|pas|stop|aucun|assez|marre * mails|emails|courriels|messages|newsletter|sollicitations|spam\npas|jamais gratuitement|gratuit|benevolement\nsans remuneration|budget|cachet\ndonnees personnelles\nrgpd\ncnil\ndesinscri~\ndesabonn~\nliste de diffusion",
+        "plus|stop|assez|marre * mails|emails|courriels|messages|newsletter|sollicitations|spam\npas|jamais gratuitement|gratuit|benevolement\nsans remuneration|budget|cachet\ndonnees personnelles\nrgpd\ncnil\ndesinscri~\ndesabonn~\nliste de diffusion",
     ),
     (
         Language::Es,
-        "no|basta|ya|ningun|nada * mas? * correos|mails|mensajes|emails|spam\ngratis no\nno * gratis\nsin presupuesto|pago|remuneracion|cobrar\ndatos personales\nrgpd\nlopd\nde baja\ndesuscri~\ndesapunt~\nlista de correo\nlista de distribucion",
+        "no|basta|ya * mas * correos|mails|mensajes|emails|spam\ngratis no\nno * gratis\nsin presupuesto|pago|remuneracion|cobrar\ndatos personales\nrgpd\nlopd\nde baja\ndesuscri~\ndesapunt~\nlista de correo\nlista de distribucion",
     ),
     (
         Language::Pt,
-        "nao|basta|chega|parem|nem * mais? * emails|mails|mensagens|spam\nnao * graca|gratis|gratuitamente\nsem orcamento|cache|pagamento|remuneracao\ndados pessoais\nlgpd\nrgpd\ndescadastr~\ndesinscrev~\ncancelar a subscricao\nanular a subscricao\nlista de emails",
+        "nao|basta|chega|parem * mais * emails|mails|mensagens|spam\nnao * graca|gratis|gratuitamente\nsem orcamento|cache|pagamento|remuneracao\ndados pessoais\nlgpd\nrgpd\ndescadastr~\ndesinscrev~\ncancelar a subscricao\nanular a subscricao\nlista de emails",
     ),
     (
         Language::It,
-        "non|basta|niente|stop|troppe * piu? * mail|email|messaggi|spam\nnon * gratis|gratuitamente\nsenza compenso|budget|pagamento\ndati personali\ngdpr\ngarante\ndisiscri~\ncancell~ * newsletter|lista\nmailing list",
+        "non|basta|niente|stop * piu|altre * mail|email|messaggi|spam\nnon * gratis|gratuitamente\nsenza compenso|budget|pagamento\ndati personali\ngdpr\ngarante\ndisiscri~\ncancell~ * newsletter|lista\nmailing list",
     ),
     (
         Language::Nl,
-        "niet|geen|genoeg|stop|teveel * mails|emails|berichten|mailtjes|spam\nniet|nooit * gratis|niets|onbetaald\nzonder vergoeding|budget|betaling\npersoonsgegevens\navg\nafmeld~\nafgemeld\nuitschrijv~\nuitgeschreven\nmailinglijst",
+        "genoeg|stop|teveel * mails|emails|berichten|mailtjes|spam\nniet|nooit * gratis|niets|onbetaald\nzonder vergoeding|budget|betaling\npersoonsgegevens\navg\nafmeld~\nafgemeld\nuitschrijv~\nuitgeschreven\nmailinglijst",
     ),
 ];
 

@@ -226,11 +226,11 @@ impl<'a> Reading<'a> {
     }
 
     fn verdict(&self, meaning: Meaning, found: &Found, reason: &'static str) -> Verdict {
-        let confidence = match meaning {
-            Meaning::Unsure => 50,
-            _ if self.words <= TERSE => 95,
-            _ if self.words <= SHORT => 90,
-            _ => 80,
+        let confidence = match (meaning, self.words) {
+            (Meaning::Unsure, _) => 50,
+            (_, ..=TERSE) => 95,
+            (_, ..=SHORT) => 90,
+            (_, _) => 80,
         };
         let mut reasons = vec![reason];
         if self.words > SHORT {

@@ -157,9 +157,45 @@ fn answers_mean_what_their_writers_meant() {
 
 #[test]
 fn answers_worded_otherwise_mean_what_their_writers_meant() {
-    for file in ["answers_held_out.tsv", "answers_held_out_2.tsv"] {
+    for (file, least) in [("answers_held_out.tsv", 60), ("answers_held_out_2.tsv", 60)] {
         let score = score(file);
-        assert!(score.all >= 60, "{score:?}");
+        assert!(score.all >= least, "{score:?}");
         assert_eq!(score.acceptances_refused, 0, "an acceptance was taken for a no: {}", score.table);
+        assert!(share(score.right, score.all) >= 0.95, "{}", score.table);
     }
+}
+
+/// On these the phrases were never mended. What is asked of them is what would do harm otherwise; the rest is printed.
+#[test]
+fn answers_never_seen_before_are_hardly_ever_taken_for_a_no_that_they_are_not() {
+    let score = score("answers_held_out_3.tsv");
+    assert!(score.all >= 40, "{score:?}");
+    assert_eq!(score.acceptances_refused, 0, "an acceptance was taken for a no: {}", score.table);
+}
+
+/// Mail that others collected: nobody in it refuses anything of ours.
+#[test]
+fn strangers_mail_holds_no_opt_outs_and_no_refusals() {
+    let Some(root) = std::env::var_os("LIAISON_CORPORA").map(std::path::PathBuf::from).filter(|p| p.is_dir()) else {
+        println!("left out: mail of others (set LIAISON_CORPORA to a folder of corpora to run it)");
+        return;
+    };
+    let (mut waiting, mut people, mut unsure) = (vec![root], 0, 0);
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+            continue;
+        }
+        let mail = liaison::connector::email::parse::parse(&std::fs::read(&path).unwrap());
+        if classify_automatic(&mail, &Facts::default()).kind != Kind::Human {
+            continue;
+        }
+        people += 1;
+        let verdict = judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text });
+        unsure += usize::from(verdict.meaning == Meaning::Unsure);
+        let negative = matches!(verdict.meaning, Meaning::OptOut | Meaning::Refusal);
+        assert!(!negative, "{}: {verdict:?}", path.display());
+    }
+    println!("{people} texts of people, {unsure} unsure");
+    assert!(people > 500 && unsure * 50 < people, "{unsure} of {people} are unsure");
 }

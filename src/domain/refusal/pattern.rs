@@ -108,7 +108,7 @@ pub(super) struct Book {
 impl Book {
     /// Adds a pattern, written as told at the top.
     pub(super) fn add(&mut self, sense: Sense, language: Language, line: &str) {
-        let pieces: Vec<Piece> = line.split_whitespace().filter_map(piece).collect();
+        let pieces: Vec<Piece> = line.split_whitespace().map(piece).collect();
         let number = self.patterns.len();
         for piece in &pieces {
             let Piece::Word { choices, optional } = piece else { continue };
@@ -218,10 +218,10 @@ impl Choice {
     }
 }
 
-fn piece(word: &str) -> Option<Piece> {
+fn piece(word: &str) -> Piece {
     match word {
-        "^" => return Some(Piece::Start),
-        "*" => return Some(Piece::Gap),
+        "^" => return Piece::Start,
+        "*" => return Piece::Gap,
         _ => {}
     }
     let optional = word.ends_with('?');
@@ -238,7 +238,7 @@ fn piece(word: &str) -> Option<Piece> {
             }
         })
         .collect();
-    Some(Piece::Word { choices, optional })
+    Piece::Word { choices, optional }
 }
 
 fn letters(word: &str) -> String {

@@ -32,7 +32,7 @@ pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::V
             data.insert("gone_address".into(), json!(draft.author));
             data.insert("instead".into(), json!(successor));
         }
-        _ => {}
+        Kind::Human | Kind::Automatic | Kind::Bounce | Kind::Complaint | Kind::Reaction => {}
     }
     if let Some(token) = unsubscribe_token(context, draft) {
         data.insert("unsubscribe_token".into(), json!(token));

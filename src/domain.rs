@@ -17,6 +17,7 @@ pub mod ids;
 pub mod mail;
 pub mod people;
 pub mod profile;
+pub mod refusal;
 pub mod reply;
 pub mod retry;
 pub mod schedule;

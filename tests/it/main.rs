@@ -17,6 +17,7 @@
     reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"
 )]
 
+mod answers;
 mod cli;
 mod contract;
 mod corpora;

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod automatic;
 pub mod bounce;
+pub mod consequence;
 pub mod delay;
 pub mod envelope;
 pub mod ids;

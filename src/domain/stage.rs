@@ -7,6 +7,8 @@ use std::fmt;
 use super::delay::Delay;
 use super::words::Word;
 
+pub mod published;
+
 /// The id of a stage, as declared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

@@ -6,9 +6,12 @@
 pub mod enqueue;
 pub mod import;
 pub mod matching;
+pub mod outreach;
 pub mod people;
+pub mod react;
 pub mod sequencer;
 pub mod settle;
 pub mod signal;
+pub mod task;
 pub mod token;
 pub mod unmatched;

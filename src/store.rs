@@ -20,9 +20,11 @@ pub mod lease;
 pub mod mailbox;
 pub mod message;
 pub mod outbox;
+pub mod outreach;
 pub mod people;
 pub mod reading;
 pub mod sql;
+pub mod task;
 pub mod thread;
 pub mod token;
 mod types;
@@ -318,8 +320,10 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(outbox::STATEMENTS);
     all.extend(outbox::claim::STATEMENTS);
     all.extend(outbox::outcome::STATEMENTS);
+    all.extend(outreach::statement_lists());
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
+    all.extend(task::STATEMENTS);
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
     all
@@ -331,6 +335,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(event::MANY);
     all.extend(message::MANY);
     all.extend(outbox::MANY);
+    all.extend(outreach::many_lists());
     all.extend(people::many_lists());
     all.extend(thread::MANY);
     all

@@ -40,7 +40,8 @@ CREATE TABLE enrollment (
   UNIQUE (influencer_id, sequence, run)
 );
 CREATE UNIQUE INDEX enrollment_live ON enrollment (influencer_id, sequence) WHERE state IN ('active', 'held', 'paused');
-CREATE INDEX enrollment_due ON enrollment (next_at, first, id) WHERE next_at IS NOT NULL;
+CREATE INDEX enrollment_due ON enrollment (first, next_at, id) WHERE next_at IS NOT NULL;
+CREATE INDEX enrollment_influencer ON enrollment (influencer_id, id);
 CREATE INDEX enrollment_sequence ON enrollment (sequence, state, id);
 CREATE INDEX enrollment_account ON enrollment (account, id) WHERE state IN ('active', 'held', 'paused');
 CREATE INDEX enrollment_version ON enrollment (version) WHERE state IN ('active', 'held', 'paused');

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::stage::published;
 use crate::store::{Place, Store};
 
 /// The file in the state directory that holds the installation's id.
@@ -68,7 +67,7 @@ pub async fn release(store: &Store, state_dir: &Path) -> anyhow::Result<bool> {
 
 /// Puts the stages of the configuration into the store, by the hash of their content, so that every node goes by the same.
 pub(super) async fn publish_stages(store: &Store, clock: &Clock, config: &Config) -> anyhow::Result<()> {
-    let body = published::write(&config.stages);
+    let body = serde_json::to_string(&config.stages).context("the stages can't be written")?;
     let hash: String = crate::store::value::hex(&Sha256::digest(body.as_bytes()));
     let mut tx = store.begin("app.stages").await?;
     tx.publish_definition("stages", &hash, &body, clock.now()).await?;

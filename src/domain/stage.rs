@@ -7,8 +7,6 @@ use std::fmt;
 use super::delay::Delay;
 use super::words::Word;
 
-pub mod published;
-
 /// The id of a stage, as declared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -49,6 +47,17 @@ macro_rules! vocabulary {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> { s.serialize_str(self.as_str()) }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                Self::from_word(&text).ok_or_else(|| serde::de::Error::custom(format!("unknown word `{text}`")))
+            }
+        }
     };
 }
 
@@ -85,7 +94,7 @@ vocabulary!(
 );
 
 /// One stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stage {
     /// Its id, for files, the API and the database.
     pub id: StageId,
@@ -118,7 +127,7 @@ vocabulary!(
 );
 
 /// A custom property of influencers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Property {
     /// Its key.
     pub id: String,
@@ -148,7 +157,7 @@ pub enum StagesError {
 }
 
 /// All stages, in order, and the custom properties.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stages {
     list: Vec<Stage>,
     start: usize,

@@ -50,9 +50,16 @@ impl Tx {
     pub async fn active_definition(&mut self, kind: &str) -> Result<Option<(String, String)>, StoreError> {
         self.opt(&DEFINITION_ACTIVE, values![kind]).await
     }
+
+    /// The hash of the definition of this kind that is in force.
+    pub async fn active_definition_hash(&mut self, kind: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = self.opt(&DEFINITION_ACTIVE_HASH, values![kind]).await?;
+        Ok(row.map(|(hash,)| hash))
+    }
 }
 
 statements! {
+    #[hot] DEFINITION_ACTIVE_HASH = "SELECT hash FROM active_definition WHERE kind = $1";
     INSTALLATION_GET = "SELECT id, held FROM installation LIMIT 1";
     INSTALLATION_INSERT = "INSERT INTO installation (id, installed_at, held) VALUES ($1, $2, FALSE)";
     INSTALLATION_HOLD = "UPDATE installation SET held = $1";

@@ -171,7 +171,7 @@ statements! {
     #[hot] CANCEL = "UPDATE outbox SET status = CASE WHEN EXISTS (SELECT 1 FROM outbox_recipient r WHERE r.outbox_id = outbox.id \
           AND r.state = 'accepted') THEN 'confirmed' ELSE 'cancelled' END, \
         detail = $2, finished_at = $3, lease_holder = NULL, lease_until = NULL \
-        WHERE id = $1 AND status IN ('queued', 'deferred', 'claimed') RETURNING status";
+        WHERE id = $1 AND status IN ('review', 'queued', 'deferred', 'claimed') RETURNING status";
     #[hot] UNSETTLED = "SELECT id FROM outbox WHERE id = ANY($1::uuid[]) \
         AND (status = 'uncertain' OR (status = 'handed_over' AND lease_until < $2)) FOR UPDATE";
     #[hot] UNCERTAIN_OF = "SELECT o.id, o.attempts AS attempt, o.token, m.internet_message_id, o.handed_over_at, o.look_at, \

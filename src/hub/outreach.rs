@@ -1,0 +1,356 @@
+//! Runs of sequences, as far as they are everybody's affair: who may begin one, what ends it, what makes time stand still
+//! for it, and what the outcome of a send, a task or a click means for it.
+//!
+//! Everything works inside the caller's transaction. When a step is due, and what it then does, is the sequence room's.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde_json::json;
+
+use super::settle::{self, SettleError};
+use super::signal::{self, Signal};
+use crate::clock::Clock;
+use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
+use crate::domain::sequence::Definition;
+use crate::domain::time::Micros;
+use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState};
+use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
+use crate::store::{StoreError, Tx};
+
+pub mod enroll;
+pub mod house;
+pub mod pause;
+
+/// Versions kept in memory.
+const KEPT_MAX: usize = 2_000;
+/// Live runs stopped in one go.
+const BATCH: i64 = 500;
+
+/// Why a run ended before its last step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitReason {
+    /// A person answered, on any channel.
+    Replied,
+    /// They said no.
+    Refused,
+    /// They want no more mail.
+    OptedOut,
+    /// They complained to their provider.
+    Complained,
+    /// Nothing arrives at any of their addresses.
+    Bounced,
+    /// They reached a stage that the sequence was for.
+    StageReached(String),
+    /// The sequence was deleted.
+    SequenceRemoved,
+    /// Somebody ended it.
+    ByHand(String),
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replied => f.write_str("replied"),
+            Self::Refused => f.write_str("refused"),
+            Self::OptedOut => f.write_str("opted out"),
+            Self::Complained => f.write_str("complained"),
+            Self::Bounced => f.write_str("no address left that mail arrives at"),
+            Self::StageReached(stage) => write!(f, "reached the stage {stage}"),
+            Self::SequenceRemoved => f.write_str("the sequence was deleted"),
+            Self::ByHand(who) => write!(f, "ended by {who}"),
+        }
+    }
+}
+
+/// The version of this hash. Versions never change, so each is read once per process.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where it is not there or can't be read.
+pub async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, StoreError> {
+    static KEPT: OnceLock<Mutex<HashMap<String, Arc<Definition>>>> = OnceLock::new();
+    let kept = KEPT.get_or_init(Mutex::default);
+    if let Some(found) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(hash) {
+        return Ok(Arc::clone(found));
+    }
+    let body = tx.get_sequence_version(hash).await?.map(|(_, body)| body);
+    let body = body.ok_or_else(|| StoreError::Damaged(format!("there is no version {hash} of a sequence")))?;
+    let read: Definition = serde_json::from_str(&body)
+        .map_err(|error| StoreError::Damaged(format!("the version {hash} of a sequence: {error}")))?;
+    let read = Arc::new(read);
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() >= KEPT_MAX {
+        kept.clear();
+    }
+    kept.insert(hash.to_owned(), Arc::clone(&read));
+    Ok(read)
+}
+
+/// The event of a run.
+pub fn event_of(what: EventType, run: &EnrollmentRow, at: Micros, more: serde_json::Value) -> Signal {
+    let mut data = json!({"enrollment_id": run.id, "sequence": run.sequence, "step": run.step});
+    if let (Some(data), serde_json::Value::Object(more)) = (data.as_object_mut(), more) {
+        data.extend(more);
+    }
+    Signal { what, influencer: Some(run.influencer_id), message: None, at, data: Some(data) }
+}
+
+/// Ends every live run of these influencers: what waits for them is cancelled, their open tasks with it. How many ended.
+pub async fn stop_runs(
+    tx: &mut Tx,
+    clock: &Clock,
+    influencers: &[InfluencerId],
+    why: &ExitReason,
+) -> Result<u64, StoreError> {
+    if influencers.is_empty() {
+        return Ok(0);
+    }
+    let runs = tx.lock_live_enrollments(influencers.to_vec()).await?;
+    end(tx, clock, runs, why).await
+}
+
+/// Ends every live run of a sequence, a batch at a time.
+pub async fn stop_sequence(tx: &mut Tx, clock: &Clock, sequence: &str, why: &ExitReason) -> Result<u64, StoreError> {
+    let (mut ended, mut after) = (0, EnrollmentId(uuid::Uuid::nil()));
+    loop {
+        let runs = tx.lock_live_of_sequence(sequence, after, BATCH).await?;
+        let Some(last) = runs.last().map(|r| r.id) else { return Ok(ended) };
+        after = last;
+        ended += end(tx, clock, runs, why).await?;
+    }
+}
+
+/// Ends one run by hand; `false` where it was over.
+pub async fn stop_run(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &ExitReason) -> Result<bool, StoreError> {
+    let run = tx.lock_enrollment(id).await?.filter(is_live);
+    Ok(end(tx, clock, run.into_iter().collect(), why).await? > 0)
+}
+
+/// Whether a run is not over.
+pub fn is_live(run: &EnrollmentRow) -> bool {
+    matches!(run.state, EnrollmentState::Active | EnrollmentState::Held | EnrollmentState::Paused)
+}
+
+async fn end(tx: &mut Tx, clock: &Clock, runs: Vec<EnrollmentRow>, why: &ExitReason) -> Result<u64, StoreError> {
+    if runs.is_empty() {
+        return Ok(0);
+    }
+    let now = clock.now();
+    let ids: Vec<EnrollmentId> = runs.iter().map(|r| r.id).collect();
+    let reason = why.to_string();
+    // The runs are over before their mail is looked for, so that nothing can be planned in between.
+    let mut signals = Vec::new();
+    for run in &runs {
+        signals.push(event_of(EventType::EnrollmentExited, run, now, json!({"reason": reason})));
+        let over = EnrollmentRow {
+            state: EnrollmentState::Exited,
+            phase: Phase::Over,
+            next_at: None,
+            held_at: None,
+            waiting_for: None,
+            exit_reason: Some(reason.clone()),
+            ended_at: Some(now),
+            ..run.clone()
+        };
+        tx.update_enrollment(over, now).await?;
+    }
+    cancel_mail(tx, clock, &ids, &reason).await?;
+    tx.cancel_tasks_of(ids.clone(), now).await?;
+    tx.delete_reservations(ids.iter().map(|id| id.0).collect()).await?;
+    signal::record(tx, clock, signals).await?;
+    if *why == ExitReason::Replied {
+        for run in &runs {
+            after_reply(tx, clock, run).await?;
+        }
+    }
+    Ok(u64::try_from(runs.len()).unwrap_or(u64::MAX))
+}
+
+/// Takes back what waits in the outbox for these runs; what is on its way already stays.
+async fn cancel_mail(tx: &mut Tx, clock: &Clock, runs: &[EnrollmentId], reason: &str) -> Result<(), StoreError> {
+    for mail in tx.open_mail_of(runs.to_vec()).await? {
+        match settle::cancel(tx, clock, mail.id, reason).await {
+            Ok(OutboxStatus::Cancelled) => {
+                let said = (clock.now(), Some(reason));
+                tx.complete_step(mail.enrollment_id, &mail.step, StepState::Skipped, said).await?;
+                tx.delete_reservations(vec![mail.id.0]).await?;
+            }
+            // On its way, or uncertain: what becomes of it is still recorded.
+            Ok(_) | Err(SettleError::State(_) | SettleError::Unknown) => {}
+            Err(SettleError::Store(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What a sequence wants to follow an answer.
+async fn after_reply(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow) -> Result<(), StoreError> {
+    let definition = definition(tx, &run.version).await?;
+    let Some(follow) = &definition.on_reply else { return Ok(()) };
+    conclude(tx, clock, run, follow).await
+}
+
+/// Moves to the stage and makes the task that stand at the end of a run.
+pub async fn conclude(
+    tx: &mut Tx,
+    clock: &Clock,
+    run: &EnrollmentRow,
+    follow: &crate::domain::sequence::After,
+) -> Result<(), StoreError> {
+    if let Some(stage) = &follow.stage {
+        let cause = format!("the sequence {} ended", run.sequence);
+        super::react::raise(tx, clock, run.influencer_id, stage.as_str(), &cause).await?;
+    }
+    if let Some(text) = &follow.task {
+        super::task::create(
+            tx,
+            clock,
+            super::task::NewTask {
+                influencer_id: Some(run.influencer_id),
+                enrollment_id: Some(run.id),
+                kind: crate::domain::words::TaskKind::Sequence,
+                text: text.clone(),
+                ..Default::default()
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// The influencer reached a stage: ends the runs of sequences that were for it.
+pub async fn stage_reached(
+    tx: &mut Tx,
+    clock: &Clock,
+    influencer: InfluencerId,
+    stage: &str,
+) -> Result<(), StoreError> {
+    let mut over = Vec::new();
+    for run in tx.lock_live_enrollments(vec![influencer]).await? {
+        let definition = definition(tx, &run.version).await?;
+        if definition.exit_on.iter().any(|wanted| wanted.as_str() == stage) {
+            over.push(run);
+        }
+    }
+    end(tx, clock, over, &ExitReason::StageReached(stage.to_owned())).await?;
+    Ok(())
+}
+
+/// Somebody is held from now on: time stands still for their runs.
+pub async fn hold_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
+    tx.hold_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    Ok(())
+}
+
+/// A hold was changed or ended: their runs are looked at.
+pub async fn wake_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
+    tx.wake_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    Ok(())
+}
+
+/// A person opened, clicked or answered a message: the run that waits for it is looked at.
+pub async fn engaged(tx: &mut Tx, clock: &Clock, message: MessageId, mark: Mark, at: Micros) -> Result<(), StoreError> {
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    tx.mark_step(message, mark, at).await?;
+    if let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live)
+        && run.phase == Phase::Event
+    {
+        let now = clock.now();
+        tx.update_enrollment(EnrollmentRow { next_at: Some(now), ..run }, now).await?;
+    }
+    Ok(())
+}
+
+/// A mail was accepted: where it is a step of a run, the delay of the next one begins.
+pub async fn step_sent(tx: &mut Tx, clock: &Clock, message: MessageId, sent_at: Micros) -> Result<(), StoreError> {
+    tx.move_reservation(message.0, sent_at).await?;
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    let Some(run) = tx.lock_enrollment(mail.enrollment_id).await? else { return Ok(()) };
+    tx.complete_step(run.id, &mail.step, StepState::Sent, (sent_at, None)).await?;
+    tx.set_sending_since(&run.account, sent_at).await?;
+    if is_live(&run) && run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
+        let run = EnrollmentRow { first: false, ..run };
+        step_done(tx, clock, run, sent_at).await?;
+    }
+    Ok(())
+}
+
+/// A mail was taken back by a person: a skipped step. Where its run was ended, that is said already.
+pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason: &str) -> Result<(), StoreError> {
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
+    let now = clock.now();
+    tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;
+    tx.delete_reservations(vec![message.0]).await?;
+    if run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
+        let run = EnrollmentRow { state: EnrollmentState::Active, ..run };
+        advance(tx, clock, run, now).await?;
+    }
+    Ok(())
+}
+
+/// A mail was refused for good, or its outcome is not known: the run waits and says so.
+pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &str) -> Result<(), StoreError> {
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
+    let now = clock.now();
+    let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
+    let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why.to_owned()), ..run };
+    tx.update_enrollment(run, now).await?;
+    signal::record(tx, clock, vec![held]).await
+}
+
+/// The step under way is done: raises to its stage and goes on to the next.
+pub async fn step_done(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
+    let definition = definition(tx, &run.version).await?;
+    signal::record(tx, clock, vec![event_of(EventType::EnrollmentStepDone, &run, at, json!({}))]).await?;
+    let done = run.step.as_deref().and_then(|id| definition.step(id)).map(|(_, step)| step);
+    if let Some(stage) = done.and_then(|step| step.stage.as_ref()) {
+        let cause = format!("the step {} of {}", run.step.as_deref().unwrap_or_default(), run.sequence);
+        super::react::raise(tx, clock, run.influencer_id, stage.as_str(), &cause).await?;
+        // Reaching a stage may have ended the run.
+        match tx.get_enrollment(run.id).await? {
+            Some(fresh) if is_live(&fresh) => {}
+            _ => return Ok(()),
+        }
+    }
+    advance(tx, clock, run, at).await
+}
+
+/// Goes on to the step below, or to the end.
+pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
+    let definition = definition(tx, &run.version).await?;
+    let now = clock.now();
+    let next = definition.step_after(run.step.as_deref());
+    let run = EnrollmentRow {
+        state: EnrollmentState::Active,
+        step: next.map(|step| step.id.clone()),
+        phase: if next.is_some() { Phase::Delay } else { Phase::Finish },
+        anchor_at: at,
+        next_at: Some(at.max(now)),
+        waiting_for: None,
+        ..run
+    };
+    tx.update_enrollment(run, now).await
+}
+
+/// A task of a step was done: its answer fills the variable, and the run goes on.
+pub async fn task_done(
+    tx: &mut Tx,
+    clock: &Clock,
+    run: EnrollmentId,
+    step: &str,
+    (fills, answer): (Option<&str>, Option<&str>),
+) -> Result<(), StoreError> {
+    let Some(mut run) = tx.lock_enrollment(run).await?.filter(is_live) else { return Ok(()) };
+    if run.step.as_deref() != Some(step) || run.phase != Phase::Task {
+        return Ok(());
+    }
+    if let (Some(fills), Some(answer)) = (fills, answer) {
+        run.filled.insert(fills.to_owned(), json!(answer));
+    }
+    let now = clock.now();
+    tx.complete_step(run.id, step, StepState::Done, (now, None)).await?;
+    step_done(tx, clock, EnrollmentRow { state: EnrollmentState::Active, ..run }, now).await
+}

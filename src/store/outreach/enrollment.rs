@@ -1,0 +1,451 @@
+//! Runs of sequences and what became of their steps.
+//!
+//! A run is looked at when `next_at` has come; looking too early does no harm. `held_at` is since when time stands still
+//! for it, for whatever reason.
+
+use uuid::Uuid;
+
+use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
+use crate::domain::time::Micros;
+use crate::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState};
+use crate::store::dialect::Many;
+use crate::store::sql::statements;
+use crate::store::value::{Value, values};
+use crate::store::{StoreError, Tx};
+
+/// One influencer's run of one sequence.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct EnrollmentRow {
+    /// Its id.
+    pub id: EnrollmentId,
+    /// The sequence.
+    pub sequence: String,
+    /// The version it is pinned to.
+    pub version: String,
+    /// Whose it is.
+    pub influencer_id: InfluencerId,
+    /// Which run of this sequence it is for them, from 1.
+    pub run: i64,
+    /// The account they hear from.
+    pub account: String,
+    /// How it stands.
+    pub state: EnrollmentState,
+    /// The step that is next or under way; none at the end.
+    pub step: Option<String>,
+    /// What it waits for.
+    pub phase: Phase,
+    /// When the step above was completed; the delay counts from here.
+    pub anchor_at: Micros,
+    /// When it is to be looked at.
+    pub next_at: Option<Micros>,
+    /// Whether nothing of it was sent yet.
+    pub first: bool,
+    /// What it waits for, in words.
+    pub waiting_for: Option<String>,
+    /// Since when time stands still for it.
+    pub held_at: Option<Micros>,
+    /// Why it ended.
+    pub exit_reason: Option<String>,
+    /// Variables that people filled in.
+    #[sqlx(json)]
+    pub filled: serde_json::Map<String, serde_json::Value>,
+    /// When it began.
+    pub started_at: Micros,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StepRow {
+    /// The run.
+    pub enrollment_id: EnrollmentId,
+    /// The step.
+    pub step: String,
+    /// How it stands.
+    pub state: StepState,
+    /// `email`, `task`, `wait_for`.
+    pub kind: String,
+    /// The template that was chosen.
+    pub variant: Option<String>,
+    /// For when it was planned.
+    pub planned_at: Option<Micros>,
+    /// What moved it there.
+    #[sqlx(json(nullable))]
+    pub shifts: Option<serde_json::Value>,
+    /// When it was done, sent or skipped.
+    pub completed_at: Option<Micros>,
+    /// Its message.
+    pub message_id: Option<MessageId>,
+    /// Its task.
+    pub task_id: Option<TaskId>,
+    /// Why it was skipped, or what else there is to say.
+    pub reason: Option<String>,
+    /// When a person first opened it.
+    pub opened_at: Option<Micros>,
+    /// When a person first clicked in it.
+    pub clicked_at: Option<Micros>,
+    /// When they answered it.
+    pub replied_at: Option<Micros>,
+}
+
+/// A row of the outbox that belongs to a run.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StepMail {
+    /// The message.
+    pub id: MessageId,
+    /// The run.
+    pub enrollment_id: EnrollmentId,
+    /// The step.
+    pub step: String,
+    /// How the message stands.
+    pub status: OutboxStatus,
+    /// For when it is planned.
+    pub due_at: Micros,
+}
+
+const INSERT: Many = Many {
+    head: "INSERT INTO enrollment (id, sequence, version, influencer_id, run, account, state, step, phase, anchor_at, next_at, first, \
+        waiting_for, held_at, exit_reason, filled, started_at, ended_at, updated_at)",
+    columns: 19,
+    tail: "ON CONFLICT DO NOTHING",
+};
+const STEPS: Many = Many {
+    head: "INSERT INTO enrollment_step (enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, \
+        reason, opened_at, clicked_at, replied_at)",
+    columns: 14,
+    tail: "ON CONFLICT (enrollment_id, step) DO NOTHING",
+};
+
+fn row_values(r: EnrollmentRow, now: Micros) -> Vec<Value> {
+    values![
+        r.id,
+        r.sequence,
+        r.version,
+        r.influencer_id,
+        r.run,
+        r.account,
+        r.state,
+        r.step,
+        r.phase,
+        r.anchor_at,
+        r.next_at,
+        r.first,
+        r.waiting_for,
+        r.held_at,
+        r.exit_reason,
+        serde_json::Value::Object(r.filled),
+        r.started_at,
+        r.ended_at,
+        now
+    ]
+}
+
+impl Tx {
+    /// Begins runs; one that would be a second live one of the same influencer and sequence is left out. How many began.
+    pub async fn insert_enrollments(&mut self, rows: Vec<EnrollmentRow>, now: Micros) -> Result<u64, StoreError> {
+        let rows = rows.into_iter().flat_map(|r| row_values(r, now)).collect();
+        self.insert_many(&INSERT, rows).await
+    }
+
+    /// Writes a run that the caller has locked.
+    pub async fn update_enrollment(&mut self, r: EnrollmentRow, now: Micros) -> Result<(), StoreError> {
+        let filled = serde_json::Value::Object(r.filled);
+        let values = values![
+            r.id,
+            r.version,
+            r.state,
+            r.step,
+            r.phase,
+            r.anchor_at,
+            r.next_at,
+            r.first,
+            r.waiting_for,
+            r.held_at,
+            r.exit_reason,
+            filled,
+            r.ended_at,
+            now,
+            r.account
+        ];
+        self.exec(&UPDATE, values).await?;
+        Ok(())
+    }
+
+    /// Runs that are to be looked at, locked until the end of the transaction: those that sent something already come
+    /// first. Those that another node has locked are left to it.
+    pub async fn lock_due_enrollments(&mut self, now: Micros, at_most: i64) -> Result<Vec<EnrollmentRow>, StoreError> {
+        let mut rows: Vec<EnrollmentRow> = self.all(&DUE, values![false, now, at_most]).await?;
+        let left = at_most.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        if left > 0 {
+            rows.extend(self.all::<EnrollmentRow>(&DUE, values![true, now, left]).await?);
+        }
+        Ok(rows)
+    }
+
+    /// When the next run is to be looked at.
+    pub async fn next_due_enrollment(&mut self) -> Result<Option<Micros>, StoreError> {
+        let follow_up: Option<(Micros,)> = self.opt(&DUE_NEXT, values![false]).await?;
+        let first: Option<(Micros,)> = self.opt(&DUE_NEXT, values![true]).await?;
+        Ok([follow_up, first].into_iter().flatten().map(|(at,)| at).min())
+    }
+
+    /// One run.
+    pub async fn get_enrollment(&mut self, id: EnrollmentId) -> Result<Option<EnrollmentRow>, StoreError> {
+        self.opt(&GET, values![id]).await
+    }
+
+    /// One run, locked until the end of the transaction.
+    pub async fn lock_enrollment(&mut self, id: EnrollmentId) -> Result<Option<EnrollmentRow>, StoreError> {
+        self.opt(&LOCK_ONE, values![id]).await
+    }
+
+    /// These runs, locked until the end of the transaction, in the order of their ids.
+    pub async fn lock_enrollments(&mut self, ids: Vec<EnrollmentId>) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_MANY, values![ids]).await
+    }
+
+    /// The live runs of these influencers, locked until the end of the transaction.
+    pub async fn lock_live_enrollments(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_LIVE, values![influencers]).await
+    }
+
+    /// The runs of these influencers, live or over, newest first.
+    pub async fn list_enrollments_of(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&OF_INFLUENCERS, values![influencers]).await
+    }
+
+    /// Runs of a sequence (or of all) in a state (or in any), after an id.
+    pub async fn list_enrollments(
+        &mut self,
+        sequence: Option<&str>,
+        state: Option<EnrollmentState>,
+        after: Option<EnrollmentId>,
+        limit: i64,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        let after = after.unwrap_or(EnrollmentId(Uuid::nil()));
+        self.all(&LIST, values![sequence, state, after, limit]).await
+    }
+
+    /// Live runs of a sequence in batches, locked, after an id.
+    pub async fn lock_live_of_sequence(
+        &mut self,
+        sequence: &str,
+        after: EnrollmentId,
+        limit: i64,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_LIVE_OF, values![sequence, after, limit]).await
+    }
+
+    /// How many runs of a sequence are in each state.
+    pub async fn count_enrollments(&mut self, sequence: &str) -> Result<Vec<(EnrollmentState, i64)>, StoreError> {
+        self.all(&COUNT, values![sequence]).await
+    }
+
+    /// How many live runs of a sequence are at each step, by version.
+    pub async fn count_live_steps(&mut self, sequence: &str) -> Result<Vec<(String, Option<String>, i64)>, StoreError> {
+        self.all(&COUNT_STEPS, values![sequence]).await
+    }
+
+    /// Time stands still for the live runs of a scope from now on: of an influencer, a sequence, an account, or all.
+    pub async fn hold_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
+        match of {
+            Scope::Influencer(id) => self.exec(&HOLD_INFLUENCER, values![id, now]).await,
+            Scope::Sequence(id) => self.exec(&HOLD_SEQUENCE, values![id, now]).await,
+            Scope::Account(name) => self.exec(&HOLD_ACCOUNT, values![name, now]).await,
+            Scope::All => self.exec(&HOLD_ALL, values![now]).await,
+        }
+    }
+
+    /// Has the live runs of a scope looked at now.
+    pub async fn wake_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
+        match of {
+            Scope::Influencer(id) => self.exec(&WAKE_INFLUENCER, values![id, now]).await,
+            Scope::Sequence(id) => self.exec(&WAKE_SEQUENCE, values![id, now]).await,
+            Scope::Account(name) => self.exec(&WAKE_ACCOUNT, values![name, now]).await,
+            Scope::All => self.exec(&WAKE_ALL, values![now]).await,
+        }
+    }
+
+    /// Writes what is planned or done; a step that has a row keeps it. How many were new.
+    pub async fn insert_steps(&mut self, rows: Vec<StepRow>) -> Result<u64, StoreError> {
+        let rows: Vec<Value> = rows
+            .into_iter()
+            .flat_map(|r| {
+                values![
+                    r.enrollment_id,
+                    r.step,
+                    r.state,
+                    r.kind,
+                    r.variant,
+                    r.planned_at,
+                    r.shifts,
+                    r.completed_at,
+                    r.message_id,
+                    r.task_id,
+                    r.reason,
+                    r.opened_at,
+                    r.clicked_at,
+                    r.replied_at
+                ]
+            })
+            .collect();
+        self.insert_many(&STEPS, rows).await
+    }
+
+    /// The steps of these runs, in the order they were planned.
+    pub async fn list_steps(&mut self, runs: Vec<EnrollmentId>) -> Result<Vec<StepRow>, StoreError> {
+        self.all(&STEPS_OF, values![runs]).await
+    }
+
+    /// Ends a step that was planned; `false` where it was not (any more).
+    pub async fn complete_step(
+        &mut self,
+        run: EnrollmentId,
+        step: &str,
+        state: StepState,
+        (at, reason): (Micros, Option<&str>),
+    ) -> Result<bool, StoreError> {
+        Ok(self.exec(&STEP_COMPLETE, values![run, step, state, at, reason]).await? > 0)
+    }
+
+    /// Moves a planned step to another instant, with the reason.
+    pub async fn replan_step(
+        &mut self,
+        run: EnrollmentId,
+        step: &str,
+        at: Micros,
+        shifts: Option<serde_json::Value>,
+    ) -> Result<(), StoreError> {
+        self.exec(&STEP_REPLAN, values![run, step, at, shifts]).await?;
+        Ok(())
+    }
+
+    /// Notes on the step of a message that a person opened, clicked or answered it; the first instant stays.
+    pub async fn mark_step(&mut self, message: MessageId, mark: Mark, at: Micros) -> Result<(), StoreError> {
+        let sql = match mark {
+            Mark::Opened => &MARK_OPENED,
+            Mark::Clicked => &MARK_CLICKED,
+            Mark::Replied => &MARK_REPLIED,
+        };
+        self.exec(sql, values![message, at]).await?;
+        Ok(())
+    }
+
+    /// The run and step a message belongs to.
+    pub async fn step_of_message(&mut self, id: MessageId) -> Result<Option<StepMail>, StoreError> {
+        self.opt(&MAIL_GET, values![id]).await
+    }
+
+    /// Of these messages, those that belong to a run.
+    pub async fn steps_of_messages(&mut self, ids: Vec<MessageId>) -> Result<Vec<StepMail>, StoreError> {
+        self.all(&MAIL_MANY, values![ids]).await
+    }
+
+    /// The mail of these runs that has not come to an end.
+    pub async fn open_mail_of(&mut self, runs: Vec<EnrollmentId>) -> Result<Vec<StepMail>, StoreError> {
+        self.all(&MAIL_OPEN, values![runs]).await
+    }
+
+    /// Moves mail that waits to another instant; `false` where it does not wait.
+    pub async fn reschedule_outbox(
+        &mut self,
+        id: MessageId,
+        due_at: Micros,
+        held: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.exec(&RESCHEDULE, values![id, due_at, held]).await? > 0)
+    }
+
+    /// Lets mail that a person has read go out; `false` where it does not wait for that.
+    pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros) -> Result<bool, StoreError> {
+        Ok(self.exec(&APPROVE, values![id, due_at]).await? > 0)
+    }
+}
+
+/// Whose runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// One influencer's.
+    Influencer(InfluencerId),
+    /// Those of one sequence.
+    Sequence(&'a str),
+    /// Those that one account sends for.
+    Account(&'a str),
+    /// All.
+    All,
+}
+
+/// What a person did with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Opened it.
+    Opened,
+    /// Clicked in it; then it was opened too.
+    Clicked,
+    /// Answered it.
+    Replied,
+}
+
+macro_rules! columns {
+    () => {
+        "e.id, e.sequence, e.version, e.influencer_id, e.run, e.account, e.state, e.step, e.phase, e.anchor_at, e.next_at, e.first, \
+         e.waiting_for, e.held_at, e.exit_reason, e.filled, e.started_at, e.ended_at"
+    };
+}
+macro_rules! live {
+    () => {
+        "state IN ('active', 'held', 'paused')"
+    };
+}
+
+statements! {
+    #[hot] UPDATE = "UPDATE enrollment SET version = $2, state = $3, step = $4, phase = $5, anchor_at = $6, next_at = $7, first = $8, \
+        waiting_for = $9, held_at = $10, exit_reason = $11, filled = $12, ended_at = $13, updated_at = $14, account = $15 WHERE id = $1";
+    #[hot] DUE = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.first = $1 AND e.next_at <= $2 \
+        ORDER BY e.next_at, e.id LIMIT $3 FOR UPDATE SKIP LOCKED");
+    #[hot] DUE_NEXT = "SELECT next_at FROM enrollment WHERE first = $1 AND next_at IS NOT NULL ORDER BY next_at, id LIMIT 1";
+    #[hot] GET = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id = $1");
+    #[hot] LOCK_ONE = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id = $1 FOR UPDATE");
+    #[hot] LOCK_MANY = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id = ANY($1::uuid[]) ORDER BY e.id FOR UPDATE");
+    #[hot] LOCK_LIVE = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) AND ", live!(), " \
+        ORDER BY e.id FOR UPDATE");
+    #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");
+    LIST = concat!("SELECT ", columns!(), " FROM enrollment e WHERE ($1::text IS NULL OR e.sequence = $1) \
+        AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
+    #[hot] LOCK_LIVE_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND ", live!(), " AND e.id > $2 \
+        ORDER BY e.id LIMIT $3 FOR UPDATE");
+    COUNT = "SELECT state, COUNT(*) FROM enrollment WHERE sequence = $1 GROUP BY state ORDER BY state";
+    COUNT_STEPS = concat!("SELECT version, step, COUNT(*) FROM enrollment WHERE sequence = $1 AND ", live!(), " GROUP BY version, step ORDER BY version, step");
+    #[hot] HOLD_INFLUENCER = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2) WHERE influencer_id = $1 AND ", live!());
+    HOLD_SEQUENCE = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE sequence = $1 AND ", live!());
+    HOLD_ACCOUNT = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE account = $1 AND ", live!());
+    HOLD_ALL = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $1), next_at = NULL WHERE ", live!());
+    #[hot] WAKE_INFLUENCER = concat!("UPDATE enrollment SET next_at = $2 WHERE influencer_id = $1 AND ", live!());
+    WAKE_SEQUENCE = concat!("UPDATE enrollment SET next_at = $2 WHERE sequence = $1 AND ", live!());
+    WAKE_ACCOUNT = concat!("UPDATE enrollment SET next_at = $2 WHERE account = $1 AND ", live!());
+    WAKE_ALL = concat!("UPDATE enrollment SET next_at = $1 WHERE ", live!());
+    #[hot] STEPS_OF = "SELECT enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, reason, \
+        opened_at, clicked_at, replied_at FROM enrollment_step WHERE enrollment_id = ANY($1::uuid[]) ORDER BY enrollment_id, planned_at, step";
+    #[hot] STEP_COMPLETE = "UPDATE enrollment_step SET state = $3, completed_at = $4, reason = COALESCE($5, reason) \
+        WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
+    #[hot] STEP_REPLAN = "UPDATE enrollment_step SET planned_at = $3, shifts = COALESCE($4, shifts) WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
+    #[hot] MARK_OPENED = "UPDATE enrollment_step SET opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
+    #[hot] MARK_CLICKED = "UPDATE enrollment_step SET clicked_at = COALESCE(clicked_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
+    #[hot] MARK_REPLIED = "UPDATE enrollment_step SET replied_at = COALESCE(replied_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
+    #[hot] MAIL_GET = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE id = $1 AND enrollment_id IS NOT NULL";
+    #[hot] MAIL_MANY = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE id = ANY($1::uuid[]) AND enrollment_id IS NOT NULL ORDER BY due_at, id";
+    #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
+        AND status NOT IN ('confirmed', 'rejected', 'cancelled') ORDER BY id";
+    #[hot] RESCHEDULE = "UPDATE outbox SET due_at = $2, held_reason = $3 WHERE id = $1 AND status IN ('review', 'queued', 'deferred')";
+    #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = NULL WHERE id = $1 AND status = 'review'";
+}
+
+/// Multi-row texts of this file, for the tests.
+pub(super) static MANY: &[&Many] = &[&INSERT, &STEPS];

@@ -1,0 +1,98 @@
+//! Tasks: what a person is to do, for whom, until when.
+
+use super::sql::statements;
+use super::value::values;
+use super::{StoreError, Tx};
+use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
+use crate::domain::time::Micros;
+use crate::domain::words::{TaskKind, TaskState};
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct TaskRow {
+    /// Its id.
+    pub id: TaskId,
+    /// Whom it is about.
+    pub influencer_id: Option<InfluencerId>,
+    /// The run that waits for it, or that made it.
+    pub enrollment_id: Option<EnrollmentId>,
+    /// The step of that run.
+    pub step: Option<String>,
+    /// Why there is a task.
+    pub kind: TaskKind,
+    /// What is to be done.
+    pub text: String,
+    /// The teammate who is to do it.
+    pub assignee: Option<String>,
+    /// The variable its answer becomes.
+    pub fills: Option<String>,
+    /// The message it is about.
+    pub message_id: Option<MessageId>,
+    /// Late after this.
+    pub due_at: Option<Micros>,
+    /// Given up after this.
+    pub expires_at: Option<Micros>,
+    /// How it stands.
+    pub state: TaskState,
+    /// The answer.
+    pub answer: Option<String>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it ended.
+    pub completed_at: Option<Micros>,
+    /// Who ended it.
+    pub completed_by: Option<String>,
+}
+
+impl Tx {
+    /// Writes a task.
+    pub async fn insert_task(&mut self, t: &TaskRow) -> Result<(), StoreError> {
+        let values = values![
+            t.id,
+            t.influencer_id,
+            t.enrollment_id,
+            t.step.clone(),
+            t.kind,
+            t.text.clone(),
+            t.assignee.clone(),
+            t.fills.clone(),
+            t.message_id,
+            t.due_at,
+            t.expires_at,
+            t.state,
+            t.created_at
+        ];
+        self.exec(&INSERT, values).await?;
+        Ok(())
+    }
+
+    /// One task, locked until the end of the transaction.
+    pub async fn lock_task(&mut self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        self.opt(&LOCK, values![id]).await
+    }
+
+    /// Ends an open task; `false` where it was over.
+    pub async fn end_task(
+        &mut self,
+        id: TaskId,
+        state: TaskState,
+        answer: Option<&str>,
+        (by, at): (&str, Micros),
+    ) -> Result<bool, StoreError> {
+        Ok(self.exec(&END, values![id, state, answer, by, at]).await? > 0)
+    }
+
+    /// Cancels the open tasks of these runs.
+    pub async fn cancel_tasks_of(&mut self, runs: Vec<EnrollmentId>, at: Micros) -> Result<u64, StoreError> {
+        self.exec(&CANCEL_OF, values![runs, at]).await
+    }
+}
+
+statements! {
+    #[hot] INSERT = "INSERT INTO task (id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, \
+        state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
+        created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
+    #[hot] END = "UPDATE task SET state = $2, answer = $3, completed_by = $4, completed_at = $5 WHERE id = $1 AND state = 'open'";
+    #[hot] CANCEL_OF = "UPDATE task SET state = 'cancelled', completed_at = $2 WHERE enrollment_id = ANY($1::uuid[]) AND state = 'open' AND kind = 'step'";
+}

@@ -160,3 +160,5 @@ ALTER TABLE event ADD COLUMN machine BOOLEAN;
 CREATE INDEX event_type ON event (type, at, id);
 
 ALTER TABLE account ADD COLUMN sending_since BIGINT;
+
+CREATE INDEX task_message ON task (message_id, kind) WHERE message_id IS NOT NULL;

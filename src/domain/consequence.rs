@@ -163,6 +163,10 @@ pub struct Standing<'a> {
 pub enum Ending {
     /// A person answered.
     Replied,
+    /// A person answered, and it is not known what that says, or who it was.
+    Unclear,
+    /// They said no.
+    Refused,
     /// They want nothing any more.
     OptedOut,
     /// They called it spam.
@@ -224,9 +228,10 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Sent => enter(standing, StageSignal::Sent, By::Rule),
         Happened::Clicked => enter(standing, StageSignal::Clicked, By::Rule),
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
-        Happened::Stranger => vec![Consequence::End(Ending::Replied)],
+        Happened::Stranger => vec![Consequence::End(Ending::Unclear)],
         Happened::Unassigned => {
-            let text = "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
+            let text =
+                "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
             vec![
                 Consequence::Hold(now.plus(HOLD_UNASSIGNED), UNASSIGNED),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
@@ -265,7 +270,7 @@ fn decide_answer(answer: Answer, by_agent: bool, standing: Standing<'_>) -> Vec<
     match answer {
         Answer::OptOut if by_agent => {
             let text = "Their agent wants no more mail, and gets none: decide how to go on with the influencer";
-            all.push(Consequence::End(Ending::Replied));
+            all.push(Consequence::End(Ending::Refused));
             all.push(Consequence::Suppress(Whose::Writer));
             all.push(Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()));
         }
@@ -275,15 +280,15 @@ fn decide_answer(answer: Answer, by_agent: bool, standing: Standing<'_>) -> Vec<
             all.extend(leave(standing, StageKind::Closed, "They want no more mail, and get none"));
         }
         Answer::Refusal => {
-            all.push(Consequence::End(Ending::Replied));
+            all.push(Consequence::End(Ending::Refused));
             all.extend(leave(standing, StageKind::Declined, "They said no"));
         }
         Answer::Unsure => {
             let text = "Read this answer: it may be a no, and no rule could tell";
-            all.push(Consequence::End(Ending::Replied));
+            all.push(Consequence::End(Ending::Unclear));
             all.push(Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()));
         }
-        Answer::Read => all.push(Consequence::End(Ending::Replied)),
+        Answer::Read => all.push(Consequence::End(Ending::Unclear)),
         Answer::Talk => {
             all.push(Consequence::End(Ending::Replied));
             all.extend(enter(standing, StageSignal::Replied, By::Reply));

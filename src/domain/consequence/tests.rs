@@ -85,7 +85,9 @@ fn an_open_never_moves_anybody() {
 
 #[test]
 fn a_reply_ends_runs_raises_and_lifts_the_silent() {
-    for (at, to) in [("prospect", true), ("contacted", true), ("no_response", true), ("agreed", false), ("declined", false)] {
+    for (at, to) in
+        [("prospect", true), ("contacted", true), ("no_response", true), ("agreed", false), ("declined", false)]
+    {
         let mut expected = vec![Consequence::End(Ending::Replied)];
         expected.extend(to.then(|| moved("in_talks")));
         assert_eq!(answered(at, "none"), expected, "{at}");
@@ -98,14 +100,17 @@ fn a_reply_ends_runs_raises_and_lifts_the_silent() {
 #[test]
 fn a_refusal_declines_before_agreed_and_asks_a_person_later() {
     for at in ["prospect", "in_talks", "no_response"] {
-        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Replied), moved("declined")], "{at}");
+        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Refused), moved("declined")], "{at}");
     }
     let late = answered("agreed", "refusal");
-    assert!(asks(&late, TaskKind::Stage) && late.contains(&Consequence::End(Ending::Replied)), "{late:?}");
-    assert!(asks(&decide_in("contacted", Pin::Pinned, EventType::ThreadReplied, json!({"answer": {"verdict": "refusal"}})), TaskKind::Stage));
+    assert!(asks(&late, TaskKind::Stage) && late.contains(&Consequence::End(Ending::Refused)), "{late:?}");
+    assert!(asks(
+        &decide_in("contacted", Pin::Pinned, EventType::ThreadReplied, json!({"answer": {"verdict": "refusal"}})),
+        TaskKind::Stage
+    ));
     assert!(asks(&answered("gone_from_the_file", "refusal"), TaskKind::Stage));
     for at in ["declined", "opted_out"] {
-        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Replied)], "{at}");
+        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Refused)], "{at}");
     }
 }
 
@@ -127,16 +132,16 @@ fn an_agents_opt_out_is_the_agents_alone() {
     let agent = AgentId(uuid::Uuid::from_u128(4));
     let all = free("contacted", EventType::ThreadReplied, json!({"by_agent": agent, "answer": {"verdict": "opt_out"}}));
     assert!(all.contains(&Consequence::Suppress(Whose::Writer)) && asks(&all, TaskKind::Answer), "{all:?}");
-    assert!(all.contains(&Consequence::End(Ending::Replied)));
+    assert!(all.contains(&Consequence::End(Ending::Refused)));
     assert!(!all.iter().any(|c| matches!(c, Consequence::Move(_) | Consequence::Suppress(Whose::Everything))));
 }
 
 #[test]
 fn an_answer_no_rule_can_judge_ends_runs_and_is_read_by_a_person() {
     let all = answered("no_response", "unsure");
-    assert!(all.contains(&Consequence::End(Ending::Replied)) && asks(&all, TaskKind::Answer), "{all:?}");
+    assert!(all.contains(&Consequence::End(Ending::Unclear)) && asks(&all, TaskKind::Answer), "{all:?}");
     assert!(!all.iter().any(|c| matches!(c, Consequence::Move(_))));
-    assert_eq!(answered("contacted", "read"), [Consequence::End(Ending::Replied)]);
+    assert_eq!(answered("contacted", "read"), [Consequence::End(Ending::Unclear)]);
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
     let wrote = |waiting: &str, kind: &str| {
         free("contacted", EventType::MessageReceived, json!({"kind": kind, "role": "recipient", "waiting": waiting}))
     };
-    assert_eq!(wrote("alias_proposed", "human"), [Consequence::End(Ending::Replied)]);
+    assert_eq!(wrote("alias_proposed", "human"), [Consequence::End(Ending::Unclear)]);
     assert_eq!(wrote("alias_proposed", "automatic"), []);
     for waiting in ["agent_unassigned", "unknown_sender"] {
         let all = wrote(waiting, "human");
@@ -157,7 +162,13 @@ fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
 
 #[test]
 fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
-    let away = |until: Value| free("contacted", EventType::MessageReceived, json!({"kind": "out_of_office", "role": "author", "until": until}));
+    let away = |until: Value| {
+        free(
+            "contacted",
+            EventType::MessageReceived,
+            json!({"kind": "out_of_office", "role": "author", "until": until}),
+        )
+    };
     let hold = |at: &str| [Consequence::Hold(Micros::parse(at).unwrap(), "out of office")];
     assert_eq!(away(json!("2026-03-10T00:00:00Z")), hold("2026-03-11T00:00:00Z"));
     assert_eq!(away(json!("2026-03-13T00:00:00Z")), hold("2026-03-16T00:00:00Z"), "from Friday to Monday");
@@ -170,7 +181,8 @@ fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
 
 #[test]
 fn someone_who_left_leaves_a_dead_address_and_a_task_that_names_the_other_one() {
-    let data = json!({"kind": "gone", "role": "author", "gone_address": "ana@old.example", "instead": "bo@old.example"});
+    let data =
+        json!({"kind": "gone", "role": "author", "gone_address": "ana@old.example", "instead": "bo@old.example"});
     let all = free("contacted", EventType::MessageReceived, data);
     assert_eq!(all[..2], [Consequence::Dead(Some("ana@old.example".into())), Consequence::EndIfUnreachable]);
     assert!(matches!(&all[2], Consequence::Task(TaskKind::Address, _, text) if text.contains("bo@old.example")));
@@ -178,7 +190,9 @@ fn someone_who_left_leaves_a_dead_address_and_a_task_that_names_the_other_one() 
 
 #[test]
 fn bounces_and_complaints_do_what_their_severity_says() {
-    let bounce = |severity: &str| free("contacted", EventType::MessageBounced, json!({"severity": severity, "address": "a@b.example"}));
+    let bounce = |severity: &str| {
+        free("contacted", EventType::MessageBounced, json!({"severity": severity, "address": "a@b.example"}))
+    };
     assert_eq!(bounce("hard"), [Consequence::EndIfUnreachable]);
     assert_eq!(bounce("soft"), [Consequence::CountSoft("a@b.example".into())]);
     assert_eq!(bounce("policy"), [Consequence::PauseAccount]);
@@ -195,5 +209,5 @@ fn without_published_stages_nobody_is_moved_and_runs_still_end() {
     let standing = Standing { stage: &at, pin: Pin::Free, stages: None };
     assert_eq!(decide(&Happened::Sent, Some(standing), NOW), []);
     let refusal = Happened::Answered(Answer::Refusal, None);
-    assert_eq!(decide(&refusal, Some(standing), NOW), [Consequence::End(Ending::Replied)]);
+    assert_eq!(decide(&refusal, Some(standing), NOW), [Consequence::End(Ending::Refused)]);
 }

@@ -298,7 +298,14 @@ impl Planner<'_> {
             match (draft.direction, kind) {
                 (Direction::Outbound, _) => raise(EventType::MessageSent, json!({"account": account, "by": "mailbox"})),
                 (Direction::Inbound, kind) => {
-                    raise(EventType::MessageReceived, json!({"account": account, "kind": kind, "role": part.role}));
+                    // Only who is not surely meant waits; those it was copied to do not.
+                    let waiting = placed.waiting.filter(|_| !part.assigned).map(|w| w.reason);
+                    raise(
+                        EventType::MessageReceived,
+                        json!({
+                            "account": account, "kind": kind, "role": part.role, "by_agent": part.agent, "waiting": waiting,
+                        }),
+                    );
                     if kind == Kind::Human && part.role == Role::Author && part.assigned {
                         raise(EventType::ThreadReplied, json!({"account": account, "by_agent": part.agent}));
                     }
@@ -368,6 +375,7 @@ impl Planner<'_> {
         let original = know::original_id(draft).and_then(|id| self.known.own_ids.get(id)).map(|own| own.id);
         if let Some(map) = data.as_object_mut() {
             map.insert("report_id".into(), json!(id));
+            map.insert("account".into(), json!(self.context.account));
         }
         let message = Some(original.unwrap_or(id));
         self.plan.signals.push(Signal { what, influencer, message, at: draft.at, data: Some(data) });

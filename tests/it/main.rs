@@ -38,6 +38,7 @@ mod outbox_bench;
 mod peers;
 mod people;
 mod poller;
+mod react;
 mod readme;
 mod seed;
 mod smtp;

@@ -1,3 +1,4 @@
-//! What goes out, written: from a draft to the octets of a mail. Pure: no clock, no chance, no store, no network.
+//! What goes out, written: from a template to a message, from a draft to the octets of a mail. Pure: no clock, no chance, no store, no network.
 
 pub mod mail;
+pub mod template;

@@ -75,7 +75,8 @@ CREATE TABLE reservation (
   domain TEXT NOT NULL,
   first BOOLEAN NOT NULL,
   pencilled BOOLEAN NOT NULL,
-  at BIGINT NOT NULL
+  at BIGINT NOT NULL,
+  gap BIGINT NOT NULL
 );
 CREATE INDEX reservation_account ON reservation (account, at);
 CREATE INDEX reservation_sequence ON reservation (sequence, at) WHERE sequence IS NOT NULL;
@@ -162,3 +163,4 @@ CREATE INDEX event_type ON event (type, at, id);
 ALTER TABLE account ADD COLUMN sending_since BIGINT;
 
 CREATE INDEX task_message ON task (message_id, kind) WHERE message_id IS NOT NULL;
+CREATE INDEX task_listed ON task (state, COALESCE(due_at, 9223372036854775807), id);

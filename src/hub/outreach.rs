@@ -22,6 +22,7 @@ use crate::store::{StoreError, Tx};
 pub mod enroll;
 pub mod house;
 pub mod pause;
+pub mod plan;
 
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;

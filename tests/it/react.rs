@@ -13,6 +13,7 @@ use liaison::hub::people::{self, KnownStages, StageMove};
 use liaison::hub::signal::{self, Signal};
 use liaison::hub::unmatched::{Whose, match_message};
 use liaison::store::outreach::enrollment::EnrollmentRow;
+use liaison::store::reading::task::TaskFilter;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ async fn events(desk: &Desk, who: &str, what: EventType) -> Vec<Value> {
 async fn tasks(desk: &Desk) -> Vec<(TaskKind, Option<InfluencerId>, String)> {
     let mut tx = desk.fresh.store.read().await.unwrap();
     let page = liaison::store::reading::Page::oldest(100);
-    let slice = tx.list_tasks(&liaison::store::task::TaskFilter::default(), page).await.unwrap();
+    let slice = tx.list_tasks(&TaskFilter::default(), desk.clock.now(), page).await.unwrap();
     slice.data.into_iter().map(|t| (t.kind, t.influencer_id, t.text)).collect()
 }
 

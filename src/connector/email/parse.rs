@@ -4,7 +4,6 @@
 
 mod decode;
 mod fields;
-mod html;
 mod mime;
 mod report;
 
@@ -15,7 +14,7 @@ use crate::domain::mail::{
     ATTACHMENTS_MAX, Attachment, AutomaticHeaders, FIELD_MAX, Mailbox, PARSED_MAX, ParsedMail, REFERENCES_MAX,
     TEXT_MAX, TOKEN_HEADER,
 };
-use crate::domain::{reply, subject};
+use crate::domain::{html, reply, subject};
 
 /// Octets decoded of one text part; HTML is several times its text.
 const TEXT_PART_MAX: usize = 8 * 1024 * 1024;

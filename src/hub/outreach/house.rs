@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use jiff::tz::TimeZone;
-
+use crate::domain::zone::Zone;
 use crate::hub::enqueue::AccountFrom;
 
 /// Our side, as configured.
@@ -27,7 +26,7 @@ pub struct House {
     /// Whether clicks are counted.
     pub clicks: bool,
     /// The zone of our working hours.
-    pub zone: TimeZone,
+    pub zone: Zone,
     /// The country whose holidays we keep, lower case.
     pub country: Option<String>,
 }
@@ -73,7 +72,7 @@ impl Default for House {
             base_url: None,
             opens: true,
             clicks: true,
-            zone: TimeZone::UTC,
+            zone: Zone::utc(),
             country: None,
         }
     }

@@ -25,11 +25,13 @@ pub struct ReservationRow {
     pub pencilled: bool,
     /// When.
     pub at: Micros,
+    /// How long the account sends nothing of a sequence after it, microseconds.
+    pub gap: i64,
 }
 
 const INSERT: Many = Many {
-    head: "INSERT INTO reservation (id, account, sequence, domain, first, pencilled, at)",
-    columns: 7,
+    head: "INSERT INTO reservation (id, account, sequence, domain, first, pencilled, at, gap)",
+    columns: 8,
     tail: "ON CONFLICT (id) DO UPDATE SET at = excluded.at, pencilled = excluded.pencilled",
 };
 
@@ -38,7 +40,7 @@ impl Tx {
     pub async fn upsert_reservations(&mut self, rows: Vec<ReservationRow>) -> Result<(), StoreError> {
         let rows: Vec<Value> = rows
             .into_iter()
-            .flat_map(|r| values![r.id, r.account, r.sequence, r.domain, r.first, r.pencilled, r.at])
+            .flat_map(|r| values![r.id, r.account, r.sequence, r.domain, r.first, r.pencilled, r.at, r.gap])
             .collect();
         self.insert_many(&INSERT, rows).await?;
         Ok(())
@@ -47,6 +49,15 @@ impl Tx {
     /// The places of an account that are taken from an instant on.
     pub async fn list_reservations(&mut self, account: &str, from: Micros) -> Result<Vec<ReservationRow>, StoreError> {
         self.all(&OF_ACCOUNT, values![account, from]).await
+    }
+
+    /// The places of a sequence that are taken from an instant on, whatever the account.
+    pub async fn list_reservations_of_sequence(
+        &mut self,
+        sequence: &str,
+        from: Micros,
+    ) -> Result<Vec<ReservationRow>, StoreError> {
+        self.all(&OF_SEQUENCE, values![sequence, from]).await
     }
 
     /// Gives places back.
@@ -88,8 +99,10 @@ impl Tx {
 }
 
 statements! {
-    #[hot] OF_ACCOUNT = "SELECT id, account, sequence, domain, first, pencilled, at FROM reservation \
+    #[hot] OF_ACCOUNT = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
         WHERE account = $1 AND at >= $2 ORDER BY at, id";
+    #[hot] OF_SEQUENCE = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
+        WHERE sequence = $1 AND at >= $2 ORDER BY at, id";
     #[hot] DELETE = "DELETE FROM reservation WHERE id = ANY($1::uuid[])";
     #[hot] MOVE = "UPDATE reservation SET at = $2 WHERE id = $1 AND at <> $2";
     PRUNE = "DELETE FROM reservation WHERE at < $1";

@@ -1,6 +1,11 @@
 //! From HTML to text that keeps lines, links and quotes: a block is a line, a `blockquote` becomes lines that begin
-//! with `> `, so the quote cutter sees what the reader saw. Nothing is loaded, run or trusted.
+//! with `> `, so the quote cutter sees what the reader saw. And the tags of a page, one by one. Nothing is loaded, run or
+//! trusted.
 
+/// Longest target of a link that a text shows, octets, where strangers wrote it.
+const HREF_MAX: usize = 300;
+/// The same where we wrote it.
+const OWN_HREF_MAX: usize = 4_000;
 /// How deep quotes are marked.
 const QUOTES_MAX: usize = 20;
 /// The longest tag that is read; a longer one is text.
@@ -18,9 +23,15 @@ struct Page {
     breaks: usize,
     /// Within `pre`.
     kept: usize,
+    /// Longer targets of links are left out.
+    href_max: usize,
 }
 
 impl Page {
+    fn new(max: usize, href_max: usize) -> Self {
+        Self { out: String::new(), max, quotes: 0, space: false, breaks: 2, kept: 0, href_max }
+    }
+
     fn full(&self) -> bool {
         self.out.len() >= self.max
     }
@@ -114,35 +125,69 @@ fn entity(name: &str, has_semicolon: bool) -> Option<String> {
 }
 
 /// One tag.
-struct Tag<'a> {
-    name: String,
-    closing: bool,
+#[derive(Debug)]
+pub struct Tag<'a> {
+    /// Its name, lower case.
+    pub name: String,
+    /// Whether it ends an element.
+    pub closing: bool,
     inside: &'a str,
 }
 
-impl Tag<'_> {
+impl<'a> Tag<'a> {
     /// The value of an attribute, quotation marks removed, references not decoded.
-    fn attribute(&self, name: &str) -> Option<&str> {
+    fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.attributes().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Attributes that have a value, with it: quotation marks removed, references not decoded.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut rest = self.inside;
-        loop {
-            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
-            let end = rest.find(|c: char| c == '=' || c.is_whitespace())?;
-            let (key, after) = rest.split_at_checked(end)?;
-            let Some(value) = after.trim_start().strip_prefix('=') else {
+        std::iter::from_fn(move || {
+            loop {
+                rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+                let end = rest.find(|c: char| c == '=' || c.is_whitespace())?;
+                let (key, after) = rest.split_at_checked(end)?;
+                let Some(value) = after.trim_start().strip_prefix('=') else {
+                    rest = after;
+                    continue;
+                };
+                let value = value.trim_start();
+                let (value, after) = match value.chars().next() {
+                    Some(q @ ('"' | '\'')) => value.get(1..)?.split_once(q)?,
+                    _ => value.split_once(char::is_whitespace).unwrap_or((value, "")),
+                };
                 rest = after;
-                continue;
-            };
-            let value = value.trim_start();
-            let (value, after) = match value.chars().next() {
-                Some(q @ ('"' | '\'')) => value.get(1..)?.split_once(q)?,
-                _ => value.split_once(char::is_whitespace).unwrap_or((value, "")),
-            };
-            if key.eq_ignore_ascii_case(name) {
-                return Some(value);
+                return Some((key, value));
             }
+        })
+    }
+}
+
+/// A text with its character references decoded.
+pub fn decode(text: &str) -> String {
+    let mut page = Page::new(usize::MAX, 0);
+    page.kept = 1;
+    page.text(text);
+    page.out
+}
+
+/// The tags of a page in order, comments left out.
+pub fn tags(html: &str) -> Vec<Tag<'_>> {
+    let mut found = Vec::new();
+    let mut rest = html;
+    while let Some((_, behind)) = rest.split_once('<') {
+        if let Some(comment) = behind.strip_prefix("!--") {
+            rest = comment.split_once("-->").map_or("", |(_, after)| after);
+            continue;
+        }
+        rest = behind;
+        if let Some((tag, after)) = read_tag(behind) {
+            found.push(tag);
             rest = after;
         }
     }
+    found
 }
 
 /// Reads the tag behind a `<`; gives it and what follows its `>`.
@@ -189,10 +234,18 @@ fn skip_element<'a>(rest: &'a str, name: &str) -> &'a str {
     ""
 }
 
-/// The text of an HTML page, at most about `max` octets of it.
-pub(super) fn to_text(html: &str, max: usize) -> String {
-    let mut page =
-        Page { out: String::with_capacity(html.len().min(max) / 2), max, quotes: 0, space: false, breaks: 2, kept: 0 };
+/// The text of a page that a stranger wrote, at most about `max` octets of it.
+pub fn to_text(html: &str, max: usize) -> String {
+    write_text(Page::new(max, HREF_MAX), html)
+}
+
+/// The text of a page of ours: no link is left out because it is long.
+pub fn own_to_text(html: &str) -> String {
+    write_text(Page::new(usize::MAX, OWN_HREF_MAX), html)
+}
+
+fn write_text(mut page: Page, html: &str) -> String {
+    page.out.reserve(html.len().min(page.max) / 2);
     // where a link goes and where its text began
     let mut link: Option<(String, usize)> = None;
     let mut dead_ends = 0_usize;
@@ -276,7 +329,7 @@ fn apply(page: &mut Page, tag: &Tag<'_>, link: &mut Option<(String, usize)>) {
         "a" => {
             let href = tag.attribute("href").map(|h| h.trim().replace("&amp;", "&")).unwrap_or_default();
             let known = ["http://", "https://", "mailto:"].iter().any(|s| href.starts_with(s));
-            *link = (known && href.len() <= 300).then_some((href, page.out.len()));
+            *link = (known && href.len() <= page.href_max).then_some((href, page.out.len()));
         }
         _ => {}
     }
@@ -305,6 +358,15 @@ mod tests {
             to_text("<a href='https://a.test/x'>here</a> <a href=https://b.test>https://b.test/</a>", 99),
             "here <https://a.test/x> https://b.test/"
         );
+    }
+
+    #[test]
+    fn tags_are_told_with_their_attributes() {
+        let found = tags("<a href='x' class = y on>t</a><!-- <b> --><IMG src=\"a&amp;b\"/>");
+        let names: Vec<(&str, bool)> = found.iter().map(|t| (t.name.as_str(), t.closing)).collect();
+        assert_eq!(names, [("a", false), ("a", true), ("img", false)]);
+        assert_eq!(found[0].attributes().collect::<Vec<_>>(), [("href", "x"), ("class", "y")]);
+        assert_eq!(found[2].attributes().map(|(_, v)| decode(v)).collect::<Vec<_>>(), ["a&b"]);
     }
 
     #[test]

@@ -1,0 +1,336 @@
+//! Planning a send: the rules of a sequence, an account and a person put together, over the places that are taken.
+//!
+//! The daemon, the look before a hand-over, the simulator and the answers to "why" plan with this and nothing else.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use uuid::Uuid;
+
+use super::house::{House, Sender};
+use crate::domain::calendar::Calendar;
+use crate::domain::day::{Day, Minute, Weekdays};
+use crate::domain::delay::{After, Delay};
+use crate::domain::schedule::{
+    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open, plan_instant,
+    resolve, seed,
+};
+use crate::domain::sequence::{Definition, ZoneRule};
+use crate::domain::time::Micros;
+use crate::domain::zone::{Zone, ZoneSource, choose_zone};
+use crate::store::outreach::reservation::ReservationRow;
+use crate::store::{StoreError, Tx};
+
+/// How far back places count: a limit looks over 24 hours and over a local day.
+const BACK: std::time::Duration = std::time::Duration::from_hours(50);
+/// What a limit of 24 hours looks over.
+const DAY: std::time::Duration = std::time::Duration::from_hours(24);
+/// A first step reserves no place further ahead than this; until then it is pencilled in, and gives way to follow-ups.
+pub const NEW_AHEAD: std::time::Duration = std::time::Duration::from_hours(24);
+/// Days of a ramp that are told one by one.
+const RAMP_DAYS_MAX: u32 = 400;
+
+/// Whose run, for planning.
+#[derive(Debug, Clone)]
+pub struct Who<'a> {
+    /// The definition of the run.
+    pub definition: &'a Arc<Definition>,
+    /// Its hash.
+    pub version: &'a str,
+    /// The account they hear from.
+    pub account: &'a str,
+    /// Their zone, where it is known.
+    pub timezone: Option<&'a str>,
+    /// Their phone number, where it is known.
+    pub phone: Option<&'a str>,
+}
+
+/// What is asked of a place in time.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// From where it counts.
+    pub due: Due,
+    /// The domain that is written to.
+    pub domain: &'a str,
+    /// Whether nothing of the run was sent yet.
+    pub first: bool,
+    /// Tells this send from all others: see [`step_seed`].
+    pub seed: u64,
+}
+
+/// Plans sends, one after the other, over the same places. One per transaction.
+pub struct Planner {
+    house: Arc<House>,
+    now: Micros,
+    /// Every place that is taken, and those only that follow-ups must respect.
+    all: Ledger,
+    firm: Ledger,
+    terms: HashMap<(String, String, String), Arc<Terms>>,
+    loaded: BTreeSet<String>,
+    rows: HashMap<Uuid, ReservationRow>,
+    since: HashMap<String, Option<Micros>>,
+}
+
+/// The number that spreads a step's send: the same in a dry run, in the daemon and after a restart.
+pub fn step_seed(sequence: &str, influencer: Uuid, run: i64, step: &str) -> u64 {
+    seed(&[sequence, &influencer.simple().to_string(), &run.to_string(), step])
+}
+
+impl Planner {
+    /// A planner at this moment.
+    pub fn new(house: Arc<House>, now: Micros) -> Self {
+        Self {
+            house,
+            now,
+            all: Ledger::default(),
+            firm: Ledger::default(),
+            terms: HashMap::new(),
+            loaded: BTreeSet::new(),
+            rows: HashMap::new(),
+            since: HashMap::new(),
+        }
+    }
+
+    /// Reads the places that are taken of these accounts and sequences, as far as they are not read yet.
+    pub async fn load(&mut self, tx: &mut Tx, accounts: &[&str], sequences: &[&str]) -> Result<(), StoreError> {
+        let from = self.now.minus(BACK);
+        for account in accounts {
+            if self.loaded.insert(format!("account {account}")) {
+                let rows = tx.list_reservations(account, from).await?;
+                rows.into_iter().for_each(|row| self.note(row));
+                self.since.insert((*account).to_owned(), tx.sending_since(account).await?);
+            }
+        }
+        for sequence in sequences {
+            if self.loaded.insert(format!("sequence {sequence}")) {
+                let rows = tx.list_reservations_of_sequence(sequence, from).await?;
+                rows.into_iter().for_each(|row| self.note(row));
+            }
+        }
+        Ok(())
+    }
+
+    /// The account, where it is configured.
+    pub fn sender(&self, account: &str) -> Option<&Sender> {
+        self.house.accounts.get(account)
+    }
+
+    /// The zone that counts for somebody, and where it comes from.
+    pub fn zone(&self, who: &Who<'_>) -> (Zone, ZoneSource) {
+        let fallback = Zone::named(&who.definition.schedule.fallback).unwrap_or_else(|| self.house.zone.clone());
+        match who.definition.schedule.zone {
+            ZoneRule::Influencer => choose_zone(who.timezone, who.phone, &fallback),
+            ZoneRule::Fixed => (fallback, ZoneSource::Fallback),
+        }
+    }
+
+    /// When something that comes after an instant is due, by its own delay alone.
+    pub fn due_at(&mut self, who: &Who<'_>, anchor: Micros, after: Option<&str>) -> Option<Micros> {
+        let Some(after) = after.and_then(After::parse) else { return Some(anchor) };
+        let terms = self.terms(who);
+        resolve(anchor, &after, &terms.zone, &terms.holidays)
+    }
+
+    /// When a person of ours is to be done with something.
+    pub fn our_due(&self, from: Micros, length: Option<&str>) -> Option<Micros> {
+        let delay = length.and_then(Delay::parse)?;
+        let holidays = [(Side::Account, our_holidays(&self.house))];
+        resolve(from, &After::Delay(delay), &self.house.zone, &holidays)
+    }
+
+    /// From where a step counts.
+    pub fn due_of(&self, anchor: Micros, after: Option<&str>) -> Due {
+        after.and_then(After::parse).map_or(Due::At(anchor), |after| Due::After { anchor, after })
+    }
+
+    /// Finds the place of a send. A first one leaves places alone that are pencilled in for others; a follow-up does not.
+    pub fn place(&mut self, who: &Who<'_>, request: &Request<'_>) -> Result<Planned, Never> {
+        let terms = self.terms(who);
+        let limits = self.limits(who, request);
+        let ask = Ask { due: request.due, now: self.now, terms, limits, seed: request.seed };
+        let ledger = if request.first { &mut self.all } else { &mut self.firm };
+        plan_instant(&ask, ledger)
+    }
+
+    /// Whether the last 24 hours have room for a send right now, its own place aside. Looks at what was sent and what is due,
+    /// never ahead: what is planned for later is looked at when its own time comes.
+    pub fn has_room_now(&self, who: &Who<'_>, request: &Request<'_>, own: Uuid) -> bool {
+        let (from, to) = (Micros(self.now.minus(DAY).0.saturating_add(1)), Micros(self.now.0.saturating_add(1)));
+        let mine = self.rows.get(&own).filter(|row| row.at >= from && row.at < to).map(keys_of).unwrap_or_default();
+        self.limits(who, request).iter().all(|limit| {
+            let Rule::In24Hours(most) = limit.rule else { return true };
+            let taken = self.firm.count(&limit.key, from, to).saturating_sub(usize::from(mine.contains(&limit.key)));
+            taken < usize::try_from(most).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// Whether the hours of both sides are open now.
+    pub fn is_open_now(&mut self, who: &Who<'_>) -> bool {
+        let terms = self.terms(who);
+        next_open(self.now, &terms.openings) == Some(self.now)
+    }
+
+    /// How late a send may be.
+    pub fn max_late(&mut self, who: &Who<'_>) -> std::time::Duration {
+        self.terms(who).max_late
+    }
+
+    /// Takes a place; one of the same id is given back first.
+    pub fn take(&mut self, row: ReservationRow) {
+        self.give_back(row.id);
+        self.note(row);
+    }
+
+    /// Gives a place back.
+    pub fn give_back(&mut self, id: Uuid) {
+        if let Some(row) = self.rows.remove(&id) {
+            self.release(&row);
+        }
+    }
+
+    fn note(&mut self, row: ReservationRow) {
+        if self.rows.contains_key(&row.id) {
+            return;
+        }
+        let keys = keys_of(&row);
+        self.all.reserve(&keys, row.at, row.gap);
+        if !row.pencilled {
+            self.firm.reserve(&keys, row.at, row.gap);
+        }
+        self.rows.insert(row.id, row);
+    }
+
+    fn release(&mut self, row: &ReservationRow) {
+        let keys = keys_of(row);
+        self.all.release(&keys, row.at, row.gap);
+        if !row.pencilled {
+            self.firm.release(&keys, row.at, row.gap);
+        }
+        self.rows.remove(&row.id);
+    }
+
+    fn terms(&mut self, who: &Who<'_>) -> Arc<Terms> {
+        let (zone, _) = self.zone(who);
+        let key = (who.version.to_owned(), who.account.to_owned(), zone.name().to_owned());
+        if let Some(found) = self.terms.get(&key) {
+            return Arc::clone(found);
+        }
+        let made = Arc::new(terms_of(&self.house, who, zone));
+        self.terms.insert(key, Arc::clone(&made));
+        made
+    }
+
+    fn limits(&self, who: &Who<'_>, request: &Request<'_>) -> Arc<[Limit]> {
+        let limits = &who.definition.limits;
+        let account = Key::Account(who.account.into());
+        let mut list = Vec::new();
+        let sender = self.house.accounts.get(who.account);
+        if let Some(limit) = sender.and_then(|s| s.daily_limit) {
+            list.push(Limit { key: account.clone(), rule: Rule::In24Hours(limit) });
+        }
+        if let Some((start, step)) = sender.and_then(|s| s.ramp_up) {
+            let first = self.since.get(who.account).copied().flatten();
+            let first = first.map(|at| self.house.zone.wall(at).day());
+            let limits = ramp(start, step, sender.and_then(|s| s.daily_limit));
+            list.push(Limit { key: account, rule: Rule::RampUp { limits, first, zone: self.house.zone.clone() } });
+        }
+        let sequence: Arc<str> = who.definition.id.as_str().into();
+        if let Some(limit) = limits.per_day {
+            list.push(Limit { key: Key::Sequence(Arc::clone(&sequence)), rule: Rule::In24Hours(limit) });
+        }
+        if let Some(limit) = limits.per_domain {
+            list.push(Limit { key: Key::Domain(request.domain.into()), rule: Rule::In24Hours(limit) });
+        }
+        if let Some(limit) = limits.new_per_day.filter(|_| request.first) {
+            let rule = Rule::PerDay { limit, zone: self.house.zone.clone() };
+            list.push(Limit { key: Key::NewPeople(sequence), rule });
+        }
+        list.into()
+    }
+}
+
+/// The most sends of each day of a ramp, up to the account's own limit, where the ramp ends.
+fn ramp(start: u32, step: u32, end: Option<u32>) -> Arc<[u32]> {
+    let mut limits = Vec::new();
+    for day in 0..RAMP_DAYS_MAX {
+        let limit = start.saturating_add(step.saturating_mul(day));
+        if end.is_some_and(|end| limit >= end) {
+            break;
+        }
+        limits.push(limit);
+    }
+    limits.into()
+}
+
+fn keys_of(row: &ReservationRow) -> Vec<Key> {
+    let mut keys = vec![Key::Account(row.account.as_str().into()), Key::Domain(row.domain.as_str().into())];
+    if let Some(sequence) = &row.sequence {
+        let sequence: Arc<str> = sequence.as_str().into();
+        keys.push(Key::Sequence(Arc::clone(&sequence)));
+        if row.first {
+            keys.push(Key::NewPeople(sequence));
+        }
+    }
+    keys
+}
+
+fn always() -> Range {
+    Range { start: Minute(0), end: Minute(crate::domain::day::DAY_MINUTES) }
+}
+
+fn our_holidays(house: &House) -> Calendar {
+    house.country.as_deref().and_then(country).unwrap_or_default()
+}
+
+/// The holidays of a country; each file is read once per process.
+fn country(code: &str) -> Option<Calendar> {
+    static READ: OnceLock<Mutex<HashMap<String, Calendar>>> = OnceLock::new();
+    let read = READ.get_or_init(Mutex::default);
+    let code = code.to_ascii_lowercase();
+    if let Some(found) = read.lock().unwrap_or_else(PoisonError::into_inner).get(&code) {
+        return Some(found.clone());
+    }
+    let calendar = Calendar::shipped(&code)?.ok()?;
+    read.lock().unwrap_or_else(PoisonError::into_inner).insert(code, calendar.clone());
+    Some(calendar)
+}
+
+/// The holidays that a sequence names: countries and single dates.
+fn their_holidays(definition: &Definition) -> Calendar {
+    let named = &definition.schedule.holidays;
+    let dates = Calendar::of_dates(named.iter().filter_map(|text| Day::parse(text)));
+    let mut all: Vec<Calendar> = named.iter().filter_map(|text| country(text)).collect();
+    all.push(dates);
+    Calendar::merge(all.iter())
+}
+
+fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
+    let schedule = &who.definition.schedule;
+    let (theirs, ours) = (their_holidays(who.definition), our_holidays(house));
+    let whole = || Hours::new(Weekdays::ALL, vec![always()]).ok();
+    let mut openings = Vec::new();
+    let hours = Hours::parse(&schedule.days, &schedule.hours).ok().or_else(whole);
+    if let Some(hours) = hours {
+        openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
+    }
+    let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
+    let ranges: Vec<Range> = working.iter().filter_map(|text| Range::parse(text).ok()).collect();
+    let hours = if ranges.is_empty() { whole() } else { Hours::new(Weekdays::ALL, ranges).ok() };
+    if let Some(hours) = hours {
+        openings.push(Opening { side: Side::Account, hours, zone: house.zone.clone(), holidays: ours.clone() });
+    }
+    let max_late = match Delay::parse(&schedule.max_late) {
+        Some(Delay::Minutes(n)) => std::time::Duration::from_secs(u64::from(n) * 60),
+        Some(Delay::Hours(n)) => std::time::Duration::from_secs(u64::from(n) * 3_600),
+        Some(Delay::Days(n) | Delay::BusinessDays(n)) => std::time::Duration::from_secs(u64::from(n) * 86_400),
+        None => crate::domain::schedule::MAX_LATE,
+    };
+    let gap = who.definition.limits.gap.as_deref().and_then(Gap::parse);
+    Terms {
+        zone,
+        openings,
+        holidays: vec![(Side::Recipient, theirs), (Side::Account, ours)],
+        max_late,
+        gap: gap.map(|gap| (Key::Account(who.account.into()), gap)),
+    }
+}

@@ -1,0 +1,162 @@
+//! The template engine as messages use it: where a value lands decides how it is escaped, and `link` is there.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Kwargs, Serde, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Value};
+use url::Url;
+
+use super::context::Context;
+use crate::domain::expression::{self, ExpressionError};
+
+/// What one part of a message may cost, in steps of the engine; one step also pays for 64 octets.
+const FUEL: u64 = 100_000;
+/// Octets of a URL given to `link`.
+const URL_MAX: usize = 2_000;
+/// Around the number of a value that waits to be put in: nobody writes these two.
+pub(super) const MARKS: [char; 2] = ['\u{e000}', '\u{e001}'];
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// As they are.
+    Nothing,
+    /// For HTML.
+    Html,
+    /// As marks: Markdown must not see them, for nothing in a value is markup.
+    Mark,
+}
+
+/// What came of a template.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) text: String,
+    /// What the marks stand for.
+    pub(super) values: Vec<String>,
+    /// What `link` gave.
+    pub(super) links: Vec<String>,
+}
+
+/// Writes one part of a message.
+pub(super) fn write(source: &str, context: &Context, escape: Escape) -> Result<Written, ExpressionError> {
+    let values: Arc<Mutex<Vec<String>>> = Arc::default();
+    let links: Arc<Mutex<Vec<String>>> = Arc::default();
+    let mut engine = expression::engine(FUEL);
+    let syntax = minijinja::syntax::SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    engine.set_syntax(syntax.map_err(|error| ExpressionError::of(&error))?);
+    set_formatter(&mut engine, escape, &values);
+    let given = Arc::clone(&links);
+    engine.add_function("link", move |url: String, options: Kwargs| {
+        let link = link(&url, &options)?;
+        given.lock().unwrap_or_else(PoisonError::into_inner).push(link.clone());
+        Ok(link)
+    });
+    let explain = |error: Error| explain(&error, source);
+    let template = engine.template_from_named_str("template", source).map_err(explain)?;
+    let text = template.render(Serde(context.values())).map_err(explain)?;
+    let take = |list: &Mutex<Vec<String>>| std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Written { text, values: take(&values), links: take(&links) })
+}
+
+fn explain(error: &Error, source: &str) -> ExpressionError {
+    let mut told = ExpressionError::of(error);
+    if told.undefined {
+        let name = told.at.clone().and_then(|at: Range<usize>| source.get(at)).map(str::trim);
+        let name = name.map(|n| n.trim_start_matches("{{").trim_end_matches("}}").trim()).filter(|n| !n.is_empty());
+        told.message = name.map_or_else(
+            || "something it uses is not known".to_owned(),
+            |name| format!("`{name}` is not known; give it a default"),
+        );
+    }
+    told
+}
+
+fn set_formatter(engine: &mut Environment<'_>, escape: Escape, values: &Arc<Mutex<Vec<String>>>) {
+    let values = Arc::clone(values);
+    engine.set_formatter(move |out, _, value| {
+        let text = shown(value)?;
+        let result = match escape {
+            Escape::Nothing => out.write_str(&text),
+            Escape::Html => out.write_str(&escaped(&text)),
+            Escape::Mark => {
+                let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+                values.push(text);
+                let [open, close] = MARKS;
+                out.write_str(&format!("{open}{}{close}", values.len() - 1))
+            }
+        };
+        result.map_err(Error::from)
+    });
+}
+
+/// A value as people read it. What nobody would want to read in a mail is an error.
+fn shown(value: &Value) -> Result<String, Error> {
+    match value.kind() {
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::None => Err(Error::new(ErrorKind::InvalidOperation, "null can't be written; give it a default")),
+        ValueKind::String | ValueKind::Number | ValueKind::Bool => {
+            Ok(value.to_string().chars().filter(|c| !MARKS.contains(c) && *c != '\0').collect())
+        }
+        kind => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a {kind} can't be written; pick a part of it, or use `| join(\", \")`"),
+        )),
+    }
+}
+
+/// Text that stands in HTML, also within quotes.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Why a URL can't be a link.
+pub fn judge_link(url: &str) -> Result<Url, String> {
+    if url.len() > URL_MAX {
+        return Err(format!("the link has more than {URL_MAX} octets"));
+    }
+    let shown: String = url.chars().take(100).collect();
+    let parsed = Url::parse(url.trim()).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(format!("`{shown}` begins with {}:, a link begins with https://", parsed.scheme()));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(format!("`{shown}` holds a user name"));
+    }
+    Ok(parsed)
+}
+
+/// The URL with what tells where a visit came from: `utm_source=email`, and `utm_campaign` where one is named. What the
+/// URL says itself stays.
+fn link(url: &str, options: &Kwargs) -> Result<String, Error> {
+    let wrong = |why: String| Error::new(ErrorKind::InvalidOperation, why);
+    let campaign: Option<String> = options.get("campaign")?;
+    options.assert_all_used()?;
+    let mut parsed = judge_link(url).map_err(wrong)?;
+    let has = |parsed: &Url, name: &str| parsed.query_pairs().any(|(key, _)| key == name);
+    let mut add = Vec::new();
+    if !has(&parsed, "utm_source") {
+        add.push(("utm_source", "email"));
+    }
+    if let Some(campaign) = campaign.as_deref().filter(|_| !has(&parsed, "utm_campaign")) {
+        if campaign.trim().is_empty() || campaign.chars().count() > 100 {
+            return Err(wrong("the campaign of a link has 1 to 100 characters".to_owned()));
+        }
+        add.push(("utm_campaign", campaign));
+    }
+    if !add.is_empty() {
+        parsed.query_pairs_mut().extend_pairs(add);
+    }
+    Ok(parsed.into())
+}

@@ -7,6 +7,7 @@ pub mod address;
 pub mod automatic;
 pub mod bounce;
 pub mod calendar;
+pub mod consequence;
 pub mod day;
 pub mod delay;
 pub mod envelope;

@@ -4,6 +4,7 @@
 //! all; imports, which are too large for one transaction, open one per batch. No network here, ever.
 
 pub mod enqueue;
+pub mod hold;
 pub mod import;
 pub mod matching;
 pub mod outreach;

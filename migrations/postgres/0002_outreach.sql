@@ -173,3 +173,5 @@ CREATE TABLE hit_surplus (
 
 -- Who is still to be written to at an address, for when they say no.
 CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');
+CREATE INDEX task_message ON task (message_id, kind) WHERE message_id IS NOT NULL;
+CREATE INDEX task_listed ON task (state, COALESCE(due_at, 9223372036854775807), id);

@@ -36,6 +36,8 @@ const BATCH: i64 = 500;
 pub enum ExitReason {
     /// A person answered, on any channel.
     Replied,
+    /// A person answered, and somebody is to find out what that says: no stage is raised for it.
+    Unclear,
     /// They said no.
     Refused,
     /// They want no more mail.
@@ -56,6 +58,7 @@ impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replied => f.write_str("replied"),
+            Self::Unclear => f.write_str("answered, and a person is to read it"),
             Self::Refused => f.write_str("refused"),
             Self::OptedOut => f.write_str("opted out"),
             Self::Complained => f.write_str("complained"),

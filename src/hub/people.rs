@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::react;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId, LedgerId, NoteId};
@@ -113,13 +114,20 @@ pub async fn move_stage(
         return Ok(false);
     }
     let at = clock.now();
-    let data = json!({"from": influencer.stage, "to": to, "cause": change.cause, "pinned": change.pinned});
+    let data = json!({
+        "from": influencer.stage, "to": to, "cause": change.cause, "by": change.cause, "message_id": null,
+        "pinned": change.pinned, "stayed": at.since(influencer.stage_at).as_secs(),
+    });
     let kind = EventType::InfluencerStageChanged;
     let moved = Signal { what: kind, influencer: Some(id), message: None, at, data: Some(data) };
     tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), moved)]).await?;
     // Pinning where they are does not begin a new time in the stage.
     let since = if influencer.stage == to { influencer.stage_at } else { at };
     tx.set_influencer_stage(id, &to, change.pinned, since).await?;
+    if influencer.stage != to {
+        let stages = react::stages(tx).await?;
+        react::reached(tx, clock, (id, &to), Some(&*stages)).await?;
+    }
     Ok(true)
 }
 

@@ -1,12 +1,15 @@
-//! Anything that was learned becomes an event here, inside the transaction that learned it, with the stage it met.
+//! Anything that was learned becomes an event here, inside the transaction that learned it, with the stage it met; what
+//! follows from it is carried out in the same pass by [`super::react`].
 
 use std::collections::HashMap;
 
+use super::react;
 use crate::clock::Clock;
 use crate::domain::ids::{EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::EventType;
 use crate::store::event::NewEvent;
+use crate::store::people::StageOf;
 use crate::store::{StoreError, Tx};
 
 /// Something that happened.
@@ -55,12 +58,11 @@ pub async fn record_outcome(
     let at = clock.now();
     let signal = |influencer| Signal { what, influencer, message: Some(message), at, data: Some(data.clone()) };
     let parties = tx.outbox_parties(message).await?;
-    let mut events: Vec<NewEvent> =
-        parties.iter().map(|p| event(clock, Some(&p.stage), signal(Some(p.influencer_id)))).collect();
-    if events.is_empty() {
-        events.push(event(clock, None, signal(None)));
+    let mut signals: Vec<Signal> = parties.iter().map(|p| signal(Some(p.influencer_id))).collect();
+    if signals.is_empty() {
+        signals.push(signal(None));
     }
-    tx.insert_events(events).await
+    write(tx, clock, signals, parties).await
 }
 
 /// Writes events, each with the stage its influencer is in at this moment.
@@ -71,14 +73,17 @@ pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<
     let mut ids: Vec<InfluencerId> = signals.iter().filter_map(|s| s.influencer).collect();
     ids.sort_unstable();
     ids.dedup();
-    let stages: HashMap<InfluencerId, String> =
-        tx.influencer_stages(ids).await?.into_iter().map(|s| (s.influencer_id, s.stage)).collect();
-    let events = signals
-        .into_iter()
-        .map(|s| {
-            let stage = s.influencer.and_then(|id| stages.get(&id)).map(String::as_str);
-            event(clock, stage, s)
-        })
-        .collect();
+    let standings = if ids.is_empty() { Vec::new() } else { tx.influencer_stages(ids).await? };
+    write(tx, clock, signals, standings).await
+}
+
+/// Writes events and what follows from them. Those of the signals come first.
+async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<StageOf>) -> Result<(), StoreError> {
+    let standings: HashMap<InfluencerId, StageOf> = standings.into_iter().map(|s| (s.influencer_id, s)).collect();
+    let stage = |s: &Signal| s.influencer.and_then(|id| standings.get(&id)).map(|s| s.stage.as_str());
+    let mut events: Vec<NewEvent> = signals.iter().map(|s| event(clock, stage(s), s.clone())).collect();
+    if signals.iter().any(react::matters) {
+        events.extend(react::follow(tx, clock, &signals, &standings).await?);
+    }
     tx.insert_events(events).await
 }

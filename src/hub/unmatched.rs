@@ -3,12 +3,17 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
+
 use super::matching::{Belongs, rethread};
 use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleError};
+use super::signal::{self, Signal};
+use super::{hold, task};
 use crate::clock::Clock;
 use crate::domain::address;
+use crate::domain::consequence::UNASSIGNED;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
-use crate::domain::words::{Channel, UnmatchedReason};
+use crate::domain::words::{Channel, EventType, TaskKind, UnmatchedReason};
 use crate::store::{StoreError, Tx};
 
 /// Whose a message is.
@@ -50,10 +55,10 @@ pub async fn match_message(
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
     if waiting.reason == UnmatchedReason::AgentUnassigned {
         if let Whose::Agent(_, about) = &whose {
-            return Ok(assign(tx, clock, message, about).await?);
+            return Ok(assign(tx, clock, message, (about, by)).await?);
         }
         if let Whose::Influencer(id) = &whose {
-            return Ok(assign(tx, clock, message, &[*id]).await?);
+            return Ok(assign(tx, clock, message, (&[*id], by)).await?);
         }
     }
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
@@ -103,12 +108,38 @@ async fn give(
     }
 }
 
-/// An agent's message that was shown to all they stand for is about these alone.
-async fn assign(tx: &mut Tx, clock: &Clock, message: MessageId, about: &[InfluencerId]) -> Result<usize, StoreError> {
+/// An agent's message that was shown to all they stand for is about these alone: they answered, and the others may go on.
+async fn assign(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    (about, by): (&[InfluencerId], &str),
+) -> Result<usize, StoreError> {
+    let shown: Vec<InfluencerId> =
+        tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
     for influencer in about {
         tx.set_author(message, *influencer).await?;
     }
     tx.withdraw_unassigned(message).await?;
     tx.resolve_unmatched(message, clock.now()).await?;
+    let Some((author, false)) = tx.message_origin(message).await? else { return Ok(about.len()) };
+    let key = address::key(&author).unwrap_or_default();
+    let agent = tx.find_addresses(Channel::Email, vec![key.clone()]).await?.first().and_then(|o| o.agent_id);
+    // Whoever assigns a message has read it: what it says is for them to act on.
+    let data = json!({"by_agent": agent, "answer": {"verdict": "read"}, "assigned_by": by});
+    let replied = |influencer: &InfluencerId| Signal {
+        what: EventType::ThreadReplied,
+        influencer: Some(*influencer),
+        message: Some(message),
+        at: clock.now(),
+        data: Some(data.clone()),
+    };
+    signal::record(tx, clock, about.iter().map(replied).collect()).await?;
+    if !tx.waits_beside(&key, message).await? {
+        hold::release_for(tx, clock, shown, UNASSIGNED).await?;
+    }
+    for task in tx.lock_tasks_about(message, TaskKind::Answer).await? {
+        task::complete(tx, clock, task, (Some("assigned"), by)).await?;
+    }
     Ok(about.len())
 }

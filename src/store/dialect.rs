@@ -88,7 +88,7 @@ impl Many {
         let most = (VALUES_MAX / self.columns.max(1)).max(1);
         let mut left = rows;
         let mut pieces = Vec::new();
-        for size in [256, 64, 16, 4, 1] {
+        for size in [256, 64, 16, 4, 2, 1] {
             while size <= most && left >= size {
                 pieces.push(size);
                 left -= size;

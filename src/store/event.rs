@@ -88,6 +88,17 @@ impl Tx {
         Ok(done)
     }
 
+    /// What was said of the bounces that came back for an influencer since an instant.
+    pub async fn list_bounces(
+        &mut self,
+        influencer: InfluencerId,
+        since: Micros,
+    ) -> Result<Vec<serde_json::Value>, StoreError> {
+        let rows: Vec<(Option<sqlx::types::Json<serde_json::Value>>,)> =
+            self.all(&EVENTS_BOUNCES, values![influencer, since]).await?;
+        Ok(rows.into_iter().filter_map(|(data,)| data.map(|json| json.0)).collect())
+    }
+
     /// Whether there are events without a number.
     pub async fn has_unnumbered_events(&mut self) -> Result<bool, StoreError> {
         let row: Option<(EventId,)> = self.opt(&EVENTS_UNNUMBERED, values![]).await?;
@@ -122,6 +133,7 @@ statements! {
     #[hot] EVENTS_NUMBER = "UPDATE event SET seq = n.seq FROM (SELECT id, $1::bigint + ROW_NUMBER() OVER (ORDER BY id) AS seq FROM \
         (SELECT id FROM event WHERE seq IS NULL ORDER BY id LIMIT $2) w) n WHERE event.id = n.id";
     #[hot] EVENTS_UNNUMBERED = "SELECT id FROM event WHERE seq IS NULL LIMIT 1";
+    #[hot] EVENTS_BOUNCES = "SELECT data FROM event WHERE influencer_id = $1 AND at >= $2 AND type = 'message.bounced'";
     SEQUENCER_SET = "UPDATE sequencer SET last_seq = $1 WHERE name = 'event'";
     SEQUENCER_LAST = "SELECT last_seq FROM sequencer WHERE name = 'event'";
     #[hot] EVENTS_AFTER = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event \

@@ -275,6 +275,18 @@ impl Tx {
         self.all(&PARTICIPATIONS_OF, values![messages]).await
     }
 
+    /// The address that wrote a message, as written (empty where it named none), and whether the message is old mail of a
+    /// first sync, from which nothing follows.
+    pub async fn message_origin(&mut self, id: MessageId) -> Result<Option<(String, bool)>, StoreError> {
+        self.opt(&ORIGIN, values![id]).await
+    }
+
+    /// Whether another message of the same writer waits for a person.
+    pub async fn waits_beside(&mut self, address_key: &str, message: MessageId) -> Result<bool, StoreError> {
+        let row: Option<(MessageId,)> = self.opt(&WAITS_BESIDE, values![address_key, message]).await?;
+        Ok(row.is_some())
+    }
+
     /// Makes someone who was shown a message its author (after a match).
     pub async fn set_author(&mut self, message: MessageId, influencer: InfluencerId) -> Result<(), StoreError> {
         self.exec(&AUTHOR_SET, values![message, influencer]).await?;
@@ -432,6 +444,8 @@ pub struct UnmatchedInConversation {
 }
 
 statements! {
+    #[hot] ORIGIN = "SELECT author_address, backfilled FROM message WHERE id = $1";
+    #[hot] WAITS_BESIDE = "SELECT message_id FROM unmatched WHERE address_key = $1 AND resolved_at IS NULL AND message_id <> $2 LIMIT 1";
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \
         WHERE fingerprint = ANY($1::bytea[])";
     #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status, m.at FROM outbox o JOIN message m ON m.id = o.id \

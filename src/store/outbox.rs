@@ -5,6 +5,7 @@
 //! became of an attempt is in `outcome`. Nothing here decides what to do next.
 
 use super::dialect::Many;
+use super::people::{StageOf, stage_of};
 use super::sql::statements;
 use super::value::{Value, values};
 use super::{StoreError, Tx};
@@ -123,15 +124,6 @@ pub struct AddressOwner {
     pub dead_at: Option<Micros>,
     /// Why.
     pub dead_reason: Option<String>,
-}
-
-/// An influencer who takes part in a message, and the stage they are in now.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Party {
-    /// Who.
-    pub influencer_id: InfluencerId,
-    /// Their stage.
-    pub stage: String,
 }
 
 /// What a reply needs of the message it answers.
@@ -275,7 +267,7 @@ impl Tx {
     }
 
     /// The influencers who take part in a message, with the stage each is in.
-    pub async fn outbox_parties(&mut self, id: MessageId) -> Result<Vec<Party>, StoreError> {
+    pub async fn outbox_parties(&mut self, id: MessageId) -> Result<Vec<StageOf>, StoreError> {
         self.all(&PARTIES, values![id]).await
     }
 
@@ -337,8 +329,8 @@ statements! {
         FROM address a LEFT JOIN agent_influencer g ON g.agent_id = a.agent_id WHERE a.channel = 'email' AND a.value_key = ANY($1::text[])";
     #[hot] SUPPRESSED = "SELECT value_key, MIN(reason) FROM suppression WHERE channel = 'email' AND value_key = ANY($1::text[]) \
         AND scope IN ('all', 'email') GROUP BY value_key";
-    #[hot] PARTIES = "SELECT p.influencer_id, i.stage FROM participation p JOIN influencer i ON i.id = p.influencer_id \
-        WHERE p.message_id = $1 ORDER BY p.influencer_id";
+    #[hot] PARTIES = concat!("SELECT ", stage_of!(), " FROM participation p JOIN influencer i ON i.id = p.influencer_id \
+        WHERE p.message_id = $1 ORDER BY p.influencer_id");
     #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
         author_address, recipients FROM message WHERE id = $1";
     #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.author_name, \

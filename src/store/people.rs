@@ -18,6 +18,7 @@ use crate::domain::words::{Awaiting, Channel};
 pub mod address;
 pub mod agent;
 pub mod attribute;
+pub mod hold;
 pub mod ledger;
 pub mod list;
 pub mod note;
@@ -66,7 +67,7 @@ impl From<InfluencerRow> for Influencer {
     }
 }
 
-/// The stage an influencer is in, for events.
+/// The stage an influencer is in, for events, and what is needed to tell what follows from one.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct StageOf {
     /// Whose.
@@ -77,6 +78,34 @@ pub struct StageOf {
     /// Whether a person pinned it.
     #[sqlx(rename = "stage_pinned")]
     pub pinned: bool,
+    /// Since when they are in it.
+    #[sqlx(rename = "stage_at")]
+    pub since: Micros,
+    /// Whether a run of a sequence is under way for them.
+    pub running: bool,
+    /// The hash of the stages in force; none where none were published yet.
+    pub stages_hash: Option<String>,
+}
+
+/// The columns of [`StageOf`], of an influencer called `i`.
+macro_rules! stage_of {
+    () => {
+        "i.id, i.stage, i.stage_pinned, i.stage_at, EXISTS (SELECT 1 FROM enrollment e WHERE e.influencer_id = i.id \
+         AND e.state IN ('active', 'held', 'paused')) AS running, \
+         (SELECT d.hash FROM active_definition d WHERE d.kind = 'stages') AS stages_hash"
+    };
+}
+pub(super) use stage_of;
+
+/// A move of somebody from the stage they were seen in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageStep {
+    /// Who.
+    pub influencer_id: InfluencerId,
+    /// Where they were seen.
+    pub from: String,
+    /// Where to.
+    pub to: String,
 }
 
 /// That a message of an influencer was stored or sent.
@@ -211,6 +240,14 @@ impl Tx {
         Ok(self.exec(&INFLUENCER_SET_STAGE, values![id, stage, pinned, at]).await? > 0)
     }
 
+    /// Moves influencers who are still where they were seen and not pinned; who was moved. At most one step for each.
+    pub async fn step_stages(&mut self, steps: &[StageStep], at: Micros) -> Result<Vec<InfluencerId>, StoreError> {
+        let row = |s: &StageStep| serde_json::json!({"id": s.influencer_id.0.simple().to_string(), "was": s.from, "next": s.to});
+        let rows = serde_json::Value::Array(steps.iter().map(row).collect());
+        let moved: Vec<(InfluencerId,)> = self.all(&INFLUENCERS_STEP, values![rows, at]).await?;
+        Ok(moved.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Keeps the newest message time of each influencer, and whose turn it is since then. An older touch than what is
     /// stored changes nothing; of several for one influencer the newest counts.
     pub async fn touch_influencers(&mut self, touches: Vec<Touch>) -> Result<(), StoreError> {
@@ -253,7 +290,13 @@ statements! {
         owner = $7, timezone = $8, properties = $9, held_until = $10, updated_at = $11, version = version + 1 \
         WHERE id = $1 AND version = $2";
     #[hot] WORDS_DELETE = "DELETE FROM influencer_word WHERE influencer_id = $1";
-    #[hot] INFLUENCER_STAGES = "SELECT id, stage, stage_pinned FROM influencer WHERE id = ANY($1::uuid[])";
+    #[hot] INFLUENCER_STAGES = concat!("SELECT ", stage_of!(), " FROM influencer i WHERE i.id = ANY($1::uuid[])");
+    #[hot] INFLUENCERS_STEP = "UPDATE influencer SET stage = n.next, stage_at = $2, updated_at = $2, version = version + 1 \
+        FROM jsonb_to_recordset($1::jsonb) AS n (id uuid, was text, next text) \
+        WHERE influencer.id = n.id AND influencer.stage = n.was AND NOT influencer.stage_pinned RETURNING influencer.id",
+        sqlite: "UPDATE influencer SET stage = n.next, stage_at = $2, updated_at = $2, version = version + 1 \
+        FROM (SELECT unhex(value ->> 'id') AS id, value ->> 'was' AS was, value ->> 'next' AS next FROM json_each($1)) n \
+        WHERE influencer.id = n.id AND influencer.stage = n.was AND NOT influencer.stage_pinned RETURNING influencer.id";
     #[hot] INFLUENCER_SET_STAGE = "UPDATE influencer SET stage = $2, stage_pinned = $3, stage_at = $4, updated_at = $4, \
         version = version + 1 WHERE id = $1";
     #[hot] INFLUENCERS_TOUCH = "UPDATE influencer SET last_message_at = n.at, awaiting = COALESCE(n.awaiting, influencer.awaiting) \
@@ -274,6 +317,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         address::STATEMENTS,
         agent::STATEMENTS,
         attribute::STATEMENTS,
+        hold::STATEMENTS,
         ledger::STATEMENTS,
         note::STATEMENTS,
         view::STATEMENTS,

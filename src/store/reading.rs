@@ -8,15 +8,27 @@ use uuid::Uuid;
 use super::sql::Sql;
 use crate::domain::time::Micros;
 
+pub mod loose;
 pub mod message;
 pub mod outbox;
+pub mod stats;
+pub mod task;
 pub mod thread;
 pub mod timeline;
 pub mod view;
 
 /// Every statement of this part of the room.
 pub(super) fn statement_lists() -> Vec<&'static Sql> {
-    [message::STATEMENTS, outbox::STATEMENTS, thread::STATEMENTS, timeline::STATEMENTS].concat()
+    [
+        loose::STATEMENTS,
+        message::STATEMENTS,
+        outbox::STATEMENTS,
+        stats::STATEMENTS,
+        task::STATEMENTS,
+        thread::STATEMENTS,
+        timeline::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// Entries of one page at most.

@@ -82,6 +82,29 @@ impl Tx {
         Ok(self.exec(&END, values![id, state, answer, by, at]).await? > 0)
     }
 
+    /// Whether there ever was a task of this kind about a message and this influencer, or about the message alone.
+    pub async fn has_task_about(
+        &mut self,
+        message: MessageId,
+        kind: TaskKind,
+        influencer: Option<InfluencerId>,
+    ) -> Result<bool, StoreError> {
+        let row: Option<(TaskId,)> = self.opt(&ABOUT, values![message, kind, influencer]).await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether a task of this kind is open for an influencer.
+    pub async fn has_open_task(&mut self, influencer: InfluencerId, kind: TaskKind) -> Result<bool, StoreError> {
+        let row: Option<(TaskId,)> = self.opt(&OPEN_OF_KIND, values![influencer, kind]).await?;
+        Ok(row.is_some())
+    }
+
+    /// The open tasks of this kind about a message and nobody in particular, locked until the end of the transaction.
+    pub async fn lock_tasks_about(&mut self, message: MessageId, kind: TaskKind) -> Result<Vec<TaskId>, StoreError> {
+        let rows: Vec<(TaskId,)> = self.all(&LOCK_ABOUT, values![message, kind]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Cancels the open tasks of these runs.
     pub async fn cancel_tasks_of(&mut self, runs: Vec<EnrollmentId>, at: Micros) -> Result<u64, StoreError> {
         self.exec(&CANCEL_OF, values![runs, at]).await
@@ -91,6 +114,9 @@ impl Tx {
 statements! {
     #[hot] INSERT = "INSERT INTO task (id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, \
         state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    #[hot] ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NOT DISTINCT FROM $3::uuid LIMIT 1";
+    #[hot] LOCK_ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NULL AND state = 'open' FOR UPDATE";
+    #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
     #[hot] END = "UPDATE task SET state = $2, answer = $3, completed_by = $4, completed_at = $5 WHERE id = $1 AND state = 'open'";

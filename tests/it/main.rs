@@ -39,6 +39,7 @@ mod outbox_bench;
 mod peers;
 mod people;
 mod poller;
+mod react;
 mod readme;
 mod seed;
 mod smtp;

@@ -298,7 +298,14 @@ impl Planner<'_> {
                 raise(EventType::MessageSent, influencer, json!({"account": account, "by": "mailbox"}));
                 continue;
             }
-            raise(EventType::MessageReceived, influencer, facts::received(context, draft, sort, Some(part.role)));
+            // Only who is not surely meant waits; those it was copied to do not.
+            let waiting = placed.waiting.filter(|_| !part.assigned).map(|w| w.reason);
+            let mut data = facts::received(context, draft, sort, Some(part.role));
+            if let Some(data) = data.as_object_mut() {
+                data.insert("by_agent".to_owned(), json!(part.agent));
+                data.insert("waiting".to_owned(), json!(waiting));
+            }
+            raise(EventType::MessageReceived, influencer, data);
             if sort.kind == Kind::Human && part.role == Role::Author && part.assigned {
                 let answer = answer.get_or_insert_with(|| facts::answer(context, draft));
                 let data = json!({"account": account, "by_agent": part.agent, "answer": answer});
@@ -372,6 +379,7 @@ impl Planner<'_> {
         let original = know::original_id(draft).and_then(|id| self.known.own_ids.get(id)).map(|own| own.id);
         if let Some(map) = data.as_object_mut() {
             map.insert("report_id".into(), json!(id));
+            map.insert("account".into(), json!(self.context.account));
         }
         let message = Some(original.unwrap_or(id));
         self.plan.signals.push(Signal { what, influencer, message, at: draft.at, data: Some(data) });

@@ -55,8 +55,9 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
         .map(|(influencer_id, last_message_at, awaiting)| Touch { influencer_id, last_message_at, awaiting })
         .collect();
     tx.touch_influencers(touches).await?;
-    hub::signal::record(tx, clock, plan.signals).await?;
+    // What is known of addresses comes before what follows from it.
     write_consequences(tx, clock, plan.dead, plan.complained).await?;
+    hub::signal::record(tx, clock, plan.signals).await?;
     hub::settle::settle_seen(tx, clock, plan.proven).await?;
     if plan.filing_seen {
         tx.set_filing_seen(&context.account, now).await?;

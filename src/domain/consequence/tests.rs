@@ -1,0 +1,213 @@
+//! Every rule alone.
+
+use super::*;
+use crate::domain::stage::Stage;
+use serde_json::json;
+
+const NOW: Micros = Micros(1_772_355_600_000_000); // Sunday 2026-03-01T09:00:00Z
+const DAY: Duration = Duration::from_hours(24);
+
+fn stage(id: &str, kind: StageKind, enter_on: &[StageSignal]) -> Stage {
+    Stage {
+        id: id.into(),
+        name: id.to_owned(),
+        kind,
+        start: id == "prospect",
+        enter_on: enter_on.to_vec(),
+        answer_within: None,
+        reopen_after: None,
+    }
+}
+
+fn stages() -> Stages {
+    let path = [
+        ("prospect", &[][..]),
+        ("contacted", &[StageSignal::Sent]),
+        ("engaged", &[StageSignal::Clicked]),
+        ("in_talks", &[StageSignal::Replied]),
+        ("agreed", &[StageSignal::AgreementSigned]),
+    ];
+    let mut list: Vec<Stage> = path.iter().map(|(id, on)| stage(id, StageKind::Path, on)).collect();
+    list.push(stage("no_response", StageKind::Dormant, &[]));
+    list.push(stage("declined", StageKind::Declined, &[]));
+    list.push(stage("opted_out", StageKind::Closed, &[]));
+    Stages::new(list, Vec::new()).unwrap()
+}
+
+fn decide_in(at: &str, pin: Pin, what: EventType, data: Value) -> Vec<Consequence> {
+    let (stages, at) = (stages(), StageId::from(at));
+    let standing = Standing { stage: &at, pin, stages: Some(&stages) };
+    Happened::read(what, Some(&data)).map(|h| decide(&h, Some(standing), NOW)).unwrap_or_default()
+}
+
+fn free(at: &str, what: EventType, data: Value) -> Vec<Consequence> {
+    decide_in(at, Pin::Free, what, data)
+}
+
+fn answered(at: &str, verdict: &str) -> Vec<Consequence> {
+    free(at, EventType::ThreadReplied, json!({"answer": {"verdict": verdict}}))
+}
+
+fn moved(to: &str) -> Consequence {
+    Consequence::Move(to.into())
+}
+
+fn asks(all: &[Consequence], kind: TaskKind) -> bool {
+    all.iter().any(|c| matches!(c, Consequence::Task(k, ..) if *k == kind))
+}
+
+#[test]
+fn an_accepted_send_makes_a_prospect_contacted_and_lowers_nobody() {
+    assert_eq!(free("prospect", EventType::MessageSent, json!({})), [moved("contacted")]);
+    for at in ["contacted", "engaged", "in_talks", "agreed", "no_response", "declined", "opted_out", "unknown"] {
+        assert_eq!(free(at, EventType::MessageSent, json!({})), [], "{at}");
+    }
+    assert_eq!(decide_in("prospect", Pin::Pinned, EventType::MessageSent, json!({})), []);
+}
+
+#[test]
+fn only_a_click_that_is_surely_human_engages() {
+    let click = |data| free("contacted", EventType::MessageClicked, data);
+    assert_eq!(click(json!({"machine": false, "confidence": 0.8})), [moved("engaged")]);
+    assert_eq!(click(json!({"machine": false, "confidence": 0.79})), []);
+    assert_eq!(click(json!({"machine": true, "confidence": 1.0})), []);
+    assert_eq!(click(json!({"machine": false})), []);
+    assert_eq!(click(json!({"confidence": 0.9})), []);
+}
+
+#[test]
+fn an_open_never_moves_anybody() {
+    for at in stages().all() {
+        let data = json!({"machine": false, "confidence": 1.0});
+        assert_eq!(free(at.id.as_str(), EventType::MessageOpened, data), []);
+    }
+}
+
+#[test]
+fn a_reply_ends_runs_raises_and_lifts_the_silent() {
+    for (at, to) in
+        [("prospect", true), ("contacted", true), ("no_response", true), ("agreed", false), ("declined", false)]
+    {
+        let mut expected = vec![Consequence::End(Ending::Replied)];
+        expected.extend(to.then(|| moved("in_talks")));
+        assert_eq!(answered(at, "none"), expected, "{at}");
+    }
+    assert_eq!(free("contacted", EventType::ThreadReplied, json!({})).len(), 2, "an answer that nobody judged");
+    let pinned = decide_in("contacted", Pin::Pinned, EventType::ThreadReplied, json!({}));
+    assert_eq!(pinned, [Consequence::End(Ending::Replied)]);
+}
+
+#[test]
+fn a_refusal_declines_before_agreed_and_asks_a_person_later() {
+    for at in ["prospect", "in_talks", "no_response"] {
+        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Refused), moved("declined")], "{at}");
+    }
+    let late = answered("agreed", "refusal");
+    assert!(asks(&late, TaskKind::Stage) && late.contains(&Consequence::End(Ending::Refused)), "{late:?}");
+    assert!(asks(
+        &decide_in("contacted", Pin::Pinned, EventType::ThreadReplied, json!({"answer": {"verdict": "refusal"}})),
+        TaskKind::Stage
+    ));
+    assert!(asks(&answered("gone_from_the_file", "refusal"), TaskKind::Stage));
+    for at in ["declined", "opted_out"] {
+        assert_eq!(answered(at, "refusal"), [Consequence::End(Ending::Refused)], "{at}");
+    }
+}
+
+#[test]
+fn an_opt_out_suppresses_everything_of_an_influencer_and_closes() {
+    let all = [Consequence::End(Ending::OptedOut), Consequence::Suppress(Whose::Everything), moved("opted_out")];
+    for at in ["prospect", "in_talks", "no_response", "declined"] {
+        assert_eq!(answered(at, "opt_out"), all, "{at}");
+        assert_eq!(free(at, EventType::InfluencerUnsubscribed, json!({})), all, "{at}");
+        let token = json!({"kind": "automatic", "role": "author", "unsubscribe_token": "t"});
+        assert_eq!(free(at, EventType::MessageReceived, token), all, "{at}");
+    }
+    let late = answered("agreed", "opt_out");
+    assert!(late.contains(&Consequence::Suppress(Whose::Everything)) && asks(&late, TaskKind::Stage), "{late:?}");
+}
+
+#[test]
+fn an_agents_opt_out_is_the_agents_alone() {
+    let agent = AgentId(uuid::Uuid::from_u128(4));
+    let all = free("contacted", EventType::ThreadReplied, json!({"by_agent": agent, "answer": {"verdict": "opt_out"}}));
+    assert!(all.contains(&Consequence::Suppress(Whose::Writer)) && asks(&all, TaskKind::Answer), "{all:?}");
+    assert!(all.contains(&Consequence::End(Ending::Refused)));
+    assert!(!all.iter().any(|c| matches!(c, Consequence::Move(_) | Consequence::Suppress(Whose::Everything))));
+}
+
+#[test]
+fn an_answer_no_rule_can_judge_ends_runs_and_is_read_by_a_person() {
+    let all = answered("no_response", "unsure");
+    assert!(all.contains(&Consequence::End(Ending::Unclear)) && asks(&all, TaskKind::Answer), "{all:?}");
+    assert!(!all.iter().any(|c| matches!(c, Consequence::Move(_))));
+    assert_eq!(answered("contacted", "read"), [Consequence::End(Ending::Unclear)]);
+}
+
+#[test]
+fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
+    let wrote = |waiting: &str, kind: &str| {
+        free("contacted", EventType::MessageReceived, json!({"kind": kind, "role": "recipient", "waiting": waiting}))
+    };
+    assert_eq!(wrote("alias_proposed", "human"), [Consequence::End(Ending::Unclear)]);
+    assert_eq!(wrote("alias_proposed", "automatic"), []);
+    for waiting in ["agent_unassigned", "unknown_sender"] {
+        let all = wrote(waiting, "human");
+        assert_eq!(all[0], Consequence::Hold(NOW.plus(HOLD_UNASSIGNED), UNASSIGNED));
+        assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Message, _)));
+    }
+    let copied = json!({"kind": "human", "role": "cc", "waiting": null});
+    assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
+}
+
+#[test]
+fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
+    let away = |until: Value| {
+        free(
+            "contacted",
+            EventType::MessageReceived,
+            json!({"kind": "out_of_office", "role": "author", "until": until}),
+        )
+    };
+    let hold = |at: &str| [Consequence::Hold(Micros::parse(at).unwrap(), "out of office")];
+    assert_eq!(away(json!("2026-03-10T00:00:00Z")), hold("2026-03-11T00:00:00Z"));
+    assert_eq!(away(json!("2026-03-13T00:00:00Z")), hold("2026-03-16T00:00:00Z"), "from Friday to Monday");
+    assert_eq!(away(json!("2026-03-14T00:00:00Z")), hold("2026-03-16T00:00:00Z"), "from Saturday to Monday");
+    for unknown in [Value::Null, json!("2025-12-01T00:00:00Z"), json!("soon")] {
+        assert_eq!(away(unknown), [Consequence::Hold(NOW.plus(7 * DAY), "out of office")]);
+    }
+    assert_eq!(away(json!("2099-01-01T00:00:00Z")), [Consequence::Hold(NOW.plus(HOLD_MAX), "out of office")]);
+}
+
+#[test]
+fn someone_who_left_leaves_a_dead_address_and_a_task_that_names_the_other_one() {
+    let data =
+        json!({"kind": "gone", "role": "author", "gone_address": "ana@old.example", "instead": "bo@old.example"});
+    let all = free("contacted", EventType::MessageReceived, data);
+    assert_eq!(all[..2], [Consequence::Dead(Some("ana@old.example".into())), Consequence::EndIfUnreachable]);
+    assert!(matches!(&all[2], Consequence::Task(TaskKind::Address, _, text) if text.contains("bo@old.example")));
+}
+
+#[test]
+fn bounces_and_complaints_do_what_their_severity_says() {
+    let bounce = |severity: &str| {
+        free("contacted", EventType::MessageBounced, json!({"severity": severity, "address": "a@b.example"}))
+    };
+    assert_eq!(bounce("hard"), [Consequence::EndIfUnreachable]);
+    assert_eq!(bounce("soft"), [Consequence::CountSoft("a@b.example".into())]);
+    assert_eq!(bounce("policy"), [Consequence::PauseAccount]);
+    assert_eq!(bounce("unknown"), []);
+    let nobody = Happened::Bounced(Bounce::Policy, String::new());
+    assert_eq!(decide(&nobody, None, NOW), [Consequence::PauseAccount]);
+    assert_eq!(free("contacted", EventType::MessageComplained, json!({})), [Consequence::End(Ending::Complained)]);
+    assert_eq!(free("contacted", EventType::MessageRejected, json!({})), [Consequence::EndIfUnreachable]);
+}
+
+#[test]
+fn without_published_stages_nobody_is_moved_and_runs_still_end() {
+    let at = StageId::from("prospect");
+    let standing = Standing { stage: &at, pin: Pin::Free, stages: None };
+    assert_eq!(decide(&Happened::Sent, Some(standing), NOW), []);
+    let refusal = Happened::Answered(Answer::Refusal, None);
+    assert_eq!(decide(&refusal, Some(standing), NOW), [Consequence::End(Ending::Refused)]);
+}

@@ -1,0 +1,244 @@
+//! Carries out what follows beside moves: addresses, ends of runs, holds, tasks, a paused account.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::domain::address;
+use crate::domain::consequence::{About, Consequence, Ending, HOLD_USUAL, SOFT_BOUNCES, SOFT_BOUNCES_WITHIN, Whose};
+use crate::domain::ids::{InfluencerId, LedgerId};
+use crate::domain::people::{SCOPE_ALL, Suppression};
+use crate::domain::words::{AccountState, Channel, EventType, SuppressionReason, TaskKind};
+use crate::hub::outreach::{self, ExitReason};
+use crate::hub::signal::{self, Signal};
+use crate::hub::{hold, task};
+use crate::store::event::NewEvent;
+use crate::store::mailbox::Side;
+use crate::store::people::StageOf;
+use crate::store::{StoreError, Tx};
+
+/// The pass over the effects of one transaction.
+struct Pass<'a> {
+    clock: &'a Clock,
+    standings: &'a HashMap<InfluencerId, StageOf>,
+    events: Vec<NewEvent>,
+    /// Whose runs end, and why; the first reason stays.
+    endings: BTreeMap<InfluencerId, Ending>,
+    /// Whose runs end if nothing of theirs is left.
+    doubtful: BTreeSet<InfluencerId>,
+}
+
+pub(super) async fn carry_out(
+    tx: &mut Tx,
+    clock: &Clock,
+    effects: &[(&Signal, Consequence)],
+    standings: &HashMap<InfluencerId, StageOf>,
+) -> Result<Vec<NewEvent>, StoreError> {
+    let (endings, doubtful) = (BTreeMap::new(), BTreeSet::new());
+    let mut pass = Pass { clock, standings, events: Vec::new(), endings, doubtful };
+    for (signal, consequence) in effects {
+        pass.take(tx, signal, consequence).await?;
+    }
+    pass.end_runs(tx).await?;
+    Ok(pass.events)
+}
+
+impl Pass<'_> {
+    async fn take(&mut self, tx: &mut Tx, signal: &Signal, consequence: &Consequence) -> Result<(), StoreError> {
+        let Some(id) = signal.influencer else {
+            return if matches!(consequence, Consequence::PauseAccount) {
+                self.pause_account(tx, signal).await
+            } else {
+                Ok(())
+            };
+        };
+        match consequence {
+            // Moves are made at the end, all at once.
+            Consequence::Move(_) => {}
+            Consequence::End(ending) => {
+                self.endings.entry(id).or_insert(*ending);
+            }
+            Consequence::EndIfUnreachable => {
+                self.doubtful.insert(id);
+            }
+            Consequence::Suppress(whose) => self.suppress(tx, signal, (id, *whose)).await?,
+            Consequence::Dead(given) => self.bury(tx, signal, (id, given.as_deref())).await?,
+            Consequence::Hold(until, reason) => hold::hold_by_rule(tx, self.clock, id, (*until, reason)).await?,
+            Consequence::CountSoft(address) => self.count_soft(tx, signal, (id, address)).await?,
+            Consequence::Task(kind, about, text) => self.ask(tx, signal, (*kind, *about, text)).await?,
+            Consequence::PauseAccount => self.pause_account(tx, signal).await?,
+        }
+        Ok(())
+    }
+
+    fn runs(&self, id: InfluencerId) -> bool {
+        self.standings.get(&id).is_some_and(|s| s.running)
+    }
+
+    async fn end_runs(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        let doubtful: Vec<InfluencerId> = self.doubtful.iter().copied().filter(|id| self.runs(*id)).collect();
+        if !doubtful.is_empty() {
+            for who in tx.list_reachable(doubtful).await? {
+                if !who.has_address {
+                    self.endings.entry(who.id).or_insert(Ending::Unreachable);
+                }
+            }
+        }
+        let mut by_reason: BTreeMap<Ending, Vec<InfluencerId>> = BTreeMap::new();
+        for (id, ending) in &self.endings {
+            if self.runs(*id) {
+                by_reason.entry(*ending).or_default().push(*id);
+            }
+        }
+        for (ending, ids) in by_reason {
+            let why = match ending {
+                Ending::Replied => ExitReason::Replied,
+                Ending::Unclear => ExitReason::Unclear,
+                Ending::Refused => ExitReason::Refused,
+                Ending::OptedOut => ExitReason::OptedOut,
+                Ending::Complained => ExitReason::Complained,
+                Ending::Unreachable => ExitReason::Bounced,
+            };
+            outreach::stop_runs(tx, self.clock, &ids, &why).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever wrote the message of a signal; nothing where a message has no usable author.
+    async fn writer(tx: &mut Tx, signal: &Signal) -> Result<Option<String>, StoreError> {
+        let Some(message) = signal.message else { return Ok(None) };
+        Ok(tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author)))
+    }
+
+    async fn suppress(
+        &mut self,
+        tx: &mut Tx,
+        signal: &Signal,
+        (id, whose): (InfluencerId, Whose),
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        // An event that is raised after the page was used names no message of theirs, only ours.
+        let wrote = signal.what != EventType::InfluencerUnsubscribed;
+        let mut keys: BTreeSet<String> = BTreeSet::new();
+        if wrote {
+            keys.extend(Self::writer(tx, signal).await?);
+        }
+        if whose == Whose::Everything {
+            let own = tx.list_addresses_of_influencers(vec![id]).await?;
+            keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
+        }
+        let evidence = signal.message.map_or_else(|| "unsubscribe page".to_owned(), |m| m.to_string());
+        let rows: Vec<Suppression> = keys
+            .iter()
+            .map(|key| Suppression {
+                id: LedgerId(self.clock.new_id()),
+                channel: Channel::Email,
+                value_key: key.clone(),
+                scope: SCOPE_ALL.to_owned(),
+                reason: SuppressionReason::OptedOut,
+                evidence: evidence.clone(),
+                at: now,
+            })
+            .collect();
+        let added = tx.insert_suppressions(&rows).await?;
+        for key in &keys {
+            tx.withdraw_consents(Channel::Email, key, now).await?;
+        }
+        if added > 0 && wrote && whose == Whose::Everything {
+            let data = json!({"by": "answer", "addresses": keys});
+            self.note(EventType::InfluencerUnsubscribed, signal, (id, data));
+        }
+        Ok(())
+    }
+
+    /// An address is dead, if it is theirs or one of an agent of theirs: a stranger's word kills nobody else's address.
+    async fn bury(
+        &mut self,
+        tx: &mut Tx,
+        signal: &Signal,
+        (id, given): (InfluencerId, Option<&str>),
+    ) -> Result<(), StoreError> {
+        let key = match given.and_then(address::key) {
+            Some(key) => Some(key),
+            None => Self::writer(tx, signal).await?,
+        };
+        let Some(key) = key else { return Ok(()) };
+        let mine = tx.outbox_recipient_owners(vec![key.clone()]).await?;
+        if mine.iter().any(|owner| owner.influencer_id == Some(id)) {
+            tx.mark_address_dead(Channel::Email, &key, "no longer there, says an answer", self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_soft(
+        &mut self,
+        tx: &mut Tx,
+        signal: &Signal,
+        (id, address): (InfluencerId, &str),
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let key = address::key(address);
+        let same = |data: &serde_json::Value| {
+            let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str);
+            text("severity") == Some("soft") && text("address").and_then(address::key) == key
+        };
+        let before = tx.list_bounces(id, now.minus(SOFT_BOUNCES_WITHIN)).await?.iter().filter(|d| same(d)).count();
+        // Its own event is not written yet.
+        if before.saturating_add(1) < SOFT_BOUNCES {
+            return Ok(());
+        }
+        hold::hold_by_rule(tx, self.clock, id, (now.plus(HOLD_USUAL), "mail bounces for now")).await?;
+        if !tx.has_open_task(id, TaskKind::Address).await? {
+            let text = format!("Mail to {address} came back {SOFT_BOUNCES} times in 14 days: look whether it is right");
+            self.ask(tx, signal, (TaskKind::Address, About::Person, &text)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &mut self,
+        tx: &mut Tx,
+        signal: &Signal,
+        (kind, about, text): (TaskKind, About, &str),
+    ) -> Result<(), StoreError> {
+        let influencer_id = signal.influencer.filter(|_| about == About::Person);
+        if let Some(message) = signal.message
+            && tx.has_task_about(message, kind, influencer_id).await?
+        {
+            return Ok(());
+        }
+        let assignee = match influencer_id {
+            Some(id) => tx.get_influencer(id).await?.and_then(|i| i.owner),
+            None => None,
+        };
+        let (message_id, text) = (signal.message, text.to_owned());
+        let new = task::NewTask { influencer_id, kind, text, assignee, message_id, ..task::NewTask::default() };
+        task::create(tx, self.clock, new).await?;
+        Ok(())
+    }
+
+    async fn pause_account(&mut self, tx: &mut Tx, signal: &Signal) -> Result<(), StoreError> {
+        let text = |name: &str| signal.data.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        let Some(account) = text("account") else { return Ok(()) };
+        let status = text("status").unwrap_or_default();
+        let reason =
+            format!("a server refuses our mail by its policy ({status}): look into it, then resume the account");
+        let now = self.clock.now();
+        let paused = (AccountState::Paused, Some(reason.as_str()));
+        if tx.set_account_state(&account, Side::Sending, paused, now).await? {
+            let data = json!({"account": account, "side": "sending", "state": AccountState::Paused, "detail": reason});
+            let down =
+                Signal { what: EventType::AccountDown, influencer: None, message: None, at: now, data: Some(data) };
+            self.events.push(signal::event(self.clock, None, down));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, what: EventType, signal: &Signal, (id, data): (InfluencerId, serde_json::Value)) {
+        let stage = self.standings.get(&id).map(|s| s.stage.clone());
+        let fact =
+            Signal { what, influencer: Some(id), message: signal.message, at: self.clock.now(), data: Some(data) };
+        self.events.push(signal::event(self.clock, stage.as_deref(), fact));
+    }
+}

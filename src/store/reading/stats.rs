@@ -1,0 +1,90 @@
+//! Counts by the stage that was met: what was sent, opened, clicked and answered, who moved on, and how long it took.
+
+use crate::domain::time::Micros;
+use crate::domain::words::EventType;
+use crate::store::sql::statements;
+use crate::store::value::values;
+use crate::store::{StoreError, Tx};
+
+/// How many events of one sort met a stage.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StageCount {
+    /// The stage.
+    pub stage: String,
+    /// What happened.
+    #[sqlx(rename = "type")]
+    pub kind: EventType,
+    /// Whether a machine did it, for opens and clicks.
+    pub machine: Option<bool>,
+    /// How many events.
+    pub events: i64,
+}
+
+/// How many people went from a stage to another.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StageExit {
+    /// The stage.
+    pub stage: String,
+    /// Where they went.
+    pub next: String,
+    /// How many people.
+    pub people: i64,
+}
+
+/// How long people stayed who left a stage.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct StageStay {
+    /// The stage.
+    pub stage: String,
+    /// On average, seconds.
+    pub mean: f64,
+    /// The middle one (of an even number, the shorter), seconds.
+    pub median: i64,
+}
+
+impl Tx {
+    /// Events of these sorts in a stretch of time, by stage; people and machines apart.
+    pub async fn count_by_stage(
+        &mut self,
+        kinds: &[EventType],
+        (since, until): (Micros, Micros),
+    ) -> Result<Vec<StageCount>, StoreError> {
+        let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        self.all(&COUNTS, values![kinds, since, until]).await
+    }
+
+    /// Who left which stage for which in a stretch of time.
+    pub async fn count_stage_exits(
+        &mut self,
+        (since, until): (Micros, Micros),
+    ) -> Result<Vec<StageExit>, StoreError> {
+        self.all(&EXITS, values![since, until]).await
+    }
+
+    /// How long those stayed who left a stage in a stretch of time.
+    pub async fn measure_stage_stays(
+        &mut self,
+        (since, until): (Micros, Micros),
+    ) -> Result<Vec<StageStay>, StoreError> {
+        self.all(&STAYS, values![since, until]).await
+    }
+
+    /// How many people are in each stage now.
+    pub async fn count_people_by_stage(&mut self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.all(&PEOPLE, values![]).await
+    }
+}
+
+statements! {
+    #[hot] COUNTS = "SELECT stage, type, machine, COUNT(*) AS events FROM event WHERE type = ANY($1::text[]) AND at >= $2 AND at < $3 \
+        AND stage IS NOT NULL GROUP BY stage, type, machine";
+    #[hot] EXITS = "SELECT stage, data ->> 'to' AS next, COUNT(DISTINCT influencer_id) AS people FROM event \
+        WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'to' IS NOT NULL \
+        AND stage <> data ->> 'to' GROUP BY stage, data ->> 'to'";
+    #[hot] STAYS = "SELECT w.stage, CAST(AVG(w.stayed) AS DOUBLE PRECISION) AS mean, CAST(MAX(CASE WHEN w.n = (w.total + 1) / 2 THEN w.stayed END) AS BIGINT) AS median \
+        FROM (SELECT stage, CAST(data ->> 'stayed' AS BIGINT) AS stayed, \
+          ROW_NUMBER() OVER (PARTITION BY stage ORDER BY CAST(data ->> 'stayed' AS BIGINT), id) AS n, COUNT(*) OVER (PARTITION BY stage) AS total \
+          FROM event WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'stayed' IS NOT NULL \
+          AND stage <> data ->> 'to') w GROUP BY w.stage";
+    #[hot] PEOPLE = "SELECT stage, COUNT(*) FROM influencer GROUP BY stage";
+}

@@ -1,0 +1,403 @@
+//! What follows from signals, on both databases: stages, ends of runs, addresses, holds, tasks.
+
+use crate::ingest::{Desk, mail};
+use crate::stores;
+use liaison::domain::consequence::{HOLD_UNASSIGNED, UNASSIGNED};
+use liaison::domain::ids::{InfluencerId, MessageId};
+use liaison::domain::sequence::{Definition, Limits, Schedule, Step, StepKind, Unsubscribe, ZoneRule};
+use liaison::domain::time::Micros;
+use liaison::domain::words::{AccountState, Channel, EnrollmentState, EventType, FolderRole, TaskKind};
+use liaison::hub::hold;
+use liaison::hub::outreach::enroll::{Again, enroll};
+use liaison::hub::people::{self, KnownStages, StageMove};
+use liaison::hub::signal::{self, Signal};
+use liaison::hub::unmatched::{Whose, match_message};
+use liaison::store::outreach::enrollment::EnrollmentRow;
+use liaison::store::reading::task::TaskFilter;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn definition() -> Definition {
+    let kind = StepKind::Email { templates: vec!["intro.md".into()], split: vec![] };
+    let (after, condition, otherwise) = (Some("3 days".into()), None, None);
+    Definition {
+        id: "spring".into(),
+        name: "Spring".into(),
+        accounts: vec!["brand".into()],
+        enter_from: vec![],
+        exit_on: vec!["agreed".into()],
+        unsubscribe: Unsubscribe::Footer,
+        allow_parallel: false,
+        schedule: Schedule {
+            zone: ZoneRule::Influencer,
+            fallback: "Europe/Lisbon".into(),
+            days: vec!["mon".into()],
+            hours: vec!["09:00-17:00".into()],
+            holidays: vec![],
+            max_late: "24h".into(),
+        },
+        limits: Limits { new_per_day: None, per_day: None, per_domain: None, gap: None },
+        variables: vec![],
+        steps: vec![Step { id: "intro".into(), after, condition, kind, otherwise, stage: None, review: false }],
+        on_reply: None,
+        on_finish: None,
+        pause_if: vec![],
+        templates: std::collections::BTreeMap::new(),
+    }
+}
+
+/// A desk whose four people are in a run.
+async fn running(fresh: stores::Fresh) -> Desk {
+    let desk = Desk::new(fresh).await;
+    let mut tx = desk.fresh.store.begin("test.enroll").await.unwrap();
+    let body = serde_json::to_string(&definition()).unwrap();
+    tx.publish_sequence("spring", "hash-of-spring", &body, desk.clock.now()).await.unwrap();
+    let all: Vec<InfluencerId> = desk.people.values().copied().collect();
+    let outcomes = enroll(&mut tx, &desk.clock, "spring", &all, Again::Refused).await.unwrap();
+    assert!(outcomes.iter().all(|o| o.result.is_ok()), "{outcomes:?}");
+    tx.commit().await.unwrap();
+    desk
+}
+
+async fn both() -> Vec<Desk> {
+    let mut all = Vec::new();
+    for fresh in stores::both().await {
+        all.push(running(fresh).await);
+    }
+    all
+}
+
+async fn run_of(desk: &Desk, who: &str) -> EnrollmentRow {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let all = tx.list_enrollments(Some("spring"), None, None, 100).await.unwrap();
+    all.into_iter().find(|r| r.influencer_id == desk.people[who]).unwrap()
+}
+
+/// `None` while it goes on, else why it ended.
+async fn ended(desk: &Desk, who: &str) -> Option<String> {
+    let run = run_of(desk, who).await;
+    match run.state {
+        EnrollmentState::Active => None,
+        EnrollmentState::Exited => run.exit_reason,
+        other => panic!("{who} is {other}"),
+    }
+}
+
+async fn stage(desk: &Desk, who: &str) -> String {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    tx.get_influencer(desk.people[who]).await.unwrap().unwrap().stage
+}
+
+async fn learn(desk: &Desk, who: &str, what: EventType, message: Option<MessageId>, data: Value) {
+    let mut tx = desk.fresh.store.begin("test.learn").await.unwrap();
+    let at = desk.clock.now();
+    let signal = Signal { what, influencer: Some(desk.people[who]), message, at, data: Some(data) };
+    signal::record(&mut tx, &desk.clock, vec![signal]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Events of one sort on somebody's timeline, oldest first.
+async fn events(desk: &Desk, who: &str, what: EventType) -> Vec<Value> {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let far = (Micros(i64::MAX), uuid::Uuid::max());
+    let mut all = tx.list_timeline_events(desk.people[who], far, 1_000).await.unwrap();
+    all.reverse();
+    all.into_iter().filter(|e| e.kind == what).map(|e| json!({"stage": e.stage, "data": e.data.unwrap().0})).collect()
+}
+
+async fn tasks(desk: &Desk) -> Vec<(TaskKind, Option<InfluencerId>, String)> {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let page = liaison::store::reading::Page::oldest(100);
+    let slice = tx.list_tasks(&TaskFilter::default(), desk.clock.now(), page).await.unwrap();
+    slice.data.into_iter().map(|t| (t.kind, t.influencer_id, t.text)).collect()
+}
+
+async fn held(desk: &Desk, who: &str) -> Option<(Micros, String)> {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let row = tx.list_holds(vec![desk.people[who]]).await.unwrap().remove(0);
+    row.held_until.zip(row.hold_reason)
+}
+
+fn sent_to(to: &str, id: &str) -> Vec<u8> {
+    let head = format!(
+        "From: Kim <team@acme.example>\nTo: {to}\nSubject: Shoes\nMessage-ID: <{id}@acme.example>\nDate: Sun, 1 Mar 2026 12:00:00 +0000"
+    );
+    mail(&head, "Shall we talk about shoes?")
+}
+
+fn reply(from: &str, id: &str, more: &str, body: &str) -> Vec<u8> {
+    let head = format!(
+        "From: {from}\nTo: team@acme.example\nSubject: Re: Shoes {id}\nMessage-ID: <{id}@mail.example>\nDate: Sun, 1 Mar 2026 13:00:00 +0000\n{more}"
+    );
+    mail(&head, body)
+}
+
+#[tokio::test]
+async fn a_send_contacts_and_a_reply_starts_talks_and_ends_the_run_with_the_cause_of_each() {
+    for desk in both().await {
+        desk.drop_into(FolderRole::Sent, &[sent_to("ana@example.org", "s1")]).await;
+        assert_eq!((stage(&desk, "ana").await.as_str(), ended(&desk, "ana").await), ("contacted", None));
+        let answer = reply("Ana <ana@example.org>", "r1", "In-Reply-To: <s1@acme.example>", "Gladly, tell me more.");
+        desk.drop_into(FolderRole::Inbox, &[answer]).await;
+        assert_eq!(stage(&desk, "ana").await, "in_talks", "{}", desk.fresh.name);
+        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("replied"));
+        assert_eq!(ended(&desk, "bo").await, None);
+        let moves = events(&desk, "ana", EventType::InfluencerStageChanged).await;
+        let message = desk.one("Re: Shoes r1").await.id;
+        assert_eq!(moves.len(), 2);
+        let moved = &moves[1];
+        assert_eq!(moved["stage"], "contacted");
+        assert_eq!(moved["data"]["from"], "contacted");
+        assert_eq!(moved["data"]["to"], "in_talks");
+        assert_eq!(moved["data"]["cause"], "thread.replied");
+        assert_eq!(moved["data"]["message_id"], message.to_string());
+        assert_eq!(moved["data"]["by"], "automation");
+        // The same again: nothing is done twice.
+        learn(&desk, "ana", EventType::ThreadReplied, Some(message), json!({})).await;
+        assert_eq!(events(&desk, "ana", EventType::InfluencerStageChanged).await.len(), 2);
+        assert_eq!(events(&desk, "ana", EventType::EnrollmentExited).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_opt_out_suppresses_all_their_addresses_once_and_a_refusal_none() {
+    for desk in both().await {
+        desk.drop_into(FolderRole::Inbox, &[reply("ana@example.org", "o1", "", "words of some sort about something")]).await;
+        let message = desk.one("Re: Shoes o1").await.id;
+        for _ in 0..2 {
+            learn(&desk, "ana", EventType::ThreadReplied, Some(message), json!({"answer": {"verdict": "opt_out"}})).await;
+        }
+        learn(&desk, "bo", EventType::ThreadReplied, None, json!({"answer": {"verdict": "refusal"}})).await;
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let keys = vec!["ana@example.org".to_owned(), "bo@example.org".to_owned()];
+        let suppressed = tx.suppressed(Channel::Email, keys).await.unwrap();
+        drop(tx);
+        assert_eq!(suppressed.len(), 1, "{}", desk.fresh.name);
+        assert_eq!((suppressed[0].value_key.as_str(), suppressed[0].evidence.clone()), ("ana@example.org", message.to_string()));
+        assert_eq!(events(&desk, "ana", EventType::InfluencerUnsubscribed).await.len(), 1);
+        assert_eq!((stage(&desk, "ana").await, stage(&desk, "bo").await), ("opted_out".into(), "declined".into()));
+        assert_eq!(ended(&desk, "bo").await.as_deref(), Some("refused"));
+    }
+}
+
+#[tokio::test]
+async fn an_agents_opt_out_is_theirs_alone_and_asks_a_person() {
+    for desk in both().await {
+        desk.drop_into(FolderRole::Sent, &[sent_to("mgr@talent.example, ana@example.org", "s2")]).await;
+        let answer = reply("mgr@talent.example", "g1", "In-Reply-To: <s2@acme.example>", "words of some sort");
+        desk.drop_into(FolderRole::Inbox, &[answer]).await;
+        let message = desk.one("Re: Shoes g1").await.id;
+        let agent = {
+            let mut tx = desk.fresh.store.read().await.unwrap();
+            tx.find_addresses(Channel::Email, vec!["mgr@talent.example".into()]).await.unwrap()[0].agent_id
+        };
+        let data = json!({"by_agent": agent, "answer": {"verdict": "opt_out"}});
+        learn(&desk, "ana", EventType::ThreadReplied, Some(message), data).await;
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let keys = vec!["mgr@talent.example".to_owned(), "ana@example.org".to_owned()];
+        let suppressed = tx.suppressed(Channel::Email, keys).await.unwrap();
+        drop(tx);
+        assert_eq!(suppressed.iter().map(|s| s.value_key.as_str()).collect::<Vec<_>>(), ["mgr@talent.example"]);
+        assert_ne!(stage(&desk, "ana").await, "opted_out");
+        assert!(ended(&desk, "ana").await.is_some() && ended(&desk, "bo").await.is_none());
+        let tasks = tasks(&desk).await;
+        assert_eq!(tasks.len(), 1, "{}: {tasks:?}", desk.fresh.name);
+        assert_eq!((tasks[0].0, tasks[0].1), (TaskKind::Answer, Some(desk.people["ana"])));
+    }
+}
+
+#[tokio::test]
+async fn an_agents_message_that_nothing_ties_holds_all_theirs_until_a_person_assigns_it() {
+    for desk in both().await {
+        let letter = reply("mgr@talent.example", "u1", "", "Hello, a question about the contract.");
+        desk.drop_into(FolderRole::Inbox, &[letter]).await;
+        let message = desk.one("Re: Shoes u1").await.id;
+        for who in ["ana", "bo", "cy"] {
+            assert_eq!(held(&desk, who).await.map(|(_, why)| why).as_deref(), Some(UNASSIGNED), "{who}");
+            assert_eq!(ended(&desk, who).await, None);
+            assert!(run_of(&desk, who).await.held_at.is_some(), "time stands still for {who}");
+        }
+        assert_eq!(held(&desk, "di").await, None);
+        assert_eq!(tasks(&desk).await.len(), 1, "{}: one for the message", desk.fresh.name);
+        let mut tx = desk.fresh.store.begin("test.assign").await.unwrap();
+        let stages = KnownStages { start: "prospect".into(), ids: vec![] };
+        let whose = Whose::Influencer(desk.people["bo"]);
+        match_message(&mut tx, &desk.clock, &stages, message, (whose, "kim")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(ended(&desk, "bo").await.is_some() && ended(&desk, "ana").await.is_none());
+        for who in ["ana", "bo", "cy"] {
+            assert_eq!(held(&desk, who).await, None, "{who}");
+        }
+        assert!(tasks(&desk).await.is_empty(), "assigning it was the task");
+        assert!(HOLD_UNASSIGNED > Duration::from_hours(24));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_in_their_thread_ends_their_runs_and_moves_no_stage() {
+    for desk in both().await {
+        desk.drop_into(FolderRole::Sent, &[sent_to("ana@example.org", "s3")]).await;
+        let answer = reply("ana.private@mail.example", "x1", "In-Reply-To: <s3@acme.example>", "Writing from home.");
+        desk.drop_into(FolderRole::Inbox, &[answer]).await;
+        assert!(ended(&desk, "ana").await.is_some_and(|why| why.contains("read it")), "{}", desk.fresh.name);
+        assert_eq!(stage(&desk, "ana").await, "contacted");
+    }
+}
+
+#[tokio::test]
+async fn only_the_author_replied_not_those_who_got_a_copy() {
+    for desk in both().await {
+        let letter = reply("ana@example.org", "c1", "Cc: bo@example.org", "Bo should know as well.");
+        desk.drop_into(FolderRole::Inbox, &[letter]).await;
+        assert!(ended(&desk, "ana").await.is_some());
+        assert_eq!((ended(&desk, "bo").await, stage(&desk, "bo").await.as_str()), (None, "prospect"));
+    }
+}
+
+#[tokio::test]
+async fn away_holds_the_person_and_never_touches_a_hold_set_by_hand() {
+    for desk in both().await {
+        let away = |until: &str| json!({"kind": "out_of_office", "role": "author", "waiting": null, "until": until});
+        let now = desk.clock.now();
+        let in_days = |n: u64| now.plus(Duration::from_hours(24 * n));
+        learn(&desk, "ana", EventType::MessageReceived, None, away(&in_days(10).to_string())).await;
+        let (first, why) = held(&desk, "ana").await.unwrap();
+        assert!(first > in_days(10) && first < in_days(14) && why == "out of office", "{first}");
+        assert!(run_of(&desk, "ana").await.held_at.is_some());
+        learn(&desk, "ana", EventType::MessageReceived, None, away(&in_days(3).to_string())).await;
+        assert_eq!(held(&desk, "ana").await.unwrap().0, first, "never shortened");
+        assert_eq!(events(&desk, "ana", EventType::InfluencerHeld).await.len(), 1);
+        let mut tx = desk.fresh.store.begin("test.hold").await.unwrap();
+        hold::hold_by_hand(&mut tx, &desk.clock, desk.people["ana"], (in_days(2), Some("on tour")), "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        learn(&desk, "ana", EventType::MessageReceived, None, away(&in_days(30).to_string())).await;
+        assert_eq!(held(&desk, "ana").await, Some((in_days(2), "on tour".into())), "{}", desk.fresh.name);
+        let mut tx = desk.fresh.store.begin("test.release").await.unwrap();
+        assert!(hold::release(&mut tx, &desk.clock, desk.people["ana"], "kim").await.unwrap());
+        assert!(!hold::release(&mut tx, &desk.clock, desk.people["ana"], "kim").await.unwrap());
+        let past = hold::hold_by_hand(&mut tx, &desk.clock, desk.people["ana"], (now, None), "kim").await;
+        assert!(past.is_err());
+        tx.commit().await.unwrap();
+        assert_eq!(held(&desk, "ana").await, None);
+        assert_eq!((stage(&desk, "ana").await.as_str(), ended(&desk, "ana").await), ("prospect", None));
+    }
+}
+
+#[tokio::test]
+async fn a_hard_bounce_ends_runs_only_where_nothing_else_reaches_them() {
+    for desk in both().await {
+        let mut tx = desk.fresh.store.begin("test.dead").await.unwrap();
+        // Ana has an agent; Di has nobody.
+        for who in ["ana", "di"] {
+            tx.mark_address_dead(Channel::Email, &format!("{who}@example.org"), "hard bounce", desk.clock.now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        for who in ["ana", "di"] {
+            let data = json!({"severity": "hard", "address": format!("{who}@example.org")});
+            learn(&desk, who, EventType::MessageBounced, None, data).await;
+        }
+        assert_eq!(ended(&desk, "ana").await, None, "{}", desk.fresh.name);
+        assert!(ended(&desk, "di").await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_third_soft_bounce_in_14_days_holds_and_asks_once() {
+    for desk in both().await {
+        let bounce = json!({"severity": "soft", "address": "Ana@example.org"});
+        for n in 1..=4 {
+            learn(&desk, "ana", EventType::MessageBounced, None, bounce.clone()).await;
+            assert_eq!(held(&desk, "ana").await.is_some(), n >= 3, "{}: bounce {n}", desk.fresh.name);
+            assert_eq!(tasks(&desk).await.len(), usize::from(n >= 3));
+        }
+        assert_eq!(ended(&desk, "ana").await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_us_pauses_our_account_and_keeps_their_address() {
+    for desk in both().await {
+        let data = json!({"severity": "policy", "address": "ana@example.org", "status": "5.7.1", "account": "brand"});
+        for _ in 0..2 {
+            learn(&desk, "ana", EventType::MessageBounced, None, data.clone()).await;
+        }
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let account = tx.get_account("brand").await.unwrap().unwrap();
+        assert_eq!(account.sending_state, AccountState::Paused);
+        assert!(account.sending_detail.unwrap().contains("5.7.1"));
+        let address = tx.find_addresses(Channel::Email, vec!["ana@example.org".into()]).await.unwrap().remove(0);
+        assert_eq!(address.dead_at, None);
+        drop(tx);
+        assert_eq!(desk.count("SELECT CAST(COUNT(*) AS TEXT) FROM event WHERE type = 'account.down'").await, 1);
+        assert_eq!(ended(&desk, "ana").await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_complaint_ends_runs_and_whoever_left_leaves_a_dead_address_of_their_own_only() {
+    for desk in both().await {
+        learn(&desk, "bo", EventType::MessageComplained, None, json!({"address": "bo@example.org"})).await;
+        assert_eq!(ended(&desk, "bo").await.as_deref(), Some("complained"));
+        let gone = |address: &str| json!({"kind": "gone", "role": "author", "gone_address": address, "instead": "new@talent.example"});
+        // A stranger's address is not Di's to declare dead.
+        learn(&desk, "di", EventType::MessageReceived, None, gone("ana@example.org")).await;
+        assert_eq!(ended(&desk, "di").await, None);
+        learn(&desk, "di", EventType::MessageReceived, None, gone("di@example.org")).await;
+        assert!(ended(&desk, "di").await.is_some(), "{}", desk.fresh.name);
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let keys = vec!["ana@example.org".to_owned(), "di@example.org".to_owned()];
+        let dead: Vec<String> = tx
+            .find_addresses(Channel::Email, keys)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|a| a.dead_at.is_some())
+            .map(|a| a.value_key)
+            .collect();
+        assert_eq!(dead, ["di@example.org"]);
+        drop(tx);
+        assert!(tasks(&desk).await.iter().any(|t| t.0 == TaskKind::Address && t.2.contains("new@talent.example")));
+    }
+}
+
+#[tokio::test]
+async fn reaching_the_goal_or_being_closed_by_hand_ends_runs_and_a_pin_stops_automation() {
+    for desk in both().await {
+        let ids = ["prospect", "contacted", "agreed", "opted_out"].map(str::to_owned).to_vec();
+        let stages = KnownStages { start: "prospect".into(), ids };
+        for (who, to, pinned) in [("ana", "agreed", false), ("bo", "opted_out", false), ("cy", "contacted", true)] {
+            let mut tx = desk.fresh.store.begin("test.stage").await.unwrap();
+            let step = StageMove { influencer_id: desk.people[who], to: to.into(), pinned, cause: "kim".into() };
+            assert!(people::move_stage(&mut tx, &desk.clock, &stages, step).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("reached the stage agreed"));
+        assert_eq!(ended(&desk, "bo").await.as_deref(), Some("reached the stage opted_out"));
+        assert_eq!(ended(&desk, "cy").await, None);
+        learn(&desk, "cy", EventType::MessageClicked, None, json!({"machine": false, "confidence": 0.9})).await;
+        assert_eq!(stage(&desk, "cy").await, "contacted", "{}", desk.fresh.name);
+        assert_eq!(events(&desk, "ana", EventType::InfluencerStageChanged).await[0]["data"]["by"], "kim");
+    }
+}
+
+/// A batch in which somebody is written to, clicks and answers moves them once in the row and once for each in the events.
+#[tokio::test]
+async fn several_facts_of_one_transaction_are_judged_one_after_the_other() {
+    for desk in both().await {
+        let at = desk.clock.now();
+        let fact = |what, data| Signal { what, influencer: Some(desk.people["ana"]), message: None, at, data: Some(data) };
+        let mut tx = desk.fresh.store.begin("test.batch").await.unwrap();
+        let click = json!({"machine": false, "confidence": 1.0});
+        let batch = vec![
+            fact(EventType::MessageSent, json!({})),
+            fact(EventType::MessageClicked, click),
+            fact(EventType::ThreadReplied, json!({})),
+        ];
+        signal::record(&mut tx, &desk.clock, batch).await.unwrap();
+        tx.commit().await.unwrap();
+        let moves = events(&desk, "ana", EventType::InfluencerStageChanged).await;
+        let path: Vec<&str> = moves.iter().map(|m| m["data"]["to"].as_str().unwrap()).collect();
+        assert_eq!(path, ["contacted", "engaged", "in_talks"], "{}", desk.fresh.name);
+        assert_eq!(stage(&desk, "ana").await, "in_talks");
+    }
+}

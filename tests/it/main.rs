@@ -39,6 +39,7 @@ mod peers;
 mod people;
 mod poller;
 mod readme;
+mod schedules;
 mod seed;
 mod smtp;
 mod smtp_script;

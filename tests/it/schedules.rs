@@ -10,7 +10,7 @@ mod oracle;
 use crate::kills::parameter;
 use crate::ledger::print_table;
 use crate::peers;
-use cases::{Case, Step};
+use cases::{Asked, Case, Step};
 use liaison::domain::schedule::{Due, Ledger, Planned, plan_instant, resolve};
 use liaison::domain::time::Micros;
 use oracle::{Answer, Oracle};
@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Schedules asked of the oracle at once.
-const BATCH: usize = 1_000;
+/// Most schedules asked of the oracle at once.
+const BATCH_MAX: usize = 1_000;
 /// Processes of the oracle, and threads of the program beside them.
 const ORACLES: usize = 2;
 /// The list of holidays that the oracle has ends with 2030: no step is planned from later than this, 2029-07-01.
@@ -143,19 +143,20 @@ fn prove<C>(
     run: impl Fn(&C, &mut Tally) -> Vec<Answer> + Sync,
 ) -> Tally
 where
-    C: cases::Asked,
+    C: Asked,
 {
     let next = AtomicUsize::new(0);
+    let each = (count / ORACLES / 4).clamp(1, BATCH_MAX);
     let worker = || {
         let (mut oracle, mut tally) = (Oracle::start(), Tally::default());
         loop {
-            let batch = next.fetch_add(1, Ordering::SeqCst) * BATCH;
+            let batch = next.fetch_add(1, Ordering::SeqCst) * each;
             if batch >= count {
                 return tally;
             }
-            let numbers = batch..count.min(batch + BATCH);
+            let numbers = batch..count.min(batch + each);
             let cases: Vec<C> = numbers.map(|n| make(((seed as u64) << 40) + n as u64)).collect();
-            let answers = oracle.ask(&cases.iter().map(cases::Asked::json).collect::<Vec<_>>(), || {
+            let answers = oracle.ask(&cases.iter().map(Asked::json).collect::<Vec<_>>(), || {
                 cases.iter().map(|case| run(case, &mut tally)).collect::<Vec<_>>()
             });
             for ((case, ours), theirs) in cases.iter().zip(&answers.0).zip(&answers.1) {

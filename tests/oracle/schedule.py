@@ -13,9 +13,9 @@ zoneinfo, one minute after the other.
 import json
 import os
 import sys
-from bisect import insort
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
+from heapq import merge
 from zoneinfo import ZoneInfo
 
 DAY = 1440
@@ -44,7 +44,7 @@ def jitter(seed, below):
     return (z ^ z >> 31) * below >> 64
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1 << 16)
 def offset_at(zone, minute):
     """Minutes that the clock is ahead of UTC, in a minute since 1970."""
     offset = datetime.fromtimestamp(minute * 60, zone_named(zone)).utcoffset()
@@ -124,6 +124,7 @@ class Openings:
     def __init__(self, openings):
         self.all = [Opening(*o) for o in openings]
         self.seen = {}
+        self.starts = {}
 
     def bits(self, day):
         if day not in self.seen:
@@ -150,6 +151,14 @@ class Openings:
                 found = (max(minute, day * DAY) + lowest) * 60 * MICRO
                 return found if found <= at + SEARCH_DAYS * DAY * 60 * MICRO else None
         return None
+
+    def starts_of(self, day):
+        """The minutes of a day of UTC, since 1970, that are open and follow one that is not."""
+        if day not in self.starts:
+            bits, before = self.bits(day), self.bits(day - 1) >> DAY - 1
+            edges = bits & ~(bits << 1 | before)
+            self.starts[day] = [day * DAY + m for m in range(DAY) if edges >> m & 1] if edges else []
+        return self.starts[day]
 
     def end(self, at, most=10 * DAY):
         """When the window ends that is open at `at`: closed, or another date on one of the clocks."""
@@ -245,41 +254,37 @@ class Limits:
         return (low + jitter((seed + 1) % WORD, high - low + 1)) * MICRO
 
     def allows(self, at, gap):
-        times = [t for t, _ in self.sends]
-        insort(times, at)
+        times = sorted([t for t, _, _ in self.sends] + [at])
         if self.in24:
             for one, another in zip(times, times[self.in24:]):
                 if another - one < DAY * 60 * MICRO and one <= at <= another:
                     return False
         if self.per_day or self.ramp:
-            dates = [wall_of(self.zone, t)[0] for t in times]
             here = wall_of(self.zone, at)[0]
+            dates = [date for _, _, date in self.sends] + [here]
             if self.per_day and dates.count(here) > self.per_day:
                 return False
-            since = here - dates[0]
+            since = here - min(dates)
             if self.ramp and since < len(self.ramp) and dates.count(here) > self.ramp[since]:
                 return False
         if self.gap:
-            for other, theirs in self.sends:
+            for other, theirs, _ in self.sends:
                 if other <= at < other + theirs or at < other < at + gap:
                     return False
         return True
 
     def candidates(self, openings, since):
-        """All instants at which something may become allowed: the end of what forbids, or the opening of a window."""
+        """All instants, in order, at which something may become allowed: where what forbids ends, or a window opens."""
         found = {since}
-        for other, gap in self.sends:
+        for other, gap, _ in self.sends:
             found.update((other + DAY * 60 * MICRO, other + gap))
-        day = wall_of(self.zone, since)[0]
-        found.update(instant_of(self.zone, day + n, 0) for n in range(1, 60))
-        at = since
-        for _ in range(400):
-            opens = openings.next(at)
-            if opens is None or opens > since + 60 * DAY * 60 * MICRO:
-                break
-            found.add(opens)
-            at = openings.end(opens)
-        return sorted(t for t in found if t >= since and openings.is_open(t // (60 * MICRO)))
+        first = wall_of(self.zone, since)[0]
+        midnights = (instant_of(self.zone, day, 0) for day in range(first + 1, first + 61))
+        first = since // (DAY * 60 * MICRO)
+        starts = (m * 60 * MICRO for day in range(first, first + 61) for m in openings.starts_of(day))
+        for at in merge(sorted(found), midnights, starts):
+            if at >= since and openings.is_open(at // (60 * MICRO)):
+                yield at
 
 
 def ledger(case):
@@ -296,8 +301,8 @@ def ledger(case):
             out.append("never")
             break
         out.append(str(at))
-        insort(limits.sends, (at, gap))
-        placed.append((at, gap))
+        placed.append((at, gap, wall_of(limits.zone, at)[0]))
+        limits.sends.append(placed[-1])
     return out
 
 

@@ -224,15 +224,27 @@ impl Case {
         let hours = chance.hours();
         let mut all = vec![chance.opening(Side::Recipient, theirs, hours)];
         if chance.percent(50) {
-            let hours = chance.hours();
+            // Mostly wide: narrow hours on both sides rarely meet.
+            let wide = [["00:00", "24:00"], ["07:00", "20:00"], ["00:00", "12:00"]].map(|[a, b]| format!("{a}-{b}"));
+            let wide = Hours::new(
+                chance.of(&[Weekdays::ALL, Weekdays::WORKING]),
+                vec![Range::parse(&chance.of(&wide)).unwrap()],
+            );
+            let hours = if chance.percent(80) { wide.unwrap() } else { chance.hours() };
             all.push(chance.opening(Side::Account, ours, hours));
         }
-        if chance.percent(30) {
+        if chance.percent(20) {
             let day = Hours::new(Weekdays::ALL, vec![Range::parse("08:00-21:00").unwrap()]).unwrap();
             all.push(chance.opening(Side::Channel, theirs, day));
         }
-        let steps = (0..chance.within(1, 4)).map(|_| chance.step()).collect();
-        let anchor = chance.anchor(&[theirs, ours]);
+        let mut steps: Vec<Step> = (0..chance.within(1, 4)).map(|_| chance.step()).collect();
+        let mut anchor = chance.anchor(&[theirs, ours]);
+        if chance.percent(10) && !CHANGES[theirs].is_empty() {
+            // So many days later it is a time that a change leaves out, or brings twice.
+            let days = chance.within(1, 10);
+            anchor = Micros(chance.of(&CHANGES[theirs]) - days * DAY + chance.within(-60, 60) * MINUTE);
+            steps[0].after = Some(After::Delay(Delay::Days(u32::try_from(days).unwrap())));
+        }
         let terms = Terms {
             zone: LOADED[theirs].clone(),
             holidays: all.iter().map(|(opening, ..)| (opening.side, opening.holidays.clone())).collect(),

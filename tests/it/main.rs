@@ -41,6 +41,7 @@ mod people;
 mod poller;
 mod react;
 mod readme;
+mod schedules;
 mod seed;
 mod smtp;
 mod smtp_script;

@@ -189,15 +189,16 @@ impl Place<'_> {
 fn holiday(place: &Place<'_>, entry: Spanned<Entry>) -> Result<Holiday, HolidayError> {
     let start = entry.span().start;
     let entry = entry.into_inner();
-    let on = match &entry.on {
-        None if entry.dates.is_empty() => {
-            return Err(place.error(start, "a holiday without `on` and without `dates`".to_owned(), HINT_ON));
-        }
-        None => None,
-        Some(on) => Some(On::parse(on.get_ref()).ok_or_else(|| {
-            place.error(on.span().start, format!("`{}` is no day of a year", on.get_ref()), HINT_ON)
-        })?),
-    };
+    let on =
+        match &entry.on {
+            None if entry.dates.is_empty() => {
+                return Err(place.error(start, "a holiday without `on` and without `dates`".to_owned(), HINT_ON));
+            }
+            None => None,
+            Some(on) => Some(On::parse(on.get_ref()).ok_or_else(|| {
+                place.error(on.span().start, format!("`{}` is no day of a year", on.get_ref()), HINT_ON)
+            })?),
+        };
     if entry.name.get_ref().trim().is_empty() {
         return Err(place.error(entry.name.span().start, "an empty name".to_owned(), "say what people call it"));
     }
@@ -235,7 +236,8 @@ fn expand(holidays: &[Holiday]) -> Vec<(Day, Arc<str>)> {
     let mut taken: std::collections::BTreeSet<Day> = days.iter().map(|(day, _)| *day).collect();
     observed.sort_by_key(|(day, ..)| *day);
     for (day, holiday, shift) in observed {
-        let at = shift.fixed(day).unwrap_or_else(|| (1..).map(|n| day.plus(n)).find(|d| !taken.contains(d)).unwrap_or(day));
+        let at =
+            shift.fixed(day).unwrap_or_else(|| (1..).map(|n| day.plus(n)).find(|d| !taken.contains(d)).unwrap_or(day));
         taken.insert(at);
         days.push((at, format!("{} (observed)", holiday.name).into()));
     }

@@ -86,15 +86,8 @@ impl fmt::Display for Day {
 }
 
 impl Word for Weekday {
-    const ALL: &'static [Self] = &[
-        Self::Monday,
-        Self::Tuesday,
-        Self::Wednesday,
-        Self::Thursday,
-        Self::Friday,
-        Self::Saturday,
-        Self::Sunday,
-    ];
+    const ALL: &'static [Self] =
+        &[Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
     fn as_str(self) -> &'static str {
         match self {

@@ -106,7 +106,8 @@ mod tests {
         assert_eq!(After::parse(" next  Tuesday 10:00 "), Some(tuesday));
         assert_eq!(After::parse("30m"), Some(After::Delay(Delay::Minutes(30))));
         assert_eq!(After::parse("30 minutes"), Some(After::Delay(Delay::Minutes(30))));
-        for wrong in ["next", "next tue", "next tue 24:00", "next 10:00", "next day 10:00", "tue 10:00", "next tue 10"] {
+        for wrong in ["next", "next tue", "next tue 24:00", "next 10:00", "next day 10:00", "tue 10:00", "next tue 10"]
+        {
             assert_eq!(After::parse(wrong), None, "{wrong}");
         }
         for weekday in Weekday::ALL {

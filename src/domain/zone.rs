@@ -210,7 +210,9 @@ mod tests {
 
     #[test]
     fn clock_shows_what_jiff_says() {
-        for name in ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca", "Pacific/Apia", "UTC"] {
+        for name in
+            ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca", "Pacific/Apia", "UTC"]
+        {
             let ours = zone(name);
             let theirs = TimeZone::get(name).unwrap();
             for hour in 0..40_000 {
@@ -244,10 +246,15 @@ mod tests {
             (zone.name().to_owned(), source)
         };
         let fell_back = ("America/New_York".to_owned(), ZoneSource::Fallback);
-        assert_eq!(chosen(Some("europe/lisbon"), Some("+4930123456")), ("Europe/Lisbon".to_owned(), ZoneSource::Influencer));
+        assert_eq!(
+            chosen(Some("europe/lisbon"), Some("+4930123456")),
+            ("Europe/Lisbon".to_owned(), ZoneSource::Influencer)
+        );
         assert_eq!(chosen(None, Some("+4930123456")), ("Europe/Berlin".to_owned(), ZoneSource::PhoneCountry));
         assert_eq!(chosen(Some("Mars/Olympus"), Some("+81 3 1234")).1, ZoneSource::PhoneCountry);
-        for many in ["+12125550100", "+61255501234", "+5511912345678", "+351211234567", "+34911234567", "+999", "4930", ""] {
+        for many in
+            ["+12125550100", "+61255501234", "+5511912345678", "+351211234567", "+34911234567", "+999", "4930", ""]
+        {
             assert_eq!(chosen(None, Some(many)), fell_back, "{many}");
         }
         assert_eq!(chosen(None, None), fell_back);

@@ -132,4 +132,3 @@ fn easter(year: i16) -> Option<Day> {
     let n = h + l - 7 * m + 114;
     Day::new(year, u8::try_from(n / 31).ok()?, u8::try_from(n % 31 + 1).ok()?)
 }
-

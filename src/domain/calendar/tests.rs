@@ -67,7 +67,10 @@ fn faulty_file_is_refused_with_its_place() {
         ("name = \"X\"\n[[holiday]]\nname = \"A\"\non = \"jan 32\"", "x.toml:4:6: `jan 32` is no day of a year"),
         ("name = \"X\"\n[[holiday]]\nname = \"A\"\non = \"5th mon of may\"", "x.toml:4:6: `5th mon of may`"),
         ("name = \"X\"\n[[holiday]]\nname = \"A\"\ndates = [\"2026-02-29\"]", "x.toml:4:10: `2026-02-29` is no date"),
-        ("name = \"X\"\n[[holiday]]\nname = \"A\"\non = \"jan 1\"\nobserved = \"sat\"", "x.toml:5:12: `sat` is no shift"),
+        (
+            "name = \"X\"\n[[holiday]]\nname = \"A\"\non = \"jan 1\"\nobserved = \"sat\"",
+            "x.toml:5:12: `sat` is no shift",
+        ),
         ("name = \"X\"\n[[holiday]]\nname = \"A\"", "x.toml:2:1: a holiday without `on`"),
         ("name = \"X\"\n[[holiday]]\nname = \"\"\non = \"jan 1\"", "x.toml:3:8: an empty name"),
         ("name = \"X\"\n[[holiday]]\nname = \"A\"\nona = \"jan 1\"", "x.toml:4:1: unknown field `ona`"),

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn hours_are_read_sorted_and_joined() {
-        let hours = Hours::parse(&["fri", "Mon"], &["13:30-17:00", "09:00-12:00", "12:00-13:00", "20:00-24:00"]).unwrap();
+        let hours =
+            Hours::parse(&["fri", "Mon"], &["13:30-17:00", "09:00-12:00", "12:00-13:00", "20:00-24:00"]).unwrap();
         assert_eq!(hours.to_string(), "mon fri 09:00-13:00 13:30-17:00 20:00-24:00");
     }
 

@@ -22,29 +22,65 @@ pub struct Shift {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShiftReason {
     /// The step's own `after`, with the weekdays that were left out as holidays.
-    Delay { after: After, left_out: Vec<LeftOut> },
+    Delay {
+        after: After,
+        left_out: Vec<LeftOut>,
+    },
     /// The clock of that zone never shows that time: it was put forward.
-    ClockChange { wall: Wall, zone: String },
+    ClockChange {
+        wall: Wall,
+        zone: String,
+    },
     /// The hour it was due had passed when it was planned.
-    Late { by: Duration },
+    Late {
+        by: Duration,
+    },
     /// It was later than `max_late` allows: the next window, spread over its beginning.
-    MaxLate { by: Duration, max: Duration },
+    MaxLate {
+        by: Duration,
+        max: Duration,
+    },
     /// Not one of the days of the week.
-    DayOff { day: Day, side: Side },
-    Holiday { day: Day, name: Arc<str>, side: Side },
-    OutsideHours { side: Side },
+    DayOff {
+        day: Day,
+        side: Side,
+    },
+    Holiday {
+        day: Day,
+        name: Arc<str>,
+        side: Side,
+    },
+    OutsideHours {
+        side: Side,
+    },
     /// The account's most sends in any 24 hours.
-    DailyLimit { account: Arc<str>, limit: u32 },
+    DailyLimit {
+        account: Arc<str>,
+        limit: u32,
+    },
     /// The sequence's most sends in any 24 hours.
-    SequenceLimit { limit: u32 },
+    SequenceLimit {
+        limit: u32,
+    },
     /// The most sends to one domain in any 24 hours.
-    DomainLimit { domain: Arc<str>, limit: u32 },
+    DomainLimit {
+        domain: Arc<str>,
+        limit: u32,
+    },
     /// The most first steps of a day.
-    NewPerDay { limit: u32 },
+    NewPerDay {
+        limit: u32,
+    },
     /// What the account may send on a day while it is new; `day` counts from 1.
-    RampUp { account: Arc<str>, limit: u32, day: u32 },
+    RampUp {
+        account: Arc<str>,
+        limit: u32,
+        day: u32,
+    },
     /// Another send of the account is too near.
-    Gap { account: Arc<str> },
+    Gap {
+        account: Arc<str>,
+    },
 }
 
 /// A weekday that a count of business days left out.

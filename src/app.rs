@@ -29,7 +29,7 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
-use crate::sequence::cadence::Cadence;
+use crate::sequence::{self, Cadence};
 use crate::store::{Place, Store, StoreError};
 use crate::worker::Wakes;
 
@@ -82,6 +82,8 @@ pub struct Live {
     pub identity: Arc<Identity>,
     /// Our side, for planning and writing.
     pub house: House,
+    /// The sequences as they stand in the files.
+    pub sequences: Arc<sequence::Loaded>,
     /// The declared stages.
     pub stages: KnownStages,
     /// How long a message sent by a person can be taken back.
@@ -159,6 +161,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     };
     settle_after_start(&hub).await?;
     accounts::register(&hub).await?;
+    publish_sequences(&hub).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
     life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
@@ -176,6 +179,27 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     };
     life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
     Ok(hub)
+}
+
+/// Puts the sequences of the files in force. What is faulty is told, and what was in force of it stays.
+async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
+    let loaded = Arc::clone(&hub.live().sequences);
+    for finding in &loaded.findings {
+        let text = finding.render(false);
+        match finding.severity {
+            config::Severity::Error => tracing::error!("a sequence was not taken over, the old version stays:\n{text}"),
+            config::Severity::Warning => tracing::warn!("{text}"),
+        }
+    }
+    let mut tx = hub.store.begin("app.sequences").await?;
+    let published = sequence::publish(&mut tx, &hub.clock, &loaded).await?;
+    tx.commit().await?;
+    if published != sequence::Published::default() {
+        let sequence::Published { changed, removed, stopped } = published;
+        tracing::info!(?changed, ?removed, stopped, "sequences published");
+    }
+    hub.wakes.wake("cadence");
+    Ok(())
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did
@@ -276,6 +300,7 @@ fn live_of(config: &Config) -> Live {
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
     Live {
         house: house_of(config),
+        sequences: Arc::new(sequence::load(&sequence::Known { config, live: None, audience: None })),
         accounts,
         identity,
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
@@ -296,9 +321,20 @@ fn house_of(config: &Config) -> House {
         accounts: config.accounts.values().map(|a| (a.id.clone(), sender_of(a))).collect(),
         owners: config.teammates.values().map(|t| (t.id.clone(), owner(t))).collect(),
         default_owner: config.default_owner.clone(),
+        sender_name: config.outreach.sender.as_ref().map(|s| s.name.clone()).unwrap_or_default(),
+        sender_address: config.outreach.sender.as_ref().map(|s| s.address.clone()).unwrap_or_default(),
+        base_url: base_url(config),
+        opens: config.outreach.tracking.opens,
+        clicks: config.outreach.tracking.clicks,
         zone: config.timezone.iana_name().and_then(Zone::named).unwrap_or_else(Zone::utc),
-        ..House::default()
+        country: config.outreach.country.clone(),
     }
+}
+
+/// Where pixel, links and the unsubscribe page are reached.
+fn base_url(config: &Config) -> Option<String> {
+    let tracking = config.outreach.tracking.host.as_ref().map(|host| format!("https://{host}"));
+    tracking.or_else(|| config.server.base_url.clone())
 }
 
 fn sender_of(account: &Account) -> Sender {
@@ -311,9 +347,9 @@ fn sender_of(account: &Account) -> Sender {
         },
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == config::accounts::SentCopy::Hub),
         message_id_domain: domain,
-        working_hours: Vec::new(),
+        working_hours: account.working_hours.clone().unwrap_or_default(),
         daily_limit: account.daily_limit,
-        ramp_up: None,
+        ramp_up: account.ramp_up.as_ref().map(|ramp| (ramp.start, ramp.step)),
     }
 }
 

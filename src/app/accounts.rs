@@ -39,6 +39,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
                     Some(Ok(newer)) => {
                         hub.set_live(newer);
                         register(&hub).await.map_err(|e| e.to_string())?;
+                        super::publish_sequences(&hub).await.map_err(|e| e.to_string())?;
                         tracing::info!("configuration reloaded");
                         break true;
                     }

@@ -334,8 +334,7 @@ fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
         openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
     }
     let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
-    let ranges: Vec<Range> = working.iter().filter_map(|text| Range::parse(text).ok()).collect();
-    let hours = if ranges.is_empty() { whole() } else { Hours::new(Weekdays::ALL, ranges).ok() };
+    let hours = if working.is_empty() { whole() } else { Hours::new(Weekdays::ALL, working.to_vec()).ok() };
     if let Some(hours) = hours {
         openings.push(Opening { side: Side::Account, hours, zone: house.zone.clone(), holidays: ours.clone() });
     }

@@ -40,6 +40,7 @@ mod connect;
 mod installation;
 mod node;
 mod sandbox;
+pub mod simulate;
 
 pub use connect::{account_parts, identity_of};
 pub use installation::release;

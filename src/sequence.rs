@@ -10,6 +10,7 @@ pub mod first;
 mod lint;
 pub mod load;
 pub mod publish;
+pub mod simulate;
 
 pub use cadence::Cadence;
 pub use codes::{CODES, Code};

@@ -256,9 +256,9 @@ impl<'a> Reading<'a> {
             let free = || told.tokens.iter().enumerate().filter(|(at, _)| !self.is_idle(sentence, *at));
             let (ending, _) = free().find(|(at, t)| no_more(*at) || begins(&t.text, context::ENDINGS))?;
             let (object, _) = free().find(|(_, t)| begins(&t.text, context::OBJECTS))?;
-            let negated = (0..told.tokens.len()).any(|at| negates(at) && !no_more(at));
+            let denied = (0..told.tokens.len()).any(|at| negates(at) && !no_more(at));
             let (start, last) = (ending.min(object), ending.max(object));
-            (!negated && ending != object).then(|| Found {
+            (!denied && ending != object).then(|| Found {
                 sense: Sense::Mention,
                 language: Language::En,
                 sentence,

@@ -18,10 +18,8 @@ pub mod dispatcher;
 mod filing;
 pub mod reconcile;
 pub mod record;
-mod rehearse;
+pub mod rehearsal;
 mod session;
-
-pub use rehearse::accept_due;
 
 /// Makes a session with an account's provider. It connects when it is first used.
 pub type SenderFactory = Arc<dyn Fn() -> Box<dyn Sender> + Send + Sync>;

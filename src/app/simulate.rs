@@ -15,7 +15,8 @@ use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
 use crate::hub::outreach::enroll::{self, Again, ENROLL_MAX, EnrollError, Refusal};
 use crate::hub::outreach::house::{Desk, House};
-use crate::outbound::{Tools, accept_due};
+use crate::outbound::rehearsal::accept_due;
+use crate::outbound::{SendingSettings, Tools};
 use crate::sequence::Cadence;
 use crate::sequence::simulate::{DAYS_MAX, Ended, GIVEN_MAX, Given, INSTANTS_MAX, PEOPLE_MAX, Report};
 use crate::store::{Store, StoreError};
@@ -83,6 +84,7 @@ pub(super) struct World {
     cadence: Cadence,
     tools: Tools,
     accounts: Vec<String>,
+    sending: Vec<SendingSettings>,
     /// Goes, with everything in it, when this does.
     _place: tempfile::TempDir,
 }
@@ -126,7 +128,8 @@ impl World {
         let cadence = Cadence { store: store.clone(), clock: clock.clone(), desk: desk.clone() };
         let run = RunId(clock.new_id());
         let tools = Tools { store: store.clone(), clock: clock.clone(), run, desk: desk.clone() };
-        Ok(Self { store, clock, desk, cadence, tools, accounts, _place: place })
+        let sending = accounts.iter().map(SendingSettings::new).collect();
+        Ok(Self { store, clock, desk, cadence, tools, accounts, sending, _place: place })
     }
 
     /// Does what is due at this instant, until nothing is.
@@ -136,8 +139,8 @@ impl World {
                 continue;
             }
             let mut taken = 0;
-            for account in &self.accounts {
-                taken += accept_due(&self.tools, account).await?;
+            for settings in &self.sending {
+                taken += accept_due(&self.tools, settings).await?.len();
             }
             if taken == 0 {
                 // The last look may have ended or moved something on its way.

@@ -33,10 +33,10 @@ const ROUNDS_MAX: usize = 1_000_000;
 /// What is to be simulated.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The sequence.
-    pub sequence: String,
-    /// Who is enrolled; nobody: those who are in it are looked at.
-    pub who: Vec<InfluencerId>,
+    /// The sequence; none: every one there is.
+    pub sequence: Option<String>,
+    /// Who is enrolled in what; where nobody is, those who are in it now are looked at.
+    pub enroll: Vec<(String, Vec<InfluencerId>)>,
     /// When they are enrolled; none: now.
     pub from: Option<Micros>,
     /// How many days after that are looked at.
@@ -183,7 +183,8 @@ pub async fn simulate(
     if order.days == 0 || order.days > DAYS_MAX {
         return Err(SimulateError::Order(format!("{} days; 1 to {DAYS_MAX} can be looked at", order.days)));
     }
-    let world = World::open(Some((source, &order.who)), now, house, stages).await?;
+    let who: Vec<InfluencerId> = order.enroll.iter().flat_map(|(_, who)| who).copied().collect();
+    let world = World::open(Some((source, &who)), now, house, stages).await?;
     Run::new(&world, order, from).await?.finish().await
 }
 
@@ -208,17 +209,22 @@ impl<'w> Run<'w> {
             tx.commit().await?;
         }
         let mut tx = world.store.read().await?;
-        let known = tx.get_sequence(&order.sequence).await?.and_then(|s| s.active_hash);
-        if known.is_none() {
-            return Err(SimulateError::NoSequence(order.sequence));
+        for id in order.sequence.iter().chain(order.enroll.iter().map(|(id, _)| id)) {
+            if tx.get_sequence(id).await?.and_then(|s| s.active_hash).is_none() {
+                return Err(SimulateError::NoSequence(id.clone()));
+            }
         }
-        let focus = if order.who.is_empty() {
-            tx.list_people_in(&order.sequence).await?
-        } else {
-            order.who.clone()
-        };
+        let mut focus: Vec<InfluencerId> = order.enroll.iter().flat_map(|(_, who)| who).copied().collect();
+        let most = i64::try_from(PEOPLE_MAX).unwrap_or(i64::MAX);
+        match &order.sequence {
+            None => focus.extend(tx.list_people_of_live_runs(most).await?),
+            Some(id) if focus.is_empty() => focus = tx.list_people_in(id).await?,
+            Some(_) => {}
+        }
+        let mut seen = BTreeSet::new();
+        focus.retain(|id| seen.insert(*id));
         drop(tx);
-        let journal = Journal::new(world, &order.sequence, focus).await?;
+        let journal = Journal::new(world, order.sequence.as_deref(), focus).await?;
         Ok(Self { world, order, from, until, journal, pending: Vec::new() })
     }
 
@@ -232,22 +238,28 @@ impl<'w> Run<'w> {
     }
 
     async fn enroll(&mut self) -> Result<(), SimulateError> {
-        for ids in self.order.who.chunks(ENROLL_MAX) {
-            let mut tx = self.world.store.begin("simulate.enroll").await?;
-            let outcomes =
-                enroll::enroll(&mut tx, &self.world.clock, &self.order.sequence, ids, self.order.again).await;
-            let outcomes = outcomes.map_err(|error| match error {
-                EnrollError::Store(error) => SimulateError::Store(error),
-                EnrollError::NoSequence(id) => SimulateError::NoSequence(id),
-                EnrollError::TooMany(_) => SimulateError::Order(error.to_string()),
-            })?;
-            tx.commit().await?;
-            for outcome in outcomes {
-                match outcome.result {
-                    // Those who are in it already are looked at as they stand.
-                    Ok(_) | Err(Refusal::AlreadyIn) => {}
-                    Err(refusal) => self.journal.refused(outcome.influencer_id, &refusal, self.from),
-                }
+        for (sequence, who) in std::mem::take(&mut self.order.enroll) {
+            for ids in who.chunks(ENROLL_MAX) {
+                self.enroll_some(&sequence, ids).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn enroll_some(&mut self, sequence: &str, ids: &[InfluencerId]) -> Result<(), SimulateError> {
+        let mut tx = self.world.store.begin("simulate.enroll").await?;
+        let outcomes = enroll::enroll(&mut tx, &self.world.clock, sequence, ids, self.order.again).await;
+        let outcomes = outcomes.map_err(|error| match error {
+            EnrollError::Store(error) => SimulateError::Store(error),
+            EnrollError::NoSequence(id) => SimulateError::NoSequence(id),
+            EnrollError::TooMany(_) => SimulateError::Order(error.to_string()),
+        })?;
+        tx.commit().await?;
+        for outcome in outcomes {
+            match outcome.result {
+                // Those who are in it already are looked at as they stand.
+                Ok(_) | Err(Refusal::AlreadyIn) => {}
+                Err(refusal) => self.journal.refused((outcome.influencer_id, sequence), &refusal, self.from),
             }
         }
         Ok(())

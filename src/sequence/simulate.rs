@@ -184,8 +184,8 @@ pub enum Ended {
 /// What a simulation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The sequence that was asked for.
-    pub sequence: String,
+    /// The sequence that was asked for; none: all.
+    pub sequence: Option<String>,
     /// When it begins.
     pub from: Micros,
     /// How far it looked.

@@ -1,7 +1,6 @@
 //! Writes down what a simulation does, from the events the engine itself records.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -40,7 +39,7 @@ pub(super) struct Begun {
 
 /// What was seen so far.
 pub(super) struct Journal {
-    sequence: String,
+    sequence: Option<String>,
     focus: Vec<InfluencerId>,
     about: HashSet<InfluencerId>,
     people: HashMap<InfluencerId, Person>,
@@ -61,9 +60,13 @@ struct Known {
 
 impl Journal {
     /// A journal about these people, in their order.
-    pub(super) async fn new(world: &World, sequence: &str, focus: Vec<InfluencerId>) -> Result<Self, SimulateError> {
+    pub(super) async fn new(
+        world: &World,
+        sequence: Option<&str>,
+        focus: Vec<InfluencerId>,
+    ) -> Result<Self, SimulateError> {
         let mut journal = Self {
-            sequence: sequence.to_owned(),
+            sequence: sequence.map(str::to_owned),
             about: focus.iter().copied().collect(),
             focus,
             people: HashMap::new(),
@@ -80,20 +83,22 @@ impl Journal {
     /// Learns the names and zones of those it is about.
     async fn meet(&mut self, world: &World) -> Result<(), SimulateError> {
         let mut tx = world.store.read().await?;
-        let hash = tx.get_sequence(&self.sequence).await?.and_then(|s| s.active_hash);
-        let Some(hash) = hash else { return Ok(()) };
-        let of = definition(&mut tx, &hash).await?;
-        let planner = Planner::new(Arc::clone(&world.desk.house()), world.clock.now());
+        let hash = match &self.sequence {
+            Some(id) => tx.get_sequence(id).await?.and_then(|s| s.active_hash),
+            None => None,
+        };
+        let of = match &hash {
+            Some(hash) => Some(definition(&mut tx, hash).await?),
+            None => None,
+        };
+        let planner = Planner::new(world.desk.house(), world.clock.now());
         for ids in self.focus.chunks(IDS_AT_ONCE) {
             for person in tx.list_persons(ids.to_vec()).await? {
-                let who = Who {
-                    definition: &of,
-                    version: &hash,
-                    account: "",
-                    timezone: person.timezone.as_deref(),
-                    phone: None,
+                let timezone = person.timezone.as_deref();
+                let (zone, from) = match &of {
+                    Some(of) => planner.zone(&Who { definition: of, version: "", account: "", timezone, phone: None }),
+                    None => choose_zone(timezone, None, &self.ours),
                 };
-                let (zone, from) = planner.zone(&who);
                 let known = Person { handle: person.handle, zone, zone_from: from.to_string() };
                 self.people.insert(person.id, known);
             }
@@ -113,6 +118,10 @@ impl Journal {
     pub(super) fn resolve(&self, who: InfluencerId, when: &When, base: Micros) -> Option<Micros> {
         let zone = self.people.get(&who).map_or_else(|| choose_zone(None, None, &self.ours).0, |p| p.zone.clone());
         when.resolve(base, &zone)
+    }
+
+    fn is_asked(&self, run: &EnrollmentRow) -> bool {
+        self.sequence.as_ref().is_none_or(|id| run.sequence == *id)
     }
 
     fn blank(&self, who: InfluencerId, at: Micros, what: What) -> Entry {
@@ -137,9 +146,9 @@ impl Journal {
         }
     }
 
-    pub(super) fn refused(&mut self, who: InfluencerId, why: &Refusal, at: Micros) {
+    pub(super) fn refused(&mut self, (who, sequence): (InfluencerId, &str), why: &Refusal, at: Micros) {
         self.refused.insert(who, why.to_string());
-        let sequence = Some(self.sequence.clone());
+        let sequence = Some(sequence.to_owned());
         let entry = Entry { sequence, detail: why.to_string(), ..self.blank(who, at, What::Refused) };
         self.entries.push(entry);
     }
@@ -185,7 +194,7 @@ impl Journal {
         let step = mail.as_ref().map(|(_, step)| step.clone()).or_else(|| Some(text("step")).filter(|s| !s.is_empty()));
         let row = run.zip(step.as_ref()).and_then(|(run, step)| known.steps.get(&(run.id, step.clone())));
         if let (EventType::MessageSent, Some(run)) = (event.kind, run) {
-            let is_asked = self.is_about(who) && run.sequence == self.sequence;
+            let is_asked = self.is_about(who) && self.is_asked(run);
             let load = self.load_of(event.at, &run.account);
             if is_asked { load.sent += 1 } else { load.others += 1 }
         }
@@ -226,7 +235,7 @@ impl Journal {
         for ids in self.focus.chunks(IDS_AT_ONCE) {
             let mut runs: HashMap<InfluencerId, EnrollmentRow> = HashMap::new();
             for run in tx.list_enrollments_of(ids.to_vec()).await? {
-                if run.sequence == self.sequence && !runs.get(&run.influencer_id).is_some_and(|r| r.run > run.run) {
+                if self.is_asked(&run) && runs.get(&run.influencer_id).is_none_or(|r| r.id < run.id) {
                     runs.insert(run.influencer_id, run);
                 }
             }

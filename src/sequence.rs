@@ -8,6 +8,7 @@ pub mod diff;
 pub mod first;
 mod lint;
 pub mod load;
+pub mod preview;
 
 pub use codes::{CODES, Code};
 pub use diff::{Change, Next, diff, plan_migration};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::codes;
 use super::load::{Draft, DraftStep, Known, tell};
 use crate::config::reader::Reader;
-use crate::domain::sequence::{StepKind, Unsubscribe};
+use crate::domain::sequence::{Awaited, StepKind, Unsubscribe};
 
 mod conditions;
 mod names;
@@ -69,6 +69,11 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         if step.step.stage.as_ref().is_some_and(|stage| draft.exit_on.contains(stage)) && step.step.condition.is_none()
         {
             ended = Some(step);
+        }
+        if let (StepKind::WaitFor { what: Awaited::Opened, .. }, Some(at)) = (&step.step.kind, &step.awaits) {
+            let hint =
+                "mail programs open mail by themselves, and many people never show that they did; wait for clicks";
+            tell(r, codes::ASKS_OPENED, at, "it waits for an open", hint);
         }
         let sends = !step.templates.is_empty();
         if sends && !mailed {

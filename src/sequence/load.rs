@@ -19,7 +19,7 @@ mod settings;
 mod steps;
 mod templates;
 
-pub(super) use draft::{Draft, DraftStep, DraftTemplate, DraftVariable, Script};
+pub(super) use draft::{Draft, DraftStep, Script};
 
 /// Most sequences.
 pub const SEQUENCES_MAX: usize = 500;
@@ -220,6 +220,3 @@ pub(super) fn tell(r: &mut Reader, code: &Code, at: &Found<()>, message: impl As
 pub(super) fn place<T>(found: &Found<T>) -> Found<()> {
     Found { value: (), span: found.span, key: found.key.clone() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -67,7 +67,7 @@ impl<'a> Scope<'a> {
                 .or_else(|| (OPTIONAL.contains(field) && *field != "owner" && !name.guarded).then(|| missing(&dotted))),
             ["influencer"] => None,
             ["steps", step, rest @ ..] if self.condition => self.judge_step(&dotted, step, rest),
-            ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name, field)),
+            ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name)),
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
             ["sender", field, ..] if !self.condition => fields(&ACCOUNT, field)
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
@@ -117,12 +117,9 @@ impl<'a> Scope<'a> {
         Some((codes::UNKNOWN_PROPERTY, format!("unknown property `{property}`"), hint))
     }
 
-    fn judge_owner(&self, name: &Name, field: &str) -> Option<(&'static Code, String, String)> {
+    fn judge_owner(&self, name: &Name) -> Option<(&'static Code, String, String)> {
         if name.guarded {
             return None;
-        }
-        if field == "email" {
-            return Some(missing(&name.dotted()));
         }
         self.known.config.default_owner.is_none().then(|| {
             let message = format!("`{}` is missing where nobody looks after someone", name.dotted());

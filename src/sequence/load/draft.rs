@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::config::reader::Found;
 use crate::config::source::Span;
 use crate::domain::sequence::{
-    After, Definition, Limits, PauseIf, Schedule, Step, StepKind, Template, Unsubscribe, Variable, ZoneRule,
+    After, Definition, Limits, PauseIf, Schedule, Step, Template, Unsubscribe, Variable, ZoneRule,
 };
 use crate::domain::stage::StageId;
 
@@ -57,7 +57,6 @@ pub(in crate::sequence) struct DraftStep {
     pub(in crate::sequence) templates: Vec<(String, Found<()>)>,
     /// Where it says what it waits for.
     pub(in crate::sequence) awaits: Option<Found<()>>,
-    pub(in crate::sequence) stage: Option<Found<()>>,
     pub(in crate::sequence) fills: Option<Found<String>>,
 }
 
@@ -163,9 +162,4 @@ impl Draft {
             templates: self.templates.into_iter().map(|(name, draft)| (name, draft.template)).collect(),
         })
     }
-}
-
-/// The stages a step of this kind waits in front of a mail: whether it sends one.
-pub(in crate::sequence) fn sends(kind: &StepKind) -> bool {
-    matches!(kind, StepKind::Email { .. })
 }

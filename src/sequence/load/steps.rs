@@ -44,8 +44,7 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
     let name = id.as_ref().map_or_else(|| format!("step{}", draft.steps.len() + 1), |id| id.value.clone());
     let after = s.text(r, "after").filter(|text| is_after(r, text));
     let condition = s.node("if").and_then(|node| condition(r, &node));
-    let stage_at = s.text(r, "stage");
-    let raises = stage_at.as_ref().and_then(|text| stage(r, known, text));
+    let raises = s.text(r, "stage").and_then(|text| stage(r, known, &text));
     let review = s.flag(r, "review").is_some_and(|flag| flag.value);
     let mut parts = Parts::default();
     let kind = read_kind(&mut s, r, known, draft, &name, &mut parts);
@@ -82,7 +81,6 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         tasks: parts.tasks,
         templates: parts.templates,
         awaits: parts.awaits,
-        stage: stage_at.as_ref().map(place),
         fills: parts.fills,
     });
 }

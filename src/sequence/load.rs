@@ -150,6 +150,7 @@ fn read(r: &mut Reader, known: &Known<'_>, id: &str, path: &Path, text: &str) ->
     if broken {
         return None;
     }
+    draft.is_whole = !r.has_errors();
     lint::judge(r, known, &draft);
     draft.finish()
 }

@@ -1,3 +1,5 @@
+//! What templates give, and what they refuse.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, json};

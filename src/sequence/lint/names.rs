@@ -130,6 +130,9 @@ impl<'a> Scope<'a> {
     fn judge_step(&self, dotted: &str, step: &str, rest: &[&str]) -> Option<(&'static Code, String, String)> {
         let above: Vec<&str> = self.draft.steps.iter().take(self.above).map(|s| s.step.id.as_str()).collect();
         if !above.contains(&step) {
+            if self.draft.lost_steps {
+                return None;
+            }
             let later = self.draft.steps.iter().any(|s| s.step.id == step);
             let message = if later {
                 format!("the step `{step}` does not stand above")
@@ -203,7 +206,8 @@ pub(super) fn judge_variables(r: &mut Reader, known: &Known<'_>, draft: &Draft) 
 pub(super) fn judge_unused(r: &mut Reader, draft: &Draft, used: &BTreeSet<String>) {
     let hint = "take it out, or use it";
     for declared in &draft.variables {
-        if !used.contains(&declared.variable.name) {
+        let name = declared.variable.name.as_str();
+        if !used.contains(name) && !RESERVED.contains(&name) {
             let message = format!("`{}` is not used", declared.variable.name);
             tell(r, codes::UNUSED_VARIABLE, &declared.name, message, hint);
         }

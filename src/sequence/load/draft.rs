@@ -96,6 +96,10 @@ pub(in crate::sequence) struct Draft {
     pub(in crate::sequence) templates: BTreeMap<String, DraftTemplate>,
     /// Templates that could not be read, so that nothing more is said of them.
     pub(in crate::sequence) lost: Vec<String>,
+    /// Whether all of it could be read: what could not must not echo as a warning.
+    pub(in crate::sequence) is_whole: bool,
+    /// Whether a step could not be read or has no id, so that asking about it is no mistake of its own.
+    pub(in crate::sequence) lost_steps: bool,
     /// Files of templates that no step names.
     pub(in crate::sequence) unused: Vec<String>,
 }
@@ -133,6 +137,8 @@ impl Draft {
             pause_if: Vec::new(),
             templates: BTreeMap::new(),
             lost: Vec::new(),
+            is_whole: true,
+            lost_steps: false,
             unused: Vec::new(),
         }
     }

@@ -63,6 +63,7 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         section.finish(r);
     }
     s.finish(r);
+    draft.lost_steps |= id.is_none() || kind.is_none();
     let Some(kind) = kind else { return };
     let step = Step {
         id: id.as_ref().map_or(name, |id| id.value.clone()),

@@ -46,6 +46,20 @@ fn files_of(page: &str) -> Files {
     files
 }
 
+/// Each `toml sequence` fence of the guide, with the templates that follow it, is a sequence without findings.
+#[test]
+fn the_guide_shows_sequences_that_load() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sequences.md");
+    let guide = std::fs::read_to_string(guide).expect("docs/sequences.md");
+    let parts: Vec<&str> = guide.split("```toml sequence\n").skip(1).collect();
+    assert_eq!(parts.len(), 2, "sequences in the guide");
+    for part in parts {
+        let loaded = read(&files_of(&format!("```toml sequence\n{part}")));
+        assert!(loaded.findings.is_empty(), "{:#?}", loaded.findings);
+        assert_eq!(loaded.definitions.len(), 1);
+    }
+}
+
 #[test]
 fn every_code_has_a_page_whose_example_triggers_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lint");

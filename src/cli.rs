@@ -120,11 +120,10 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let needs_owner = match &cli.command {
-        Command::Init(_) | Command::Demo(_) | Command::Config(_) => false,
-        Command::Sequence(command) => command.opens_the_store(),
-        _ => true,
-    };
+    let mut needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    if let Command::Sequence(command) = &cli.command {
+        needs_owner = command.opens_the_store();
+    }
     if needs_owner && let Err(error) = owner::become_owner(&cli.global) {
         return fail(&error);
     }

@@ -81,8 +81,8 @@ pub fn load(known: &Known<'_>) -> Loaded {
     }
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for id in ids {
-        let folded = id.to_lowercase().replace('-', "_");
-        if let Some(other) = seen.insert(folded, id.clone()) {
+        let alike = id.to_lowercase().replace('-', "_");
+        if let Some(other) = seen.insert(alike, id.clone()) {
             let message = format!("the folders `{other}` and `{id}` would be one sequence");
             loaded.findings.push(bare(
                 codes::FOLDER,
@@ -152,7 +152,7 @@ fn read(r: &mut Reader, known: &Known<'_>, id: &str, path: &Path, text: &str) ->
     }
     draft.is_whole = !r.has_errors();
     lint::judge(r, known, &draft);
-    draft.finish()
+    Some(draft.finish())
 }
 
 /// SHA-256 of the canonical JSON of a definition: keys of objects in order, no white space.

@@ -61,11 +61,10 @@ impl<'a> Scope<'a> {
         let parts: Vec<&str> = name.path.iter().map(String::as_str).collect();
         let fields = |known: &[&str], field: &str| (!known.contains(&field)).then(|| unknown(&dotted, field, known));
         match parts.as_slice() {
-            ["stage"] => None,
+            ["stage" | "influencer"] | [] => None,
             ["influencer", "properties", property, ..] => self.judge_property(name, property),
             ["influencer", field, ..] => fields(&FIELDS, field)
                 .or_else(|| (OPTIONAL.contains(field) && *field != "owner" && !name.guarded).then(|| missing(&dotted))),
-            ["influencer"] => None,
             ["steps", step, rest @ ..] if self.condition => self.judge_step(&dotted, step, rest),
             ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name)),
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
@@ -73,7 +72,6 @@ impl<'a> Scope<'a> {
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
             ["unsubscribe_url"] if !self.condition => None,
             [variable, ..] => self.judge_variable(&dotted, variable),
-            [] => None,
         }
     }
 

@@ -149,8 +149,8 @@ impl Draft {
     }
 
     /// The definition. Only of use where nothing was found wrong.
-    pub(super) fn finish(self) -> Option<Definition> {
-        Some(Definition {
+    pub(super) fn finish(self) -> Definition {
+        Definition {
             name: self.name.unwrap_or_else(|| self.id.clone()),
             id: self.id,
             accounts: self.accounts.into_iter().map(|account| account.value).collect(),
@@ -166,6 +166,6 @@ impl Draft {
             on_finish: self.on_finish,
             pause_if: self.pause_if,
             templates: self.templates.into_iter().map(|(name, draft)| (name, draft.template)).collect(),
-        })
+        }
     }
 }

@@ -27,6 +27,7 @@ mod page;
 mod release;
 mod reload;
 mod send;
+mod sequence;
 mod serve;
 mod stop;
 mod terminal;
@@ -92,6 +93,9 @@ enum Command {
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Outreach sequences: new, check, preview
+    #[command(subcommand)]
+    Sequence(sequence::SequenceCommand),
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -116,7 +120,10 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    let mut needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    if let Command::Sequence(command) = &cli.command {
+        needs_owner = command.opens_the_store();
+    }
     if needs_owner && let Err(error) = owner::become_owner(&cli.global) {
         return fail(&error);
     }
@@ -147,6 +154,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Unmatched(command) => unmatched::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
+        Command::Sequence(command) => sequence::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,

@@ -113,6 +113,7 @@ impl Api {
             clock: self.clock.clone(),
             actions: self.recorder.clone(),
             accounts: Arc::from(["brand".to_owned()]),
+            bells: liaison::http::Bells::default(),
             stopping: Arc::new(move || stopping.load(Ordering::SeqCst)),
         };
         router(state).oneshot(request).await.unwrap()

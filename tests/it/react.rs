@@ -162,10 +162,12 @@ async fn a_send_contacts_and_a_reply_starts_talks_and_ends_the_run_with_the_caus
 #[tokio::test]
 async fn an_opt_out_suppresses_all_their_addresses_once_and_a_refusal_none() {
     for desk in both().await {
-        desk.drop_into(FolderRole::Inbox, &[reply("ana@example.org", "o1", "", "words of some sort about something")]).await;
+        desk.drop_into(FolderRole::Inbox, &[reply("ana@example.org", "o1", "", "words of some sort about something")])
+            .await;
         let message = desk.one("Re: Shoes o1").await.id;
         for _ in 0..2 {
-            learn(&desk, "ana", EventType::ThreadReplied, Some(message), json!({"answer": {"verdict": "opt_out"}})).await;
+            learn(&desk, "ana", EventType::ThreadReplied, Some(message), json!({"answer": {"verdict": "opt_out"}}))
+                .await;
         }
         learn(&desk, "bo", EventType::ThreadReplied, None, json!({"answer": {"verdict": "refusal"}})).await;
         let mut tx = desk.fresh.store.read().await.unwrap();
@@ -173,7 +175,10 @@ async fn an_opt_out_suppresses_all_their_addresses_once_and_a_refusal_none() {
         let suppressed = tx.suppressed(Channel::Email, keys).await.unwrap();
         drop(tx);
         assert_eq!(suppressed.len(), 1, "{}", desk.fresh.name);
-        assert_eq!((suppressed[0].value_key.as_str(), suppressed[0].evidence.clone()), ("ana@example.org", message.to_string()));
+        assert_eq!(
+            (suppressed[0].value_key.as_str(), suppressed[0].evidence.clone()),
+            ("ana@example.org", message.to_string())
+        );
         assert_eq!(events(&desk, "ana", EventType::InfluencerUnsubscribed).await.len(), 1);
         assert_eq!((stage(&desk, "ana").await, stage(&desk, "bo").await), ("opted_out".into(), "declined".into()));
         assert_eq!(ended(&desk, "bo").await.as_deref(), Some("refused"));
@@ -268,7 +273,9 @@ async fn away_holds_the_person_and_never_touches_a_hold_set_by_hand() {
         assert_eq!(held(&desk, "ana").await.unwrap().0, first, "never shortened");
         assert_eq!(events(&desk, "ana", EventType::InfluencerHeld).await.len(), 1);
         let mut tx = desk.fresh.store.begin("test.hold").await.unwrap();
-        hold::hold_by_hand(&mut tx, &desk.clock, desk.people["ana"], (in_days(2), Some("on tour")), "kim").await.unwrap();
+        hold::hold_by_hand(&mut tx, &desk.clock, desk.people["ana"], (in_days(2), Some("on tour")), "kim")
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         learn(&desk, "ana", EventType::MessageReceived, None, away(&in_days(30).to_string())).await;
         assert_eq!(held(&desk, "ana").await, Some((in_days(2), "on tour".into())), "{}", desk.fresh.name);
@@ -289,7 +296,9 @@ async fn a_hard_bounce_ends_runs_only_where_nothing_else_reaches_them() {
         let mut tx = desk.fresh.store.begin("test.dead").await.unwrap();
         // Ana has an agent; Di has nobody.
         for who in ["ana", "di"] {
-            tx.mark_address_dead(Channel::Email, &format!("{who}@example.org"), "hard bounce", desk.clock.now()).await.unwrap();
+            tx.mark_address_dead(Channel::Email, &format!("{who}@example.org"), "hard bounce", desk.clock.now())
+                .await
+                .unwrap();
         }
         tx.commit().await.unwrap();
         for who in ["ana", "di"] {
@@ -385,7 +394,8 @@ async fn reaching_the_goal_or_being_closed_by_hand_ends_runs_and_a_pin_stops_aut
 async fn several_facts_of_one_transaction_are_judged_one_after_the_other() {
     for desk in both().await {
         let at = desk.clock.now();
-        let fact = |what, data| Signal { what, influencer: Some(desk.people["ana"]), message: None, at, data: Some(data) };
+        let fact =
+            |what, data| Signal { what, influencer: Some(desk.people["ana"]), message: None, at, data: Some(data) };
         let mut tx = desk.fresh.store.begin("test.batch").await.unwrap();
         let click = json!({"machine": false, "confidence": 1.0});
         let batch = vec![

@@ -12,8 +12,8 @@ use crate::domain::calendar::Calendar;
 use crate::domain::day::{Day, Minute, Weekdays};
 use crate::domain::delay::{After, Delay};
 use crate::domain::schedule::{
-    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open, plan_instant,
-    resolve, seed,
+    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open,
+    plan_instant, resolve, seed,
 };
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;

@@ -54,10 +54,7 @@ impl Tx {
     }
 
     /// Who left which stage for which in a stretch of time.
-    pub async fn count_stage_exits(
-        &mut self,
-        (since, until): (Micros, Micros),
-    ) -> Result<Vec<StageExit>, StoreError> {
+    pub async fn count_stage_exits(&mut self, (since, until): (Micros, Micros)) -> Result<Vec<StageExit>, StoreError> {
         self.all(&EXITS, values![since, until]).await
     }
 

@@ -139,6 +139,7 @@ async fn fill(bench: &Bench, file: &Path, n: usize) {
                 due_at: clock.now(),
                 file_copy: false,
                 message_id_domain: "brand.example".into(),
+                outreach: None,
             };
             enqueue::enqueue(&mut tx, &clock, order).await.expect("enqueued");
         }
@@ -159,7 +160,12 @@ fn ours(file: &Path, port: u16, args: &SendArgs) -> Run {
 pub async fn part(args: SendPartArgs) {
     let store = Store::open(&Place::Sqlite { file: args.file }).await.expect("store");
     let clock = Clock::machine();
-    let tools = Tools { store: store.clone(), run: RunId(clock.new_id()), clock };
+    let tools = Tools {
+        store: store.clone(),
+        run: RunId(clock.new_id()),
+        clock,
+        desk: liaison::hub::outreach::house::Desk::default(),
+    };
     let settings =
         SendingSettings { sessions: args.sessions, sent_copy: SentCopy::Server, ..SendingSettings::new("brand") };
     let smtp = SmtpSettings {

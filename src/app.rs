@@ -13,11 +13,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::config::accounts::Account;
 use crate::config::{self, Config, Database, Loaded};
 use crate::control::{self, ControlSocket};
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
+use crate::domain::zone::Zone;
 use crate::http;
+use crate::hub::enqueue::AccountFrom;
+use crate::hub::outreach::house::{Desk, House, Owner, Sender};
 use crate::hub::people::KnownStages;
 use crate::hub::sequencer;
 use crate::inbound::poller;
@@ -25,6 +29,7 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
+use crate::sequence::{self, Cadence};
 use crate::store::{Place, Store, StoreError};
 use crate::worker::Wakes;
 
@@ -75,6 +80,10 @@ pub struct Live {
     pub accounts: Vec<AccountParts>,
     /// Who we are.
     pub identity: Arc<Identity>,
+    /// Our side, for planning and writing.
+    pub house: House,
+    /// The sequences as they stand in the files.
+    pub sequences: Arc<sequence::Loaded>,
     /// The declared stages.
     pub stages: KnownStages,
     /// How long a message sent by a person can be taken back.
@@ -111,7 +120,9 @@ pub struct Hub {
     pub clock: Clock,
     /// This run of the process.
     pub run: RunId,
-    /// Wakes the dispatcher of an account.
+    /// Our side, for planning and writing.
+    pub desk: Desk,
+    /// Wakes the dispatcher of an account, and `cadence`.
     pub wakes: Wakes,
     /// Rung to read all mailboxes at once.
     pub look: Arc<Notify>,
@@ -129,6 +140,7 @@ impl Hub {
     }
 
     fn set_live(&self, live: Live) {
+        self.desk.set(live.house.clone());
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 }
@@ -140,6 +152,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         run,
         store,
         clock,
+        desk: Desk::new(live.house.clone()),
         wakes: Wakes::default(),
         look: Arc::default(),
         stored: Arc::default(),
@@ -148,8 +161,11 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     };
     settle_after_start(&hub).await?;
     accounts::register(&hub).await?;
+    publish_sequences(&hub).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
     life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
+    let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
+    life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -168,6 +184,27 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     };
     life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
     Ok(hub)
+}
+
+/// Puts the sequences of the files in force. What is faulty is told, and what was in force of it stays.
+async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
+    let loaded = Arc::clone(&hub.live().sequences);
+    for finding in &loaded.findings {
+        let text = finding.render(false);
+        match finding.severity {
+            config::Severity::Error => tracing::error!("a sequence was not taken over, the old version stays:\n{text}"),
+            config::Severity::Warning => tracing::warn!("{text}"),
+        }
+    }
+    let mut tx = hub.store.begin("app.sequences").await?;
+    let published = sequence::publish(&mut tx, &hub.clock, &loaded).await?;
+    tx.commit().await?;
+    if published != sequence::Published::default() {
+        let sequence::Published { changed, removed, stopped } = published;
+        tracing::info!(?changed, ?removed, stopped, "sequences published");
+    }
+    hub.wakes.wake("cadence");
+    Ok(())
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did
@@ -263,14 +300,61 @@ fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
 
 fn live_of(config: &Config) -> Live {
     let identity = Arc::new(identity_of(config));
-    let accounts = config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();
+    let accounts: Vec<AccountParts> =
+        config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
     Live {
+        house: house_of(config),
+        sequences: Arc::new(sequence::load(&sequence::Known { config, live: None, audience: None })),
         accounts,
         identity,
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
         undo: Duration::from_secs(u64::from(config.undo_seconds)),
         default_owner: config.default_owner.clone(),
+    }
+}
+
+/// Our side, as planning and writing see it.
+fn house_of(config: &Config) -> House {
+    let owner = |t: &crate::config::teammates::Teammate| Owner {
+        id: t.id.clone(),
+        first_name: t.first_name.clone(),
+        last_name: t.last_name.clone().unwrap_or_default(),
+        email: t.emails.first().cloned().unwrap_or_default(),
+    };
+    House {
+        accounts: config.accounts.values().map(|a| (a.id.clone(), sender_of(a))).collect(),
+        owners: config.teammates.values().map(|t| (t.id.clone(), owner(t))).collect(),
+        default_owner: config.default_owner.clone(),
+        sender_name: config.outreach.sender.as_ref().map(|s| s.name.clone()).unwrap_or_default(),
+        sender_address: config.outreach.sender.as_ref().map(|s| s.address.clone()).unwrap_or_default(),
+        base_url: base_url(config),
+        opens: config.outreach.tracking.opens,
+        clicks: config.outreach.tracking.clicks,
+        zone: config.timezone.iana_name().and_then(Zone::named).unwrap_or_else(Zone::utc),
+        country: config.outreach.country.clone(),
+    }
+}
+
+/// Where pixel, links and the unsubscribe page are reached.
+fn base_url(config: &Config) -> Option<String> {
+    let tracking = config.outreach.tracking.host.as_ref().map(|host| format!("https://{host}"));
+    tracking.or_else(|| config.server.base_url.clone())
+}
+
+fn sender_of(account: &Account) -> Sender {
+    let domain = crate::domain::address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned());
+    Sender {
+        from: AccountFrom {
+            name: account.id.clone(),
+            address: account.address.clone(),
+            display_name: account.display_name.clone().unwrap_or_default(),
+        },
+        file_copy: account.imap().is_some_and(|imap| imap.sent_copy == config::accounts::SentCopy::Hub),
+        message_id_domain: domain,
+        working_hours: account.working_hours.clone().unwrap_or_default(),
+        daily_limit: account.daily_limit,
+        ramp_up: account.ramp_up.as_ref().map(|ramp| (ramp.start, ramp.step)),
     }
 }
 

@@ -14,19 +14,21 @@ pub mod accounts;
 pub mod environment;
 pub mod finding;
 pub mod log;
-mod reader;
+pub mod outreach;
+pub(crate) mod reader;
 pub mod secret;
 pub mod server;
-mod source;
+pub(crate) mod source;
 pub mod stages;
 pub mod storage;
-mod suggest;
+pub(crate) mod suggest;
 pub mod teammates;
-mod tree;
+pub(crate) mod tree;
 
-pub use accounts::{Account, AccountKind, Backfill, ImapAccount, Security, SentCopy, ServerUrl};
+pub use accounts::{Account, AccountKind, Backfill, ImapAccount, RampUp, Security, SentCopy, ServerUrl};
 pub use finding::{Finding, Findings, Place, Severity};
 pub use log::{Log, LogFormat};
+pub use outreach::{Outreach, SenderInfo, Tracking};
 pub use reader::Secrets;
 pub use secret::{Secret, SecretSource};
 pub use server::Server;
@@ -54,6 +56,8 @@ pub struct Config {
     pub our_domains: Vec<String>,
     /// The teammate who owns what nobody else does.
     pub default_owner: Option<String>,
+    /// Sequences, and what they need.
+    pub outreach: Outreach,
     /// Where programs reach the daemon.
     pub server: Server,
     /// Where everything is kept.
@@ -138,7 +142,7 @@ pub fn check(path: &Path, env: impl Iterator<Item = (String, String)>, colour: b
 }
 
 /// Reads a file as text; what is wrong with it as a file is a finding.
-fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
+pub(crate) fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
     let shown = path.display();
     let meta = std::fs::metadata(path).map_err(|error| {
         (format!("{shown} can't be read: {error}"), "name the file with --config, or write one with `liaison init`")
@@ -205,6 +209,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
     let undo = root.integer(r, "undo_seconds", 0..=3600).and_then(|n| u32::try_from(n.value).ok());
     let our_domains = root.texts(r, "our_domains").iter().filter_map(|domain| our_domain(r, domain)).collect();
     let default_owner = root.text(r, "default_owner");
+    let outreach = outreach::read(&mut root, r);
     let server = root.section(r, "server").map(|s| server::read(s, r)).unwrap_or_default();
     let storage = match root.section(r, "storage") {
         Some(section) => storage::read(section, r),
@@ -235,6 +240,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         undo_seconds: undo.unwrap_or(30),
         our_domains,
         default_owner: default_owner.map(|o| o.value),
+        outreach,
         server,
         storage,
         log,

@@ -15,6 +15,8 @@ pub mod sequencer;
 pub mod settle;
 pub mod signal;
 pub mod stage_stats;
+pub mod signing;
 pub mod task;
 pub mod token;
 pub mod unmatched;
+pub mod unsubscribe;

@@ -19,6 +19,8 @@
 //! | [`hub`] | what all share, always inside the caller's transaction: enqueue, settle, events, people, matching |
 //! | [`inbound`] | the poller asks the network; ingest writes one transaction per batch |
 //! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain |
+//! | [`tracking`] | hits on pixels and links, kept before they are answered; judged when their session has settled |
+//! | [`sequence`] | from the TOML and templates of a sequence to its published definition, with every mistake at its place |
 //! | [`http`], [`cli`] | how programs and people reach it |
 //! | [`app`] | the composition root: opens, builds, spawns; no logic |
 //! | [`telemetry`] | logs, with every span and field name in one place |
@@ -59,6 +61,8 @@ pub mod inbound;
 pub mod lifecycle;
 pub mod outbound;
 pub mod render;
+pub mod sequence;
 pub mod store;
 pub mod telemetry;
+pub mod tracking;
 pub mod worker;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::connector::{Sender, Source};
 use crate::domain::ids::RunId;
+use crate::hub::outreach::house::Desk;
 use crate::store::Store;
 
 mod account;
@@ -17,6 +18,7 @@ pub mod dispatcher;
 mod filing;
 pub mod reconcile;
 pub mod record;
+pub mod rehearsal;
 mod session;
 
 /// Makes a session with an account's provider. It connects when it is first used.
@@ -42,8 +44,6 @@ pub struct SendingSettings {
     pub sessions: usize,
     /// Seconds of a lease. Machine time.
     pub lease_seconds: u32,
-    /// Messages in any 24 hours, where there is a limit.
-    pub daily_limit: Option<u32>,
     /// Who files the copy.
     pub sent_copy: SentCopy,
     /// How long after the hand-over, and after it was first missed, a missing copy means that it was not sent.
@@ -61,7 +61,6 @@ impl SendingSettings {
             account: account.into(),
             sessions: 4,
             lease_seconds: 60,
-            daily_limit: None,
             sent_copy: SentCopy::Hub,
             settle_after: Duration::from_mins(10),
             look_after: Duration::from_secs(5),
@@ -79,4 +78,6 @@ pub struct Tools {
     pub clock: Clock,
     /// Who holds the leases: this process.
     pub run: RunId,
+    /// Our side, for the last look at steps of sequences.
+    pub desk: Desk,
 }

@@ -27,6 +27,7 @@ pub mod sql;
 pub mod task;
 pub mod thread;
 pub mod token;
+pub mod tracking;
 mod types;
 pub mod value;
 mod writer;
@@ -326,6 +327,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(task::STATEMENTS);
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
+    all.extend(tracking::STATEMENTS);
     all
 }
 
@@ -338,5 +340,6 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(outreach::many_lists());
     all.extend(people::many_lists());
     all.extend(thread::MANY);
+    all.extend(tracking::MANY);
     all
 }

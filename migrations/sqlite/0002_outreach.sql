@@ -162,5 +162,16 @@ CREATE INDEX event_type ON event (type, at, id);
 
 ALTER TABLE account ADD COLUMN sending_since INTEGER;
 
+-- Limits look at reservations now.
+DROP INDEX outbox_handed;
+-- Hits of one message beyond what is kept in a minute: how many there were.
+CREATE TABLE hit_surplus (
+  message_id BLOB NOT NULL PRIMARY KEY,
+  hits INTEGER NOT NULL,
+  last_at INTEGER NOT NULL
+) STRICT;
+
+-- Who is still to be written to at an address, for when they say no.
+CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');
 CREATE INDEX task_message ON task (message_id, kind) WHERE message_id IS NOT NULL;
 CREATE INDEX task_listed ON task (state, COALESCE(due_at, 9223372036854775807), id);

@@ -39,6 +39,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
                     Some(Ok(newer)) => {
                         hub.set_live(newer);
                         register(&hub).await.map_err(|e| e.to_string())?;
+                        super::publish_sequences(&hub).await.map_err(|e| e.to_string())?;
                         tracing::info!("configuration reloaded");
                         break true;
                     }
@@ -86,7 +87,7 @@ fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut Join
         wake: hub.look.clone(),
         stored: hub.stored.clone(),
     };
-    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run };
+    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run, desk: hub.desk.clone() };
     let wake = hub.wakes.of(&account.name);
     let poller = Poller::new(shared, account.reading, account.source.clone());
     let dispatcher = Dispatcher::new(tools.clone(), account.sending.clone(), account.sender, wake.clone());

@@ -69,6 +69,7 @@ impl HubActions {
                 due_at: order.send_at.unwrap_or_default().max(now.plus(live.undo)),
                 file_copy: account.file_copy,
                 message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
+                outreach: None,
             },
         )
         .await
@@ -181,7 +182,11 @@ fn not_enqueued(error: EnqueueError) -> ActionError {
             invalid("/to", &error)
         }
         EnqueueError::TooLarge { .. } => invalid("/text", &error),
-        EnqueueError::Compose(_) | EnqueueError::Chance(_) | EnqueueError::Compress(_) => invalid("", &error),
+        EnqueueError::Compose(_)
+        | EnqueueError::Chance(_)
+        | EnqueueError::Compress(_)
+        | EnqueueError::Track(_)
+        | EnqueueError::Signing(_) => invalid("", &error),
     }
 }
 

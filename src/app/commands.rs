@@ -26,6 +26,7 @@ impl Handler for Commands {
                     for account in &self.hub.live().accounts {
                         self.hub.wakes.wake(&account.name);
                     }
+                    self.hub.wakes.wake("cadence");
                     self.hub.look.notify_waiters();
                     self.hub.stored.notify_waiters();
                     Response::Ok(json!({"woken": true}))

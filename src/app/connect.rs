@@ -55,7 +55,6 @@ pub fn account_parts(account: &Account, identity: &Arc<Identity>) -> Option<Acco
         },
         sending: SendingSettings {
             sessions: usize::from(imap.sessions),
-            daily_limit: account.daily_limit,
             sent_copy,
             settle_after: imap.settle,
             ..SendingSettings::new(account.id.clone())

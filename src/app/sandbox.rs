@@ -79,7 +79,6 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
         },
         sending: SendingSettings {
             sessions: 2,
-            daily_limit: account.daily_limit,
             sent_copy: SentCopy::Server,
             poll: OUTBOX_POLL,
             ..SendingSettings::new(account.id.clone())

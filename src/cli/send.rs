@@ -222,6 +222,7 @@ fn order(desk: &Desk, account: &Account, args: SendArgs, body: Body, people: (Ve
         due_at: desk.clock.now().plus(std::time::Duration::from_secs(wait)),
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == SentCopy::Hub),
         message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
+        outreach: None,
     }
 }
 

@@ -10,6 +10,8 @@ use super::secret::{self, Secret};
 use super::source::Span;
 use super::teammates::claim;
 use crate::domain::address;
+use crate::domain::day::Weekdays;
+use crate::domain::schedule::{Hours, Range};
 
 /// `[accounts.NAME]`: one of ours.
 #[derive(Debug, Clone)]
@@ -24,8 +26,21 @@ pub struct Account {
     pub aliases: Vec<String>,
     /// Most messages in any 24 hours. `None`: as many as there are.
     pub daily_limit: Option<u32>,
+    /// When sequences may send from it, in the zone of the configuration; every day at any hour where it says nothing.
+    pub working_hours: Option<Vec<Range>>,
+    /// How sequences warm a new mailbox up.
+    pub ramp_up: Option<RampUp>,
     /// What sort it is, with what only that sort has.
     pub kind: AccountKind,
+}
+
+/// A new mailbox sends little at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RampUp {
+    /// Most sequence mails on its first day of sending.
+    pub start: u32,
+    /// So many more on each day of sending after it.
+    pub step: u32,
 }
 
 /// The sorts of account.
@@ -164,6 +179,8 @@ fn read_one(
         }
     }
     let daily_limit = s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
+    let working_hours = working_hours(s, r);
+    let ramp_up = ramp_up(s, r);
     let Some(sandbox) = sandbox else {
         // Which of the other keys are right can't be told.
         s.know(&IMAP_KEYS);
@@ -181,6 +198,8 @@ fn read_one(
         display_name,
         aliases,
         daily_limit,
+        working_hours,
+        ramp_up,
         kind,
     });
     Some((account, sandbox.value))
@@ -328,6 +347,40 @@ fn authority(r: &mut Reader, written: &Found<String>) -> Option<Authority> {
             None
         }
     }
+}
+
+/// Ranges of hours, one text or several.
+fn working_hours(s: &mut Section<'_>, r: &mut Reader) -> Option<Vec<Range>> {
+    let given = s.texts(r, "working_hours");
+    let mut ranges = Vec::new();
+    for text in &given {
+        match Range::parse(&text.value) {
+            Ok(range) => ranges.push(range),
+            Err(error) => {
+                r.error(text, error.to_string(), "write working_hours = \"08:00-18:00\", or a list of such ranges");
+                return None;
+            }
+        }
+    }
+    match (given.first(), Hours::new(Weekdays::ALL, ranges)) {
+        (Some(_), Ok(hours)) => Some(hours.ranges().to_vec()),
+        (Some(first), Err(error)) => {
+            r.error(first, error.to_string(), "write working_hours = \"08:00-18:00\", or a list of such ranges");
+            None
+        }
+        (None, _) => None,
+    }
+}
+
+fn ramp_up(s: &mut Section<'_>, r: &mut Reader) -> Option<RampUp> {
+    let mut ramp = s.section(r, "ramp_up")?;
+    let hint = "write ramp_up = { start = 10, step = 5 }";
+    let start = ramp.integer(r, "start", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
+    let step = ramp.integer(r, "step", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
+    ramp.require(r, "start", hint);
+    ramp.require(r, "step", hint);
+    ramp.finish(r);
+    Some(RampUp { start: start?, step: step? })
 }
 
 fn backfill(r: &mut Reader, text: &Found<String>) -> Option<Backfill> {

@@ -39,6 +39,8 @@ pub struct Place {
 /// One thing that is wrong, or doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// Its stable code, where its kind has one: `L012`.
+    pub code: Option<&'static str>,
     /// How bad it is.
     pub severity: Severity,
     /// The key it is about, dotted, for instance `accounts.hello.imap`; empty where it is about a whole file.
@@ -62,6 +64,10 @@ impl Finding {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(self.message.as_str());
+        let title = match self.code {
+            Some(code) => title.id(code),
+            None => title,
+        };
         let mut group = match &self.place {
             Some(place) => title.element(snippet(place, "", AnnotationKind::Primary)),
             None => Group::with_title(title),
@@ -79,6 +85,7 @@ impl Finding {
     /// As programs read it.
     pub fn to_json(&self) -> Value {
         json!({
+            "code": self.code,
             "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
             "key": self.key,
             "message": self.message,
@@ -131,7 +138,7 @@ impl fmt::Display for Findings {
 }
 
 /// Findings one after the other, an empty line between them.
-pub(super) fn render_all(findings: &[Finding], colour: bool) -> String {
+pub(crate) fn render_all(findings: &[Finding], colour: bool) -> String {
     let mut text = String::new();
     for finding in findings.iter().take(FINDINGS_SHOWN_MAX) {
         text.push_str(&finding.render(colour));
@@ -144,11 +151,11 @@ pub(super) fn render_all(findings: &[Finding], colour: bool) -> String {
 }
 
 /// `1 error`, `2 errors`.
-pub(super) fn count(n: usize, noun: &str) -> String {
+pub(crate) fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Without control characters, so that a hostile key can't paint the terminal.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -24,10 +24,10 @@ pub enum Secrets {
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Found<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
-    pub(super) key: String,
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+    pub(crate) key: String,
 }
 
 impl<T> Found<T> {
@@ -46,6 +46,7 @@ enum Sort {
 
 #[derive(Debug)]
 struct Raised {
+    code: Option<&'static str>,
     severity: Severity,
     sort: Sort,
     key: String,
@@ -57,23 +58,59 @@ struct Raised {
 
 /// Everything a reading needs, and what it found wrong.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) sources: Sources,
+pub(crate) struct Reader {
+    pub(crate) sources: Sources,
     /// The environment of the process.
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// The folder of the main file: relative paths count from it.
-    pub(super) folder: PathBuf,
-    pub(super) secrets: Secrets,
+    pub(crate) folder: PathBuf,
+    pub(crate) secrets: Secrets,
     raised: Vec<Raised>,
+    /// Codes of findings by their sort, where findings have codes.
+    codes: Option<SortCodes>,
+}
+
+/// The codes of what a reading finds by itself: syntax, a missing key, an unknown key, a value that does not fit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SortCodes {
+    pub(crate) syntax: &'static str,
+    pub(crate) missing: &'static str,
+    pub(crate) unknown: &'static str,
+    pub(crate) value: &'static str,
 }
 
 impl Reader {
-    pub(super) fn new(folder: &Path, env: BTreeMap<String, String>, secrets: Secrets) -> Self {
-        Self { sources: Sources::default(), env, folder: folder.to_owned(), secrets, raised: Vec::new() }
+    pub(crate) fn new(folder: &Path, env: BTreeMap<String, String>, secrets: Secrets) -> Self {
+        Self { sources: Sources::default(), env, folder: folder.to_owned(), secrets, raised: Vec::new(), codes: None }
+    }
+
+    /// Gives findings codes from here on.
+    pub(crate) fn with_codes(mut self, codes: SortCodes) -> Self {
+        self.codes = Some(codes);
+        self
+    }
+
+    /// Gives the finding raised last a code of its own.
+    pub(crate) fn code(&mut self, code: &'static str) {
+        if let Some(last) = self.raised.last_mut() {
+            last.code = Some(code);
+        }
+    }
+
+    /// How many findings there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.raised.len()
     }
 
     fn raise(&mut self, sort: Sort, key: &str, at: Option<Span>, message: &str) {
+        let code = self.codes.map(|codes| match sort {
+            Sort::Syntax => codes.syntax,
+            Sort::Missing => codes.missing,
+            Sort::Unknown => codes.unknown,
+            Sort::Plain => codes.value,
+        });
         self.raised.push(Raised {
+            code,
             severity: Severity::Error,
             sort,
             key: key.to_owned(),
@@ -85,13 +122,13 @@ impl Reader {
     }
 
     /// An error; `hint` says what to do.
-    pub(super) fn error<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
+    pub(crate) fn error<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
         self.raise(Sort::Plain, &found.key, Some(found.span), message.as_ref());
         self.hint(hint);
     }
 
     /// A warning; `hint` says what to do.
-    pub(super) fn warn<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
+    pub(crate) fn warn<T>(&mut self, found: &Found<T>, message: impl AsRef<str>, hint: &str) {
         self.error(found, message, hint);
         if let Some(last) = self.raised.last_mut() {
             last.severity = Severity::Warning;
@@ -99,7 +136,7 @@ impl Reader {
     }
 
     /// A warning about nothing that stands in a file.
-    pub(super) fn warn_bare(&mut self, message: &str, hint: &str) {
+    pub(crate) fn warn_bare(&mut self, message: &str, hint: &str) {
         self.raise(Sort::Missing, "", None, message);
         self.hint(hint);
         if let Some(last) = self.raised.last_mut() {
@@ -108,7 +145,7 @@ impl Reader {
     }
 
     /// An error about a file that can't be read.
-    pub(super) fn bare(&mut self, message: &str, hint: &str) {
+    pub(crate) fn bare(&mut self, message: &str, hint: &str) {
         self.raise(Sort::Plain, "", None, message);
         self.hint(hint);
     }
@@ -120,33 +157,33 @@ impl Reader {
     }
 
     /// Names a second place in the finding raised last.
-    pub(super) fn relate(&mut self, label: &str, span: Span) {
+    pub(crate) fn relate(&mut self, label: &str, span: Span) {
         if let Some(last) = self.raised.last_mut() {
             last.related.push((label.to_owned(), span));
         }
     }
 
     /// A syntax error.
-    pub(super) fn syntax(&mut self, span: Span, message: &str) {
+    pub(crate) fn syntax(&mut self, span: Span, message: &str) {
         self.raise(Sort::Syntax, "", Some(span), &format!("not valid TOML: {}", message.trim()));
         self.hint("text stands in \"quotes\"; one setting per line, as in key = \"value\"; see https://toml.io");
     }
 
     /// A key that two files set.
-    pub(super) fn twice(&mut self, key: &str, again: Span, first: Span) {
+    pub(crate) fn twice(&mut self, key: &str, again: Span, first: Span) {
         self.raise(Sort::Plain, key, Some(again), &format!("`{key}` is set twice"));
         self.relate("set here first", first);
         self.hint("keep one of the two; files of conf.d add to each other and never replace");
     }
 
     /// How many errors there are so far.
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.raised.iter().any(|r| r.severity == Severity::Error)
     }
 
     /// All findings in the order of the files. Echoes of syntax errors are left out: what seems to be missing then, and
     /// whatever is said of the same line.
-    pub(super) fn findings(self) -> Vec<Finding> {
+    pub(crate) fn findings(self) -> Vec<Finding> {
         let sources = self.sources;
         let line = |r: &Raised| r.at.map(|span| (span.source, sources.line_and_column(span).0));
         let broken: Vec<_> = self.raised.iter().filter(|r| r.sort == Sort::Syntax).filter_map(line).collect();
@@ -170,6 +207,7 @@ impl Reader {
         raised
             .into_iter()
             .map(|r| Finding {
+                code: r.code,
                 severity: r.severity,
                 key: r.key.clone(),
                 message: r.message.clone(),
@@ -185,59 +223,59 @@ impl Reader {
     }
 
     /// A path as written, counted from the folder of the main file.
-    pub(super) fn path(&self, written: &str) -> PathBuf {
+    pub(crate) fn path(&self, written: &str) -> PathBuf {
         self.folder.join(written)
     }
 }
 
 /// One table while it is read.
 #[derive(Debug)]
-pub(super) struct Section<'t> {
-    pub(super) table: &'t Table,
+pub(crate) struct Section<'t> {
+    pub(crate) table: &'t Table,
     path: String,
     known: Vec<&'static str>,
 }
 
 impl<'t> Section<'t> {
-    pub(super) fn new(table: &'t Table, path: &str) -> Self {
+    pub(crate) fn new(table: &'t Table, path: &str) -> Self {
         Self { table, path: path.to_owned(), known: Vec::new() }
     }
 
     /// The dotted path of a key in here.
-    pub(super) fn full(&self, key: &str) -> String {
+    pub(crate) fn full(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// This table as something to point at.
-    pub(super) fn here(&self) -> Found<()> {
+    pub(crate) fn here(&self) -> Found<()> {
         Found { value: (), span: self.table.span, key: self.path.clone() }
     }
 
     /// Whether the key is set, to whatever.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.get(key).is_some()
     }
 
     /// Counts keys as known without reading them.
-    pub(super) fn know(&mut self, keys: &[&'static str]) {
+    pub(crate) fn know(&mut self, keys: &[&'static str]) {
         self.known.extend_from_slice(keys);
     }
 
     /// The value of a key, whatever it is.
-    pub(super) fn node(&mut self, key: &'static str) -> Option<Found<&'t Node>> {
+    pub(crate) fn node(&mut self, key: &'static str) -> Option<Found<&'t Node>> {
         self.known.push(key);
         let entry = self.table.get(key)?;
         Some(Found { value: &entry.node, span: entry.node.span, key: self.full(key) })
     }
 
     /// Text, trimmed; empty text is an error.
-    pub(super) fn text(&mut self, r: &mut Reader, key: &'static str) -> Option<Found<String>> {
+    pub(crate) fn text(&mut self, r: &mut Reader, key: &'static str) -> Option<Found<String>> {
         let node = self.node(key)?;
         text_of(r, &node)
     }
 
     /// A list of texts; one text alone is a list of one. In a variable, commas separate them.
-    pub(super) fn texts(&mut self, r: &mut Reader, key: &'static str) -> Vec<Found<String>> {
+    pub(crate) fn texts(&mut self, r: &mut Reader, key: &'static str) -> Vec<Found<String>> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let value = &node.value.value;
         if let Value::List(items) = value {
@@ -257,7 +295,7 @@ impl<'t> Section<'t> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn integer(
+    pub(crate) fn integer(
         &mut self,
         r: &mut Reader,
         key: &'static str,
@@ -285,7 +323,7 @@ impl<'t> Section<'t> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, r: &mut Reader, key: &'static str) -> Option<Found<bool>> {
+    pub(crate) fn flag(&mut self, r: &mut Reader, key: &'static str) -> Option<Found<bool>> {
         let node = self.node(key)?;
         let flag = node.value.value.flag();
         if flag.is_none() {
@@ -296,7 +334,7 @@ impl<'t> Section<'t> {
     }
 
     /// One word of a closed list.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &mut self,
         r: &mut Reader,
         key: &'static str,
@@ -307,13 +345,13 @@ impl<'t> Section<'t> {
     }
 
     /// A table.
-    pub(super) fn section(&mut self, r: &mut Reader, key: &'static str) -> Option<Section<'t>> {
+    pub(crate) fn section(&mut self, r: &mut Reader, key: &'static str) -> Option<Section<'t>> {
         let node = self.node(key)?;
         as_section(r, &node)
     }
 
     /// Every entry as a table of its own: for `[accounts.NAME]`. Names are checked.
-    pub(super) fn named(&mut self, r: &mut Reader, key: &'static str) -> Vec<(Found<String>, Section<'t>)> {
+    pub(crate) fn named(&mut self, r: &mut Reader, key: &'static str) -> Vec<(Found<String>, Section<'t>)> {
         let Some(all) = self.section(r, key) else { return Vec::new() };
         let mut sections = Vec::new();
         for entry in &all.table.entries {
@@ -328,7 +366,7 @@ impl<'t> Section<'t> {
     }
 
     /// An error if the key is not set. A misspelt one is told as that, not as missing.
-    pub(super) fn require(&self, r: &mut Reader, key: &'static str, hint: &str) {
+    pub(crate) fn require(&self, r: &mut Reader, key: &'static str, hint: &str) {
         let misspelt = |e: &tree::Entry| !self.known.contains(&e.key.as_str()) && nearest(&e.key, &[key]).is_some();
         if !self.has(key) && !self.table.entries.iter().any(misspelt) {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
@@ -338,7 +376,7 @@ impl<'t> Section<'t> {
     }
 
     /// Finds keys that nothing read.
-    pub(super) fn finish(self, r: &mut Reader) {
+    pub(crate) fn finish(self, r: &mut Reader) {
         for entry in &self.table.entries {
             if self.known.contains(&entry.key.as_str()) {
                 continue;
@@ -367,12 +405,12 @@ fn mask_all(r: &mut Reader, node: &Node) {
         Value::Text(_) | Value::Raw(_) => r.sources.mask(node.span),
         Value::List(items) => items.iter().for_each(|item| mask_all(r, item)),
         Value::Table(table) => table.entries.iter().for_each(|entry| mask_all(r, &entry.node)),
-        Value::Integer(_) | Value::Float | Value::Flag(_) | Value::Moment => {}
+        Value::Integer(_) | Value::Float(_) | Value::Flag(_) | Value::Moment => {}
     }
 }
 
 /// The text a node holds.
-pub(super) fn text_of(r: &mut Reader, node: &Found<&Node>) -> Option<Found<String>> {
+pub(crate) fn text_of(r: &mut Reader, node: &Found<&Node>) -> Option<Found<String>> {
     match node.value.value.text().map(str::trim) {
         Some("") => {
             r.error(node, format!("`{}` is empty", node.key), "set it, or take the line out");
@@ -388,7 +426,7 @@ pub(super) fn text_of(r: &mut Reader, node: &Found<&Node>) -> Option<Found<Strin
 }
 
 /// The value a word of a closed list stands for.
-pub(super) fn choose<T: Copy>(r: &mut Reader, text: &Found<String>, allowed: &[(&'static str, T)]) -> Option<Found<T>> {
+pub(crate) fn choose<T: Copy>(r: &mut Reader, text: &Found<String>, allowed: &[(&'static str, T)]) -> Option<Found<T>> {
     if let Some((_, value)) = allowed.iter().find(|(word, _)| *word == text.value) {
         return Some(text.with(*value));
     }
@@ -430,7 +468,7 @@ fn check_name(r: &mut Reader, name: &Found<String>) {
 }
 
 /// A table given in an environment variable, parsed.
-pub(super) fn parsed(node: &Found<&Node>) -> Option<Value> {
+pub(crate) fn parsed(node: &Found<&Node>) -> Option<Value> {
     let Value::Raw(text) = &node.value.value else { return Some(node.value.value.clone()) };
     let mut value = tree::parse_value(text)?;
     tree::settle(&mut value, node.span);

@@ -9,10 +9,10 @@ use super::finding::Place;
 
 /// A stretch of one source, in octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
-    pub(super) source: usize,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Span {
+    pub(crate) source: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ struct Source {
 
 /// Every text that was read, in order.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(crate) struct Sources(Vec<Source>);
 
 /// Words that make a key look like a secret's.
 const SECRET_WORDS: [&str; 4] = ["pass", "secret", "token", "pwd"];
@@ -34,14 +34,14 @@ const SECRET_WORDS: [&str; 4] = ["pass", "secret", "token", "pwd"];
 const LINE_SHOWN_MAX: usize = 500;
 
 /// Whether a key of this name probably holds a secret.
-pub(super) fn looks_secret(name: &str) -> bool {
+pub(crate) fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 impl Sources {
     /// Takes in a text; `name` is shown to people.
-    pub(super) fn add(&mut self, name: String, text: String) -> usize {
+    pub(crate) fn add(&mut self, name: String, text: String) -> usize {
         let mut masks = Vec::new();
         mask_lines(&text, &mut masks);
         mask_urls(&text, &mut masks);
@@ -50,7 +50,7 @@ impl Sources {
     }
 
     /// Takes in an environment variable. Its value is shown only where the value itself is what is wrong.
-    pub(super) fn add_variable(&mut self, name: &str, value: &str) -> usize {
+    pub(crate) fn add_variable(&mut self, name: &str, value: &str) -> usize {
         let source = self.add("environment".to_owned(), format!("{name}={value}"));
         if let Some(last) = self.0.last_mut() {
             last.value_at = Some(name.len() + 1);
@@ -58,15 +58,20 @@ impl Sources {
         source
     }
 
+    /// What stands there.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        self.0.get(span.source).and_then(|source| source.text.get(span.start..span.end)).unwrap_or_default()
+    }
+
     /// Shows asterisks instead of this stretch from now on.
-    pub(super) fn mask(&mut self, span: Span) {
+    pub(crate) fn mask(&mut self, span: Span) {
         if let Some(source) = self.0.get_mut(span.source) {
             source.masks.push(span.start..span.end);
         }
     }
 
     /// Line (from 1) and column (from 1, in characters) of the beginning of a stretch.
-    pub(super) fn line_and_column(&self, span: Span) -> (usize, usize) {
+    pub(crate) fn line_and_column(&self, span: Span) -> (usize, usize) {
         let Some(source) = self.0.get(span.source) else { return (1, 1) };
         let start = floor(&source.text, span.start);
         let before = source.text.get(..start).unwrap_or("");
@@ -76,7 +81,7 @@ impl Sources {
     }
 
     /// Where a stretch is, with its line as it may be shown.
-    pub(super) fn place(&self, span: Span) -> Option<Place> {
+    pub(crate) fn place(&self, span: Span) -> Option<Place> {
         let source = self.0.get(span.source)?;
         let (line, column) = self.line_and_column(span);
         let start = floor(&source.text, span.start);

@@ -6,6 +6,7 @@ use super::reader::{Found, Reader, Section, choose};
 use super::source::Span;
 use super::tree::{self, Value};
 use crate::domain::delay::Delay;
+use crate::domain::profile::FIELDS;
 use crate::domain::stage::{Property, PropertyType, Stage, StageId, StageKind, StageSignal, Stages};
 use crate::domain::words::Word;
 
@@ -159,6 +160,9 @@ fn delay(r: &mut Reader, text: &Found<String>) -> Option<Delay> {
 fn read_properties(root: &mut Section<'_>, r: &mut Reader) -> Vec<Property> {
     let mut properties = Vec::new();
     for (name, mut s) in root.named(r, "properties") {
+        if FIELDS.contains(&name.value.as_str()) {
+            r.error(&name, format!("`{}` is built in", name.value), "call the property something else");
+        }
         let kind = s.choice(r, "type", &words::<PropertyType>());
         s.require(r, "type", "write type = \"text\", \"choice\", \"date\" or \"number\"");
         let label = s.text(r, "label").map(|l| l.value);

@@ -1,7 +1,7 @@
 //! "Did you mean …?": the nearest known word by edit distance.
 
 /// The known word that is nearest to `given`, if it is near enough to be meant.
-pub(super) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let given: Vec<char> = given.to_lowercase().chars().take(60).collect();
     known
         .iter()

@@ -326,7 +326,8 @@ const FAULTY: &[(&str, &str)] = &[
     ("a = 1\n§a = 2", "not valid TOML"),
     ("[server§\nlisten = 1", "not valid TOML"),
     ("§unod_seconds = 3", "did you mean `undo_seconds`?"),
-    ("§country = \"US\"", "unknown key `country`"),
+    ("§county = \"US\"", "unknown key `county`"),
+    ("country = §\"UK\"", "no holidays are known for `UK`"),
     ("undo_seconds = §\"30\"", "takes a whole number, not text"),
     ("undo_seconds = §3.5", "takes a whole number, not a number with a fraction"),
     ("undo_seconds = §-1", "from 0 to 3600"),
@@ -538,5 +539,38 @@ fn mutated_files_never_panic_and_every_finding_can_be_shown() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn outreach_is_read_and_its_mistakes_are_told() {
+    let good = "sequences = \"outreach\"\ncountry = \"US\"\n[sender]\nname = \"Acme\"\naddress = \"1 Main St\"\n\
+                [tracking]\nopens = false\nhost = \"links.acme.example\"\n[accounts.hello]\nkind = \"sandbox\"\n\
+                address = \"hello@acme.example\"\nworking_hours = [\"13:00-17:00\", \"08:00-12:00\"]\n\
+                ramp_up = { start = 10, step = 5 }\n";
+    let folder = Folder::new(good);
+    let read = |folder: &Folder| load(&folder.0.path().join("liaison.toml"), std::iter::empty());
+    let config = read(&folder).unwrap().config;
+    assert_eq!(config.outreach.sequences, folder.0.path().join("outreach"));
+    assert_eq!(config.outreach.country.as_deref(), Some("us"));
+    assert_eq!(
+        config.outreach.tracking,
+        Tracking { opens: false, clicks: true, host: Some("links.acme.example".into()) }
+    );
+    let account = &config.accounts["hello"];
+    let hours: Vec<String> = account.working_hours.iter().flatten().map(ToString::to_string).collect();
+    assert_eq!(hours, ["08:00-12:00", "13:00-17:00"]);
+    assert_eq!(account.ramp_up, Some(RampUp { start: 10, step: 5 }));
+    for (from, to, message) in [
+        ("country = \"US\"", "country = \"uk\"", "no holidays are known for `uk`"),
+        ("address = \"1 Main St\"", "", "`address` is missing in `sender`"),
+        ("links.acme.example", "https://links.acme.example/", "is no host"),
+        ("13:00-17:00", "22:00-02:00", "goes past midnight"),
+        ("13:00-17:00", "11:00-13:00", "overlap"),
+        ("start = 10, ", "", "`start` is missing in `accounts.hello.ramp_up`"),
+    ] {
+        assert!(good.contains(from));
+        let findings = read(&Folder::new(&good.replacen(from, to, 1))).unwrap_err();
+        assert!(findings.0.len() == 1 && findings.0[0].message.contains(message), "{findings}");
     }
 }

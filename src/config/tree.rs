@@ -8,10 +8,10 @@ use super::reader::Reader;
 use super::source::{Span, looks_secret};
 
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Integer(i64),
-    Float,
+    Float(f64),
     Flag(bool),
     Moment,
     List(Vec<Node>),
@@ -22,17 +22,30 @@ pub(super) enum Value {
 
 impl Value {
     /// The text, if it is text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Self::Text(text) | Self::Raw(text) = self { Some(text) } else { None }
     }
 
     /// The whole number, if it is one.
-    pub(super) fn integer(&self) -> Option<i64> {
+    pub(crate) fn integer(&self) -> Option<i64> {
         if let Self::Integer(n) = self { Some(*n) } else { self.raw()?.parse().ok() }
     }
 
+    /// The number, if it is one.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Float(n) => Some(*n),
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "nobody writes whole numbers that large where shares are asked"
+            )]
+            Self::Integer(n) => Some(*n as f64),
+            _ => self.raw()?.parse().ok(),
+        }
+    }
+
     /// Whether, if that is what it says.
-    pub(super) fn flag(&self) -> Option<bool> {
+    pub(crate) fn flag(&self) -> Option<bool> {
         if let Self::Flag(flag) = self { Some(*flag) } else { self.raw()?.parse().ok() }
     }
 
@@ -42,11 +55,11 @@ impl Value {
     }
 
     /// What it is, for a message.
-    pub(super) fn describe(&self) -> &'static str {
+    pub(crate) fn describe(&self) -> &'static str {
         match self {
             Value::Text(_) | Value::Raw(_) => "text",
             Value::Integer(_) => "a number",
-            Value::Float => "a number with a fraction",
+            Value::Float(_) => "a number with a fraction",
             Value::Flag(_) => "true or false",
             Value::Moment => "a date or time",
             Value::List(_) => "a list",
@@ -56,26 +69,26 @@ impl Value {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) span: Span,
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) span: Span,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_span: Span,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) node: Node,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Table {
-    pub(super) entries: Vec<Entry>,
-    pub(super) span: Span,
+pub(crate) struct Table {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) span: Span,
 }
 
 impl Table {
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.key == key)
     }
 
@@ -88,7 +101,7 @@ impl Table {
 const SYNTAX_ERRORS_MAX: usize = 5;
 
 /// Parses a file that [`Reader`] already knows as `source`. Syntax errors become findings; what could be read is read.
-pub(super) fn parse(reader: &mut Reader, source: usize, text: &str) -> Table {
+pub(crate) fn parse(reader: &mut Reader, source: usize, text: &str) -> Table {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut last_line = 0;
     let mut told = 0;
@@ -113,13 +126,13 @@ pub(super) fn parse(reader: &mut Reader, source: usize, text: &str) -> Table {
 
 /// Parses the value of an environment variable, for keys that are neither text nor a number. The places in it mean nothing
 /// until [`settle`] sets them.
-pub(super) fn parse_value(text: &str) -> Option<Value> {
+pub(crate) fn parse_value(text: &str) -> Option<Value> {
     let parsed = DeValue::parse(text).ok()?;
     Some(convert(&mut Vec::new(), parsed.get_ref(), Span { source: 0, start: 0, end: 0 }))
 }
 
 /// Every part of an environment variable's value points at the whole of it.
-pub(super) fn settle(value: &mut Value, at: Span) {
+pub(crate) fn settle(value: &mut Value, at: Span) {
     match value {
         Value::List(items) => {
             for item in items {
@@ -135,7 +148,7 @@ pub(super) fn settle(value: &mut Value, at: Span) {
                 settle(&mut entry.node.value, at);
             }
         }
-        Value::Text(_) | Value::Integer(_) | Value::Float | Value::Flag(_) | Value::Moment | Value::Raw(_) => {}
+        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Flag(_) | Value::Moment | Value::Raw(_) => {}
     }
 }
 
@@ -166,7 +179,7 @@ fn convert(secrets: &mut Vec<Span>, value: &DeValue<'_>, span: Span) -> Value {
             let huge = if digits.starts_with('-') { i64::MIN } else { i64::MAX };
             Value::Integer(i64::from_str_radix(&digits, n.radix()).unwrap_or(huge))
         }
-        DeValue::Float(_) => Value::Float,
+        DeValue::Float(n) => Value::Float(n.as_str().replace('_', "").parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(_) => Value::Moment,
         DeValue::Array(items) => Value::List(
@@ -184,7 +197,7 @@ fn convert(secrets: &mut Vec<Span>, value: &DeValue<'_>, span: Span) -> Value {
 }
 
 /// Takes what a later file says into what the earlier ones said. Tables merge; a key set twice is a finding.
-pub(super) fn merge(reader: &mut Reader, base: &mut Table, more: Table, path: &str) {
+pub(crate) fn merge(reader: &mut Reader, base: &mut Table, more: Table, path: &str) {
     for entry in more.entries {
         let key = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
         let Some(old) = base.get_mut(&entry.key) else {

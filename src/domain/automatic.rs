@@ -9,6 +9,7 @@ mod return_date;
 
 use std::time::Duration;
 
+use super::address;
 use super::bounce::Report;
 use super::mail::ParsedMail;
 use super::subject::without_blobs;
@@ -29,7 +30,7 @@ pub struct Facts {
 pub struct Verdict {
     /// The sort.
     pub kind: Kind,
-    /// For an out-of-office: the day its writer is back, where it says so.
+    /// For an out-of-office: the day it names, which is the day its writer is back or the last day away.
     pub until: Option<jiff::civil::Date>,
     /// The evidence found, for `why`.
     pub reasons: Vec<&'static str>,
@@ -78,10 +79,10 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     if mail.automatic.reaction {
         return done(Kind::Reaction, "reaction part");
     }
-    let subject = without_blobs(&mail.subject).to_lowercase();
+    let subject = without_blobs(&mail.subject).to_lowercase().replace('’', "'");
     // only what this writer wrote counts: a quoted out-of-office is not theirs
     let text: String = mail.reply_text.chars().take(3_000).collect::<String>().to_lowercase();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.replace('’', "'").split_whitespace().collect::<Vec<_>>().join(" ");
     let away_subject = phrases::begins_away(&subject);
     let auto_subject = phrases::begins_automatic(&subject);
     let away_text = phrases::says_away(&text);
@@ -101,6 +102,28 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     };
     let until = (kind == Kind::OutOfOffice).then(|| return_date::find(&subject, &text, mail.date)).flatten();
     Verdict { kind, until, reasons: evidence.reasons }
+}
+
+/// The address that a note of someone gone names to write to from now on, as a key: the only one in it that is not
+/// `author`'s. `None` where it names none or several.
+pub fn named_successor(text: &str, author: &str) -> Option<String> {
+    let own = address::key(author);
+    let text: String = text.chars().take(3_000).collect();
+    let mut named: Vec<String> = text
+        .split(|c: char| c.is_whitespace() || "<>()[]\",;|".contains(c))
+        .filter(|word| word.contains('@'))
+        .filter_map(|word| {
+            let word = word.trim_start_matches("mailto:").trim_matches(|c: char| !c.is_alphanumeric());
+            address::key(word).filter(|key| key.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.')))
+        })
+        .filter(|key| Some(key) != own.as_ref())
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    match named.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
 }
 
 fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool) -> Evidence {

@@ -77,6 +77,17 @@ pub fn holds_forward(text: &str) -> bool {
     text.lines().take(5_000).any(forward_marker)
 }
 
+/// What stands above a mail that is passed on, by the line or the copied headers with which that begins; all of the text
+/// where there is no such thing.
+pub fn above_forward(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |at: usize| {
+        lines.get(at).is_some_and(|l| forward_marker(l) || original_marker(l)) || header_block(&lines, at, false)
+    };
+    let end = (0..lines.len()).find(|at| begins(*at)).unwrap_or(lines.len());
+    lines.get(..end).unwrap_or_default().join("\n").trim_end().to_owned()
+}
+
 fn trim_blank(kept: &mut Vec<&str>) {
     while kept.last().is_some_and(|l| l.trim().is_empty()) {
         kept.pop();
@@ -235,7 +246,7 @@ fn closing(lines: &[&str], at: usize) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use super::visible_reply;
+    use super::{above_forward, visible_reply};
 
     #[test]
     fn attribution_without_a_date_goes_with_the_quote_below_it() {
@@ -301,6 +312,16 @@ mod tests {
             let got = visible_reply(own);
             assert!(got == own || own == "--", "{own:?} became {got:?}");
         }
+    }
+
+    #[test]
+    fn what_stands_above_a_forwarded_mail_is_told_apart() {
+        let forward = "Not for me, see below.\n\n---------- Forwarded message ---------\nFrom: Ana <ana@example.org>\nDate: Mon, 2 Mar 2026\nSubject: Box\nTo: Bo\n\nUnsubscribe me.";
+        assert_eq!(above_forward(forward), "Not for me, see below.");
+        let outlook =
+            "From: Ana <ana@example.org>\nSent: Monday, 2 March 2026 09:00\nTo: Bo\nSubject: Box\n\nThe box has come.";
+        assert_eq!(above_forward(outlook), "");
+        assert_eq!(above_forward("No forward here."), "No forward here.");
     }
 
     #[test]

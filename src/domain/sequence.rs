@@ -244,6 +244,27 @@ pub enum Format {
     Text,
 }
 
+impl StepKind {
+    /// The key it is written with.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Email { .. } => "email",
+            Self::Task { .. } => "task",
+            Self::WaitFor { .. } => "wait_for",
+        }
+    }
+}
+
+impl Awaited {
+    /// The word it is written with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Clicked => "clicked",
+            Self::Opened => "opened",
+        }
+    }
+}
+
 impl Definition {
     /// The step of this id, with its place.
     pub fn step(&self, id: &str) -> Option<(usize, &Step)> {

@@ -135,6 +135,22 @@ word!(
 word!(/** How a recipient of an outgoing message stands. */ RecipientState {
     Pending = "pending", Accepted = "accepted", Deferred = "deferred", Rejected = "rejected", Suppressed = "suppressed",
 });
+word!(/** A language whose words are known: ISO 639-1. */ Language {
+    En = "en", De = "de", Fr = "fr", Es = "es", Pt = "pt", It = "it", Nl = "nl",
+});
+word!(
+    /// What a person's answer means for writing to them again.
+    Meaning {
+        /// Wants no more mail.
+        OptOut = "opt_out",
+        /// Does not want what was offered.
+        Refusal = "refusal",
+        /// Speaks of it, and what is meant can't be told: for a person to read.
+        Unsure = "unsure",
+        /// Neither.
+        Neither = "none",
+    }
+);
 word!(/** The names of facts, which are also the webhook names. */ EventType {
     MessageReceived = "message.received", MessageSent = "message.sent", MessageDeferred = "message.deferred",
     MessageRejected = "message.rejected", MessageUncertain = "message.uncertain", MessageCancelled = "message.cancelled",

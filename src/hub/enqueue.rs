@@ -5,14 +5,18 @@
 
 use sha2::{Digest, Sha256};
 
+use super::outreach::recheck::reserve_manual;
+use super::signing::SigningError;
 use crate::clock::{self, Clock};
+use crate::domain::address;
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
 use crate::domain::subject::reply_subject;
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction, Kind};
+use crate::domain::words::{Channel, Direction, Kind, OutboxStatus};
 use crate::render::mail::{self, ComposeError, Draft};
+use crate::render::track::{Link, TrackError};
 use crate::store::message::NewMessage;
 use crate::store::outbox::{Answered, NewOutbox, NewRecipient};
 use crate::store::{StoreError, Tx};
@@ -20,8 +24,11 @@ use crate::store::{StoreError, Tx};
 pub use super::settle::settle_seen;
 pub use crate::render::mail::DraftAttachment;
 
+mod outreach;
 mod place;
 mod recipients;
+
+pub use outreach::{Counting, Outreach, Reserved, Start, reserve};
 
 /// Recipients of one message.
 pub const RECIPIENTS_MAX: usize = 100;
@@ -75,6 +82,8 @@ pub struct Order {
     pub file_copy: bool,
     /// The domain of its Message-ID.
     pub message_id_domain: String,
+    /// What makes it one of a sequence; `None` for what a person writes: no pixel, no counted links, no List-Unsubscribe.
+    pub outreach: Option<Outreach>,
 }
 
 /// A message that waits in the outbox.
@@ -134,6 +143,12 @@ pub enum EnqueueError {
     /// It can't be written as a mail.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// Its links can't be counted.
+    #[error(transparent)]
+    Track(#[from] TrackError),
+    /// There is no key to sign its links with.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The machine has no source of chance.
     #[error("no token can be made: {0}")]
     Chance(String),
@@ -153,6 +168,9 @@ struct Ready {
     token: String,
     draft: Draft,
     raw: Vec<u8>,
+    /// The same without pixel and counted links, where that is another.
+    clean: Option<Vec<u8>>,
+    links: Vec<Link>,
 }
 
 /// Writes a message and its outbox row. The caller commits, then wakes the dispatcher of the account.
@@ -174,11 +192,12 @@ pub async fn enqueue(tx: &mut Tx, clock: &Clock, mut order: Order) -> Result<Enq
     }
     let envelope = recipients::envelope(&order.to, &order.cc)?;
     let owners = recipients::check(tx, &envelope).await?;
-    let ready = compose(tx, clock, &order, answered.as_ref()).await?;
+    let mut ready = compose(tx, clock, &order, answered.as_ref()).await?;
     if ready.is_new {
         tx.insert_conversations(vec![ready.conversation], clock.now()).await?;
     }
-    write_message(tx, clock, &order, &ready).await?;
+    let clean_hash = write_message(tx, clock, &order, &ready).await?;
+    tx.insert_links(outreach::link_rows(ready.id, std::mem::take(&mut ready.links))).await?;
     let place = place::Place {
         message: ready.id,
         conversation: ready.conversation,
@@ -188,12 +207,20 @@ pub async fn enqueue(tx: &mut Tx, clock: &Clock, mut order: Order) -> Result<Enq
         thread,
     };
     let threads = place::on_timelines(tx, clock, &place, &envelope, &owners).await?;
+    if order.outreach.is_none() {
+        // What a person writes counts against the limits of sequences, and never waits for them.
+        let domain = envelope.first().and_then(|r| address::domain(&r.mailbox.address)).unwrap_or_default();
+        reserve_manual(tx, ready.id, (&order.account.name, domain), order.due_at).await?;
+    }
     tx.insert_outbox(NewOutbox {
         id: ready.id,
         account: order.account.name,
         due_at: order.due_at,
         token: ready.token.clone(),
         file_copy: order.file_copy,
+        status: order.outreach.as_ref().map_or(OutboxStatus::Queued, Outreach::status),
+        step: order.outreach.map(|o| (o.enrollment_id, o.step)),
+        clean_hash,
         created_at: clock.now(),
         recipients: envelope
             .into_iter()
@@ -235,7 +262,7 @@ async fn compose(
     order: &Order,
     answered: Option<&Answered>,
 ) -> Result<Ready, EnqueueError> {
-    let id = MessageId(clock.new_id());
+    let id = order.outreach.as_ref().map_or_else(|| MessageId(clock.new_id()), |o| o.reserved.id());
     let token = new_token()?;
     let references = match answered {
         Some(answered) => tx.list_reference_ids(answered.id).await?,
@@ -246,7 +273,7 @@ async fn compose(
         (None, Some(answered)) => reply_subject(&answered.subject),
         (None, None) => String::new(),
     };
-    let draft = Draft {
+    let mut draft = Draft {
         from: Mailbox { name: order.account.display_name.clone(), address: order.account.address.clone() },
         to: order.to.clone(),
         cc: order.cc.clone(),
@@ -259,21 +286,35 @@ async fn compose(
         in_reply_to: answered.and_then(|a| a.internet_message_id.clone()),
         references,
         token: token.clone(),
+        list_unsubscribe: outreach::list_unsubscribe(order),
         extra: Vec::new(),
     };
-    let raw = mail::compose(&draft)?;
+    let mut raw = mail::compose(&draft)?;
+    let (mut clean, mut links) = (None, Vec::new());
+    if let Some(counted) = outreach::counted(order)? {
+        draft.html = Some(counted.html);
+        links = counted.links;
+        clean = Some(std::mem::replace(&mut raw, mail::compose(&draft)?));
+    }
     if raw.len() > SIZE_MAX {
         return Err(EnqueueError::TooLarge { what: "message", octets: raw.len(), most: SIZE_MAX });
     }
     let conversation = answered.map_or_else(|| ConversationId(clock.new_id()), |a| a.conversation_id);
-    Ok(Ready { id, conversation, is_new: answered.is_none(), token, draft, raw })
+    Ok(Ready { id, conversation, is_new: answered.is_none(), token, draft, raw, clean, links })
 }
 
-async fn write_message(tx: &mut Tx, clock: &Clock, order: &Order, ready: &Ready) -> Result<(), EnqueueError> {
-    let hash = Sha256::digest(&ready.raw).to_vec();
-    let size = i64::try_from(ready.raw.len()).unwrap_or(i64::MAX);
-    let packed = zstd::encode_all(ready.raw.as_slice(), COMPRESSION)?;
-    tx.insert_raws(vec![(hash.clone(), size, packed)]).await?;
+/// Writes the message and its raw mail; the hash of the clean copy, where there is one.
+async fn write_message(
+    tx: &mut Tx,
+    clock: &Clock,
+    order: &Order,
+    ready: &Ready,
+) -> Result<Option<Vec<u8>>, EnqueueError> {
+    let (hash, size) = insert_raw(tx, &ready.raw).await?;
+    let clean_hash = match &ready.clean {
+        Some(clean) => Some(insert_raw(tx, clean).await?.0),
+        None => None,
+    };
     let draft = &ready.draft;
     let attachments: Vec<Attachment> = draft
         .attachments
@@ -303,7 +344,7 @@ async fn write_message(tx: &mut Tx, clock: &Clock, order: &Order, ready: &Ready)
         reply_text: None,
         attachments: if attachments.is_empty() { None } else { Some(serde_json::json!(attachments)) },
         flaws: None,
-        has_html: draft.html.is_some(),
+        has_html: order.html.is_some(),
         size,
         raw_hash: Some(hash),
         at: order.due_at,
@@ -312,7 +353,16 @@ async fn write_message(tx: &mut Tx, clock: &Clock, order: &Order, ready: &Ready)
     };
     tx.insert_messages(vec![message]).await?;
     tx.insert_refs(vec![(id_key(&draft.message_id), ready.conversation)]).await?;
-    Ok(())
+    Ok(clean_hash)
+}
+
+/// Keeps raw mail; its hash and its octets.
+async fn insert_raw(tx: &mut Tx, raw: &[u8]) -> Result<(Vec<u8>, i64), EnqueueError> {
+    let hash = Sha256::digest(raw).to_vec();
+    let size = i64::try_from(raw.len()).unwrap_or(i64::MAX);
+    let packed = zstd::encode_all(raw, COMPRESSION)?;
+    tx.insert_raws(vec![(hash.clone(), size, packed)]).await?;
+    Ok((hash, size))
 }
 
 /// The fingerprint of a message that carries this token of ours: the same for every copy of it.

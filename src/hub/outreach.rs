@@ -19,10 +19,12 @@ use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, Step
 use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
 use crate::store::{StoreError, Tx};
 
+pub mod dossier;
 pub mod enroll;
 pub mod house;
 pub mod pause;
 pub mod plan;
+pub mod recheck;
 
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;
@@ -186,6 +188,20 @@ async fn cancel_mail(tx: &mut Tx, clock: &Clock, runs: &[EnrollmentId], reason: 
         }
     }
     Ok(())
+}
+
+/// The moves of a planned instant, as they are kept and shown.
+pub fn shifts_json(shifts: &[crate::domain::schedule::Shift]) -> serde_json::Value {
+    recheck::shifts_of(shifts)
+}
+
+/// Takes back one planned mail, with its place.
+async fn cancel_planned(tx: &mut Tx, clock: &Clock, id: MessageId, why: &str) -> Result<(), StoreError> {
+    match settle::cancel(tx, clock, id, why).await {
+        Ok(_) => tx.delete_reservations(vec![id.0]).await,
+        Err(SettleError::State(_) | SettleError::Unknown) => Ok(()),
+        Err(SettleError::Store(error)) => Err(error),
+    }
 }
 
 /// What a sequence wants to follow an answer.

@@ -1,7 +1,7 @@
 //! What became of an outbound message, written with everything that follows from it: its recipients, its place in time,
 //! and one event for each influencer it concerns, with the stage it met.
 
-use super::signal;
+use super::{outreach, signal};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::time::Micros;
@@ -45,6 +45,7 @@ pub async fn note_sent(
 ) -> Result<(), StoreError> {
     tx.move_message_to(message, sent_at).await?;
     tx.touch_sent(message, sent_at).await?;
+    outreach::step_sent(tx, clock, message, sent_at).await?;
     signal::record_outcome(tx, clock, EventType::MessageSent, message, data).await
 }
 
@@ -125,6 +126,7 @@ pub async fn settle_by_person(
                 tx.untouch(id).await?;
                 signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why}))
                     .await?;
+                outreach::step_dropped(tx, clock, id, why).await?;
             }
             done
         }
@@ -143,6 +145,7 @@ pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> 
         tx.untouch(id).await?;
         signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason}))
             .await?;
+        outreach::step_dropped(tx, clock, id, reason).await?;
     }
     Ok(status)
 }

@@ -12,7 +12,7 @@ use zstd::bulk::Compressor;
 use crate::clock::Clock;
 use crate::connector::RawItem;
 use crate::domain::address;
-use crate::domain::automatic::{Facts, classify_automatic};
+use crate::domain::automatic::{self, Facts, classify_automatic};
 use crate::domain::bounce::Report;
 use crate::domain::ids::FolderId;
 use crate::domain::mail::ParsedMail;
@@ -22,6 +22,7 @@ use crate::domain::words::{Direction, FolderRole, Kind};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+mod facts;
 mod know;
 mod place;
 mod write;
@@ -244,12 +245,12 @@ impl<'a> Draft<'a> {
 }
 
 /// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.
-fn kind_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> Kind {
+fn sort_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> automatic::Verdict {
     match draft.direction {
-        Direction::Outbound => Kind::Human,
+        Direction::Outbound => automatic::Verdict { kind: Kind::Human, until: None, reasons: Vec::new() },
         Direction::Inbound => {
             let answered_within = parent_at.zip(draft.arrival.received_at).map(|(sent, got)| got.since(sent));
-            classify_automatic(&draft.arrival.mail, &Facts { answered_within }).kind
+            classify_automatic(&draft.arrival.mail, &Facts { answered_within })
         }
     }
 }

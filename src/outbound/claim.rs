@@ -1,5 +1,5 @@
-//! Claiming what is due, with everything checked again in the same transaction: the installation, the account, its daily
-//! limit, suppressions and dead addresses.
+//! Claiming what is due, with everything checked again in the same transaction: the installation, the account, suppressions
+//! and dead addresses; for steps of a sequence also the run, its holds and pauses, its condition, its hours and every limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,13 +9,11 @@ use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::retry::Tried;
 use crate::domain::words::{AccountState, OutboxStatus, RecipientState};
+use crate::hub::outreach::recheck::recheck;
 use crate::hub::settle;
 use crate::store::outbox::claim::StoppedRecipient;
 use crate::store::outbox::{Grip, RecipientRow};
 use crate::store::{StoreError, Tx};
-
-/// The window of the daily limit.
-const DAY: Duration = Duration::from_hours(24);
 
 /// A message in hand.
 #[derive(Debug, Clone)]
@@ -85,31 +83,18 @@ async fn claim_in(
     if !may_send(tx, settings, login_refused).await? {
         return Ok(Found::default());
     }
-    let now = tools.clock.now();
-    let room = room_today(tx, settings, now.minus(DAY)).await?.min(i64::try_from(at_most).unwrap_or(i64::MAX));
-    if room <= 0 {
-        return Ok(Found::default());
-    }
-    let mut due = tx.lock_due_outbox(&settings.account, now, room).await?;
+    let room = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let mut due = tx.lock_due_outbox(&settings.account, tools.clock.now(), room).await?;
     let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     let stopped = tx.find_stopped_recipients(due.clone()).await?;
     if !stopped.is_empty() {
         let over = stop_recipients(tx, &tools.clock, stopped).await?;
         due.retain(|id| !over.contains(id));
     }
+    let later = recheck(tx, &tools.clock, &tools.desk.house(), due.clone()).await?;
+    due.retain(|id| !later.contains(id));
     let claimed = take(tx, tools, settings, due).await?;
     Ok(Found { claimed, rest: None, more })
-}
-
-/// How many more messages may go in these 24 hours.
-async fn room_today(
-    tx: &mut Tx,
-    settings: &SendingSettings,
-    since: crate::domain::time::Micros,
-) -> Result<i64, StoreError> {
-    let Some(limit) = settings.daily_limit else { return Ok(i64::MAX) };
-    tx.lock_account(&settings.account).await?;
-    Ok(i64::from(limit).saturating_sub(tx.count_handed_over(&settings.account, since).await?))
 }
 
 /// Takes recipients off that must not be written to; the messages that nobody is left for are cancelled.

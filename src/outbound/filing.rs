@@ -1,4 +1,5 @@
-//! Filing a copy of what was sent, for providers that do not: once, and only where none lies there yet.
+//! Filing a copy of what was sent, for providers that do not: once, and only where none lies there yet, and
+//! without pixel and counted links: looking at it must count nothing.
 
 use super::Tools;
 use super::reconcile::{Places, VisitError, find};
@@ -17,7 +18,7 @@ pub(super) async fn file(
     let id = row.internet_message_id.as_deref().unwrap_or_default();
     if !find(source, places, (id, &row.token)).await? {
         let Some(folder) = &places.sent else { return Ok(false) };
-        let packed = tools.store.read().await?.get_raw(row.id).await?;
+        let packed = tools.store.read().await?.get_clean_raw(row.id).await?;
         let Some(raw) = packed.and_then(|p| unpack(&p).ok()) else { return Ok(false) };
         let content = with_date(&raw, row.handed_over_at.unwrap_or_else(|| tools.clock.now()));
         match source.append(folder, &content).await {

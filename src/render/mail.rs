@@ -17,7 +17,7 @@ use crate::domain::time::Micros;
 
 mod html;
 
-pub use html::text_to_html;
+pub use html::{document as text_to_document, text_to_html};
 
 /// Ids written in `References` beside the first: the newest.
 const REFERENCES_NEWEST: usize = 40;
@@ -29,7 +29,7 @@ const ID_MAX: usize = 900;
 const FIELD_MAX: usize = 8 * 1024;
 
 /// Headers a draft has a field for, or that others on the way set. Everything `Content-…` is ours too.
-const OWN_HEADERS: [&str; 17] = [
+const OWN_HEADERS: [&str; 19] = [
     "From",
     "To",
     "Cc",
@@ -46,6 +46,8 @@ const OWN_HEADERS: [&str; 17] = [
     "Received",
     "DKIM-Signature",
     "Resent-Bcc",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
     TOKEN_HEADER,
 ];
 
@@ -58,6 +60,15 @@ pub struct DraftAttachment {
     pub content_type: String,
     /// The file.
     pub content: Vec<u8>,
+}
+
+/// How a reader says no, in the header (RFC 2369 §3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListUnsubscribe {
+    /// A page; a POST to it acts at once (RFC 8058).
+    pub url: Option<String>,
+    /// A mail to be sent, as a `mailto:` URL.
+    pub mailto: Option<String>,
 }
 
 /// What is to be said, and to whom. Ids stand without angle brackets (with them is fine).
@@ -87,7 +98,9 @@ pub struct Draft {
     pub references: Vec<String>,
     /// Our own token, for [`TOKEN_HEADER`].
     pub token: String,
-    /// More headers, for instance `List-Unsubscribe`; none that a draft has a field for.
+    /// How its reader says no, for mail of a sequence.
+    pub list_unsubscribe: Option<ListUnsubscribe>,
+    /// More headers; none that a draft has a field for.
     pub extra: Vec<(String, String)>,
 }
 
@@ -145,6 +158,7 @@ pub fn compose(draft: &Draft) -> Result<Vec<u8>, ComposeError> {
         return Err(ComposeError::field("token", "must be 1 to 200 printable ASCII characters"));
     }
     headers.insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(TOKEN_HEADER), draft.token.clone()));
+    set_list_unsubscribe(headers, draft)?;
     for (name, value) in &draft.extra {
         headers.insert_raw(extra(name, value)?);
     }
@@ -230,6 +244,29 @@ fn set_ids(headers: &mut Headers, draft: &Draft) -> Result<(), ComposeError> {
     let references = trimmed(&references);
     if !references.is_empty() {
         headers.insert_raw(id_header(HeaderName::new_from_ascii_str("References"), &references));
+    }
+    Ok(())
+}
+
+/// List-Unsubscribe, one way a line; and, where there is a page, that one POST to it is enough.
+fn set_list_unsubscribe(headers: &mut Headers, draft: &Draft) -> Result<(), ComposeError> {
+    let Some(ways) = &draft.list_unsubscribe else { return Ok(()) };
+    let urls: Vec<&str> = ways.url.as_deref().into_iter().chain(ways.mailto.as_deref()).collect();
+    for url in &urls {
+        let sound = url.bytes().all(|b| b.is_ascii_graphic() && !b"<>,\"\\".contains(&b));
+        if !sound || url.is_empty() || url.len() > ID_MAX {
+            return Err(ComposeError::field("list_unsubscribe", "is no URL that can stand in a header"));
+        }
+    }
+    if urls.is_empty() {
+        return Ok(());
+    }
+    let value = urls.iter().map(|url| format!("<{url}>")).collect::<Vec<_>>().join(",\r\n ");
+    let name = HeaderName::new_from_ascii_str("List-Unsubscribe");
+    headers.insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
+    if ways.url.is_some() {
+        let (name, value) = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
+        headers.insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
     }
     Ok(())
 }

@@ -252,6 +252,12 @@ impl Tx {
         Ok(row.map(|(data,)| data))
     }
 
+    /// The raw mail of a message as people may look at it, still compressed: without pixel and counted links.
+    pub async fn get_clean_raw(&mut self, message: MessageId) -> Result<Option<Vec<u8>>, StoreError> {
+        let row: Option<(Vec<u8>,)> = self.opt(&RAW_CLEAN, values![message]).await?;
+        Ok(row.map(|(data,)| data))
+    }
+
     /// Writes who takes part; a part that is there already stays as it is.
     pub async fn insert_participations(&mut self, parts: Vec<NewParticipation>) -> Result<u64, StoreError> {
         let rows: Vec<Value> = parts
@@ -453,6 +459,8 @@ statements! {
         sqlite: "INSERT INTO message_search (rowid, subject, body, names) SELECT n, subject, text, author_name || ' ' || author_address \
         FROM message WHERE id IN (SELECT unhex(value) FROM json_each($1))";
     #[hot] RAW_GET = "SELECT r.data FROM message m JOIN raw r ON r.hash = m.raw_hash WHERE m.id = $1";
+    #[hot] RAW_CLEAN = "SELECT r.data FROM message m LEFT JOIN outbox o ON o.id = m.id \
+        JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
     #[hot] UNASSIGNED_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \

@@ -9,7 +9,7 @@ use super::people::{StageOf, stage_of};
 use super::sql::statements;
 use super::value::{Value, values};
 use super::{StoreError, Tx};
-use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, RunId, ThreadId};
+use crate::domain::ids::{AgentId, ConversationId, EnrollmentId, InfluencerId, MessageId, RunId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, OutboxStatus, RecipientState};
 
@@ -29,6 +29,12 @@ pub struct NewOutbox {
     pub token: String,
     /// Whether a copy is to be filed in Sent when it is sent.
     pub file_copy: bool,
+    /// Queued, or in review.
+    pub status: OutboxStatus,
+    /// The run and the step of a sequence it belongs to.
+    pub step: Option<(EnrollmentId, String)>,
+    /// The raw mail without pixel and counted links, where that is another than what is sent.
+    pub clean_hash: Option<Vec<u8>>,
     /// Now.
     pub created_at: Micros,
     /// To whom, in envelope order.
@@ -161,8 +167,23 @@ const RECIPIENTS: Many = Many {
 impl Tx {
     /// Writes a row and its recipients.
     pub async fn insert_outbox(&mut self, new: NewOutbox) -> Result<(), StoreError> {
-        self.exec(&OUTBOX_INSERT, values![new.id, new.account, new.due_at, new.token, new.file_copy, new.created_at])
-            .await?;
+        let (enrollment_id, step) = new.step.unzip();
+        self.exec(
+            &OUTBOX_INSERT,
+            values![
+                new.id,
+                new.account,
+                new.due_at,
+                new.token,
+                new.file_copy,
+                new.created_at,
+                new.status,
+                enrollment_id,
+                step,
+                new.clean_hash
+            ],
+        )
+        .await?;
         let rows: Vec<Value> = (0_i64..)
             .zip(new.recipients)
             .flat_map(|(n, r)| values![new.id, n, r.address, r.address_key, r.name, RecipientState::Pending])
@@ -291,8 +312,8 @@ impl Tx {
 
 statements! {
     OUTBOX_ANY = "SELECT id FROM outbox LIMIT 1";
-    OUTBOX_INSERT = "INSERT INTO outbox (id, account, status, due_at, token, file_copy, created_at) \
-        VALUES ($1, $2, 'queued', $3, $4, $5, $6)";
+    OUTBOX_INSERT = "INSERT INTO outbox (id, account, due_at, token, file_copy, created_at, status, enrollment_id, step, clean_hash) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     #[hot] OUTBOX_GET = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
         look_at, detail, held_reason, filed_at, file_copy, created_at FROM outbox WHERE id = $1";
     #[hot] OUTBOX_LIST_STATUS = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \

@@ -138,6 +138,15 @@ impl Desk {
     }
 
     pub async fn drop_into(&self, role: FolderRole, raws: &[Vec<u8>]) {
+        self.drop_as(role, 0, raws).await;
+    }
+
+    /// Mail that lay in the inbox before it was first read.
+    pub async fn drop_old(&self, raws: &[Vec<u8>]) {
+        self.drop_as(FolderRole::Inbox, i64::MAX, raws).await;
+    }
+
+    async fn drop_as(&self, role: FolderRole, backfill_uid: i64, raws: &[Vec<u8>]) {
         let folder_id = match role {
             FolderRole::Sent => self.sent,
             FolderRole::Junk => self.junk,
@@ -152,7 +161,7 @@ impl Desk {
             folder_id,
             role,
             uid_validity: 1,
-            backfill_uid: 0,
+            backfill_uid,
             fire_after: None,
             server_files_sent: false,
             lease: None,
@@ -488,5 +497,155 @@ async fn junk_counts_only_from_people_we_know_and_broken_mail_is_kept() {
         assert_eq!(desk.one("Broken").await.who(), [desk.people["ana"]]);
         assert_eq!(text(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM message").await, ["4"], "{}", desk.fresh.name);
         assert_eq!(text(&desk, "SELECT CAST(COUNT(*) AS TEXT) FROM raw").await, ["4"]);
+    }
+}
+
+/// The data of every event of a type, in the order they were written.
+async fn data_of(desk: &Desk, what: &str) -> Vec<serde_json::Value> {
+    let rows: Vec<String> = match stores::raw_connection(&desk.fresh.place).await {
+        stores::Raw::Sqlite(mut c) => {
+            sqlx::query_scalar("SELECT CAST(data AS TEXT) FROM event WHERE type = $1 ORDER BY id")
+                .bind(what)
+                .fetch_all(&mut c)
+                .await
+        }
+        stores::Raw::Postgres(mut c) => {
+            sqlx::query_scalar("SELECT CAST(data AS TEXT) FROM event WHERE type = $1 ORDER BY id")
+                .bind(what)
+                .fetch_all(&mut c)
+                .await
+        }
+    }
+    .unwrap();
+    rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+}
+
+/// A mail of Ana's, with more headers and a text.
+fn said(subject: &str, id: &str, more: &str, body: &str) -> Vec<u8> {
+    mail(
+        &format!(
+            "From: Ana <ana@example.org>\nTo: team@acme.example\nSubject: {subject}\nMessage-ID: <{id}@mail.example>\n\
+             Date: Mon, 2 Mar 2026 09:00:00 +0000\n{more}"
+        ),
+        body,
+    )
+}
+
+#[tokio::test]
+async fn what_an_answer_means_stands_in_its_signal_and_old_mail_raises_none() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let quoted =
+            "\n\nOn Sun, 1 Mar 2026 at 12:00, Kim <team@acme.example> wrote:\n> Not interested? Unsubscribe here.";
+        let texts = [
+            ("a1", "Re: Shoes", format!("Bitte keine weiteren Mails.{quoted}")),
+            ("a2", "Re: Shoes", format!("No thanks!{quoted}")),
+            ("a3", "Re: Shoes", format!("Not interested in paid posts but gifting is fine.{quoted}")),
+            ("a4", "Re: Shoes", format!("Yes, I would love to!{quoted}")),
+            (
+                "a5",
+                "Fwd: Shoes",
+                "What do you think?\n\n---------- Forwarded message ---------\nFrom: Bo <bo@example.org>\n\
+                 Date: Sun, 1 Mar 2026\nSubject: Shoes\nTo: Ana <ana@example.org>\n\nPlease remove me from your list."
+                    .to_owned(),
+            ),
+        ];
+        let raws: Vec<Vec<u8>> = texts.iter().map(|(id, subject, text)| said(subject, id, "", text)).collect();
+        desk.drop_into(FolderRole::Inbox, &raws).await;
+        let told = data_of(&desk, "thread.replied").await;
+        let verdicts: Vec<&str> = told.iter().map(|d| d["answer"]["verdict"].as_str().unwrap()).collect();
+        assert_eq!(verdicts, ["opt_out", "refusal", "unsure", "none", "none"], "{}: {told:?}", desk.fresh.name);
+        assert_eq!(told[0]["answer"]["language"], "de");
+        assert_eq!(told[0]["answer"]["phrase"], "keine weiteren mails");
+        assert!(told[0]["answer"]["confidence"].as_f64().is_some_and(|c| (0.9..=1.0).contains(&c)), "{told:?}");
+        assert_eq!(told[3]["answer"]["phrase"], serde_json::Value::Null);
+        assert_eq!(text(&desk, "SELECT value_key FROM suppression").await.len(), 0, "nothing is done about it here");
+        // read anew, or old: nothing is raised
+        desk.drop_old(&[said("Re: Old shoes", "a9", "", "Stop")]).await;
+        assert_eq!(desk.one("Re: Old shoes").await.kind, "human");
+        assert_eq!(data_of(&desk, "thread.replied").await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn absence_says_until_when_and_the_gone_say_who_follows() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let auto = "Auto-Submitted: auto-replied";
+        desk.drop_into(
+            FolderRole::Inbox,
+            &[
+                said("Automatic reply: Shoes", "o1", auto, "Ich bin bis einschl. 13.03. im Urlaub."),
+                said("Automatic reply: Shoes", "o2", auto, "I am out of the office. I will be back on Monday."),
+                said("Automatic reply: Shoes", "o3", auto, "I am out of the office."),
+                said(
+                    "Automatic reply: Shoes",
+                    "g1",
+                    auto,
+                    "Ana no longer works here. Please write to Mia <MIA@Talent.example>.",
+                ),
+                said(
+                    "Automatic reply: Shoes",
+                    "g2",
+                    auto,
+                    "Ana no longer works here. Ask a@talent.example or b@talent.example.",
+                ),
+                said("Automatic reply: Shoes", "n1", auto, "We have received your request."),
+            ],
+        )
+        .await;
+        let told = data_of(&desk, "message.received").await;
+        let untils: Vec<Option<&str>> = told.iter().take(3).map(|d| d["until"].as_str()).collect();
+        assert_eq!(
+            untils,
+            [Some("2026-03-13T23:59:59.000000Z"), Some("2026-03-09T23:59:59.000000Z"), None],
+            "{}: {told:?}",
+            desk.fresh.name
+        );
+        assert!(told[2].as_object().unwrap().contains_key("until"), "{told:?}");
+        assert_eq!(told[3]["kind"], "gone");
+        assert_eq!(
+            (&told[3]["gone_address"], &told[3]["instead"]),
+            (&"ana@example.org".into(), &"mia@talent.example".into())
+        );
+        assert_eq!(told[4]["instead"], serde_json::Value::Null, "two are named: which one follows can't be told");
+        assert!(
+            !told[5].as_object().unwrap().contains_key("until")
+                && !told[5].as_object().unwrap().contains_key("gone_address")
+        );
+        assert_eq!(data_of(&desk, "thread.replied").await.len(), 0);
+        assert_eq!(text(&desk, "SELECT value_key FROM address WHERE dead_at IS NOT NULL").await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn unsubscribe_mail_brings_its_token_from_whatever_address() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let from = |from: &str, to: &str, id: &str, subject: &str| {
+            mail(
+                &format!(
+                    "From: {from}\nTo: {to}\nSubject: {subject}\nMessage-ID: <{id}@mail.example>\nDate: Mon, 2 Mar 2026 09:00:00 +0000"
+                ),
+                "This message was automatically generated by a mail program.",
+            )
+        };
+        desk.drop_into(
+            FolderRole::Inbox,
+            &[
+                from("ana@example.org", "team@acme.example", "u1", "unsubscribe Ab_9-x"),
+                from("who@private.example", "team@acme.example", "u2", "Unsubscribe t0ken"),
+                from("bo@example.org", "team@acme.example", "u3", "unsubscribe me from this"),
+                from("bo@example.org", "other@elsewhere.example", "u4", "unsubscribe abc"),
+                from("bo@example.org", "team@acme.example", "u5", "unsubscribe <b>"),
+            ],
+        )
+        .await;
+        let told = data_of(&desk, "message.received").await;
+        let tokens: Vec<Option<&str>> = told.iter().map(|d| d["unsubscribe_token"].as_str()).collect();
+        assert_eq!(tokens, [Some("Ab_9-x"), Some("t0ken"), None, None, None], "{}: {told:?}", desk.fresh.name);
+        let replied = data_of(&desk, "thread.replied").await;
+        assert_eq!(replied[0]["answer"]["verdict"], "opt_out");
+        assert_eq!(replied.len(), 4, "the stranger's is nobody's reply");
     }
 }

@@ -17,6 +17,7 @@
     reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"
 )]
 
+mod answers;
 mod cli;
 mod contract;
 mod corpora;
@@ -40,6 +41,7 @@ mod people;
 mod poller;
 mod react;
 mod readme;
+mod schedules;
 mod seed;
 mod smtp;
 mod smtp_script;

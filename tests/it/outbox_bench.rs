@@ -72,6 +72,7 @@ impl Bench {
             due_at: self.clock.now(),
             file_copy: false,
             message_id_domain: "brand.example".into(),
+            outreach: None,
         }
     }
 
@@ -167,7 +168,7 @@ impl Bench {
     }
 
     pub fn tools_on(&self, store: Store) -> Tools {
-        Tools { store, clock: self.clock.clone(), run: RunId(self.clock.new_id()) }
+        Tools { store, clock: self.clock.clone(), run: RunId(self.clock.new_id()), desk: Desk::default() }
     }
 
     pub async fn count(&self, status: OutboxStatus) -> i64 {

@@ -195,6 +195,7 @@ impl Story {
             due_at: self.hub.clock.now(),
             file_copy: account.file_copy,
             message_id_domain: address::domain(&account.address).unwrap_or_default(),
+            outreach: None,
         };
         let mut tx = self.hub.store.begin("demo.send").await?;
         match enqueue::enqueue(&mut tx, &self.hub.clock, order).await {

@@ -1,66 +1,93 @@
 //! The day on which the writer of an absence note is back. Only a date that can be read in one way counts; a wrong
 //! date would wake or silence somebody on the wrong day, no date costs a few days' wait.
 
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
 
 use crate::domain::time::Micros;
 
-/// Words after which the date of the return stands, the most telling first (lower case).
-const CUES: &[&[&str]] = &[
-    &[
-        "return on",
-        "returning on",
-        "returning to the office on",
-        "return to the office on",
-        "returning to work on",
-        "back on",
-        "back in the office on",
-        "back at work on",
-        "be back",
-        "returning",
-        "return",
-        "zurück am",
-        "wieder am",
-        "wieder ab",
-        "zurück ab",
-        "wieder ab dem",
-        "de retour le",
-        "de retour à partir du",
-        "retour le",
-        "regreso el",
-        "regresaré el",
-        "volveré el",
-        "de volta em",
-        "de volta no dia",
-        "retorno em",
-        "regresso a",
-        "rientro il",
-        "rientrerò il",
-        "di ritorno il",
-        "terug op",
-        "weer aanwezig op",
-        "terug vanaf",
-    ],
-    &[
-        "until",
-        "till",
-        "through",
-        "bis einschließlich",
-        "bis zum",
-        "bis",
-        "jusqu'au",
-        "jusqu’au",
-        "hasta el",
-        "hasta",
-        "até o dia",
-        "até",
-        "fino al",
-        "sino al",
-        "tot en met",
-        "t/m",
-        "tot",
-    ],
+/// Words after which the day of the return stands (lower case).
+const RETURNS: &[&str] = &[
+    "return",
+    "returning",
+    "back",
+    "be back",
+    "in the office again",
+    "available again",
+    "resume work",
+    "zurück",
+    "wieder da",
+    "wieder erreichbar",
+    "wieder im büro",
+    "wieder",
+    "rückkehr",
+    "de retour",
+    "retour",
+    "reviens",
+    "reviendrai",
+    "rentrerai",
+    "reprendrai",
+    "reprends",
+    "regreso",
+    "regresaré",
+    "regresare",
+    "vuelvo",
+    "volveré",
+    "volvere",
+    "de vuelta",
+    "reincorporo",
+    "reincorporaré",
+    "volto",
+    "voltarei",
+    "de volta",
+    "retorno",
+    "retornarei",
+    "regresso",
+    "regressarei",
+    "rientro",
+    "rientrerò",
+    "rientrero",
+    "torno",
+    "tornerò",
+    "ritorno",
+    "di ritorno",
+    "di nuovo in ufficio",
+    "terug",
+    "weer aanwezig",
+    "weer bereikbaar",
+    "weer op kantoor",
+    "weer",
+    "terugkomst",
+];
+/// Words after which it stands where one of the others follows within a few words: `ab Donnerstag wieder erreichbar`.
+const RETURNS_WITH: &[(&str, &[&str])] = &[
+    ("from", &["again", "back", "available", "reachable"]),
+    ("on", &["again", "back", "return"]),
+    ("ab", &["wieder", "zurück", "erreichbar"]),
+    ("am", &["wieder", "zurück"]),
+    ("und", &["wieder", "zurück"]),
+    (
+        "partir",
+        &["nouveau", "joignable", "disponible", "retour", "nuevo", "vuelta", "disponível", "volta", "novamente"],
+    ),
+    ("dal", &["rientro", "nuovo", "disponibile", "disponibili", "operativo", "operativa"]),
+    ("vanaf", &["weer", "terug", "bereikbaar"]),
+    ("op", &["weer", "terug"]),
+    ("en", &["weer", "terug"]),
+];
+/// Words after which the last day away stands.
+const UNTILS: &[&str] = &[
+    "until", "till", "til", "through", "bis", "jusqu'au", "jusqu'à", "jusqu'a", "jusque", "hasta", "até", "fino",
+    "sino", "tot", "t/m",
+];
+/// What joins the first and the last day of a range, where the first stands before it.
+const RANGES: &[&str] = &["to", "through", "thru", "-", "–", "bis", "au", "al", "all'", "até", "tot", "t/m"];
+/// The same, where the range was announced.
+const ANNOUNCED_RANGES: &[&str] = &["and", "und", "et", "y", "e", "en", "a", "à"];
+/// What announces a range.
+const ANNOUNCEMENTS: &[&str] = &[
+    "from", "between", "vom", "von", "zwischen", "du", "entre", "del", "desde", "de", "do", "dal", "dall'", "tra",
+    "van", "tussen",
 ];
 /// The beginnings of month names, by month.
 const MONTHS: &[(&str, i8)] = &[
@@ -116,58 +143,342 @@ const FILLERS: &[&str] = &[
     "el",
     "il",
     "dia",
+    "día",
     "of",
     "and",
-    "and including",
     "including",
     "to",
     "work",
     "office",
-    "einschließlich",
+    "in",
+    "at",
+    "my",
+    "desk",
+    "by",
+    "from",
+    "again",
+    "online",
     "incl",
     "inclusive",
+    "inclusief",
+    "einschließlich",
+    "einschl",
+    "inkl",
+    "zum",
+    "am",
+    "ab",
+    "im",
+    "büro",
+    "dès",
+    "à",
+    "partir",
+    "du",
+    "au",
     "al",
+    "a",
+    "ao",
     "em",
+    "no",
+    "na",
+    "o",
+    "la",
+    "del",
+    "en",
+    "met",
+    "op",
+    "vanaf",
+    "het",
+    "kantoor",
+    "bureau",
+    "ufficio",
+    "oficina",
+    "coming",
+    "kommenden",
+    "komende",
+    "próximo",
+    "próxima",
+    "prossimo",
+    "dal",
+    "around",
+    "wieder",
+    "weer",
+    "trabajo",
+    "trabalho",
+    "lavoro",
+    "travail",
+    "je",
+    "ich",
+    "ik",
+    "next",
 ];
 /// The furthest return that is believed.
 const AHEAD_MAX_DAYS: i32 = 400;
+/// Words of a note that are read.
+const WORDS_MAX: usize = 600;
+/// Words after a day within which it is said that it is the day of the return.
+const RETURN_REACH: usize = 7;
+/// The same, before it.
+const RETURN_REACH_BACK: usize = 3;
 
-/// The return date that a note gives. `sent` is the note's own date, which a date without a year follows.
-pub(super) fn find(subject: &str, text: &str, sent: Option<Micros>) -> Option<Date> {
-    let sent = sent?.timestamp().to_zoned(TimeZone::UTC).date();
-    let both = format!("{text} . {subject}");
-    for cues in CUES {
-        for cue in *cues {
-            for (at, _) in both.match_indices(cue).take(20) {
-                let before = both.get(..at).and_then(|t| t.chars().next_back());
-                let rest = both.get(at + cue.len()..).unwrap_or_default();
-                let whole = !before.is_some_and(char::is_alphanumeric) && !rest.starts_with(char::is_alphanumeric);
-                if whole && let Some(found) = read(rest, sent) {
-                    return Some(found);
-                }
-            }
-        }
-    }
-    None
+/// How slashes are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Day before month.
+    DayFirst,
+    /// Either, as English is written in both ways.
+    Unknown,
 }
 
-/// The date at the start of `rest`, after a weekday and words that mean nothing.
-fn read(rest: &str, sent: Date) -> Option<Date> {
-    let words: Vec<&str> =
-        rest.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty()).take(10).collect();
-    let start = words.iter().position(|w| looks_like_date(w))?;
-    let filler = |w: &&str| FILLERS.contains(&w.trim_matches('.')) || is_weekday(w);
-    if start > 4 || !words.iter().take(start).all(filler) {
-        return None;
+/// The day that a note names for the return, or for the last day away. `sent` is the note's own date, which a date without
+/// a year follows.
+pub(super) fn find(subject: &str, text: &str, sent: Option<Micros>) -> Option<Date> {
+    let sent = sent?.timestamp().to_zoned(TimeZone::UTC).date();
+    let both = format!("{text} . {subject}").replace('’', "'").replace(['–', '—'], " – ").replace("all'", "all' ");
+    let words: Vec<&str> = both.split_whitespace().take(WORDS_MAX).collect();
+    let note = Note { words: &words, order: order_of(&words), sent };
+    note.after_cue(RETURNS, |_| true)
+        .or_else(|| note.after_announced_return())
+        .or_else(|| note.after_cue(UNTILS, |_| true))
+        .or_else(|| note.after_cue(RANGES, |at| note.follows_date(at)))
+        .or_else(|| note.after_cue(ANNOUNCED_RANGES, |at| note.follows_date(at) && note.is_announced(at)))
+}
+
+/// English is written with the month first or the day first; the other languages only with the day first.
+fn order_of(words: &[&str]) -> Order {
+    const OTHERS: &[&str] = &[
+        "ich",
+        "bin",
+        "bis",
+        "und",
+        "urlaub",
+        "vom",
+        "je",
+        "suis",
+        "jusqu'au",
+        "vacances",
+        "congé",
+        "bureau",
+        "estoy",
+        "hasta",
+        "vacaciones",
+        "oficina",
+        "estou",
+        "estarei",
+        "férias",
+        "até",
+        "escritório",
+        "sono",
+        "sarò",
+        "ferie",
+        "fino",
+        "ufficio",
+        "ik",
+        "ben",
+        "tot",
+        "vakantie",
+        "afwezig",
+        "kantoor",
+        "verlof",
+        "absent",
+        "absente",
+        "ausente",
+        "assente",
+        "dal",
+        "del",
+        "vuelvo",
+        "retour",
+        "rientro",
+        "terug",
+        "zurück",
+        "volto",
+        "regreso",
+        "t/m",
+        "serai",
+        "abwesend",
+        "du",
+        "van",
+    ];
+    const ENGLISH: &[&str] = &[
+        "the", "of", "out", "back", "until", "away", "my", "vacation", "holiday", "leave", "return", "from", "will",
+        "email",
+    ];
+    let count = |list: &[&str]| words.iter().filter(|w| list.contains(&bare(w))).count();
+    if count(OTHERS) > count(ENGLISH) { Order::DayFirst } else { Order::Unknown }
+}
+
+/// A word without the signs around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric() && c != '\'')
+}
+
+/// A note's words.
+struct Note<'a> {
+    words: &'a [&'a str],
+    order: Order,
+    sent: Date,
+}
+
+impl Note<'_> {
+    /// The date after the first cue that has one.
+    fn after_cue(&self, cues: &[&str], allowed: impl Fn(usize) -> bool) -> Option<Date> {
+        (0..self.words.len()).find_map(|at| {
+            let length = cues.iter().filter_map(|cue| self.cue_length(at, cue)).max()?;
+            allowed(at).then(|| self.read(at + length)).flatten()
+        })
     }
-    let words = words.get(start..)?;
-    let (day, month, year) = numeric(words.first()?).or_else(|| named(words))?;
-    let found = match year {
-        Some(year) => Date::new(year, month, day).ok()?,
-        None => next(day, month, sent)?,
-    };
-    let ahead = found.since(sent).ok()?.get_days();
-    (0..=AHEAD_MAX_DAYS).contains(&ahead).then_some(found)
+
+    /// `ab Donnerstag wieder erreichbar`.
+    fn after_announced_return(&self) -> Option<Date> {
+        (0..self.words.len()).find_map(|at| {
+            let (_, needed) = RETURNS_WITH.iter().find(|(cue, _)| self.cue_length(at, cue).is_some())?;
+            let near = self.words.get(at.saturating_sub(RETURN_REACH_BACK)..).unwrap_or_default();
+            let mut near = near.iter().take(RETURN_REACH_BACK + RETURN_REACH);
+            near.any(|w| needed.contains(&bare(w))).then(|| self.read(at + 1)).flatten()
+        })
+    }
+
+    /// How many words a cue has that stands at `at`, and does not end a sentence there.
+    fn cue_length(&self, at: usize, cue: &str) -> Option<usize> {
+        let mut length = 0;
+        for own in cue.split_whitespace() {
+            let word = self.words.get(at + length)?;
+            let plain = if own.starts_with(char::is_alphabetic) { bare(word) } else { word };
+            if plain != own {
+                return None;
+            }
+            length += 1;
+        }
+        let last = self.words.get(at + length - 1)?;
+        (!last.ends_with(['.', '!', '?'])).then_some(length)
+    }
+
+    /// Whether the word before is the end of a date.
+    fn follows_date(&self, at: usize) -> bool {
+        at.checked_sub(1)
+            .and_then(|i| self.words.get(i))
+            .is_some_and(|w| looks_like_date(bare(w)) || is_weekday(bare(w)))
+    }
+
+    fn is_announced(&self, at: usize) -> bool {
+        let before = self.words.get(at.saturating_sub(5)..at).unwrap_or_default();
+        before.iter().any(|w| ANNOUNCEMENTS.contains(&bare(w)))
+    }
+
+    /// The date that stands at `at`, after a weekday and words that mean nothing; or the weekday.
+    fn read(&self, at: usize) -> Option<Date> {
+        let words: Vec<&str> =
+            self.words.get(at..)?.iter().flat_map(|w| w.split(',')).filter(|w| !w.is_empty()).take(14).collect();
+        let mut weekday = None;
+        let mut is_next = false;
+        for (number, word) in words.iter().enumerate().take(8) {
+            let plain = bare(word);
+            if looks_like_date(plain) {
+                let rest = words.get(number..)?;
+                // "jeudi 19": the month is known where the weekday agrees
+                let with_weekday = || {
+                    let found = next_day_of_month(day(word)?, self.sent)?;
+                    (Some(found.weekday()) == weekday).then_some(found)
+                };
+                return self.date_at(rest).or_else(with_weekday);
+            }
+            if weekday.is_some() {
+                // a month's date may follow the weekday after an article, nothing else
+                if !matches!(plain, "the" | "den" | "dem" | "le" | "el" | "il" | "dia" | "día" | "de" | "") {
+                    break;
+                }
+                continue;
+            }
+            weekday = weekday_of(plain);
+            is_next |= plain == "next";
+            let abbreviated = matches!(plain, "einschl" | "incl" | "inkl");
+            let ends = word.ends_with(['.', '!', '?', ';']) && !abbreviated;
+            if (weekday.is_none() && !FILLERS.contains(&plain) && !plain.is_empty()) || ends {
+                break;
+            }
+        }
+        // "next Friday" is this one to some and the one after to others
+        let day = weekday.filter(|_| !is_next)?;
+        let ahead = (i64::from(day.to_monday_zero_offset()) - i64::from(self.sent.weekday().to_monday_zero_offset()))
+            .rem_euclid(7);
+        self.sent.checked_add(jiff::Span::new().days(if ahead == 0 { 7 } else { ahead })).ok()
+    }
+
+    fn date_at(&self, words: &[&str]) -> Option<Date> {
+        let first = words.first()?;
+        if let Some(readings) = numeric(first, self.order) {
+            let mut possible = readings.into_iter().flatten().filter_map(|r| self.place(r));
+            let found = possible.next()?;
+            return possible.all(|other| other == found).then_some(found);
+        }
+        self.place(named(words).or_else(|| Some((ordinal(first)?, 0, None)))?)
+    }
+
+    fn place(&self, (day, month, year): Reading) -> Option<Date> {
+        let found = match year {
+            Some(year) => Date::new(year, month, day).ok()?,
+            None if month == 0 => next_day_of_month(day, self.sent)?,
+            None => next(day, month, self.sent)?,
+        };
+        (0..=AHEAD_MAX_DAYS).contains(&days_between(self.sent, found)).then_some(found)
+    }
+}
+
+fn days_between(sent: Date, other: Date) -> i32 {
+    other.since(sent).map_or(-1, |span| span.get_days())
+}
+
+/// `the 9th`: the first such day after the note.
+fn next_day_of_month(day: i8, sent: Date) -> Option<Date> {
+    (0..3).find_map(|months| {
+        let first = sent.first_of_month().checked_add(jiff::Span::new().months(months)).ok()?;
+        Date::new(first.year(), first.month(), day).ok().filter(|d| *d > sent)
+    })
+}
+
+/// An English ordinal, which is a day without its month.
+fn ordinal(word: &str) -> Option<i8> {
+    let word = bare(word);
+    ["st", "nd", "rd", "th"].iter().any(|end| word.ends_with(end)).then(|| day(word)).flatten()
+}
+
+/// A weekday's name in full.
+fn weekday_of(word: &str) -> Option<Weekday> {
+    const DAYS: &[(Weekday, &[&str])] = &[
+        (
+            Weekday::Monday,
+            &["monday", "montag", "lundi", "lunes", "lunedì", "lunedi", "segunda", "segunda-feira", "maandag"],
+        ),
+        (
+            Weekday::Tuesday,
+            &["tuesday", "dienstag", "mardi", "martes", "martedì", "martedi", "terça", "terça-feira", "dinsdag"],
+        ),
+        (
+            Weekday::Wednesday,
+            &[
+                "wednesday",
+                "mittwoch",
+                "mercredi",
+                "miércoles",
+                "miercoles",
+                "mercoledì",
+                "mercoledi",
+                "quarta",
+                "quarta-feira",
+                "woensdag",
+            ],
+        ),
+        (
+            Weekday::Thursday,
+            &["thursday", "donnerstag", "jeudi", "jueves", "giovedì", "giovedi", "quinta", "quinta-feira", "donderdag"],
+        ),
+        (
+            Weekday::Friday,
+            &["friday", "freitag", "vendredi", "viernes", "venerdì", "venerdi", "sexta", "sexta-feira", "vrijdag"],
+        ),
+        (Weekday::Saturday, &["saturday", "samstag", "sonnabend", "samedi", "sábado", "sabado", "sabato", "zaterdag"]),
+        (Weekday::Sunday, &["sunday", "sonntag", "dimanche", "domingo", "domenica", "zondag"]),
+    ];
+    DAYS.iter().find(|(_, names)| names.contains(&word)).map(|(day, _)| *day)
 }
 
 fn looks_like_date(word: &str) -> bool {
@@ -221,10 +532,13 @@ fn is_weekday_name(word: &str) -> bool {
     .contains(&word)
 }
 
-/// `2026-03-09`, `09.03.2026`, `9.3.`, `25/03/2026`. Slashes are read only where they can mean one thing.
-fn numeric(word: &str) -> Option<(i8, i8, Option<i16>)> {
-    let word = word.trim_end_matches([';', '!', ')', ':']);
-    let separator = word.chars().find(|c| !c.is_ascii_digit())?;
+/// Day, month and year as they were read.
+type Reading = (i8, i8, Option<i16>);
+
+/// `2026-03-09`, `09.03.2026`, `9.3.`, `25/03/2026`, in every way they can be read. `None`: no date of digits.
+fn numeric(word: &str, order: Order) -> Option<[Option<Reading>; 2]> {
+    let word = word.trim_start_matches('(').trim_end_matches([';', '!', ')', ':', '?']);
+    let separator = word.trim_end_matches('.').chars().find(|c| !c.is_ascii_digit())?;
     let mut numbers = word.trim_end_matches('.').split(separator);
     let (first, second) = (numbers.next()?, numbers.next()?);
     let third = numbers.next().filter(|t| !t.is_empty());
@@ -238,33 +552,19 @@ fn numeric(word: &str) -> Option<(i8, i8, Option<i16>)> {
             _ => None,
         }
     };
-    match (separator, first.len()) {
-        ('-', 4) => Some((third?.parse().ok()?, second.parse().ok()?, Some(year(first)?))),
-        ('.', 1 | 2) => {
-            // "9. March" is a day; a bare "9.3" without a year needs its last dot to be a date
-            let year = match third {
-                Some(t) => Some(year(t)?),
-                None if word.ends_with('.') || second.len() == 2 => None,
-                None => return None,
-            };
-            Some((first.parse().ok()?, second.parse().ok()?, year))
-        }
-        ('/' | '-', 1 | 2) => {
-            let (a, b): (i8, i8) = (first.parse().ok()?, second.parse().ok()?);
-            let year = third.map(year);
-            let year = match year {
-                Some(None) => return None,
-                Some(Some(y)) => Some(y),
-                None => None,
-            };
-            if a > 12 || a == b {
-                Some((a, b, year))
-            } else if b > 12 {
-                Some((b, a, year))
-            } else {
-                None
-            }
-        }
+    if separator == '-' && first.len() == 4 {
+        return Some([Some((third?.parse().ok()?, second.parse().ok()?, Some(year(first)?))), None]);
+    }
+    let (a, b): (i8, i8) = (first.parse().ok()?, second.parse().ok()?);
+    let year = match third {
+        Some(text) => Some(year(text)?),
+        None => None,
+    };
+    match separator {
+        // a bare "9.3" needs its last dot, or two digits, to be a date
+        '.' if year.is_some() || word.ends_with('.') || second.len() == 2 => Some([Some((a, b, year)), None]),
+        '/' | '-' if order == Order::DayFirst => Some([Some((a, b, year)), None]),
+        '/' | '-' => Some([Some((a, b, year)), Some((b, a, year))]),
         _ => None,
     }
 }

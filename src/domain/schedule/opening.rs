@@ -82,7 +82,7 @@ impl Opening {
         let wall = Wall(at.0.saturating_add(offset));
         let Ahead::Open(end) = self.ahead(wall, wall.day()) else { return None };
         let end = Micros(end.0.saturating_sub(offset));
-        Some(if until < end { RangeEnd::Perhaps(until) } else { RangeEnd::Surely(end) })
+        Some(if until <= end { RangeEnd::Perhaps(until) } else { RangeEnd::Surely(end) })
     }
 
     fn ahead(&self, wall: Wall, day: Day) -> Ahead {
@@ -141,24 +141,26 @@ pub(super) fn next_open_told(from: Micros, openings: &[Opening], tell: &mut impl
     None
 }
 
-/// When the window ends that is open at `at`: where the first of the ranges does, so at midnight at the latest. `at` where it
-/// is closed; `None` where there are no openings, for then there are no windows.
+/// When the window ends that is open at `at`: where something closes, or at the midnight of one of the zones, whichever comes
+/// first. `at` where it is closed; `None` where there are no openings, for then there are no windows.
 pub(super) fn window_end(at: Micros, openings: &[Opening]) -> Option<Micros> {
     let mut now = at;
     loop {
         let mut surely: Option<Micros> = None;
         let mut perhaps: Option<Micros> = None;
         for opening in openings {
-            match opening.range_end(now) {
+            let (end, known) = match opening.range_end(now) {
                 None => return Some(now),
-                Some(RangeEnd::Surely(end)) => surely = Some(surely.map_or(end, |e| e.min(end))),
-                Some(RangeEnd::Perhaps(end)) => perhaps = Some(perhaps.map_or(end, |e| e.min(end))),
-            }
+                Some(RangeEnd::Surely(end)) => (end, &mut surely),
+                Some(RangeEnd::Perhaps(change)) => (change, &mut perhaps),
+            };
+            *known = Some(known.map_or(end, |e| e.min(end)));
         }
-        match (surely, perhaps) {
-            (end, None) => return end,
-            (Some(end), Some(change)) if end <= change => return Some(end),
-            (_, Some(change)) => now = change,
+        let Some(change) = perhaps.filter(|change| surely.is_none_or(|end| *change < end)) else { return surely };
+        let day = |o: &Opening, at| o.zone.wall(at).day();
+        if openings.iter().any(|o| day(o, change) != day(o, Micros(change.0.saturating_sub(1)))) {
+            return Some(change);
         }
+        now = change;
     }
 }

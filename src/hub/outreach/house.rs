@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::domain::schedule::Range;
 use crate::domain::zone::Zone;
 use crate::hub::enqueue::AccountFrom;
 
@@ -40,8 +41,8 @@ pub struct Sender {
     pub file_copy: bool,
     /// The domain of its Message-IDs.
     pub message_id_domain: String,
-    /// When it works, in our zone: `08:00-18:00`; nothing: always.
-    pub working_hours: Vec<String>,
+    /// When it works, in our zone; nothing: always.
+    pub working_hours: Vec<Range>,
     /// Most sends in any 24 hours.
     pub daily_limit: Option<u32>,
     /// Most sends on the first day, and how many more on each day after.

@@ -164,15 +164,35 @@ impl Planner {
         })
     }
 
+    /// Finds another place for a send that has one.
+    pub fn place_again(&mut self, who: &Who<'_>, request: &Request<'_>, own: Uuid) -> Result<Planned, Never> {
+        let mine = self.rows.get(&own).cloned();
+        if let Some(row) = &mine {
+            self.release(row);
+        }
+        let planned = self.place(who, request);
+        if let Some(row) = mine {
+            self.note(row);
+        }
+        planned
+    }
+
+    /// Moves a place.
+    pub fn move_to(&mut self, id: Uuid, at: Micros) {
+        if let Some(row) = self.rows.get(&id).cloned() {
+            self.take(ReservationRow { at, ..row });
+        }
+    }
+
+    /// A place that is taken.
+    pub fn reservation(&self, id: Uuid) -> Option<&ReservationRow> {
+        self.rows.get(&id)
+    }
+
     /// Whether the hours of both sides are open now.
     pub fn is_open_now(&mut self, who: &Who<'_>) -> bool {
         let terms = self.terms(who);
         next_open(self.now, &terms.openings) == Some(self.now)
-    }
-
-    /// How late a send may be.
-    pub fn max_late(&mut self, who: &Who<'_>) -> std::time::Duration {
-        self.terms(who).max_late
     }
 
     /// Takes a place; one of the same id is given back first.
@@ -314,8 +334,7 @@ fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
         openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
     }
     let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
-    let ranges: Vec<Range> = working.iter().filter_map(|text| Range::parse(text).ok()).collect();
-    let hours = if ranges.is_empty() { whole() } else { Hours::new(Weekdays::ALL, ranges).ok() };
+    let hours = if working.is_empty() { whole() } else { Hours::new(Weekdays::ALL, working.to_vec()).ok() };
     if let Some(hours) = hours {
         openings.push(Opening { side: Side::Account, hours, zone: house.zone.clone(), holidays: ours.clone() });
     }

@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use super::know::{self, Known};
-use super::{Arrival, Context, Draft, Ingested, kind_of};
+use super::{Arrival, Context, Draft, Ingested, facts, sort_of};
 use crate::clock::Clock;
+use crate::domain::automatic::Verdict as Sort;
 use crate::domain::bounce::{Action, Report, Severity};
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::ParsedMail;
@@ -165,7 +166,8 @@ impl Planner<'_> {
         let clock = self.clock;
         let conversation = self.known.books.place(&draft.keys, also, || ConversationId(clock.new_id()));
         let in_conversation = self.known.books.influencers_in(conversation);
-        let kind = kind_of(draft, self.parent_sent_at(mail));
+        let sort = sort_of(draft, self.parent_sent_at(mail));
+        let kind = sort.kind;
         let mut placed = choose_parts(&Ask {
             direction: draft.direction,
             kind,
@@ -181,7 +183,7 @@ impl Planner<'_> {
         if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
             self.plan.recheck.insert(conversation);
         }
-        self.signal(draft, id, kind, &placed);
+        self.signal(draft, id, &sort, &placed);
         if guessed {
             // Who wrote it is certain; in which thread it belongs is not.
             placed.parts.iter_mut().for_each(|part| part.assigned = false);
@@ -279,38 +281,40 @@ impl Planner<'_> {
     }
 
     /// The facts that follow from a message. Old mail of a first sync brings none.
-    fn signal(&mut self, draft: &Draft<'_>, id: MessageId, kind: Kind, placed: &Placed) {
+    fn signal(&mut self, draft: &Draft<'_>, id: MessageId, sort: &Sort, placed: &Placed) {
         self.prove(draft);
         if !draft.fires {
             return;
         }
-        let account = &self.context.account;
+        let context = self.context;
+        let account = &context.account;
+        let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {
+            self.plan.signals.push(Signal { what, influencer, message: Some(id), at: draft.at, data: Some(data) });
+        };
+        let mut answer = None;
         for part in &placed.parts {
-            let mut raise = |what: EventType, data: serde_json::Value| {
-                self.plan.signals.push(Signal {
-                    what,
-                    influencer: Some(part.influencer),
-                    message: Some(id),
-                    at: draft.at,
-                    data: Some(data),
-                });
-            };
-            match (draft.direction, kind) {
-                (Direction::Outbound, _) => raise(EventType::MessageSent, json!({"account": account, "by": "mailbox"})),
-                (Direction::Inbound, kind) => {
-                    // Only who is not surely meant waits; those it was copied to do not.
-                    let waiting = placed.waiting.filter(|_| !part.assigned).map(|w| w.reason);
-                    raise(
-                        EventType::MessageReceived,
-                        json!({
-                            "account": account, "kind": kind, "role": part.role, "by_agent": part.agent, "waiting": waiting,
-                        }),
-                    );
-                    if kind == Kind::Human && part.role == Role::Author && part.assigned {
-                        raise(EventType::ThreadReplied, json!({"account": account, "by_agent": part.agent}));
-                    }
-                }
+            let influencer = Some(part.influencer);
+            if draft.direction == Direction::Outbound {
+                raise(EventType::MessageSent, influencer, json!({"account": account, "by": "mailbox"}));
+                continue;
             }
+            // Only who is not surely meant waits; those it was copied to do not.
+            let waiting = placed.waiting.filter(|_| !part.assigned).map(|w| w.reason);
+            let mut data = facts::received(context, draft, sort, Some(part.role));
+            if let Some(data) = data.as_object_mut() {
+                data.insert("by_agent".to_owned(), json!(part.agent));
+                data.insert("waiting".to_owned(), json!(waiting));
+            }
+            raise(EventType::MessageReceived, influencer, data);
+            if sort.kind == Kind::Human && part.role == Role::Author && part.assigned {
+                let answer = answer.get_or_insert_with(|| facts::answer(context, draft));
+                let data = json!({"account": account, "by_agent": part.agent, "answer": answer});
+                raise(EventType::ThreadReplied, influencer, data);
+            }
+        }
+        // a token says who wants out, from whatever address it came
+        if placed.parts.is_empty() && facts::unsubscribe_token(context, draft).is_some() {
+            raise(EventType::MessageReceived, None, facts::received(context, draft, sort, None));
         }
         self.consequences(draft, id, placed);
     }

@@ -1,7 +1,7 @@
 //! A plain HTML form of a text: paragraphs, line breaks, links. Everything from the text is escaped.
 
 /// A whole HTML document made from a text.
-pub(super) fn document(text: &str) -> String {
+pub fn document(text: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n{}</body></html>\n",
         text_to_html(text)

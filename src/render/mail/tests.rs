@@ -24,7 +24,11 @@ fn draft() -> Draft {
         in_reply_to: Some("<parent@example.org>".into()),
         references: vec!["root@example.org".into(), "parent@example.org".into()],
         token: "tok123".into(),
-        extra: vec![("List-Unsubscribe".into(), "<https://u.example/x>, <mailto:u@brand.example>".into())],
+        list_unsubscribe: Some(ListUnsubscribe {
+            url: Some("https://u.example/x".into()),
+            mailto: Some("mailto:u@brand.example?subject=unsubscribe%20x".into()),
+        }),
+        extra: Vec::new(),
     }
 }
 
@@ -205,6 +209,10 @@ fn poisoned(field: usize, bad: &str) -> (&'static str, Draft) {
             "extra header"
         }
         13 => {
+            d.list_unsubscribe = Some(ListUnsubscribe { url: Some(evil), mailto: None });
+            "list_unsubscribe"
+        }
+        14 => {
             d.attachments = vec![DraftAttachment { name: evil, content_type: "text/plain".into(), content: vec![] }];
             "attachment name"
         }
@@ -220,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn line_ends_and_nul_in_any_field_are_refused_by_name(field in 0_usize..15, bad in "[ a]{0,2}[\r\n\0]{1,3}[ a]{0,2}") {
+    fn line_ends_and_nul_in_any_field_are_refused_by_name(field in 0_usize..16, bad in "[ a]{0,2}[\r\n\0]{1,3}[ a]{0,2}") {
         let (name, draft) = poisoned(field, &bad);
         let error = compose(&draft).expect_err("refused").to_string();
         prop_assert!(error.starts_with(name), "{error}");
@@ -238,7 +246,7 @@ proptest! {
         let mail = MessageParser::new().parse(&raw).expect("parses");
         let mut names: Vec<&str> = mail.headers().iter().map(mail_parser::Header::name).collect();
         names.sort_unstable();
-        prop_assert_eq!(names, ["Cc", "Content-Type", "From", "In-Reply-To", "List-Unsubscribe", "MIME-Version", "Message-ID", "References", "Reply-To", "Subject", "To", "X-Liaison-Id"]);
+        prop_assert_eq!(names, ["Cc", "Content-Type", "From", "In-Reply-To", "List-Unsubscribe", "List-Unsubscribe-Post", "MIME-Version", "Message-ID", "References", "Reply-To", "Subject", "To", "X-Liaison-Id"]);
         prop_assert_eq!(mail.parts.len(), 5);
     }
 }

@@ -146,19 +146,6 @@ impl Tx {
     pub async fn end_outbox_leases_of(&mut self, holder: RunId) -> Result<u64, StoreError> {
         self.exec(&LEASES_END_OF, values![holder]).await
     }
-
-    /// How many messages of an account were handed over since an instant, or are in hand now.
-    pub async fn count_handed_over(&mut self, account: &str, since: Micros) -> Result<i64, StoreError> {
-        // One statement, one snapshot: a row that moves from one state to the other between two would be missed.
-        let (count,): (i64,) = self.one(&HANDED_SINCE, values![account, since]).await?;
-        Ok(count)
-    }
-
-    /// Locks the row of an account until the end of the transaction, so that two nodes count its limit one after the other.
-    pub async fn lock_account(&mut self, account: &str) -> Result<(), StoreError> {
-        let _: Option<(String,)> = self.opt(&LOCK_ACCOUNT, values![account]).await?;
-        Ok(())
-    }
 }
 
 fn lease_end(now: Micros, seconds: i64) -> Micros {
@@ -197,7 +184,4 @@ statements! {
         WHERE id = ANY($1::uuid[]) AND status = 'handed_over'";
     LEASES_END = "UPDATE outbox SET lease_until = 0 WHERE status IN ('claimed', 'handed_over')";
     LEASES_END_OF = "UPDATE outbox SET lease_until = 0 WHERE lease_holder = $1 AND status IN ('claimed', 'handed_over')";
-    #[hot] HANDED_SINCE = "SELECT (SELECT COUNT(*) FROM outbox WHERE account = $1 AND handed_over_at >= $2 AND status <> 'claimed') \
-        + (SELECT COUNT(*) FROM outbox WHERE status = 'claimed' AND account = $1)";
-    #[hot] LOCK_ACCOUNT = "SELECT name FROM account WHERE name = $1 FOR UPDATE";
 }

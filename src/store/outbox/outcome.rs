@@ -104,7 +104,7 @@ impl Tx {
         Ok(n == 1)
     }
 
-    /// Takes a row back before its content left: queued, deferred, or claimed and not handed over. The new state, or
+    /// Takes a row back before its content left: in review, queued, deferred, or claimed and not handed over. The new state, or
     /// `None` where it is too late. One that some recipients got already ends as confirmed.
     pub async fn cancel_outbox(
         &mut self,

@@ -259,7 +259,7 @@ impl Tx {
             Scope::Influencer(id) => self.exec(&HOLD_INFLUENCER, values![id, now]).await,
             Scope::Sequence(id) => self.exec(&HOLD_SEQUENCE, values![id, now]).await,
             Scope::Account(name) => self.exec(&HOLD_ACCOUNT, values![name, now]).await,
-            Scope::All => self.exec(&HOLD_ALL, values![now]).await,
+            Scope::All | Scope::Stuck => self.exec(&HOLD_ALL, values![now]).await,
         }
     }
 
@@ -270,6 +270,7 @@ impl Tx {
             Scope::Sequence(id) => self.exec(&WAKE_SEQUENCE, values![id, now]).await,
             Scope::Account(name) => self.exec(&WAKE_ACCOUNT, values![name, now]).await,
             Scope::All => self.exec(&WAKE_ALL, values![now]).await,
+            Scope::Stuck => self.exec(&WAKE_STUCK, values![now]).await,
         }
     }
 
@@ -313,6 +314,12 @@ impl Tx {
         (at, reason): (Micros, Option<&str>),
     ) -> Result<bool, StoreError> {
         Ok(self.exec(&STEP_COMPLETE, values![run, step, state, at, reason]).await? > 0)
+    }
+
+    /// Forgets a step that was planned, so that something else can be done in its place.
+    pub async fn delete_planned_step(&mut self, run: EnrollmentId, step: &str) -> Result<(), StoreError> {
+        self.exec(&STEP_DELETE, values![run, step]).await?;
+        Ok(())
     }
 
     /// Moves a planned step to another instant, with the reason.
@@ -380,6 +387,8 @@ pub enum Scope<'a> {
     Account(&'a str),
     /// All.
     All,
+    /// Those that wait for somebody to mend something; to hold them is to hold all.
+    Stuck,
 }
 
 /// What a person did with a message.
@@ -431,10 +440,12 @@ statements! {
     WAKE_SEQUENCE = concat!("UPDATE enrollment SET next_at = $2 WHERE sequence = $1 AND ", live!());
     WAKE_ACCOUNT = concat!("UPDATE enrollment SET next_at = $2 WHERE account = $1 AND ", live!());
     WAKE_ALL = concat!("UPDATE enrollment SET next_at = $1 WHERE ", live!());
+    WAKE_STUCK = "UPDATE enrollment SET next_at = $1 WHERE state = 'held' AND next_at IS NULL AND held_at IS NULL AND phase IN ('delay', 'task', 'event', 'finish')";
     #[hot] STEPS_OF = "SELECT enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, reason, \
         opened_at, clicked_at, replied_at FROM enrollment_step WHERE enrollment_id = ANY($1::uuid[]) ORDER BY enrollment_id, planned_at, step";
     #[hot] STEP_COMPLETE = "UPDATE enrollment_step SET state = $3, completed_at = $4, reason = COALESCE($5, reason) \
         WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
+    #[hot] STEP_DELETE = "DELETE FROM enrollment_step WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
     #[hot] STEP_REPLAN = "UPDATE enrollment_step SET planned_at = $3, shifts = COALESCE($4, shifts) WHERE enrollment_id = $1 AND step = $2 AND state = 'planned'";
     #[hot] MARK_OPENED = "UPDATE enrollment_step SET opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
     #[hot] MARK_CLICKED = "UPDATE enrollment_step SET clicked_at = COALESCE(clicked_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";

@@ -114,7 +114,8 @@ impl Tx {
         self.message_views(ids, LIST_TEXT_MAX).await
     }
 
-    /// The raw mail of a message as it came; `None` where there is no such message or it has none.
+    /// The raw mail of a message as it came, or as it went without pixel and counted links, so that looking at it counts
+    /// nothing; `None` where there is no such message or it has none.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where the stored blob can't be read.
@@ -333,7 +334,8 @@ statements! {
         WHERE outbox_id = ANY($1::uuid[]) ORDER BY outbox_id, position";
     #[hot] ADDRESSES_OF_INFLUENCERS = "SELECT value_key, influencer_id, agent_id FROM address WHERE influencer_id = ANY($1::uuid[])";
     #[hot] ADDRESSES_OF_AGENTS = "SELECT value_key, influencer_id, agent_id FROM address WHERE agent_id = ANY($1::uuid[])";
-    #[hot] RAW_SIZED = "SELECT r.size, r.data FROM message m JOIN raw r ON r.hash = m.raw_hash WHERE m.id = $1";
+    #[hot] RAW_SIZED = "SELECT r.size, r.data FROM message m LEFT JOIN outbox o ON o.id = m.id \
+        JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     // `+ 0`: PostgreSQL is to look the words up and sort the hits; walking the table in order until enough rows happen to
     // match would read all of it for a rare word.
     #[hot] SEARCH = "SELECT m.id FROM message_search s JOIN message m ON m.n = s.n \

@@ -1,0 +1,375 @@
+//! What a person's answer means for writing to them again: an opt-out, a refusal, something that can't be told, or neither.
+//!
+//! Seven languages, by phrases and not by single words. Ways of speaking that only look like a no are taken out first,
+//! then negations count, then what else is said: a condition, a door left open, a friendly letter around one phrase.
+//! Whatever is mixed is unsure, for a person to read. Only what the writer wrote may be given here: no quotes, no
+//! signature (see [`super::reply`]).
+
+mod pattern;
+mod phrases;
+
+use std::sync::LazyLock;
+
+use super::subject::{base_subject, is_reply};
+use super::words::{Language, Meaning};
+use pattern::{Book, Found, Sense, Sentence, fold, sentences};
+use phrases::context;
+
+/// Words up to which an answer is short.
+const SHORT: usize = 80;
+/// Words from which on a refusal is no more than a few words among many.
+const LONG: usize = 150;
+/// Words of an answer in which nothing else matters than the phrase.
+const TERSE: usize = 25;
+/// Sentences at the start of a long letter in which a phrase still counts in full.
+const FIRST_SENTENCES: usize = 3;
+/// Words before a phrase in which a negation turns it round.
+const NEGATION_REACH: usize = 3;
+/// Words of a text under a subject that says it all.
+const BELOW_SUBJECT_MAX: usize = 12;
+
+static BOOK: LazyLock<Book> = LazyLock::new(phrases::all);
+
+/// A person's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Its subject.
+    pub subject: &'a str,
+    /// What its writer wrote, without what they quoted.
+    pub reply_text: &'a str,
+}
+
+/// What an answer means, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The meaning.
+    pub meaning: Meaning,
+    /// How sure that is, in hundredths.
+    pub confidence: u8,
+    /// The words that told, as they were compared: without case and accents.
+    pub phrase: Option<String>,
+    /// The language of that phrase.
+    pub language: Option<Language>,
+    /// What spoke for it and against it, for people.
+    pub reasons: Vec<&'static str>,
+}
+
+/// Decides what an answer means.
+pub fn judge_answer(answer: &Answer<'_>) -> Verdict {
+    let body = without_footers(answer.reply_text);
+    let told = sentences(&body);
+    if let Some(verdict) = judge_whole(&told, "all that the answer says") {
+        return verdict;
+    }
+    let words: usize = told.iter().map(|s| s.tokens.len()).sum();
+    let base = base_subject(answer.subject);
+    if words <= BELOW_SUBJECT_MAX
+        && let Some(verdict) = judge_whole(&sentences(&base), "all that the subject says")
+        && (verdict.meaning == Meaning::OptOut || words == 0)
+    {
+        return verdict;
+    }
+    let mut all = if is_reply(answer.subject) { Vec::new() } else { sentences(&base) };
+    let subject_sentences = all.len();
+    all.extend(told);
+    Reading::of(&all, subject_sentences).judge()
+}
+
+/// The text without the lines by which lists and newsletters say how to leave them.
+fn without_footers(text: &str) -> String {
+    const LEAVING: &[&str] = &[
+        "unsubscribe",
+        "opt out",
+        "optout",
+        "abmelde",
+        "abbestell",
+        "austrag",
+        "desinscri",
+        "desabonn",
+        "darse de baja",
+        "de baja",
+        "desuscri",
+        "descadastr",
+        "cancelar",
+        "anular",
+        "disiscri",
+        "cancell",
+        "afmeld",
+        "uitschrijv",
+        "preferences",
+        "newsletter",
+        "mailing list",
+        "received this",
+        "erhalten diese",
+        "recevez ce",
+        "recibe este",
+    ];
+    const PLACES: &[&str] = &[
+        "http",
+        "www.",
+        "click",
+        "klick",
+        "cliqu",
+        "clic ",
+        "clique",
+        "klik",
+        "mailto:",
+        " | ",
+        "received this",
+        "link below",
+    ];
+    let is_footer = |line: &str| {
+        let line: String = line.chars().take(400).collect::<String>().to_lowercase();
+        let plain: String = line.split_whitespace().map(fold).collect::<Vec<_>>().join(" ");
+        LEAVING.iter().any(|l| plain.contains(l)) && PLACES.iter().any(|p| line.contains(p))
+    };
+    text.lines().filter(|line| !is_footer(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Where an answer says one thing only, greetings, thanks and names apart.
+fn judge_whole(told: &[Sentence], reason: &'static str) -> Option<Verdict> {
+    let wanted = |sense| matches!(sense, Sense::WholeOptOut | Sense::WholeRefusal);
+    let found = BOOK.find(told, wanted, |_, _| false);
+    let polite = |s: &Sentence| s.name || s.tokens.iter().all(|t| context::POLITE.contains(&t.text.as_str()));
+    let mut whole = None;
+    for (number, sentence) in told.iter().enumerate() {
+        let all = found.iter().find(|f| f.sentence == number && covers(f, sentence) && !sentence.question);
+        match all {
+            // "No. Stop." is an opt-out
+            Some(f) if whole.is_none_or(|w: &Found| w.sense == Sense::WholeRefusal) => whole = Some(f),
+            Some(_) => {}
+            None if polite(sentence) || greets(sentence, number) => {}
+            None => return None,
+        }
+    }
+    let found = whole?;
+    let meaning = if found.sense == Sense::WholeOptOut { Meaning::OptOut } else { Meaning::Refusal };
+    Some(Verdict {
+        meaning,
+        confidence: 98,
+        phrase: Some(words_of(told, found)),
+        language: Some(found.language),
+        reasons: vec![reason],
+    })
+}
+
+/// Whether a phrase is all of a sentence, but for polite words around it.
+fn covers(found: &Found, sentence: &Sentence) -> bool {
+    let own = |at: usize| (found.start..=found.last).contains(&at);
+    let is_polite = |text: &str| context::POLITE.contains(&text);
+    found.literal.len() == found.last + 1 - found.start
+        && sentence.tokens.iter().enumerate().all(|(at, t)| own(at) || is_polite(&t.text))
+}
+
+/// "Hi Kim,": a first line that begins with a greeting.
+fn greets(sentence: &Sentence, number: usize) -> bool {
+    let first = sentence.tokens.first().is_some_and(|t| context::POLITE.contains(&t.text.as_str()));
+    number == 0 && first && sentence.tokens.len() <= 3
+}
+
+fn words_of(told: &[Sentence], found: &Found) -> String {
+    let tokens = told.get(found.sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
+    tokens
+        .get(found.start..=found.last)
+        .unwrap_or_default()
+        .iter()
+        .map(|t| t.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A text with the phrases found in it.
+struct Reading<'a> {
+    told: &'a [Sentence],
+    subject_sentences: usize,
+    words: usize,
+    idle: Vec<Found>,
+    found: Vec<Found>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(told: &'a [Sentence], subject_sentences: usize) -> Self {
+        let idle = BOOK.find(told, |s| s == Sense::Idle, |_, _| false);
+        let masked = |sentence: usize, at: usize| {
+            idle.iter().any(|f| f.sentence == sentence && (f.start..=f.last).contains(&at))
+        };
+        let wanted = |s| matches!(s, Sense::OptOut | Sense::Mention | Sense::Refusal | Sense::Willing);
+        let found = BOOK.find(told, wanted, masked);
+        let words = told.iter().map(|s| s.tokens.len()).sum();
+        Self { told, subject_sentences, words, idle, found }
+    }
+
+    fn judge(&self) -> Verdict {
+        let mut mixed: Option<(&Found, &'static str)> = None;
+        for (sense, meaning) in [(Sense::OptOut, Meaning::OptOut), (Sense::Refusal, Meaning::Refusal)] {
+            for found in self.of_sense(sense) {
+                match self.against(found) {
+                    None => return self.verdict(meaning, found, "a phrase that says so"),
+                    Some(reason) => mixed = mixed.or(Some((found, reason))),
+                }
+            }
+        }
+        if let Some((found, reason)) = mixed {
+            return self.verdict(Meaning::Unsure, found, reason);
+        }
+        let negated = self.found.iter().find(|f| {
+            f.sense == Sense::OptOut && self.is_negated(f) && self.told.get(f.sentence).is_some_and(|s| s.question)
+        });
+        if let Some(found) = negated {
+            return self.verdict(Meaning::Unsure, found, "a question with a negation");
+        }
+        if let Some(found) = self.of_sense(Sense::Mention).find(|_| self.words <= SHORT) {
+            return self.verdict(Meaning::Unsure, found, "speaks of it");
+        }
+        let nothing = if self.idle.is_empty() { "no such phrase" } else { "looks like a no and is none" };
+        Verdict { meaning: Meaning::Neither, confidence: 80, phrase: None, language: None, reasons: vec![nothing] }
+    }
+
+    fn verdict(&self, meaning: Meaning, found: &Found, reason: &'static str) -> Verdict {
+        let confidence = match (meaning, self.words) {
+            (Meaning::Unsure, _) => 50,
+            (_, ..=TERSE) => 95,
+            (_, ..=SHORT) => 90,
+            (_, _) => 80,
+        };
+        let mut reasons = vec![reason];
+        if self.words > SHORT {
+            reasons.push("a long letter");
+        }
+        let phrase = Some(words_of(self.told, found));
+        Verdict { meaning, confidence, phrase, language: Some(found.language), reasons }
+    }
+
+    /// The phrases of a sense that no negation turns round and no longer phrase of another sense covers.
+    fn of_sense(&self, sense: Sense) -> impl Iterator<Item = &Found> {
+        self.found.iter().filter(move |f| f.sense == sense && !self.is_negated(f) && !self.is_covered(f))
+    }
+
+    /// "remove me" within "remove me from consideration".
+    fn is_covered(&self, found: &Found) -> bool {
+        self.found.iter().any(|other| {
+            let decides = matches!(other.sense, Sense::OptOut | Sense::Refusal);
+            let inside = other.start <= found.start && other.last >= found.last;
+            let longer = other.last - other.start > found.last - found.start;
+            decides && other.sense != found.sense && other.sentence == found.sentence && inside && longer
+        })
+    }
+
+    /// Whether a negation that belongs to no phrase stands in it or before it. A refusal brings its own.
+    fn is_negated(&self, found: &Found) -> bool {
+        if found.sense == Sense::Refusal {
+            return false;
+        }
+        let Some(sentence) = self.told.get(found.sentence) else { return false };
+        let clause = sentence.tokens.get(found.start).map(|t| t.clause);
+        // German, Dutch and French put theirs behind the verb
+        let behind = usize::from(matches!(found.language, Language::De | Language::Nl | Language::Fr));
+        let reach = found.start.saturating_sub(NEGATION_REACH)..=found.last + behind;
+        sentence.tokens.iter().enumerate().any(|(at, token)| {
+            reach.contains(&at)
+                && (at >= found.start || Some(token.clause) == clause)
+                && context::negates(&token.text, found.language)
+                && !found.literal.contains(&at)
+                && !self.belongs(found.sentence, at)
+        })
+    }
+
+    /// Whether a word is part of a phrase that decides, or of one that only looks like a no.
+    fn belongs(&self, sentence: usize, at: usize) -> bool {
+        let deciding = self.found.iter().filter(|f| matches!(f.sense, Sense::OptOut | Sense::Refusal));
+        deciding.chain(&self.idle).any(|f| f.sentence == sentence && f.literal.contains(&at))
+    }
+
+    /// What speaks against taking a phrase at its word.
+    fn against(&self, found: &Found) -> Option<&'static str> {
+        if self.is_conditional(found) {
+            return Some("with a condition");
+        }
+        if found.sense == Sense::Refusal {
+            let tokens = self.told.get(found.sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
+            if tokens.iter().any(|t| context::DAYS.contains(&t.text.as_str())) {
+                return Some("speaks of a day");
+            }
+            if self.words > LONG {
+                return Some("somewhere in a long letter");
+            }
+        }
+        let willing: Vec<&Found> = self.of_sense(Sense::Willing).filter(|w| !self.overlaps(w)).collect();
+        let after = |w: &&&Found| (w.sentence, w.start) > (found.sentence, found.last);
+        if willing.iter().any(|w| after(&w)) {
+            return Some("something else is wanted");
+        }
+        let regrets = |sentence: usize| {
+            let tokens = self.told.get(sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
+            tokens.iter().any(|t| context::REGRETS.contains(&t.text.as_str()))
+        };
+        let before = willing.iter().any(|w| w.sentence < found.sentence);
+        if before && !regrets(found.sentence) {
+            return Some("said yes before");
+        }
+        let late = found.sentence >= FIRST_SENTENCES + self.subject_sentences;
+        (self.words > SHORT && late && !willing.is_empty()).then_some("deep in a long friendly letter")
+    }
+
+    fn overlaps(&self, willing: &Found) -> bool {
+        self.found.iter().any(|f| {
+            matches!(f.sense, Sense::OptOut | Sense::Refusal)
+                && f.sentence == willing.sentence
+                && f.start <= willing.last
+                && willing.start <= f.last
+        })
+    }
+
+    fn is_conditional(&self, found: &Found) -> bool {
+        let Some(sentence) = self.told.get(found.sentence) else { return false };
+        sentence.tokens.iter().enumerate().any(|(at, token)| {
+            let word = token.text.as_str();
+            let before = at.checked_sub(1).and_then(|i| sentence.tokens.get(i));
+            let begins = before.is_none_or(|b| b.clause != token.clause) || at == found.last + 1;
+            // "sí," is a yes
+            let alone = sentence.tokens.get(at + 1).is_none_or(|next| next.clause != token.clause);
+            let own = (found.start..=found.last).contains(&at) || self.belongs(found.sentence, at);
+            !own && !alone
+                && (context::CONDITIONS.contains(&word) || (begins && context::CONDITIONS_AT_START.contains(&word)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn means(text: &str) -> Meaning {
+        judge_answer(&Answer { subject: "Re: box", reply_text: text }).meaning
+    }
+
+    #[test]
+    fn one_word_answers_are_plain() {
+        for no in ["No", "nope.", "Nein danke!", "Hi Kim,\n\nno thanks.\n\nBest,\nAna"] {
+            assert_eq!(means(no), Meaning::Refusal, "{no}");
+        }
+        for stop in ["Stop", "STOP!", "Unsubscribe.", "Hallo,\nbitte abmelden\nDanke", "No. Stop."] {
+            assert_eq!(means(stop), Meaning::OptOut, "{stop}");
+        }
+        for neither in ["", "Yes", "No?", "Stop?", "No, it came on Monday."] {
+            assert_eq!(means(neither), Meaning::Neither, "{neither}");
+        }
+    }
+
+    #[test]
+    fn verdict_names_the_phrase_and_its_language() {
+        let verdict = judge_answer(&Answer { subject: "AW: Box", reply_text: "Daran habe ich kein Interesse." });
+        assert_eq!(
+            (verdict.meaning, verdict.phrase.as_deref(), verdict.language),
+            (Meaning::Refusal, Some("kein interesse"), Some(Language::De))
+        );
+    }
+
+    #[test]
+    fn hostile_texts_end() {
+        for piece in ["not ", "remove my ", "no, ", "stop sending ", "if ", "a-", "¿", "mich aus "] {
+            let text = piece.repeat(20_000);
+            let _ = means(&text);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything that planning and writing need to know about some runs, read at once: people, addresses, steps, pauses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::definition;
+use super::house::House;
+use super::pause::{ALL, account_scope};
+use crate::domain::expression::{Facts, StepFacts};
+use crate::domain::ids::{EnrollmentId, InfluencerId};
+use crate::domain::profile::Profile;
+use crate::domain::sequence::Definition;
+use crate::domain::time::Micros;
+use crate::domain::words::{EnrollmentState, StepState};
+use crate::render::template::{Context, Given, Owner, Sender, Writer};
+use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
+use crate::store::outreach::person::{PersonRow, PlaceRow};
+use crate::store::outreach::{PauseRow, SequenceRow};
+use crate::store::{StoreError, Tx};
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Dossier {
+    persons: HashMap<InfluencerId, PersonRow>,
+    places: HashMap<InfluencerId, Vec<PlaceRow>>,
+    tags: HashMap<InfluencerId, Vec<String>>,
+    steps: HashMap<EnrollmentId, Vec<StepRow>>,
+    sequences: HashMap<String, SequenceRow>,
+    pauses: Vec<PauseRow>,
+    definitions: HashMap<String, Arc<Definition>>,
+}
+
+/// Why time stands still for a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// In words.
+    pub why: String,
+    /// Until when, where that is known.
+    pub until: Option<Micros>,
+}
+
+impl Dossier {
+    /// Reads what is known about these runs.
+    pub async fn load(tx: &mut Tx, runs: &[EnrollmentRow]) -> Result<Self, StoreError> {
+        let mut ids: Vec<InfluencerId> = runs.iter().map(|r| r.influencer_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut dossier = Self { pauses: tx.list_pauses().await?, ..Self::default() };
+        for person in tx.list_persons(ids.clone()).await? {
+            dossier.persons.insert(person.id, person);
+        }
+        for place in tx.list_places(ids.clone()).await? {
+            dossier.places.entry(place.influencer_id).or_default().push(place);
+        }
+        for (id, tag) in tx.list_tags(ids).await? {
+            dossier.tags.entry(id).or_default().push(tag);
+        }
+        for step in tx.list_steps(runs.iter().map(|r| r.id).collect()).await? {
+            dossier.steps.entry(step.enrollment_id).or_default().push(step);
+        }
+        for row in tx.list_sequences().await? {
+            dossier.sequences.insert(row.id.clone(), row);
+        }
+        for run in runs {
+            if !dossier.definitions.contains_key(&run.version) {
+                dossier.definitions.insert(run.version.clone(), definition(tx, &run.version).await?);
+            }
+        }
+        Ok(dossier)
+    }
+
+    /// Somebody.
+    pub fn person(&self, id: InfluencerId) -> Option<&PersonRow> {
+        self.persons.get(&id)
+    }
+
+    /// The definition of a version.
+    pub fn definition(&self, version: &str) -> Option<&Arc<Definition>> {
+        self.definitions.get(version)
+    }
+
+    /// The steps of a run so far.
+    pub fn steps(&self, run: EnrollmentId) -> &[StepRow] {
+        self.steps.get(&run).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every address of theirs, in the order they are written to.
+    pub fn places(&self, id: InfluencerId) -> &[PlaceRow] {
+        self.places.get(&id).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The address that is written to, or why there is none.
+    pub fn place(&self, id: InfluencerId) -> Result<&PlaceRow, String> {
+        let all = self.places(id);
+        if let Some(open) = all.iter().find(|p| p.dead_at.is_none() && p.suppressed.is_none()) {
+            return Ok(open);
+        }
+        Err(match all.iter().find_map(|p| p.suppressed.as_deref()) {
+            Some(reason) => format!("no email: they must not be written to ({reason})"),
+            None if all.is_empty() => "no email: no address is known".to_owned(),
+            None => "no email: nothing arrives at their address".to_owned(),
+        })
+    }
+
+    /// What makes time stand still for a run now, if anything does.
+    pub fn blocked(&self, run: &EnrollmentRow, now: Micros) -> Option<Blocked> {
+        let forever = |why: String| Some(Blocked { why, until: None });
+        if run.state == EnrollmentState::Paused {
+            return forever("this run is paused".to_owned());
+        }
+        let paused = |scope: &str| self.pauses.iter().find(|p| p.scope == scope);
+        if let Some(pause) = paused(ALL) {
+            return forever(format!("everything is paused since {}: {}", pause.at, pause.reason));
+        }
+        if let Some(pause) = paused(&account_scope(&run.account)) {
+            return forever(format!("the account {} is paused since {}: {}", run.account, pause.at, pause.reason));
+        }
+        if let Some(sequence) = self.sequences.get(&run.sequence)
+            && let Some(at) = sequence.paused_at
+        {
+            let reason = sequence.pause_reason.as_deref().unwrap_or("no reason given");
+            return forever(format!("the sequence is paused since {at}: {reason}"));
+        }
+        let person = self.person(run.influencer_id)?;
+        let until = person.held_until.filter(|until| *until > now)?;
+        let reason = person.hold_reason.as_deref().unwrap_or("no reason given");
+        Some(Blocked { why: format!("they are held until {until}: {reason}"), until: Some(until) })
+    }
+
+    /// What templates and conditions of a run may speak of.
+    pub fn context(&self, house: &House, run: &EnrollmentRow, unsubscribe_url: Option<String>) -> Option<Context> {
+        let person = self.person(run.influencer_id)?;
+        let definition = self.definition(&run.version)?;
+        let owner_id = person.owner.as_ref().or(house.default_owner.as_ref());
+        let owner = owner_id.and_then(|id| house.owners.get(id));
+        let sender = house.accounts.get(&run.account);
+        let given = Given {
+            influencer: Profile {
+                handle: person.handle.clone(),
+                first_name: person.first_name.clone(),
+                last_name: person.last_name.clone(),
+                stage: person.stage.clone(),
+                timezone: person.timezone.clone(),
+                email: self.place(person.id).ok().map(|p| p.value.clone()),
+                owner: owner_id.cloned(),
+                reach: person.reach,
+                tags: self.tags.get(&person.id).cloned().unwrap_or_default(),
+                properties: person.properties.clone(),
+            },
+            owner: owner.map_or_else(Owner::default, |o| Owner {
+                name: format!("{} {}", o.first_name, o.last_name).trim().to_owned(),
+                first_name: o.first_name.clone(),
+                email: o.email.clone(),
+            }),
+            account: sender.map_or_else(Writer::default, |s| Writer {
+                name: if s.from.display_name.is_empty() { s.from.address.clone() } else { s.from.display_name.clone() },
+                address: s.from.address.clone(),
+            }),
+            filled: run.filled.clone(),
+            unsubscribe_url,
+            sender: Some(Sender { name: house.sender_name.clone(), address: house.sender_address.clone() }),
+        };
+        Some(Context::new(given, &definition.variables))
+    }
+
+    /// What conditions of a run may ask about.
+    pub fn facts(&self, house: &House, run: &EnrollmentRow) -> Option<Facts> {
+        let definition = self.definition(&run.version)?;
+        let mut steps: BTreeMap<String, StepFacts> =
+            definition.steps.iter().map(|s| (s.id.clone(), StepFacts::default())).collect();
+        for row in self.steps(run.id) {
+            let facts = StepFacts {
+                sent: row.state == StepState::Sent,
+                opened: row.opened_at.is_some(),
+                clicked: row.clicked_at.is_some(),
+                replied: row.replied_at.is_some(),
+                done: matches!(row.state, StepState::Sent | StepState::Done),
+            };
+            steps.insert(row.step.clone(), facts);
+        }
+        Some(self.context(house, run, None)?.facts(steps))
+    }
+
+    /// Notes a step that was just planned, so that what follows in the same transaction knows it.
+    pub fn note_step(&mut self, row: StepRow) {
+        self.steps.entry(row.enrollment_id).or_default().push(row);
+    }
+}

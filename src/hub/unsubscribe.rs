@@ -1,0 +1,148 @@
+//! A reader says no: their address is suppressed, what waits for it is taken back, and everybody who asks learns why.
+//! All of it in the caller's transaction; a second no changes nothing.
+
+use serde_json::json;
+
+use super::people::{self, NewSuppression, PeopleError};
+use super::settle::{self, SettleError};
+use super::signal::{self, Signal};
+use crate::clock::Clock;
+use crate::domain::ids::MessageId;
+use crate::domain::token::Keys;
+use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason};
+use crate::store::{StoreError, Tx};
+
+/// How they said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// On our page.
+    Page,
+    /// By one click in their mail program (RFC 8058).
+    OneClick,
+    /// By the mail that List-Unsubscribe names.
+    Mail,
+}
+
+impl How {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::OneClick => "one_click",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsubscribed {
+    /// The message they answered to.
+    pub message: MessageId,
+    /// Whose mail ends.
+    pub address: String,
+    /// Messages that waited for them and were taken back.
+    pub cancelled: Vec<MessageId>,
+    /// Whether it was so before.
+    pub again: bool,
+}
+
+/// Acts on a token of an unsubscribe link; `None` where it is no such token, or its message is gone.
+///
+/// # Errors
+/// The store's.
+pub async fn unsubscribe_by_token(
+    tx: &mut Tx,
+    clock: &Clock,
+    keys: &Keys,
+    (token, how): (&str, How),
+) -> Result<Option<Unsubscribed>, StoreError> {
+    match keys.read(token).filter(|t| t.kind == HitKind::Unsubscribe) {
+        Some(token) => unsubscribe(tx, clock, token.message, how).await,
+        None => Ok(None),
+    }
+}
+
+/// The token in the subject of a mail that List-Unsubscribe asked for (`unsubscribe TOKEN`), if that is what it is.
+pub fn token_in_subject(subject: &str) -> Option<&str> {
+    let mut words = subject.split_whitespace();
+    let first = words.next().filter(|w| w.eq_ignore_ascii_case("unsubscribe"));
+    let token = words.next().filter(|w| w.len() == crate::domain::token::TOKEN_CHARS);
+    first.and(token).filter(|_| words.next().is_none())
+}
+
+/// Ends mail to the one a message went to; `None` where there is no such message.
+///
+/// # Errors
+/// The store's.
+pub async fn unsubscribe(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    how: How,
+) -> Result<Option<Unsubscribed>, StoreError> {
+    // The first of the envelope: copies may have gone to others, who did not ask for it to end.
+    let Some(recipient) = tx.list_recipients(vec![message]).await?.into_iter().next() else { return Ok(None) };
+    let suppression = NewSuppression {
+        channel: Channel::Email,
+        address: recipient.address.clone(),
+        reason: SuppressionReason::OptedOut,
+        evidence: format!("unsubscribed ({}) from {message} at {}", how.as_str(), clock.now()),
+    };
+    let added = people::suppress_address(tx, clock, suppression).await.map_err(only_store)?;
+    let said = tx.list_reader_events(message).await?.iter().any(|e| e.kind == EventType::InfluencerUnsubscribed);
+    let known = !added && (said || opted_out(tx, &recipient.address_key).await?);
+    let mut done = Unsubscribed { message, address: recipient.address, cancelled: Vec::new(), again: known };
+    // Looked at each time: something may have been written while this one was on its way.
+    for waiting in tx.list_waiting_to(&recipient.address_key).await? {
+        match settle::cancel(tx, clock, waiting, "they unsubscribed").await {
+            Ok(_) => done.cancelled.push(waiting),
+            // It left meanwhile.
+            Err(SettleError::Unknown | SettleError::State(_)) => {}
+            Err(SettleError::Store(error)) => return Err(error),
+        }
+    }
+    if !known {
+        record(tx, clock, message, (&recipient.address_key, how)).await?;
+    }
+    Ok(Some(done))
+}
+
+fn only_store(error: PeopleError) -> StoreError {
+    match error {
+        PeopleError::Store(error) => error,
+        other => StoreError::Damaged(format!("the address of a recipient can't be suppressed: {other}")),
+    }
+}
+
+async fn opted_out(tx: &mut Tx, key: &str) -> Result<bool, StoreError> {
+    let stored = tx.suppressed(Channel::Email, vec![key.to_owned()]).await?;
+    Ok(stored.iter().any(|s| s.reason == SuppressionReason::OptedOut))
+}
+
+async fn record(tx: &mut Tx, clock: &Clock, message: MessageId, (key, how): (&str, How)) -> Result<(), StoreError> {
+    let tracked = tx.lock_tracked(message).await?;
+    let data = json!({
+        "address": key,
+        "how": how.as_str(),
+        "enrollment_id": tracked.as_ref().and_then(|t| t.enrollment_id),
+        "step": tracked.as_ref().and_then(|t| t.step.clone()),
+    });
+    let what = EventType::InfluencerUnsubscribed;
+    let at = clock.now();
+    let parties = tx.outbox_parties(message).await?;
+    let mut signals: Vec<Signal> = parties
+        .into_iter()
+        .map(|p| Signal {
+            what,
+            influencer: Some(p.influencer_id),
+            message: Some(message),
+            at,
+            data: Some(data.clone()),
+        })
+        .collect();
+    if signals.is_empty() {
+        signals.push(Signal { what, influencer: None, message: Some(message), at, data: Some(data) });
+    }
+    signal::record(tx, clock, signals).await
+}

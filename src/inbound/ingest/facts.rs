@@ -1,0 +1,85 @@
+//! What a mail that came in says about writing to its author again, as the data of its signals. Facts only: nothing is
+//! suppressed, held or ended here.
+
+use serde_json::{Map, Value, json};
+
+use super::{Context, Draft};
+use crate::domain::automatic::{self, named_successor};
+use crate::domain::refusal::{self, Answer, judge_answer};
+use crate::domain::reply::above_forward;
+use crate::domain::time::Micros;
+use crate::domain::words::{Direction, Kind, Role};
+
+/// Characters of the token of an unsubscribe mail.
+const TOKEN_MAX: usize = 200;
+
+/// What `message.received` carries.
+pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::Verdict, role: Option<Role>) -> Value {
+    let mut data = Map::new();
+    data.insert("account".into(), json!(context.account));
+    data.insert("kind".into(), json!(sort.kind));
+    if let Some(role) = role {
+        data.insert("role".into(), json!(role));
+    }
+    match sort.kind {
+        Kind::OutOfOffice => {
+            data.insert("until".into(), json!(sort.until.and_then(end_of_day)));
+        }
+        Kind::Gone => {
+            let author = draft.author.clone().unwrap_or_default();
+            let text = &draft.arrival.mail.reply_text;
+            let successor = named_successor(text, &author).filter(|key| !context.identity.is_ours(key));
+            data.insert("gone_address".into(), json!(draft.author));
+            data.insert("instead".into(), json!(successor));
+        }
+        Kind::Human | Kind::Automatic | Kind::Bounce | Kind::Complaint | Kind::Reaction => {}
+    }
+    if let Some(token) = unsubscribe_token(context, draft) {
+        data.insert("unsubscribe_token".into(), json!(token));
+    }
+    Value::Object(data)
+}
+
+/// What `thread.replied` says of the answer's meaning.
+pub(super) fn answer(context: &Context, draft: &Draft<'_>) -> Value {
+    let mail = &draft.arrival.mail;
+    let verdict = if unsubscribe_token(context, draft).is_some() {
+        // what stands below such a subject is the mail program's own
+        judge_answer(&Answer { subject: "unsubscribe", reply_text: "" })
+    } else if mail.forward {
+        judge_answer(&Answer { subject: "", reply_text: &above_forward(&mail.reply_text) })
+    } else {
+        judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text })
+    };
+    meaning(&verdict)
+}
+
+fn meaning(verdict: &refusal::Verdict) -> Value {
+    json!({
+        "verdict": verdict.meaning,
+        "confidence": f64::from(verdict.confidence) / 100.0,
+        "phrase": verdict.phrase,
+        "language": verdict.language,
+    })
+}
+
+/// The token of a mail to one of our accounts whose subject is `unsubscribe <token>`: what a mail program sends for the
+/// address in our List-Unsubscribe.
+pub(super) fn unsubscribe_token<'d>(context: &Context, draft: &'d Draft<'_>) -> Option<&'d str> {
+    if draft.direction != Direction::Inbound
+        || !draft.to.iter().chain(&draft.cc).any(|key| context.identity.is_ours(key))
+    {
+        return None;
+    }
+    let mut words = draft.arrival.mail.subject.split_whitespace();
+    let (word, token) = (words.next()?, words.next()?);
+    let plain = token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    (words.next().is_none() && word.eq_ignore_ascii_case("unsubscribe") && plain && token.len() <= TOKEN_MAX)
+        .then_some(token)
+}
+
+/// The last second of a day in UTC.
+fn end_of_day(day: jiff::civil::Date) -> Option<Micros> {
+    let end = day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Micros::from_seconds(end.timestamp().as_second()))
+}

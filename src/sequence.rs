@@ -1,0 +1,18 @@
+//! Sequences: from the TOML and the templates people write to a published definition, everything that is said of them before
+//! anything is sent, and the cadence that looks at runs whose time has come.
+//!
+//! Nothing is sent here: what is due is planned, rendered and put into the outbox. What ends a run or holds it is the hub's.
+
+pub mod cadence;
+pub mod codes;
+pub mod diff;
+pub mod first;
+mod lint;
+pub mod load;
+pub mod publish;
+
+pub use cadence::Cadence;
+pub use codes::{CODES, Code};
+pub use diff::{Change, Next, diff, plan_migration};
+pub use load::{Known, Live, Loaded, load, load_one};
+pub use publish::{Published, publish};

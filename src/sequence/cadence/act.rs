@@ -1,0 +1,323 @@
+//! What a step does when its time has come: a mail is planned, rendered and put into the outbox; a task is made; a wait
+//! begins.
+
+use super::Batch;
+use super::look::blank;
+use crate::domain::mail::Mailbox;
+use crate::domain::schedule::{Due, Planned};
+use crate::domain::sequence::{Definition, Step, StepKind};
+use crate::domain::words::{Phase, StepState, TaskKind};
+use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Order, Outreach, Start};
+use crate::hub::outreach::plan::{NEW_AHEAD, Planner, Request, Who, step_seed};
+use crate::hub::outreach::{self, shifts_json};
+use crate::hub::task::{self, NewTask};
+use crate::render::template::{render, render_inline};
+use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
+use crate::store::outreach::person::PlaceRow;
+use crate::store::outreach::reservation::ReservationRow;
+use crate::store::{StoreError, Tx};
+
+/// A mail that is planned: when, to whom, from which template.
+struct Letter<'a> {
+    step: &'a Step,
+    kind: &'a StepKind,
+    place: PlaceRow,
+    template: String,
+    planned: Planned,
+}
+
+impl Batch<'_> {
+    /// Plans with what is known of a run; nothing where its influencer or version is gone.
+    pub(super) fn who<T>(&mut self, run: &EnrollmentRow, ask: impl FnOnce(&mut Planner, &Who<'_>) -> T) -> Option<T> {
+        let person = self.dossier.person(run.influencer_id)?;
+        let who = Who {
+            definition: self.dossier.definition(&run.version)?,
+            version: &run.version,
+            account: &run.account,
+            timezone: person.timezone.as_deref(),
+            phone: None,
+        };
+        Some(ask(&mut self.planner, &who))
+    }
+
+    /// Does what a step says.
+    pub(super) async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        (definition, step): (&Definition, &Step),
+        kind: &StepKind,
+    ) -> Result<(), StoreError> {
+        match kind {
+            StepKind::Email { templates, split } => {
+                let place = match self.dossier.place(run.influencer_id) {
+                    Ok(place) => place.clone(),
+                    Err(why) => return self.instead(tx, run, (definition, step, kind), &why).await,
+                };
+                let template = choose_variant(&run, step, templates, split);
+                self.email(tx, run, definition, (step, kind, place, template)).await
+            }
+            StepKind::Task { .. } => self.task(tx, run, step, kind).await,
+            StepKind::WaitFor { what, .. } => {
+                let now = self.now();
+                let happened = self.happened(&run, *what);
+                let state = if happened { StepState::Done } else { StepState::Planned };
+                let row = StepRow {
+                    state,
+                    planned_at: Some(now),
+                    completed_at: happened.then_some(now),
+                    ..blank(&run, step, kind)
+                };
+                tx.insert_steps(vec![row]).await?;
+                if happened {
+                    return outreach::step_done(tx, self.clock, run, now).await;
+                }
+                let waiting_for = Some(format!("{} to happen ({})", what.word(), step.id));
+                let run = EnrollmentRow { phase: Phase::Event, anchor_at: now, next_at: Some(now), waiting_for, ..run };
+                self.keep(tx, run).await
+            }
+        }
+    }
+
+    /// The channel has no address: what stands under `else`, or the step is skipped.
+    async fn instead(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        (definition, step, kind): (&Definition, &Step, &StepKind),
+        why: &str,
+    ) -> Result<(), StoreError> {
+        match &step.otherwise {
+            Some(other) if kind == &step.kind && !matches!(other, StepKind::Email { .. }) => {
+                Box::pin(self.carry_out(tx, run, (definition, step), other)).await
+            }
+            _ => self.skip(tx, run, step, why).await,
+        }
+    }
+
+    async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Result<(), StoreError> {
+        let StepKind::Task { text, assign, due, fills, .. } = kind else { return Ok(()) };
+        let now = self.now();
+        let Some(context) = self.dossier.context(&self.house, &run, None) else {
+            return self.stuck(tx, run, "the influencer is gone").await;
+        };
+        let text = match render_inline(text, &context) {
+            Ok(text) => text,
+            Err(error) => return self.stuck(tx, run, &format!("the task of {}: {error}", step.id)).await,
+        };
+        let owner = self.dossier.person(run.influencer_id).and_then(|p| p.owner.clone());
+        let assignee =
+            if assign == "owner" { owner.or_else(|| self.house.default_owner.clone()) } else { Some(assign.clone()) };
+        let new = NewTask {
+            influencer_id: Some(run.influencer_id),
+            enrollment_id: Some(run.id),
+            step: Some(step.id.clone()),
+            kind: TaskKind::Step,
+            text,
+            assignee,
+            fills: fills.clone(),
+            due_at: self.planner.our_due(now, due.as_deref()),
+            ..NewTask::default()
+        };
+        let id = task::create(tx, self.clock, new).await?;
+        let row = StepRow { planned_at: Some(now), task_id: Some(id), ..blank(&run, step, kind) };
+        tx.insert_steps(vec![row]).await?;
+        let waiting_for = Some(format!("a person to do the task of {}", step.id));
+        let run = EnrollmentRow { phase: Phase::Task, anchor_at: now, next_at: Some(now), waiting_for, ..run };
+        self.keep(tx, run).await
+    }
+
+    async fn email(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        definition: &Definition,
+        (step, kind, place, template): (&Step, &StepKind, PlaceRow, String),
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        if self.planner.sender(&run.account).is_none() {
+            let why = format!("the account {} is not configured any more", run.account);
+            return self.stuck(tx, run, &why).await;
+        }
+        let domain = crate::domain::address::domain(&place.value).unwrap_or_default();
+        let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
+        // What is pencilled in for this very run is no obstacle to it.
+        self.planner.give_back(run.id.0);
+        let due = match run.phase {
+            // A first step that was pencilled in keeps to it; an `else` begins now.
+            Phase::Delay => self.planner.due_of(run.anchor_at, step.after.as_deref()),
+            Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over => Due::At(now),
+        };
+        let request = Request { due, domain: &domain, first: run.first, seed };
+        let planned = match self.who(&run, |planner, who| planner.place(who, &request)) {
+            Some(Ok(planned)) => planned,
+            Some(Err(never)) => return self.stuck(tx, run, &never.to_string()).await,
+            None => return self.stuck(tx, run, "the influencer is gone").await,
+        };
+        if run.first && planned.at > now.plus(NEW_AHEAD) {
+            return self.pencil(tx, run, &domain, &planned).await;
+        }
+        let letter = Letter { step, kind, place, template, planned };
+        self.write(tx, run, definition, (letter, domain)).await
+    }
+
+    /// A first step whose place is far ahead: it is pencilled in, and looked at again a day before.
+    async fn pencil(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        domain: &str,
+        planned: &Planned,
+    ) -> Result<(), StoreError> {
+        let row = ReservationRow {
+            id: run.id.0,
+            account: run.account.clone(),
+            sequence: Some(run.sequence.clone()),
+            domain: domain.to_owned(),
+            first: true,
+            pencilled: true,
+            at: planned.at,
+            gap: planned.gap,
+        };
+        tx.upsert_reservations(vec![row.clone()]).await?;
+        self.planner.take(row);
+        let why: Vec<String> = planned.shifts.iter().map(|s| s.reason.to_string()).collect();
+        let waiting_for = Some(format!("a free place, about {} ({})", planned.at, why.join("; ")));
+        let next_at = Some(planned.at.minus(NEW_AHEAD));
+        self.keep(tx, EnrollmentRow { next_at, waiting_for, ..run }).await
+    }
+
+    /// Renders the mail and puts it into the outbox for its place in time.
+    async fn write(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        definition: &Definition,
+        (letter, domain): (Letter<'_>, String),
+    ) -> Result<(), StoreError> {
+        let order = match self.order(tx, &run, definition, &letter).await? {
+            Ok(order) => order,
+            Err(why) => return self.stuck(tx, run, &why).await,
+        };
+        let at = letter.planned.at;
+        let id = match enqueue::enqueue(tx, self.clock, order).await {
+            Ok(enqueued) => enqueued.id,
+            Err(EnqueueError::Store(error)) => return Err(error),
+            Err(EnqueueError::Stopped(stopped)) => {
+                let why = stopped.iter().map(|s| format!("{}: {}", s.address, s.reason)).collect::<Vec<_>>().join(", ");
+                return self.skip(tx, run, letter.step, &why).await;
+            }
+            Err(error) => return self.stuck(tx, run, &format!("the mail of {}: {error}", letter.step.id)).await,
+        };
+        let row = ReservationRow {
+            id: id.0,
+            account: run.account.clone(),
+            sequence: Some(run.sequence.clone()),
+            domain,
+            first: run.first,
+            pencilled: false,
+            at,
+            gap: letter.planned.gap,
+        };
+        tx.upsert_reservations(vec![row.clone()]).await?;
+        tx.delete_reservations(vec![run.id.0]).await?;
+        self.planner.take(row);
+        let step = StepRow {
+            variant: Some(letter.template),
+            planned_at: Some(at),
+            shifts: Some(shifts_json(&letter.planned.shifts)),
+            message_id: Some(id),
+            ..blank(&run, letter.step, letter.kind)
+        };
+        tx.insert_steps(vec![step]).await?;
+        self.planned += 1;
+        self.accounts.push(run.account.clone());
+        let what = if letter.step.review { "somebody to read and approve the mail of" } else { "the mail to be sent:" };
+        let waiting_for = Some(format!("{what} {}, planned for {at}", letter.step.id));
+        self.keep(tx, EnrollmentRow { phase: Phase::Send, next_at: None, waiting_for, ..run }).await
+    }
+
+    /// The mail itself; an inner error says what a person has to mend.
+    async fn order(
+        &mut self,
+        tx: &mut Tx,
+        run: &EnrollmentRow,
+        definition: &Definition,
+        letter: &Letter<'_>,
+    ) -> Result<Result<Order, String>, StoreError> {
+        let Some(sender) = self.house.accounts.get(&run.account) else {
+            return Ok(Err(format!("the account {} is not configured any more", run.account)));
+        };
+        let reserved = match enqueue::reserve(tx, self.clock, self.house.base_url.as_deref()).await {
+            Ok(reserved) => reserved,
+            Err(EnqueueError::Store(error)) => return Err(error),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let url = reserved.unsubscribe_url();
+        let Some(context) = self.dossier.context(&self.house, run, url) else {
+            return Ok(Err("the influencer is gone".to_owned()));
+        };
+        let rendered = match render(definition, &letter.template, &context) {
+            Ok(rendered) => rendered,
+            Err(error) => return Ok(Err(format!("the template can't be filled in: {error}"))),
+        };
+        let above = self.dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
+        let above = above.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at);
+        let answers = match (&rendered.subject, above) {
+            (Some(_), _) => None,
+            (None, Some((_, message))) => Some(Answers::Message(message)),
+            (None, None) => return Ok(Err(format!("{} has no subject, and no mail above was sent", letter.template))),
+        };
+        let attachments = match attachments_of(definition, &letter.template) {
+            Ok(attachments) => attachments,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(Ok(Order {
+            account: sender.from.clone(),
+            to: vec![Mailbox { name: letter.place.name.trim().to_owned(), address: letter.place.value.clone() }],
+            cc: Vec::new(),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+            attachments,
+            answers,
+            due_at: letter.planned.at,
+            file_copy: sender.file_copy,
+            message_id_domain: sender.message_id_domain.clone(),
+            outreach: Some(Outreach {
+                reserved,
+                enrollment_id: run.id,
+                step: letter.step.id.clone(),
+                opens: if self.house.opens { Counting::On } else { Counting::Off },
+                clicks: if self.house.clicks { Counting::On } else { Counting::Off },
+                start: if letter.step.review { Start::Review } else { Start::Queued },
+            }),
+        }))
+    }
+}
+
+/// The template somebody gets: always the same for them, in the shares that are asked for.
+fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
+    let seed = step_seed(&run.sequence, run.influencer_id.0, 0, &step.id);
+    let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
+    let mut at = crate::domain::schedule::jitter(seed.wrapping_add(3), all);
+    for (template, share) in templates.iter().zip(split) {
+        let share = u64::from(*share);
+        if at < share {
+            return template.clone();
+        }
+        at = at.saturating_sub(share);
+    }
+    templates.first().cloned().unwrap_or_default()
+}
+
+fn attachments_of(definition: &Definition, template: &str) -> Result<Vec<DraftAttachment>, String> {
+    use base64::Engine as _;
+    let files = definition.templates.get(template).map(|t| t.attachments.as_slice()).unwrap_or_default();
+    let read = |file: &crate::domain::sequence::TemplateFile| {
+        let content = base64::engine::general_purpose::STANDARD.decode(&file.content);
+        let content = content.map_err(|error| format!("the file {}: {error}", file.name))?;
+        Ok(DraftAttachment { name: file.name.clone(), content_type: file.content_type.clone(), content })
+    };
+    files.iter().map(read).collect()
+}

@@ -1,0 +1,286 @@
+//! Looking at one run: what holds it, whether its time has come, and what its step does.
+
+use serde_json::json;
+
+use super::Batch;
+use crate::domain::expression::evaluate;
+use crate::domain::sequence::{Awaited, Definition, Step, StepKind};
+use crate::domain::time::Micros;
+use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskState};
+use crate::hub::outreach::dossier::Blocked;
+use crate::hub::outreach::{self, event_of};
+use crate::hub::signal;
+use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
+use crate::store::{StoreError, Tx};
+
+impl Batch<'_> {
+    pub(super) fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
+    /// Looks at a run that is due.
+    pub(super) async fn look(&mut self, tx: &mut Tx, mut run: EnrollmentRow) -> Result<(), StoreError> {
+        if let Some(blocked) = self.dossier.blocked(&run, self.now()) {
+            return self.stand_still(tx, run, blocked).await;
+        }
+        if let Some(since) = run.held_at.take() {
+            self.go_on(tx, &mut run, since).await?;
+        }
+        if run.state == EnrollmentState::Held {
+            run.state = EnrollmentState::Active;
+        }
+        let Some(definition) = self.dossier.definition(&run.version).cloned() else { return Ok(()) };
+        match run.phase {
+            Phase::Delay => match run.step.as_deref().and_then(|id| definition.step(id)) {
+                Some((_, step)) => self.delay(tx, run, (&definition, step)).await,
+                None => self.stuck(tx, run, "its version has no such step").await,
+            },
+            Phase::Task | Phase::Event => self.expire(tx, run, &definition).await,
+            Phase::Finish => self.finish(tx, run, &definition).await,
+            Phase::Send | Phase::Over => self.keep(tx, EnrollmentRow { next_at: None, ..run }).await,
+        }
+    }
+
+    pub(super) async fn keep(&self, tx: &mut Tx, run: EnrollmentRow) -> Result<(), StoreError> {
+        tx.update_enrollment(run, self.now()).await
+    }
+
+    /// Time stands still for it.
+    async fn stand_still(&self, tx: &mut Tx, run: EnrollmentRow, blocked: Blocked) -> Result<(), StoreError> {
+        let now = self.now();
+        if run.waiting_for.as_deref() != Some(&blocked.why) {
+            let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why}));
+            signal::record(tx, self.clock, vec![held]).await?;
+        }
+        let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
+        let held_at = Some(run.held_at.unwrap_or(now));
+        let run = EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run };
+        self.keep(tx, run).await
+    }
+
+    /// What held it is over: the time it stood still is not counted, and mail that waited gets another place.
+    async fn go_on(&mut self, tx: &mut Tx, run: &mut EnrollmentRow, since: Micros) -> Result<(), StoreError> {
+        let now = self.now();
+        // A hold of the person that ran out ended when it ran out, not when somebody looked.
+        let person = self.dossier.person(run.influencer_id);
+        let until = person.and_then(|p| p.held_until).filter(|until| *until > since && *until <= now).unwrap_or(now);
+        run.anchor_at = run.anchor_at.plus(until.since(since));
+        run.state = EnrollmentState::Active;
+        run.waiting_for = None;
+        if run.phase == Phase::Send {
+            for mail in tx.open_mail_of(vec![run.id]).await? {
+                // The look before the hand-over finds it a place.
+                tx.reschedule_outbox(mail.id, mail.due_at.max(now), None).await?;
+                run.waiting_for = Some(format!("the mail of {} to be sent", mail.step));
+                self.accounts.push(run.account.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Something stands in the way that only a person can mend.
+    pub(super) async fn stuck(&self, tx: &mut Tx, run: EnrollmentRow, why: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        if run.waiting_for.as_deref() != Some(why) {
+            let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
+            signal::record(tx, self.clock, vec![held]).await?;
+        }
+        let state = EnrollmentState::Held;
+        self.keep(tx, EnrollmentRow { state, next_at: None, waiting_for: Some(why.to_owned()), ..run }).await
+    }
+
+    /// Its delay is over, or not yet.
+    async fn delay(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        (definition, step): (&Definition, &Step),
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        if self.dossier.steps(run.id).iter().any(|s| s.step == step.id && s.state != StepState::Planned) {
+            // Done before, say before a migration. It is never done again.
+            return outreach::advance(tx, self.clock, run, now).await;
+        }
+        let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, step.after.as_deref()));
+        let Some(due) = due else { return self.stuck(tx, run, "the influencer is gone").await };
+        let Some(due) = due else { return self.stuck(tx, run, "its delay never ends").await };
+        if due > now {
+            let waiting_for = step.after.as_ref().map(|after| format!("{after} to pass before {}", step.id));
+            return self.keep(tx, EnrollmentRow { next_at: Some(due), waiting_for, ..run }).await;
+        }
+        if let Some(condition) = &step.condition {
+            match self.dossier.facts(&self.house, &run).map(|facts| evaluate(condition, &facts)) {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) => {
+                    let why = format!("the condition does not hold: {condition}");
+                    return self.skip(tx, run, step, &why).await;
+                }
+                Some(Err(error)) => {
+                    let why = format!("the condition of {} can't be answered: {error}", step.id);
+                    return self.stuck(tx, run, &why).await;
+                }
+                None => return self.stuck(tx, run, "the influencer is gone").await,
+            }
+        }
+        self.carry_out(tx, run, (definition, step), &step.kind).await
+    }
+
+    /// A step that is left out, with the reason. The run goes on.
+    pub(super) async fn skip(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        step: &Step,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let row = StepRow {
+            state: StepState::Skipped,
+            planned_at: Some(now),
+            completed_at: Some(now),
+            reason: Some(why.to_owned()),
+            ..blank(&run, step, &step.kind)
+        };
+        if tx.insert_steps(vec![row]).await? == 0 {
+            tx.complete_step(run.id, &step.id, StepState::Skipped, (now, Some(why))).await?;
+        }
+        tx.delete_reservations(vec![run.id.0]).await?;
+        self.planner.give_back(run.id.0);
+        let skipped = event_of(EventType::EnrollmentStepDone, &run, now, json!({"skipped": why}));
+        signal::record(tx, self.clock, vec![skipped]).await?;
+        outreach::advance(tx, self.clock, run, now).await
+    }
+
+    /// A task or a wait: it happened, or its time has run out, or neither.
+    async fn expire(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Result<(), StoreError> {
+        let now = self.now();
+        let Some((_, step)) = run.step.as_deref().and_then(|id| definition.step(id)) else {
+            return self.stuck(tx, run, "its version has no such step").await;
+        };
+        let kind = self.under_way(&run, step);
+        if let StepKind::WaitFor { what, .. } = kind
+            && self.happened(&run, *what)
+        {
+            tx.complete_step(run.id, &step.id, StepState::Done, (now, None)).await?;
+            return outreach::step_done(tx, self.clock, run, now).await;
+        }
+        let (StepKind::WaitFor { at_most, .. } | StepKind::Task { at_most: Some(at_most), .. }) = kind else {
+            return self.keep(tx, EnrollmentRow { next_at: None, ..run }).await;
+        };
+        let ends = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, Some(at_most))).flatten();
+        match ends {
+            Some(ends) if ends > now => self.keep(tx, EnrollmentRow { next_at: Some(ends), ..run }).await,
+            Some(_) => self.ran_out(tx, run, (definition, step), kind).await,
+            None => self.stuck(tx, run, "its time never ends").await,
+        }
+    }
+
+    /// What a step does at this moment: where `else` took its place, that.
+    fn under_way<'s>(&self, run: &EnrollmentRow, step: &'s Step) -> &'s StepKind {
+        let row = self.dossier.steps(run.id).iter().find(|s| s.step == step.id);
+        match (row, &step.otherwise) {
+            (Some(row), Some(other)) if row.kind == other.word() && row.kind != step.kind.word() => other,
+            _ => &step.kind,
+        }
+    }
+
+    /// The time of a task or wait has run out: what stands under `else`, or on with the run.
+    async fn ran_out(
+        &mut self,
+        tx: &mut Tx,
+        run: EnrollmentRow,
+        (definition, step): (&Definition, &Step),
+        kind: &StepKind,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        if let StepKind::Task { fills: Some(fills), .. } = kind {
+            // The task stays open: doing it late lets the run go on.
+            let why = format!("nobody filled `{fills}` in time: do the task of {} or end this run", step.id);
+            return self.stuck(tx, run, &why).await;
+        }
+        let task = self.dossier.steps(run.id).iter().find(|s| s.step == step.id).and_then(|s| s.task_id);
+        if let Some(task) = task {
+            tx.end_task(task, TaskState::TimedOut, None, ("at_most", now)).await?;
+        }
+        if kind == &step.kind
+            && let Some(other) = &step.otherwise
+        {
+            tx.delete_planned_step(run.id, &step.id).await?;
+            let run = EnrollmentRow { phase: Phase::Delay, anchor_at: now, ..run };
+            return self.carry_out(tx, run, (definition, step), other).await;
+        }
+        tx.complete_step(run.id, &step.id, StepState::TimedOut, (now, Some("its time ran out"))).await?;
+        let done = event_of(EventType::EnrollmentStepDone, &run, now, json!({"timed_out": true}));
+        signal::record(tx, self.clock, vec![done]).await?;
+        outreach::advance(tx, self.clock, run, now).await
+    }
+
+    /// Whether a person opened or clicked anything of this run.
+    pub(super) fn happened(&self, run: &EnrollmentRow, what: Awaited) -> bool {
+        self.dossier.steps(run.id).iter().any(|s| match what {
+            Awaited::Clicked => s.clicked_at.is_some(),
+            Awaited::Opened => s.opened_at.is_some(),
+        })
+    }
+
+    /// All steps are done.
+    async fn finish(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Result<(), StoreError> {
+        let now = self.now();
+        if let Some(follow) = &definition.on_finish {
+            let due = self.who(&run, |p, who| p.due_at(who, run.anchor_at, follow.after.as_deref())).flatten();
+            if let Some(due) = due.filter(|due| *due > now) {
+                let waiting_for = Some("what follows the last step".to_owned());
+                return self.keep(tx, EnrollmentRow { next_at: Some(due), waiting_for, ..run }).await;
+            }
+            let holds = match (&follow.condition, self.dossier.facts(&self.house, &run)) {
+                (Some(condition), Some(facts)) => match evaluate(condition, &facts) {
+                    Ok(holds) => holds,
+                    Err(error) => {
+                        let why = format!("the condition of [on.finish] can't be answered: {error}");
+                        return self.stuck(tx, run, &why).await;
+                    }
+                },
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            if holds {
+                outreach::conclude(tx, self.clock, &run, follow).await?;
+            }
+        }
+        // The stage it moved to may have ended it.
+        if !tx.get_enrollment(run.id).await?.is_some_and(|fresh| outreach::is_live(&fresh)) {
+            return Ok(());
+        }
+        let finished = event_of(EventType::EnrollmentFinished, &run, now, json!({}));
+        signal::record(tx, self.clock, vec![finished]).await?;
+        let run = EnrollmentRow {
+            state: EnrollmentState::Finished,
+            phase: Phase::Over,
+            next_at: None,
+            waiting_for: None,
+            ended_at: Some(now),
+            ..run
+        };
+        self.keep(tx, run).await
+    }
+}
+
+/// A step that is planned, with nothing known of it yet.
+pub(super) fn blank(run: &EnrollmentRow, step: &Step, kind: &StepKind) -> StepRow {
+    StepRow {
+        enrollment_id: run.id,
+        step: step.id.clone(),
+        state: StepState::Planned,
+        kind: kind.word().to_owned(),
+        variant: None,
+        planned_at: None,
+        shifts: None,
+        completed_at: None,
+        message_id: None,
+        task_id: None,
+        reason: None,
+        opened_at: None,
+        clicked_at: None,
+        replied_at: None,
+    }
+}

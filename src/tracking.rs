@@ -1,0 +1,122 @@
+//! Opens and clicks: a token is checked, the hit is kept, and only then it is answered; who it was is judged when its
+//! session has settled.
+//!
+//! A token is refused before anything is looked up, so that strangers cost no read and no write. What is kept of who
+//! fetched is what they said of themselves and the name of their network, never an address. What follows from an open or
+//! a click is decided elsewhere, from its event.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::domain::hit::agents::AGENT_MAX;
+use crate::domain::hit::{Books, Method};
+use crate::domain::token::{Keys, Token};
+use crate::domain::words::HitKind;
+use crate::hub::signing::{self, SigningError};
+use crate::store::Store;
+use crate::worker::Wake;
+
+mod judging;
+mod writer;
+
+pub use judging::{Judge, Rescored, judge_due, next_due, rescore};
+pub use writer::HitWriter;
+
+/// Hits that wait to be written; one more waits before it is taken.
+const QUEUE_MAX: usize = 4_096;
+/// Characters of a hint that are kept.
+const HINT_MAX: usize = 80;
+
+/// What somebody asked for, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What the link said.
+    pub token: Token,
+    /// How it was asked for.
+    pub method: Method,
+    /// The user agent; may be empty.
+    pub agent: String,
+    /// Where it came from; looked up and forgotten.
+    pub address: Option<IpAddr>,
+    /// A header that says it was fetched ahead.
+    pub hint: Option<String>,
+}
+
+/// What is to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// There is no such message, or no such link in it.
+    Unknown,
+    /// It is there; a link leads here.
+    Found(Option<String>),
+    /// The database can't say.
+    Unavailable,
+}
+
+struct Asked {
+    seen: Seen,
+    network: Option<String>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What the public routes need. Cheap to clone; the writer ends when the last one is gone.
+#[derive(Clone)]
+pub struct Tracking {
+    keys: Arc<RwLock<Arc<Keys>>>,
+    books: Arc<Books>,
+    queue: mpsc::Sender<Asked>,
+}
+
+/// Opens the desk: the first key is made where there is none. The caller runs the writer.
+///
+/// # Errors
+/// Where the keys can't be read or made.
+pub async fn open(
+    store: &Store,
+    clock: &Clock,
+    books: Arc<Books>,
+    wake: Wake,
+) -> Result<(Tracking, HitWriter), SigningError> {
+    let mut tx = store.begin("tracking.keys").await?;
+    let keys = signing::keys(&mut tx, clock).await?;
+    tx.commit().await?;
+    let keys = Arc::new(RwLock::new(Arc::new(keys)));
+    let (queue, asked) = mpsc::channel(QUEUE_MAX);
+    let writer = HitWriter::new((store.clone(), clock.clone()), asked, Arc::clone(&keys), wake);
+    Ok((Tracking { keys, books, queue }, writer))
+}
+
+impl Tracking {
+    /// The keys that hold now.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a token says, where it is one of ours and of one of these kinds.
+    pub fn read_token(&self, text: &str, kinds: &[HitKind]) -> Option<Token> {
+        self.keys().read(text).filter(|token| kinds.contains(&token.kind))
+    }
+
+    /// Keeps a hit; answers when it is durable. Where it can't be kept, the reader still gets where they wanted to go.
+    pub async fn hit(&self, mut seen: Seen) -> Answer {
+        let network = seen.address.take().and_then(|a| self.books.networks.find(a)).map(str::to_owned);
+        cut(&mut seen.agent, AGENT_MAX);
+        if let Some(hint) = &mut seen.hint {
+            cut(hint, HINT_MAX);
+        }
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Asked { seen, network, answer }).await.is_err() {
+            return Answer::Unavailable;
+        }
+        answered.await.unwrap_or(Answer::Unavailable)
+    }
+}
+
+/// Cuts a stranger's text, at a character, and takes out what is no text.
+fn cut(text: &mut String, octets_max: usize) {
+    text.truncate(text.floor_char_boundary(octets_max));
+    text.retain(|c| !c.is_control());
+}

@@ -1,0 +1,410 @@
+//! Judges hits when their session has settled, and says what a person did: events, and marks on the step of a sequence.
+//!
+//! What was judged before is looked at again where a later hit speaks of it, and by [`rescore`] as a whole: an event that
+//! was wrong says so from then on, and what turns out to be a person's is raised late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::domain::hit::{Books, Delivery, Hit, JUDGE, Judgement, Method, SETTLE, judge_session};
+use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::time::Micros;
+use crate::domain::words::{EventType, HitKind, Verdict};
+use crate::hub::signal::{self, Signal};
+use crate::lifecycle::Stop;
+use crate::store::tracking::{HitRow, JudgedRow, MessageEvent, TrackedMessage};
+use crate::store::{Store, StoreError, Tx};
+use crate::worker::Wake;
+
+/// Hits looked at to find what is due.
+const DUE_HITS: i64 = 500;
+/// Messages judged in one transaction.
+const MESSAGES: usize = 50;
+/// Hits of one message that are looked at: the newest.
+const HITS_MAX: i64 = 1_000;
+/// How long before a session hits still speak of it.
+const BEFORE: Duration = Duration::from_secs(60);
+/// How long at most until hits that nobody announced are looked for. Machine time.
+const IDLE: Duration = Duration::from_secs(20);
+/// How often a clock that is moved by hand is looked at. Machine time.
+const STEP: Duration = Duration::from_millis(50);
+
+/// Judges hits as they become due.
+pub struct Judge {
+    /// The database.
+    pub store: Store,
+    /// Business time.
+    pub clock: Clock,
+    /// What machines are known by.
+    pub books: Arc<Books>,
+    /// Rung when there are hits.
+    pub wake: Wake,
+    /// Rung when events were written.
+    pub stored: Arc<Notify>,
+}
+
+/// What judging again changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rescored {
+    /// Hits that were looked at.
+    pub hits: usize,
+    /// Of these, those that are a person's now and were not.
+    pub now_human: usize,
+    /// Those that are a machine's now and were not.
+    pub now_machine: usize,
+}
+
+/// Which hits of a message are judged.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// The oldest session that was not, and what it speaks of.
+    Due(Micros),
+    /// All that were judged before.
+    Again,
+}
+
+impl Judge {
+    /// Judges until told to stop.
+    ///
+    /// # Errors
+    /// Only where the store holds what can't be read.
+    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+        loop {
+            match judge_due(&self.store, &self.clock, &self.books).await {
+                Ok(0) => {}
+                Ok(_) => self.stored.notify_waiters(),
+                Err(error @ StoreError::Damaged(_)) => return Err(error),
+                Err(error) => tracing::warn!(%error, "hits can't be judged now"),
+            }
+            let pause = match next_due(&self.store).await {
+                Ok(Some(_)) if self.clock.is_stepped() => STEP,
+                Ok(Some(at)) => at.since(self.clock.now()).clamp(STEP, IDLE),
+                Ok(None) | Err(_) => IDLE,
+            };
+            tokio::select! {
+                () = stop.soft() => return Ok(()),
+                () = self.wake.woken(), if pause == IDLE => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// When the next session settles, in business time.
+///
+/// # Errors
+/// The store's.
+pub async fn next_due(store: &Store) -> Result<Option<Micros>, StoreError> {
+    Ok(store.read().await?.next_unjudged_at().await?.map(|at| at.plus(SETTLE)))
+}
+
+/// Judges every session that has settled; how many hits got a verdict.
+///
+/// # Errors
+/// The store's.
+pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<usize, StoreError> {
+    let mut judged = 0;
+    loop {
+        let until = clock.now().minus(SETTLE);
+        let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
+        if due.is_empty() {
+            return Ok(judged);
+        }
+        // In one order everywhere, for they are locked.
+        due.sort_unstable();
+        for messages in due.chunks(MESSAGES) {
+            let mut tx = store.begin("tracking.judge").await?;
+            for message in messages {
+                judged += judge_message(&mut tx, clock, books, (*message, Which::Due(until))).await?.hits;
+            }
+            tx.commit().await?;
+        }
+    }
+}
+
+/// Judges what was judged since an instant once more, by the judge of today.
+///
+/// # Errors
+/// The store's.
+pub async fn rescore(store: &Store, clock: &Clock, books: &Books, since: Micros) -> Result<Rescored, StoreError> {
+    let mut sum = Rescored::default();
+    let mut after = None;
+    loop {
+        let messages = store.read().await?.list_hit_since(since, after, i64::try_from(MESSAGES).unwrap_or(1)).await?;
+        let Some(last) = messages.last() else { return Ok(sum) };
+        after = Some(*last);
+        let mut tx = store.begin("tracking.rescore").await?;
+        for message in messages {
+            let one = judge_message(&mut tx, clock, books, (message, Which::Again)).await?;
+            sum.hits += one.hits;
+            sum.now_human += one.now_human;
+            sum.now_machine += one.now_machine;
+        }
+        tx.commit().await?;
+    }
+}
+
+/// A hit, its verdict before, and its verdict now.
+struct Change {
+    row: HitRow,
+    now: Judgement,
+}
+
+impl Change {
+    fn was_human(&self) -> bool {
+        self.row.judged.as_ref().is_some_and(|j| j.verdict == Verdict::Human)
+    }
+
+    fn is_human(&self) -> bool {
+        self.now.verdict == Verdict::Human
+    }
+
+    fn is_new(&self) -> bool {
+        self.row.judged.is_none()
+    }
+}
+
+fn hit_of(row: &HitRow) -> Hit {
+    Hit {
+        id: row.id,
+        kind: row.kind,
+        link: row.link,
+        at: row.at,
+        method: Method::from_name(&row.method),
+        agent: row.agent.clone(),
+        network: row.network.clone(),
+        hint: row.hint.clone(),
+    }
+}
+
+/// The hits that are judged now, out of all of a message.
+fn choose_hits(rows: &[HitRow], which: Which) -> Vec<HitRow> {
+    match which {
+        Which::Again => rows.iter().filter(|r| r.judged.is_some()).cloned().collect(),
+        Which::Due(until) => {
+            let first = rows.iter().filter(|r| r.judged.is_none()).map(|r| r.at).min();
+            let Some(first) = first.filter(|at| *at <= until) else { return Vec::new() };
+            let (from, to) = (first.minus(BEFORE), first.plus(SETTLE));
+            rows.iter().filter(|r| r.at >= from && r.at <= to).cloned().collect()
+        }
+    }
+}
+
+async fn judge_message(
+    tx: &mut Tx,
+    clock: &Clock,
+    books: &Books,
+    (message, which): (MessageId, Which),
+) -> Result<Rescored, StoreError> {
+    // Locked before its hits are read: of two who judge it, the second finds nothing to do.
+    let tracked = tx.lock_tracked(message).await?;
+    let rows = tx.list_hits(message, HITS_MAX).await?;
+    let chosen = choose_hits(&rows, which);
+    if chosen.is_empty() {
+        return Ok(Rescored::default());
+    }
+    let delivery = Delivery {
+        delivered_at: tracked.as_ref().and_then(|t| t.delivered_at),
+        links: tracked.as_ref().map_or(0, |t| usize::try_from(t.links).unwrap_or(0)),
+    };
+    let hits: Vec<Hit> = chosen.iter().map(hit_of).collect();
+    let verdicts = judge_session(&hits, &delivery, books);
+    let changes: Vec<Change> = chosen.into_iter().zip(verdicts).map(|(row, now)| Change { row, now }).collect();
+    let parties: Vec<InfluencerId> = tx.outbox_parties(message).await?.into_iter().map(|p| p.influencer_id).collect();
+    write_verdicts(tx, clock, &changes, parties.first().copied()).await?;
+    if let Some(tracked) = &tracked {
+        let session = Session { tracked, parties: &parties, changes: &changes };
+        session.tell(tx, clock).await?;
+        session.mark(tx, &rows).await?;
+    }
+    Ok(Rescored {
+        hits: changes.iter().filter(|c| c.is_new() || matches!(which, Which::Again)).count(),
+        now_human: changes.iter().filter(|c| !c.is_new() && !c.was_human() && c.is_human()).count(),
+        now_machine: changes.iter().filter(|c| c.was_human() && !c.is_human()).count(),
+    })
+}
+
+async fn write_verdicts(
+    tx: &mut Tx,
+    clock: &Clock,
+    changes: &[Change],
+    influencer: Option<InfluencerId>,
+) -> Result<(), StoreError> {
+    let same = |c: &Change| {
+        c.row
+            .judged
+            .as_ref()
+            .is_some_and(|j| j.verdict == c.now.verdict && j.reasons == c.now.reasons && j.judge == JUDGE)
+    };
+    let rows = changes.iter().filter(|c| !same(c)).map(|c| HitRow {
+        influencer_id: c.row.influencer_id.or(influencer),
+        judged: Some(JudgedRow {
+            verdict: c.now.verdict,
+            confidence: c.now.confidence,
+            reasons: c.now.reasons.clone(),
+            at: clock.now(),
+            judge: JUDGE,
+        }),
+        ..c.row.clone()
+    });
+    tx.upsert_hits(rows.collect()).await
+}
+
+/// Hits of one message that were judged together.
+struct Session<'a> {
+    tracked: &'a TrackedMessage,
+    parties: &'a [InfluencerId],
+    changes: &'a [Change],
+}
+
+fn event_type(kind: HitKind) -> Option<EventType> {
+    match kind {
+        HitKind::Open => Some(EventType::MessageOpened),
+        HitKind::Click => Some(EventType::MessageClicked),
+        HitKind::Hidden | HitKind::Unsubscribe => None,
+    }
+}
+
+fn datum<'e>(event: &'e MessageEvent, name: &str) -> Option<&'e serde_json::Value> {
+    event.data.as_ref().and_then(|data| data.0.get(name))
+}
+
+impl Session<'_> {
+    /// Raises what is new, and corrects what was said before.
+    async fn tell(&self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
+        let told = tx.list_reader_events(self.tracked.id).await?;
+        self.correct(tx, clock, &told).await?;
+        let chosen = self.choose_told(&told);
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let links = tx.list_links(self.tracked.id).await?;
+        let mut signals = Vec::new();
+        for (change, count) in chosen {
+            let Some(what) = event_type(change.row.kind) else { continue };
+            let mut data = self.data(change);
+            if let Some(link) = links.iter().find(|l| Some(l.n) == change.row.link) {
+                data["url"] = json!(link.url);
+                data["label"] = json!(link.label);
+            }
+            if count > 1 {
+                data["links"] = json!(count);
+            }
+            let (message, at) = (Some(self.tracked.id), change.row.at);
+            let mut whom: Vec<Option<InfluencerId>> = self.parties.iter().copied().map(Some).collect();
+            if whom.is_empty() {
+                whom.push(None);
+            }
+            signals.extend(whom.into_iter().map(|influencer| Signal {
+                what,
+                influencer,
+                message,
+                at,
+                data: Some(data.clone()),
+            }));
+        }
+        signal::record(tx, clock, signals).await
+    }
+
+    fn data(&self, change: &Change) -> serde_json::Value {
+        let mut data = json!({
+            "machine": !change.is_human(),
+            "confidence": change.now.confidence,
+            "reasons": change.now.reasons,
+            "link": change.row.link,
+            "hit_id": change.row.id,
+            "enrollment_id": self.tracked.enrollment_id,
+            "step": self.tracked.step,
+        });
+        if !change.is_new() {
+            data["rescored"] = json!(true);
+        }
+        data
+    }
+
+    /// Which hits get an event, and for a machine's clicks how many links it followed: the first open of a person and of a
+    /// machine, each click of a person per link and session, one click of a machine per session.
+    fn choose_told<'s>(&'s self, told: &[MessageEvent]) -> Vec<(&'s Change, usize)> {
+        let fresh = || self.changes.iter().filter(|c| c.is_new() || (c.is_human() && !c.was_human()));
+        let mut chosen: Vec<(&Change, usize)> = Vec::new();
+        let opened = |machine: bool| {
+            let mut events =
+                told.iter().filter(move |e| e.kind == EventType::MessageOpened && e.machine == Some(machine));
+            events.next().map(|e| datum(e, "confidence").and_then(serde_json::Value::as_f64).unwrap_or(1.0))
+        };
+        let open = |human: bool| fresh().filter(move |c| c.row.kind == HitKind::Open && c.is_human() == human);
+        // A sure one is told even where an unsure one was.
+        let sure = open(true).find(|c| c.now.is_human()).or_else(|| open(true).next());
+        let known = opened(false);
+        if let Some(first) = sure
+            && known
+                .is_none_or(|confidence| first.now.is_human() && confidence < crate::domain::hit::HUMAN_CONFIDENCE_MIN)
+        {
+            chosen.push((first, 1));
+        }
+        if opened(true).is_none()
+            && let Some(first) = open(false).find(|c| c.is_new())
+        {
+            chosen.push((first, 1));
+        }
+        let mut links = Vec::new();
+        for click in fresh().filter(|c| c.row.kind == HitKind::Click && c.is_human()) {
+            if !links.contains(&click.row.link) {
+                links.push(click.row.link);
+                chosen.push((click, 1));
+            }
+        }
+        let swept: Vec<&Change> =
+            fresh().filter(|c| c.row.kind == HitKind::Click && !c.is_human() && c.is_new()).collect();
+        if let Some(first) = swept.first() {
+            let mut links: Vec<Option<i64>> = swept.iter().map(|c| c.row.link).collect();
+            links.sort_unstable();
+            links.dedup();
+            chosen.push((first, links.len()));
+        }
+        chosen
+    }
+
+    /// An event of a hit that is no person's after all says so.
+    async fn correct(&self, tx: &mut Tx, clock: &Clock, told: &[MessageEvent]) -> Result<(), StoreError> {
+        for change in self.changes.iter().filter(|c| c.was_human() && !c.is_human()) {
+            let id = json!(change.row.id);
+            for event in told.iter().filter(|e| datum(e, "hit_id") == Some(&id)) {
+                let mut data = event.data.as_ref().map(|d| d.0.clone()).unwrap_or_default();
+                data["machine"] = json!(true);
+                data["confidence"] = json!(change.now.confidence);
+                data["reasons"] = json!(change.now.reasons);
+                data["rescored"] = json!(true);
+                data["rescored_at"] = json!(clock.now());
+                tx.rescore_event(event.id, true, data).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the step of the sequence knows of its reader.
+    async fn mark(&self, tx: &mut Tx, rows: &[HitRow]) -> Result<(), StoreError> {
+        let id = self.tracked.id;
+        let gone: Vec<Micros> =
+            self.changes.iter().filter(|c| c.was_human() && !c.now.is_human()).map(|c| c.row.at).collect();
+        if !gone.is_empty() {
+            tx.unmark_step_read(id, gone).await?;
+        }
+        let changed = |row: &HitRow| self.changes.iter().find(|c| c.row.id == row.id);
+        let is_human = |row: &&HitRow| match (changed(row), &row.judged) {
+            (Some(change), _) => change.now.is_human(),
+            (None, Some(j)) => j.verdict == Verdict::Human && j.confidence >= crate::domain::hit::HUMAN_CONFIDENCE_MIN,
+            (None, None) => false,
+        };
+        let first = |kind| rows.iter().filter(is_human).filter(|r| r.kind == kind).map(|r| r.at).min();
+        let (opened, clicked) = (first(HitKind::Open), first(HitKind::Click));
+        if opened.is_some() || clicked.is_some() {
+            tx.mark_step_read(id, opened, clicked).await?;
+        }
+        Ok(())
+    }
+}

@@ -23,9 +23,7 @@ pub async fn accept_due(tools: &Tools, settings: &SendingSettings) -> Result<Vec
     for claimed in found.claimed {
         let answers: Vec<Answer<'_>> =
             claimed.recipients.iter().map(|recipient| Answer { recipient, reply: None }).collect();
-        if record::hand_over(tools, claimed.grip, &answers).await?
-            && record::accepted(tools, &claimed, &reply).await?
-        {
+        if record::hand_over(tools, claimed.grip, &answers).await? && record::accepted(tools, &claimed, &reply).await? {
             accepted.push(claimed.grip.id);
         }
     }

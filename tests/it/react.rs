@@ -412,58 +412,6 @@ async fn several_facts_of_one_transaction_are_judged_one_after_the_other() {
     }
 }
 
-/// Counts the statements that one thread sends.
-struct Counter(std::sync::Arc<std::sync::atomic::AtomicUsize>);
-
-impl tracing::Subscriber for Counter {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-/// Sending is what happens most: a send from which nothing follows costs nothing more, the first one a statement.
-#[tokio::test]
-async fn what_follows_a_send_costs_one_statement_at_most() {
-    use std::sync::atomic::Ordering;
-    let Some(fresh) = stores::postgres().await else {
-        crate::peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)");
-        return;
-    };
-    let desk = Desk::new(fresh).await;
-    let clock = &desk.clock;
-    let thread = crate::seed::thread(&desk.fresh, clock, desk.people["ana"], 1).await;
-    let mut messages = Vec::new();
-    for n in 2..5 {
-        messages.push(crate::seed::message_in(&desk.fresh, clock, &thread, n).await);
-    }
-    let statements = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let _guard = tracing::subscriber::set_default(Counter(statements.clone()));
-    let mut costs = Vec::new();
-    for message in messages {
-        let mut tx = desk.fresh.store.begin("test.sent").await.unwrap();
-        let before = statements.load(Ordering::SeqCst);
-        liaison::hub::settle::note_sent(&mut tx, clock, message, clock.now(), json!({})).await.unwrap();
-        costs.push(statements.load(Ordering::SeqCst) - before);
-        tx.commit().await.unwrap();
-    }
-    println!("statements of a send: {costs:?}");
-    // The first one also reads the stages, once per process.
-    let [first, second, third] = costs[..] else { panic!("{costs:?}") };
-    assert!(second > 0, "statements are counted");
-    assert_eq!((second, first), (third, second + 1), "a move is one statement more");
-    assert_eq!(stage(&desk, "ana").await, "contacted");
-}
-
 /// The page was used by whoever has an address: the influencer, their agent, or nobody we know.
 #[tokio::test]
 async fn whoever_unsubscribes_is_whose_the_address_is() {

@@ -3,8 +3,8 @@
 use super::world::{World, definition, email, house};
 use crate::stores;
 use liaison::hub::outreach::{self, ExitReason};
-use liaison::outbound::rehearsal::accept_due;
 use liaison::outbound::SendingSettings;
+use liaison::outbound::rehearsal::accept_due;
 
 /// How many races: 10,000 in the long form.
 fn races() -> usize {
@@ -61,7 +61,10 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
             sent_after += accept_due(&world.tools, &settings).await.unwrap().len();
             stopped += people.len();
         }
-        println!("{}: {stopped} stops, {sent} mails were quicker, sent after a committed stop: {sent_after}", world.fresh.name);
+        println!(
+            "{}: {stopped} stops, {sent} mails were quicker, sent after a committed stop: {sent_after}",
+            world.fresh.name
+        );
         assert_eq!(sent_after, 0);
     }
 }

@@ -256,10 +256,7 @@ async fn reviewed_step_waits_for_a_person_and_a_dropped_one_is_skipped() {
         let runs = world.enroll("spring", &[ana, bo]).await;
         assert!(world.run_until("2026-11-03T14:00:00Z").await.is_empty());
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        let mail = tx
-            .open_mail_of(vec![runs[0].clone().unwrap(), runs[1].clone().unwrap()])
-            .await
-            .unwrap();
+        let mail = tx.open_mail_of(vec![runs[0].clone().unwrap(), runs[1].clone().unwrap()]).await.unwrap();
         assert!(mail.iter().all(|m| m.status == OutboxStatus::Review));
         let of = |who: usize| mail.iter().find(|m| m.enrollment_id == runs[who].clone().unwrap()).unwrap().id;
         assert!(tx.approve_outbox(of(0), world.clock.now()).await.unwrap());

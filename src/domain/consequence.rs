@@ -224,6 +224,7 @@ pub enum Consequence {
 /// What follows from a fact, in the order in which it is done.
 pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) -> Vec<Consequence> {
     let Some(standing) = standing else {
+        #[allow(clippy::wildcard_enum_match_arm, reason = "of nobody nothing else follows")]
         return match happened {
             Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
             Happened::Token(token, _) => vec![Consequence::Redeem(token.clone())],

@@ -98,9 +98,8 @@ pub(in crate::hub) fn follow<'a>(
 
 /// Whoever unsubscribes is whose the address is: the agent alone where it is an agent's, and never somebody who got a copy.
 async fn name_unsubscribed<'a>(tx: &mut Tx, facts: Vec<Fact<'a>>) -> Result<Vec<Fact<'a>>, StoreError> {
-    let address = |fact: &Fact<'_>| match &fact.happened {
-        Happened::Unsubscribed(Some(address)) => address::key(address),
-        _ => None,
+    let address = |fact: &Fact<'_>| {
+        if let Happened::Unsubscribed(Some(address)) = &fact.happened { address::key(address) } else { None }
     };
     let keys: Vec<String> = facts.iter().filter_map(address).collect();
     if keys.is_empty() {
@@ -202,7 +201,7 @@ async fn make_moves(
         match steps.iter_mut().find(|s| s.influencer_id == step.influencer) {
             Some(known) => known.to.clone_from(&step.to),
             None => {
-                steps.push(StageStep { influencer_id: step.influencer, from: step.from.clone(), to: step.to.clone() })
+                steps.push(StageStep { influencer_id: step.influencer, from: step.from.clone(), to: step.to.clone() });
             }
         }
     }

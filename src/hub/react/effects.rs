@@ -48,6 +48,7 @@ pub(super) async fn carry_out(
 impl Pass<'_> {
     async fn take(&mut self, tx: &mut Tx, signal: &Signal, consequence: &Consequence) -> Result<(), StoreError> {
         let Some(id) = signal.influencer else {
+            #[allow(clippy::wildcard_enum_match_arm, reason = "of nobody nothing else follows")]
             return match consequence {
                 Consequence::PauseAccount => self.pause_account(tx, signal).await,
                 Consequence::Redeem(token) => self.redeem(tx, token).await,

@@ -175,6 +175,11 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         clock: hub.clock.clone(),
         actions: Arc::new(actions::HubActions::new(hub.clone())),
         accounts: names,
+        bells: http::Bells {
+            stored: Arc::clone(&hub.stored),
+            numbered: Arc::clone(&hub.numbered),
+            ..http::Bells::default()
+        },
         stopping: Arc::new(move || stopping.is_soft()),
     };
     life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 mod account;
 mod agent;
 mod config;
+mod date;
 pub mod demo;
 mod desk;
 mod doctor;
@@ -21,6 +22,7 @@ mod import;
 mod influencer;
 mod init;
 mod length;
+mod loose_ends;
 mod outbox;
 mod owner;
 mod page;
@@ -29,7 +31,10 @@ mod reload;
 mod send;
 mod sequence;
 mod serve;
+mod stats;
 mod stop;
+mod suppression;
+mod task;
 mod terminal;
 mod thread;
 mod token;
@@ -70,7 +75,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Influencers: import, add, list, show, note, stage
+    /// Influencers: import, add, list, show, note, stage, hold, waiting
     #[command(subcommand)]
     Influencer(influencer::InfluencerCommand),
     /// Agents, who write for influencers: import, add, list, show, link
@@ -87,6 +92,17 @@ enum Command {
     /// Messages that wait for you to say whose they are
     #[command(subcommand)]
     Unmatched(unmatched::UnmatchedCommand),
+    /// What people are to do
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Who has no next step, and which answers of ours are late
+    LooseEnds(loose_ends::LooseEndsArgs),
+    /// Addresses that must not be written to
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
+    /// Numbers
+    #[command(subcommand)]
+    Stats(stats::StatsCommand),
     /// What happened
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -152,6 +168,10 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Send(args) => send::run(&global, args).await,
         Command::Outbox(command) => outbox::run(&global, command).await,
         Command::Unmatched(command) => unmatched::run(&global, command).await,
+        Command::Task(command) => task::run(&global, command).await,
+        Command::LooseEnds(args) => loose_ends::run(&global, args).await,
+        Command::Suppression(command) => suppression::run(&global, command).await,
+        Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
         Command::Sequence(command) => sequence::run(&global, command).await,

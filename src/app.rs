@@ -176,6 +176,11 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         clock: hub.clock.clone(),
         actions: Arc::new(actions::HubActions::new(hub.clone())),
         accounts: names,
+        bells: http::Bells {
+            stored: Arc::clone(&hub.stored),
+            numbered: Arc::clone(&hub.numbered),
+            ..http::Bells::default()
+        },
         stopping: Arc::new(move || stopping.is_soft()),
     };
     life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
@@ -294,7 +299,8 @@ fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("storage.state_dir: {} can't be made", dir.display()))
 }
 
-fn live_of(config: &Config) -> Live {
+/// What may change of a configuration.
+pub fn live_of(config: &Config) -> Live {
     let identity = Arc::new(identity_of(config));
     let accounts: Vec<AccountParts> =
         config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 mod account;
 mod agent;
 mod config;
+mod date;
 pub mod demo;
 mod desk;
 mod doctor;
@@ -21,14 +22,19 @@ mod import;
 mod influencer;
 mod init;
 mod length;
+mod loose_ends;
 mod outbox;
 mod owner;
 mod page;
 mod release;
 mod reload;
 mod send;
+mod sequence;
 mod serve;
+mod stats;
 mod stop;
+mod suppression;
+mod task;
 mod terminal;
 mod thread;
 mod token;
@@ -69,7 +75,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Influencers: import, add, list, show, note, stage
+    /// Influencers: import, add, list, show, note, stage, hold, waiting
     #[command(subcommand)]
     Influencer(influencer::InfluencerCommand),
     /// Agents, who write for influencers: import, add, list, show, link
@@ -86,12 +92,26 @@ enum Command {
     /// Messages that wait for you to say whose they are
     #[command(subcommand)]
     Unmatched(unmatched::UnmatchedCommand),
+    /// What people are to do
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Who has no next step, and which answers of ours are late
+    LooseEnds(loose_ends::LooseEndsArgs),
+    /// Addresses that must not be written to
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
+    /// Numbers
+    #[command(subcommand)]
+    Stats(stats::StatsCommand),
     /// What happened
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Outreach sequences: new, check, preview
+    #[command(subcommand)]
+    Sequence(sequence::SequenceCommand),
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -116,7 +136,10 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    let mut needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    if let Command::Sequence(command) = &cli.command {
+        needs_owner = command.opens_the_store();
+    }
     if needs_owner && let Err(error) = owner::become_owner(&cli.global) {
         return fail(&error);
     }
@@ -145,8 +168,13 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Send(args) => send::run(&global, args).await,
         Command::Outbox(command) => outbox::run(&global, command).await,
         Command::Unmatched(command) => unmatched::run(&global, command).await,
+        Command::Task(command) => task::run(&global, command).await,
+        Command::LooseEnds(args) => loose_ends::run(&global, args).await,
+        Command::Suppression(command) => suppression::run(&global, command).await,
+        Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
+        Command::Sequence(command) => sequence::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,

@@ -4,15 +4,17 @@
 //! decided here, and nothing of axum leaves this room but the [`axum::Router`] that the composition root serves.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::store::{Store, StoreError, Tx};
 
 pub mod actions;
 mod api;
@@ -33,6 +35,17 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long open requests may still take after a stop was asked for.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// What wakes others in this process. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Bells {
+    /// Something was stored: events wait for their numbers.
+    pub stored: Arc<Notify>,
+    /// Events got their numbers.
+    pub numbered: Arc<Notify>,
+    /// Streams of events that are open.
+    pub(crate) streams: Arc<AtomicUsize>,
+}
+
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -44,6 +57,8 @@ pub struct ApiState {
     pub actions: Arc<dyn Actions>,
     /// The accounts of the configuration: ready means that the store knows them all.
     pub accounts: Arc<[String]>,
+    /// Rung by whoever stored something, and by whoever gave events their numbers.
+    pub bells: Bells,
     /// Whether a stop was asked for: then this process is not ready any more.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -68,6 +83,15 @@ pub fn router(state: ApiState) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn_with_state(state.clone(), gate::number))
         .with_state(state)
+}
+
+impl ApiState {
+    /// Keeps what was changed, and rings for it.
+    async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.bells.stored.notify_waiters();
+        Ok(())
+    }
 }
 
 /// Every path under `/v1`, for the test that none of them answers a stranger.

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod first;
 mod lint;
 pub mod load;
+pub mod preview;
 pub mod publish;
 pub mod simulate;
 

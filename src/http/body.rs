@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::page::NoQuery;
 use super::problem::Problem;
-use crate::domain::ids::{AgentId, EventId, IdError, InfluencerId, MessageId, NoteId, ThreadId, TokenId};
+use crate::domain::ids::{AgentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId};
 
 /// A JSON body that was read whole. Refuses query parameters as well: what is sent in a body has none.
 pub(super) struct Body<T>(pub(super) T);
@@ -122,6 +122,7 @@ fn sort_of(given: &str) -> Option<&'static str> {
         EventId::PREFIX => "an event",
         NoteId::PREFIX => "a note",
         TokenId::PREFIX => "a token",
+        TaskId::PREFIX => "a task",
         _ => return None,
     })
 }

@@ -3,8 +3,8 @@
 use super::world::{World, definition, email, house};
 use crate::stores;
 use liaison::hub::outreach::{self, ExitReason};
-use liaison::outbound::rehearsal::accept_due;
 use liaison::outbound::SendingSettings;
+use liaison::outbound::rehearsal::accept_due;
 
 /// How many races: 10,000 in the long form.
 fn races() -> usize {
@@ -28,7 +28,10 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
             world.cadence.tick().await.unwrap();
             let stops = people.iter().map(|who| {
                 let (store, clock, who) = (world.fresh.store.clone(), world.clock.clone(), *who);
+                // Spread over the time that sending takes, so that either may be first.
+                let wait = std::time::Duration::from_micros(u64::from(who.0.as_bytes()[15]) * 800);
                 tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
                     loop {
                         let mut tx = store.begin("test.stop").await.unwrap();
                         match outreach::stop_runs(&mut tx, &clock, &[who], &ExitReason::Replied).await {
@@ -61,7 +64,11 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
             sent_after += accept_due(&world.tools, &settings).await.unwrap().len();
             stopped += people.len();
         }
-        println!("{}: {stopped} stops, {sent} mails were quicker, sent after a committed stop: {sent_after}", world.fresh.name);
+        println!(
+            "{}: {stopped} stops, {sent} mails were quicker, sent after a committed stop: {sent_after}",
+            world.fresh.name
+        );
         assert_eq!(sent_after, 0);
+        assert!(sent > 0 && sent < stopped, "no race: {sent} of {stopped}");
     }
 }

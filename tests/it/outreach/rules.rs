@@ -4,6 +4,7 @@ use super::world::{World, definition, email, house, instant, told};
 use crate::stores;
 use liaison::domain::sequence::{After, Awaited, StepKind};
 use liaison::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState, TaskState};
+use liaison::hub::outreach::enroll::{Again, EnrollError, enroll};
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::outreach::{self, ExitReason};
 use liaison::hub::{settle, task};
@@ -58,7 +59,15 @@ async fn reply_ends_the_run_and_takes_back_what_is_planned() {
         world.publish(vec![three_steps()]).await;
         let ana = world.person(Some("Asia/Tokyo")).await;
         let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
-        world.settle().await;
+        let intro = world.run_until("2026-11-04T00:00:00Z").await;
+        assert_eq!(told(&intro), ["2026-11-03T00:00Z intro"]);
+        // As if two days had gone by: the follow-up is due at night.
+        let hurry = "UPDATE enrollment SET anchor_at = anchor_at - 172800000000 WHERE id = $1";
+        crate::seed::run(&world.fresh, hurry, &[run.0]).await;
+        world.run_until("2026-11-04T12:00:00Z").await;
+        let woken = "UPDATE enrollment SET next_at = 1 WHERE id = $1";
+        crate::seed::run(&world.fresh, woken, &[run.0]).await;
+        world.cadence.tick().await.unwrap();
         assert_eq!(world.run_of(run).await.phase, Phase::Send, "it is planned for the morning");
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         let stopped = outreach::stop_runs(&mut tx, &world.clock, &[ana], &ExitReason::Replied).await.unwrap();
@@ -256,10 +265,7 @@ async fn reviewed_step_waits_for_a_person_and_a_dropped_one_is_skipped() {
         let runs = world.enroll("spring", &[ana, bo]).await;
         assert!(world.run_until("2026-11-03T14:00:00Z").await.is_empty());
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        let mail = tx
-            .open_mail_of(vec![runs[0].clone().unwrap(), runs[1].clone().unwrap()])
-            .await
-            .unwrap();
+        let mail = tx.open_mail_of(vec![runs[0].clone().unwrap(), runs[1].clone().unwrap()]).await.unwrap();
         assert!(mail.iter().all(|m| m.status == OutboxStatus::Review));
         let of = |who: usize| mail.iter().find(|m| m.enrollment_id == runs[who].clone().unwrap()).unwrap().id;
         assert!(tx.approve_outbox(of(0), world.clock.now()).await.unwrap());
@@ -290,7 +296,9 @@ async fn deleted_sequence_stops_and_an_edited_one_reaches_only_new_runs() {
         world.publish(vec![definition("other", vec![email("intro", None, "intro.md")])]).await;
         assert!(world.run_until("2026-12-06T00:00:00Z").await.is_empty());
         assert_eq!(world.run_of(run).await.exit_reason.as_deref(), Some("the sequence was deleted"));
-        assert!(world.enroll("spring", &[ana]).await[0].is_err());
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let gone = enroll(&mut tx, &world.clock, "spring", &[ana], Again::Allowed).await;
+        assert!(matches!(gone, Err(EnrollError::NoSequence(_))), "{gone:?}");
     }
 }
 

@@ -129,7 +129,10 @@ pub(super) fn definition(id: &str, steps: Vec<Step>) -> Definition {
         templates: BTreeMap::from([
             (
                 "intro.md".to_owned(),
-                template(Some("A tee for {{ influencer.handle }}"), "Hi {{ first_name }}, [see it](https://shop.example/gift)."),
+                template(
+                    Some("A tee for {{ influencer.handle }}"),
+                    "Hi {{ first_name }}, [see it](https://shop.example/gift).",
+                ),
             ),
             ("intro-b.md".to_owned(), template(Some("Hello {{ first_name }}"), "Hi {{ first_name }}, a tee?")),
             ("nudge.md".to_owned(), template(None, "Did my note reach you, {{ first_name }}?")),
@@ -142,12 +145,8 @@ impl World {
     pub(super) fn new(fresh: Fresh, house: House) -> Self {
         let clock = Clock::stepped(instant(MONDAY));
         let desk = Desk::new(house);
-        let tools = Tools {
-            store: fresh.store.clone(),
-            clock: clock.clone(),
-            run: RunId(clock.new_id()),
-            desk: desk.clone(),
-        };
+        let tools =
+            Tools { store: fresh.store.clone(), clock: clock.clone(), run: RunId(clock.new_id()), desk: desk.clone() };
         let cadence = Cadence { store: fresh.store.clone(), clock: clock.clone(), desk: desk.clone() };
         Self { fresh, clock, desk, tools, cadence }
     }
@@ -228,7 +227,8 @@ impl World {
                     sent.push(Sent { at, who: run.influencer_id, step: mail.step, id });
                 }
             }
-            if looked.runs == 0 && accepted == 0 {
+            let due = self.next_due().await.is_some_and(|at| at <= self.clock.now());
+            if looked.runs == 0 && accepted == 0 && !due {
                 return sent;
             }
         }

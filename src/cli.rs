@@ -40,6 +40,7 @@ mod thread;
 mod token;
 mod unmatched;
 mod who;
+mod why;
 
 use stop::Stop;
 
@@ -109,9 +110,11 @@ enum Command {
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Outreach sequences: new, check, preview
+    /// Outreach sequences: new, check, preview, simulate
     #[command(subcommand)]
     Sequence(sequence::SequenceCommand),
+    /// What is planned for somebody and why, why nothing is, or why a message leaves when it does
+    Why(why::WhyArgs),
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -175,6 +178,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
         Command::Sequence(command) => sequence::run(&global, command).await,
+        Command::Why(args) => why::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,

@@ -19,6 +19,8 @@ use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::render::template;
 use crate::sequence::{self, Known, Loaded, first, preview};
 
+mod simulate;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum SequenceCommand {
     /// Write a sequence to begin with
@@ -33,12 +35,14 @@ pub(super) enum SequenceCommand {
     Check(CheckArgs),
     /// Show the exact message an influencer would get; nothing is sent
     Preview(PreviewArgs),
+    /// See what a sequence would do, when and why; nothing is sent
+    Simulate(simulate::SimulateArgs),
 }
 
 impl SequenceCommand {
     /// Whether it looks at what is kept.
     pub(super) fn opens_the_store(&self) -> bool {
-        matches!(self, Self::Preview(_))
+        matches!(self, Self::Preview(_) | Self::Simulate(_))
     }
 }
 
@@ -87,6 +91,7 @@ pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Re
         SequenceCommand::New { id, account } => new(global, &id, account.as_deref()),
         SequenceCommand::Check(args) => check(global, &args),
         SequenceCommand::Preview(args) => show(global, &args).await,
+        SequenceCommand::Simulate(args) => simulate::run(global, &args).await,
     }
 }
 

@@ -7,6 +7,7 @@ use super::ApiState;
 mod accounts;
 mod agents;
 mod events;
+mod foresight;
 mod holds;
 mod influencers;
 mod loose_ends;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
     all.extend(events::routes());
+    all.extend(foresight::routes());
     all.extend(holds::routes());
     all.extend(influencers::routes());
     all.extend(loose_ends::routes());

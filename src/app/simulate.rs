@@ -22,7 +22,9 @@ use crate::store::{Store, StoreError};
 
 mod acts;
 mod journal;
-pub mod trial;
+mod trial;
+
+pub use trial::run_tests;
 
 use journal::Journal;
 

@@ -20,6 +20,7 @@ use crate::render::template;
 use crate::sequence::{self, Known, Loaded, first, preview};
 
 mod simulate;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SequenceCommand {
@@ -37,6 +38,8 @@ pub(super) enum SequenceCommand {
     Preview(PreviewArgs),
     /// See what a sequence would do, when and why; nothing is sent
     Simulate(simulate::SimulateArgs),
+    /// Run the tests that stand beside sequences (tests.toml)
+    Test(test::TestArgs),
 }
 
 impl SequenceCommand {
@@ -91,6 +94,7 @@ pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Re
         SequenceCommand::New { id, account } => new(global, &id, account.as_deref()),
         SequenceCommand::Check(args) => check(global, &args),
         SequenceCommand::Preview(args) => show(global, &args).await,
+        SequenceCommand::Test(args) => test::run(global, &args).await,
         SequenceCommand::Simulate(args) => simulate::run(global, &args).await,
     }
 }

@@ -9,6 +9,7 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
+    About, SimulateOrder,
     AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement,
     StageOrder,
 };
@@ -66,6 +67,12 @@ impl Actions for Recorder {
     }
     fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
         self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
+    }
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
+        self.note(format!("simulate {sequence} {:?}", order.events), Ok(json!({"ended": "quiet"})))
+    }
+    fn why(&self, about: About) -> Done<'_, serde_json::Value> {
+        self.note(format!("why {about:?}"), Ok(json!({"runs": []})))
     }
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
         let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), content: raw };

@@ -17,7 +17,7 @@ use crate::domain::zone::Zone;
 /// The name of the file.
 pub const FILE: &str = "tests.toml";
 /// Tests of one sequence.
-pub const TESTS_MAX: usize = 500;
+const TESTS_MAX: usize = 500;
 /// Days where a test says nothing.
 const DAYS_USUAL: i64 = 60;
 
@@ -126,7 +126,7 @@ pub fn read(folder: &Path, ours: &Zone) -> Option<Tests> {
 fn read_one(mut s: Section<'_>, r: &mut Reader, (n, ours): (usize, &Zone)) -> Option<Test> {
     let here = s.here();
     let name = s.text(r, "name").map_or_else(|| format!("test {}", n + 1), |t| t.value);
-    let mut text = |s: &mut Section<'_>, r: &mut Reader, key| s.text(r, key).map(|t| t.value);
+    let text = |s: &mut Section<'_>, r: &mut Reader, key| s.text(r, key).map(|t| t.value);
     let handle = text(&mut s, r, "handle").unwrap_or_else(|| "@somebody".to_owned());
     let first_name = text(&mut s, r, "first_name").unwrap_or_default();
     let email = text(&mut s, r, "email").unwrap_or_else(|| "somebody@example.org".to_owned());

@@ -84,7 +84,7 @@ async fn compare(people: usize, least: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_foreseen_is_what_happens() {
-    compare(60, 90).await;
+    compare(60, 60).await;
 }
 
 /// `tests/prove simulate [--people 1000]`

@@ -243,9 +243,9 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         let inner = match &self.inner {
             Inner::Sqlite { read, .. } => TxInner::SqliteSnapshot(read.begin().await?),
-            Inner::Postgres(pool) => TxInner::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
+            Inner::Postgres(pool) => {
+                TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
         };
         Ok(Tx { inner, name: "snapshot" })
     }

@@ -9,8 +9,8 @@ use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    About, SimulateOrder, ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
-    NetworkOrder, SendOrder, Settlement, StageOrder,
+    About, ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder,
+    MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};

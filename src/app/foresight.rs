@@ -34,11 +34,8 @@ pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrd
         };
         given.push((whose, event));
     }
-    let enroll = if asked.influencer_ids.is_empty() {
-        Vec::new()
-    } else {
-        vec![(sequence.clone(), asked.influencer_ids)]
-    };
+    let enroll =
+        if asked.influencer_ids.is_empty() { Vec::new() } else { vec![(sequence.clone(), asked.influencer_ids)] };
     let order = Order {
         sequence: Some(sequence),
         enroll,

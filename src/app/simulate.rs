@@ -279,7 +279,8 @@ impl<'w> Run<'w> {
                 None => self.journal.focus().to_vec(),
             };
             for who in whom {
-                let at = if given.when.step().is_some() { None } else { self.journal.resolve(who, &given.when, self.from) };
+                let at =
+                    if given.when.step().is_some() { None } else { self.journal.resolve(who, &given.when, self.from) };
                 self.pending.push(Pending { at, who, given: given.clone() });
             }
             if self.pending.len() > GIVEN_MAX {

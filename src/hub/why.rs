@@ -224,7 +224,8 @@ pub async fn of_influencer(
     }
     let by_hand = tx.list_holds(vec![id]).await?.pop().is_some_and(|hold| hold.hold_by_hand);
     if let Some(until) = person.held_until.filter(|until| *until > now) {
-        why.held = Some(Held { until: instant(until, &zone, &house.zone), reason: person.hold_reason.clone(), by_hand });
+        why.held =
+            Some(Held { until: instant(until, &zone, &house.zone), reason: person.hold_reason.clone(), by_hand });
     }
     let dossier = Dossier::load(tx, &runs).await?;
     let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
@@ -317,7 +318,9 @@ impl Asker<'_> {
         let timezone = self.dossier.person(run.influencer_id).and_then(|p| p.timezone.as_deref());
         match self.dossier.definition(&run.version) {
             Some(definition) => {
-                self.planner.zone(&Who { definition, version: &run.version, account: &run.account, timezone, phone: None }).0
+                self.planner
+                    .zone(&Who { definition, version: &run.version, account: &run.account, timezone, phone: None })
+                    .0
             }
             None => choose_zone(timezone, None, &self.house.zone).0,
         }

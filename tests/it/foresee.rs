@@ -66,7 +66,11 @@ async fn compare(people: usize, least: usize) {
     println!("| people | {people} |\n| days until the last of it | {} |", days);
     println!("| sends foreseen | {} |\n| sends that happened | {} |", foreseen.len(), real.len());
     println!("| of these the same: who, step, wording, planned instant | {same} |");
-    println!("| two simulations | {:.1} s |\n| the daemon's parts | {:.1} s |", took.as_secs_f64(), began.elapsed().as_secs_f64());
+    println!(
+        "| two simulations | {:.1} s |\n| the daemon's parts | {:.1} s |",
+        took.as_secs_f64(),
+        began.elapsed().as_secs_f64()
+    );
     println!("| what else was foreseen | {counts:?} |");
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in report.entries.iter().filter(|e| e.what == What::Held) {
@@ -78,7 +82,10 @@ async fn compare(people: usize, least: usize) {
     assert!(missing.is_empty() && unforeseen.is_empty(), "foreseen only: {missing:#?}\nhappened only: {unforeseen:#?}");
     assert!(foreseen.len() >= least, "only {} sends: nothing is shown by that", foreseen.len());
     for what in [What::Skipped, What::Exited, What::Finished, What::Task, What::TimedOut, What::Held, What::Stage] {
-        assert!(counts.get(what.word()).copied().unwrap_or(0) > 0, "nothing was {what}: the comparison shows too little");
+        assert!(
+            counts.get(what.word()).copied().unwrap_or(0) > 0,
+            "nothing was {what}: the comparison shows too little"
+        );
     }
 }
 

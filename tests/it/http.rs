@@ -9,9 +9,8 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    About, SimulateOrder,
-    AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement,
-    StageOrder,
+    About, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder,
+    Settlement, SimulateOrder, StageOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};

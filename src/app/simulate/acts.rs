@@ -59,14 +59,16 @@ async fn act_in(tx: &mut Tx, world: &World, who: InfluencerId, act: &Act) -> Res
             if !world.accounts.contains(account) {
                 return Ok(format!("there is no account {account}"));
             }
-            let domain = tx.list_places(vec![who]).await?.first().and_then(|p| crate::domain::address::domain(&p.value));
+            let domain =
+                tx.list_places(vec![who]).await?.first().and_then(|p| crate::domain::address::domain(&p.value));
             let id = MessageId(world.clock.new_id());
             reserve_manual(tx, id, (account, domain.unwrap_or_default()), world.clock.now()).await?;
             Ok(none)
         }
         Act::Hold(day) => {
             let until = instant_of(&world.desk.house().zone, *day, Minute(0));
-            match hold::hold_by_hand(tx, &world.clock, who, (until, Some("in this simulation")), "the simulation").await {
+            match hold::hold_by_hand(tx, &world.clock, who, (until, Some("in this simulation")), "the simulation").await
+            {
                 Ok(()) => Ok(none),
                 Err(PeopleError::Store(error)) => Err(error.into()),
                 Err(error) => Ok(error.to_string()),

@@ -164,8 +164,7 @@ impl Journal {
 
     fn load_of(&mut self, at: Micros, account: &str) -> &mut Load {
         let day = self.ours.wall(at).day().to_string();
-        let blank =
-            Load { day: day.clone(), account: account.to_owned(), sent: 0, others: 0, by_hand: 0 };
+        let blank = Load { day: day.clone(), account: account.to_owned(), sent: 0, others: 0, by_hand: 0 };
         self.load.entry((day, account.to_owned())).or_insert(blank)
     }
 
@@ -239,8 +238,7 @@ impl Journal {
                     runs.insert(run.influencer_id, run);
                 }
             }
-            let persons: HashMap<_, _> =
-                tx.list_persons(ids.to_vec()).await?.into_iter().map(|p| (p.id, p)).collect();
+            let persons: HashMap<_, _> = tx.list_persons(ids.to_vec()).await?.into_iter().map(|p| (p.id, p)).collect();
             for id in ids {
                 let Some(known) = self.people.get(id) else { continue };
                 let (state, why) = standing(runs.get(id), self.refused.get(id));

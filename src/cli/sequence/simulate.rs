@@ -100,7 +100,9 @@ async fn order(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<engine::Order
     let house = app::house_of(&desk.config);
     let read = |text: &String| {
         let at = simulate::read_instant(text, &house.zone);
-        at.ok_or_else(|| Stop::usage(format!("--from: `{text}` is no time: write 2026-03-02, 2026-03-02 09:00 or RFC 3339")))
+        at.ok_or_else(|| {
+            Stop::usage(format!("--from: `{text}` is no time: write 2026-03-02, 2026-03-02 09:00 or RFC 3339"))
+        })
     };
     let from: Option<Micros> = args.from.as_ref().map(read).transpose()?;
     let people = people(desk, args).await?;
@@ -113,7 +115,8 @@ async fn order(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<engine::Order
     }
     let mut given = Vec::new();
     for text in &args.events {
-        let event: simulate::Given = text.parse().map_err(|error: simulate::GivenError| Stop::usage(error.to_string()))?;
+        let event: simulate::Given =
+            text.parse().map_err(|error: simulate::GivenError| Stop::usage(error.to_string()))?;
         let whose = match &event.who {
             Some(who) => Some(who::influencer(&mut desk.store.read().await?, who).await?.id),
             None => None,
@@ -157,12 +160,8 @@ async fn people(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<Vec<Influenc
     if !args.all {
         return Ok(ids);
     }
-    let filter = InfluencerFilter {
-        stage: args.stage.clone(),
-        owner: args.owner.clone(),
-        tag: args.tag.clone(),
-        q: None,
-    };
+    let filter =
+        InfluencerFilter { stage: args.stage.clone(), owner: args.owner.clone(), tag: args.tag.clone(), q: None };
     let mut after: Option<InfluencerCursor> = None;
     loop {
         let page = tx.list_influencers(&filter, InfluencerOrder::Added, after, PAGE).await?;

@@ -184,9 +184,7 @@ impl Planner {
             .iter()
             .map(|limit| {
                 let (from, to, most, zone) = match &limit.rule {
-                    Rule::In24Hours(most) => {
-                        (Micros(self.now.minus(DAY).0.saturating_add(1)), self.now, *most, None)
-                    }
+                    Rule::In24Hours(most) => (Micros(self.now.minus(DAY).0.saturating_add(1)), self.now, *most, None),
                     Rule::PerDay { limit, zone } => {
                         let day = zone.wall(self.now).day();
                         (day_of(zone, day), day_of(zone, day.plus(1)), *limit, Some(zone))

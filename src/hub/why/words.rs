@@ -8,7 +8,8 @@ const STEPS_MAX: usize = 50;
 
 /// Of somebody, line by line.
 pub fn of_influencer(why: &Why) -> Vec<String> {
-    let mut out = vec![format!("{} is in the stage {}; their zone is {} ({}).", why.handle, why.stage, why.zone, why.zone_from)];
+    let mut out =
+        vec![format!("{} is in the stage {}; their zone is {} ({}).", why.handle, why.stage, why.zone, why.zone_from)];
     if why.addresses.is_empty() {
         out.push("No email address of theirs is known.".to_owned());
     }
@@ -102,7 +103,9 @@ pub fn of_message(why: &MessageWhy) -> Vec<String> {
             out.push(String::new());
             out.extend(of_run(run));
         }
-        None => out.push("A person wrote it: it is no step of a sequence, counts against its limits and waits for none.".to_owned()),
+        None => out.push(
+            "A person wrote it: it is no step of a sequence, counts against its limits and waits for none.".to_owned(),
+        ),
     }
     out
 }
@@ -113,6 +116,7 @@ fn both(at: &Instant) -> String {
 
 fn shifts(shifts: &serde_json::Value) -> Vec<String> {
     let all = shifts.as_array().map(Vec::as_slice).unwrap_or_default();
-    let line = |s: &serde_json::Value| Some(format!("    moved to {}: {}", s.get("to")?.as_str()?, s.get("why")?.as_str()?));
+    let line =
+        |s: &serde_json::Value| Some(format!("    moved to {}: {}", s.get("to")?.as_str()?, s.get("why")?.as_str()?));
     all.iter().filter_map(line).collect()
 }

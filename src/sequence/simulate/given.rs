@@ -131,7 +131,7 @@ impl FromStr for Given {
             (_, None, Some(_)) => When::At(first.to_owned()),
             (None, None, None) => return Err(fail(format!("it begins with when: {WHENS}"))),
         };
-        if time.is_some() && !matches!(Micros::parse(first), Some(_)) {
+        if time.is_some() && Micros::parse(first).is_none() {
             word(&mut rest);
         }
         let act = act(rest).map_err(|why| fail(why.unwrap_or_else(|| format!("what happens is one of {ACTS}"))))?;
@@ -276,7 +276,12 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_says_what_can() {
-        for (text, says) in [("click", "begins with when"), ("+1d dance", "unsubscribe"), ("+1x open", "+2h30m"), ("+1d hold until x", "no day")] {
+        for (text, says) in [
+            ("click", "begins with when"),
+            ("+1d dance", "unsubscribe"),
+            ("+1x open", "+2h30m"),
+            ("+1d hold until x", "no day"),
+        ] {
             let error = text.parse::<Given>().unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }

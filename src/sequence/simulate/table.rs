@@ -25,16 +25,23 @@ pub fn text(report: &Report) -> String {
         let step_id = entry.step.as_deref().unwrap_or("-");
         let mut said = entry.what.word().to_owned();
         if let Some(variant) = &entry.variant {
-            said.push_str(&format!(" {variant}"));
+            said.extend([format!(" {variant}")]);
         }
         if let Some(account) = &entry.account {
-            said.push_str(&format!(" from {account}"));
+            said.extend([format!(" from {account}")]);
         }
         if !entry.detail.is_empty() {
-            said.push_str(&format!(": {}", entry.detail));
+            said.extend([format!(": {}", entry.detail)]);
         }
-        let other = if zones.len() > 1 && entry.what == What::Sent { format!(" ({})", entry.zone) } else { String::new() };
-        line(&mut out, &format!("{:head$}  {:16}  {:who$}  {step_id:step$}  {said}{other}", entry.theirs, entry.ours, entry.handle));
+        let other =
+            if zones.len() > 1 && entry.what == What::Sent { format!(" ({})", entry.zone) } else { String::new() };
+        line(
+            &mut out,
+            &format!(
+                "{:head$}  {:16}  {:who$}  {step_id:step$}  {said}{other}",
+                entry.theirs, entry.ours, entry.handle
+            ),
+        );
         for shift in &entry.shifts {
             line(&mut out, &format!("{:head$}  {:16}  {:who$}  {:step$}    {}", "", "", "", "", shift.why));
         }
@@ -124,7 +131,9 @@ fn closing(report: &Report) -> String {
 
 /// Every entry as a row of comma-separated values (RFC 4180), the first row naming the columns.
 pub fn csv(report: &Report) -> String {
-    let mut out = String::from("at,theirs,ours,zone,handle,influencer_id,sequence,step,what,variant,account,planned_at,shifts,detail\r\n");
+    let mut out = String::from(
+        "at,theirs,ours,zone,handle,influencer_id,sequence,step,what,variant,account,planned_at,shifts,detail\r\n",
+    );
     for e in &report.entries {
         let shifts: Vec<&str> = e.shifts.iter().map(|s| s.why.as_str()).collect();
         let fields = [

@@ -169,7 +169,11 @@ async fn a_snapshot_does_not_see_what_comes_later() {
         tx.insert_pause("all", "x", NOW).await.unwrap();
         tx.commit().await.unwrap();
         assert!(snapshot.list_pauses().await.unwrap().is_empty(), "{}", fresh.name);
-        assert!(snapshot.insert_pause("account:x", "x", NOW).await.is_err(), "{}: a snapshot was written to", fresh.name);
+        assert!(
+            snapshot.insert_pause("account:x", "x", NOW).await.is_err(),
+            "{}: a snapshot was written to",
+            fresh.name
+        );
         drop(snapshot);
         assert_eq!(fresh.store.read().await.unwrap().list_pauses().await.unwrap().len(), 1, "{}", fresh.name);
     }

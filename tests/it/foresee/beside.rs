@@ -71,12 +71,16 @@ async fn what_comes_out_otherwise_is_told_with_its_place() {
     }
     let config = config_of(dir.path(), &dir.path().join("sequences"));
     let text = std::fs::read_to_string(folder.join("tests.toml")).unwrap();
-    let wrong = text.replace("\"2026-03-05 nudge\"", "\"2026-03-06 nudge\"").replace("ends          = \"replied\"", "ends = \"refused\"");
+    let wrong = text
+        .replace("\"2026-03-05 nudge\"", "\"2026-03-06 nudge\"")
+        .replace("ends          = \"replied\"", "ends = \"refused\"");
     std::fs::write(folder.join("tests.toml"), wrong).unwrap();
     let (_, failed, said) = run(&config).await;
     assert_eq!(failed, 2, "{said:?}");
     let all = said.join("\n");
-    for part in ["first/tests.toml:11", "this did not happen", "a mail that is not expected: 2026-03-05", "exited (replied)"] {
+    for part in
+        ["first/tests.toml:11", "this did not happen", "a mail that is not expected: 2026-03-05", "exited (replied)"]
+    {
         assert!(all.contains(part), "{part} is not said in:\n{all}");
     }
     std::fs::write(folder.join("tests.toml"), text.replace("intro+1d reply", "intro+1d dance")).unwrap();

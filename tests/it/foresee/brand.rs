@@ -230,7 +230,10 @@ email = "last-note.md"
 ];
 
 const TEMPLATES: [(&str, &str); 5] = [
-    ("intro-a.md", "---\nsubject: A tee for {{ influencer.handle }}\n---\nHello, [have a look](https://northlane.example/tee)."),
+    (
+        "intro-a.md",
+        "---\nsubject: A tee for {{ influencer.handle }}\n---\nHello, [have a look](https://northlane.example/tee).",
+    ),
     ("intro-b.md", "---\nsubject: Running together\n---\nHello from {{ owner.first_name }}."),
     ("intro-c.md", "---\nsubject: A thought\n---\nHello, do you run?"),
     ("nudge.md", "Did my note reach you?"),
@@ -244,7 +247,8 @@ impl Brand {
         let clock = Clock::stepped(Micros::parse(BEGIN).unwrap());
         let store = Store::open(&app::place_of(&config)).await.unwrap();
         let loaded = sequence::load(&Known { config: &config, live: None, audience: None });
-        let errors: Vec<String> = loaded.findings.iter().filter(|f| f.severity == config::Severity::Error).map(|f| f.render(false)).collect();
+        let errors: Vec<String> =
+            loaded.findings.iter().filter(|f| f.severity == config::Severity::Error).map(|f| f.render(false)).collect();
         assert!(errors.is_empty(), "{}", errors.join("\n"));
         let mut tx = store.begin("test").await.unwrap();
         for account in config.accounts.values() {

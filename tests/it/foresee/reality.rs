@@ -18,8 +18,8 @@ use liaison::hub::unsubscribe::{How, unsubscribe};
 use liaison::hub::{hold, task};
 use liaison::lifecycle::Lifecycle;
 use liaison::sequence::simulate::{Act, Given, instant_of};
-use liaison::store::{Place, Tx};
 use liaison::store::outreach::enrollment::StepRow;
+use liaison::store::{Place, Tx};
 use serde_json::json;
 use sqlx::Connection;
 use tokio::net::TcpListener;
@@ -123,7 +123,18 @@ async fn sends_of(hub: &Hub, handles: &HashMap<InfluencerId, String>) -> Sends {
 impl Life {
     async fn until_quiet(&mut self) {
         let wait = Instant::now();
-        while self.hub.store.read().await.unwrap().list_accounts().await.unwrap().iter().any(|a| a.last_sync_at.is_none()) {
+        while self
+            .hub
+            .store
+            .read()
+            .await
+            .unwrap()
+            .list_accounts()
+            .await
+            .unwrap()
+            .iter()
+            .any(|a| a.last_sync_at.is_none())
+        {
             assert!(wait.elapsed() < PATIENCE, "the accounts are not read");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -195,9 +206,7 @@ impl Life {
                         let mail = tx.step_of_message(event.message_id.unwrap()).await.unwrap();
                         mail.map(|m| m.step)
                     }
-                    EventType::TaskCreated => {
-                        event.data.as_ref().and_then(|d| d.0["step"].as_str().map(str::to_owned))
-                    }
+                    EventType::TaskCreated => event.data.as_ref().and_then(|d| d.0["step"].as_str().map(str::to_owned)),
                     _ => None,
                 };
                 let Some(step) = step else { continue };
@@ -267,7 +276,8 @@ impl Life {
                 }
             }
             Act::Hold(day) => {
-                let until = instant_of(&Zone::named("America/New_York").unwrap(), *day, liaison::domain::day::Minute(0));
+                let until =
+                    instant_of(&Zone::named("America/New_York").unwrap(), *day, liaison::domain::day::Minute(0));
                 // A hold that would be over already can't be set: neither here nor there.
                 if until > clock.now() {
                     hold::hold_by_hand(tx, clock, who, (until, Some("in this simulation")), "kim").await.unwrap();

@@ -1,3 +1,5 @@
+//! Known hours: clock changes, leap days, holidays of both sides, limits and gaps. Chance is for `tests/it/schedules`.
+
 use super::*;
 use crate::domain::day::{Day, Weekday, Weekdays};
 

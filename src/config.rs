@@ -22,6 +22,7 @@ pub mod stages;
 pub mod storage;
 mod suggest;
 pub mod teammates;
+pub mod tracking;
 mod tree;
 
 pub use accounts::{Account, AccountKind, Backfill, ImapAccount, Security, SentCopy, ServerUrl};
@@ -32,6 +33,7 @@ pub use secret::{Secret, SecretSource};
 pub use server::Server;
 pub use storage::{Database, Storage};
 pub use teammates::Teammate;
+pub use tracking::Tracking;
 
 use reader::{Found, Reader, Section};
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub server: Server,
     /// Where everything is kept.
     pub storage: Storage,
+    /// What is counted of sequence mail.
+    pub tracking: Tracking,
     /// How much is logged.
     pub log: Log,
     /// Our people, by id.
@@ -210,6 +214,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         Some(section) => storage::read(section, r),
         None => storage::default(&r.folder),
     };
+    let tracking = root.section(r, "tracking").map(|s| tracking::read(s, r)).unwrap_or_default();
     let log = root.section(r, "log").map(|s| log::read(s, r)).unwrap_or_default();
     let teammates = teammates::read(&mut root, r);
     let accounts = accounts::read(&mut root, r);
@@ -237,6 +242,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         default_owner: default_owner.map(|o| o.value),
         server,
         storage,
+        tracking,
         log,
         teammates,
         accounts,

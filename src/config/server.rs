@@ -3,20 +3,25 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::reader::{Reader, Section};
+use super::reader::{Found, Reader, Section};
 
 /// `[server]`.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// Where the HTTP API listens. Default 127.0.0.1:8420.
     pub listen: SocketAddr,
+    /// Where the public routes (pixel, links, unsubscribe) listen, and nothing else; `None`: beside the API.
+    pub public_listen: Option<SocketAddr>,
+    /// Where readers of mail reach them: `https://host`, without a slash at its end. `None`: nothing is counted, and mail of
+    /// sequences can be declined only by mail.
+    pub base_url: Option<String>,
     /// The control socket. `None`: in the runtime directory, see [`crate::control::socket_path`].
     pub socket: Option<PathBuf>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8420)), socket: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8420)), public_listen: None, base_url: None, socket: None }
     }
 }
 
@@ -34,7 +39,32 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
             r.error(&listen, message, "write it as in \"127.0.0.1:8420\" or \"[::1]:8420\"");
         }
     }
+    if let Some(listen) = s.text(r, "public_listen") {
+        server.public_listen = listen.value.parse().ok();
+        if server.public_listen.is_none() {
+            let message = format!("`{}` is no IP address with a port", listen.value);
+            r.error(&listen, message, "write it as in \"0.0.0.0:8421\"");
+        }
+    }
+    server.base_url = s.text(r, "base_url").and_then(|url| base_url(r, &url));
     server.socket = s.text(r, "socket").map(|path| r.path(&path.value));
     s.finish(r);
     server
+}
+
+/// An address on the web, without path: what stands in mail is short and leads to one host.
+fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
+    let url = url::Url::parse(&given.value).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let plain = |u: &url::Url| {
+        u.query().is_none() && u.fragment().is_none() && u.username().is_empty() && u.password().is_none() && u.path() == "/"
+    };
+    let Some(url) = url.filter(plain) else {
+        let shown: String = given.value.chars().take(80).collect();
+        r.error(given, format!("`{shown}` is no address of a host"), "write it as in \"https://hub.your-domain.example\"");
+        return None;
+    };
+    if url.scheme() != "https" {
+        r.warn(given, "mail programs offer to unsubscribe by one click only over https".to_owned(), "write https://…");
+    }
+    Some(String::from(url).trim_end_matches('/').to_owned())
 }

@@ -24,8 +24,8 @@ use crate::worker::Wake;
 const DUE_HITS: i64 = 500;
 /// Messages judged in one transaction.
 const MESSAGES: usize = 50;
-/// Hits of one message that are looked at: the newest.
-const HITS_MAX: i64 = 1_000;
+/// Hits of one message that are looked at together.
+const HITS_MAX: i64 = 5_000;
 /// How long before a session hits still speak of it.
 const BEFORE: Duration = Duration::from_secs(60);
 /// How long at most until hits that nobody announced are looked for. Machine time.
@@ -116,12 +116,17 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
         }
         // In one order everywhere, for they are locked.
         due.sort_unstable();
+        let before = judged;
         for messages in due.chunks(MESSAGES) {
             let mut tx = store.begin("tracking.judge").await?;
             for message in messages {
                 judged += judge_message(&mut tx, clock, books, (*message, Which::Due(until))).await?.hits;
             }
             tx.commit().await?;
+        }
+        if judged == before {
+            // Somebody else judges them.
+            return Ok(judged);
         }
     }
 }
@@ -202,7 +207,14 @@ async fn judge_message(
 ) -> Result<Rescored, StoreError> {
     // Locked before its hits are read: of two who judge it, the second finds nothing to do.
     let tracked = tx.lock_tracked(message).await?;
-    let rows = tx.list_hits(message, HITS_MAX).await?;
+    let from = match which {
+        Which::Again => Micros(i64::MIN),
+        Which::Due(_) => match tx.first_unjudged_of(message).await? {
+            Some(first) => first.minus(BEFORE),
+            None => return Ok(Rescored::default()),
+        },
+    };
+    let rows = tx.list_hits(message, from, HITS_MAX).await?;
     let chosen = choose_hits(&rows, which);
     if chosen.is_empty() {
         return Ok(Rescored::default());

@@ -164,6 +164,8 @@ impl World {
             stages: known_stages(&config),
             undo: Duration::from_secs(u64::from(config.undo_seconds)),
             default_owner: config.default_owner.clone(),
+            tracking: Default::default(),
+            base_url: None,
         };
         assert_eq!(live.accounts.len(), 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -173,7 +175,7 @@ impl World {
         }
         let lifecycle = Lifecycle::new();
         let (clock, run) = (self.clock.clone(), RunId(self.clock.new_id()));
-        let parts = Parts { store: store.clone(), clock, run, live, listener, reload: None };
+        let parts = Parts { store: store.clone(), clock, run, live, listener, public: None, reload: None };
         app::start(parts, &lifecycle).await.unwrap();
         let (asked, told) = mpsc::channel(1);
         let ended = tokio::spawn(lifecycle.run(told));

@@ -42,6 +42,8 @@ mod readme;
 mod seed;
 mod smtp;
 mod smtp_script;
+mod sessions;
 mod states;
 mod stores;
 mod supply;
+mod tracking;

@@ -114,8 +114,17 @@ pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
     constant.stop();
     let stored = bench.runtime.block_on(count(&file));
     println!("{}", report(&seen, (cost, reference)));
-    println!("hits stored: {before} for {} answers; {} more for {} unknown links", args.n * args.runs.max(1), after - before, args.n);
-    assert_eq!(usize::try_from(stored).expect("count"), args.n * args.runs.max(1), "a hit was answered and is not stored");
+    println!(
+        "hits stored: {before} for {} answers; {} more for {} unknown links",
+        args.n * args.runs.max(1),
+        after - before,
+        args.n
+    );
+    assert_eq!(
+        usize::try_from(stored).expect("count"),
+        args.n * args.runs.max(1),
+        "a hit was answered and is not stored"
+    );
     assert_eq!(after, before, "an unknown link cost a write");
     let figures: Vec<Value> =
         seen.iter().map(|s| json!({"who": s.who, "rate": s.rate, "p50_ms": s.p50, "p99_ms": s.p99})).collect();
@@ -125,7 +134,9 @@ pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
 
 fn report(seen: &[Seen], (cost, reference): (Cost, Cost)) -> String {
     let mut rows = Vec::new();
-    let median = |who: &str, of: fn(&Seen) -> f64| quantile(&seen.iter().filter(|s| s.who == who).map(of).collect::<Vec<_>>(), 0.5);
+    let median = |who: &str, of: fn(&Seen) -> f64| {
+        quantile(&seen.iter().filter(|s| s.who == who).map(of).collect::<Vec<_>>(), 0.5)
+    };
     let base = median("axum constant", |s| s.rate);
     for (who, cost) in [("liaison", Some(cost)), ("liaison, unknown", None), ("axum constant", Some(reference))] {
         let rate = median(who, |s| s.rate);
@@ -136,7 +147,9 @@ fn report(seen: &[Seen], (cost, reference): (Cost, Cost)) -> String {
             format!("{:.1}", median(who, |s| s.p50)),
             format!("{:.1}", median(who, |s| s.p99)),
             cost.map_or_else(String::new, |c| format!("{:.1}", c.cpu)),
-            cost.map_or_else(String::new, |c| format!("{:.0}", measure::count(usize::try_from(c.peak).unwrap_or(0)) / 1e6)),
+            cost.map_or_else(String::new, |c| {
+                format!("{:.0}", measure::count(usize::try_from(c.peak).unwrap_or(0)) / 1e6)
+            }),
         ]);
     }
     measure::table(&["", "answers/s (median)", "ratio", "p50 ms", "p99 ms", "CPU s, all runs", "peak MB"], &rows)
@@ -269,8 +282,7 @@ pub async fn part(args: TrackingPartArgs) {
     let store = Store::open(&Place::Sqlite { file }).await.expect("store");
     let clock = Clock::machine();
     let books = Arc::new(Books::shipped());
-    let (tracking, writer) =
-        liaison::tracking::open(&store, &clock, books, Wake::default()).await.expect("tracking");
+    let (tracking, writer) = liaison::tracking::open(&store, &clock, books, Wake::default()).await.expect("tracking");
     let writing = tokio::spawn(async move { writer.run(Stop::new()).await.expect("writer") });
     let state = PublicState { store: store.clone(), clock, tracking, stored: Arc::default() };
     liaison::http::serve(listener, public_router(state), told).await.expect("serve");

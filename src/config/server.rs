@@ -56,11 +56,19 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
 fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
     let url = url::Url::parse(&given.value).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     let plain = |u: &url::Url| {
-        u.query().is_none() && u.fragment().is_none() && u.username().is_empty() && u.password().is_none() && u.path() == "/"
+        u.query().is_none()
+            && u.fragment().is_none()
+            && u.username().is_empty()
+            && u.password().is_none()
+            && u.path() == "/"
     };
     let Some(url) = url.filter(plain) else {
         let shown: String = given.value.chars().take(80).collect();
-        r.error(given, format!("`{shown}` is no address of a host"), "write it as in \"https://hub.your-domain.example\"");
+        r.error(
+            given,
+            format!("`{shown}` is no address of a host"),
+            "write it as in \"https://hub.your-domain.example\"",
+        );
         return None;
     };
     if url.scheme() != "https" {

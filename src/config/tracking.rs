@@ -46,7 +46,8 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Tracking {
 fn read_list<T>(r: &mut Reader, named: &Found<String>, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
     let path = r.path(&named.value);
     let list = match super::read_text(&path) {
-        Ok(text) => read(&text).map_err(|why| (format!("{}: {why}", path.display()), "the shipped list shows how it is written")),
+        Ok(text) => read(&text)
+            .map_err(|why| (format!("{}: {why}", path.display()), "the shipped list shows how it is written")),
         Err(wrong) => Err(wrong),
     };
     match list {

@@ -154,7 +154,8 @@ pub fn judge_single(hit: &Hit, delivery: &Delivery, books: &Books) -> Judgement 
 }
 
 fn weigh(hit: &Hit, delivery: &Delivery, books: &Books) -> Evidence {
-    let mut evidence = Evidence { machine: Vec::new(), human: (0.9, "the agent of a browser or a mail program".into()) };
+    let mut evidence =
+        Evidence { machine: Vec::new(), human: (0.9, "the agent of a browser or a mail program".into()) };
     if hit.kind == HitKind::Hidden {
         evidence.against(0.98, "followed the link that people can't see");
     }
@@ -190,7 +191,9 @@ fn weigh_agent(hit: &Hit, delivery: &Delivery, books: &Books, evidence: &mut Evi
         }
         Sort::Apple => evidence.human = (0.85, "Apple Mail, long after delivery".into()),
         Sort::GmailAtDelivery if near => evidence.against(0.92, "Gmail's own fetch at delivery (Edge/12.246)"),
-        Sort::GmailAtDelivery => evidence.human = (0.6, "Gmail's own agent, long after delivery: perhaps a person".into()),
+        Sort::GmailAtDelivery => {
+            evidence.human = (0.6, "Gmail's own agent, long after delivery: perhaps a person".into())
+        }
         Sort::Proxy(by) => {
             evidence.human = (0.9, format!("{by}, which fetches when a person opens the mail"));
         }

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
 use axum::middleware::from_fn;
@@ -66,6 +67,9 @@ impl Connected<IncomingStream<'_, TcpListener>> for Peer {
         Self(stream.remote_addr().ip())
     }
 }
+
+/// What stands in a path, as far as that can be read.
+type Token = Result<Path<String>, PathRejection>;
 
 /// The public routes, to be merged into the API's or served by themselves.
 pub fn public_router(state: PublicState) -> Router {
@@ -142,7 +146,8 @@ fn quiet(headers: &mut HeaderMap) {
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
 }
 
-async fn open(State(state): State<PublicState>, Path(file): Path<String>, request: Request) -> Response {
+async fn open(State(state): State<PublicState>, file: Token, request: Request) -> Response {
+    let Ok(Path(file)) = file else { return unknown() };
     let Some(token) = file.strip_suffix(".gif") else { return unknown() };
     let Some(seen) = see(&state, token, &[HitKind::Open], &request) else { return unknown() };
     drop(request);
@@ -158,7 +163,8 @@ async fn open(State(state): State<PublicState>, Path(file): Path<String>, reques
     }
 }
 
-async fn click(State(state): State<PublicState>, Path(token): Path<String>, request: Request) -> Response {
+async fn click(State(state): State<PublicState>, token: Token, request: Request) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
     let Some(seen) = see(&state, &token, &[HitKind::Click, HitKind::Hidden], &request) else { return unknown() };
     drop(request);
     match state.tracking.hit(seen).await {
@@ -185,7 +191,8 @@ fn page(body: &str) -> Response {
 }
 
 /// The page that asks. Looking at it changes nothing: scanners follow links.
-async fn ask(State(state): State<PublicState>, Path(token): Path<String>, request: Request) -> Response {
+async fn ask(State(state): State<PublicState>, token: Token, request: Request) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
     let Some(seen) = see(&state, &token, &[HitKind::Unsubscribe], &request) else { return unknown() };
     drop(request);
     match state.tracking.hit(seen).await {
@@ -195,11 +202,13 @@ async fn ask(State(state): State<PublicState>, Path(token): Path<String>, reques
 }
 
 /// Acts at once, by the form or by one click (RFC 8058 §3.2).
-async fn unsubscribe(State(state): State<PublicState>, Path(token): Path<String>, body: String) -> Response {
+async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
     if state.tracking.read_token(&token, &[HitKind::Unsubscribe]).is_none() {
         return unknown();
     }
-    let how = if body.contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
+    let how =
+        if String::from_utf8_lossy(&body).contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
     match act(&state, &token, how).await {
         Ok(true) => page(PAGE_DONE),
         Ok(false) => unknown(),

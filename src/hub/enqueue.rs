@@ -5,6 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::signing::SigningError;
 use crate::clock::{self, Clock};
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
@@ -12,7 +13,6 @@ use crate::domain::subject::reply_subject;
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind, OutboxStatus};
-use super::signing::SigningError;
 use crate::render::mail::{self, ComposeError, Draft};
 use crate::render::track::{Link, TrackError};
 use crate::store::message::NewMessage;

@@ -133,7 +133,13 @@ async fn record(tx: &mut Tx, clock: &Clock, message: MessageId, (key, how): (&st
     let parties = tx.outbox_parties(message).await?;
     let mut signals: Vec<Signal> = parties
         .into_iter()
-        .map(|p| Signal { what, influencer: Some(p.influencer_id), message: Some(message), at, data: Some(data.clone()) })
+        .map(|p| Signal {
+            what,
+            influencer: Some(p.influencer_id),
+            message: Some(message),
+            at,
+            data: Some(data.clone()),
+        })
         .collect();
     if signals.is_empty() {
         signals.push(Signal { what, influencer: None, message: Some(message), at, data: Some(data) });

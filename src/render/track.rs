@@ -159,9 +159,9 @@ fn is_address(text: &str) -> bool {
         return true;
     }
     let host = lower.split(['/', '?', '#', ':']).next().unwrap_or_default();
-    let has_ending = host.rsplit_once('.').is_some_and(|(before, end)| {
-        !before.is_empty() && end.len() >= 2 && end.chars().all(char::is_alphabetic)
-    });
+    let has_ending = host
+        .rsplit_once('.')
+        .is_some_and(|(before, end)| !before.is_empty() && end.len() >= 2 && end.chars().all(char::is_alphabetic));
     has_ending && !lower.contains(char::is_whitespace) && !lower.contains('@')
 }
 
@@ -247,14 +247,19 @@ mod tests {
 
     #[test]
     fn web_links_lead_to_us_and_their_destination_is_kept() {
-        let html = "<html><body><p>See <A HREF='https://shop.example/a?b=1&amp;c=2#d' class=x>our &amp; <b>shop</b></A>,
+        let html =
+            "<html><body><p>See <A HREF='https://shop.example/a?b=1&amp;c=2#d' class=x>our &amp; <b>shop</b></A>,
             <a href=http://brand.example><img src=x alt='Our logo'></a></p></body></html>";
         let t = tracked(html);
         assert_eq!(
             t.links,
             [link(1, "https://shop.example/a?b=1&c=2#d", "our & shop"), link(2, "http://brand.example/", "Our logo")]
         );
-        assert!(t.html.contains("HREF=\"https://go.brand.example/t/c/click-1\" class=x>our &amp; <b>shop</b></A>"), "{}", t.html);
+        assert!(
+            t.html.contains("HREF=\"https://go.brand.example/t/c/click-1\" class=x>our &amp; <b>shop</b></A>"),
+            "{}",
+            t.html
+        );
         assert!(!t.html.contains("shop.example"), "{}", t.html);
         let tail = "style=\"border:0;width:1px;height:1px\"></body></html>";
         assert!(t.html.contains("/t/o/open-0.gif\"") && t.html.ends_with(tail), "{}", t.html);
@@ -298,7 +303,8 @@ mod tests {
         let t = tracked("<p>Hi <a href='https://a.example'>one <a href='https://b.example'>two");
         assert_eq!(t.links.iter().map(|l| l.label.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         assert!(t.html.contains("open-0.gif"));
-        for html in ["", "<", "<a href", "<a href=\"https://x.example", "<body", "<select><a href=https://x.example>x"] {
+        for html in ["", "<", "<a href", "<a href=\"https://x.example", "<body", "<select><a href=https://x.example>x"]
+        {
             tracked(html);
         }
         let deep = format!("{}<a href=https://x.example>x</a>", "<div>".repeat(20_000));
@@ -312,7 +318,9 @@ mod tests {
         let neither = rewrite(html, &wanted(Counting::Off, Counting::Off)).unwrap();
         assert_eq!((neither.html.as_str(), neither.links.len()), (html, 0));
         let opens = rewrite(html, &wanted(Counting::On, Counting::Off)).unwrap();
-        assert!(opens.html.contains("open-0.gif") && opens.html.contains("https://a.example/") && opens.links.is_empty());
+        assert!(
+            opens.html.contains("open-0.gif") && opens.html.contains("https://a.example/") && opens.links.is_empty()
+        );
         let clicks = rewrite(html, &wanted(Counting::Off, Counting::On)).unwrap();
         assert!(!clicks.html.contains("<img") && clicks.links.len() == 1);
     }

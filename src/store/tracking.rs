@@ -163,8 +163,7 @@ pub struct MessageEvent {
     pub machine: Option<bool>,
 }
 
-const LINKS: Many =
-    Many { head: "INSERT INTO tracked_link (message_id, n, url, label)", columns: 4, tail: "" };
+const LINKS: Many = Many { head: "INSERT INTO tracked_link (message_id, n, url, label)", columns: 4, tail: "" };
 const HITS: Many = Many {
     head: "INSERT INTO hit (id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \
            reasons, judged_at, judge)",
@@ -198,7 +197,11 @@ impl Tx {
     }
 
     /// Links of these messages with these numbers.
-    pub async fn find_links(&mut self, messages: Vec<MessageId>, numbers: Vec<i64>) -> Result<Vec<LinkRow>, StoreError> {
+    pub async fn find_links(
+        &mut self,
+        messages: Vec<MessageId>,
+        numbers: Vec<i64>,
+    ) -> Result<Vec<LinkRow>, StoreError> {
         self.all(&LINKS_FIND, values![messages, Value::Ints(numbers)]).await
     }
 

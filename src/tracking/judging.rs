@@ -226,8 +226,7 @@ async fn judge_message(
     let hits: Vec<Hit> = chosen.iter().map(hit_of).collect();
     let verdicts = judge_session(&hits, &delivery, books);
     let changes: Vec<Change> = chosen.into_iter().zip(verdicts).map(|(row, now)| Change { row, now }).collect();
-    let parties: Vec<InfluencerId> =
-        tx.outbox_parties(message).await?.into_iter().map(|p| p.influencer_id).collect();
+    let parties: Vec<InfluencerId> = tx.outbox_parties(message).await?.into_iter().map(|p| p.influencer_id).collect();
     write_verdicts(tx, clock, &changes, parties.first().copied()).await?;
     if let Some(tracked) = &tracked {
         let session = Session { tracked, parties: &parties, changes: &changes };
@@ -248,7 +247,10 @@ async fn write_verdicts(
     influencer: Option<InfluencerId>,
 ) -> Result<(), StoreError> {
     let same = |c: &Change| {
-        c.row.judged.as_ref().is_some_and(|j| j.verdict == c.now.verdict && j.reasons == c.now.reasons && j.judge == JUDGE)
+        c.row
+            .judged
+            .as_ref()
+            .is_some_and(|j| j.verdict == c.now.verdict && j.reasons == c.now.reasons && j.judge == JUDGE)
     };
     let rows = changes.iter().filter(|c| !same(c)).map(|c| HitRow {
         influencer_id: c.row.influencer_id.or(influencer),
@@ -342,7 +344,8 @@ impl Session<'_> {
         let fresh = || self.changes.iter().filter(|c| c.is_new() || (c.is_human() && !c.was_human()));
         let mut chosen: Vec<(&Change, usize)> = Vec::new();
         let opened = |machine: bool| {
-            let mut events = told.iter().filter(move |e| e.kind == EventType::MessageOpened && e.machine == Some(machine));
+            let mut events =
+                told.iter().filter(move |e| e.kind == EventType::MessageOpened && e.machine == Some(machine));
             events.next().map(|e| datum(e, "confidence").and_then(serde_json::Value::as_f64).unwrap_or(1.0))
         };
         let open = |human: bool| fresh().filter(move |c| c.row.kind == HitKind::Open && c.is_human() == human);
@@ -350,7 +353,8 @@ impl Session<'_> {
         let sure = open(true).find(|c| c.now.is_human()).or_else(|| open(true).next());
         let known = opened(false);
         if let Some(first) = sure
-            && known.is_none_or(|confidence| first.now.is_human() && confidence < crate::domain::hit::HUMAN_CONFIDENCE_MIN)
+            && known
+                .is_none_or(|confidence| first.now.is_human() && confidence < crate::domain::hit::HUMAN_CONFIDENCE_MIN)
         {
             chosen.push((first, 1));
         }
@@ -405,9 +409,7 @@ impl Session<'_> {
         let changed = |row: &HitRow| self.changes.iter().find(|c| c.row.id == row.id);
         let is_human = |row: &&HitRow| match (changed(row), &row.judged) {
             (Some(change), _) => change.now.is_human(),
-            (None, Some(j)) => {
-                j.verdict == Verdict::Human && j.confidence >= crate::domain::hit::HUMAN_CONFIDENCE_MIN
-            }
+            (None, Some(j)) => j.verdict == Verdict::Human && j.confidence >= crate::domain::hit::HUMAN_CONFIDENCE_MIN,
             (None, None) => false,
         };
         let first = |kind| rows.iter().filter(is_human).filter(|r| r.kind == kind).map(|r| r.at).min();

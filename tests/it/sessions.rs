@@ -103,7 +103,9 @@ fn agents_of_people() -> Vec<String> {
     ];
     for version in (90..=140).step_by(5) {
         for desk in desks {
-            let chrome = format!("Mozilla/5.0 ({desk}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36");
+            let chrome = format!(
+                "Mozilla/5.0 ({desk}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36"
+            );
             all.push(format!("{chrome} Edg/{version}.0.2210.91"));
             all.push(format!("{chrome} OPR/{}.0.0.0", version - 14));
             all.push(format!("{chrome} Vivaldi/6.{}", version % 10));
@@ -117,7 +119,12 @@ fn agents_of_people() -> Vec<String> {
         }
     }
     for version in (78..=133).step_by(5) {
-        for desk in ["Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10.15", "X11; Ubuntu; Linux x86_64", "Android 13; Mobile"] {
+        for desk in [
+            "Windows NT 10.0; Win64; x64",
+            "Macintosh; Intel Mac OS X 10.15",
+            "X11; Ubuntu; Linux x86_64",
+            "Android 13; Mobile",
+        ] {
             all.push(format!("Mozilla/5.0 ({desk}; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"));
             all.push(format!("Mozilla/5.0 ({desk}; rv:{version}.0) Gecko/20100101 Thunderbird/{version}.4.1"));
         }
@@ -131,7 +138,9 @@ fn agents_of_people() -> Vec<String> {
             all.push(format!("{start} FxiOS/121.0 Mobile/15E148 Safari/605.1.15"));
             all.push(format!("{start} EdgiOS/120.0.2210.150 Version/{safari} Mobile/15E148 Safari/604.1"));
             all.push(format!("{start} GSA/298.0.595435837 Mobile/15E148 Safari/604.1"));
-            all.push(format!("{start} Mobile/15E148 [FBAN/FBIOS;FBAV/443.0.0.23.229;FBBV/1;FBDV/iPhone14,5;FBMD/iPhone;FBSN/iOS]"));
+            all.push(format!(
+                "{start} Mobile/15E148 [FBAN/FBIOS;FBAV/443.0.0.23.229;FBBV/1;FBDV/iPhone14,5;FBMD/iPhone;FBSN/iOS]"
+            ));
         }
         all.push(format!("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{safari} Safari/605.1.15"));
     }

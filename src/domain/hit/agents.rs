@@ -207,7 +207,10 @@ mod tests {
         let sort = |a: &str| agents.sort(a);
         assert_eq!(sort("  "), Sort::None);
         assert_eq!(sort("Mozilla/5.0"), Sort::Bare);
-        assert_eq!(sort("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"), Sort::Apple);
+        assert_eq!(
+            sort("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"),
+            Sort::Apple
+        );
         let gmail = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
             Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0";
         assert_eq!(sort(gmail), Sort::GmailAtDelivery);
@@ -223,7 +226,9 @@ mod tests {
     #[test]
     fn strange_agents_are_read_without_harm() {
         let agents = Agents::shipped();
-        for odd in ["Mozilla/5.0 (", "Mozilla/5.0 ()", "Mozilla/5.0 (x) (", "((((", "é)", "Mozilla/5.0 (Windows) é(é)é", "\0"] {
+        for odd in
+            ["Mozilla/5.0 (", "Mozilla/5.0 ()", "Mozilla/5.0 (x) (", "((((", "é)", "Mozilla/5.0 (Windows) é(é)é", "\0"]
+        {
             assert!(matches!(agents.sort(odd), Sort::Odd(_)), "{odd}");
         }
     }

@@ -94,7 +94,9 @@ async fn hits_wait_to_be_judged_and_keep_their_verdict() {
         let mut tx = fresh.store.begin("test.hits").await.unwrap();
         assert_eq!(tx.next_unjudged_at().await.unwrap(), None);
         let first = hit(&clock, a, HitKind::Open, 10);
-        tx.upsert_hits(vec![first.clone(), hit(&clock, a, HitKind::Click, 12), hit(&clock, b, HitKind::Hidden, 20)]).await.unwrap();
+        tx.upsert_hits(vec![first.clone(), hit(&clock, a, HitKind::Click, 12), hit(&clock, b, HitKind::Hidden, 20)])
+            .await
+            .unwrap();
         assert_eq!(tx.next_unjudged_at().await.unwrap(), Some(seed::at(10)));
         assert_eq!(tx.list_unjudged(seed::at(15), 100).await.unwrap(), [a], "{}", fresh.name);
         assert_eq!(tx.list_unjudged(seed::at(20), 100).await.unwrap().len(), 2);
@@ -112,7 +114,10 @@ async fn hits_wait_to_be_judged_and_keep_their_verdict() {
         let hits = tx.list_hits(a, Micros(0), 10).await.unwrap();
         assert_eq!(hits.len(), 2);
         assert_eq!(hits[0].judged, judged.judged);
-        assert_eq!((hits[0].hint.as_deref(), hits[0].network.as_deref()), (Some("purpose: prefetch"), Some("microsoft")));
+        assert_eq!(
+            (hits[0].hint.as_deref(), hits[0].network.as_deref()),
+            (Some("purpose: prefetch"), Some("microsoft"))
+        );
         assert_eq!(hits[1].link, Some(1));
         assert_eq!(tx.list_hits(a, seed::at(11), 10).await.unwrap().len(), 1);
         let mut since = vec![a, b];
@@ -157,12 +162,20 @@ async fn events_of_readers_are_listed_and_corrected() {
         let mut tx = fresh.store.begin("test.events").await.unwrap();
         let opened = event(EventType::MessageOpened, 1);
         let id = opened.id;
-        tx.insert_events(vec![event(EventType::InfluencerUnsubscribed, 3), opened, event(EventType::MessageSent, 2)]).await.unwrap();
+        tx.insert_events(vec![event(EventType::InfluencerUnsubscribed, 3), opened, event(EventType::MessageSent, 2)])
+            .await
+            .unwrap();
         let events = tx.list_reader_events(a).await.unwrap();
-        assert_eq!(events.iter().map(|e| e.kind).collect::<Vec<_>>(), [EventType::MessageOpened, EventType::InfluencerUnsubscribed]);
+        assert_eq!(
+            events.iter().map(|e| e.kind).collect::<Vec<_>>(),
+            [EventType::MessageOpened, EventType::InfluencerUnsubscribed]
+        );
         tx.rescore_event(id, true, serde_json::json!({"rescored": true})).await.unwrap();
         let event = &tx.list_reader_events(a).await.unwrap()[0];
-        assert_eq!((event.machine, &event.data.as_ref().unwrap().0["rescored"]), (Some(true), &serde_json::json!(true)));
+        assert_eq!(
+            (event.machine, &event.data.as_ref().unwrap().0["rescored"]),
+            (Some(true), &serde_json::json!(true))
+        );
         tx.commit().await.unwrap();
     }
 }
@@ -178,7 +191,12 @@ async fn step_notes_what_was_read_first_and_takes_it_back() {
         tx.mark_step_read(a, None, Some(seed::at(20))).await.unwrap();
         tx.mark_step_read(a, Some(seed::at(30)), Some(seed::at(40))).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(crate::tracking::read_at(&fresh, a).await, (Some(seed::at(20).0), Some(seed::at(20).0)), "{}", fresh.name);
+        assert_eq!(
+            crate::tracking::read_at(&fresh, a).await,
+            (Some(seed::at(20).0), Some(seed::at(20).0)),
+            "{}",
+            fresh.name
+        );
         let mut tx = fresh.store.begin("test.step").await.unwrap();
         tx.unmark_step_read(a, vec![seed::at(30)]).await.unwrap();
         tx.unmark_step_read(a, vec![seed::at(20)]).await.unwrap();

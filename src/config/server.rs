@@ -72,7 +72,7 @@ fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
         return None;
     };
     if url.scheme() != "https" {
-        r.warn(given, "mail programs offer to unsubscribe by one click only over https".to_owned(), "write https://…");
+        r.warn(given, "mail programs offer to unsubscribe by one click only over https", "write https://…");
     }
     Some(String::from(url).trim_end_matches('/').to_owned())
 }

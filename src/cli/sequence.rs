@@ -243,7 +243,7 @@ async fn show(global: &Global, args: &PreviewArgs) -> anyhow::Result<ExitCode> {
 fn context(config: &Config, definition: &Definition, view: &InfluencerView) -> template::Context {
     let account = definition.accounts.first().map_or("", String::as_str);
     let mut given = preview::given(config, view, account);
-    let host = config.outreach.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
+    let host = config.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
     given.unsubscribe_url = Some(format!("https://{host}/preview"));
     given.filled = preview::stand_ins(definition);
     template::Context::new(given, &definition.variables)
@@ -301,7 +301,7 @@ fn headers(
     });
     let to = view.addresses.first().map_or_else(|| "(no address)".to_owned(), |address| address.value.clone());
     let subject = message.subject.clone().unwrap_or_else(|| "(that of the mail above: stays in its thread)".to_owned());
-    let host = config.outreach.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
+    let host = config.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
     [
         ("From", from),
         ("To", to),

@@ -6,3 +6,4 @@ mod outbox;
 mod people;
 mod reading;
 mod statements;
+mod tracking;

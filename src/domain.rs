@@ -19,6 +19,7 @@ pub mod mail;
 pub mod people;
 pub mod profile;
 pub mod refusal;
+pub mod rate;
 pub mod reply;
 pub mod retry;
 pub mod schedule;

@@ -310,7 +310,7 @@ fn live_of(config: &Config) -> Live {
 }
 
 /// Our side, as planning and writing see it.
-fn house_of(config: &Config) -> House {
+pub fn house_of(config: &Config) -> House {
     let owner = |t: &crate::config::teammates::Teammate| Owner {
         id: t.id.clone(),
         first_name: t.first_name.clone(),

@@ -133,8 +133,7 @@ pub async fn measure(tx: &mut Tx, id: &str) -> Result<Option<SequenceStats>, Sto
 
 /// The steps of the version in force as they stand, then those that were dropped from it.
 fn order(definition: Option<&Definition>, rows: &[FunnelRow]) -> Vec<String> {
-    let mut order: Vec<String> =
-        definition.map(|d| d.steps.iter().map(|s| s.id.clone()).collect()).unwrap_or_default();
+    let mut order: Vec<String> = definition.map(|d| d.steps.iter().map(|s| s.id.clone()).collect()).unwrap_or_default();
     let mut dropped: Vec<String> = rows.iter().map(|r| r.step.clone()).filter(|id| !order.contains(id)).collect();
     dropped.sort();
     dropped.dedup();

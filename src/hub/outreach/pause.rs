@@ -4,8 +4,9 @@
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::domain::words::EventType;
+use crate::domain::words::{AccountState, EventType};
 use crate::hub::signal::{self, Signal};
+use crate::store::mailbox::Side;
 use crate::store::outreach::enrollment::Scope;
 use crate::store::{StoreError, Tx};
 
@@ -58,6 +59,21 @@ pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>, by: &str) -> R
         note(tx, clock, EventType::SequenceResumed, what, json!({"by": by})).await?;
     }
     Ok(changed)
+}
+
+/// Lets an account send again because somebody says so: its sequences, and, where a server's refusal had stopped it, all of
+/// its mail. `false` where neither was stopped.
+pub async fn resume_account(tx: &mut Tx, clock: &Clock, name: &str, by: &str) -> Result<bool, StoreError> {
+    let resumed = resume(tx, clock, Target::Account(name), by).await?;
+    let stopped = tx.get_account(name).await?.is_some_and(|a| a.sending_state == AccountState::Paused);
+    if stopped && tx.set_account_state(name, Side::Sending, (AccountState::Up, None), clock.now()).await? {
+        let data = json!({"account": name, "side": "sending", "state": AccountState::Up, "by": by});
+        let (what, at) = (EventType::AccountUp, clock.now());
+        let up = Signal { what, influencer: None, message: None, at, data: Some(data) };
+        signal::record(tx, clock, vec![up]).await?;
+        return Ok(true);
+    }
+    Ok(resumed)
 }
 
 async fn note(

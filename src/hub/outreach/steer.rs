@@ -173,13 +173,7 @@ async fn blank(tx: &mut Tx, run: &EnrollmentRow, step: &str) -> Result<StepRow, 
 }
 
 /// Takes the mail of a step back. One that was refused for good needs no taking back.
-async fn take_back(
-    tx: &mut Tx,
-    clock: &Clock,
-    run: &EnrollmentRow,
-    step: &str,
-    why: &str,
-) -> Result<(), SteerError> {
+async fn take_back(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow, step: &str, why: &str) -> Result<(), SteerError> {
     let Some(mail) = tx.open_mail_of(vec![run.id]).await?.into_iter().find(|mail| mail.step == step) else {
         return Ok(());
     };

@@ -156,9 +156,7 @@ impl Tx {
         let (from, limit) = (page.from().id, page.fetch());
         let EnrollmentFilter { sequence, state, step, influencer } = filter.clone();
         let rows: Vec<EnrollmentView> = match (influencer, sequence) {
-            (Some(id), sequence) => {
-                self.all(&OF_INFLUENCER, values![from, limit, state, step, sequence, id]).await?
-            }
+            (Some(id), sequence) => self.all(&OF_INFLUENCER, values![from, limit, state, step, sequence, id]).await?,
             (None, Some(sequence)) => self.all(&OF_SEQUENCE, values![from, limit, state, step, sequence]).await?,
             (None, None) => self.all(&RUNS, values![from, limit, state, step]).await?,
         };

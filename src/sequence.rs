@@ -20,7 +20,7 @@ pub use codes::{CODES, Code};
 pub use diff::{Change, Next, diff, plan_migration};
 pub use files::{FilesError, check_files};
 pub use load::{Known, Live, Loaded, load, load_one};
-pub use migrate::{Migrated, To, migrate};
+pub use migrate::{Migrated, Planned, To, migrate};
 pub use publish::{Published, publish};
 pub use rename::{OldFolder, RenameError, rename};
 pub use touched::{Difference, compare};

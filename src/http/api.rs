@@ -6,11 +6,13 @@ use super::ApiState;
 
 mod accounts;
 mod agents;
+mod enrollments;
 mod events;
 mod influencers;
 mod messages;
 mod outbox;
 mod search;
+mod sequences;
 mod threads;
 mod tokens;
 mod unmatched;
@@ -22,11 +24,13 @@ type Route = (&'static str, MethodRouter<ApiState>);
 pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
+    all.extend(enrollments::routes());
     all.extend(events::routes());
     all.extend(influencers::routes());
     all.extend(messages::routes());
     all.extend(outbox::routes());
     all.extend(search::routes());
+    all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());

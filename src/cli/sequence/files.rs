@@ -13,7 +13,7 @@ use crate::cli::terminal::short;
 use crate::cli::who;
 use crate::config::Severity;
 use crate::domain::ids::EnrollmentId;
-use crate::sequence::{self, Known, Loaded, Migrated, OldFolder, To};
+use crate::sequence::{self, Known, Loaded, Migrated, OldFolder, Planned, To};
 
 /// Runs that can't be moved and are shown one by one.
 const SHOWN: usize = 50;
@@ -111,9 +111,9 @@ async fn tell_moves(desk: &Desk, args: &MigrateArgs, all: &[Migrated]) -> anyhow
         let (to, planned) = match &run.to {
             To::Moved { step, planned } => {
                 let planned = match planned {
-                    sequence::migrate::Planned::Nothing => "",
-                    sequence::migrate::Planned::Kept => "what is planned stays",
-                    sequence::migrate::Planned::Anew => "what was planned is planned anew",
+                    Planned::Nothing => "",
+                    Planned::Kept => "what is planned stays",
+                    Planned::Anew => "what was planned is planned anew",
                 };
                 (step.clone().unwrap_or_else(|| "(the end)".to_owned()), planned.to_owned())
             }

@@ -296,7 +296,8 @@ fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("storage.state_dir: {} can't be made", dir.display()))
 }
 
-fn live_of(config: &Config) -> Live {
+/// What may change of a configuration.
+pub fn live_of(config: &Config) -> Live {
     let identity = Arc::new(identity_of(config));
     let accounts: Vec<AccountParts> =
         config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();

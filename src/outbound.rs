@@ -18,6 +18,7 @@ pub mod dispatcher;
 mod filing;
 pub mod reconcile;
 pub mod record;
+pub mod rehearsal;
 mod session;
 
 /// Makes a session with an account's provider. It connects when it is first used.

@@ -221,6 +221,10 @@ impl<'a> Reading<'a> {
         if let Some(found) = self.of_sense(Sense::Mention).find(|_| self.words <= SHORT) {
             return self.verdict(Meaning::Unsure, found, "speaks of it");
         }
+        if let Some(found) = self.wary().filter(|_| self.words <= SHORT) {
+            let verdict = self.verdict(Meaning::Unsure, &found, "speaks of mail and of ending something");
+            return Verdict { language: None, ..verdict };
+        }
         let nothing = if self.idle.is_empty() { "no such phrase" } else { "looks like a no and is none" };
         Verdict { meaning: Meaning::Neither, confidence: 80, phrase: None, language: None, reasons: vec![nothing] }
     }
@@ -238,6 +242,35 @@ impl<'a> Reading<'a> {
         }
         let phrase = Some(words_of(self.told, found));
         Verdict { meaning, confidence, phrase, language: Some(found.language), reasons }
+    }
+
+    /// The words of a sentence without a negation that speaks of ending something and of mail, whatever its wording. No
+    /// list of phrases is complete: what it does not know is for a person and not for the drawer.
+    fn wary(&self) -> Option<Found> {
+        let begins = |text: &str, with: &[&str]| with.iter().any(|w| text.starts_with(w));
+        self.told.iter().enumerate().skip(self.subject_sentences).find_map(|(sentence, told)| {
+            let negates = |at: usize| told.tokens.get(at).is_some_and(|t| context::negates(&t.text, Language::Es));
+            let no_more = |at: usize| {
+                negates(at) && told.tokens.get(at + 1).is_some_and(|t| context::NO_MORE.contains(&t.text.as_str()))
+            };
+            let free = || told.tokens.iter().enumerate().filter(|(at, _)| !self.is_idle(sentence, *at));
+            let (ending, _) = free().find(|(at, t)| no_more(*at) || begins(&t.text, context::ENDINGS))?;
+            let (object, _) = free().find(|(_, t)| begins(&t.text, context::OBJECTS))?;
+            let denied = (0..told.tokens.len()).any(|at| negates(at) && !no_more(at));
+            let (start, last) = (ending.min(object), ending.max(object));
+            (!denied && ending != object).then(|| Found {
+                sense: Sense::Mention,
+                language: Language::En,
+                sentence,
+                start,
+                last,
+                literal: vec![start, last],
+            })
+        })
+    }
+
+    fn is_idle(&self, sentence: usize, at: usize) -> bool {
+        self.idle.iter().any(|f| f.sentence == sentence && (f.start..=f.last).contains(&at))
     }
 
     /// The phrases of a sense that no negation turns round and no longer phrase of another sense covers.

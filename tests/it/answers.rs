@@ -165,7 +165,7 @@ fn answers_worded_otherwise_mean_what_their_writers_meant() {
     }
 }
 
-/// On these the phrases were never mended. What is asked of them is what would do harm otherwise; the rest is printed.
+/// For these no phrase was added. What is asked of them is what would do harm otherwise; the rest is printed.
 #[test]
 fn answers_never_seen_before_are_hardly_ever_taken_for_a_no_that_they_are_not() {
     let score = score("answers_held_out_3.tsv");

@@ -36,6 +36,7 @@ mod ledger;
 mod mail_record;
 mod outbound;
 mod outbox_bench;
+mod outreach;
 mod peers;
 mod people;
 mod poller;

@@ -481,15 +481,14 @@ async fn cancelled_reply_leaves_the_turn_where_it_was() {
 }
 
 #[tokio::test]
-async fn daily_limit_pause_and_held_installation_stop_the_claim() {
+async fn pause_and_held_installation_stop_the_claim() {
     for bench in outbox_bench::both().await {
         bench.enqueue(10).await;
         let provider = Provider::new(false, |_| Does::Takes);
-        let limited = SendingSettings { daily_limit: Some(4), ..settings() };
         let mut tx = bench.begin().await;
         tx.set_account_state("brand", Side::Sending, (AccountState::Paused, None), bench.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
-        let running = run(bench.tools(), limited.clone(), &provider);
+        let running = run(bench.tools(), settings(), &provider);
         for _ in 0..5 {
             running.wake.wake();
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -508,14 +507,8 @@ async fn daily_limit_pause_and_held_installation_stop_the_claim() {
         let mut tx = bench.begin().await;
         tx.set_installation_held(false).await.unwrap();
         tx.commit().await.unwrap();
-        until("four are sent", async || bench.count(OutboxStatus::Confirmed).await == 4).await;
-        for _ in 0..5 {
-            running.wake.wake();
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+        until("all are sent", async || bench.count(OutboxStatus::Confirmed).await == 10).await;
         running.stop().await;
-        assert_eq!(provider.offers.lock().unwrap().len(), 4, "{}: over the limit", bench.name());
-        assert_eq!(bench.count(OutboxStatus::Queued).await, 6);
     }
 }
 

@@ -168,7 +168,12 @@ impl Bench {
     }
 
     pub fn tools_on(&self, store: Store) -> Tools {
-        Tools { store, clock: self.clock.clone(), run: RunId(self.clock.new_id()), desk: Desk::default() }
+        Tools {
+            store,
+            clock: self.clock.clone(),
+            run: RunId(self.clock.new_id()),
+            desk: liaison::hub::outreach::house::Desk::default(),
+        }
     }
 
     pub async fn count(&self, status: OutboxStatus) -> i64 {

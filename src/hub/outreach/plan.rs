@@ -25,8 +25,6 @@ use crate::store::{StoreError, Tx};
 const BACK: std::time::Duration = std::time::Duration::from_hours(50);
 /// What a limit of 24 hours looks over.
 const DAY: std::time::Duration = std::time::Duration::from_hours(24);
-/// A first step reserves no place further ahead than this; until then it is pencilled in, and gives way to follow-ups.
-pub const NEW_AHEAD: std::time::Duration = std::time::Duration::from_hours(24);
 /// Days of a ramp that are told one by one.
 const RAMP_DAYS_MAX: u32 = 400;
 

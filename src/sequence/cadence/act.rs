@@ -8,7 +8,7 @@ use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
 use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Order, Outreach, Start};
-use crate::hub::outreach::plan::{NEW_AHEAD, Planner, Request, Who, step_seed};
+use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
 use crate::render::template::{render, render_inline};
@@ -24,7 +24,11 @@ struct Letter<'a> {
     place: PlaceRow,
     template: String,
     planned: Planned,
+    moves: Vec<serde_json::Value>,
 }
+
+/// Moves of one send that are kept.
+const MOVES_MAX: usize = 50;
 
 impl Batch<'_> {
     /// Plans with what is known of a run; nothing where its influencer or version is gone.
@@ -141,12 +145,14 @@ impl Batch<'_> {
         }
         let domain = crate::domain::address::domain(&place.value).unwrap_or_default();
         let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
-        // What is pencilled in for this very run is no obstacle to it.
+        // What is pencilled in for this very run is no obstacle to it, and the instant from which it counts now.
+        let pencilled = self.planner.reservation(run.id.0).map(|row| row.at);
         self.planner.give_back(run.id.0);
-        let due = match run.phase {
-            // A first step that was pencilled in keeps to it; an `else` begins now.
-            Phase::Delay => self.planner.due_of(run.anchor_at, step.after.as_deref()),
-            Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over => Due::At(now),
+        let due = match (pencilled, run.phase) {
+            (Some(at), _) => Due::At(at),
+            (None, Phase::Delay) => self.planner.due_of(run.anchor_at, step.after.as_deref()),
+            // An `else` begins now.
+            (None, Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over) => Due::At(now),
         };
         let request = Request { due, domain: &domain, first: run.first, seed };
         let planned = match self.who(&run, |planner, who| planner.place(who, &request)) {
@@ -154,20 +160,40 @@ impl Batch<'_> {
             Some(Err(never)) => return self.stuck(tx, run, &never.to_string()).await,
             None => return self.stuck(tx, run, "the influencer is gone").await,
         };
-        if run.first && planned.at > now.plus(NEW_AHEAD) {
-            return self.pencil(tx, run, &domain, &planned).await;
+        let planned = self.with_moves_before(&run, step, planned);
+        // New people take a place only when its time has come, so that follow-ups that fall due until then go first.
+        if run.first && planned.0.at > now {
+            return self.pencil(tx, run, (step, kind, &domain), &planned).await;
         }
-        let letter = Letter { step, kind, place, template, planned };
+        let (planned, moves) = planned;
+        let letter = Letter { step, kind, place, template, planned, moves };
         self.write(tx, run, definition, (letter, domain)).await
     }
 
-    /// A first step whose place is far ahead: it is pencilled in, and looked at again a day before.
+    /// The moves that brought a pencilled place about, before those of now.
+    fn with_moves_before(
+        &self,
+        run: &EnrollmentRow,
+        step: &Step,
+        planned: Planned,
+    ) -> (Planned, Vec<serde_json::Value>) {
+        let row = self.dossier.steps(run.id).iter().find(|s| s.step == step.id);
+        let before = row.and_then(|row| row.shifts.as_ref()).and_then(|shifts| shifts.as_array());
+        let mut moves = before.cloned().unwrap_or_default();
+        if let serde_json::Value::Array(new) = shifts_json(&planned.shifts) {
+            moves.extend(new);
+        }
+        moves.truncate(MOVES_MAX);
+        (planned, moves)
+    }
+
+    /// A first step whose place is ahead: it is pencilled in, and looked at again when its time has come.
     async fn pencil(
         &mut self,
         tx: &mut Tx,
         run: EnrollmentRow,
-        domain: &str,
-        planned: &Planned,
+        (step, kind, domain): (&Step, &StepKind, &str),
+        (planned, moves): &(Planned, Vec<serde_json::Value>),
     ) -> Result<(), StoreError> {
         let row = ReservationRow {
             id: run.id.0,
@@ -181,10 +207,11 @@ impl Batch<'_> {
         };
         tx.upsert_reservations(vec![row.clone()]).await?;
         self.planner.take(row);
-        let why: Vec<String> = planned.shifts.iter().map(|s| s.reason.to_string()).collect();
-        let waiting_for = Some(format!("a free place, about {} ({})", planned.at, why.join("; ")));
-        let next_at = Some(planned.at.minus(NEW_AHEAD));
-        self.keep(tx, EnrollmentRow { next_at, waiting_for, ..run }).await
+        let shifts = Some(serde_json::Value::Array(moves.clone()));
+        let row = StepRow { planned_at: Some(planned.at), shifts, ..blank(&run, step, kind) };
+        tx.insert_steps(vec![row]).await?;
+        let waiting_for = Some(format!("its place, about {}", planned.at));
+        self.keep(tx, EnrollmentRow { next_at: Some(planned.at), waiting_for, ..run }).await
     }
 
     /// Renders the mail and puts it into the outbox for its place in time.
@@ -225,7 +252,7 @@ impl Batch<'_> {
         let step = StepRow {
             variant: Some(letter.template),
             planned_at: Some(at),
-            shifts: Some(shifts_json(&letter.planned.shifts)),
+            shifts: Some(serde_json::Value::Array(letter.moves)),
             message_id: Some(id),
             ..blank(&run, letter.step, letter.kind)
         };

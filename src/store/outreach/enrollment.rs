@@ -114,7 +114,9 @@ const STEPS: Many = Many {
     head: "INSERT INTO enrollment_step (enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, \
         reason, opened_at, clicked_at, replied_at)",
     columns: 14,
-    tail: "ON CONFLICT (enrollment_id, step) DO NOTHING",
+    tail: "ON CONFLICT (enrollment_id, step) DO UPDATE SET kind = excluded.kind, variant = excluded.variant, planned_at = excluded.planned_at, \
+        shifts = excluded.shifts, message_id = excluded.message_id, task_id = excluded.task_id, state = excluded.state, \
+        completed_at = excluded.completed_at, reason = excluded.reason WHERE enrollment_step.state = 'planned' AND enrollment_step.message_id IS NULL",
 };
 
 fn row_values(r: EnrollmentRow, now: Micros) -> Vec<Value> {
@@ -274,7 +276,8 @@ impl Tx {
         }
     }
 
-    /// Writes what is planned or done; a step that has a row keeps it. How many were new.
+    /// Writes what is planned or done. A step that was only pencilled in is written anew; one that has a mail or is done keeps
+    /// its row. How many were written.
     pub async fn insert_steps(&mut self, rows: Vec<StepRow>) -> Result<u64, StoreError> {
         let rows: Vec<Value> = rows
             .into_iter()

@@ -1,10 +1,8 @@
 //! A daemon over a real configuration, a real database and the real mail server, and what people see from outside of it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use liaison::app::{self, Live, Parts};
+use liaison::app::{self, Parts};
 use liaison::clock::Clock;
 use liaison::config;
 use liaison::domain::ids::RunId;
@@ -157,14 +155,7 @@ impl World {
     pub async fn up(&mut self) {
         let config = config::load(&self.config, std::iter::empty()).unwrap_or_else(|e| panic!("{e}")).config;
         let store = Store::open(&app::place_of(&config)).await.unwrap();
-        let identity = Arc::new(app::identity_of(&config));
-        let live = Live {
-            accounts: config.accounts.values().filter_map(|a| app::account_parts(a, &identity)).collect(),
-            identity,
-            stages: known_stages(&config),
-            undo: Duration::from_secs(u64::from(config.undo_seconds)),
-            default_owner: config.default_owner.clone(),
-        };
+        let live = app::live_of(&config);
         assert_eq!(live.accounts.len(), 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.api.at = listener.local_addr().unwrap();

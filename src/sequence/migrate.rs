@@ -112,12 +112,16 @@ async fn move_one(
         Next::Stay(reason) => return Ok(stays(&reason)),
     };
     let now = clock.now();
-    let under_way = matches!(run.phase, Phase::Send | Phase::Task | Phase::Event);
+    // A first step may be pencilled in while its delay runs.
+    let pencilled = steps.iter().any(|s| s.state == StepState::Planned && Some(&s.step) == run.step.as_ref());
+    let under_way = pencilled || matches!(run.phase, Phase::Send | Phase::Task | Phase::Event);
     let same = next.is_some() && next == run.step;
     let renewed = EnrollmentRow { version: hash.to_owned(), next_at: Some(now), ..run.clone() };
     let must_replan = match (&run.step, under_way) {
         (_, false) => false,
-        (Some(step), true) if same => run.phase == Phase::Send && reads_otherwise(old, new, step),
+        (Some(step), true) if same => {
+            matches!(run.phase, Phase::Send | Phase::Delay) && reads_otherwise(old, new, step)
+        }
         (_, true) => true,
     };
     let mut planned = if under_way { Planned::Kept } else { Planned::Nothing };

@@ -5,3 +5,4 @@ mod outbox;
 mod people;
 mod reading;
 mod statements;
+mod steer;

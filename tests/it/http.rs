@@ -8,7 +8,7 @@ use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
     AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement,
-    StageOrder,
+    StageOrder, SteerOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
@@ -64,6 +64,9 @@ impl Actions for Recorder {
     }
     fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
         self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
+    }
+    fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
+        self.note(format!("steer {order:?} by {by}"), Ok(json!({"told": true})))
     }
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
         let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), content: raw };

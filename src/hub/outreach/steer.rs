@@ -126,15 +126,15 @@ async fn skip(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resul
     if run.phase == Phase::Send {
         take_back(tx, clock, &run, &step, &why).await?;
     }
-    let row = StepRow {
-        state: StepState::Skipped,
-        planned_at: Some(now),
-        completed_at: Some(now),
-        reason: Some(why.clone()),
-        ..blank(tx, &run, &step).await?
-    };
-    if tx.insert_steps(vec![row]).await? == 0 {
-        tx.complete_step(run.id, &step, StepState::Skipped, (now, Some(&why))).await?;
+    if !tx.complete_step(run.id, &step, StepState::Skipped, (now, Some(&why))).await? {
+        let row = StepRow {
+            state: StepState::Skipped,
+            planned_at: Some(now),
+            completed_at: Some(now),
+            reason: Some(why.clone()),
+            ..blank(tx, &run, &step).await?
+        };
+        tx.insert_steps(vec![row]).await?;
     }
     if run.phase == Phase::Task {
         tx.cancel_tasks_of(vec![run.id], now).await?;
@@ -230,6 +230,8 @@ pub async fn unplan(
     if row.task_id.is_some() {
         tx.cancel_tasks_of(vec![run.id], clock.now()).await?;
     }
+    // What was only pencilled in.
+    tx.delete_reservations(vec![run.id.0]).await?;
     tx.delete_planned_step(run.id, step).await?;
     Ok(Replanned::Free)
 }

@@ -485,3 +485,31 @@ async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
     serving.await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn steering_needs_its_own_scope() {
+    let api = Api::sqlite().await;
+    let (write, run) =
+        (api.token(&[Scope::Read, Scope::Write], None).await, api.token(&[Scope::SequencesRun], None).await);
+    let message = "msg_00000000000000000000000000000001";
+    let steering = [
+        ("POST", "/v1/sequences/spring/enrollments".to_owned(), json!({"filter": {}})),
+        ("POST", "/v1/sequences/spring/pause".to_owned(), json!({})),
+        ("POST", "/v1/sequences/spring/resume".to_owned(), Value::Null),
+        ("POST", "/v1/accounts/brand/pause".to_owned(), json!({})),
+        ("POST", "/v1/accounts/brand/resume".to_owned(), Value::Null),
+        ("POST", "/v1/pause".to_owned(), json!({"reason": "a storm"})),
+        ("POST", "/v1/resume".to_owned(), Value::Null),
+    ];
+    for (method, path, body) in steering {
+        let body = (!body.is_null()).then(|| body.to_string());
+        let refused = api.call(Some(&write), method, &path, body.as_deref()).await;
+        assert_eq!(refused.1["code"], "missing_scope", "{path}");
+        let (status, told) = api.call(Some(&run), method, &path, body.as_deref()).await;
+        assert!(status.is_success() && told["told"] == true, "{path}: {status} {told}");
+    }
+    let refused = api.call(Some(&run), "POST", &format!("/v1/outbox/{message}/approve"), None).await;
+    assert_eq!(refused.1["code"], "missing_scope", "a message leaves");
+    let asked = api.recorder.asked.lock().unwrap().join("\n");
+    assert!(asked.contains("Pause(All, Some(\"a storm\")) by token tests"), "{asked}");
+}

@@ -47,5 +47,6 @@ mod seed;
 mod smtp;
 mod smtp_script;
 mod states;
+mod steer;
 mod stores;
 mod supply;

@@ -44,12 +44,15 @@ fn sequences(edition: u64) -> Vec<Definition> {
     picked.kind = StepKind::WaitFor { what: Awaited::Clicked, at_most: "2 days".to_owned() };
     let mut nudge = email("nudge", Some("2 business days"), "nudge.md");
     nudge.condition = Some("not steps.intro.clicked".to_owned());
-    let mut spring =
-        definition("spring", vec![email("intro", None, "intro.md"), look, nudge, picked, email("last", Some("next tue 10:00"), "last.md")]);
+    let mut spring = definition(
+        "spring",
+        vec![email("intro", None, "intro.md"), look, nudge, picked, email("last", Some("next tue 10:00"), "last.md")],
+    );
     spring.exit_on = vec!["in_talks".into()];
     spring.limits.gap = Some("1m to 3m".to_owned());
     spring.name = format!("edition {edition}");
-    let mut autumn = definition("autumn", vec![email("intro", None, "intro-b.md"), email("last", Some("36h"), "last.md")]);
+    let mut autumn =
+        definition("autumn", vec![email("intro", None, "intro-b.md"), email("last", Some("36h"), "last.md")]);
     autumn.allow_parallel = edition % 2 == 0;
     vec![spring, autumn]
 }
@@ -110,7 +113,7 @@ impl Life {
                 };
                 let mut tx = store.begin("test").await.unwrap();
                 if !pause::pause(&mut tx, &clock, target, "a look").await.unwrap() {
-                    pause::resume(&mut tx, &clock, target).await.unwrap();
+                    pause::resume(&mut tx, &clock, target, "kim").await.unwrap();
                 }
                 tx.commit().await.unwrap();
                 format!("pause or resume {target:?}")
@@ -200,7 +203,11 @@ impl Life {
             let run = runs.iter().find(|r| r.id == mail.enrollment_id).unwrap();
             let at = super::world::instant(&sent.at);
             if run.state == EnrollmentState::Exited {
-                assert!(run.ended_at.is_some_and(|end| at <= end), "after {after}: sent at {at} after {:?}", run.ended_at);
+                assert!(
+                    run.ended_at.is_some_and(|end| at <= end),
+                    "after {after}: sent at {at} after {:?}",
+                    run.ended_at
+                );
             }
         }
     }
@@ -222,8 +229,7 @@ async fn whatever_happens_no_step_goes_twice_none_after_a_stop_and_everything_is
                 let zone = ["America/New_York", "Asia/Tokyo", "Europe/Lisbon"][n % 3];
                 people.push(world.person(Some(zone)).await);
             }
-            let mut life =
-                Life { world, people, runs: Vec::new(), sent: Vec::new(), dice: Dice(seed), edition: 0 };
+            let mut life = Life { world, people, runs: Vec::new(), sent: Vec::new(), dice: Dice(seed), edition: 0 };
             let mut told = String::new();
             for _ in 0..60 {
                 told = format!("{told}\n{}", life.turn().await);

@@ -49,7 +49,8 @@ async fn funnel_counts_each_step_and_wording_and_answers_go_to_the_step_they_ans
         liaison::hub::outreach::engaged(&mut tx, &world.clock, intro[0].id, Mark::Clicked, now).await.unwrap();
         tx.commit().await.unwrap();
         // One answers at once, one opts out with a link; a day later one answers the intro and one what came last.
-        learn(&world, EventType::ThreadReplied, (&intro[0], intro[0].who), json!({"answer": {"verdict": "none"}})).await;
+        learn(&world, EventType::ThreadReplied, (&intro[0], intro[0].who), json!({"answer": {"verdict": "none"}}))
+            .await;
         learn(&world, EventType::InfluencerUnsubscribed, (&intro[1], intro[1].who), json!({"address": "x"})).await;
         let nudges = world.run_until("2026-11-03T20:00:00Z").await;
         assert_eq!(nudges.len(), 10);

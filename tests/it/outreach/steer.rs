@@ -16,7 +16,10 @@ fn two_steps() -> liaison::domain::sequence::Definition {
     definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("1 day"), "nudge.md")])
 }
 
-async fn began(definition: liaison::domain::sequence::Definition, zone: &str) -> Vec<(World, EnrollmentId, InfluencerId)> {
+async fn began(
+    definition: liaison::domain::sequence::Definition,
+    zone: &str,
+) -> Vec<(World, EnrollmentId, InfluencerId)> {
     let mut worlds = Vec::new();
     for fresh in stores::both().await {
         let world = World::new(fresh, house());
@@ -97,13 +100,8 @@ async fn mail_of_a_paused_run_does_not_leave_and_gets_another_place() {
 async fn skipped_step_is_left_out_whatever_it_waits_for() {
     let mut sequence = two_steps();
     let mut look = email("look", None, "intro.md");
-    look.kind = StepKind::Task {
-        text: "Look".to_owned(),
-        assign: "owner".to_owned(),
-        due: None,
-        at_most: None,
-        fills: None,
-    };
+    look.kind =
+        StepKind::Task { text: "Look".to_owned(), assign: "owner".to_owned(), due: None, at_most: None, fills: None };
     sequence.steps.insert(0, look);
     sequence.steps[1].review = true;
     sequence.steps.push(email("last", Some("1 day"), "intro-b.md"));
@@ -217,8 +215,8 @@ async fn many_are_enrolled_in_batches_and_a_dry_run_writes_nothing() {
         let two = admit(store, clock, &wish(everybody(), Some(2), Run::Real)).await.unwrap();
         let begun: Vec<InfluencerId> = two.runs.iter().map(|run| run.influencer_id).collect();
         assert_eq!((begun, two.refused), (vec![people[0], people[2]], 1), "the second has no address");
-        let named = admit(store, clock, &wish(Whom::These([people.clone(), people.clone()].concat()), None, Run::Real));
-        let named = named.await.unwrap();
+        let twice = Whom::These([people.clone(), people.clone()].concat());
+        let named = admit(store, clock, &wish(twice, None, Run::Real)).await.unwrap();
         assert_eq!((named.enrolled, named.refused), (3, 3), "each is taken once: {named:?}");
         assert_eq!(named.reasons["they are in this sequence already"], 2, "{named:?}");
         let unknown = Wish { sequence: "autumn".to_owned(), ..wish(everybody(), None, Run::Dry) };

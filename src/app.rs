@@ -41,6 +41,7 @@ mod connect;
 mod installation;
 mod node;
 mod sandbox;
+mod steering;
 
 pub use connect::{account_parts, identity_of};
 pub use installation::release;
@@ -85,6 +86,8 @@ pub struct Live {
     pub house: House,
     /// The sequences as they stand in the files.
     pub sequences: Arc<sequence::Loaded>,
+    /// The configuration all this came from, for what is checked against it; `None` where there is none.
+    pub config: Option<Arc<Config>>,
     /// The declared stages.
     pub stages: KnownStages,
     /// How long a message sent by a person can be taken back.
@@ -343,6 +346,7 @@ pub fn live_of(config: &Config) -> Live {
     Live {
         house: house_of(config),
         sequences: Arc::new(sequence::load(&sequence::Known { config, live: None, audience: None })),
+        config: Some(Arc::new(config.clone())),
         accounts,
         identity,
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
@@ -354,7 +358,7 @@ pub fn live_of(config: &Config) -> Live {
 }
 
 /// Our side, as planning and writing see it.
-fn house_of(config: &Config) -> House {
+pub fn house_of(config: &Config) -> House {
     let owner = |t: &crate::config::teammates::Teammate| Owner {
         id: t.id.clone(),
         first_name: t.first_name.clone(),

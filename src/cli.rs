@@ -17,6 +17,7 @@ mod date;
 pub mod demo;
 mod desk;
 mod doctor;
+mod enrollment;
 mod events;
 mod import;
 mod influencer;
@@ -26,6 +27,7 @@ mod loose_ends;
 mod outbox;
 mod owner;
 mod page;
+mod pause;
 mod release;
 mod reload;
 mod send;
@@ -109,9 +111,16 @@ enum Command {
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Outreach sequences: new, check, preview
+    /// Outreach sequences: new, check, preview, list, show, enroll, pause, resume, diff, migrate, rename, stats
     #[command(subcommand)]
     Sequence(sequence::SequenceCommand),
+    /// Runs of sequences: list, show, pause, resume, skip, exit
+    #[command(subcommand)]
+    Enrollment(enrollment::EnrollmentCommand),
+    /// Stop all sequences, or those that one account sends for
+    Pause(pause::PauseArgs),
+    /// Let them go on
+    Resume(pause::ResumeArgs),
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -175,6 +184,9 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
         Command::Sequence(command) => sequence::run(&global, command).await,
+        Command::Enrollment(command) => enrollment::run(&global, command).await,
+        Command::Pause(args) => pause::pause(&global, &args).await,
+        Command::Resume(args) => pause::resume(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,

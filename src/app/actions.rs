@@ -1,6 +1,7 @@
 //! What the API may change, over the hub: each call is one transaction.
 
 use futures_util::FutureExt;
+use serde_json::Value;
 
 use super::{AccountParts, Hub};
 use crate::connector::email::parse;
@@ -10,7 +11,7 @@ use crate::domain::mail::Mailbox;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
     ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
-    NetworkOrder, SendOrder, Settlement, StageOrder,
+    NetworkOrder, SendOrder, Settlement, StageOrder, SteerOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};
@@ -327,6 +328,10 @@ impl Actions for HubActions {
             self.commit(tx).await?;
             Ok(agent.id)
         })
+    }
+
+    fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
+        Box::pin(async move { super::steering::steer(&self.hub, order, &by).await })
     }
 
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {

@@ -6,6 +6,7 @@ use super::ApiState;
 
 mod accounts;
 mod agents;
+mod enrollments;
 mod events;
 mod holds;
 mod influencers;
@@ -13,6 +14,7 @@ mod loose_ends;
 mod messages;
 mod outbox;
 mod search;
+mod sequences;
 mod stats;
 mod stream;
 mod suppressions;
@@ -28,6 +30,7 @@ type Route = (&'static str, MethodRouter<ApiState>);
 pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
+    all.extend(enrollments::routes());
     all.extend(events::routes());
     all.extend(holds::routes());
     all.extend(influencers::routes());
@@ -39,6 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(stream::routes());
     all.extend(suppressions::routes());
     all.extend(tasks::routes());
+    all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());

@@ -19,12 +19,17 @@ use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, Step
 use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
 use crate::store::{StoreError, Tx};
 
+pub mod admission;
 pub mod dossier;
 pub mod enroll;
+pub mod funnel;
+pub mod harm;
 pub mod house;
+pub mod overview;
 pub mod pause;
 pub mod plan;
 pub mod recheck;
+pub mod steer;
 
 /// What a run waits for while nobody knows whether its mail was sent.
 pub const UNSURE: &str = "to be known whether its mail was sent";

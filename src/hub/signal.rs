@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::react;
+use super::{outreach, react};
 use crate::clock::Clock;
 use crate::domain::ids::{EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
@@ -82,8 +82,10 @@ async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<
     let standings: HashMap<InfluencerId, StageOf> = standings.into_iter().map(|s| (s.influencer_id, s)).collect();
     let stage = |s: &Signal| s.influencer.and_then(|id| standings.get(&id)).map(|s| s.stage.as_str());
     let mut events: Vec<NewEvent> = signals.iter().map(|s| event(clock, stage(s), s.clone())).collect();
+    let harmed = outreach::harm::note(tx, clock, &signals, &standings).await?;
     if signals.iter().any(react::matters) {
         events.extend(react::follow(tx, clock, &signals, &standings).await?);
     }
-    tx.insert_events(events).await
+    tx.insert_events(events).await?;
+    if harmed.is_empty() { Ok(()) } else { outreach::harm::judge(tx, clock, harmed).await }
 }

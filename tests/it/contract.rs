@@ -6,4 +6,5 @@ mod outbox;
 mod people;
 mod reading;
 mod statements;
+mod steer;
 mod tracking;

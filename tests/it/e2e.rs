@@ -3,7 +3,7 @@
 //! No fakes and no SQL here: what counts is what a person sees in the API, and what other programs (Python's imaplib and
 //! email) find in the mailboxes.
 
-mod api;
+pub mod api;
 mod arrives;
 mod command;
 mod mails;

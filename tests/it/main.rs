@@ -50,6 +50,7 @@ mod sessions;
 mod smtp;
 mod smtp_script;
 mod states;
+mod steer;
 mod stores;
 mod supply;
 mod tracking;

@@ -1,6 +1,9 @@
 //! Runs of sequences: the engine on both databases, on a clock that is stepped from one due instant to the next.
 
+mod migrate;
 mod model;
+mod numbers;
 mod races;
 mod rules;
+mod steer;
 mod world;

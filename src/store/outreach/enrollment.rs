@@ -393,9 +393,9 @@ impl Tx {
         Ok(self.exec(&RESCHEDULE, values![id, due_at, held]).await? > 0)
     }
 
-    /// Lets mail that a person has read go out; `false` where it does not wait for that.
-    pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros) -> Result<bool, StoreError> {
-        Ok(self.exec(&APPROVE, values![id, due_at]).await? > 0)
+    /// Lets mail that a person has read go out, with a word on who did; `false` where it does not wait for that.
+    pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros, said: &str) -> Result<bool, StoreError> {
+        Ok(self.exec(&APPROVE, values![id, due_at, said]).await? > 0)
     }
 }
 
@@ -482,7 +482,7 @@ statements! {
     #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
         AND status NOT IN ('confirmed', 'rejected', 'cancelled') ORDER BY id";
     #[hot] RESCHEDULE = "UPDATE outbox SET due_at = $2, held_reason = $3 WHERE id = $1 AND status IN ('review', 'queued', 'deferred')";
-    #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = NULL WHERE id = $1 AND status = 'review'";
+    #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = $3 WHERE id = $1 AND status = 'review'";
 }
 
 /// Multi-row texts of this file, for the tests.

@@ -102,6 +102,7 @@ async fn sequence_is_steered_from_the_command_line() {
 
     publish_and_look(dir.path()).await;
     let review = run(&["outbox", "list", "--status", "review", "--json"]).well().json();
+    assert!(review["data"][0].is_object(), "{}", run(&["enrollment", "show", &id, "--json"]).json());
     let mail = review["data"][0]["id"].as_str().unwrap().to_owned();
     run(&["outbox", "show", &mail]).well().says(0, "Hello @ana.");
     run(&["outbox", "approve", &mail]).well().says(0, "leaves at");

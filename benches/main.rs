@@ -25,6 +25,7 @@ mod one_mail;
 mod peers;
 mod quality;
 mod send;
+mod tracking;
 
 use std::path::PathBuf;
 
@@ -63,6 +64,11 @@ enum Workload {
     /// The sending half of `send`, in a process of its own
     #[command(hide = true)]
     SendPart(send::SendPartArgs),
+    /// Opens and clicks, durable before the answer; beside a constant answer
+    Tracking(tracking::TrackingArgs),
+    /// The server of `tracking`, in a process of its own
+    #[command(hide = true)]
+    TrackingPart(tracking::TrackingPartArgs),
 }
 
 /// What every workload is given.
@@ -79,6 +85,9 @@ fn main() {
     if let Workload::SendPart(part) = arguments.workload {
         return runtime.block_on(send::part(part));
     }
+    if let Workload::TrackingPart(part) = arguments.workload {
+        return runtime.block_on(tracking::part(part));
+    }
     // The test servers run as another user, who must be able to enter.
     let dir = tempfile::Builder::new()
         .prefix("liaison-bench-")
@@ -90,7 +99,8 @@ fn main() {
         Workload::Ingest(args) => ingest::run(&bench, &args),
         Workload::OneMail(args) => one_mail::run(&bench, &args),
         Workload::Send(args) => send::run(&bench, &args),
-        Workload::SendPart(_) => serde_json::Value::Null,
+        Workload::Tracking(args) => tracking::run(&bench, &args),
+        Workload::SendPart(_) | Workload::TrackingPart(_) => serde_json::Value::Null,
     };
     if let Some(file) = arguments.json {
         std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");

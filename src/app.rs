@@ -31,7 +31,8 @@ use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
 use crate::sequence::{self, Cadence};
 use crate::store::{Place, Store, StoreError};
-use crate::worker::Wakes;
+use crate::tracking::{self, Judge};
+use crate::worker::{Wake, Wakes};
 
 mod accounts;
 mod actions;
@@ -93,6 +94,10 @@ pub struct Live {
     pub undo: Duration,
     /// Who owns what nobody else does.
     pub default_owner: Option<String>,
+    /// What is counted, and what machines are known by (this one as it was at the start).
+    pub tracking: config::Tracking,
+    /// Where readers of mail reach us.
+    pub base_url: Option<String>,
 }
 
 /// Everything [`start`] needs.
@@ -107,6 +112,8 @@ pub struct Parts {
     pub live: Live,
     /// Where the API listens.
     pub listener: TcpListener,
+    /// Where the public routes listen; beside the API where there is none.
+    pub public: Option<TcpListener>,
     /// Reads the configuration again; `None` where there is none to read.
     pub reload: Option<Reload>,
 }
@@ -150,7 +157,7 @@ impl Hub {
 
 /// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
 pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
-    let Parts { store, clock, run, live, listener, reload } = parts;
+    let Parts { store, clock, run, live, listener, public, reload } = parts;
     let hub = Hub {
         run,
         store,
@@ -178,9 +185,23 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         clock: hub.clock.clone(),
         actions: Arc::new(actions::HubActions::new(hub.clone())),
         accounts: names,
+        bells: http::Bells {
+            stored: Arc::clone(&hub.stored),
+            numbered: Arc::clone(&hub.numbered),
+            ..http::Bells::default()
+        },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
+    let readers = http::public_router(open_tracking(&hub, life).await?);
+    let mut api = http::router(state);
+    match public {
+        Some(public) => {
+            let stop = life.stop();
+            life.spawn("public", http::serve(public, readers, async move { stop.soft().await }));
+        }
+        None => api = api.merge(readers),
+    }
+    life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }
 
@@ -203,6 +224,18 @@ async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
     }
     hub.wakes.wake("cadence");
     Ok(())
+}
+
+/// Starts keeping and judging hits.
+async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::PublicState> {
+    let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
+    let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
+    let (tracking, writer) = opened.context("the keys of links can't be read")?;
+    life.spawn("hits", writer.run(life.stop()));
+    let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
+    let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
+    life.spawn("judge", judge.run(life.stop()));
+    Ok(http::PublicState { store, clock, tracking, stored })
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did
@@ -260,6 +293,13 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("server.listen: can't listen on {}", config.server.listen))?;
     let environment = |name: &str| std::env::var(name).ok();
+    let public = match config.server.public_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.with_context(|| format!("server.public_listen: can't listen on {address}"))?)
+        }
+        None => None,
+    };
     let socket = control::socket_path(config.server.socket.as_deref(), &config.storage.state_dir, environment);
     let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
     control.announce(&config.storage.state_dir)?;
@@ -274,6 +314,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         run,
         live: live_of(&config),
         listener,
+        public,
         reload: Some(reload_from(config.path.clone())),
     };
     let hub = start(parts, &life).await?;
@@ -311,6 +352,8 @@ pub fn live_of(config: &Config) -> Live {
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
         undo: Duration::from_secs(u64::from(config.undo_seconds)),
         default_owner: config.default_owner.clone(),
+        tracking: config.tracking.clone(),
+        base_url: config.server.base_url.clone(),
     }
 }
 
@@ -329,8 +372,8 @@ pub fn house_of(config: &Config) -> House {
         sender_name: config.outreach.sender.as_ref().map(|s| s.name.clone()).unwrap_or_default(),
         sender_address: config.outreach.sender.as_ref().map(|s| s.address.clone()).unwrap_or_default(),
         base_url: base_url(config),
-        opens: config.outreach.tracking.opens,
-        clicks: config.outreach.tracking.clicks,
+        opens: config.tracking.opens,
+        clicks: config.tracking.clicks,
         zone: config.timezone.iana_name().and_then(Zone::named).unwrap_or_else(Zone::utc),
         country: config.outreach.country.clone(),
     }
@@ -338,8 +381,8 @@ pub fn house_of(config: &Config) -> House {
 
 /// Where pixel, links and the unsubscribe page are reached.
 fn base_url(config: &Config) -> Option<String> {
-    let tracking = config.outreach.tracking.host.as_ref().map(|host| format!("https://{host}"));
-    tracking.or_else(|| config.server.base_url.clone())
+    let host = config.tracking.host.as_ref().map(|host| format!("https://{host}"));
+    host.or_else(|| config.server.base_url.clone())
 }
 
 fn sender_of(account: &Account) -> Sender {

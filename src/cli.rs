@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 mod account;
 mod agent;
 mod config;
+mod date;
 pub mod demo;
 mod desk;
 mod doctor;
@@ -22,6 +23,7 @@ mod import;
 mod influencer;
 mod init;
 mod length;
+mod loose_ends;
 mod outbox;
 mod owner;
 mod page;
@@ -31,7 +33,10 @@ mod reload;
 mod send;
 mod sequence;
 mod serve;
+mod stats;
 mod stop;
+mod suppression;
+mod task;
 mod terminal;
 mod thread;
 mod token;
@@ -72,7 +77,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Influencers: import, add, list, show, note, stage
+    /// Influencers: import, add, list, show, note, stage, hold, waiting
     #[command(subcommand)]
     Influencer(influencer::InfluencerCommand),
     /// Agents, who write for influencers: import, add, list, show, link
@@ -89,13 +94,24 @@ enum Command {
     /// Messages that wait for you to say whose they are
     #[command(subcommand)]
     Unmatched(unmatched::UnmatchedCommand),
+    /// What people are to do
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Who has no next step, and which answers of ours are late
+    LooseEnds(loose_ends::LooseEndsArgs),
+    /// Addresses that must not be written to
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
+    /// Numbers
+    #[command(subcommand)]
+    Stats(stats::StatsCommand),
     /// What happened
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Outreach sequences: list, show, enroll, pause, resume, diff, migrate, rename, stats
+    /// Outreach sequences: new, check, preview, list, show, enroll, pause, resume, diff, migrate, rename, stats
     #[command(subcommand)]
     Sequence(sequence::SequenceCommand),
     /// Runs of sequences: list, show, pause, resume, skip, exit
@@ -129,7 +145,10 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    let mut needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    if let Command::Sequence(command) = &cli.command {
+        needs_owner = command.opens_the_store();
+    }
     if needs_owner && let Err(error) = owner::become_owner(&cli.global) {
         return fail(&error);
     }
@@ -158,6 +177,10 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Send(args) => send::run(&global, args).await,
         Command::Outbox(command) => outbox::run(&global, command).await,
         Command::Unmatched(command) => unmatched::run(&global, command).await,
+        Command::Task(command) => task::run(&global, command).await,
+        Command::LooseEnds(args) => loose_ends::run(&global, args).await,
+        Command::Suppression(command) => suppression::run(&global, command).await,
+        Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
         Command::Sequence(command) => sequence::run(&global, command).await,

@@ -1,18 +1,20 @@
-//! The HTTP API: `/v1` for programs, `/livez` and `/readyz` for whoever watches.
+//! The HTTP API: `/v1` for programs, `/livez` and `/readyz` for whoever watches; and the public routes for readers of mail.
 //!
 //! Handlers are thin: they check a request, call the store's read side or an [`Actions`], and print a view. Nothing is
 //! decided here, and nothing of axum leaves this room but the [`axum::Router`] that the composition root serves.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
-use crate::store::Store;
+use crate::store::{Store, StoreError, Tx};
 
 pub mod actions;
 mod api;
@@ -21,8 +23,10 @@ mod gate;
 mod health;
 mod page;
 mod problem;
+mod track;
 
 pub use actions::{ActionError, Actions};
+pub use track::{PublicState, public_router};
 
 /// Octets of a request body.
 pub const BODY_MAX: usize = 1024 * 1024;
@@ -32,6 +36,17 @@ pub const MESSAGE_BODY_MAX: usize = 30 * 1024 * 1024;
 pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long open requests may still take after a stop was asked for.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What wakes others in this process. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Bells {
+    /// Something was stored: events wait for their numbers.
+    pub stored: Arc<Notify>,
+    /// Events got their numbers.
+    pub numbered: Arc<Notify>,
+    /// Streams of events that are open.
+    pub(crate) streams: Arc<AtomicUsize>,
+}
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +59,8 @@ pub struct ApiState {
     pub actions: Arc<dyn Actions>,
     /// The accounts of the configuration: ready means that the store knows them all.
     pub accounts: Arc<[String]>,
+    /// Rung by whoever stored something, and by whoever gave events their numbers.
+    pub bells: Bells,
     /// Whether a stop was asked for: then this process is not ready any more.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -70,6 +87,15 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
+impl ApiState {
+    /// Keeps what was changed, and rings for it.
+    async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.bells.stored.notify_waiters();
+        Ok(())
+    }
+}
+
 /// Every path under `/v1`, for the test that none of them answers a stranger.
 pub fn paths() -> Vec<String> {
     api::routes().into_iter().map(|(path, _)| format!("/v1{path}")).collect()
@@ -79,17 +105,14 @@ pub fn paths() -> Vec<String> {
 ///
 /// # Errors
 /// Where the listener fails.
-pub async fn serve<L>(
-    listener: L,
+pub async fn serve(
+    listener: tokio::net::TcpListener,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()>
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-{
+) -> std::io::Result<()> {
     let (asked, was_asked) = tokio::sync::oneshot::channel();
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<track::Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         stop.await;
         if asked.send(()).is_err() {
             tracing::debug!("the server was gone before it was asked to stop");

@@ -6,6 +6,7 @@
 pub mod enqueue;
 pub mod hold;
 pub mod import;
+pub mod loose_ends;
 pub mod matching;
 pub mod outreach;
 pub mod people;
@@ -14,6 +15,7 @@ pub mod sequencer;
 pub mod settle;
 pub mod signal;
 pub mod signing;
+pub mod stage_stats;
 pub mod task;
 pub mod token;
 pub mod unmatched;

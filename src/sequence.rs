@@ -11,6 +11,7 @@ pub mod first;
 mod lint;
 pub mod load;
 pub mod migrate;
+pub mod preview;
 pub mod publish;
 pub mod rename;
 pub mod touched;

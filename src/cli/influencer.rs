@@ -9,8 +9,11 @@ use super::desk::{self, Desk};
 use super::import::{self, ImportArgs, Sort};
 use super::page::MORE;
 use super::stop::Stop;
-use super::{Global, who};
+use super::{Global, date, length, who};
+use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
+use crate::domain::time::Micros;
+use crate::hub::hold;
 use crate::hub::people::{self, NetworkGiven, NewInfluencer, StageMove};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
 use crate::store::reading::Page;
@@ -41,6 +44,10 @@ pub(super) enum InfluencerCommand {
     },
     /// Move them to another stage
     Stage(StageArgs),
+    /// Send nothing to them by itself until a date
+    Hold(HoldArgs),
+    /// Say until when we wait for them
+    Waiting(WaitingArgs),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +123,38 @@ pub(super) struct StageArgs {
     unpin: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("how").required(true)))]
+pub(super) struct HoldArgs {
+    /// Handle, mail address or id
+    who: String,
+    /// Until this day or instant
+    #[arg(long, value_name = "DATE", value_parser = date::parse, group = "how")]
+    until: Option<Micros>,
+    /// For so long, as in 7d
+    #[arg(long = "for", value_name = "LENGTH", value_parser = length::parse, group = "how")]
+    length: Option<std::time::Duration>,
+    /// Let them go
+    #[arg(long, group = "how", conflicts_with = "reason")]
+    release: bool,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("how").required(true)))]
+pub(super) struct WaitingArgs {
+    /// Handle, mail address or id
+    who: String,
+    /// Until this day or instant
+    #[arg(long, value_name = "DATE", value_parser = date::parse, group = "how")]
+    until: Option<Micros>,
+    /// We do not wait any more
+    #[arg(long, group = "how")]
+    over: bool,
+}
+
 fn network(text: &str) -> Result<NetworkGiven, String> {
     let form = "write NETWORK=HANDLE or NETWORK=HANDLE:FOLLOWERS";
     let (network, rest) = text.split_once('=').ok_or(form)?;
@@ -139,6 +178,8 @@ pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::
         InfluencerCommand::Show { who } => show(&Desk::open(global).await?, &who).await,
         InfluencerCommand::Note { who, text } => note(&Desk::open(global).await?, &who, &text).await,
         InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Hold(args) => hold(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Waiting(args) => waiting(&Desk::open(global).await?, args).await,
     }
 }
 
@@ -217,14 +258,22 @@ async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<ExitCode> {
             i.owner.clone().unwrap_or_default(),
             i.awaiting.map(|a| a.to_string()).unwrap_or_default(),
             desk.out.time_or_dash(i.last_message_at),
+            super::terminal::clean_line(&held_words(desk, i)),
         ]
     };
-    let head = ["handle", "name", "stage", "address", "owner", "awaiting", "last message"];
+    let head = ["handle", "name", "stage", "address", "owner", "awaiting", "last message", "held until"];
     desk.out.table(&head, found.iter().map(row).collect())?;
     if more {
         desk.out.aside(MORE)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Until when somebody is held and why; nothing where that is over.
+fn held_words(desk: &Desk, i: &InfluencerView) -> String {
+    let Some(until) = i.held_until.filter(|until| *until > desk.clock.now()) else { return String::new() };
+    let why = i.hold_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("{}{why}", desk.out.time(until))
 }
 
 fn stage_words(i: &InfluencerView) -> String {
@@ -296,7 +345,11 @@ fn facts(desk: &Desk, view: &InfluencerView) -> Vec<(&'static str, String)> {
     }
     facts.push(("awaiting", view.awaiting.map(|a| a.to_string()).unwrap_or_default()));
     facts.push(("last message", view.last_message_at.map(|at| desk.out.time(at)).unwrap_or_default()));
-    facts.push(("held until", view.held_until.map(|at| desk.out.time(at)).unwrap_or_default()));
+    let now = desk.clock.now();
+    let held = held_words(desk, view);
+    facts.push(("held until", held));
+    let waiting = view.waiting_until.filter(|until| *until > now);
+    facts.push(("waiting until", waiting.map(|at| desk.out.time(at)).unwrap_or_default()));
     facts
 }
 
@@ -345,6 +398,50 @@ async fn stage(desk: &Desk, args: StageArgs) -> anyhow::Result<ExitCode> {
         desk.out.say(&format!("{handle} is in stage {} now", stage_words(&view)))?;
     } else {
         desk.out.say(&format!("{handle} was in stage {} already", stage_words(&view)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn hold(desk: &Desk, args: HoldArgs) -> anyhow::Result<ExitCode> {
+    let mut tx = desk.store.begin("cli.hold").await?;
+    let influencer = who::influencer(&mut tx, &args.who).await?;
+    let (id, handle, by) = (influencer.id, influencer.handle, desk::by());
+    let until = args.until.or(args.length.map(|length| desk.clock.now().plus(length)));
+    let words = match until {
+        Some(until) => {
+            hold::hold_by_hand(&mut tx, &desk.clock, id, (until, args.reason.as_deref()), &by).await?;
+            format!("nothing is sent to {handle} by itself until {}", desk.out.time(until))
+        }
+        None if hold::release(&mut tx, &desk.clock, id, &by).await? => format!("{handle} is not held any more"),
+        None => format!("{handle} was not held"),
+    };
+    tx.commit().await?;
+    desk.wake().await;
+    tell(desk, id, &words).await
+}
+
+async fn waiting(desk: &Desk, args: WaitingArgs) -> anyhow::Result<ExitCode> {
+    let mut tx = desk.store.begin("cli.waiting").await?;
+    let influencer = who::influencer(&mut tx, &args.who).await?;
+    let (id, handle) = (influencer.id, influencer.handle);
+    hold::wait_for(&mut tx, &desk.clock, id, args.until, &desk::by()).await?;
+    tx.commit().await?;
+    desk.wake().await;
+    let words = match args.until {
+        Some(until) => format!("waiting for {handle} until {}", desk.out.time(until)),
+        None => format!("not waiting for {handle} any more"),
+    };
+    tell(desk, id, &words).await
+}
+
+/// What was done, in words or as the influencer is now.
+async fn tell(desk: &Desk, id: InfluencerId, words: &str) -> anyhow::Result<ExitCode> {
+    if desk.out.is_json() {
+        let mut tx = desk.store.read().await?;
+        let influencer = who::influencer(&mut tx, &id.to_string()).await?;
+        desk.out.json(&who::view(&mut tx, influencer).await?)?;
+    } else {
+        desk.out.say(words)?;
     }
     Ok(ExitCode::SUCCESS)
 }

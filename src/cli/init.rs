@@ -13,6 +13,7 @@ use super::Global;
 use super::stop::Stop;
 use super::terminal::Out;
 use crate::config::stages::SHIPPED;
+use crate::sequence::first;
 
 /// The configuration, every key commented.
 const CONFIG: &str = include_str!("../../config/liaison.toml");
@@ -24,20 +25,26 @@ pub(super) struct InitArgs {
     dir: PathBuf,
 }
 
+/// The folder of the first sequence.
+const FIRST: &str = "first-note";
+
 /// Writes a file that must not be there yet.
-fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let cant = || format!("{} can't be written", path.display());
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).with_context(cant)?;
     file.write_all(text.as_bytes()).with_context(cant)
 }
 
 pub(super) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> {
-    let files = [(args.dir.join("liaison.toml"), CONFIG), (args.dir.join("stages.toml"), SHIPPED)];
+    let folder = args.dir.join("sequences").join(FIRST);
+    let mut files =
+        vec![(args.dir.join("liaison.toml"), CONFIG.to_owned()), (args.dir.join("stages.toml"), SHIPPED.to_owned())];
+    files.extend(first::files("First note", "hello").into_iter().map(|(name, text)| (folder.join(name), text)));
     if let Some((there, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
         let words = format!("{} is there already; nothing was written", there.display());
         return Err(Stop::failed(words).into());
     }
-    std::fs::create_dir_all(&args.dir).with_context(|| format!("{} can't be made", args.dir.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
     for (path, text) in &files {
         write_new(path, text)?;
     }

@@ -97,11 +97,6 @@ impl Reader {
         }
     }
 
-    /// How many findings there are so far.
-    pub(crate) fn count(&self) -> usize {
-        self.raised.len()
-    }
-
     fn raise(&mut self, sort: Sort, key: &str, at: Option<Span>, message: &str) {
         let code = self.codes.map(|codes| match sort {
             Sort::Syntax => codes.syntax,

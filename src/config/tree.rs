@@ -40,7 +40,9 @@ impl Value {
                 reason = "nobody writes whole numbers that large where shares are asked"
             )]
             Self::Integer(n) => Some(*n as f64),
-            _ => self.raw()?.parse().ok(),
+            Self::Text(_) | Self::Flag(_) | Self::Moment | Self::List(_) | Self::Table(_) | Self::Raw(_) => {
+                self.raw()?.parse().ok()
+            }
         }
     }
 

@@ -82,8 +82,10 @@ pub enum Happened {
     Refused,
     /// They called it spam.
     Complained,
-    /// They unsubscribed by a link.
-    Unsubscribed,
+    /// Somebody unsubscribed by a link: whoever has this address, where it is known.
+    Unsubscribed(Option<String>),
+    /// A mail came that a link of ours asked for; its author, or this agent for them, where a person wrote it.
+    Token(String, Option<Option<AgentId>>),
 }
 
 impl Happened {
@@ -123,7 +125,7 @@ impl Happened {
             }
             EventType::MessageRejected => Some(Self::Refused),
             EventType::MessageComplained => Some(Self::Complained),
-            EventType::InfluencerUnsubscribed => Some(Self::Unsubscribed),
+            EventType::InfluencerUnsubscribed => Some(Self::Unsubscribed(text("address").map(str::to_owned))),
             _ => None,
         }
     }
@@ -131,8 +133,9 @@ impl Happened {
     fn received<'a>(text: &impl Fn(&str) -> Option<&'a str>, agent: impl Fn() -> Option<AgentId>) -> Option<Self> {
         let author = text("role") == Some(Role::Author.as_str());
         let waiting = text("waiting");
-        if author && text("unsubscribe_token").is_some() && waiting.is_none() {
-            return Some(Self::Answered(Answer::OptOut, agent()));
+        if let Some(token) = text("unsubscribe_token") {
+            let known = author && waiting.is_none();
+            return Some(Self::Token(token.to_owned(), known.then(agent)));
         }
         match (text("kind").and_then(Kind::from_word)?, waiting) {
             (Kind::Human, Some("alias_proposed")) => Some(Self::Stranger),
@@ -214,13 +217,17 @@ pub enum Consequence {
     Task(TaskKind, About, String),
     /// Our account stops sending.
     PauseAccount,
+    /// Whoever the token of a link stands for is unsubscribed.
+    Redeem(String),
 }
 
 /// What follows from a fact, in the order in which it is done.
 pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) -> Vec<Consequence> {
     let Some(standing) = standing else {
+        #[allow(clippy::wildcard_enum_match_arm, reason = "of nobody nothing else follows")]
         return match happened {
             Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
+            Happened::Token(token, _) => vec![Consequence::Redeem(token.clone())],
             _ => Vec::new(),
         };
     };
@@ -254,7 +261,12 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Bounced(Bounce::Soft, address) => vec![Consequence::CountSoft(address.clone())],
         Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
         Happened::Complained => vec![Consequence::End(Ending::Complained)],
-        Happened::Unsubscribed => {
+        Happened::Token(token, author) => {
+            let mut all = vec![Consequence::Redeem(token.clone())];
+            all.extend(author.iter().flat_map(|agent| decide_answer(Answer::OptOut, agent.is_some(), standing)));
+            all
+        }
+        Happened::Unsubscribed(_) => {
             let mut all = vec![Consequence::End(Ending::OptedOut), Consequence::Suppress(Whose::Everything)];
             all.extend(leave(standing, StageKind::Closed, "They unsubscribed"));
             all

@@ -117,10 +117,10 @@ pub fn evaluate(text: &str, facts: &Facts) -> Result<bool, ExpressionError> {
     let engine = engine(FUEL);
     let compiled = engine.compile_expression(text).map_err(|error| ExpressionError::of(&error))?;
     let answer = compiled.eval(Value::from(Serde(&known))).map_err(|error| ExpressionError::of(&error))?;
-    match answer.kind() {
-        ValueKind::Bool => Ok(answer.is_true()),
-        kind => Err(ExpressionError::new(format!("the condition gives {kind}, not true or false"), None)),
+    if answer.kind() == ValueKind::Bool {
+        return Ok(answer.is_true());
     }
+    Err(ExpressionError::new(format!("the condition gives {}, not true or false", answer.kind()), None))
 }
 
 #[cfg(test)]

@@ -233,6 +233,10 @@ pub struct InfluencerView {
     pub awaiting: Option<Awaiting>,
     /// Nothing is sent to them by itself before this instant.
     pub held_until: Option<Micros>,
+    /// Why.
+    pub hold_reason: Option<String>,
+    /// Until when we wait for them to do something.
+    pub waiting_until: Option<Micros>,
     /// Grows with every change; what `If-Match` compares.
     pub version: i64,
 }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::page::NoQuery;
 use super::problem::Problem;
-use crate::domain::ids::{AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, ThreadId, TokenId};
+use crate::domain::ids::{
+    AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId,
+};
 
 /// Characters of a name in a path that are looked at.
 const NAME_MAX: usize = 200;
@@ -161,6 +163,7 @@ fn sort_of(given: &str) -> Option<&'static str> {
         NoteId::PREFIX => "a note",
         TokenId::PREFIX => "a token",
         EnrollmentId::PREFIX => "an enrollment",
+        TaskId::PREFIX => "a task",
         _ => return None,
     })
 }

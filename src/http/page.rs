@@ -97,6 +97,15 @@ impl Asked {
         self.text(name).map(read).transpose()
     }
 
+    /// An instant: RFC 3339.
+    pub(super) fn instant(&self, name: &str) -> Result<Option<Micros>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        Micros::parse(text).map(Some).ok_or_else(|| {
+            let what = "expected a time like 2026-03-01T09:00:00Z";
+            bad(format!("the query parameter `{name}` can't be read: {what}")).parameter(name, what)
+        })
+    }
+
     /// How many entries are wanted.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let limit: usize = self.get("limit")?.unwrap_or(PAGE_USUAL);

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::actions::ActionError;
+use crate::hub::people::PeopleError;
 use crate::store::StoreError;
 
 /// One thing that went wrong.
@@ -125,6 +126,28 @@ impl From<ActionError> for Problem {
             }
             ActionError::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
             ActionError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PeopleError::Store(error) => Self::from(error),
+            PeopleError::NoInfluencer(_) | PeopleError::NoAgent(_) => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+            }
+            PeopleError::Invalid(flaws) => {
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
+                flaws.into_iter().fold(problem, |problem, f| problem.field(format!("/{}", f.field), f.reason))
+            }
+            PeopleError::UnknownStage { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.clone()).field("/stage", detail)
+            }
+            PeopleError::HandleTaken { .. } | PeopleError::AddressTaken { .. } | PeopleError::Changed(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", detail)
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::outreach;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::consequence::{Consequence, Happened, Standing, decide};
+use crate::domain::address;
+use crate::domain::consequence::{Answer, Consequence, Happened, Standing, decide};
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::stage::{By, Move, Pin, StageId, StageKind, Stages, decide_move};
 use crate::domain::time::Micros;
@@ -79,6 +80,7 @@ pub(in crate::hub) fn follow<'a>(
             Some(Fact { signal, happened })
         };
         let facts: Vec<Fact<'_>> = signals.iter().filter_map(fact).collect();
+        let facts = name_unsubscribed(tx, facts).await?;
         if facts.is_empty() {
             return Ok(Vec::new());
         }
@@ -92,6 +94,37 @@ pub(in crate::hub) fn follow<'a>(
         events.extend(make_moves(tx, clock, planned.moves, (&facts, stages.as_deref())).await?);
         Ok(events)
     })
+}
+
+/// Whoever unsubscribes is whose the address is: the agent alone where it is an agent's, and never somebody who got a copy.
+async fn name_unsubscribed<'a>(tx: &mut Tx, facts: Vec<Fact<'a>>) -> Result<Vec<Fact<'a>>, StoreError> {
+    let address = |fact: &Fact<'_>| {
+        if let Happened::Unsubscribed(Some(address)) = &fact.happened { address::key(address) } else { None }
+    };
+    let keys: Vec<String> = facts.iter().filter_map(address).collect();
+    if keys.is_empty() {
+        return Ok(facts);
+    }
+    let owners = tx.outbox_recipient_owners(keys).await?;
+    let mut named = Vec::with_capacity(facts.len());
+    for fact in facts {
+        let Some(key) = address(&fact) else {
+            named.push(fact);
+            continue;
+        };
+        let mut theirs = owners.iter().filter(|o| o.value_key == key).peekable();
+        let happened = if theirs.peek().is_none() {
+            // Nobody's: somebody in their thread, at an address that is not known.
+            Some(Happened::Stranger)
+        } else {
+            theirs.find(|o| o.influencer_id == fact.signal.influencer).map(|owner| match owner.agent_id {
+                Some(agent) => Happened::Answered(Answer::OptOut, Some(agent)),
+                None => fact.happened.clone(),
+            })
+        };
+        named.extend(happened.map(|happened| Fact { signal: fact.signal, happened }));
+    }
+    Ok(named)
 }
 
 /// One move of one person, and the signal behind it.
@@ -168,7 +201,7 @@ async fn make_moves(
         match steps.iter_mut().find(|s| s.influencer_id == step.influencer) {
             Some(known) => known.to.clone_from(&step.to),
             None => {
-                steps.push(StageStep { influencer_id: step.influencer, from: step.from.clone(), to: step.to.clone() })
+                steps.push(StageStep { influencer_id: step.influencer, from: step.from.clone(), to: step.to.clone() });
             }
         }
     }

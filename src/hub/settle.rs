@@ -108,6 +108,7 @@ pub async fn settle_by_person(
     id: MessageId,
     settlement: Settlement,
 ) -> Result<OutboxStatus, SettleError> {
+    tx.lock_run_of(id).await?;
     let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
     let row = tx.get_uncertain(id).await?.filter(|_| status == OutboxStatus::Uncertain);
     let row = row.ok_or(SettleError::State(status))?;
@@ -152,6 +153,7 @@ pub(in crate::hub) async fn withdraw(
     id: MessageId,
     reason: &str,
 ) -> Result<OutboxStatus, SettleError> {
+    tx.lock_run_of(id).await?;
     let Some(status) = tx.cancel_outbox(id, reason, clock.now()).await? else {
         let row = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?;
         return Err(SettleError::State(row.status));

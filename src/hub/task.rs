@@ -10,6 +10,9 @@ use crate::domain::words::{EventType, TaskKind, TaskState};
 use crate::store::task::TaskRow;
 use crate::store::{StoreError, Tx};
 
+/// Characters of what is to be done, and of an answer.
+const TEXT_MAX: usize = 4_000;
+
 /// A task to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
@@ -113,4 +116,104 @@ pub async fn complete(
         super::outreach::task_done(tx, clock, run, step, (task.fills.as_deref(), answer)).await?;
     }
     Ok(true)
+}
+
+/// Why a task was not made, done or cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// There is no such task.
+    #[error("there is no task `{0}`")]
+    Unknown(TaskId),
+    /// It is over.
+    #[error("the task {id} is {state} already")]
+    Over {
+        /// Which.
+        id: TaskId,
+        /// How it stands.
+        state: TaskState,
+    },
+    /// It asks for an answer, which becomes a variable.
+    #[error("the task {id} asks for an answer (`{fills}`): say it, for without it nothing goes on")]
+    NoAnswer {
+        /// Which.
+        id: TaskId,
+        /// What the answer becomes.
+        fills: String,
+    },
+    /// A text that is empty or too long.
+    #[error("{field}: {reason}")]
+    Text {
+        /// Which.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no such influencer.
+    #[error("there is no influencer `{0}`")]
+    NoInfluencer(InfluencerId),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn check(field: &'static str, text: &str) -> Result<String, TaskError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > TEXT_MAX {
+        return Err(TaskError::Text { field, reason: format!("between 1 and {TEXT_MAX} characters") });
+    }
+    Ok(text.to_owned())
+}
+
+/// A person makes a task.
+///
+/// # Errors
+/// [`TaskError::Text`], [`TaskError::NoInfluencer`].
+pub async fn add(tx: &mut Tx, clock: &Clock, new: NewTask) -> Result<TaskId, TaskError> {
+    let text = check("text", &new.text)?;
+    let assignee = new.assignee.as_deref().map(|a| check("assignee", a)).transpose()?;
+    if let Some(id) = new.influencer_id
+        && tx.get_influencer(id).await?.is_none()
+    {
+        return Err(TaskError::NoInfluencer(id));
+    }
+    Ok(create(tx, clock, NewTask { text, assignee, ..new }).await?)
+}
+
+/// A person did a task.
+///
+/// # Errors
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Text`].
+pub async fn finish(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: TaskId,
+    (answer, by): (Option<&str>, &str),
+) -> Result<(), TaskError> {
+    let task = lock_open(tx, id).await?;
+    let answer = answer.filter(|a| !a.trim().is_empty()).map(|a| check("answer", a)).transpose()?;
+    if let (Some(fills), None) = (task.fills, &answer) {
+        return Err(TaskError::NoAnswer { id, fills });
+    }
+    complete(tx, clock, id, (answer.as_deref(), by)).await?;
+    Ok(())
+}
+
+/// A person takes a task away that is not to be done any more; `by` says who. A task of a step is done or skipped, never
+/// taken away: its run would wait for ever.
+///
+/// # Errors
+/// [`TaskError::Unknown`], [`TaskError::Over`]; [`TaskError::Text`] for the task of a step.
+pub async fn cancel(tx: &mut Tx, clock: &Clock, id: TaskId, by: &str) -> Result<(), TaskError> {
+    let task = lock_open(tx, id).await?;
+    if task.kind == TaskKind::Step {
+        let reason = "a step of a sequence waits for it; do it, or skip the step".to_owned();
+        return Err(TaskError::Text { field: "task", reason });
+    }
+    tx.end_task(id, TaskState::Cancelled, None, (by, clock.now())).await?;
+    Ok(())
+}
+
+async fn lock_open(tx: &mut Tx, id: TaskId) -> Result<TaskRow, TaskError> {
+    let task = tx.lock_task(id).await?.ok_or(TaskError::Unknown(id))?;
+    if task.state == TaskState::Open { Ok(task) } else { Err(TaskError::Over { id, state: task.state }) }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::codes;
 use super::load::{Draft, DraftStep, Known, tell};
 use crate::config::reader::Reader;
-use crate::domain::sequence::{StepKind, Unsubscribe};
+use crate::domain::sequence::{Awaited, StepKind, Unsubscribe};
 
 mod conditions;
 mod names;
@@ -39,10 +39,12 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         texts::judge_script(r, &names::Scope::text(known, draft, end), task, &mut used);
     }
     texts::judge(r, known, draft, &mut used);
-    names::judge_unused(r, draft, &used);
     judge_steps(r, known, draft);
     judge_footer(r, known, draft);
-    sending::judge(r, known, draft);
+    if draft.is_whole {
+        names::judge_unused(r, draft, &used);
+        sending::judge(r, known, draft);
+    }
     if let Some(gone) = known.live.and_then(|live| live.get(&draft.id)) {
         for id in gone.iter().filter(|id| !draft.steps.iter().any(|step| step.step.id == **id)) {
             let message = format!("the step `{id}` is gone, and people are in it");
@@ -70,11 +72,16 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         {
             ended = Some(step);
         }
+        if let (StepKind::WaitFor { what: Awaited::Opened, .. }, Some(at)) = (&step.step.kind, &step.awaits) {
+            let hint =
+                "mail programs open mail by themselves, and many people never show that they did; wait for clicks";
+            tell(r, codes::ASKS_OPENED, at, "it waits for an open", hint);
+        }
         let sends = !step.templates.is_empty();
-        if sends && !mailed {
+        if sends && !mailed && !draft.lost_steps {
             judge_subjects(r, draft, step);
         }
-        if sends && mailed && is_hasty(step, right_above) {
+        if draft.is_whole && sends && mailed && is_hasty(step, right_above) {
             let at = step.after.as_ref().unwrap_or(&step.here);
             tell(
                 r,

@@ -19,7 +19,7 @@ mod settings;
 mod steps;
 mod templates;
 
-pub(super) use draft::{Draft, DraftStep, DraftTemplate, DraftVariable, Script};
+pub(super) use draft::{Draft, DraftStep, Script};
 
 /// Most sequences.
 pub const SEQUENCES_MAX: usize = 500;
@@ -81,8 +81,8 @@ pub fn load(known: &Known<'_>) -> Loaded {
     }
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for id in ids {
-        let folded = id.to_lowercase().replace('-', "_");
-        if let Some(other) = seen.insert(folded, id.clone()) {
+        let alike = id.to_lowercase().replace('-', "_");
+        if let Some(other) = seen.insert(alike, id.clone()) {
             let message = format!("the folders `{other}` and `{id}` would be one sequence");
             loaded.findings.push(bare(
                 codes::FOLDER,
@@ -150,8 +150,9 @@ fn read(r: &mut Reader, known: &Known<'_>, id: &str, path: &Path, text: &str) ->
     if broken {
         return None;
     }
+    draft.is_whole = !r.has_errors();
     lint::judge(r, known, &draft);
-    draft.finish()
+    Some(draft.finish())
 }
 
 /// SHA-256 of the canonical JSON of a definition: keys of objects in order, no white space.
@@ -220,6 +221,3 @@ pub(super) fn tell(r: &mut Reader, code: &Code, at: &Found<()>, message: impl As
 pub(super) fn place<T>(found: &Found<T>) -> Found<()> {
     Found { value: (), span: found.span, key: found.key.clone() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -52,6 +52,8 @@ pub struct EventRow {
     pub message_id: Option<MessageId>,
     /// What else there is to say.
     pub data: Option<sqlx::types::Json<serde_json::Value>>,
+    /// In which run of a sequence.
+    pub enrollment_id: Option<EnrollmentId>,
     /// Its place in the stream; `None` for the moment until it has one.
     pub seq: Option<i64>,
 }
@@ -136,9 +138,9 @@ statements! {
     #[hot] EVENTS_BOUNCES = "SELECT data FROM event WHERE influencer_id = $1 AND at >= $2 AND type = 'message.bounced'";
     SEQUENCER_SET = "UPDATE sequencer SET last_seq = $1 WHERE name = 'event'";
     SEQUENCER_LAST = "SELECT last_seq FROM sequencer WHERE name = 'event'";
-    #[hot] EVENTS_AFTER = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event \
+    #[hot] EVENTS_AFTER = "SELECT id, type, at, influencer_id, stage, message_id, data, enrollment_id, seq FROM event \
         WHERE seq > $1 ORDER BY seq LIMIT $2";
-    #[hot] EVENTS_TIMELINE = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event \
+    #[hot] EVENTS_TIMELINE = "SELECT id, type, at, influencer_id, stage, message_id, data, enrollment_id, seq FROM event \
         WHERE influencer_id = $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4";
 }
 

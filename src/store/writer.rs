@@ -228,9 +228,17 @@ impl WriterTx {
 }
 
 impl Drop for WriterTx {
+    /// Dropped without a commit: its writes are taken back at once, or the file would stay locked for every other process
+    /// until the next transaction of this one. `dirty` is still set, so where nothing can be run any more, the next to hold
+    /// the lock does it.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a rollback nobody waits for; it holds the lock, so nothing overtakes it"
+    )]
     fn drop(&mut self) {
-        // Dropped without commit: `dirty` is still set, so the next to hold the lock takes the writes back. Members of the
-        // group hold a place in the lock's queue, so nobody waits for ever.
-        self.state.take();
+        let Some(mut state) = self.state.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { state.settle().await });
+        }
     }
 }

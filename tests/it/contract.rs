@@ -1,8 +1,10 @@
 //! The contract every store function keeps on both databases.
 
 mod base;
+mod desk;
 mod outbox;
 mod people;
 mod reading;
 mod statements;
 mod steer;
+mod tracking;

@@ -1,5 +1,7 @@
 //! The HTTP API, driven in-process over real stores.
 
+mod desk;
+
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
@@ -116,6 +118,7 @@ impl Api {
             clock: self.clock.clone(),
             actions: self.recorder.clone(),
             accounts: Arc::from(["brand".to_owned()]),
+            bells: liaison::http::Bells::default(),
             stopping: Arc::new(move || stopping.load(Ordering::SeqCst)),
         };
         router(state).oneshot(request).await.unwrap()
@@ -468,6 +471,7 @@ async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
         clock: api.clock.clone(),
         actions: api.recorder.clone(),
         accounts: Arc::from([]),
+        bells: liaison::http::Bells::default(),
         stopping: Arc::new(|| false),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

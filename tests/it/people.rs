@@ -96,7 +96,9 @@ async fn influencer_is_created_and_changed_with_events_that_keep_the_stage_they_
         ];
         assert_eq!(seen, expected, "{}", fresh.name);
         let moved = &events[1].data.as_ref().unwrap().0;
-        let told = serde_json::json!({"from": "prospect", "to": "in_talks", "cause": "kim", "pinned": true});
+        let told = serde_json::json!({
+            "from": "prospect", "to": "in_talks", "cause": "kim", "by": "kim", "message_id": null, "pinned": true, "stayed": 0,
+        });
         assert_eq!(*moved, told);
     }
 }

@@ -411,3 +411,64 @@ async fn several_facts_of_one_transaction_are_judged_one_after_the_other() {
         assert_eq!(stage(&desk, "ana").await, "in_talks");
     }
 }
+
+/// The page was used by whoever has an address: the influencer, their agent, or nobody we know.
+#[tokio::test]
+async fn whoever_unsubscribes_is_whose_the_address_is() {
+    for desk in both().await {
+        let left = |address: &str| json!({"address": address, "how": "page"});
+        learn(&desk, "ana", EventType::InfluencerUnsubscribed, None, left("ana@example.org")).await;
+        // Bo got a copy; Cy's agent had the mail; of Di somebody else asked.
+        learn(&desk, "bo", EventType::InfluencerUnsubscribed, None, left("ana@example.org")).await;
+        learn(&desk, "cy", EventType::InfluencerUnsubscribed, None, left("mgr@talent.example")).await;
+        learn(&desk, "di", EventType::InfluencerUnsubscribed, None, left("who@nowhere.example")).await;
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let all = ["ana", "bo", "cy", "di"].map(|who| format!("{who}@example.org"));
+        let keys = all.into_iter().chain(["mgr@talent.example".to_owned()]).collect();
+        let mut suppressed: Vec<String> =
+            tx.suppressed(Channel::Email, keys).await.unwrap().into_iter().map(|s| s.value_key).collect();
+        drop(tx);
+        suppressed.sort();
+        assert_eq!(suppressed, ["ana@example.org", "mgr@talent.example"], "{}", desk.fresh.name);
+        assert_eq!(
+            (stage(&desk, "ana").await, ended(&desk, "ana").await),
+            ("opted_out".into(), Some("opted out".into()))
+        );
+        assert_eq!((stage(&desk, "bo").await, ended(&desk, "bo").await), ("prospect".into(), None));
+        assert_eq!((stage(&desk, "cy").await, ended(&desk, "cy").await.is_some()), ("prospect".into(), true));
+        assert_eq!((stage(&desk, "di").await, ended(&desk, "di").await.is_some()), ("prospect".into(), true));
+        assert_eq!(events(&desk, "ana", EventType::InfluencerUnsubscribed).await.len(), 1);
+    }
+}
+
+/// The mail that List-Unsubscribe asks for, from an address we do not know: the token says who wants out.
+#[tokio::test]
+async fn an_unsubscribe_mail_is_redeemed_by_its_token_whoever_wrote_it() {
+    for desk in both().await {
+        let clock = &desk.clock;
+        let thread = crate::seed::thread(&desk.fresh, clock, desk.people["ana"], 1).await;
+        let mut mail_of_ours = crate::seed::message(clock, thread.conversation_id, 2);
+        mail_of_ours.direction = liaison::domain::words::Direction::Outbound;
+        let id = mail_of_ours.id;
+        let part = (desk.people["ana"], thread.id, liaison::domain::words::Role::Recipient);
+        crate::seed::put(&desk.fresh, mail_of_ours, vec![part]).await;
+        crate::seed::outbox(&desk.fresh, id, "confirmed").await;
+        let mut tx = desk.fresh.store.begin("test.keys").await.unwrap();
+        let keys = liaison::hub::signing::keys(&mut tx, clock).await.unwrap();
+        tx.commit().await.unwrap();
+        let token = keys.sign(liaison::domain::token::Token {
+            kind: liaison::domain::words::HitKind::Unsubscribe,
+            message: id,
+            link: 0,
+        });
+        let forged = format!("{}{}", if token.starts_with('A') { "B" } else { "A" }, &token[1..]);
+        for (n, token) in [forged, token].into_iter().enumerate() {
+            let head = format!(
+                "From: someone@elsewhere.example\nTo: team@acme.example\nSubject: unsubscribe {token}\nMessage-ID: <m{n}@elsewhere.example>\nDate: Sun, 1 Mar 2026 13:00:00 +0000"
+            );
+            desk.drop_into(FolderRole::Inbox, &[mail(&head, "")]).await;
+            assert_eq!(ended(&desk, "ana").await.is_some(), n == 1, "{}: mail {n}", desk.fresh.name);
+        }
+        assert_eq!(stage(&desk, "ana").await, "opted_out");
+    }
+}

@@ -121,7 +121,8 @@ fn an_opt_out_suppresses_everything_of_an_influencer_and_closes() {
         assert_eq!(answered(at, "opt_out"), all, "{at}");
         assert_eq!(free(at, EventType::InfluencerUnsubscribed, json!({})), all, "{at}");
         let token = json!({"kind": "automatic", "role": "author", "unsubscribe_token": "t"});
-        assert_eq!(free(at, EventType::MessageReceived, token), all, "{at}");
+        let with_token = free(at, EventType::MessageReceived, token);
+        assert_eq!((&with_token[0], &with_token[1..]), (&Consequence::Redeem("t".into()), &all[..]), "{at}");
     }
     let late = answered("agreed", "opt_out");
     assert!(late.contains(&Consequence::Suppress(Whose::Everything)) && asks(&late, TaskKind::Stage), "{late:?}");
@@ -197,6 +198,8 @@ fn bounces_and_complaints_do_what_their_severity_says() {
     assert_eq!(bounce("soft"), [Consequence::CountSoft("a@b.example".into())]);
     assert_eq!(bounce("policy"), [Consequence::PauseAccount]);
     assert_eq!(bounce("unknown"), []);
+    let token = Happened::Token("t".into(), None);
+    assert_eq!(decide(&token, None, NOW), [Consequence::Redeem("t".into())]);
     let nobody = Happened::Bounced(Bounce::Policy, String::new());
     assert_eq!(decide(&nobody, None, NOW), [Consequence::PauseAccount]);
     assert_eq!(free("contacted", EventType::MessageComplained, json!({})), [Consequence::End(Ending::Complained)]);

@@ -1,6 +1,12 @@
 //! What a text of the template language speaks of: every name with its place, every call of `link`, and what the language
 //! does not have. Answers from the text alone and runs nothing.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the syntax tree is the engine's; of most of its nodes nothing is asked"
+)]
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests show what stands at a place"))]
+
 use std::ops::Range;
 
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Spanned, Stmt};

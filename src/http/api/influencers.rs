@@ -58,7 +58,7 @@ async fn one(
     view(&state, id).await.map(Json)
 }
 
-async fn view(state: &ApiState, id: InfluencerId) -> Result<InfluencerView, Problem> {
+pub(super) async fn view(state: &ApiState, id: InfluencerId) -> Result<InfluencerView, Problem> {
     let mut tx = state.store.read().await?;
     let missing = || Problem::not_found("influencer", id);
     let influencer = tx.get_influencer(id).await?.ok_or_else(missing)?;

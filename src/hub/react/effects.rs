@@ -12,7 +12,8 @@ use crate::domain::people::{SCOPE_ALL, Suppression};
 use crate::domain::words::{AccountState, Channel, EventType, SuppressionReason, TaskKind};
 use crate::hub::outreach::{self, ExitReason};
 use crate::hub::signal::{self, Signal};
-use crate::hub::{hold, task};
+use crate::hub::unsubscribe::{self, How};
+use crate::hub::{hold, signing, task};
 use crate::store::event::NewEvent;
 use crate::store::mailbox::Side;
 use crate::store::people::StageOf;
@@ -47,10 +48,11 @@ pub(super) async fn carry_out(
 impl Pass<'_> {
     async fn take(&mut self, tx: &mut Tx, signal: &Signal, consequence: &Consequence) -> Result<(), StoreError> {
         let Some(id) = signal.influencer else {
-            return if matches!(consequence, Consequence::PauseAccount) {
-                self.pause_account(tx, signal).await
-            } else {
-                Ok(())
+            #[allow(clippy::wildcard_enum_match_arm, reason = "of nobody nothing else follows")]
+            return match consequence {
+                Consequence::PauseAccount => self.pause_account(tx, signal).await,
+                Consequence::Redeem(token) => self.redeem(tx, token).await,
+                _ => Ok(()),
             };
         };
         match consequence {
@@ -68,6 +70,7 @@ impl Pass<'_> {
             Consequence::CountSoft(address) => self.count_soft(tx, signal, (id, address)).await?,
             Consequence::Task(kind, about, text) => self.ask(tx, signal, (*kind, *about, text)).await?,
             Consequence::PauseAccount => self.pause_account(tx, signal).await?,
+            Consequence::Redeem(token) => self.redeem(tx, token).await?,
         }
         Ok(())
     }
@@ -105,6 +108,13 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// A token that is none of ours unsubscribes nobody.
+    async fn redeem(&mut self, tx: &mut Tx, token: &str) -> Result<(), StoreError> {
+        let Some(keys) = signing::read_keys(tx).await? else { return Ok(()) };
+        unsubscribe::unsubscribe_by_token(tx, self.clock, &keys, (token, How::Mail)).await?;
+        Ok(())
+    }
+
     /// Whoever wrote the message of a signal; nothing where a message has no usable author.
     async fn writer(tx: &mut Tx, signal: &Signal) -> Result<Option<String>, StoreError> {
         let Some(message) = signal.message else { return Ok(None) };
@@ -123,6 +133,9 @@ impl Pass<'_> {
         let mut keys: BTreeSet<String> = BTreeSet::new();
         if wrote {
             keys.extend(Self::writer(tx, signal).await?);
+        } else {
+            let said = signal.data.as_ref().and_then(|d| d.get("address")).and_then(serde_json::Value::as_str);
+            keys.extend(said.and_then(address::key));
         }
         if whose == Whose::Everything {
             let own = tx.list_addresses_of_influencers(vec![id]).await?;

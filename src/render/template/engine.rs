@@ -91,6 +91,7 @@ fn set_formatter(engine: &mut Environment<'_>, escape: Escape, values: &Arc<Mute
 }
 
 /// A value as people read it. What nobody would want to read in a mail is an error.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the crate adds kinds; whatever they are, this is right for them")]
 fn shown(value: &Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),

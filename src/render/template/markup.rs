@@ -10,6 +10,7 @@ const FORBIDDEN: [&str; 12] =
     ["script", "iframe", "frame", "frameset", "object", "embed", "applet", "form", "input", "button", "base", "link"];
 
 /// The HTML of a text in Markdown whose values are still marks. Nothing in a value becomes markup.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the crate adds kinds; whatever they are, this is right for them")]
 pub(super) fn from_markdown(written: &Written) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut events: Vec<Event<'_>> = Vec::new();
@@ -40,6 +41,7 @@ pub(super) fn from_markdown(written: &Written) -> String {
     out
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the crate adds kinds; whatever they are, this is right for them")]
 fn filled<'a>(tag: Tag<'a>, written: &Written) -> Tag<'a> {
     let text = |text: &CowStr<'_>| -> CowStr<'a> { fill(text, written, str::to_owned).into() };
     match tag {
@@ -54,7 +56,7 @@ fn filled<'a>(tag: Tag<'a>, written: &Written) -> Tag<'a> {
 }
 
 /// Text with its values in place: line ends in a value stay line ends, and a value that is a link can be followed.
-fn put_text<'a>(events: &mut Vec<Event<'a>>, text: &str, written: &Written, may_link: bool) {
+fn put_text(events: &mut Vec<Event<'_>>, text: &str, written: &Written, may_link: bool) {
     for piece in pieces(text, written) {
         match piece {
             Piece::Text(text) => events.push(Event::Text(text.to_owned().into())),

@@ -1,3 +1,7 @@
+//! What templates give, and what they refuse.
+
+#![allow(clippy::string_slice, reason = "tests show what stands at a place")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, json};

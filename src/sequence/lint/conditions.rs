@@ -67,9 +67,8 @@ pub(super) fn judge_reach(r: &mut Reader, draft: &Draft, at: usize, condition: &
     for steps in cases {
         match evaluate(&condition.text, &Facts { steps, ..Facts::default() }) {
             Ok(false) => {}
-            Ok(true) => return,
             // What can't be answered is told elsewhere, or by the run itself.
-            Err(_) => return,
+            Ok(true) | Err(_) => return,
         }
     }
     let step = draft.steps.get(at).map_or("", |step| step.step.id.as_str());

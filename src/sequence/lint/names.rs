@@ -61,19 +61,17 @@ impl<'a> Scope<'a> {
         let parts: Vec<&str> = name.path.iter().map(String::as_str).collect();
         let fields = |known: &[&str], field: &str| (!known.contains(&field)).then(|| unknown(&dotted, field, known));
         match parts.as_slice() {
-            ["stage"] => None,
+            ["stage" | "influencer"] | [] => None,
             ["influencer", "properties", property, ..] => self.judge_property(name, property),
             ["influencer", field, ..] => fields(&FIELDS, field)
                 .or_else(|| (OPTIONAL.contains(field) && *field != "owner" && !name.guarded).then(|| missing(&dotted))),
-            ["influencer"] => None,
             ["steps", step, rest @ ..] if self.condition => self.judge_step(&dotted, step, rest),
-            ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name, field)),
+            ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name)),
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
             ["sender", field, ..] if !self.condition => fields(&ACCOUNT, field)
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
             ["unsubscribe_url"] if !self.condition => None,
             [variable, ..] => self.judge_variable(&dotted, variable),
-            [] => None,
         }
     }
 
@@ -117,12 +115,9 @@ impl<'a> Scope<'a> {
         Some((codes::UNKNOWN_PROPERTY, format!("unknown property `{property}`"), hint))
     }
 
-    fn judge_owner(&self, name: &Name, field: &str) -> Option<(&'static Code, String, String)> {
+    fn judge_owner(&self, name: &Name) -> Option<(&'static Code, String, String)> {
         if name.guarded {
             return None;
-        }
-        if field == "email" {
-            return Some(missing(&name.dotted()));
         }
         self.known.config.default_owner.is_none().then(|| {
             let message = format!("`{}` is missing where nobody looks after someone", name.dotted());
@@ -133,6 +128,9 @@ impl<'a> Scope<'a> {
     fn judge_step(&self, dotted: &str, step: &str, rest: &[&str]) -> Option<(&'static Code, String, String)> {
         let above: Vec<&str> = self.draft.steps.iter().take(self.above).map(|s| s.step.id.as_str()).collect();
         if !above.contains(&step) {
+            if self.draft.lost_steps {
+                return None;
+            }
             let later = self.draft.steps.iter().any(|s| s.step.id == step);
             let message = if later {
                 format!("the step `{step}` does not stand above")
@@ -206,7 +204,8 @@ pub(super) fn judge_variables(r: &mut Reader, known: &Known<'_>, draft: &Draft) 
 pub(super) fn judge_unused(r: &mut Reader, draft: &Draft, used: &BTreeSet<String>) {
     let hint = "take it out, or use it";
     for declared in &draft.variables {
-        if !used.contains(&declared.variable.name) {
+        let name = declared.variable.name.as_str();
+        if !used.contains(name) && !RESERVED.contains(&name) {
             let message = format!("`{}` is not used", declared.variable.name);
             tell(r, codes::UNUSED_VARIABLE, &declared.name, message, hint);
         }

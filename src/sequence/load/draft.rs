@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::config::reader::Found;
 use crate::config::source::Span;
 use crate::domain::sequence::{
-    After, Definition, Limits, PauseIf, Schedule, Step, StepKind, Template, Unsubscribe, Variable, ZoneRule,
+    After, Definition, Limits, PauseIf, Schedule, Step, Template, Unsubscribe, Variable, ZoneRule,
 };
 use crate::domain::stage::StageId;
 
@@ -57,7 +57,6 @@ pub(in crate::sequence) struct DraftStep {
     pub(in crate::sequence) templates: Vec<(String, Found<()>)>,
     /// Where it says what it waits for.
     pub(in crate::sequence) awaits: Option<Found<()>>,
-    pub(in crate::sequence) stage: Option<Found<()>>,
     pub(in crate::sequence) fills: Option<Found<String>>,
 }
 
@@ -97,6 +96,10 @@ pub(in crate::sequence) struct Draft {
     pub(in crate::sequence) templates: BTreeMap<String, DraftTemplate>,
     /// Templates that could not be read, so that nothing more is said of them.
     pub(in crate::sequence) lost: Vec<String>,
+    /// Whether all of it could be read: what could not must not echo as a warning.
+    pub(in crate::sequence) is_whole: bool,
+    /// Whether a step could not be read or has no id, so that asking about it is no mistake of its own.
+    pub(in crate::sequence) lost_steps: bool,
     /// Files of templates that no step names.
     pub(in crate::sequence) unused: Vec<String>,
 }
@@ -134,6 +137,8 @@ impl Draft {
             pause_if: Vec::new(),
             templates: BTreeMap::new(),
             lost: Vec::new(),
+            is_whole: true,
+            lost_steps: false,
             unused: Vec::new(),
         }
     }
@@ -144,8 +149,8 @@ impl Draft {
     }
 
     /// The definition. Only of use where nothing was found wrong.
-    pub(super) fn finish(self) -> Option<Definition> {
-        Some(Definition {
+    pub(super) fn finish(self) -> Definition {
+        Definition {
             name: self.name.unwrap_or_else(|| self.id.clone()),
             id: self.id,
             accounts: self.accounts.into_iter().map(|account| account.value).collect(),
@@ -161,11 +166,6 @@ impl Draft {
             on_finish: self.on_finish,
             pause_if: self.pause_if,
             templates: self.templates.into_iter().map(|(name, draft)| (name, draft.template)).collect(),
-        })
+        }
     }
-}
-
-/// The stages a step of this kind waits in front of a mail: whether it sends one.
-pub(in crate::sequence) fn sends(kind: &StepKind) -> bool {
-    matches!(kind, StepKind::Email { .. })
 }

@@ -40,7 +40,7 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, dr
         read_limits(section, r, draft);
     }
     if let Some(section) = root.section(r, "variables") {
-        read_variables(section, r, draft);
+        read_variables(&section, r, draft);
     }
     if let Some(mut on) = root.section(r, "on") {
         if let Some(reply) = on.section(r, "reply") {
@@ -272,7 +272,7 @@ fn plain_of(r: &mut Reader, node: &Found<&Node>) -> Option<serde_json::Value> {
     value
 }
 
-fn read_variables(s: Section<'_>, r: &mut Reader, draft: &mut Draft) {
+fn read_variables(s: &Section<'_>, r: &mut Reader, draft: &mut Draft) {
     for (count, entry) in s.table.entries.iter().enumerate() {
         let name = Found { value: (), span: entry.key_span, key: s.full(&entry.key) };
         if count == VARIABLES_MAX {

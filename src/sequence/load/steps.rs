@@ -44,15 +44,14 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
     let name = id.as_ref().map_or_else(|| format!("step{}", draft.steps.len() + 1), |id| id.value.clone());
     let after = s.text(r, "after").filter(|text| is_after(r, text));
     let condition = s.node("if").and_then(|node| condition(r, &node));
-    let stage_at = s.text(r, "stage");
-    let raises = stage_at.as_ref().and_then(|text| stage(r, known, text));
+    let raises = s.text(r, "stage").and_then(|text| stage(r, known, &text));
     let review = s.flag(r, "review").is_some_and(|flag| flag.value);
-    let mut parts = Parts::default();
-    let kind = read_kind(&mut s, r, known, draft, &name, &mut parts);
+    let mut parts = Parts { name: name.clone(), ..Parts::default() };
+    let kind = read_kind(&mut s, r, known, draft, &mut parts);
     let mut otherwise = None;
     if let Some(mut section) = s.section(r, "else") {
-        let mut inner = Parts::default();
-        otherwise = read_kind(&mut section, r, known, draft, &format!("{name}.else"), &mut inner);
+        let mut inner = Parts { name: format!("{name}.else"), ..Parts::default() };
+        otherwise = read_kind(&mut section, r, known, draft, &mut inner);
         if let Some(wait) = &inner.awaits {
             tell(r, codes::KIND, wait, "`else` can't wait", "write else = { email = \"…\" } or { task = \"…\" }");
         }
@@ -64,6 +63,7 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         section.finish(r);
     }
     s.finish(r);
+    draft.lost_steps |= id.is_none() || kind.is_none();
     let Some(kind) = kind else { return };
     let step = Step {
         id: id.as_ref().map_or(name, |id| id.value.clone()),
@@ -82,7 +82,6 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         tasks: parts.tasks,
         templates: parts.templates,
         awaits: parts.awaits,
-        stage: stage_at.as_ref().map(place),
         fills: parts.fills,
     });
 }
@@ -129,6 +128,8 @@ pub(super) fn condition(r: &mut Reader, node: &Found<&Node>) -> Option<Script> {
 /// What a kind says beside itself.
 #[derive(Default)]
 struct Parts {
+    /// What inline templates are called.
+    name: String,
     tasks: Vec<Script>,
     templates: Vec<(String, Found<()>)>,
     awaits: Option<Found<()>>,
@@ -140,7 +141,6 @@ fn read_kind(
     r: &mut Reader,
     known: &Known<'_>,
     draft: &mut Draft,
-    name: &str,
     parts: &mut Parts,
 ) -> Option<StepKind> {
     let told = tell_absent(s, r, &ABSENT);
@@ -170,7 +170,7 @@ fn read_kind(
     };
     judge_keys(s, r, kind);
     match kind {
-        "email" => read_email(s, r, draft, name, parts),
+        "email" => read_email(s, r, draft, parts),
         "task" => read_task(s, r, known, parts),
         _ => read_wait(s, r, parts),
     }
@@ -195,24 +195,13 @@ fn judge_keys(s: &Section<'_>, r: &mut Reader, kind: &str) {
     }
 }
 
-fn read_email(
-    s: &mut Section<'_>,
-    r: &mut Reader,
-    draft: &mut Draft,
-    name: &str,
-    parts: &mut Parts,
-) -> Option<StepKind> {
+fn read_email(s: &mut Section<'_>, r: &mut Reader, draft: &mut Draft, parts: &mut Parts) -> Option<StepKind> {
     let node = s.node("email")?;
-    let single;
-    let items: Vec<Found<&Node>> = match &node.value.value {
-        Value::List(items) => {
-            items.iter().map(|item| Found { value: item, span: item.span, key: node.key.clone() }).collect()
-        }
-        _ => {
-            single = Found { value: node.value, span: node.span, key: node.key.clone() };
-            vec![single]
-        }
-    };
+    let name = parts.name.clone();
+    let nodes: &[Node] =
+        if let Value::List(items) = &node.value.value { items } else { std::slice::from_ref(node.value) };
+    let items: Vec<Found<&Node>> =
+        nodes.iter().map(|item| Found { value: item, span: item.span, key: node.key.clone() }).collect();
     if items.is_empty() {
         tell(r, codes::BAD_VALUE, &place(&node), "`email` names no template", "write email = \"intro.md\"");
     }
@@ -221,7 +210,7 @@ fn read_email(
     }
     for (at, item) in items.iter().take(VARIANTS_MAX).enumerate() {
         let named = if let Value::Table(table) = &item.value.value {
-            let inline = if items.len() == 1 { name.to_owned() } else { format!("{name}.{}", at + 1) };
+            let inline = if items.len() == 1 { name.clone() } else { format!("{name}.{}", at + 1) };
             templates::read_inline(r, draft, inline, (table as &Table, &item.key))
         } else {
             text_of(r, item).and_then(|file| templates::read_file(r, draft, &file))
@@ -244,11 +233,10 @@ fn read_split(s: &mut Section<'_>, r: &mut Reader, variants: usize) -> Vec<u32> 
         // What does not divide goes to the first ones.
         return (0..count).map(|at| 100 / count + u32::from(at < 100 % count)).collect();
     };
-    let numbers: Option<Vec<u32>> = match &node.value.value {
-        Value::List(items) => {
-            items.iter().map(|item| u32::try_from(item.value.integer()?).ok().filter(|n| *n <= 100)).collect()
-        }
-        _ => None,
+    let numbers: Option<Vec<u32>> = if let Value::List(items) = &node.value.value {
+        items.iter().map(|item| u32::try_from(item.value.integer()?).ok().filter(|n| *n <= 100)).collect()
+    } else {
+        None
     };
     let Some(numbers) = numbers else {
         tell(r, codes::SPLIT, &place(&node), "`split` is a list of whole numbers", "write split = [50, 50]");

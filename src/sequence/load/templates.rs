@@ -182,18 +182,17 @@ fn read_template(r: &mut Reader, (source, text): (usize, &str), format: Format, 
     }
     body.text.clone_into(&mut template.body);
     if body.text.trim().is_empty() {
-        let start = Found { value: (), span: Span { source, start: 0, end: 0 }, key: name.to_owned() };
-        tell(
-            r,
-            codes::TEMPLATE_SYNTAX,
-            &start,
-            format!("`{}` has no text", cut(name)),
-            "write what the mail says below the head",
-        );
+        tell_empty(r, source, name);
     }
     let whole = Span { source, start: body.begin, end: body.begin + body.text.len() };
     let body = Script { text: body.text.to_owned(), key: name.to_owned(), begin: Some(body.begin), whole };
     DraftTemplate { template, subject, preheader, body }
+}
+
+fn tell_empty(r: &mut Reader, source: usize, name: &str) {
+    let start = Found { value: (), span: Span { source, start: 0, end: 0 }, key: name.to_owned() };
+    let message = format!("`{}` has no text", cut(name));
+    tell(r, codes::TEMPLATE_SYNTAX, &start, message, "write what the mail says below the head");
 }
 
 enum Head<'a> {

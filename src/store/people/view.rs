@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::hold::HoldRow;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{
     Address, AddressView, Agent, AgentRef, AgentView, ConsentView, Influencer, InfluencerRef, InfluencerView, Network,
@@ -28,10 +29,13 @@ impl Tx {
         let mut networks = grouped(self.list_networks(ids.clone()).await?);
         let addresses = self.list_addresses_of_influencers(ids.clone()).await?;
         let mut addresses = self.view_addresses(addresses).await?;
+        let holds = self.list_holds(ids.clone()).await?;
+        let mut holds: HashMap<InfluencerId, HoldRow> = holds.into_iter().map(|h| (h.influencer_id, h)).collect();
         let mut agents = self.refer_agents(ids).await?;
         let view = |i: Influencer| {
             let networks: Vec<Network> = networks.remove(&i.id).unwrap_or_default();
             let reach = reach(&networks);
+            let hold = holds.remove(&i.id);
             InfluencerView {
                 id: i.id,
                 handle: i.handle,
@@ -51,6 +55,8 @@ impl Tx {
                 last_message_at: i.last_message_at,
                 awaiting: i.awaiting,
                 held_until: i.held_until,
+                hold_reason: hold.as_ref().and_then(|h| h.hold_reason.clone()),
+                waiting_until: hold.and_then(|h| h.waiting_until),
                 version: i.version,
             }
         };

@@ -83,15 +83,12 @@ impl Tx {
         let page = Page { order: Order::OldestFirst, ..page };
         let from = page.from();
         let TaskFilter { state, assignee, kind, influencer, due_before } = filter.clone();
-        let rows: Vec<TaskView> = match influencer {
-            Some(id) => {
-                let bound = values![from.at, from.id, page.fetch(), state, now, assignee, kind, due_before, id];
-                self.all(&TASKS_OF_INFLUENCER, bound).await?
-            }
-            None => {
-                let bound = values![from.at, from.id, page.fetch(), state, now, assignee, kind, due_before];
-                self.all(&TASKS, bound).await?
-            }
+        let mut bound = values![from.at, from.id, page.fetch(), state, now, assignee, kind, due_before];
+        let rows: Vec<TaskView> = if let Some(id) = influencer {
+            bound.extend(values![id]);
+            self.all(&TASKS_OF_INFLUENCER, bound).await?
+        } else {
+            self.all(&TASKS, bound).await?
         };
         Ok(page.cut(rows, |t: &TaskView| Place { at: t.due_at.unwrap_or(Micros(i64::MAX)), id: t.id.0 }))
     }

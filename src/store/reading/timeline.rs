@@ -67,7 +67,7 @@ impl Tx {
 }
 
 statements! {
-    #[hot] EVENTS_OLDEST = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event \
+    #[hot] EVENTS_OLDEST = "SELECT id, type, at, influencer_id, stage, message_id, data, enrollment_id, seq FROM event \
         WHERE influencer_id = $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4";
     #[hot] NOTES_NEWEST = "SELECT id, influencer_id, author, text, at FROM note WHERE influencer_id = $1 AND (at, id) < ($2, $3) \
         ORDER BY at DESC, id DESC LIMIT $4";

@@ -271,7 +271,7 @@ impl From<EventRow> for EventView {
             influencer_id: row.influencer_id,
             stage: row.stage,
             message_id: row.message_id,
-            enrollment_id: None,
+            enrollment_id: row.enrollment_id.map(|id| id.to_string()),
             data: row.data.map(|json| json.0),
         }
     }

@@ -28,7 +28,10 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
             world.cadence.tick().await.unwrap();
             let stops = people.iter().map(|who| {
                 let (store, clock, who) = (world.fresh.store.clone(), world.clock.clone(), *who);
+                // Spread over the time that sending takes, so that either may be first.
+                let wait = std::time::Duration::from_micros(u64::from(who.0.as_bytes()[15]) * 800);
                 tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
                     loop {
                         let mut tx = store.begin("test.stop").await.unwrap();
                         match outreach::stop_runs(&mut tx, &clock, &[who], &ExitReason::Replied).await {
@@ -66,5 +69,6 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
             world.fresh.name
         );
         assert_eq!(sent_after, 0);
+        assert!(sent > 0 && sent < stopped, "no race: {sent} of {stopped}");
     }
 }

@@ -59,7 +59,15 @@ async fn reply_ends_the_run_and_takes_back_what_is_planned() {
         world.publish(vec![three_steps()]).await;
         let ana = world.person(Some("Asia/Tokyo")).await;
         let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
-        world.settle().await;
+        let intro = world.run_until("2026-11-04T00:00:00Z").await;
+        assert_eq!(told(&intro), ["2026-11-03T00:00Z intro"]);
+        // As if two days had gone by: the follow-up is due at night.
+        let hurry = "UPDATE enrollment SET anchor_at = anchor_at - 172800000000 WHERE id = $1";
+        crate::seed::run(&world.fresh, hurry, &[run.0]).await;
+        world.run_until("2026-11-04T12:00:00Z").await;
+        let woken = "UPDATE enrollment SET next_at = 1 WHERE id = $1";
+        crate::seed::run(&world.fresh, woken, &[run.0]).await;
+        world.cadence.tick().await.unwrap();
         assert_eq!(world.run_of(run).await.phase, Phase::Send, "it is planned for the morning");
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         let stopped = outreach::stop_runs(&mut tx, &world.clock, &[ana], &ExitReason::Replied).await.unwrap();

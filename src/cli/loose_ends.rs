@@ -1,0 +1,49 @@
+//! `liaison loose-ends`: who has no next step, and which answers of ours are late.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Global;
+use super::desk::Desk;
+use super::page::{MORE, PageArgs, listed};
+use super::terminal::{clean_line, short};
+use crate::hub::loose_ends;
+use crate::store::reading::loose::LooseEnd;
+use crate::store::reading::{PAGE_MAX, Page};
+
+#[derive(Debug, Args)]
+pub(super) struct LooseEndsArgs {
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+pub(super) async fn run(global: &Global, args: LooseEndsArgs) -> anyhow::Result<ExitCode> {
+    let desk = Desk::open(global).await?;
+    let mut tx = desk.store.read().await?;
+    let first = Page::oldest(PAGE_MAX);
+    let slice = args.page.gather(first, async |page| loose_ends::list(&mut tx, &desk.clock, page).await).await?;
+    if desk.out.is_json() {
+        desk.out.json(&listed(&slice))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if slice.data.is_empty() {
+        desk.out.say("No loose ends: everybody has a next step, and no answer is late.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |l: &LooseEnd| {
+        vec![
+            l.influencer_handle.clone(),
+            l.stage.clone(),
+            l.owner.clone().unwrap_or_default(),
+            if l.thread_id.is_some() { "no answer from us".to_owned() } else { "no next step".to_owned() },
+            desk.out.time(l.since),
+            clean_line(&short(l.subject.as_deref().unwrap_or_default(), 60)),
+        ]
+    };
+    desk.out.table(&["who", "stage", "owner", "what", "since", "thread"], slice.data.iter().map(row).collect())?;
+    if slice.next.is_some() {
+        desk.out.aside(MORE)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,24 @@
+//! Loose ends: who has no next step, and which answers of ours are late.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::get;
+
+use super::Route;
+use crate::http::ApiState;
+use crate::http::page::{Asked, Listed};
+use crate::http::problem::Problem;
+use crate::hub::loose_ends;
+use crate::store::reading::loose::LooseEnd;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/loose-ends", get(list))]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<LooseEnd>>, Problem> {
+    let asked = asked.only(&["limit", "cursor"])?;
+    let page = asked.page()?;
+    let mut tx = state.store.read().await?;
+    let slice = loose_ends::list(&mut tx, &state.clock, page).await?;
+    Ok(asked.answer(slice))
+}

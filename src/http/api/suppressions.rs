@@ -1,0 +1,123 @@
+//! Addresses that must not be written to, with what they agreed to before.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+
+use super::Route;
+use crate::domain::ids::LedgerId;
+use crate::domain::people::{Consent, Suppression};
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, SuppressionReason};
+use crate::http::ApiState;
+use crate::http::body::{Body, created};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed};
+use crate::http::problem::Problem;
+use crate::hub::people::{self, NewSuppression};
+use crate::store::reading::{Place, Slice};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/suppressions", get(list).post(add).delete(remove))]
+}
+
+/// A suppression, and the consents of its address.
+#[derive(Debug, Serialize)]
+struct SuppressionView {
+    #[serde(flatten)]
+    suppression: Suppression,
+    /// Newest first, withdrawn ones included.
+    consents: Vec<ConsentEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConsentEntry {
+    source: String,
+    evidence: String,
+    at: Micros,
+    withdrawn_at: Option<Micros>,
+}
+
+impl From<Consent> for ConsentEntry {
+    fn from(c: Consent) -> Self {
+        Self { source: c.source, evidence: c.evidence, at: c.at, withdrawn_at: c.withdrawn_at }
+    }
+}
+
+async fn views(state: &ApiState, rows: Vec<Suppression>) -> Result<Vec<SuppressionView>, Problem> {
+    let keys = rows.iter().map(|s| s.value_key.clone()).collect();
+    let mut consents: HashMap<String, Vec<ConsentEntry>> = HashMap::new();
+    for consent in state.store.read().await?.list_consents(Channel::Email, keys).await? {
+        consents.entry(consent.value_key.clone()).or_default().push(consent.into());
+    }
+    let view = |suppression: Suppression| {
+        let consents = consents.remove(&suppression.value_key).unwrap_or_default();
+        SuppressionView { suppression, consents }
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<SuppressionView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "address"])?;
+    let page = asked.page()?;
+    if let Some(address) = asked.text("address") {
+        let key = crate::domain::address::key(address).into_iter().collect();
+        let rows = state.store.read().await?.suppressed(Channel::Email, key).await?;
+        return Ok(asked.answer(Slice { data: views(&state, rows).await?, next: None }));
+    }
+    let after = page.after.map(|place| LedgerId(place.id));
+    let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows = state.store.read().await?.list_suppressions(after, fetch).await?;
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let next = rows.last().filter(|_| more).map(|s| Place { at: s.at, id: s.id.0 });
+    Ok(asked.answer(Slice { data: views(&state, rows).await?, next }))
+}
+
+/// An address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuppressionOrder {
+    address: String,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+async fn add(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Body(order): Body<SuppressionOrder>,
+) -> Result<(StatusCode, Json<Option<SuppressionView>>), Problem> {
+    let by = caller.by();
+    let evidence = order.note.map_or_else(|| by.clone(), |note| format!("{by}: {}", note.trim()));
+    let new = NewSuppression {
+        channel: Channel::Email,
+        address: order.address.clone(),
+        reason: SuppressionReason::ByHand,
+        evidence: evidence.chars().take(1_000).collect(),
+    };
+    let mut tx = state.store.begin("http.suppress").await?;
+    people::suppress_address(&mut tx, &state.clock, new).await?;
+    state.commit(tx).await?;
+    let key = crate::domain::address::key(&order.address).into_iter().collect();
+    let rows = state.store.read().await?.suppressed(Channel::Email, key).await?;
+    Ok(created(views(&state, rows).await?.pop()))
+}
+
+async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> Result<StatusCode, Problem> {
+    let asked = asked.only(&["address"])?;
+    let Some(address) = asked.text("address") else {
+        let what = "say which: DELETE /v1/suppressions?address=…";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("address", what));
+    };
+    let mut tx = state.store.begin("http.lift_suppression").await?;
+    if !people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await? {
+        return Err(Problem::not_found("suppression of", address));
+    }
+    state.commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,112 @@
+//! Tasks: what people are to do.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::Route;
+use crate::domain::ids::{InfluencerId, MessageId, TaskId};
+use crate::domain::time::Micros;
+use crate::domain::words::{TaskKind, TaskState};
+use crate::http::ApiState;
+use crate::http::body::{Body, Id, created};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed};
+use crate::http::problem::Problem;
+use crate::hub::task::{self, NewTask, TaskError};
+use crate::store::reading::task::{TaskFilter, TaskView};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/tasks", get(list).post(add)), ("/tasks/{id}/complete", post(complete))]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<TaskView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "state", "assignee", "kind", "influencer_id", "due[lt]"])?;
+    let filter = TaskFilter {
+        state: asked.get::<TaskState>("state")?.unwrap_or(TaskState::Open),
+        assignee: asked.text("assignee").map(str::to_owned),
+        kind: asked.get::<TaskKind>("kind")?,
+        influencer: asked.get::<InfluencerId>("influencer_id")?,
+        due_before: asked.instant("due[lt]")?,
+    };
+    let page = asked.page()?;
+    let slice = state.store.read().await?.list_tasks(&filter, state.clock.now(), page).await?;
+    Ok(asked.answer(slice))
+}
+
+/// What is to be done.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskOrder {
+    text: String,
+    #[serde(default)]
+    influencer_id: Option<InfluencerId>,
+    #[serde(default)]
+    message_id: Option<MessageId>,
+    #[serde(default)]
+    assignee: Option<String>,
+    #[serde(default)]
+    due_at: Option<Micros>,
+}
+
+async fn add(
+    State(state): State<ApiState>,
+    Body(order): Body<TaskOrder>,
+) -> Result<(StatusCode, Json<TaskView>), Problem> {
+    let new = NewTask {
+        influencer_id: order.influencer_id,
+        text: order.text,
+        assignee: order.assignee,
+        message_id: order.message_id,
+        due_at: order.due_at,
+        ..NewTask::default()
+    };
+    let mut tx = state.store.begin("http.add_task").await?;
+    let id = task::add(&mut tx, &state.clock, new).await?;
+    state.commit(tx).await?;
+    view(&state, id).await.map(created)
+}
+
+async fn view(state: &ApiState, id: TaskId) -> Result<TaskView, Problem> {
+    let found = state.store.read().await?.get_task_view(id, state.clock.now()).await?;
+    found.ok_or_else(|| Problem::not_found("task", id))
+}
+
+/// What came of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Completion {
+    answer: Option<String>,
+}
+
+async fn complete(
+    State(state): State<ApiState>,
+    Id(id): Id<TaskId>,
+    caller: Caller,
+    Body(said): Body<Completion>,
+) -> Result<Json<TaskView>, Problem> {
+    let mut tx = state.store.begin("http.complete_task").await?;
+    task::finish(&mut tx, &state.clock, id, (said.answer.as_deref(), &caller.by())).await?;
+    state.commit(tx).await?;
+    view(&state, id).await.map(Json)
+}
+
+impl From<TaskError> for Problem {
+    fn from(error: TaskError) -> Self {
+        let what = error.to_string();
+        let invalid = |field: &str| {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what.clone())
+                .field(format!("/{field}"), what.clone())
+        };
+        match error {
+            TaskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "not_found", what),
+            TaskError::Over { .. } => Self::new(StatusCode::CONFLICT, "task_over", what),
+            TaskError::NoAnswer { .. } => invalid("answer"),
+            TaskError::Text { field, .. } => invalid(field),
+            TaskError::NoInfluencer(_) => invalid("influencer_id"),
+            TaskError::Store(error) => Self::from(error),
+        }
+    }
+}

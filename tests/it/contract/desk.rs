@@ -1,0 +1,347 @@
+//! What people work through: tasks, holds, loose ends, numbers by stage; and guarded moves.
+
+use crate::{seed, stores};
+use liaison::clock::Clock;
+use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
+use liaison::domain::time::Micros;
+use liaison::domain::words::{Direction, EventType, Role, TaskKind, TaskState};
+use liaison::store::Store;
+use liaison::store::event::NewEvent;
+use liaison::store::people::StageStep;
+use liaison::store::reading::Page;
+use liaison::store::reading::loose::LooseRules;
+use liaison::store::reading::task::TaskFilter;
+use liaison::store::task::TaskRow;
+
+const NOW: Micros = Micros(1_772_355_600_000_000);
+
+fn task(clock: &Clock, text: &str, influencer: Option<InfluencerId>, due: Option<i64>) -> TaskRow {
+    TaskRow {
+        id: TaskId(clock.new_id()),
+        influencer_id: influencer,
+        enrollment_id: None,
+        step: None,
+        kind: TaskKind::ByHand,
+        text: text.into(),
+        assignee: None,
+        fills: None,
+        message_id: None,
+        due_at: due.map(seed::at),
+        expires_at: None,
+        state: TaskState::Open,
+        answer: None,
+        created_at: NOW,
+        completed_at: None,
+        completed_by: None,
+    }
+}
+
+async fn insert(store: &Store, tasks: &[TaskRow]) {
+    let mut tx = store.begin("test.tasks").await.unwrap();
+    for task in tasks {
+        tx.insert_task(task).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn tasks_come_by_when_they_are_due_page_by_page_and_those_without_a_date_last() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let mut all = vec![task(&clock, "never", None, None), task(&clock, "late", Some(ana), Some(-10))];
+        all.extend([task(&clock, "soon", None, Some(10)), task(&clock, "never either", Some(ana), None)]);
+        all[2].assignee = Some("kim".into());
+        insert(&fresh.store, &all).await;
+        let mut tx = fresh.store.begin("test.list").await.unwrap();
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let slice = tx.list_tasks(&TaskFilter::default(), NOW, Page::oldest(1).after(after)).await.unwrap();
+            seen.extend(slice.data.into_iter().map(|t| (t.text, t.late, t.influencer_handle.is_some())));
+            after = slice.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let told: Vec<&str> = seen.iter().map(|s| s.0.as_str()).collect();
+        assert_eq!(told, ["late", "soon", "never", "never either"], "{}", fresh.name);
+        assert_eq!(
+            seen.iter().map(|s| (s.1, s.2)).collect::<Vec<_>>(),
+            [(true, true), (false, false), (false, false), (false, true)]
+        );
+        let mut found = async |filter: TaskFilter| -> Vec<String> {
+            let slice = tx.list_tasks(&filter, NOW, Page::oldest(10)).await.unwrap();
+            slice.data.into_iter().map(|t| t.text).collect()
+        };
+        assert_eq!(found(TaskFilter { assignee: Some("kim".into()), ..TaskFilter::default() }).await, ["soon"]);
+        assert_eq!(found(TaskFilter { due_before: Some(NOW), ..TaskFilter::default() }).await, ["late"]);
+        let of = TaskFilter { influencer: Some(ana), ..TaskFilter::default() };
+        assert_eq!(found(of).await, ["late", "never either"]);
+        let kind = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };
+        assert_eq!(found(kind).await, Vec::<String>::new());
+        assert!(tx.end_task(all[1].id, TaskState::Done, Some("yes"), ("kim", NOW)).await.unwrap());
+        assert!(!tx.end_task(all[1].id, TaskState::Cancelled, None, ("bo", NOW)).await.unwrap());
+        let view = tx.get_task_view(all[1].id, NOW).await.unwrap().unwrap();
+        assert_eq!((view.state, view.late, view.answer.as_deref()), (TaskState::Done, false, Some("yes")));
+        assert_eq!(tx.get_task_view(TaskId(clock.new_id()), NOW).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_found_by_what_they_are_about() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let message = MessageId(clock.new_id());
+        let mut rows = vec![task(&clock, "of her", Some(ana), None), task(&clock, "of the message", None, None)];
+        for row in &mut rows {
+            row.kind = TaskKind::Answer;
+            row.message_id = Some(message);
+        }
+        insert(&fresh.store, &rows).await;
+        let mut tx = fresh.store.begin("test.about").await.unwrap();
+        for (about, kind, there) in [
+            (Some(ana), TaskKind::Answer, true),
+            (None, TaskKind::Answer, true),
+            (Some(ana), TaskKind::Stage, false),
+            (Some(InfluencerId(clock.new_id())), TaskKind::Answer, false),
+        ] {
+            assert_eq!(tx.has_task_about(message, kind, about).await.unwrap(), there, "{}: {about:?}", fresh.name);
+        }
+        assert_eq!(tx.lock_tasks_about(message, TaskKind::Answer).await.unwrap(), [rows[1].id]);
+        assert!(tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
+        tx.end_task(rows[0].id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
+        assert!(!tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
+        assert!(tx.has_task_about(message, TaskKind::Answer, Some(ana)).await.unwrap(), "once is enough");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_never_shortens_a_hold_nor_touches_one_that_a_person_set() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let mut tx = fresh.store.begin("test.hold").await.unwrap();
+        assert!(tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
+        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
+        assert!(!tx.hold_longer(ana, seed::at(50), "bounces", NOW).await.unwrap());
+        assert!(tx.release_held_for(vec![ana], "bounces", NOW).await.unwrap().is_empty());
+        assert_eq!(tx.release_held_for(vec![ana], "away", NOW).await.unwrap(), [ana], "{}", fresh.name);
+        assert!(tx.set_hold(ana, Some(seed::at(10)), Some("tour"), NOW).await.unwrap());
+        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
+        assert!(tx.release_held_for(vec![ana], "tour", NOW).await.unwrap().is_empty());
+        let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
+        assert_eq!(
+            (row.held_until, row.hold_reason.as_deref(), row.hold_by_hand),
+            (Some(seed::at(10)), Some("tour"), true)
+        );
+        // Once it ran out, a rule may hold again.
+        assert!(tx.hold_longer(ana, seed::at(100), "away", seed::at(11)).await.unwrap());
+        assert!(!tx.list_holds(vec![ana]).await.unwrap()[0].hold_by_hand);
+        assert!(tx.set_hold(ana, None, None, NOW).await.unwrap());
+        assert!(tx.set_waiting(ana, Some(seed::at(5)), NOW).await.unwrap());
+        let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
+        assert_eq!((row.held_until, row.hold_by_hand, row.waiting_until), (None, false, Some(seed::at(5))));
+        let nobody = InfluencerId(clock.new_id());
+        assert!(
+            !tx.set_hold(nobody, None, None, NOW).await.unwrap() && !tx.set_waiting(nobody, None, NOW).await.unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_step_between_stages_is_made_only_from_where_somebody_was_seen() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, bo, cy) = (
+            seed::influencer(&fresh, &clock).await,
+            seed::influencer(&fresh, &clock).await,
+            seed::influencer(&fresh, &clock).await,
+        );
+        let mut tx = fresh.store.begin("test.step").await.unwrap();
+        tx.set_influencer_stage(bo, "in_talks", false, NOW).await.unwrap();
+        tx.set_influencer_stage(cy, "prospect", true, NOW).await.unwrap();
+        let steps: Vec<StageStep> = [ana, bo, cy]
+            .map(|influencer_id| StageStep { influencer_id, from: "prospect".into(), to: "contacted".into() })
+            .into();
+        assert_eq!(tx.step_stages(&steps, seed::at(7)).await.unwrap(), [ana], "{}", fresh.name);
+        let stages = tx.influencer_stages(vec![ana, bo, cy]).await.unwrap();
+        let of = |id| stages.iter().find(|s| s.influencer_id == id).unwrap();
+        assert_eq!((of(ana).stage.as_str(), of(ana).since, of(ana).running), ("contacted", seed::at(7), false));
+        assert_eq!((of(bo).stage.as_str(), of(cy).stage.as_str()), ("in_talks", "prospect"));
+        assert_eq!(of(ana).stages_hash, None);
+        tx.publish_definition("stages", "h1", "{}", NOW).await.unwrap();
+        assert_eq!(tx.influencer_stages(vec![ana]).await.unwrap()[0].stages_hash.as_deref(), Some("h1"));
+    }
+}
+
+fn event(clock: &Clock, kind: EventType, who: InfluencerId, stage: &str, at: i64, data: serde_json::Value) -> NewEvent {
+    NewEvent {
+        id: EventId(clock.new_id()),
+        kind,
+        at: seed::at(at),
+        influencer_id: Some(who),
+        stage: Some(stage.into()),
+        message_id: None,
+        machine: data.get("machine").and_then(serde_json::Value::as_bool),
+        data: Some(data),
+        enrollment_id: None,
+    }
+}
+
+#[tokio::test]
+async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, bo) = (seed::influencer(&fresh, &clock).await, seed::influencer(&fresh, &clock).await);
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        let left = |who, from: &str, to: &str, stayed: i64, at| {
+            let data = serde_json::json!({"from": from, "to": to, "stayed": stayed});
+            event(&clock, EventType::InfluencerStageChanged, who, from, at, data)
+        };
+        let mut tx = fresh.store.begin("test.stats").await.unwrap();
+        tx.insert_events(vec![
+            event(&clock, EventType::MessageSent, ana, "prospect", 1, json("{}")),
+            event(&clock, EventType::MessageSent, ana, "contacted", 2, json("{}")),
+            event(&clock, EventType::MessageOpened, ana, "contacted", 3, json(r#"{"machine": true}"#)),
+            event(&clock, EventType::MessageOpened, ana, "contacted", 4, json(r#"{"machine": false}"#)),
+            event(&clock, EventType::MessageOpened, ana, "contacted", 99, json(r#"{"machine": false}"#)),
+            left(ana, "prospect", "contacted", 10, 5),
+            left(bo, "prospect", "contacted", 20, 5),
+            left(bo, "prospect", "declined", 60, 6),
+            left(bo, "prospect", "prospect", 1_000, 6),
+        ])
+        .await
+        .unwrap();
+        let within = (seed::at(0), seed::at(50));
+        let counts = tx.count_by_stage(&[EventType::MessageSent, EventType::MessageOpened], within).await.unwrap();
+        let of = |stage: &str, kind, machine| {
+            counts
+                .iter()
+                .find(|c| (c.stage.as_str(), c.kind, c.machine) == (stage, kind, machine))
+                .map_or(0, |c| c.events)
+        };
+        assert_eq!(of("prospect", EventType::MessageSent, None), 1);
+        assert_eq!(of("contacted", EventType::MessageSent, None), 1);
+        assert_eq!(of("contacted", EventType::MessageOpened, Some(true)), 1, "{}", fresh.name);
+        assert_eq!(of("contacted", EventType::MessageOpened, Some(false)), 1, "the late one is outside");
+        let mut exits = tx.count_stage_exits(within).await.unwrap();
+        exits.sort_by(|a, b| a.next.cmp(&b.next));
+        let told: Vec<(&str, &str, i64)> =
+            exits.iter().map(|e| (e.stage.as_str(), e.next.as_str(), e.people)).collect();
+        assert_eq!(told, [("prospect", "contacted", 2), ("prospect", "declined", 1)]);
+        let stays = tx.measure_stage_stays(within).await.unwrap();
+        assert_eq!(stays.len(), 1);
+        assert!((stays[0].mean - 30.0).abs() < 1e-9 && stays[0].median == 20, "{stays:?}");
+        assert_eq!(tx.count_people_by_stage().await.unwrap(), [("prospect".to_owned(), 2)]);
+        let bounce = serde_json::json!({"severity": "soft", "address": "a@b.example"});
+        tx.insert_events(vec![event(&clock, EventType::MessageBounced, ana, "contacted", 9, bounce.clone())])
+            .await
+            .unwrap();
+        assert_eq!(tx.list_bounces(ana, seed::at(9)).await.unwrap(), [bounce]);
+        assert!(
+            tx.list_bounces(ana, seed::at(10)).await.unwrap().is_empty()
+                && tx.list_bounces(bo, NOW).await.unwrap().is_empty()
+        );
+    }
+}
+
+fn rules() -> LooseRules {
+    LooseRules {
+        needs_step: vec![("prospect".into(), Micros(i64::MAX)), ("no_response".into(), seed::at(0))],
+        answer_late: vec![("prospect".into(), seed::at(50))],
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_no_next_step_is_a_loose_end_until_somebody_gives_them_one() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let mut ids = Vec::new();
+        for _ in 0..8 {
+            ids.push(seed::influencer(&fresh, &clock).await);
+        }
+        let [loose, tasked, waiting, held, sending, silent, fresh_silent, closed] = ids.clone().try_into().unwrap();
+        insert(&fresh.store, &[task(&clock, "call", Some(tasked), None)]).await;
+        let thread = seed::thread(&fresh, &clock, sending, 1).await;
+        let mut mail = seed::message(&clock, thread.conversation_id, 2);
+        mail.direction = Direction::Outbound;
+        let mail_id = mail.id;
+        seed::put(&fresh, mail, vec![(sending, thread.id, Role::Recipient)]).await;
+        seed::outbox(&fresh, mail_id, "queued").await;
+        let mut tx = fresh.store.begin("test.loose").await.unwrap();
+        tx.set_waiting(waiting, Some(seed::at(500)), NOW).await.unwrap();
+        tx.set_hold(held, Some(seed::at(500)), None, NOW).await.unwrap();
+        tx.set_influencer_stage(silent, "no_response", false, seed::at(-5)).await.unwrap();
+        tx.set_influencer_stage(fresh_silent, "no_response", false, seed::at(5)).await.unwrap();
+        tx.set_influencer_stage(closed, "opted_out", false, seed::at(-5)).await.unwrap();
+        tx.commit().await.unwrap();
+        let told = async |now: i64| -> Vec<InfluencerId> {
+            let mut tx = fresh.store.read().await.unwrap();
+            let rules = LooseRules { answer_late: vec![], ..rules() };
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let slice = tx.list_loose_ends(&rules, seed::at(now), Page::oldest(1).after(after)).await.unwrap();
+                seen.extend(slice.data.into_iter().map(|l| l.influencer_id));
+                after = slice.next;
+                if after.is_none() {
+                    return seen;
+                }
+            }
+        };
+        assert_eq!(told(0).await, [loose, silent], "{}", fresh.name);
+        assert_eq!(told(501).await, [loose, waiting, held, silent], "what was waited for is over");
+        let mut tx = fresh.store.begin("test.sent").await.unwrap();
+        tx.cancel_outbox(mail_id, "taken back", NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(told(0).await.contains(&sending));
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_waits_for_us_too_long_is_a_loose_end_the_oldest_first() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let newer = seed::thread(&fresh, &clock, ana, 40).await;
+        let older = seed::thread(&fresh, &clock, ana, 10).await;
+        seed::thread(&fresh, &clock, ana, 60).await;
+        let elsewhere = seed::influencer(&fresh, &clock).await;
+        seed::thread(&fresh, &clock, elsewhere, 10).await;
+        let mut tx = fresh.store.begin("test.late").await.unwrap();
+        tx.set_influencer_stage(elsewhere, "agreed", false, NOW).await.unwrap();
+        let rules = LooseRules { needs_step: vec![], ..rules() };
+        let slice = tx.list_loose_ends(&rules, NOW, Page::oldest(10)).await.unwrap();
+        let threads: Vec<_> = slice.data.iter().map(|l| l.thread_id).collect();
+        assert_eq!(threads, [Some(older.id), Some(newer.id)], "{}", fresh.name);
+        assert!(slice.data.iter().all(|l| l.reason == "unanswered" && l.influencer_id == ana));
+    }
+}
+
+#[tokio::test]
+async fn a_message_tells_its_writer_and_whether_another_of_theirs_waits() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let one = seed::message_in(&fresh, &clock, &thread, 2).await;
+        let mut tx = fresh.store.begin("test.origin").await.unwrap();
+        assert_eq!(tx.message_origin(one).await.unwrap(), Some(("ana@example.org".into(), false)), "{}", fresh.name);
+        assert_eq!(tx.message_origin(MessageId(clock.new_id())).await.unwrap(), None);
+        let waits = |message_id| liaison::store::message::NewUnmatched {
+            message_id,
+            reason: liaison::domain::words::UnmatchedReason::AgentUnassigned,
+            address: "Ana@example.org".into(),
+            address_key: "ana@example.org".into(),
+            name: String::new(),
+            influencer_id: None,
+            agent_id: None,
+            at: NOW,
+        };
+        tx.insert_unmatched(vec![waits(one)]).await.unwrap();
+        assert!(!tx.waits_beside("ana@example.org", one).await.unwrap());
+        assert!(tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
+        tx.resolve_unmatched(one, NOW).await.unwrap();
+        assert!(!tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
+    }
+}

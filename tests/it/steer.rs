@@ -42,8 +42,12 @@ fn folder() -> tempfile::TempDir {
     let dir = ready();
     let path = dir.path().join("liaison.toml");
     let text = std::fs::read_to_string(&path).unwrap();
+    let text =
+        text.replace("# base_url = \"https://hub.your-domain.example\"", "base_url = \"https://hub.acme.example\"");
     std::fs::write(&path, text + "\n[sender]\nname = \"Acme\"\naddress = \"1 Main St, Portland\"\n").unwrap();
     let spring = dir.path().join("sequences/spring");
+    // What `init` wrote is not of interest here.
+    std::fs::remove_dir_all(dir.path().join("sequences")).ok();
     std::fs::create_dir_all(&spring).unwrap();
     std::fs::write(spring.join("sequence.toml"), SEQUENCE).unwrap();
     std::fs::write(spring.join("intro.md"), "---\nsubject: A tee\n---\nHello {{ influencer.handle }}.\n").unwrap();
@@ -181,7 +185,9 @@ async fn daemon(dir: &Path) -> (Api, mpsc::Sender<Asked>, Store) {
     let api = Api { at: listener.local_addr().unwrap(), token: secret.expose_secret().to_owned() };
     let life = Lifecycle::new();
     let run = RunId(clock.new_id());
-    app::start(Parts { store: store.clone(), clock, run, live, listener, reload: None }, &life).await.unwrap();
+    app::start(Parts { store: store.clone(), clock, run, live, listener, public: None, reload: None }, &life)
+        .await
+        .unwrap();
     let (ask, told) = mpsc::channel(1);
     tokio::spawn(life.run(told));
     (api, ask, store)

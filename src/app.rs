@@ -41,6 +41,7 @@ mod connect;
 mod installation;
 mod node;
 mod sandbox;
+pub mod simulate;
 mod steering;
 
 pub use connect::{account_parts, identity_of};

@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod preview;
 pub mod publish;
 pub mod rename;
+pub mod simulate;
 pub mod touched;
 
 pub use cadence::Cadence;

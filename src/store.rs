@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Postgres, Sqlite, Transaction};
 
+pub mod copy;
 pub mod dialect;
 pub mod event;
 pub mod installation;
@@ -146,6 +147,7 @@ pub struct Tx {
 enum TxInner {
     SqliteWrite(WriterTx),
     SqliteRead(PoolConnection<Sqlite>),
+    SqliteSnapshot(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
     PostgresRead(PoolConnection<Postgres>),
 }
@@ -173,6 +175,10 @@ impl Store {
             .pragma("cache_size", "-16384")
             .pragma("temp_store", "memory")
             .statement_cache_capacity(400);
+        Self::connect_sqlite(options).await
+    }
+
+    async fn connect_sqlite(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let write = Writer::open(options.clone()).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
@@ -181,6 +187,24 @@ impl Store {
             .connect_with(options.read_only(true))
             .await?;
         Ok(Self { inner: Inner::Sqlite { read, write } })
+    }
+
+    /// Opens an empty database of this process alone, which nobody misses when it is gone: nothing is synced to the disk, and
+    /// what is copied into it need not be whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the file can't be made.
+    pub async fn open_scratch(file: &std::path::Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Off)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(false)
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(400);
+        Self::connect_sqlite(options).await
     }
 
     async fn open_postgres(url: &str, password: Option<&SecretString>) -> Result<Self, StoreError> {
@@ -215,6 +239,17 @@ impl Store {
         Ok(Tx { inner, name: "read" })
     }
 
+    /// Begins reads that all see the database as it is at the first of them.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        let inner = match &self.inner {
+            Inner::Sqlite { read, .. } => TxInner::SqliteSnapshot(read.begin().await?),
+            Inner::Postgres(pool) => {
+                TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        };
+        Ok(Tx { inner, name: "snapshot" })
+    }
+
     /// Whether several nodes may share this database.
     pub fn is_shared(&self) -> bool {
         matches!(self.inner, Inner::Postgres(_))
@@ -239,6 +274,9 @@ macro_rules! on_connection {
                 sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(tx.connection()?).await?
             }
             TxInner::SqliteRead(c) => sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(&mut **c).await?,
+            TxInner::SqliteSnapshot(c) => {
+                sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(&mut **c).await?
+            }
             TxInner::Postgres(c) => sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?,
             TxInner::PostgresRead(c) => {
                 sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?
@@ -272,6 +310,9 @@ impl Tx {
             TxInner::SqliteRead(c) => {
                 sqlx::query_with(sql.sqlite(), value::sqlite(values)?).execute(&mut **c).await?.rows_affected()
             }
+            TxInner::SqliteSnapshot(c) => {
+                sqlx::query_with(sql.sqlite(), value::sqlite(values)?).execute(&mut **c).await?.rows_affected()
+            }
             TxInner::Postgres(c) => {
                 sqlx::query_with(sql.postgres(), value::postgres(values)?).execute(&mut **c).await?.rows_affected()
             }
@@ -282,7 +323,7 @@ impl Tx {
     }
 
     fn is_sqlite(&self) -> bool {
-        matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_))
+        matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_))
     }
 
     /// Makes the writes durable. When this returns, they survive a power cut.
@@ -294,7 +335,7 @@ impl Tx {
         let result = match self.inner {
             TxInner::SqliteWrite(tx) => tx.commit().await,
             TxInner::Postgres(tx) => tx.commit().await.map_err(StoreError::from),
-            TxInner::SqliteRead(_) | TxInner::PostgresRead(_) => Ok(()),
+            TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_) | TxInner::PostgresRead(_) => Ok(()),
         };
         if let Err(error) = &result {
             tracing::warn!(transaction = name, %error, "commit failed");
@@ -312,6 +353,7 @@ async fn migrate_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), S
 /// Every statement of every file of this room: prepared on both databases, and the hot ones explained, by the tests.
 pub fn statements() -> Vec<&'static Sql> {
     let mut all = Vec::new();
+    all.extend(copy::STATEMENTS);
     all.extend(dialect::STATEMENTS);
     all.extend(event::STATEMENTS);
     all.extend(installation::STATEMENTS);
@@ -334,6 +376,7 @@ pub fn statements() -> Vec<&'static Sql> {
 /// Every multi-row INSERT, likewise.
 pub fn many_statements() -> Vec<&'static dialect::Many> {
     let mut all = Vec::new();
+    all.extend(copy::MANY);
     all.extend(event::MANY);
     all.extend(message::MANY);
     all.extend(outbox::MANY);

@@ -68,9 +68,14 @@ pub async fn release(store: &Store, state_dir: &Path) -> anyhow::Result<bool> {
 /// Puts the stages of the configuration into the store, by the hash of their content, so that every node goes by the same.
 pub(super) async fn publish_stages(store: &Store, clock: &Clock, config: &Config) -> anyhow::Result<()> {
     let body = serde_json::to_string(&config.stages).context("the stages can't be written")?;
-    let hash: String = crate::store::value::hex(&Sha256::digest(body.as_bytes()));
+    let hash = hash_of(&body);
     let mut tx = store.begin("app.stages").await?;
     tx.publish_definition("stages", &hash, &body, clock.now()).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// What a definition is known by.
+pub(super) fn hash_of(body: &str) -> String {
+    crate::store::value::hex(&Sha256::digest(body.as_bytes()))
 }

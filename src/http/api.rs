@@ -38,11 +38,11 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(messages::routes());
     all.extend(outbox::routes());
     all.extend(search::routes());
-    all.extend(sequences::routes());
     all.extend(stats::routes());
     all.extend(stream::routes());
     all.extend(suppressions::routes());
     all.extend(tasks::routes());
+    all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());

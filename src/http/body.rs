@@ -162,8 +162,8 @@ fn sort_of(given: &str) -> Option<&'static str> {
         EventId::PREFIX => "an event",
         NoteId::PREFIX => "a note",
         TokenId::PREFIX => "a token",
-        EnrollmentId::PREFIX => "an enrollment",
         TaskId::PREFIX => "a task",
+        EnrollmentId::PREFIX => "an enrollment",
         _ => return None,
     })
 }

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 
 use super::{outreach, react};
 use crate::clock::Clock;
+use crate::domain::consequence::CONFIDENT;
 use crate::domain::ids::{EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::EventType;
 use crate::store::event::NewEvent;
+use crate::store::outreach::enrollment::Mark;
 use crate::store::people::StageOf;
 use crate::store::{StoreError, Tx};
 
@@ -77,12 +79,31 @@ pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<
     write(tx, clock, signals, standings).await
 }
 
+/// What a person did with a message of ours, as far as waits and conditions go by it: a machine's doing is nothing, nor is
+/// what may have been one's.
+fn mark_of(signal: &Signal) -> Option<Mark> {
+    let mark = match signal.what {
+        EventType::MessageOpened => Mark::Opened,
+        EventType::MessageClicked => Mark::Clicked,
+        _ => return None,
+    };
+    let data = signal.data.as_ref()?;
+    let human = data.get("machine").and_then(serde_json::Value::as_bool) == Some(false);
+    let confidence = data.get("confidence").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+    (human && confidence >= CONFIDENT).then_some(mark)
+}
+
 /// Writes events and what follows from them. Those of the signals come first.
 async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<StageOf>) -> Result<(), StoreError> {
     let standings: HashMap<InfluencerId, StageOf> = standings.into_iter().map(|s| (s.influencer_id, s)).collect();
     let stage = |s: &Signal| s.influencer.and_then(|id| standings.get(&id)).map(|s| s.stage.as_str());
     let mut events: Vec<NewEvent> = signals.iter().map(|s| event(clock, stage(s), s.clone())).collect();
     let harmed = outreach::harm::note(tx, clock, &signals, &standings).await?;
+    for signal in &signals {
+        if let (Some(message), Some(mark)) = (signal.message, mark_of(signal)) {
+            outreach::engaged(tx, clock, message, mark, signal.at).await?;
+        }
+    }
     if signals.iter().any(react::matters) {
         events.extend(react::follow(tx, clock, &signals, &standings).await?);
     }

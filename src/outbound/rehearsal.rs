@@ -17,13 +17,19 @@ const AT_MOST: usize = 500;
 /// # Errors
 /// Those of the store.
 pub async fn accept_due(tools: &Tools, settings: &SendingSettings) -> Result<Vec<MessageId>, StoreError> {
-    let found = claim(tools, settings, AT_MOST, false).await?;
+    let mut found = claim(tools, settings, AT_MOST, false).await?;
+    // Where the last look moved or stopped everything that was claimed, what is due behind it comes next.
+    while found.more && found.claimed.is_empty() {
+        found = claim(tools, settings, AT_MOST, false).await?;
+    }
     let reply = Reply { code: 250, enhanced: Some("2.0.0".to_owned()), text: "accepted".to_owned() };
     let mut accepted = Vec::new();
     for claimed in found.claimed {
         let answers: Vec<Answer<'_>> =
             claimed.recipients.iter().map(|recipient| Answer { recipient, reply: None }).collect();
-        if record::hand_over(tools, claimed.grip, &answers).await? && record::accepted(tools, &claimed, &reply).await? {
+        if !record::hand_over(tools, claimed.grip, &answers).await? {
+            record::give_back(tools, &claimed, None).await?;
+        } else if record::accepted(tools, &claimed, &reply).await? {
             accepted.push(claimed.grip.id);
         }
     }

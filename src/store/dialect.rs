@@ -176,6 +176,7 @@ impl Tx {
                 sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(tx.connection()?).await?
             }
             TxInner::SqliteRead(c) => sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(&mut **c).await?,
+            TxInner::SqliteSnapshot(c) => sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(&mut **c).await?,
             TxInner::Postgres(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
             TxInner::PostgresRead(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
         })
@@ -197,7 +198,7 @@ impl Tx {
                     let text = sqlx::AssertSqlSafe(many.text(size));
                     sqlx::query_with(text, value::postgres(values)?).execute(&mut **c).await?.rows_affected()
                 }
-                TxInner::SqliteRead(_) | TxInner::PostgresRead(_) => {
+                TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_) | TxInner::PostgresRead(_) => {
                     return Err(StoreError::Damaged("a write in a series of reads".into()));
                 }
             };

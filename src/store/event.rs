@@ -112,6 +112,11 @@ impl Tx {
         self.all(&EVENTS_AFTER, values![after, limit]).await
     }
 
+    /// Events in the order they were written, after an id; numbered or not. For a database that one process alone writes to.
+    pub async fn list_events_written(&mut self, after: EventId, limit: i64) -> Result<Vec<EventRow>, StoreError> {
+        self.all(&EVENTS_WRITTEN, values![after, limit]).await
+    }
+
     /// The newest number given so far.
     pub async fn last_event_seq(&mut self) -> Result<i64, StoreError> {
         let row: Option<(i64,)> = self.opt(&SEQUENCER_LAST, values![]).await?;
@@ -130,6 +135,7 @@ impl Tx {
 }
 
 statements! {
+    #[hot] EVENTS_WRITTEN = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event WHERE id > $1 ORDER BY id LIMIT $2";
     SEQUENCER_ENSURE = "INSERT INTO sequencer (name, last_seq) VALUES ('event', 0) ON CONFLICT (name) DO NOTHING";
     SEQUENCER_LOCK = "SELECT last_seq FROM sequencer WHERE name = 'event' FOR UPDATE";
     #[hot] EVENTS_NUMBER = "UPDATE event SET seq = n.seq FROM (SELECT id, $1::bigint + ROW_NUMBER() OVER (ORDER BY id) AS seq FROM \

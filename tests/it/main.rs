@@ -26,6 +26,7 @@ mod daemon;
 mod demo;
 mod e2e;
 mod fault;
+mod foresee;
 mod house;
 mod http;
 mod imap;

@@ -265,6 +265,12 @@ impl Tx {
         self.all(&LOCK_LIVE_OF, values![sequence, after, limit]).await
     }
 
+    /// Those who are in a sequence, in the order they came.
+    pub async fn list_people_in(&mut self, sequence: &str) -> Result<Vec<InfluencerId>, StoreError> {
+        let rows: Vec<(InfluencerId,)> = self.all(&PEOPLE_IN, values![sequence]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// How many runs of a sequence are in each state.
     pub async fn count_enrollments(&mut self, sequence: &str) -> Result<Vec<(EnrollmentState, i64)>, StoreError> {
         self.all(&COUNT, values![sequence]).await
@@ -457,6 +463,7 @@ statements! {
         AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
     #[hot] LOCK_LIVE_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND ", live!(), " AND e.id > $2 \
         ORDER BY e.id LIMIT $3 FOR UPDATE");
+    #[hot] PEOPLE_IN = concat!("SELECT influencer_id FROM enrollment WHERE sequence = $1 AND ", live!(), " ORDER BY id");
     COUNT = "SELECT state, COUNT(*) FROM enrollment WHERE sequence = $1 GROUP BY state ORDER BY state";
     COUNT_STEPS = concat!("SELECT version, step, COUNT(*) FROM enrollment WHERE sequence = $1 AND ", live!(), " GROUP BY version, step ORDER BY version, step");
     #[hot] HOLD_INFLUENCER = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2) WHERE influencer_id = $1 AND ", live!());

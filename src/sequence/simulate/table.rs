@@ -1,0 +1,166 @@
+//! A simulation as people read it: a dated table in both zones with the reason of every shift, the load of the accounts, a
+//! picture of sends per day, and who hears nothing and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{Ended, Entry, Report, What};
+
+/// Characters of the longest bar.
+const BAR: usize = 50;
+/// Lines of people and of the load that are shown.
+const LINES_MAX: usize = 200;
+
+/// The whole as text.
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    let zones: BTreeSet<&str> = report.entries.iter().map(|e| e.zone.as_str()).collect();
+    let theirs = if zones.len() == 1 { zones.first().copied().unwrap_or("theirs") } else { "where they are" };
+    let wide = |of: &dyn Fn(&Entry) -> usize, least: usize| report.entries.iter().map(of).max().unwrap_or(0).max(least);
+    let who = wide(&|e| e.handle.chars().count(), 3);
+    let step = wide(&|e| e.step.as_deref().unwrap_or("-").chars().count(), 4);
+    let head = theirs.chars().count().max(16);
+    line(&mut out, &format!("{theirs:head$}  {:16}  {:who$}  {:step$}  what", short(&report.zone), "who", "step"));
+    for entry in &report.entries {
+        let step_id = entry.step.as_deref().unwrap_or("-");
+        let mut said = entry.what.word().to_owned();
+        if let Some(variant) = &entry.variant {
+            said.push_str(&format!(" {variant}"));
+        }
+        if let Some(account) = &entry.account {
+            said.push_str(&format!(" from {account}"));
+        }
+        if !entry.detail.is_empty() {
+            said.push_str(&format!(": {}", entry.detail));
+        }
+        let other =
+            if zones.len() > 1 && entry.what == What::Sent { format!(" ({})", entry.zone) } else { String::new() };
+        line(
+            &mut out,
+            &format!(
+                "{:head$}  {:16}  {:who$}  {step_id:step$}  {said}{other}",
+                entry.theirs, entry.ours, entry.handle
+            ),
+        );
+        for shift in &entry.shifts {
+            line(&mut out, &format!("{:head$}  {:16}  {:who$}  {:step$}    {}", "", "", "", "", shift.why));
+        }
+    }
+    silent(&mut out, report);
+    load(&mut out, report);
+    if report.sends().next().is_some() {
+        line(&mut out, "");
+        out.push_str(&picture(report));
+    }
+    line(&mut out, "");
+    line(&mut out, &closing(report));
+    out
+}
+
+fn short(zone: &str) -> String {
+    zone.chars().take(16).collect()
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+/// Who hears nothing, and why.
+fn silent(out: &mut String, report: &Report) {
+    let silent: Vec<_> = report.people.iter().filter(|p| p.sent == 0).collect();
+    if silent.is_empty() {
+        return;
+    }
+    line(out, "");
+    line(out, &format!("{} of {} hear nothing:", silent.len(), report.people.len()));
+    for person in silent.iter().take(LINES_MAX) {
+        let why = if person.why.is_empty() { &person.state } else { &person.why };
+        line(out, &format!("  {}: {why}", person.handle));
+    }
+    if silent.len() > LINES_MAX {
+        line(out, &format!("  … and {} more (--json names all)", silent.len() - LINES_MAX));
+    }
+}
+
+fn load(out: &mut String, report: &Report) {
+    if report.load.is_empty() {
+        return;
+    }
+    let wide = report.load.iter().map(|l| l.account.chars().count()).max().unwrap_or(0).max(7);
+    line(out, "");
+    line(out, &format!("{:10}  {:wide$}  {:>5}  {:>6}  {:>7}", "day", "account", "sent", "others", "by hand"));
+    for l in report.load.iter().take(LINES_MAX) {
+        line(out, &format!("{:10}  {:wide$}  {:>5}  {:>6}  {:>7}", l.day, l.account, l.sent, l.others, l.by_hand));
+    }
+    if report.load.len() > LINES_MAX {
+        line(out, &format!("… and {} more (--json names all)", report.load.len() - LINES_MAX));
+    }
+}
+
+/// Sends per day of ours, a bar for each.
+pub fn picture(report: &Report) -> String {
+    let mut days: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in report.sends() {
+        *days.entry(entry.ours.get(..10).unwrap_or_default()).or_default() += 1;
+    }
+    let most = days.values().copied().max().unwrap_or(1).max(1);
+    let mut out = String::new();
+    for (day, count) in days {
+        let length = if most <= BAR { count } else { (count * BAR).div_ceil(most) };
+        line(&mut out, &format!("{day}  {} {count}", "#".repeat(length)));
+    }
+    out
+}
+
+fn closing(report: &Report) -> String {
+    let (sends, people) = (report.sends().count(), report.people.len());
+    let said = match report.ended {
+        Ended::Quiet => "nothing more happens by itself",
+        Ended::Days => "and on after that; --days looks further",
+        Ended::Installation => "this installation sends nothing until `liaison release`",
+    };
+    let words = |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
+    format!(
+        "{} to {} until {}: {said}.",
+        words(sends, "mail", "mails"),
+        words(people, "person", "people"),
+        report.entries.last().map_or_else(|| report.until.to_string(), |e| e.ours.clone()),
+    )
+}
+
+/// Every entry as a row of comma-separated values (RFC 4180), the first row naming the columns.
+pub fn csv(report: &Report) -> String {
+    let mut out = String::from(
+        "at,theirs,ours,zone,handle,influencer_id,sequence,step,what,variant,account,planned_at,shifts,detail\r\n",
+    );
+    for e in &report.entries {
+        let shifts: Vec<&str> = e.shifts.iter().map(|s| s.why.as_str()).collect();
+        let fields = [
+            e.at.to_string(),
+            e.theirs.clone(),
+            e.ours.clone(),
+            e.zone.clone(),
+            e.handle.clone(),
+            e.influencer_id.to_string(),
+            e.sequence.clone().unwrap_or_default(),
+            e.step.clone().unwrap_or_default(),
+            e.what.word().to_owned(),
+            e.variant.clone().unwrap_or_default(),
+            e.account.clone().unwrap_or_default(),
+            e.planned_at.map_or_else(String::new, |at| at.to_string()),
+            shifts.join("; "),
+            e.detail.clone(),
+        ];
+        let fields: Vec<String> = fields.iter().map(|f| quoted(f)).collect();
+        // Writing to a text can't fail.
+        write!(out, "{}\r\n", fields.join(",")).unwrap_or_default();
+    }
+    out
+}
+
+fn quoted(field: &str) -> String {
+    // A spreadsheet takes what begins so for a formula.
+    let field = if field.starts_with(['=', '+', '-', '@']) { format!("'{field}") } else { field.to_owned() };
+    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}

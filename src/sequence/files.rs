@@ -43,7 +43,7 @@ pub fn check_files(known: &Known<'_>, id: &str, files: &BTreeMap<String, String>
         }
     }
     let mut config: Config = known.config.clone();
-    config.outreach.sequences = folder.path().to_owned();
+    folder.path().clone_into(&mut config.outreach.sequences);
     let loaded = load::load_one(&Known { config: &config, ..*known }, id);
     let errors = loaded.errors();
     let warnings = loaded.findings.iter().filter(|f| f.severity == Severity::Warning).count();
@@ -80,6 +80,6 @@ fn without(folder: &Path, value: Value) -> Value {
         Value::String(text) => Value::String(text.replace(&prefix, "")),
         Value::Array(list) => list.into_iter().map(|v| without(folder, v)).collect(),
         Value::Object(map) => map.into_iter().map(|(k, v)| (k, without(folder, v))).collect(),
-        other => other,
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
     }
 }

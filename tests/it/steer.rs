@@ -42,8 +42,12 @@ fn folder() -> tempfile::TempDir {
     let dir = ready();
     let path = dir.path().join("liaison.toml");
     let text = std::fs::read_to_string(&path).unwrap();
+    let text =
+        text.replace("# base_url = \"https://hub.your-domain.example\"", "base_url = \"https://hub.acme.example\"");
     std::fs::write(&path, text + "\n[sender]\nname = \"Acme\"\naddress = \"1 Main St, Portland\"\n").unwrap();
     let spring = dir.path().join("sequences/spring");
+    // What `init` wrote is not of interest here.
+    std::fs::remove_dir_all(dir.path().join("sequences")).ok();
     std::fs::create_dir_all(&spring).unwrap();
     std::fs::write(spring.join("sequence.toml"), SEQUENCE).unwrap();
     std::fs::write(spring.join("intro.md"), "---\nsubject: A tee\n---\nHello {{ influencer.handle }}.\n").unwrap();
@@ -102,6 +106,7 @@ async fn sequence_is_steered_from_the_command_line() {
 
     publish_and_look(dir.path()).await;
     let review = run(&["outbox", "list", "--status", "review", "--json"]).well().json();
+    assert!(review["data"][0].is_object(), "{}", run(&["enrollment", "show", &id, "--json"]).json());
     let mail = review["data"][0]["id"].as_str().unwrap().to_owned();
     run(&["outbox", "show", &mail]).well().says(0, "Hello @ana.");
     run(&["outbox", "approve", &mail]).well().says(0, "leaves at");

@@ -150,9 +150,9 @@ pub(super) async fn rename(desk: &Desk, old: &str, new: &str) -> anyhow::Result<
     let mut tx = desk.store.begin("cli.sequence_rename").await?;
     let moved = sequence::rename(&mut tx, &desk.clock, (old, new), &there, old_folder).await;
     let moved = moved.map_err(|error| match error {
-        sequence::RenameError::Unknown(id) => unknown(&id).into(),
+        sequence::RenameError::Unknown(ref id) => unknown(id).into(),
         sequence::RenameError::Store(error) => anyhow::Error::from(error),
-        other => Stop::failed(other.to_string()).into(),
+        sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
     })?;
     tx.commit().await?;
     desk.wake().await;

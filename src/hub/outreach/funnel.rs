@@ -126,7 +126,9 @@ pub async fn measure(tx: &mut Tx, id: &str) -> Result<Option<SequenceStats>, Sto
     let rows = tx.count_funnel(id).await?;
     let skips = tx.count_skips(id).await?;
     let mut total = Counts::default();
-    rows.iter().for_each(|row| total.add(row));
+    for row in &rows {
+        total.add(row);
+    }
     let steps = order(definition.as_deref(), &rows).into_iter().map(|step| step_stats(&step, &rows, &skips)).collect();
     Ok(Some(SequenceStats { sequence: row.id, total, steps }))
 }
@@ -144,7 +146,9 @@ fn order(definition: Option<&Definition>, rows: &[FunnelRow]) -> Vec<String> {
 fn step_stats(step: &str, rows: &[FunnelRow], skips: &[SkipRow]) -> StepStats {
     let rows: Vec<&FunnelRow> = rows.iter().filter(|r| r.step == step).collect();
     let mut counts = Counts::default();
-    rows.iter().for_each(|row| counts.add(row));
+    for row in &rows {
+        counts.add(row);
+    }
     let mut variants: Vec<VariantStats> = Vec::new();
     for row in &rows {
         let Some(name) = &row.variant else { continue };

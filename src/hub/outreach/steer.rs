@@ -303,9 +303,9 @@ async fn place_again(
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
     let request = Request { due: Due::At(now), domain: &domain, first: run.first, seed };
-    let planned = planner.place_again(&who, &request, mail.id.0);
-    let planned = planned.map_err(|never| SteerError::State(format!("{} finds no place: {never}", mail.id)))?;
-    tx.replan_step(run.id, &mail.step, planned.at, Some(super::shifts_json(&planned.shifts))).await?;
-    tx.move_reservation(mail.id.0, planned.at).await?;
-    Ok(planned.at)
+    let place = planner.place_again(&who, &request, mail.id.0);
+    let place = place.map_err(|never| SteerError::State(format!("{} finds no place: {never}", mail.id)))?;
+    tx.replan_step(run.id, &mail.step, place.at, Some(super::shifts_json(&place.shifts))).await?;
+    tx.move_reservation(mail.id.0, place.at).await?;
+    Ok(place.at)
 }

@@ -115,7 +115,7 @@ async fn run_whose_step_is_gone_goes_on_below_and_one_that_can_not_be_moved_says
         let of = |run: EnrollmentId| &done.iter().find(|m| m.enrollment_id == run).unwrap().to;
         assert_eq!(of(runs[0]), &moved("last", Planned::Nothing), "{}", world.fresh.name);
         assert!(matches!(of(runs[1]), To::Stays { reason } if reason.contains("`intro`")), "{:?}", of(runs[1]));
-        let sent = world.run_until("2026-11-04T00:00:00Z").await;
+        let sent = world.run_until("2026-11-03T23:00:00Z").await;
         let mut steps: Vec<_> = sent.iter().map(|s| (s.who, s.step.as_str())).collect();
         steps.sort();
         let mut expected = [(ana, "last"), (bo, "intro")];

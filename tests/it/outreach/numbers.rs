@@ -11,8 +11,14 @@ use liaison::store::outreach::enrollment::Mark;
 use serde_json::{Value, json};
 
 fn two_wordings() -> Definition {
-    let mut sequence =
-        definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("1 day"), "nudge.md")]);
+    let mut sequence = definition(
+        "spring",
+        vec![
+            email("intro", None, "intro.md"),
+            email("nudge", Some("1 day"), "nudge.md"),
+            email("last", Some("2 weeks"), "last.md"),
+        ],
+    );
     let templates = vec!["intro.md".to_owned(), "intro-b.md".to_owned()];
     sequence.steps[0].kind = StepKind::Email { templates, split: vec![50, 50] };
     sequence
@@ -82,7 +88,7 @@ async fn funnel_counts_each_step_and_wording_and_answers_go_to_the_step_they_ans
         assert_eq!(funnel::measure_all(&mut tx).await.unwrap(), [stats]);
         assert_eq!(funnel::measure(&mut tx, "autumn").await.unwrap(), None);
         let view = overview::get(&mut tx, "spring").await.unwrap().unwrap();
-        assert_eq!((view.runs.exited, view.runs.finished, view.runs.live), (4, 7, 1), "{view:?}");
+        assert_eq!((view.runs.exited, view.runs.finished, view.runs.live), (5, 0, 7), "{view:?}");
     }
 }
 

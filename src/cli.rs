@@ -42,6 +42,7 @@ mod thread;
 mod token;
 mod unmatched;
 mod who;
+mod why;
 
 use stop::Stop;
 
@@ -111,7 +112,7 @@ enum Command {
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Outreach sequences: new, check, preview, list, show, enroll, pause, resume, diff, migrate, rename, stats
+    /// Outreach sequences: new, check, preview, simulate, test, list, show, enroll, pause, resume, diff, migrate, rename, stats
     #[command(subcommand)]
     Sequence(sequence::SequenceCommand),
     /// Runs of sequences: list, show, pause, resume, skip, exit
@@ -121,6 +122,8 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let them go on
     Resume(pause::ResumeArgs),
+    /// What is planned for somebody and why, why nothing is, or why a message leaves when it does
+    Why(why::WhyArgs),
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -187,6 +190,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Enrollment(command) => enrollment::run(&global, command).await,
         Command::Pause(args) => pause::pause(&global, &args).await,
         Command::Resume(args) => pause::resume(&global, &args).await,
+        Command::Why(args) => why::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,

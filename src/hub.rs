@@ -20,3 +20,4 @@ pub mod task;
 pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;
+pub mod why;

@@ -10,8 +10,8 @@ use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
-    NetworkOrder, SendOrder, Settlement, StageOrder, SteerOrder,
+    About, ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder,
+    MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};
@@ -332,6 +332,22 @@ impl Actions for HubActions {
 
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
         Box::pin(async move { super::steering::steer(&self.hub, order, &by).await })
+    }
+
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
+        let (hub, runtime) = (self.hub.clone(), tokio::runtime::Handle::current());
+        // It keeps a core busy: requests that are quick must not wait behind it.
+        let work = move || runtime.block_on(super::foresight::simulate_for(&hub, sequence, order));
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(work).await;
+            done.unwrap_or_else(|error| {
+                Err(ActionError::Conflict { code: "simulation_died", detail: error.to_string() })
+            })
+        })
+    }
+
+    fn why(&self, about: About) -> Done<'_, serde_json::Value> {
+        super::foresight::why_of(&self.hub, about).boxed()
     }
 
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {

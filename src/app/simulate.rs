@@ -5,7 +5,6 @@
 //! thing that is not the daemon's is the provider, which takes everything at once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -23,7 +22,9 @@ use crate::store::{Store, StoreError};
 
 mod acts;
 mod journal;
-pub mod trial;
+mod trial;
+
+pub use trial::run_tests;
 
 use journal::Journal;
 
@@ -353,8 +354,3 @@ impl<'w> Run<'w> {
 
 /// What is filled in where tasks do themselves.
 const ANSWER: &str = "(what a person will write)";
-
-/// Our side and the stages, in force in a running hub.
-pub(super) fn of_hub(hub: &super::Hub) -> (Arc<House>, Micros) {
-    (hub.desk.house(), hub.clock.now())
-}

@@ -8,14 +8,20 @@ use super::Global;
 
 mod enroll;
 mod files;
+mod simulate;
 mod stats;
 mod steer;
+mod test;
 mod write;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SequenceCommand {
     #[command(flatten)]
     Write(write::WriteCommand),
+    /// See what a sequence would do, when and why; nothing is sent
+    Simulate(simulate::SimulateArgs),
+    /// Run the tests that stand beside sequences (tests.toml)
+    Test(test::TestArgs),
     #[command(flatten)]
     Steer(steer::SteerCommand),
 }
@@ -25,7 +31,8 @@ impl SequenceCommand {
     pub(super) fn opens_the_store(&self) -> bool {
         match self {
             Self::Write(command) => command.opens_the_store(),
-            Self::Steer(_) => true,
+            Self::Test(_) => false,
+            Self::Steer(_) | Self::Simulate(_) => true,
         }
     }
 }
@@ -33,6 +40,8 @@ impl SequenceCommand {
 pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Result<ExitCode> {
     match command {
         SequenceCommand::Write(command) => write::run(global, command).await,
+        SequenceCommand::Simulate(args) => simulate::run(global, &args).await,
+        SequenceCommand::Test(args) => test::run(global, &args).await,
         SequenceCommand::Steer(command) => steer::run(global, command).await,
     }
 }

@@ -307,6 +307,35 @@ pub struct AttachmentContent {
     pub content: Vec<u8>,
 }
 
+/// What is to be simulated.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulateOrder {
+    /// Who is enrolled; nobody: those who are in it are looked at.
+    pub influencer_ids: Vec<InfluencerId>,
+    /// When; now where it is not said.
+    pub from: Option<Micros>,
+    /// How many days are looked at; 90 where it is not said.
+    pub days: Option<u32>,
+    /// What shall happen, as on the command line: `+1d click intro`.
+    pub events: Vec<String>,
+    /// Whether those who had the sequence before may have it again.
+    pub again: bool,
+    /// How long people take to do tasks; they are left undone where it is not said.
+    pub tasks_after_minutes: Option<u32>,
+}
+
+/// About what it is asked why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Somebody.
+    Influencer(InfluencerId),
+    /// A run.
+    Enrollment(EnrollmentId),
+    /// A message of ours.
+    Message(MessageId),
+}
+
 /// Everything the API can change, and reading that needs more than the store. `by` says who asked, for the record:
 /// `token NAME`.
 pub trait Actions: Send + Sync {
@@ -330,6 +359,10 @@ pub trait Actions: Send + Sync {
     fn create_agent(&self, order: AgentOrder, by: String) -> Done<'_, AgentId>;
     /// Steers sequences and their runs; what there is to tell of it.
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value>;
+    /// Runs a simulation of a sequence; nothing is changed.
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Value>;
+    /// Says why something is, or is not, planned.
+    fn why(&self, about: About) -> Done<'_, Value>;
     /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>>;
 }

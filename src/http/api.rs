@@ -8,6 +8,7 @@ mod accounts;
 mod agents;
 mod enrollments;
 mod events;
+mod foresight;
 mod holds;
 mod influencers;
 mod loose_ends;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(agents::routes());
     all.extend(enrollments::routes());
     all.extend(events::routes());
+    all.extend(foresight::routes());
     all.extend(holds::routes());
     all.extend(influencers::routes());
     all.extend(loose_ends::routes());

@@ -14,9 +14,11 @@ use crate::domain::zone::{Wall, Zone};
 
 mod given;
 mod table;
+mod tests_file;
 
 pub use given::{Act, Given, GivenError, Meaning, When};
 pub use table::{csv, picture, text};
+pub use tests_file::{FILE as TESTS_FILE, Somebody, Test, Tests, read as read_tests};
 
 /// Days a simulation looks ahead at most.
 pub const DAYS_MAX: u32 = 1_000;

@@ -135,7 +135,7 @@ impl Tx {
 }
 
 statements! {
-    #[hot] EVENTS_WRITTEN = "SELECT id, type, at, influencer_id, stage, message_id, data, seq FROM event WHERE id > $1 ORDER BY id LIMIT $2";
+    #[hot] EVENTS_WRITTEN = "SELECT id, type, at, influencer_id, stage, message_id, data, seq, enrollment_id FROM event WHERE id > $1 ORDER BY id LIMIT $2";
     SEQUENCER_ENSURE = "INSERT INTO sequencer (name, last_seq) VALUES ('event', 0) ON CONFLICT (name) DO NOTHING";
     SEQUENCER_LOCK = "SELECT last_seq FROM sequencer WHERE name = 'event' FOR UPDATE";
     #[hot] EVENTS_NUMBER = "UPDATE event SET seq = n.seq FROM (SELECT id, $1::bigint + ROW_NUMBER() OVER (ORDER BY id) AS seq FROM \

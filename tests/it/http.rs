@@ -9,8 +9,8 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement,
-    StageOrder, SteerOrder,
+    About, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder,
+    Settlement, SimulateOrder, StageOrder, SteerOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
@@ -69,6 +69,12 @@ impl Actions for Recorder {
     }
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
         self.note(format!("steer {order:?} by {by}"), Ok(json!({"told": true})))
+    }
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
+        self.note(format!("simulate {sequence} {:?}", order.events), Ok(json!({"ended": "quiet"})))
+    }
+    fn why(&self, about: About) -> Done<'_, serde_json::Value> {
+        self.note(format!("why {about:?}"), Ok(json!({"runs": []})))
     }
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
         let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), content: raw };

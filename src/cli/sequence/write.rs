@@ -91,7 +91,7 @@ pub(super) async fn run(global: &Global, command: WriteCommand) -> anyhow::Resul
 }
 
 /// The configuration as far as files can tell; passwords are not looked at.
-fn configuration(global: &Global) -> anyhow::Result<Config> {
+pub(super) fn configuration(global: &Global) -> anyhow::Result<Config> {
     Ok(config::load_with(&desk::config_file(global), environment(), Secrets::Skip)?.config)
 }
 

@@ -155,6 +155,23 @@ pub async fn enroll(
     Ok(outcomes)
 }
 
+/// Whether a sequence would take somebody now; why not. Nothing is written.
+pub async fn would_take(
+    tx: &mut Tx,
+    sequence: &str,
+    influencer: InfluencerId,
+    again: Again,
+) -> Result<Option<Refusal>, StoreError> {
+    let Some(hash) = tx.get_sequence(sequence).await?.and_then(|s| s.active_hash) else {
+        return Ok(Some(Refusal::Unknown));
+    };
+    let definition = definition(tx, &hash).await?;
+    let stages = react::stages(tx).await?;
+    let Some(who) = tx.list_reachable(vec![influencer]).await?.pop() else { return Ok(Some(Refusal::Unknown)) };
+    let runs = tx.list_enrollments_of(vec![influencer]).await?;
+    Ok(refuse(&definition, &stages, &who, (&runs, again)))
+}
+
 fn refuse(
     definition: &Definition,
     stages: &Stages,

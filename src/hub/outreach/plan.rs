@@ -17,7 +17,7 @@ use crate::domain::schedule::{
 };
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;
-use crate::domain::zone::{Zone, ZoneSource, choose_zone};
+use crate::domain::zone::{Wall, Zone, ZoneSource, choose_zone};
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
 
@@ -54,6 +54,21 @@ pub struct Request<'a> {
     pub first: bool,
     /// Tells this send from all others: see [`step_seed`].
     pub seed: u64,
+}
+
+/// How much of a limit is taken.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Taken {
+    /// Of what: `of the account hello`.
+    pub what: String,
+    /// The most there may be.
+    pub limit: u32,
+    /// How many there are.
+    pub taken: u32,
+    /// Over which time.
+    pub span: &'static str,
+    /// When there is room again; none where there is.
+    pub free_at: Option<Micros>,
 }
 
 /// Plans sends, one after the other, over the same places. One per transaction.
@@ -160,6 +175,42 @@ impl Planner {
             let taken = self.firm.count(&limit.key, from, to).saturating_sub(usize::from(mine.contains(&limit.key)));
             taken < usize::try_from(most).unwrap_or(usize::MAX)
         })
+    }
+
+    /// What is taken now of each limit that a send must keep to, and when there is room again.
+    pub fn taken(&self, who: &Who<'_>, request: &Request<'_>) -> Vec<Taken> {
+        let day_of = |zone: &Zone, day: Day| zone.instant(Wall::new(day, Minute(0)));
+        self.limits(who, request)
+            .iter()
+            .map(|limit| {
+                let (from, to, most, zone) = match &limit.rule {
+                    Rule::In24Hours(most) => (Micros(self.now.minus(DAY).0.saturating_add(1)), self.now, *most, None),
+                    Rule::PerDay { limit, zone } => {
+                        let day = zone.wall(self.now).day();
+                        (day_of(zone, day), day_of(zone, day.plus(1)), *limit, Some(zone))
+                    }
+                    Rule::RampUp { limits, first, zone } => {
+                        let day = zone.wall(self.now).day();
+                        let nth = day.0.saturating_sub(first.unwrap_or(day).0);
+                        let most = usize::try_from(nth).ok().and_then(|n| limits.get(n)).copied().unwrap_or(u32::MAX);
+                        (day_of(zone, day), day_of(zone, day.plus(1)), most, Some(zone))
+                    }
+                };
+                let taken = self.all.count(&limit.key, from, Micros(to.0.saturating_add(1)));
+                let oldest = self.rows.values().filter(|r| keys_of(r).contains(&limit.key));
+                let oldest = oldest.map(|r| r.at).filter(|at| *at >= from && *at <= to).min();
+                let is_full = taken >= usize::try_from(most).unwrap_or(usize::MAX);
+                let free_at = if zone.is_some() { Some(to) } else { oldest.map(|at| at.plus(DAY)) };
+                Taken {
+                    what: what_of(limit),
+                    limit: most,
+                    taken: u32::try_from(taken).unwrap_or(u32::MAX),
+                    span: if zone.is_some() { "today" } else { "in the last 24 h" },
+                    free_at: free_at.filter(|_| is_full),
+                }
+            })
+            .filter(|taken| taken.limit != u32::MAX)
+            .collect()
     }
 
     /// Finds another place for a send that has one.
@@ -278,6 +329,16 @@ fn ramp(start: u32, step: u32, end: Option<u32>) -> Arc<[u32]> {
         limits.push(limit);
     }
     limits.into()
+}
+
+fn what_of(limit: &Limit) -> String {
+    let ramp = if matches!(limit.rule, Rule::RampUp { .. }) { ", which is new" } else { "" };
+    match &limit.key {
+        Key::Account(name) => format!("of the account {name}{ramp}"),
+        Key::Sequence(id) => format!("of the sequence {id}"),
+        Key::Domain(domain) => format!("of mail to {domain}"),
+        Key::NewPeople(id) => format!("of new people of {id}"),
+    }
 }
 
 fn keys_of(row: &ReservationRow) -> Vec<Key> {

@@ -62,7 +62,7 @@ pub(super) async fn live(brand: Brand) -> Sends {
     let (mut pending, mut zones) = (Vec::new(), HashMap::new());
     for them in &brand.people {
         let Some(person) = &them.sandbox else { continue };
-        zones.insert(them.id, zone_of(them.sequence, &person.zone));
+        zones.insert(them.id, zone_of(&person.zone));
         world.add_person(person.clone());
         for (given, _) in them.given.iter().zip(&them.by_mail).filter(|(_, by_mail)| !**by_mail) {
             let given: Given = given.parse().unwrap();
@@ -96,13 +96,9 @@ pub(super) async fn live(brand: Brand) -> Sends {
     sends
 }
 
-/// Whose clock counts for somebody, by what their sequence says.
-fn zone_of(sequence: &str, theirs: &str) -> Zone {
-    match sequence {
-        "bravo" => Zone::named(theirs).unwrap_or_else(|| Zone::named("Europe/Berlin").unwrap()),
-        "delta" => Zone::named(theirs).unwrap_or_else(|| Zone::named("America/New_York").unwrap()),
-        _ => Zone::named(theirs).unwrap_or_else(|| Zone::named("America/New_York").unwrap()),
-    }
+/// Whose clock counts for what is given.
+fn zone_of(theirs: &str) -> Zone {
+    Zone::named(theirs).unwrap_or_else(|| Zone::named("America/New_York").unwrap())
 }
 
 async fn sends_of(hub: &Hub, handles: &HashMap<InfluencerId, String>) -> Sends {

@@ -1,0 +1,90 @@
+//! What the API asks of the simulator and of `why`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Hub;
+use super::simulate::{Order, SimulateError, simulate};
+use crate::domain::ids::InfluencerId;
+use crate::http::ActionError;
+use crate::http::actions::{About, SimulateOrder};
+use crate::hub::outreach::enroll::Again;
+use crate::hub::people::{self, PeopleError};
+use crate::hub::why;
+use crate::sequence::simulate::{DAYS_USUAL, Given, GivenError, PEOPLE_MAX};
+
+/// Runs a simulation of what is published.
+pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrder) -> Result<Value, ActionError> {
+    let invalid = |at: String, what: String| ActionError::Invalid(vec![(at, what)]);
+    if asked.influencer_ids.len() > PEOPLE_MAX {
+        return Err(invalid("/influencer_ids".to_owned(), format!("more than {PEOPLE_MAX} people")));
+    }
+    let mut events = Vec::new();
+    for (n, text) in asked.events.iter().enumerate() {
+        let at = format!("/events/{n}");
+        let event: Given = text.parse().map_err(|error: GivenError| invalid(at.clone(), error.to_string()))?;
+        events.push((at, event));
+    }
+    let mut given = Vec::new();
+    for (at, event) in events {
+        let whose = match event.who.clone() {
+            Some(who) => Some(find(hub, who, at).await?),
+            None => None,
+        };
+        given.push((whose, event));
+    }
+    let enroll =
+        if asked.influencer_ids.is_empty() { Vec::new() } else { vec![(sequence.clone(), asked.influencer_ids)] };
+    let order = Order {
+        sequence: Some(sequence),
+        enroll,
+        from: asked.from,
+        days: asked.days.unwrap_or(DAYS_USUAL),
+        given,
+        again: if asked.again { Again::Allowed } else { Again::Refused },
+        local: None,
+        tasks_after: asked.tasks_after_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
+    };
+    let house = (*hub.desk.house()).clone();
+    let report = simulate((&hub.store, hub.clock.now()), house, None, order).await.map_err(|error| match error {
+        SimulateError::Order(why) => invalid(String::new(), why),
+        SimulateError::NoSequence(given) => ActionError::NotFound { sort: "sequence", given },
+        SimulateError::Store(error) => ActionError::Store(error),
+        SimulateError::Place(error) => ActionError::Conflict { code: "no_room", detail: error.to_string() },
+    })?;
+    to_value(&report)
+}
+
+async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, ActionError> {
+    let mut tx = hub.store.read().await?;
+    people::find_influencer(&mut tx, &who).await.map(|i| i.id).map_err(|error| match error {
+        PeopleError::Store(error) => ActionError::Store(error),
+        other => ActionError::Invalid(vec![(at, other.to_string())]),
+    })
+}
+
+/// Answers "why".
+pub(super) async fn why_of(hub: &Hub, about: About) -> Result<Value, ActionError> {
+    let (house, now) = (hub.desk.house(), hub.clock.now());
+    let mut tx = hub.store.read().await?;
+    let missing = |sort, given: String| ActionError::NotFound { sort, given };
+    match about {
+        About::Influencer(id) => {
+            let why = why::of_influencer(&mut tx, (&house, now), id).await?;
+            to_value(&why.ok_or_else(|| missing("influencer", id.to_string()))?)
+        }
+        About::Enrollment(id) => {
+            let why = why::of_enrollment(&mut tx, (&house, now), id).await?;
+            to_value(&why.ok_or_else(|| missing("enrollment", id.to_string()))?)
+        }
+        About::Message(id) => {
+            let why = why::of_message(&mut tx, (&house, now), id).await?;
+            to_value(&why.ok_or_else(|| missing("message in the outbox", id.to_string()))?)
+        }
+    }
+}
+
+fn to_value(what: &impl serde::Serialize) -> Result<Value, ActionError> {
+    serde_json::to_value(what).map_err(|error| ActionError::Conflict { code: "not_told", detail: error.to_string() })
+}

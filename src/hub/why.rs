@@ -1,0 +1,405 @@
+//! Why: for every influencer, run and message what is planned next and when, which rules moved it, what holds or stopped it,
+//! and why nothing is planned.
+//!
+//! Reads only. What it says of time is planned with the planner itself, and who may be enrolled is asked of the enrolment
+//! itself; the words for people are in [`words`].
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::outreach::dossier::Dossier;
+use super::outreach::enroll::{Again, would_take};
+use super::outreach::house::House;
+use super::outreach::is_live;
+use super::outreach::plan::{Planner, Request, Taken, Who, step_seed};
+use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
+use crate::domain::schedule::Due;
+use crate::domain::time::Micros;
+use crate::domain::words::{EventType, OutboxStatus, Phase, StepState};
+use crate::domain::zone::{Zone, choose_zone};
+use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
+use crate::store::{StoreError, Tx};
+
+pub mod words;
+
+/// Events that are looked through for the cause of an end.
+const EVENTS_LOOKED_AT: i64 = 50;
+
+/// An instant in both zones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instant {
+    /// The instant.
+    pub at: Micros,
+    /// Where they are: `2026-03-02 09:12`.
+    pub theirs: String,
+    /// Where we are.
+    pub ours: String,
+}
+
+/// What there is to say of somebody.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Why {
+    /// Who.
+    pub influencer_id: InfluencerId,
+    /// What the team calls them.
+    pub handle: String,
+    /// Their stage.
+    pub stage: String,
+    /// The zone that counts for them.
+    pub zone: String,
+    /// Where it comes from.
+    pub zone_from: String,
+    /// Our zone.
+    pub our_zone: String,
+    /// Where they are reached.
+    pub addresses: Vec<Reached>,
+    /// Who holds them, until when and why.
+    pub held: Option<Held>,
+    /// Their runs, newest first.
+    pub runs: Vec<RunWhy>,
+    /// Of every sequence they are not in, whether it would take them.
+    pub sequences: Vec<Taking>,
+}
+
+/// An address, and whether mail goes there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reached {
+    /// The address.
+    pub address: String,
+    /// Whether it is an agent's.
+    pub agent: bool,
+    /// Why nothing goes there; none: mail does.
+    pub stopped: Option<String>,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Until when.
+    pub until: Instant,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether a person set it.
+    pub by_hand: bool,
+}
+
+/// Whether a sequence would take them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Taking {
+    /// The sequence.
+    pub sequence: String,
+    /// Why not; none: it would.
+    pub refused: Option<String>,
+}
+
+/// What there is to say of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunWhy {
+    /// The run.
+    pub enrollment_id: EnrollmentId,
+    /// Whose it is.
+    pub influencer_id: InfluencerId,
+    /// Its sequence.
+    pub sequence: String,
+    /// How it stands.
+    pub state: String,
+    /// The account they hear from.
+    pub account: String,
+    /// The step that is next or under way.
+    pub step: Option<String>,
+    /// What is planned, and when.
+    pub next: Option<Next>,
+    /// What it waits for.
+    pub waits_for: Option<String>,
+    /// What makes time stand still for it.
+    pub blocked: Option<String>,
+    /// The limits of its next send, with what is taken of them.
+    pub limits: Vec<Taken>,
+    /// Its steps so far.
+    pub steps: Vec<StepWhy>,
+    /// Why and when it ended.
+    pub ended: Option<End>,
+}
+
+/// What is planned.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Next {
+    /// When; for a place that is not given yet, as it would be now.
+    pub when: Instant,
+    /// What: `send`, `look`.
+    pub what: &'static str,
+    /// What moved it there.
+    pub shifts: serde_json::Value,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepWhy {
+    /// The step.
+    pub step: String,
+    /// Its kind.
+    pub kind: String,
+    /// How it stands.
+    pub state: StepState,
+    /// The template that was chosen.
+    pub variant: Option<String>,
+    /// For when it was planned.
+    pub planned: Option<Instant>,
+    /// When it was done.
+    pub completed: Option<Instant>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What moved it.
+    pub shifts: serde_json::Value,
+    /// Its message.
+    pub message_id: Option<MessageId>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct End {
+    /// When.
+    pub when: Instant,
+    /// Why; none: all its steps were done.
+    pub reason: Option<String>,
+    /// What happened at that moment: `thread.replied`.
+    pub event: Option<EventType>,
+    /// The message that brought it about.
+    pub message_id: Option<MessageId>,
+}
+
+/// What there is to say of a message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageWhy {
+    /// The message.
+    pub message_id: MessageId,
+    /// How it stands.
+    pub status: OutboxStatus,
+    /// When it leaves or left.
+    pub due: Instant,
+    /// Why it does not leave.
+    pub held: Option<String>,
+    /// The last words on it.
+    pub detail: Option<String>,
+    /// Its place in a run.
+    pub step: Option<StepWhy>,
+    /// That run.
+    pub run: Option<RunWhy>,
+}
+
+/// What the answers are put together with.
+struct Asker<'a> {
+    house: &'a Arc<House>,
+    now: Micros,
+    planner: Planner,
+    dossier: Dossier,
+}
+
+/// Why something is, or is not, planned for somebody; `None` where there is no such influencer.
+pub async fn of_influencer(
+    tx: &mut Tx,
+    (house, now): (&Arc<House>, Micros),
+    id: InfluencerId,
+) -> Result<Option<Why>, StoreError> {
+    let Some(person) = tx.list_persons(vec![id]).await?.pop() else { return Ok(None) };
+    let runs = tx.list_enrollments_of(vec![id]).await?;
+    let (zone, zone_from) = choose_zone(person.timezone.as_deref(), None, &house.zone);
+    let mut why = Why {
+        influencer_id: id,
+        handle: person.handle.clone(),
+        stage: person.stage.clone(),
+        zone: zone.name().to_owned(),
+        zone_from: zone_from.to_string(),
+        our_zone: house.zone.name().to_owned(),
+        addresses: Vec::new(),
+        held: None,
+        runs: Vec::new(),
+        sequences: Vec::new(),
+    };
+    for place in tx.list_places(vec![id]).await? {
+        let dead = place.dead_at.map(|at| format!("nothing arrives there since {at}"));
+        let stopped = place.suppressed.map(|reason| format!("must not be written to: {reason}")).or(dead);
+        why.addresses.push(Reached { address: place.value, agent: place.agent_id.is_some(), stopped });
+    }
+    let by_hand = tx.list_holds(vec![id]).await?.pop().is_some_and(|hold| hold.hold_by_hand);
+    if let Some(until) = person.held_until.filter(|until| *until > now) {
+        why.held =
+            Some(Held { until: instant(until, &zone, &house.zone), reason: person.hold_reason.clone(), by_hand });
+    }
+    let dossier = Dossier::load(tx, &runs).await?;
+    let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
+    for run in &runs {
+        why.runs.push(asker.run(tx, run).await?);
+    }
+    for row in tx.list_sequences().await? {
+        if row.active_hash.is_none() || runs.iter().any(|r| r.sequence == row.id && is_live(r)) {
+            continue;
+        }
+        let refused = would_take(tx, &row.id, id, Again::Refused).await?;
+        let paused = row.paused_at.map(|at| format!("it would, but the sequence is paused since {at}"));
+        why.sequences.push(Taking { sequence: row.id, refused: refused.map(|r| r.to_string()).or(paused) });
+    }
+    Ok(Some(why))
+}
+
+/// The same of one run.
+pub async fn of_enrollment(
+    tx: &mut Tx,
+    (house, now): (&Arc<House>, Micros),
+    id: EnrollmentId,
+) -> Result<Option<RunWhy>, StoreError> {
+    let Some(run) = tx.get_enrollment(id).await? else { return Ok(None) };
+    let dossier = Dossier::load(tx, std::slice::from_ref(&run)).await?;
+    let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
+    asker.run(tx, &run).await.map(Some)
+}
+
+/// Why a message leaves or left when it does, and what became of it; `None` where it is none of ours.
+pub async fn of_message(
+    tx: &mut Tx,
+    (house, now): (&Arc<House>, Micros),
+    id: MessageId,
+) -> Result<Option<MessageWhy>, StoreError> {
+    let Some(row) = tx.get_outbox(id).await? else { return Ok(None) };
+    let run = match tx.step_of_message(id).await? {
+        Some(mail) => of_enrollment(tx, (house, now), mail.enrollment_id).await?,
+        None => None,
+    };
+    let step = run.as_ref().and_then(|r| r.steps.iter().find(|s| s.message_id == Some(id))).cloned();
+    let theirs = match &run {
+        Some(run) => tx.list_persons(vec![run.influencer_id]).await?.pop().and_then(|p| p.timezone),
+        None => None,
+    };
+    let zone = choose_zone(theirs.as_deref(), None, &house.zone).0;
+    Ok(Some(MessageWhy {
+        message_id: id,
+        status: row.status,
+        due: instant(row.handed_over_at.unwrap_or(row.due_at), &zone, &house.zone),
+        held: row.held_reason,
+        detail: row.detail,
+        step,
+        run,
+    }))
+}
+
+fn instant(at: Micros, theirs: &Zone, ours: &Zone) -> Instant {
+    Instant { at, theirs: theirs.wall(at).to_string(), ours: ours.wall(at).to_string() }
+}
+
+impl Asker<'_> {
+    async fn run(&mut self, tx: &mut Tx, run: &EnrollmentRow) -> Result<RunWhy, StoreError> {
+        self.planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        let zone = self.zone(run);
+        let live = is_live(run);
+        let blocked = if live { self.dossier.blocked(run, self.now).map(|b| b.why) } else { None };
+        let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
+        let ended = match run.ended_at {
+            Some(at) => Some(self.end(tx, run, (at, &zone)).await?),
+            None => None,
+        };
+        Ok(RunWhy {
+            enrollment_id: run.id,
+            influencer_id: run.influencer_id,
+            sequence: run.sequence.clone(),
+            state: run.state.to_string(),
+            account: run.account.clone(),
+            step: run.step.clone(),
+            next: next.filter(|_| blocked.is_none()),
+            waits_for: run.waiting_for.clone(),
+            blocked,
+            limits,
+            steps: self.dossier.steps(run.id).iter().map(|s| self.step(s, &zone)).collect(),
+            ended,
+        })
+    }
+
+    fn zone(&self, run: &EnrollmentRow) -> Zone {
+        let timezone = self.dossier.person(run.influencer_id).and_then(|p| p.timezone.as_deref());
+        match self.dossier.definition(&run.version) {
+            Some(definition) => {
+                self.planner
+                    .zone(&Who { definition, version: &run.version, account: &run.account, timezone, phone: None })
+                    .0
+            }
+            None => choose_zone(timezone, None, &self.house.zone).0,
+        }
+    }
+
+    fn step(&self, row: &StepRow, zone: &Zone) -> StepWhy {
+        let when = |at: Option<Micros>| at.map(|at| instant(at, zone, &self.house.zone));
+        StepWhy {
+            step: row.step.clone(),
+            kind: row.kind.clone(),
+            state: row.state,
+            variant: row.variant.clone(),
+            planned: when(row.planned_at),
+            completed: when(row.completed_at),
+            reason: row.reason.clone(),
+            shifts: row.shifts.clone().unwrap_or_default(),
+            message_id: row.message_id,
+        }
+    }
+
+    /// What is planned next. A mail in the outbox has its place; for a step that has none yet, the place it would get now.
+    fn next(&mut self, run: &EnrollmentRow, zone: &Zone) -> (Option<Next>, Vec<Taken>) {
+        let ours = self.house.zone.clone();
+        let look = run.next_at.map(|at| (at, "look", serde_json::Value::Null));
+        let found = |(at, what, shifts)| Next { when: instant(at, zone, &ours), what, shifts };
+        let definition = self.dossier.definition(&run.version).cloned();
+        let Some(definition) = definition else { return (look.map(found), Vec::new()) };
+        let step = run.step.as_deref().and_then(|id| definition.step(id)).map(|(_, step)| step);
+        let Some(step) = step.filter(|s| s.kind.word() == "email") else { return (look.map(found), Vec::new()) };
+        let planned = self.dossier.steps(run.id).iter().find(|s| s.step == step.id && s.state == StepState::Planned);
+        let person = self.dossier.person(run.influencer_id);
+        let who = Who {
+            definition: &definition,
+            version: &run.version,
+            account: &run.account,
+            timezone: person.and_then(|p| p.timezone.as_deref()),
+            phone: None,
+        };
+        let domain = self.dossier.place(run.influencer_id).ok();
+        let domain = domain.and_then(|p| crate::domain::address::domain(&p.value)).unwrap_or_default();
+        let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
+        let due = self.planner.due_of(run.anchor_at, step.after.as_deref());
+        let request = Request { due, domain: &domain, first: run.first, seed };
+        let limits = self.planner.taken(&who, &request);
+        if let Some((at, shifts)) = planned.and_then(|row| Some((row.planned_at?, row.shifts.clone()))) {
+            return (Some(found((at, "send", shifts.unwrap_or_default()))), limits);
+        }
+        if run.phase != Phase::Delay {
+            return (look.map(found), limits);
+        }
+        // Its own pencilled place is no obstacle to it.
+        let request = match self.planner.reservation(run.id.0).map(|row| row.at) {
+            Some(at) => Request { due: Due::At(at), ..request },
+            None => request,
+        };
+        let would = self.planner.place_again(&who, &request, run.id.0).ok();
+        let would = would.map(|p| (p.at, "send", super::outreach::shifts_json(&p.shifts)));
+        (would.or(look).map(found), limits)
+    }
+
+    /// Why it ended: what happened at that very moment, and in which message.
+    async fn end(&self, tx: &mut Tx, run: &EnrollmentRow, (at, zone): (Micros, &Zone)) -> Result<End, StoreError> {
+        let before = (Micros(at.0.saturating_add(1)), uuid::Uuid::nil());
+        let events = tx.list_timeline_events(run.influencer_id, before, EVENTS_LOOKED_AT).await?;
+        #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else ends a run")]
+        let cause = events.iter().filter(|e| e.at == at).find(|e| match e.kind {
+            EventType::ThreadReplied
+            | EventType::MessageBounced
+            | EventType::MessageComplained
+            | EventType::MessageRejected
+            | EventType::InfluencerUnsubscribed => true,
+            EventType::InfluencerStageChanged => run.exit_reason.as_deref().is_some_and(|r| r.contains("stage")),
+            _ => false,
+        });
+        Ok(End {
+            when: instant(at, zone, &self.house.zone),
+            reason: run.exit_reason.clone(),
+            event: cause.map(|e| e.kind).filter(|_| run.exit_reason.is_some()),
+            message_id: cause.and_then(|e| e.message_id).filter(|_| run.exit_reason.is_some()),
+        })
+    }
+}

@@ -16,6 +16,7 @@
     reason = "a benchmark that can't go on ends by panicking, with words; it waits, prints and reads the clock as it needs"
 )]
 
+mod cadence;
 mod hub;
 mod ingest;
 mod letters;
@@ -64,6 +65,11 @@ enum Workload {
     /// The sending half of `send`, in a process of its own
     #[command(hide = true)]
     SendPart(send::SendPartArgs),
+    /// Runs that are due, planned and put into the outbox; beside the bare claim and insert
+    Cadence(cadence::CadenceArgs),
+    /// One half of `cadence`, in a process of its own
+    #[command(hide = true)]
+    CadencePart(cadence::CadencePartArgs),
     /// Opens and clicks, durable before the answer; beside a constant answer
     Tracking(tracking::TrackingArgs),
     /// The server of `tracking`, in a process of its own
@@ -88,6 +94,9 @@ fn main() {
     if let Workload::TrackingPart(part) = arguments.workload {
         return runtime.block_on(tracking::part(part));
     }
+    if let Workload::CadencePart(part) = arguments.workload {
+        return runtime.block_on(cadence::part(part));
+    }
     // The test servers run as another user, who must be able to enter.
     let dir = tempfile::Builder::new()
         .prefix("liaison-bench-")
@@ -100,7 +109,8 @@ fn main() {
         Workload::OneMail(args) => one_mail::run(&bench, &args),
         Workload::Send(args) => send::run(&bench, &args),
         Workload::Tracking(args) => tracking::run(&bench, &args),
-        Workload::SendPart(_) | Workload::TrackingPart(_) => serde_json::Value::Null,
+        Workload::Cadence(args) => cadence::run(&bench, &args),
+        Workload::SendPart(_) | Workload::TrackingPart(_) | Workload::CadencePart(_) => serde_json::Value::Null,
     };
     if let Some(file) = arguments.json {
         std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");

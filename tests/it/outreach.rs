@@ -2,6 +2,7 @@
 
 mod migrate;
 mod model;
+mod nodes;
 mod numbers;
 mod races;
 mod rules;

@@ -17,7 +17,7 @@ use crate::domain::zone::Zone;
 /// The name of the file.
 pub const FILE: &str = "tests.toml";
 /// Tests of one sequence.
-pub const TESTS_MAX: usize = 500;
+pub(super) const TESTS_MAX: usize = 500;
 /// Days where a test says nothing.
 const DAYS_USUAL: i64 = 60;
 

@@ -50,8 +50,8 @@ pub(super) struct Prospect {
     pub(super) line: &'static str,
 }
 
-/// Who is away, and whose `why` is asked for.
-pub(super) const AWAY_HANDLE: &str = "@joaocorre";
+/// Who is away.
+const AWAY_HANDLE: &str = "@joaocorre";
 
 /// Who is enrolled.
 pub(super) const PROSPECTS: [Prospect; 12] = [

@@ -9,7 +9,7 @@ use anyhow::bail;
 use tokio::time::Instant;
 
 use super::super::paper::Tone;
-use super::super::prospects::{AWAY_HANDLE, PROSPECTS, Prospect};
+use super::super::prospects::{PROSPECTS, Prospect};
 use super::super::watch::PATIENCE;
 use super::Story;
 use super::fetch::fetch;
@@ -183,17 +183,8 @@ impl Story {
             bail!("the hub answered {} to {who}, not {expected}", answer.status);
         }
         self.tell_now(Tone::In, &line)?;
-        self.settle_hits().await
-    }
-
-    /// A hit that was answered is kept; what follows at once is told before the next.
-    async fn settle_hits(&mut self) -> anyhow::Result<()> {
+        // What follows at once is told before the next.
         self.wake();
         self.settle().await
-    }
-
-    /// Who is away, for those who come after.
-    pub(super) async fn who_is_away(&self) -> anyhow::Result<InfluencerId> {
-        self.influencer(AWAY_HANDLE).await
     }
 }

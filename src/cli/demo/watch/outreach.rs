@@ -97,7 +97,7 @@ pub(super) async fn line(tx: &mut Tx, event: &EventView) -> anyhow::Result<Optio
             None => (Tone::Plain, format!("{handle} is held no longer")),
         }),
         EventType::InfluencerUnsubscribed => {
-            let by = text(event, "by").replace('_', " ");
+            let by = [text(event, "by"), text(event, "how")].concat().replace('_', " ");
             Some((Tone::Alarm, format!("{handle} opted out ({by}): suppressed from now on")))
         }
         EventType::TaskCreated => Some((Tone::Plain, format!("{handle} a task: {}", quote(text(event, "text"))))),

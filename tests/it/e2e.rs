@@ -9,5 +9,6 @@ mod command;
 mod mails;
 mod people;
 mod refused;
+mod sequence;
 mod sorts;
 mod world;

@@ -148,9 +148,7 @@ impl From<PeopleError> for Problem {
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
             | PeopleError::NotMerged(_)
-            | PeopleError::Changed(_) => {
-                Self::new(StatusCode::CONFLICT, "conflict", detail)
-            }
+            | PeopleError::Changed(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
         }
     }
 }

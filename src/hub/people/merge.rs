@@ -310,8 +310,7 @@ async fn copy_attributes(tx: &mut Tx, (kept, gone): Pair, undo: &mut Undo) -> Re
         tx.list_networks(vec![kept, gone]).await?.into_iter().partition(|(id, _)| *id == kept);
     let own: HashSet<String> = own.into_iter().map(|(_, n)| n.network).collect();
     let room = NETWORKS_MAX.saturating_sub(own.len());
-    let new: Vec<Network> =
-        new.into_iter().map(|(_, n)| n).filter(|n| !own.contains(&n.network)).take(room).collect();
+    let new: Vec<Network> = new.into_iter().map(|(_, n)| n).filter(|n| !own.contains(&n.network)).take(room).collect();
     undo.networks = new.iter().map(|n| (n.network.clone(), n.handle.clone())).collect();
     tx.upsert_networks(&new.into_iter().map(|n| (kept, n)).collect::<Vec<_>>()).await?;
 

@@ -161,11 +161,7 @@ impl Tx {
     }
 
     /// Moves an influencer's parts in one thread to another thread.
-    pub async fn move_parts(
-        &mut self,
-        (from, to): (ThreadId, ThreadId),
-        of: InfluencerId,
-    ) -> Result<(), StoreError> {
+    pub async fn move_parts(&mut self, (from, to): (ThreadId, ThreadId), of: InfluencerId) -> Result<(), StoreError> {
         self.exec(&PARTS_MOVE, values![from, to, of]).await?;
         Ok(())
     }

@@ -24,6 +24,7 @@ mod influencer;
 mod init;
 mod length;
 mod loose_ends;
+mod merge;
 mod outbox;
 mod owner;
 mod page;

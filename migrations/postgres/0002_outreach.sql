@@ -183,3 +183,16 @@ ALTER TABLE enrollment_step ADD COLUMN opted_out_at BIGINT;
 CREATE INDEX enrollment_step_sent ON enrollment_step (completed_at) WHERE state = 'sent';
 CREATE INDEX enrollment_step_bounced ON enrollment_step (bounced_at) WHERE bounced_at IS NOT NULL;
 CREATE INDEX enrollment_listed ON enrollment (sequence, id);
+
+-- Two records of one person that somebody joined: who went into whom, and what is needed to take every row back.
+CREATE TABLE merge_record (
+  id UUID NOT NULL PRIMARY KEY,
+  kept UUID NOT NULL REFERENCES influencer (id),
+  gone UUID NOT NULL REFERENCES influencer (id),
+  by TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  undone_at BIGINT,
+  data JSONB NOT NULL
+);
+CREATE UNIQUE INDEX merge_record_gone ON merge_record (gone) WHERE undone_at IS NULL;
+CREATE INDEX merge_record_kept ON merge_record (kept, at) WHERE undone_at IS NULL;

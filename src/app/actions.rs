@@ -1,7 +1,7 @@
 //! What the API may change, over the hub: each call is one transaction.
 
 use futures_util::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{AccountParts, Hub};
 use crate::connector::email::parse;
@@ -223,6 +223,7 @@ fn not_changed(error: PeopleError) -> ActionError {
         }
         PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
+        PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },
         PeopleError::Changed(_) => ActionError::Conflict { code: "changed_meanwhile", detail },
     }
 }
@@ -303,6 +304,25 @@ impl Actions for HubActions {
             let step = StageMove { influencer_id: id, to: order.stage, pinned: order.pinned, cause: by };
             people::move_stage(&mut tx, &self.hub.clock, &live.stages, step).await.map_err(not_changed)?;
             self.commit(tx).await
+        })
+    }
+
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.merge").await?;
+            let merged = people::merge(&mut tx, &self.hub.clock, keep, from, &by).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(json!(merged))
+        })
+    }
+
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.unmerge").await?;
+            let row = people::find_merge(&mut tx, &id.to_string()).await.map_err(not_changed)?;
+            let undone = people::unmerge(&mut tx, &self.hub.clock, row.gone, &by).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(json!(undone))
         })
     }
 

@@ -353,6 +353,10 @@ pub trait Actions: Send + Sync {
     fn update_influencer(&self, id: InfluencerId, order: InfluencerChangeOrder, by: String) -> Done<'_, ()>;
     /// Moves an influencer to another stage.
     fn move_stage(&self, id: InfluencerId, order: StageOrder, by: String) -> Done<'_, ()>;
+    /// Joins the record `from` into another; what moved.
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value>;
+    /// Takes that back, by the record that went or the one that was kept; what went back.
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value>;
     /// Writes a note on a timeline.
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.

@@ -2,6 +2,7 @@
 
 mod base;
 mod desk;
+mod merge;
 mod outbox;
 mod people;
 mod reading;

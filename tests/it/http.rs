@@ -61,6 +61,12 @@ impl Actions for Recorder {
     fn move_stage(&self, id: InfluencerId, order: StageOrder, _: String) -> Done<'_, ()> {
         self.note(format!("stage {id} {order:?}"), Ok(()))
     }
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value> {
+        self.note(format!("merge {from} into {keep} by {by}"), Ok(json!({"kept": keep, "gone": from})))
+    }
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
+        self.note(format!("unmerge {id} by {by}"), Ok(json!({"restored": id})))
+    }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
         self.note(format!("note {id} {text}"), Ok(NoteId(uuid::Uuid::from_u128(1))))
     }

@@ -22,7 +22,7 @@ struct Scene {
     mail: [MessageId; 3],
 }
 
-fn run(clock: &Clock, who: InfluencerId, sequence: &str, version: &str) -> EnrollmentRow {
+pub(super) fn run(clock: &Clock, who: InfluencerId, sequence: &str, version: &str) -> EnrollmentRow {
     EnrollmentRow {
         id: EnrollmentId(clock.new_id()),
         sequence: sequence.into(),

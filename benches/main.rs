@@ -16,6 +16,7 @@
     reason = "a benchmark that can't go on ends by panicking, with words; it waits, prints and reads the clock as it needs"
 )]
 
+mod cadence;
 mod hub;
 mod ingest;
 mod letters;
@@ -25,6 +26,7 @@ mod one_mail;
 mod peers;
 mod quality;
 mod send;
+mod tracking;
 
 use std::path::PathBuf;
 
@@ -63,6 +65,16 @@ enum Workload {
     /// The sending half of `send`, in a process of its own
     #[command(hide = true)]
     SendPart(send::SendPartArgs),
+    /// Runs that are due, planned and put into the outbox; beside the bare claim and insert
+    Cadence(cadence::CadenceArgs),
+    /// One half of `cadence`, in a process of its own
+    #[command(hide = true)]
+    CadencePart(cadence::CadencePartArgs),
+    /// Opens and clicks, durable before the answer; beside a constant answer
+    Tracking(tracking::TrackingArgs),
+    /// The server of `tracking`, in a process of its own
+    #[command(hide = true)]
+    TrackingPart(tracking::TrackingPartArgs),
 }
 
 /// What every workload is given.
@@ -79,6 +91,12 @@ fn main() {
     if let Workload::SendPart(part) = arguments.workload {
         return runtime.block_on(send::part(part));
     }
+    if let Workload::TrackingPart(part) = arguments.workload {
+        return runtime.block_on(tracking::part(part));
+    }
+    if let Workload::CadencePart(part) = arguments.workload {
+        return runtime.block_on(cadence::part(part));
+    }
     // The test servers run as another user, who must be able to enter.
     let dir = tempfile::Builder::new()
         .prefix("liaison-bench-")
@@ -90,7 +108,9 @@ fn main() {
         Workload::Ingest(args) => ingest::run(&bench, &args),
         Workload::OneMail(args) => one_mail::run(&bench, &args),
         Workload::Send(args) => send::run(&bench, &args),
-        Workload::SendPart(_) => serde_json::Value::Null,
+        Workload::Tracking(args) => tracking::run(&bench, &args),
+        Workload::Cadence(args) => cadence::run(&bench, &args),
+        Workload::SendPart(_) | Workload::TrackingPart(_) | Workload::CadencePart(_) => serde_json::Value::Null,
     };
     if let Some(file) = arguments.json {
         std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");

@@ -31,7 +31,8 @@ use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
 use crate::sequence::{self, Cadence};
 use crate::store::{Place, Store, StoreError};
-use crate::worker::Wakes;
+use crate::tracking::{self, Judge};
+use crate::worker::{Wake, Wakes};
 
 mod accounts;
 mod actions;
@@ -42,6 +43,7 @@ mod installation;
 mod node;
 mod sandbox;
 pub mod simulate;
+mod steering;
 
 pub use connect::{account_parts, identity_of};
 pub use installation::release;
@@ -86,12 +88,18 @@ pub struct Live {
     pub house: House,
     /// The sequences as they stand in the files.
     pub sequences: Arc<sequence::Loaded>,
+    /// The configuration all this came from, for what is checked against it; `None` where there is none.
+    pub config: Option<Arc<Config>>,
     /// The declared stages.
     pub stages: KnownStages,
     /// How long a message sent by a person can be taken back.
     pub undo: Duration,
     /// Who owns what nobody else does.
     pub default_owner: Option<String>,
+    /// What is counted, and what machines are known by (this one as it was at the start).
+    pub tracking: config::Tracking,
+    /// Where readers of mail reach us.
+    pub base_url: Option<String>,
 }
 
 /// Everything [`start`] needs.
@@ -106,6 +114,8 @@ pub struct Parts {
     pub live: Live,
     /// Where the API listens.
     pub listener: TcpListener,
+    /// Where the public routes listen; beside the API where there is none.
+    pub public: Option<TcpListener>,
     /// Reads the configuration again; `None` where there is none to read.
     pub reload: Option<Reload>,
 }
@@ -149,7 +159,7 @@ impl Hub {
 
 /// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
 pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
-    let Parts { store, clock, run, live, listener, reload } = parts;
+    let Parts { store, clock, run, live, listener, public, reload } = parts;
     let hub = Hub {
         run,
         store,
@@ -184,7 +194,16 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    life.spawn("http", http::serve(listener, http::router(state), async move { stop.soft().await }));
+    let readers = http::public_router(open_tracking(&hub, life).await?);
+    let mut api = http::router(state);
+    match public {
+        Some(public) => {
+            let stop = life.stop();
+            life.spawn("public", http::serve(public, readers, async move { stop.soft().await }));
+        }
+        None => api = api.merge(readers),
+    }
+    life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }
 
@@ -207,6 +226,18 @@ async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
     }
     hub.wakes.wake("cadence");
     Ok(())
+}
+
+/// Starts keeping and judging hits.
+async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::PublicState> {
+    let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
+    let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
+    let (tracking, writer) = opened.context("the keys of links can't be read")?;
+    life.spawn("hits", writer.run(life.stop()));
+    let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
+    let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
+    life.spawn("judge", judge.run(life.stop()));
+    Ok(http::PublicState { store, clock, tracking, stored })
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did
@@ -264,6 +295,13 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("server.listen: can't listen on {}", config.server.listen))?;
     let environment = |name: &str| std::env::var(name).ok();
+    let public = match config.server.public_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.with_context(|| format!("server.public_listen: can't listen on {address}"))?)
+        }
+        None => None,
+    };
     let socket = control::socket_path(config.server.socket.as_deref(), &config.storage.state_dir, environment);
     let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
     control.announce(&config.storage.state_dir)?;
@@ -278,6 +316,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         run,
         live: live_of(&config),
         listener,
+        public,
         reload: Some(reload_from(config.path.clone())),
     };
     let hub = start(parts, &life).await?;
@@ -309,11 +348,14 @@ pub fn live_of(config: &Config) -> Live {
     Live {
         house: house_of(config),
         sequences: Arc::new(sequence::load(&sequence::Known { config, live: None, audience: None })),
+        config: Some(Arc::new(config.clone())),
         accounts,
         identity,
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
         undo: Duration::from_secs(u64::from(config.undo_seconds)),
         default_owner: config.default_owner.clone(),
+        tracking: config.tracking.clone(),
+        base_url: config.server.base_url.clone(),
     }
 }
 
@@ -332,8 +374,8 @@ pub fn house_of(config: &Config) -> House {
         sender_name: config.outreach.sender.as_ref().map(|s| s.name.clone()).unwrap_or_default(),
         sender_address: config.outreach.sender.as_ref().map(|s| s.address.clone()).unwrap_or_default(),
         base_url: base_url(config),
-        opens: config.outreach.tracking.opens,
-        clicks: config.outreach.tracking.clicks,
+        opens: config.tracking.opens,
+        clicks: config.tracking.clicks,
         zone: config.timezone.iana_name().and_then(Zone::named).unwrap_or_else(Zone::utc),
         country: config.outreach.country.clone(),
     }
@@ -341,8 +383,8 @@ pub fn house_of(config: &Config) -> House {
 
 /// Where pixel, links and the unsubscribe page are reached.
 fn base_url(config: &Config) -> Option<String> {
-    let tracking = config.outreach.tracking.host.as_ref().map(|host| format!("https://{host}"));
-    tracking.or_else(|| config.server.base_url.clone())
+    let host = config.tracking.host.as_ref().map(|host| format!("https://{host}"));
+    host.or_else(|| config.server.base_url.clone())
 }
 
 fn sender_of(account: &Account) -> Sender {

@@ -17,15 +17,18 @@ mod date;
 pub mod demo;
 mod desk;
 mod doctor;
+mod enrollment;
 mod events;
 mod import;
 mod influencer;
 mod init;
 mod length;
 mod loose_ends;
+mod merge;
 mod outbox;
 mod owner;
 mod page;
+mod pause;
 mod release;
 mod reload;
 mod send;
@@ -110,9 +113,16 @@ enum Command {
     /// Our accounts and their folders
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Outreach sequences: new, check, preview, simulate
+    /// Outreach sequences: new, check, preview, simulate, test, list, show, enroll, pause, resume, diff, migrate, rename, stats
     #[command(subcommand)]
     Sequence(sequence::SequenceCommand),
+    /// Runs of sequences: list, show, pause, resume, skip, exit
+    #[command(subcommand)]
+    Enrollment(enrollment::EnrollmentCommand),
+    /// Stop all sequences, or those that one account sends for
+    Pause(pause::PauseArgs),
+    /// Let them go on
+    Resume(pause::ResumeArgs),
     /// What is planned for somebody and why, why nothing is, or why a message leaves when it does
     Why(why::WhyArgs),
     /// Tokens for the HTTP API
@@ -177,7 +187,10 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
-        Command::Sequence(command) => sequence::run(&global, command).await,
+        Command::Sequence(command) => Box::pin(sequence::run(&global, command)).await,
+        Command::Enrollment(command) => enrollment::run(&global, command).await,
+        Command::Pause(args) => pause::pause(&global, &args).await,
+        Command::Resume(args) => pause::resume(&global, &args).await,
         Command::Why(args) => why::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Release => release::run(&global).await,

@@ -23,17 +23,19 @@ pub mod stages;
 pub mod storage;
 pub(crate) mod suggest;
 pub mod teammates;
+pub mod tracking;
 pub(crate) mod tree;
 
 pub use accounts::{Account, AccountKind, Backfill, ImapAccount, RampUp, Security, SentCopy, ServerUrl};
 pub use finding::{Finding, Findings, Place, Severity};
 pub use log::{Log, LogFormat};
-pub use outreach::{Outreach, SenderInfo, Tracking};
+pub use outreach::{Outreach, SenderInfo};
 pub use reader::Secrets;
 pub use secret::{Secret, SecretSource};
 pub use server::Server;
 pub use storage::{Database, Storage};
 pub use teammates::Teammate;
+pub use tracking::Tracking;
 
 use reader::{Found, Reader, Section};
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub server: Server,
     /// Where everything is kept.
     pub storage: Storage,
+    /// What is counted of sequence mail.
+    pub tracking: Tracking,
     /// How much is logged.
     pub log: Log,
     /// Our people, by id.
@@ -215,6 +219,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         Some(section) => storage::read(section, r),
         None => storage::default(&r.folder),
     };
+    let tracking = root.section(r, "tracking").map(|s| tracking::read(s, r)).unwrap_or_default();
     let log = root.section(r, "log").map(|s| log::read(s, r)).unwrap_or_default();
     let teammates = teammates::read(&mut root, r);
     let accounts = accounts::read(&mut root, r);
@@ -243,6 +248,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         outreach,
         server,
         storage,
+        tracking,
         log,
         teammates,
         accounts,

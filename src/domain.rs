@@ -18,6 +18,7 @@ pub mod ids;
 pub mod mail;
 pub mod people;
 pub mod profile;
+pub mod rate;
 pub mod refusal;
 pub mod reply;
 pub mod retry;

@@ -1,4 +1,4 @@
-//! The HTTP API: `/v1` for programs, `/livez` and `/readyz` for whoever watches.
+//! The HTTP API: `/v1` for programs, `/livez` and `/readyz` for whoever watches; and the public routes for readers of mail.
 //!
 //! Handlers are thin: they check a request, call the store's read side or an [`Actions`], and print a view. Nothing is
 //! decided here, and nothing of axum leaves this room but the [`axum::Router`] that the composition root serves.
@@ -23,8 +23,10 @@ mod gate;
 mod health;
 mod page;
 mod problem;
+mod track;
 
 pub use actions::{ActionError, Actions};
+pub use track::{PublicState, public_router};
 
 /// Octets of a request body.
 pub const BODY_MAX: usize = 1024 * 1024;
@@ -103,17 +105,14 @@ pub fn paths() -> Vec<String> {
 ///
 /// # Errors
 /// Where the listener fails.
-pub async fn serve<L>(
-    listener: L,
+pub async fn serve(
+    listener: tokio::net::TcpListener,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()>
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-{
+) -> std::io::Result<()> {
     let (asked, was_asked) = tokio::sync::oneshot::channel();
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<track::Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         stop.await;
         if asked.send(()).is_err() {
             tracing::debug!("the server was gone before it was asked to stop");

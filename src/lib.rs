@@ -1,8 +1,8 @@
 //! liaison: a self-hosted communications hub for influencer relations.
 //!
 //! One daemon reads and sends mail, puts every message on one timeline per influencer, and keeps every promise it makes
-//! about sending: once, at the right hour, never again after a no. Slack, SMS and outreach sequences stand on the same
-//! ground and come next.
+//! about sending: once, at the right hour, never again after a no. It runs outreach sequences written as files. Slack and SMS
+//! stand on the same ground and come next.
 //!
 //! # The map
 //!

@@ -6,15 +6,23 @@
 pub mod cadence;
 pub mod codes;
 pub mod diff;
+pub mod files;
 pub mod first;
 mod lint;
 pub mod load;
+pub mod migrate;
 pub mod preview;
 pub mod publish;
+pub mod rename;
 pub mod simulate;
+pub mod touched;
 
 pub use cadence::Cadence;
 pub use codes::{CODES, Code};
 pub use diff::{Change, Next, diff, plan_migration};
+pub use files::{FilesError, check_files};
 pub use load::{Known, Live, Loaded, load, load_one};
+pub use migrate::{Migrated, Planned, To, migrate};
 pub use publish::{Published, publish};
+pub use rename::{OldFolder, RenameError, rename};
+pub use touched::{Difference, compare};

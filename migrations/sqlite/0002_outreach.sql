@@ -175,3 +175,24 @@ CREATE TABLE hit_surplus (
 CREATE INDEX outbox_recipient_open ON outbox_recipient (address_key) WHERE state IN ('pending', 'deferred');
 CREATE INDEX task_message ON task (message_id, kind) WHERE message_id IS NOT NULL;
 CREATE INDEX task_listed ON task (state, COALESCE(due_at, 9223372036854775807), id);
+
+-- What went wrong with the message of a step: counted per step and variant, and a sequence pauses by it.
+ALTER TABLE enrollment_step ADD COLUMN bounced_at INTEGER;
+ALTER TABLE enrollment_step ADD COLUMN complained_at INTEGER;
+ALTER TABLE enrollment_step ADD COLUMN opted_out_at INTEGER;
+CREATE INDEX enrollment_step_sent ON enrollment_step (completed_at) WHERE state = 'sent';
+CREATE INDEX enrollment_step_bounced ON enrollment_step (bounced_at) WHERE bounced_at IS NOT NULL;
+CREATE INDEX enrollment_listed ON enrollment (sequence, id);
+
+-- Two records of one person that somebody joined: who went into whom, and what is needed to take every row back.
+CREATE TABLE merge_record (
+  id BLOB NOT NULL PRIMARY KEY,
+  kept BLOB NOT NULL REFERENCES influencer (id),
+  gone BLOB NOT NULL REFERENCES influencer (id),
+  by TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  undone_at INTEGER,
+  data TEXT NOT NULL
+);
+CREATE UNIQUE INDEX merge_record_gone ON merge_record (gone) WHERE undone_at IS NULL;
+CREATE INDEX merge_record_kept ON merge_record (kept, at) WHERE undone_at IS NULL;

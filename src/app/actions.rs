@@ -1,6 +1,7 @@
 //! What the API may change, over the hub: each call is one transaction.
 
 use futures_util::FutureExt;
+use serde_json::{Value, json};
 
 use super::{AccountParts, Hub};
 use crate::connector::email::parse;
@@ -10,7 +11,7 @@ use crate::domain::mail::Mailbox;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
     About, ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder,
-    MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder,
+    MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};
@@ -222,6 +223,7 @@ fn not_changed(error: PeopleError) -> ActionError {
         }
         PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
+        PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },
         PeopleError::Changed(_) => ActionError::Conflict { code: "changed_meanwhile", detail },
     }
 }
@@ -305,6 +307,25 @@ impl Actions for HubActions {
         })
     }
 
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.merge").await?;
+            let merged = people::merge(&mut tx, &self.hub.clock, keep, from, &by).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(json!(merged))
+        })
+    }
+
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.unmerge").await?;
+            let row = people::find_merge(&mut tx, &id.to_string()).await.map_err(not_changed)?;
+            let undone = people::unmerge(&mut tx, &self.hub.clock, row.gone, &by).await.map_err(not_changed)?;
+            self.commit(tx).await?;
+            Ok(json!(undone))
+        })
+    }
+
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId> {
         Box::pin(async move {
             let mut tx = self.hub.store.begin("api.add_note").await?;
@@ -327,6 +348,10 @@ impl Actions for HubActions {
             self.commit(tx).await?;
             Ok(agent.id)
         })
+    }
+
+    fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
+        Box::pin(async move { super::steering::steer(&self.hub, order, &by).await })
     }
 
     fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {

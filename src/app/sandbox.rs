@@ -57,7 +57,7 @@ pub async fn start_sandbox(
     let mut parts = live_of(config);
     parts.accounts = config.accounts.values().map(|a| parts_of(a, world, &parts.identity)).collect();
     let run = RunId(clock.new_id());
-    let hub = start(Parts { store, clock, run, live: parts, listener, reload: None }, life).await?;
+    let hub = start(Parts { store, clock, run, live: parts, listener, public: None, reload: None }, life).await?;
     Ok(Simulated { hub, lock })
 }
 

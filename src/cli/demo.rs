@@ -26,6 +26,7 @@ use crate::lifecycle::{Lifecycle, Outcome};
 
 mod cast;
 mod paper;
+mod prospects;
 mod story;
 mod summary;
 mod watch;
@@ -39,6 +40,7 @@ const SEED: u64 = 20_260_301;
 const CONFIG: &str = "\
 # A demonstration: simulated people, nothing leaves this machine.
 our_domains = [\"northlane.example\"]
+default_owner = \"mara\"
 
 [storage]
 state_dir = \".\"
@@ -47,6 +49,17 @@ state_dir = \".\"
 kind = \"sandbox\"
 address = \"hello@northlane.example\"
 name = \"Mara at Northlane\"
+
+[teammates.mara]
+first_name = \"Mara\"
+email = \"mara@northlane.example\"
+
+[sender]
+name = \"Northlane\"
+address = \"1 Example Street, 1000 Exampleton\"
+
+# Where the mail of the demonstration leads: the hub itself, while it runs.
+[server]
 ";
 
 /// What `liaison demo` takes.
@@ -96,14 +109,17 @@ pub(super) async fn run(global: &Global, args: DemoArgs) -> anyhow::Result<ExitC
     crate::telemetry::init("warn", crate::telemetry::Form::Text)?;
     let place = Place::make(args.keep.as_deref())?;
     let file = place.path().join("liaison.toml");
-    std::fs::write(&file, CONFIG).with_context(|| format!("{} can't be written", file.display()))?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port of 127.0.0.1 is free")?;
+    let listen = listener.local_addr()?;
+    prospects::write_sequences(place.path())?;
+    std::fs::write(&file, format!("{CONFIG}base_url = \"http://{listen}\"\n"))
+        .with_context(|| format!("{} can't be written", file.display()))?;
     // The environment of this machine's own installation has no say in a demonstration.
     let config = config::load(&file, std::iter::empty())?.config;
     let clock = Clock::stepped(nine_in_the_morning());
     let world = World::new(clock.clone(), SEED);
     cast::move_in(&world, &config);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port of 127.0.0.1 is free")?;
-    let listen = listener.local_addr()?;
+    prospects::move_in(&world, clock.now());
     let life = Lifecycle::new();
     let simulated = start_sandbox(&config, (&world, clock), listener, &life).await?;
     let hub = simulated.hub;

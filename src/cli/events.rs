@@ -1,16 +1,21 @@
-//! `liaison events tail`: what happened, as it happens.
+//! `liaison events`: what happened, as it happens; and opens and clicks judged once more.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::desk::Desk;
+use super::stop::Stop;
 use super::{Global, who};
 use crate::domain::ids::RunId;
+use crate::domain::time::Micros;
 use crate::hub::sequencer;
 use crate::store::reading::PAGE_MAX;
 use crate::store::reading::view::EventView;
+use crate::tracking;
 
 /// How often `--follow` looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -21,6 +26,15 @@ const USUAL: i64 = 20;
 pub(super) enum EventsCommand {
     /// Show the newest events
     Tail(TailArgs),
+    /// Judge opens and clicks once more, by the rules and lists of today
+    Rescore(RescoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RescoreArgs {
+    /// Those since this time, as in 2026-03-01T09:00:00Z; without it, all
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -34,7 +48,35 @@ pub(super) struct TailArgs {
 }
 
 pub(super) async fn run(global: &Global, command: EventsCommand) -> anyhow::Result<ExitCode> {
-    let EventsCommand::Tail(args) = command;
+    match command {
+        EventsCommand::Tail(args) => tail(global, args).await,
+        EventsCommand::Rescore(args) => rescore(global, args).await,
+    }
+}
+
+async fn rescore(global: &Global, args: RescoreArgs) -> anyhow::Result<ExitCode> {
+    let since = match &args.since {
+        None => Micros(0),
+        Some(text) => Micros::parse(text)
+            .ok_or_else(|| Stop::usage(format!("`{text}` is no time; write it as in 2026-03-01T09:00:00Z")))?,
+    };
+    let desk = Desk::open(global).await?;
+    let books = Arc::clone(&desk.config.tracking.books);
+    let done = tracking::rescore(&desk.store, &desk.clock, &books, since).await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        let line = json!({"hits": done.hits, "now_human": done.now_human, "now_machine": done.now_machine});
+        desk.out.json_line(&line)?;
+    } else {
+        desk.out.say(&format!(
+            "{} hits judged again; now a person's: {}, now a machine's: {}",
+            done.hits, done.now_human, done.now_machine
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tail(global: &Global, args: TailArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     if !desk.wake().await {
         // Numbers come from the daemon; where none runs, from here.

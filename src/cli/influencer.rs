@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::desk::{self, Desk};
 use super::import::{self, ImportArgs, Sort};
+use super::merge::{self, MergeArgs, UnmergeArgs};
 use super::page::MORE;
 use super::stop::Stop;
 use super::{Global, date, length, who};
@@ -48,6 +49,10 @@ pub(super) enum InfluencerCommand {
     Hold(HoldArgs),
     /// Say until when we wait for them
     Waiting(WaitingArgs),
+    /// Join two records of one person
+    Merge(MergeArgs),
+    /// Take a merge back
+    Unmerge(UnmergeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +184,8 @@ pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::
         InfluencerCommand::Note { who, text } => note(&Desk::open(global).await?, &who, &text).await,
         InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
         InfluencerCommand::Hold(args) => hold(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Merge(args) => merge::merge(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Unmerge(args) => merge::unmerge(&Desk::open(global).await?, args).await,
         InfluencerCommand::Waiting(args) => waiting(&Desk::open(global).await?, args).await,
     }
 }

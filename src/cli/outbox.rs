@@ -11,6 +11,7 @@ use super::stop::Stop;
 use super::terminal::{clean_line, short};
 use crate::domain::ids::MessageId;
 use crate::domain::words::OutboxStatus;
+use crate::hub::outreach::steer;
 use crate::hub::settle::{self, SettleError, Settlement};
 use crate::store::reading::view::OutboxView;
 use crate::store::reading::{PAGE_MAX, Page};
@@ -19,7 +20,7 @@ use crate::store::reading::{PAGE_MAX, Page};
 pub(super) enum OutboxCommand {
     /// List, the one queued last first
     List {
-        /// Only those in this state: queued, confirmed, uncertain, …
+        /// Only those in this state: review, queued, confirmed, uncertain, …
         #[arg(long)]
         status: Option<OutboxStatus>,
         #[command(flatten)]
@@ -36,6 +37,15 @@ pub(super) enum OutboxCommand {
         id: MessageId,
         /// What you found
         verdict: Verdict,
+    },
+    /// Let messages leave that wait for you to read them
+    Approve {
+        /// The messages
+        #[arg(required = true)]
+        ids: Vec<MessageId>,
+        /// Don't show them first
+        #[arg(long)]
+        quiet: bool,
     },
     /// Take a message back before it leaves
     Cancel {
@@ -73,6 +83,7 @@ pub(super) async fn run(global: &Global, command: OutboxCommand) -> anyhow::Resu
             desk.wake().await;
             show(&desk, id).await?;
         }
+        OutboxCommand::Approve { ids, quiet } => approve(&desk, &ids, quiet).await?,
         OutboxCommand::Cancel { id } => {
             let mut tx = desk.store.begin("cli.cancel").await?;
             let why = format!("taken back ({})", desk::by());
@@ -84,6 +95,36 @@ pub(super) async fn run(global: &Global, command: OutboxCommand) -> anyhow::Resu
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what is about to leave, then lets it go. All of them, or none.
+async fn approve(desk: &Desk, ids: &[MessageId], quiet: bool) -> anyhow::Result<()> {
+    if !quiet && !desk.out.is_json() {
+        for id in ids {
+            show(desk, *id).await?;
+        }
+    }
+    let house = std::sync::Arc::new(crate::app::house_of(&desk.config));
+    let mut tx = desk.store.begin("cli.approve").await?;
+    let mut approved = Vec::new();
+    for id in ids {
+        let done = steer::approve(&mut tx, &desk.clock, &house, *id, &desk::by()).await?;
+        approved.push((*id, done.due_at));
+    }
+    tx.commit().await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        let mut tx = desk.store.read().await?;
+        let mut rows = Vec::new();
+        for (id, _) in approved {
+            rows.extend(tx.get_outbox_view(id).await?);
+        }
+        return desk.out.json(&serde_json::json!({"data": rows, "next_cursor": null}));
+    }
+    for (id, due_at) in approved {
+        desk.out.say(&format!("{id} leaves at {}", desk.out.time(due_at)))?;
+    }
+    Ok(())
 }
 
 fn refuse(error: SettleError, id: MessageId, what: &str) -> anyhow::Error {
@@ -142,8 +183,13 @@ async fn list(desk: &Desk, status: Option<OutboxStatus>, page: &PageArgs) -> any
 async fn show(desk: &Desk, id: MessageId) -> anyhow::Result<()> {
     let row = desk.store.read().await?.get_outbox_view(id).await?;
     let row = row.ok_or_else(|| Stop::failed(format!("there is no message `{id}` in the outbox")))?;
+    let message = desk.store.read().await?.get_message_view(id).await?;
     if desk.out.is_json() {
-        return desk.out.json(&row);
+        let mut shown = serde_json::to_value(&row)?;
+        if let (Some(shown), Some(message)) = (shown.as_object_mut(), &message) {
+            shown.insert("text".to_owned(), serde_json::json!(message.text));
+        }
+        return desk.out.json(&shown);
     }
     desk.out.title(&format!("{}  {}", row.status, row.subject))?;
     let facts = [
@@ -164,6 +210,11 @@ async fn show(desk: &Desk, id: MessageId) -> anyhow::Result<()> {
     for r in &row.recipients {
         let said = r.detail.as_deref().map(|d| format!(": {}", clean_line(d))).unwrap_or_default();
         desk.out.say(&format!("  {:<12} {}{said}", r.state, clean_line(&r.address)))?;
+    }
+    if let Some(message) = message.filter(|_| row.status == OutboxStatus::Review) {
+        desk.out.say(&format!("\n{}\n", message.text.trim_end()))?;
+        desk.out
+            .aside(&format!("It waits for you: `liaison outbox approve {id}`, or `liaison outbox cancel {id}`."))?;
     }
     Ok(())
 }

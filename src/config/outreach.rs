@@ -1,4 +1,4 @@
-//! `sequences`, `country`, `[sender]` and `[tracking]`: what outreach needs beside accounts.
+//! `sequences`, `country` and `[sender]`: what outreach needs beside accounts.
 
 use std::path::PathBuf;
 
@@ -15,8 +15,6 @@ pub struct Outreach {
     pub country: Option<String>,
     /// Who answers for sequence mail, for its footer.
     pub sender: Option<SenderInfo>,
-    /// What is tracked.
-    pub tracking: Tracking,
 }
 
 /// `[sender]`: who answers for sequence mail.
@@ -28,29 +26,11 @@ pub struct SenderInfo {
     pub address: String,
 }
 
-/// `[tracking]`: what is tracked in sequence mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tracking {
-    /// Whether opens are. Default yes.
-    pub opens: bool,
-    /// Whether clicks are. Default yes.
-    pub clicks: bool,
-    /// The host of tracking links, where it is not that of the hub.
-    pub host: Option<String>,
-}
-
-impl Default for Tracking {
-    fn default() -> Self {
-        Self { opens: true, clicks: true, host: None }
-    }
-}
-
 pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> Outreach {
     let sequences = root.text(r, "sequences").map_or_else(|| "sequences".to_owned(), |s| s.value);
     let country = root.text(r, "country").and_then(|code| country(r, &code));
     let sender = root.section(r, "sender").and_then(|s| sender(s, r));
-    let tracking = root.section(r, "tracking").map(|s| tracking(s, r)).unwrap_or_default();
-    Outreach { sequences: r.path(&sequences), country, sender, tracking }
+    Outreach { sequences: r.path(&sequences), country, sender }
 }
 
 /// A code of two letters, of a country or not: holidays are known only for those that are shipped.
@@ -76,20 +56,4 @@ fn sender(mut s: Section<'_>, r: &mut Reader) -> Option<SenderInfo> {
     s.require(r, "address", "write address = \"1 Main St, Portland, OR 97201, USA\": mail to strangers must carry it");
     s.finish(r);
     Some(SenderInfo { name: name?.value, address: address?.value })
-}
-
-fn tracking(mut s: Section<'_>, r: &mut Reader) -> Tracking {
-    let opens = s.flag(r, "opens").is_none_or(|f| f.value);
-    let clicks = s.flag(r, "clicks").is_none_or(|f| f.value);
-    let host = s.text(r, "host").and_then(|host| {
-        let plain = !host.value.contains(['/', '@', ':', '*', ' ']) && host.value.contains('.');
-        let parsed = url::Host::parse(&host.value).ok().filter(|_| plain).map(|host| host.to_string());
-        if parsed.is_none() {
-            let shown: String = host.value.chars().take(60).collect();
-            r.error(&host, format!("`{shown}` is no host"), "a name alone, as in \"links.your-domain.example\"");
-        }
-        parsed
-    });
-    s.finish(r);
-    Tracking { opens, clicks, host }
 }

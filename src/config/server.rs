@@ -10,8 +10,10 @@ use super::reader::{Found, Reader, Section};
 pub struct Server {
     /// Where the HTTP API listens. Default 127.0.0.1:8420.
     pub listen: SocketAddr,
-    /// The hub's address on the web, for tracking links and the page to unsubscribe: `https://hub.your-domain.example`.
-    /// `None`: mail has none of these.
+    /// Where the public routes (pixel, links, unsubscribe) listen, and nothing else; `None`: beside the API.
+    pub public_listen: Option<SocketAddr>,
+    /// Where readers of mail reach them: `https://host`, without a slash at its end. `None`: nothing is counted, and mail of
+    /// sequences can be declined only by mail.
     pub base_url: Option<String>,
     /// The control socket. `None`: in the runtime directory, see [`crate::control::socket_path`].
     pub socket: Option<PathBuf>,
@@ -19,7 +21,7 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8420)), base_url: None, socket: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8420)), public_listen: None, base_url: None, socket: None }
     }
 }
 
@@ -37,32 +39,40 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
             r.error(&listen, message, "write it as in \"127.0.0.1:8420\" or \"[::1]:8420\"");
         }
     }
+    if let Some(listen) = s.text(r, "public_listen") {
+        server.public_listen = listen.value.parse().ok();
+        if server.public_listen.is_none() {
+            let message = format!("`{}` is no IP address with a port", listen.value);
+            r.error(&listen, message, "write it as in \"0.0.0.0:8421\"");
+        }
+    }
     server.base_url = s.text(r, "base_url").and_then(|url| base_url(r, &url));
     server.socket = s.text(r, "socket").map(|path| r.path(&path.value));
     s.finish(r);
     server
 }
 
-/// `https://host` or `http://host:port`, without a path, a slash at the end or anything else.
-fn base_url(r: &mut Reader, written: &Found<String>) -> Option<String> {
-    let url = url::Url::parse(&written.value).ok();
-    let plain = |url: &url::Url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.host_str().is_some()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
+/// An address on the web, without path: what stands in mail is short and leads to one host.
+fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
+    let url = url::Url::parse(&given.value).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let plain = |u: &url::Url| {
+        u.query().is_none()
+            && u.fragment().is_none()
+            && u.username().is_empty()
+            && u.password().is_none()
+            && u.path() == "/"
     };
     let Some(url) = url.filter(plain) else {
-        let shown: String = written.value.chars().take(80).collect();
-        let hint = "write it as in \"https://hub.your-domain.example\", without a path";
-        r.error(written, format!("`{shown}` is no address of a site"), hint);
+        let shown: String = given.value.chars().take(80).collect();
+        r.error(
+            given,
+            format!("`{shown}` is no address of a host"),
+            "write it as in \"https://hub.your-domain.example\"",
+        );
         return None;
     };
-    let local = url.host_str().is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]");
-    if url.scheme() == "http" && !local {
-        r.warn(written, "links in mail would lead to an address without TLS".to_owned(), "use https://");
+    if url.scheme() != "https" {
+        r.warn(given, "mail programs offer to unsubscribe by one click only over https", "write https://…");
     }
-    Some(url.as_str().trim_end_matches('/').to_owned())
+    Some(String::from(url).trim_end_matches('/').to_owned())
 }

@@ -554,8 +554,8 @@ fn outreach_is_read_and_its_mistakes_are_told() {
     assert_eq!(config.outreach.sequences, folder.0.path().join("outreach"));
     assert_eq!(config.outreach.country.as_deref(), Some("us"));
     assert_eq!(
-        config.outreach.tracking,
-        Tracking { opens: false, clicks: true, host: Some("links.acme.example".into()) }
+        (config.tracking.opens, config.tracking.clicks, config.tracking.host.as_deref()),
+        (false, true, Some("links.acme.example"))
     );
     let account = &config.accounts["hello"];
     let hours: Vec<String> = account.working_hours.iter().flatten().map(ToString::to_string).collect();

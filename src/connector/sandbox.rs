@@ -20,11 +20,13 @@ use crate::domain::mail::{Mailbox, ParsedMail};
 use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 
+mod errand;
 mod letter;
 mod person;
 mod provider;
 mod report;
 
+pub use errand::{Errand, Visit, Wish};
 pub use person::{Answer, Habit, Person, Style};
 pub use provider::{SandboxSender, SandboxSource};
 
@@ -120,6 +122,8 @@ struct State {
     newest: BTreeMap<usize, (String, ParsedMail)>,
     /// What is on its way, by when it arrives.
     on_its_way: BTreeMap<(Micros, u64), OnItsWay>,
+    /// What people ask for over the web, by when.
+    errands: BTreeMap<(Micros, u64), Errand>,
     journal: Vec<Entry>,
     hand_overs: u64,
     lose: BTreeSet<u64>,
@@ -143,6 +147,16 @@ struct Stored {
 struct OnItsWay {
     account: String,
     raw: Vec<u8>,
+}
+
+/// A mail of ours, in front of whoever got it.
+struct Seen<'a> {
+    account: &'a str,
+    recipient: &'a str,
+    from: Mailbox,
+    zone: String,
+    mail: &'a ParsedMail,
+    raw: &'a [u8],
 }
 
 impl World {
@@ -229,6 +243,19 @@ impl World {
     /// When the next mail arrives.
     pub fn next_arrival(&self) -> Option<Micros> {
         self.state().on_its_way.keys().next().map(|(at, _)| *at)
+    }
+
+    /// When somebody next asks for something over the web.
+    pub fn next_errand(&self) -> Option<Micros> {
+        self.state().errands.keys().next().map(|(at, _)| *at)
+    }
+
+    /// What somebody asks for by now; each is given once.
+    pub fn take_errand(&self) -> Option<Errand> {
+        let now = self.0.clock.now();
+        let mut state = self.state();
+        let entry = state.errands.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
     }
 
     /// Puts every mail whose time has come into its mailbox, and wakes those who wait there.
@@ -364,15 +391,24 @@ impl State {
         let habit = person.script.pop_front();
         let usual = (!person.usual.is_empty()).then(|| Habit::Answers(person.usual_answer(seed, person::USUAL_AFTER)));
         let (from, zone) = (person.mailbox.clone(), person.zone.clone());
-        match habit.or(usual).unwrap_or(Habit::Reads) {
+        let seen = Seen { account, recipient, from, zone, mail, raw };
+        self.follow(world, &seen, habit.or(usual).unwrap_or(Habit::Reads));
+    }
+
+    fn follow(&mut self, world: &World, seen: &Seen<'_>, habit: Habit) {
+        let Seen { account, recipient, mail, raw, .. } = *seen;
+        let (from, zone) = (&seen.from, seen.zone.clone());
+        match habit {
             Habit::Reads => {}
-            Habit::Answers(answer) => self.answer(world, account, (&from, mail), &answer),
+            Habit::Each(habits) => habits.into_iter().for_each(|habit| self.follow(world, seen, habit)),
+            Habit::Visits(visits) => self.plan_visits(world, seen, visits),
+            Habit::Answers(answer) => self.answer(world, account, (from, mail), &answer),
             Habit::IsAway { after, subject, text } => {
-                let letter = Letter::away(&from, mail, (subject, text));
+                let letter = Letter::away(from, mail, (subject, text));
                 self.post(world, account, (letter, zone), after);
             }
             Habit::Forwards { after, text, of, forwarded } => {
-                let letter = Letter::forward(&from, mail, (text, of, forwarded));
+                let letter = Letter::forward(from, mail, (text, of, forwarded));
                 self.post(world, account, (letter, zone), after);
             }
             Habit::Bounces { after, status, words } => {
@@ -388,6 +424,18 @@ impl State {
                 let Some(own) = self.own(account) else { return };
                 let raw = report::complaint(&report::About { own: &own, recipient, raw, id: &id, at });
                 self.send_off(account, at, raw);
+            }
+        }
+    }
+
+    fn plan_visits(&mut self, world: &World, seen: &Seen<'_>, visits: Vec<Visit>) {
+        let now = world.0.clock.now();
+        for Visit { after, wish, agent } in visits {
+            let Some(url) = errand::find_url(seen.raw, wish) else { continue };
+            if self.errands.len() < MAILS_MAX {
+                self.made += 1;
+                let who = seen.recipient.to_owned();
+                self.errands.insert((now.plus(after), self.made), Errand { who, wish, agent, url });
             }
         }
     }

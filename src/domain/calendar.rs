@@ -236,8 +236,9 @@ fn expand(holidays: &[Holiday]) -> Vec<(Day, Arc<str>)> {
     let mut taken: std::collections::BTreeSet<Day> = days.iter().map(|(day, _)| *day).collect();
     observed.sort_by_key(|(day, ..)| *day);
     for (day, holiday, shift) in observed {
-        let at =
-            shift.fixed(day).unwrap_or_else(|| (1..).map(|n| day.plus(n)).find(|d| !taken.contains(d)).unwrap_or(day));
+        let at = shift
+            .fixed(day)
+            .unwrap_or_else(|| (1..=366).map(|n| day.plus(n)).find(|d| !taken.contains(d)).unwrap_or(day));
         taken.insert(at);
         days.push((at, format!("{} (observed)", holiday.name).into()));
     }

@@ -192,7 +192,7 @@ fn weigh_agent(hit: &Hit, delivery: &Delivery, books: &Books, evidence: &mut Evi
         Sort::Apple => evidence.human = (0.85, "Apple Mail, long after delivery".into()),
         Sort::GmailAtDelivery if near => evidence.against(0.92, "Gmail's own fetch at delivery (Edge/12.246)"),
         Sort::GmailAtDelivery => {
-            evidence.human = (0.6, "Gmail's own agent, long after delivery: perhaps a person".into())
+            evidence.human = (0.6, "Gmail's own agent, long after delivery: perhaps a person".into());
         }
         Sort::Proxy(by) => {
             evidence.human = (0.9, format!("{by}, which fetches when a person opens the mail"));

@@ -12,6 +12,7 @@ use super::time::Micros;
 use super::words::{Awaiting, Channel, SuppressionReason};
 
 pub mod check;
+pub mod merge;
 
 /// Characters of a handle, a name, a tag, an owner or the name of a network or property.
 pub const NAME_MAX: usize = 200;
@@ -237,6 +238,9 @@ pub struct InfluencerView {
     pub hold_reason: Option<String>,
     /// Until when we wait for them to do something.
     pub waiting_until: Option<Micros>,
+    /// Into whom this record was merged: they are elsewhere, and this is left out of every list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<InfluencerId>,
     /// Grows with every change; what `If-Match` compares.
     pub version: i64,
 }

@@ -144,7 +144,7 @@ impl Gap {
 
     /// The gap after the send with this seed, microseconds.
     pub fn after(self, seed: u64) -> i64 {
-        let seconds = (self.max - self.min).as_secs();
+        let seconds = self.max.saturating_sub(self.min).as_secs();
         micros(self.min).saturating_add(micros(Duration::from_secs(jitter(seed.wrapping_add(1), seconds + 1))))
     }
 }
@@ -169,24 +169,27 @@ pub fn plan_instant(ask: &Ask, ledger: &mut Ledger) -> Result<Planned, Never> {
         for limit in &*ask.limits {
             let Some(to) = ledger.next_allowed(limit, at) else { return Err(Never::LimitIsZero(limit.key.clone())) };
             if to > at {
-                shift::push(&mut shifts, Shift { from: at, to, reason: ledger.reason(limit, to) });
+                let reason = ledger.reason(limit, to);
+                shift::push_full(&mut shifts, &terms.openings, Shift { from: at, to, reason });
                 at = to;
             }
         }
         if let Some((key, range)) = &terms.gap {
             let to = ledger.next_apart(key, at, gap, micros(range.min));
             if to > at {
-                shift::push(&mut shifts, Shift { from: at, to, reason: ShiftReason::Gap { account: name(key) } });
+                let reason = ShiftReason::Gap { account: name(key) };
+                shift::push_full(&mut shifts, &terms.openings, Shift { from: at, to, reason });
                 at = to;
             }
         }
         if at == before {
+            shift::catch_up(&mut shifts, &terms.openings, at);
             return Ok(Planned { at, gap, shifts });
         }
         if at.0 > horizon {
             break;
         }
-        at = open(at, terms, &mut shifts)?;
+        at = next_open(at, &terms.openings).ok_or(Never::NeverOpens(at))?;
     }
     Err(Never::Full(at))
 }
@@ -202,7 +205,7 @@ fn plan_due(ask: &Ask, shifts: &mut Vec<Shift>) -> Result<Micros, Never> {
         Due::At(at) => return Ok(at),
         Due::After { anchor, after } => (anchor, after),
     };
-    let due = due::resolve_told(anchor, &after, &ask.terms.zone, &ask.terms.holidays);
+    let due = due::resolve_told(anchor, after, &ask.terms.zone, &ask.terms.holidays);
     let due = due.ok_or(Never::NoBusinessDay(anchor))?;
     let reason = ShiftReason::Delay { after, left_out: due.left_out };
     let Some(wall) = due.missing else {
@@ -218,7 +221,7 @@ fn plan_due(ask: &Ask, shifts: &mut Vec<Shift>) -> Result<Micros, Never> {
 }
 
 fn open(at: Micros, terms: &Terms, shifts: &mut Vec<Shift>) -> Result<Micros, Never> {
-    opening::next_open_told(at, &terms.openings, &mut |s| shift::push(shifts, s)).ok_or(Never::NeverOpens(at))
+    opening::next_open_told(at, &terms.openings, shifts).ok_or(Never::NeverOpens(at))
 }
 
 /// It is later than `at`, the first open instant after it was due. A little late, it goes as soon as it is open; too late, at

@@ -3,6 +3,8 @@
 //! The composition root implements [`Actions`] over the hub; each call is one transaction there. Orders are what a
 //! request says, not yet checked against the store.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -11,6 +13,7 @@ use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId,
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
 use crate::domain::words::Channel;
+use crate::hub::outreach::steer::Act;
 use crate::store::StoreError;
 
 /// Why something was not done. Nothing was changed.
@@ -235,6 +238,64 @@ pub struct AgentOrder {
     pub influencers: Vec<InfluencerId>,
 }
 
+/// Something done with sequences and their runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SteerOrder {
+    /// Begin runs.
+    Enroll(String, EnrollOrder),
+    /// Send nothing of these, with a reason.
+    Pause(PauseTarget, Option<String>),
+    /// Let these go on.
+    Resume(PauseTarget),
+    /// Do something with a run.
+    Run(EnrollmentId, Act),
+    /// Let a message go that waits for a person.
+    Approve(MessageId),
+    /// Say what is wrong with the files of a sequence of this id.
+    Check(String, BTreeMap<String, String>),
+}
+
+/// What is paused or goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PauseTarget {
+    /// A sequence.
+    Sequence(String),
+    /// What an account sends for sequences.
+    Account(String),
+    /// All sequences.
+    All,
+}
+
+/// Who is to be enrolled: exactly one of `influencers` and `filter`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrollOrder {
+    /// Ids, handles or mail addresses.
+    pub influencers: Option<Vec<String>>,
+    /// All whom this finds.
+    pub filter: Option<FilterOrder>,
+    /// How many runs begin at most.
+    pub limit: Option<u32>,
+    /// Only tell.
+    pub dry_run: bool,
+    /// Also those who had this sequence before.
+    pub again: bool,
+}
+
+/// The filters of `GET /v1/influencers`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilterOrder {
+    /// In this stage.
+    pub stage: Option<String>,
+    /// Looked after by this teammate.
+    pub owner: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Whose handle or a part of whose name begins so.
+    pub q: Option<String>,
+}
+
 /// A file out of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachmentContent {
@@ -292,10 +353,16 @@ pub trait Actions: Send + Sync {
     fn update_influencer(&self, id: InfluencerId, order: InfluencerChangeOrder, by: String) -> Done<'_, ()>;
     /// Moves an influencer to another stage.
     fn move_stage(&self, id: InfluencerId, order: StageOrder, by: String) -> Done<'_, ()>;
+    /// Joins the record `from` into another; what moved.
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value>;
+    /// Takes that back, by the record that went or the one that was kept; what went back.
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value>;
     /// Writes a note on a timeline.
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.
     fn create_agent(&self, order: AgentOrder, by: String) -> Done<'_, AgentId>;
+    /// Steers sequences and their runs; what there is to tell of it.
+    fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value>;
     /// Runs a simulation of a sequence; nothing is changed.
     fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Value>;
     /// Says why something is, or is not, planned.

@@ -6,6 +6,7 @@ use super::ApiState;
 
 mod accounts;
 mod agents;
+mod enrollments;
 mod events;
 mod foresight;
 mod holds;
@@ -14,6 +15,7 @@ mod loose_ends;
 mod messages;
 mod outbox;
 mod search;
+mod sequences;
 mod stats;
 mod stream;
 mod suppressions;
@@ -29,6 +31,7 @@ type Route = (&'static str, MethodRouter<ApiState>);
 pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
+    all.extend(enrollments::routes());
     all.extend(events::routes());
     all.extend(foresight::routes());
     all.extend(holds::routes());
@@ -41,6 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(stream::routes());
     all.extend(suppressions::routes());
     all.extend(tasks::routes());
+    all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());

@@ -12,7 +12,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::page::NoQuery;
 use super::problem::Problem;
-use crate::domain::ids::{AgentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId};
+use crate::domain::ids::{
+    AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId,
+};
+
+/// Characters of a name in a path that are looked at.
+const NAME_MAX: usize = 200;
 
 /// A JSON body that was read whole. Refuses query parameters as well: what is sent in a body has none.
 pub(super) struct Body<T>(pub(super) T);
@@ -37,6 +42,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             }
         })?;
         read(&bytes).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+pub(super) struct Optional<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Optional<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Body::from_request(request, state).await.map(|Body(given)| Self(given));
+        }
+        let (mut parts, body) = request.into_parts();
+        NoQuery::from_request_parts(&mut parts, state).await?;
+        match Bytes::from_request(Request::from_parts(parts, body), state).await {
+            Ok(bytes) if bytes.is_empty() => Ok(Self(T::default())),
+            _ => {
+                let detail = "send JSON, with the header `Content-Type: application/json`, or no body";
+                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail))
+            }
+        }
     }
 }
 
@@ -111,6 +138,19 @@ impl<T: std::str::FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> fo
     }
 }
 
+/// The name in the path: of a sequence, or of an account.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = [parameter(parts, state, "id").await?, parameter(parts, state, "name").await?];
+        let given: String = params.concat().chars().take(NAME_MAX).collect();
+        Ok(Self(given))
+    }
+}
+
 /// What an id of another sort names.
 fn sort_of(given: &str) -> Option<&'static str> {
     let (prefix, _) = given.split_once('_')?;
@@ -123,6 +163,7 @@ fn sort_of(given: &str) -> Option<&'static str> {
         NoteId::PREFIX => "a note",
         TokenId::PREFIX => "a token",
         TaskId::PREFIX => "a task",
+        EnrollmentId::PREFIX => "an enrollment",
         _ => return None,
     })
 }

@@ -37,7 +37,21 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
         (_, "/v1/tokens" | "/v1/tokens/{id}") => Scope::Admin,
-        (&Method::POST, "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle") => Scope::MessagesSend,
+        (
+            &Method::POST,
+            "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",
+        ) => Scope::MessagesSend,
+        (
+            &Method::POST,
+            "/v1/sequences/{id}/enrollments"
+            | "/v1/sequences/{id}/pause"
+            | "/v1/sequences/{id}/resume"
+            | "/v1/accounts/{name}/pause"
+            | "/v1/accounts/{name}/resume"
+            | "/v1/pause"
+            | "/v1/resume",
+        )
+        | (&Method::PATCH, "/v1/enrollments/{id}") => Scope::SequencesRun,
         (&Method::GET | &Method::HEAD, _) => Scope::Read,
         _ => Scope::Write,
     }

@@ -145,9 +145,10 @@ impl From<PeopleError> for Problem {
             PeopleError::UnknownStage { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.clone()).field("/stage", detail)
             }
-            PeopleError::HandleTaken { .. } | PeopleError::AddressTaken { .. } | PeopleError::Changed(_) => {
-                Self::new(StatusCode::CONFLICT, "conflict", detail)
-            }
+            PeopleError::HandleTaken { .. }
+            | PeopleError::AddressTaken { .. }
+            | PeopleError::NotMerged(_)
+            | PeopleError::Changed(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
         }
     }
 }

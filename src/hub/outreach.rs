@@ -19,13 +19,20 @@ use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, Step
 use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
 use crate::store::{StoreError, Tx};
 
+pub mod admission;
 pub mod dossier;
 pub mod enroll;
+pub mod funnel;
+pub mod harm;
 pub mod house;
+pub mod overview;
 pub mod pause;
 pub mod plan;
 pub mod recheck;
+pub mod steer;
 
+/// What a run waits for while nobody knows whether its mail was sent.
+pub const UNSURE: &str = "to be known whether its mail was sent";
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;
 /// Live runs stopped in one go.
@@ -319,6 +326,18 @@ pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &st
     let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why.to_owned()), ..run };
     tx.update_enrollment(run, now).await?;
     signal::record(tx, clock, vec![held]).await
+}
+
+/// A mail was refused for good: a run with no other address to write to ends, any other waits and says so.
+pub async fn step_rejected(tx: &mut Tx, clock: &Clock, message: MessageId, why: &str) -> Result<(), StoreError> {
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    let Some(run) = tx.get_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
+    let reach = tx.list_reachable(vec![run.influencer_id]).await?;
+    if reach.iter().any(|r| !r.has_address) {
+        stop_runs(tx, clock, &[run.influencer_id], &ExitReason::Bounced).await?;
+        return Ok(());
+    }
+    step_stuck(tx, clock, message, &format!("the mail of {} was refused: {why}", mail.step)).await
 }
 
 /// The step under way is done: raises to its stage and goes on to the next.

@@ -14,9 +14,13 @@ use crate::store::{StoreError, Tx};
 
 mod agent;
 mod influencer;
+pub mod merge;
+mod unmerge;
 
 pub use agent::{AgentChange, NewAgent, create_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
+pub use merge::{Merged, merge};
+pub use unmerge::{Unmerged, find_merge, unmerge};
 
 /// Why people could not be changed. Nothing was written; the transaction is to be dropped.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,9 @@ pub enum PeopleError {
         /// What there is.
         known: Vec<String>,
     },
+    /// Two records that can't be joined, or taken apart again.
+    #[error("{0}")]
+    NotMerged(String),
     /// Somebody else changed the influencer since it was read: read it again.
     #[error("somebody changed {0} meanwhile; read it again")]
     Changed(InfluencerId),
@@ -234,10 +241,14 @@ pub async fn lift_suppression(
 /// [`PeopleError::NoInfluencer`].
 pub async fn find_influencer(tx: &mut Tx, who: &str) -> Result<Influencer, PeopleError> {
     let who = who.trim();
-    if let Ok(id) = who.parse::<InfluencerId>()
-        && let Some(influencer) = tx.get_influencer(id).await?
+    if let Ok(mut id) = who.parse::<InfluencerId>()
+        && tx.get_influencer(id).await?.is_some()
     {
-        return Ok(influencer);
+        // Who was merged is found where they are now.
+        while let Some(into) = tx.merged_into(id).await? {
+            id = into;
+        }
+        return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }
     if let Some(key) = handle_key(who)
         && let Some(influencer) = tx.get_influencer_by_handle(&key).await?

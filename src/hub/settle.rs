@@ -108,6 +108,7 @@ pub async fn settle_by_person(
     id: MessageId,
     settlement: Settlement,
 ) -> Result<OutboxStatus, SettleError> {
+    tx.lock_run_of(id).await?;
     let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
     let row = tx.get_uncertain(id).await?.filter(|_| status == OutboxStatus::Uncertain);
     let row = row.ok_or(SettleError::State(status))?;
@@ -136,7 +137,23 @@ pub async fn settle_by_person(
 }
 
 /// Takes a message back before its content left; its new state, which is `confirmed` where some recipients have it already.
+/// A step of a sequence counts as skipped then.
 pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> Result<OutboxStatus, SettleError> {
+    let status = withdraw(tx, clock, id, reason).await?;
+    if status == OutboxStatus::Cancelled {
+        outreach::step_dropped(tx, clock, id, reason).await?;
+    }
+    Ok(status)
+}
+
+/// The same for a message in whose place another is written: its step, if it is one, is not over.
+pub(in crate::hub) async fn withdraw(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    reason: &str,
+) -> Result<OutboxStatus, SettleError> {
+    tx.lock_run_of(id).await?;
     let Some(status) = tx.cancel_outbox(id, reason, clock.now()).await? else {
         let row = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?;
         return Err(SettleError::State(row.status));
@@ -145,7 +162,6 @@ pub async fn cancel(tx: &mut Tx, clock: &Clock, id: MessageId, reason: &str) -> 
         tx.untouch(id).await?;
         signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason}))
             .await?;
-        outreach::step_dropped(tx, clock, id, reason).await?;
     }
     Ok(status)
 }

@@ -82,11 +82,8 @@ pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<
 /// What a person did with a message of ours, as far as waits and conditions go by it: a machine's doing is nothing, nor is
 /// what may have been one's.
 fn mark_of(signal: &Signal) -> Option<Mark> {
-    let mark = match signal.what {
-        EventType::MessageOpened => Mark::Opened,
-        EventType::MessageClicked => Mark::Clicked,
-        _ => return None,
-    };
+    let marks = [(EventType::MessageOpened, Mark::Opened), (EventType::MessageClicked, Mark::Clicked)];
+    let (_, mark) = marks.into_iter().find(|(what, _)| *what == signal.what)?;
     let data = signal.data.as_ref()?;
     let human = data.get("machine").and_then(serde_json::Value::as_bool) == Some(false);
     let confidence = data.get("confidence").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
@@ -98,6 +95,7 @@ async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<
     let standings: HashMap<InfluencerId, StageOf> = standings.into_iter().map(|s| (s.influencer_id, s)).collect();
     let stage = |s: &Signal| s.influencer.and_then(|id| standings.get(&id)).map(|s| s.stage.as_str());
     let mut events: Vec<NewEvent> = signals.iter().map(|s| event(clock, stage(s), s.clone())).collect();
+    let harmed = outreach::harm::note(tx, clock, &signals, &standings).await?;
     for signal in &signals {
         if let (Some(message), Some(mark)) = (signal.message, mark_of(signal)) {
             outreach::engaged(tx, clock, message, mark, signal.at).await?;
@@ -106,5 +104,6 @@ async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<
     if signals.iter().any(react::matters) {
         events.extend(react::follow(tx, clock, &signals, &standings).await?);
     }
-    tx.insert_events(events).await
+    tx.insert_events(events).await?;
+    if harmed.is_empty() { Ok(()) } else { outreach::harm::judge(tx, clock, harmed).await }
 }

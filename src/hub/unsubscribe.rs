@@ -109,10 +109,11 @@ pub async fn unsubscribe(
 }
 
 fn only_store(error: PeopleError) -> StoreError {
-    match error {
-        PeopleError::Store(error) => error,
-        other => StoreError::Damaged(format!("the address of a recipient can't be suppressed: {other}")),
+    let why = error.to_string();
+    if let PeopleError::Store(error) = error {
+        return error;
     }
+    StoreError::Damaged(format!("the address of a recipient can't be suppressed: {why}"))
 }
 
 async fn opted_out(tx: &mut Tx, key: &str) -> Result<bool, StoreError> {

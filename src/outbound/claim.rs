@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::retry::Tried;
 use crate::domain::words::{AccountState, OutboxStatus, RecipientState};
-use crate::hub::outreach::recheck::recheck;
+use crate::hub::outreach::recheck::{lock_runs, recheck};
 use crate::hub::settle;
 use crate::store::outbox::claim::StoppedRecipient;
 use crate::store::outbox::{Grip, RecipientRow};
@@ -84,14 +84,16 @@ async fn claim_in(
         return Ok(Found::default());
     }
     let room = i64::try_from(at_most).unwrap_or(i64::MAX);
-    let mut due = tx.lock_due_outbox(&settings.account, tools.clock.now(), room).await?;
+    let now = tools.clock.now();
+    let runs = lock_runs(tx, &settings.account, now, room).await?;
+    let mut due = tx.lock_due_outbox(&settings.account, now, room).await?;
     let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     let stopped = tx.find_stopped_recipients(due.clone()).await?;
     if !stopped.is_empty() {
         let over = stop_recipients(tx, &tools.clock, stopped).await?;
         due.retain(|id| !over.contains(id));
     }
-    let later = recheck(tx, &tools.clock, &tools.desk.house(), due.clone()).await?;
+    let later = recheck(tx, &tools.clock, &tools.desk.house(), (due.clone(), runs)).await?;
     due.retain(|id| !later.contains(id));
     let claimed = take(tx, tools, settings, due).await?;
     Ok(Found { claimed, rest: None, more })

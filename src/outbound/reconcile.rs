@@ -16,7 +16,7 @@ use crate::connector::{ConnectorError, Source};
 use crate::domain::ids::{MessageId, RunId};
 use crate::domain::retry::{AccountTrouble, account_rest};
 use crate::domain::words::{EventType, FolderRole, OutboxStatus};
-use crate::hub::{settle, signal};
+use crate::hub::{outreach, settle, signal};
 use crate::store::lease::Lease;
 use crate::store::outbox::outcome::{UncertainRow, UnfiledRow};
 use crate::store::{StoreError, Tx};
@@ -79,6 +79,7 @@ pub async fn sweep(tx: &mut Tx, clock: &Clock, look_after: Duration) -> Result<S
         for id in handed_over {
             let data = serde_json::json!({"reason": why});
             signal::record_outcome(tx, clock, EventType::MessageUncertain, id, data).await?;
+            outreach::step_stuck(tx, clock, id, outreach::UNSURE).await?;
         }
     }
     Ok(swept)
@@ -229,6 +230,7 @@ impl Reconciler {
     async fn found(&mut self, row: &UncertainRow) -> Result<(), StoreError> {
         self.missing.remove(&(row.id, row.attempt));
         let mut tx = self.tools.store.begin("outbound.settle_found").await?;
+        tx.lock_run_of(row.id).await?;
         if !settle::settle_found(&mut tx, &self.tools.clock, row, "found in Sent").await? {
             tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
         }

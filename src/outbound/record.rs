@@ -11,6 +11,7 @@ use crate::domain::bounce::Severity;
 use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
+use crate::hub::outreach::{self, UNSURE};
 use crate::hub::{settle, signal};
 use crate::store::outbox::outcome::Outcome;
 use crate::store::outbox::{Grip, RecipientRow};
@@ -123,6 +124,7 @@ fn chance() -> f64 {
 pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.record_accepted").await?;
     let (grip, now) = (claimed.grip, tools.clock.now());
+    tx.lock_run_of(grip.id).await?;
     let recipients = tx.list_recipients(vec![grip.id]).await?;
     let is_first = !recipients.iter().any(|r| r.state == RecipientState::Accepted);
     let later = recipients.iter().any(|r| r.state == RecipientState::Deferred);
@@ -206,6 +208,7 @@ pub(super) async fn refused_all(
     }
     let mut tx = tools.store.begin("outbound.record_refused").await?;
     let (grip, now) = (claimed.grip, tools.clock.now());
+    tx.lock_run_of(grip.id).await?;
     let transient = replies.iter().any(|(_, reply)| judge(step, reply) == Judgement::Transient);
     let retry = if transient { Some(plan_retry(claimed.tried, now, chance())) } else { None };
     let before = tx.list_recipients(vec![grip.id]).await?;
@@ -224,6 +227,8 @@ pub(super) async fn refused_all(
     }
     if outcome.status == OutboxStatus::Rejected {
         tx.untouch(grip.id).await?;
+        let why = outcome.detail.as_deref().unwrap_or("no reason given");
+        outreach::step_rejected(&mut tx, &tools.clock, grip.id, why).await?;
     }
     let recipients = tx.list_recipients(vec![grip.id]).await?;
     end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
@@ -256,6 +261,7 @@ pub(super) async fn give_back(
 
 async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> Result<bool, StoreError> {
     let (grip, now) = (claimed.grip, tools.clock.now());
+    tx.lock_run_of(grip.id).await?;
     let recipients = tx.list_recipients(vec![grip.id]).await?;
     let some_have_it = recipients.iter().any(|r| r.state == RecipientState::Accepted);
     let end = if some_have_it { OutboxStatus::Confirmed } else { OutboxStatus::Rejected };
@@ -304,6 +310,7 @@ pub(super) async fn uncertain(tools: &Tools, grip: Grip, look_after: Duration, w
     if done {
         let data = serde_json::json!({"reason": why});
         signal::record_outcome(&mut tx, &tools.clock, EventType::MessageUncertain, grip.id, data).await?;
+        outreach::step_stuck(&mut tx, &tools.clock, grip.id, UNSURE).await?;
     }
     tx.commit().await?;
     Ok(done)

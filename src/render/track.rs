@@ -191,8 +191,8 @@ fn tail(wanted: &Wanted<'_>, links: &[Link]) -> String {
 
 fn write(html: &str, wanted: &Wanted<'_>, places: Vec<Option<u16>>, tail: &str) -> Result<String, TrackError> {
     let mut places = places.into_iter();
-    let placed: Rc<Cell<bool>> = Rc::new(Cell::new(tail.is_empty()));
-    let placed_in_body = Rc::clone(&placed);
+    let is_there: Rc<Cell<bool>> = Rc::new(Cell::new(tail.is_empty()));
+    let seen_in_body = Rc::clone(&is_there);
     let settings = RewriteStrSettings::new()
         .with_strict(false)
         .append_element_content_handler(element!("a[href]", |el| {
@@ -203,16 +203,16 @@ fn write(html: &str, wanted: &Wanted<'_>, places: Vec<Option<u16>>, tail: &str) 
             Ok(())
         }))
         .append_element_content_handler(element!("body", |el| {
-            let (placed, tail) = (Rc::clone(&placed_in_body), tail.to_owned());
+            let (is_there, tail) = (Rc::clone(&seen_in_body), tail.to_owned());
             el.on_end_tag(end_tag!(move |end| {
-                if !placed.replace(true) {
+                if !is_there.replace(true) {
                     end.before(&tail, ContentType::Html);
                 }
                 Ok(())
             }))
         }))
         .append_document_content_handler(end!(|end| {
-            if !placed.get() {
+            if !is_there.get() {
                 end.append(tail, ContentType::Html);
             }
             Ok(())

@@ -140,7 +140,10 @@ impl ListText {
             next += 1;
             format!("${}", next - 1)
         };
-        let mut parts = vec![format!("SELECT {} FROM influencer i WHERE {place}", super::people::COLUMNS)];
+        let mut parts = vec![format!(
+            "SELECT {} FROM influencer i WHERE {place} AND i.merged_into IS NULL",
+            super::people::COLUMNS
+        )];
         if self.stage {
             parts.push(format!("AND i.stage = {}", parameter()));
         }

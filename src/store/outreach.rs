@@ -8,6 +8,8 @@ use super::{StoreError, Tx};
 use crate::domain::time::Micros;
 
 pub mod enrollment;
+pub mod measure;
+pub mod migration;
 pub mod person;
 pub mod reservation;
 
@@ -118,7 +120,15 @@ statements! {
 
 /// The statements of this file and of those beside it.
 pub(super) fn statement_lists() -> Vec<&'static Sql> {
-    [STATEMENTS, enrollment::STATEMENTS, person::STATEMENTS, reservation::STATEMENTS].concat()
+    [
+        STATEMENTS,
+        enrollment::STATEMENTS,
+        measure::STATEMENTS,
+        migration::STATEMENTS,
+        person::STATEMENTS,
+        reservation::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// Multi-row texts, likewise.

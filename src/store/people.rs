@@ -21,6 +21,7 @@ pub mod attribute;
 pub mod hold;
 pub mod ledger;
 pub mod list;
+pub mod merge;
 pub mod note;
 pub mod view;
 
@@ -133,6 +134,7 @@ macro_rules! select_influencer {
         )
     };
 }
+use select_influencer;
 
 const INFLUENCERS: Many = Many {
     head: "INSERT INTO influencer (id, handle, handle_key, first_name, last_name, stage, stage_pinned, stage_at, owner, \
@@ -176,7 +178,7 @@ impl Tx {
         Ok(row.map(Influencer::from))
     }
 
-    /// One influencer, locked until the end of the transaction.
+    /// One influencer, locked until the end of the transaction; not one who was merged into another.
     pub async fn lock_influencer(&mut self, id: InfluencerId) -> Result<Option<Influencer>, StoreError> {
         let row: Option<InfluencerRow> = self.opt(&INFLUENCER_LOCK, values![id]).await?;
         Ok(row.map(Influencer::from))
@@ -281,14 +283,14 @@ impl Tx {
 
 statements! {
     #[hot] INFLUENCER_GET = select_influencer!("WHERE i.id = $1");
-    #[hot] INFLUENCER_LOCK = select_influencer!("WHERE i.id = $1 FOR UPDATE");
+    #[hot] INFLUENCER_LOCK = select_influencer!("WHERE i.id = $1 AND i.merged_into IS NULL FOR UPDATE");
     #[hot] INFLUENCERS_GET = select_influencer!("WHERE i.id = ANY($1::uuid[])");
     #[hot] INFLUENCERS_BY_HANDLE = select_influencer!("WHERE i.handle_key = ANY($1::text[])");
     #[hot] INFLUENCER_BY_ADDRESS = select_influencer!(
         "JOIN address a ON a.influencer_id = i.id WHERE a.channel = $1 AND a.value_key = $2");
     #[hot] INFLUENCER_UPDATE = "UPDATE influencer SET handle = $3, handle_key = $4, first_name = $5, last_name = $6, \
         owner = $7, timezone = $8, properties = $9, held_until = $10, updated_at = $11, version = version + 1 \
-        WHERE id = $1 AND version = $2";
+        WHERE id = $1 AND version = $2 AND merged_into IS NULL";
     #[hot] WORDS_DELETE = "DELETE FROM influencer_word WHERE influencer_id = $1";
     #[hot] INFLUENCER_STAGES = concat!("SELECT ", stage_of!(), " FROM influencer i WHERE i.id = ANY($1::uuid[])");
     #[hot] INFLUENCERS_STEP = "UPDATE influencer SET stage = n.next, stage_at = $2, updated_at = $2, version = version + 1 \
@@ -319,6 +321,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         attribute::STATEMENTS,
         hold::STATEMENTS,
         ledger::STATEMENTS,
+        merge::STATEMENTS,
         note::STATEMENTS,
         view::STATEMENTS,
     ]

@@ -11,6 +11,7 @@ use crate::domain::time::Micros;
 pub mod loose;
 pub mod message;
 pub mod outbox;
+pub mod sequence;
 pub mod stats;
 pub mod task;
 pub mod thread;
@@ -23,6 +24,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         loose::STATEMENTS,
         message::STATEMENTS,
         outbox::STATEMENTS,
+        sequence::STATEMENTS,
         stats::STATEMENTS,
         task::STATEMENTS,
         thread::STATEMENTS,

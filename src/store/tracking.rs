@@ -236,11 +236,16 @@ impl Tx {
         Ok(row.map_or(0, |(n,)| n))
     }
 
-    /// The newest hits of a message, in the order they came.
-    pub async fn list_hits(&mut self, message: MessageId, limit: i64) -> Result<Vec<HitRow>, StoreError> {
-        let mut rows: Vec<Read> = self.all(&HITS_OF, values![message, limit]).await?;
-        rows.reverse();
+    /// Hits of a message from an instant on, in the order they came.
+    pub async fn list_hits(&mut self, message: MessageId, from: Micros, limit: i64) -> Result<Vec<HitRow>, StoreError> {
+        let rows: Vec<Read> = self.all(&HITS_OF, values![message, from, limit]).await?;
         Ok(rows.into_iter().map(HitRow::from).collect())
+    }
+
+    /// When the oldest hit of a message came that was not judged.
+    pub async fn first_unjudged_of(&mut self, message: MessageId) -> Result<Option<Micros>, StoreError> {
+        let row: Option<(Micros,)> = self.opt(&UNJUDGED_OF, values![message]).await?;
+        Ok(row.map(|(at,)| at))
     }
 
     /// When the oldest hit came that was not judged.
@@ -322,7 +327,8 @@ statements! {
     #[hot] OUTBOX_THERE = "SELECT id FROM outbox WHERE id = ANY($1::uuid[])";
     #[hot] SURPLUS_OF = "SELECT hits FROM hit_surplus WHERE message_id = $1";
     #[hot] HITS_OF = "SELECT id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \
-        reasons, judged_at, judge FROM hit WHERE message_id = $1 ORDER BY at DESC, id DESC LIMIT $2";
+        reasons, judged_at, judge FROM hit WHERE message_id = $1 AND at >= $2 ORDER BY at, id LIMIT $3";
+    #[hot] UNJUDGED_OF = "SELECT at FROM hit WHERE message_id = $1 AND judged_at IS NULL ORDER BY at LIMIT 1";
     #[hot] UNJUDGED_NEXT = "SELECT at FROM hit WHERE judged_at IS NULL ORDER BY at, id LIMIT 1";
     #[hot] UNJUDGED = "SELECT message_id FROM (SELECT message_id FROM hit WHERE judged_at IS NULL AND at <= $1 \
         ORDER BY at, id LIMIT $2) w GROUP BY message_id";

@@ -5,8 +5,8 @@ use sqlx::{Database, Decode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MessageId,
-    NoteId, RunId, TaskId, ThreadId, TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
+    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
@@ -57,6 +57,7 @@ read_as! {
     EnrollmentId as Uuid, |v| Ok(Self(v));
     TaskId as Uuid, |v| Ok(Self(v));
     HitId as Uuid, |v| Ok(Self(v));
+    MergeId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
     Direction as String, word;

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MessageId,
-    NoteId, RunId, TaskId, ThreadId, TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
+    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
@@ -171,7 +171,8 @@ from_id!(
     RunId,
     EnrollmentId,
     TaskId,
-    HitId
+    HitId,
+    MergeId
 );
 
 macro_rules! from_word {

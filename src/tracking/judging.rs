@@ -24,10 +24,10 @@ use crate::worker::Wake;
 const DUE_HITS: i64 = 500;
 /// Messages judged in one transaction.
 const MESSAGES: usize = 50;
-/// Hits of one message that are looked at: the newest.
-const HITS_MAX: i64 = 1_000;
+/// Hits of one message that are looked at together.
+const HITS_MAX: i64 = 5_000;
 /// How long before a session hits still speak of it.
-const BEFORE: Duration = Duration::from_secs(60);
+const BEFORE: Duration = Duration::from_mins(1);
 /// How long at most until hits that nobody announced are looked for. Machine time.
 const IDLE: Duration = Duration::from_secs(20);
 /// How often a clock that is moved by hand is looked at. Machine time.
@@ -116,12 +116,17 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
         }
         // In one order everywhere, for they are locked.
         due.sort_unstable();
+        let before = judged;
         for messages in due.chunks(MESSAGES) {
             let mut tx = store.begin("tracking.judge").await?;
             for message in messages {
                 judged += judge_message(&mut tx, clock, books, (*message, Which::Due(until))).await?.hits;
             }
             tx.commit().await?;
+        }
+        if judged == before {
+            // Somebody else judges them.
+            return Ok(judged);
         }
     }
 }
@@ -202,7 +207,14 @@ async fn judge_message(
 ) -> Result<Rescored, StoreError> {
     // Locked before its hits are read: of two who judge it, the second finds nothing to do.
     let tracked = tx.lock_tracked(message).await?;
-    let rows = tx.list_hits(message, HITS_MAX).await?;
+    let from = match which {
+        Which::Again => Micros(i64::MIN),
+        Which::Due(_) => match tx.first_unjudged_of(message).await? {
+            Some(first) => first.minus(BEFORE),
+            None => return Ok(Rescored::default()),
+        },
+    };
+    let rows = tx.list_hits(message, from, HITS_MAX).await?;
     let chosen = choose_hits(&rows, which);
     if chosen.is_empty() {
         return Ok(Rescored::default());
@@ -273,6 +285,12 @@ fn datum<'e>(event: &'e MessageEvent, name: &str) -> Option<&'e serde_json::Valu
     event.data.as_ref().and_then(|data| data.0.get(name))
 }
 
+fn set(data: &mut serde_json::Value, name: &str, value: serde_json::Value) {
+    if let Some(map) = data.as_object_mut() {
+        map.insert(name.to_owned(), value);
+    }
+}
+
 impl Session<'_> {
     /// Raises what is new, and corrects what was said before.
     async fn tell(&self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
@@ -288,11 +306,11 @@ impl Session<'_> {
             let Some(what) = event_type(change.row.kind) else { continue };
             let mut data = self.data(change);
             if let Some(link) = links.iter().find(|l| Some(l.n) == change.row.link) {
-                data["url"] = json!(link.url);
-                data["label"] = json!(link.label);
+                set(&mut data, "url", json!(link.url));
+                set(&mut data, "label", json!(link.label));
             }
             if count > 1 {
-                data["links"] = json!(count);
+                set(&mut data, "links", json!(count));
             }
             let (message, at) = (Some(self.tracked.id), change.row.at);
             let mut whom: Vec<Option<InfluencerId>> = self.parties.iter().copied().map(Some).collect();
@@ -321,7 +339,7 @@ impl Session<'_> {
             "step": self.tracked.step,
         });
         if !change.is_new() {
-            data["rescored"] = json!(true);
+            set(&mut data, "rescored", json!(true));
         }
         data
     }
@@ -374,12 +392,12 @@ impl Session<'_> {
         for change in self.changes.iter().filter(|c| c.was_human() && !c.is_human()) {
             let id = json!(change.row.id);
             for event in told.iter().filter(|e| datum(e, "hit_id") == Some(&id)) {
-                let mut data = event.data.as_ref().map(|d| d.0.clone()).unwrap_or_default();
-                data["machine"] = json!(true);
-                data["confidence"] = json!(change.now.confidence);
-                data["reasons"] = json!(change.now.reasons);
-                data["rescored"] = json!(true);
-                data["rescored_at"] = json!(clock.now());
+                let mut data = event.data.as_ref().map_or_else(|| json!({}), |d| d.0.clone());
+                set(&mut data, "machine", json!(true));
+                set(&mut data, "confidence", json!(change.now.confidence));
+                set(&mut data, "reasons", json!(change.now.reasons));
+                set(&mut data, "rescored", json!(true));
+                set(&mut data, "rescored_at", json!(clock.now()));
                 tx.rescore_event(event.id, true, data).await?;
             }
         }

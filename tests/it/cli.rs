@@ -11,32 +11,32 @@ use crate::ingest::{Desk, mail};
 use crate::{peers, stores};
 
 /// What a command did.
-struct Done {
+pub struct Done {
     code: i32,
     out: String,
     err: String,
 }
 
 impl Done {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
     }
 
     /// It ended with 0.
-    fn well(self) -> Self {
+    pub fn well(self) -> Self {
         assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
         self
     }
 
     /// It ended with this code and these words.
-    fn says(&self, code: i32, words: &str) {
+    pub fn says(&self, code: i32, words: &str) {
         let told = format!("{}{}", self.out, self.err);
         assert!(self.code == code && told.contains(words), "{}: {told}", self.code);
     }
 }
 
 /// Runs the binary in a folder, without anything of the caller's environment that it would go by.
-fn liaison(dir: &Path, args: &[&str]) -> Done {
+pub fn liaison(dir: &Path, args: &[&str]) -> Done {
     let output = Command::new(env!("CARGO_BIN_EXE_liaison"))
         .args(args)
         .current_dir(dir)
@@ -54,7 +54,7 @@ const ACCOUNT: &str = "\n[accounts.hello]\nkind = \"imap\"\naddress = \"hello@ac
     password = { file = \"pw\" }\nimap = \"imap+plain://127.0.0.1:1\"\nsmtp = \"smtp+plain://127.0.0.1:1\"\n";
 
 /// A folder after `liaison init`, with a mailbox written into the configuration.
-fn ready() -> tempfile::TempDir {
+pub fn ready() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     liaison(dir.path(), &["init"]).well().says(0, "liaison doctor");
     let path = dir.path().join("liaison.toml");

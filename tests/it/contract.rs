@@ -3,7 +3,10 @@
 mod base;
 mod copy;
 mod desk;
+mod merge;
 mod outbox;
 mod people;
 mod reading;
 mod statements;
+mod steer;
+mod tracking;

@@ -3,11 +3,12 @@
 //! No fakes and no SQL here: what counts is what a person sees in the API, and what other programs (Python's imaplib and
 //! email) find in the mailboxes.
 
-mod api;
+pub mod api;
 mod arrives;
 mod command;
 mod mails;
 mod people;
 mod refused;
+mod sequence;
 mod sorts;
 mod world;

@@ -10,7 +10,7 @@ use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
     About, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder,
-    Settlement, SimulateOrder, StageOrder,
+    Settlement, SimulateOrder, StageOrder, SteerOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
@@ -61,11 +61,20 @@ impl Actions for Recorder {
     fn move_stage(&self, id: InfluencerId, order: StageOrder, _: String) -> Done<'_, ()> {
         self.note(format!("stage {id} {order:?}"), Ok(()))
     }
+    fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value> {
+        self.note(format!("merge {from} into {keep} by {by}"), Ok(json!({"kept": keep, "gone": from})))
+    }
+    fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
+        self.note(format!("unmerge {id} by {by}"), Ok(json!({"restored": id})))
+    }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
         self.note(format!("note {id} {text}"), Ok(NoteId(uuid::Uuid::from_u128(1))))
     }
     fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
         self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
+    }
+    fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
+        self.note(format!("steer {order:?} by {by}"), Ok(json!({"told": true})))
     }
     fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
         self.note(format!("simulate {sequence} {:?}", order.events), Ok(json!({"ended": "quiet"})))
@@ -491,4 +500,32 @@ async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
     stop.send(()).unwrap();
     serving.await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn steering_needs_its_own_scope() {
+    let api = Api::sqlite().await;
+    let (write, run) =
+        (api.token(&[Scope::Read, Scope::Write], None).await, api.token(&[Scope::SequencesRun], None).await);
+    let message = "msg_00000000000000000000000000000001";
+    let steering = [
+        ("POST", "/v1/sequences/spring/enrollments".to_owned(), json!({"filter": {}})),
+        ("POST", "/v1/sequences/spring/pause".to_owned(), json!({})),
+        ("POST", "/v1/sequences/spring/resume".to_owned(), Value::Null),
+        ("POST", "/v1/accounts/brand/pause".to_owned(), json!({})),
+        ("POST", "/v1/accounts/brand/resume".to_owned(), Value::Null),
+        ("POST", "/v1/pause".to_owned(), json!({"reason": "a storm"})),
+        ("POST", "/v1/resume".to_owned(), Value::Null),
+    ];
+    for (method, path, body) in steering {
+        let body = (!body.is_null()).then(|| body.to_string());
+        let refused = api.call(Some(&write), method, &path, body.as_deref()).await;
+        assert_eq!(refused.1["code"], "missing_scope", "{path}");
+        let (status, told) = api.call(Some(&run), method, &path, body.as_deref()).await;
+        assert!(status.is_success() && told["told"] == true, "{path}: {status} {told}");
+    }
+    let refused = api.call(Some(&run), "POST", &format!("/v1/outbox/{message}/approve"), None).await;
+    assert_eq!(refused.1["code"], "missing_scope", "a message leaves");
+    let asked = api.recorder.asked.lock().unwrap().join("\n");
+    assert!(asked.contains("Pause(All, Some(\"a storm\")) by token tests"), "{asked}");
 }

@@ -1,6 +1,10 @@
 //! Runs of sequences: the engine on both databases, on a clock that is stepped from one due instant to the next.
 
+mod migrate;
 mod model;
+mod nodes;
+mod numbers;
 mod races;
 mod rules;
+mod steer;
 mod world;

@@ -6,6 +6,7 @@
 mod cases;
 mod ledgers;
 mod oracle;
+mod speed;
 
 use crate::kills::parameter;
 use crate::ledger::print_table;
@@ -131,7 +132,7 @@ fn late_now(case: &Case, step: &Step, anchor: Micros) -> Micros {
     if step.late == 0 {
         return anchor;
     }
-    let due = step.after.map_or(Some(anchor), |after| resolve(anchor, &after, &case.terms.zone, &case.terms.holidays));
+    let due = step.after.map_or(Some(anchor), |after| resolve(anchor, after, &case.terms.zone, &case.terms.holidays));
     anchor.max(Micros(due.expect("a business day").0 + step.late * 1_000_000))
 }
 

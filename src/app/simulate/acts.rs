@@ -158,7 +158,7 @@ async fn approve(
     for row in planned.filter(|s| step.is_none_or(|step| s.step == step)) {
         let Some(message) = row.message_id else { continue };
         let at = row.planned_at.unwrap_or_default().max(world.clock.now());
-        if tx.approve_outbox(message, at).await? {
+        if tx.approve_outbox(message, at, "approved").await? {
             return Ok(String::new());
         }
     }

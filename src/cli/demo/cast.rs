@@ -43,7 +43,7 @@ pub(super) const ROLES: [Role; 10] = [
     },
 ];
 
-const fn role(
+pub(super) const fn role(
     handle: &'static str,
     (first_name, last_name): (&'static str, &'static str),
     address: &'static str,
@@ -78,7 +78,7 @@ pub(super) const TO_NOOR: &str =
 pub(super) const FROM_DANA: (&str, &str) =
     ("New rates from June", "Hi Mara,\n\nour rates change in June, for everybody I look after. Shall we talk?\n\nDana");
 
-fn named(first: &str, last: &str, address: &str) -> Mailbox {
+pub(super) fn named(first: &str, last: &str, address: &str) -> Mailbox {
     Mailbox { name: format!("{first} {last}").trim().to_owned(), address: address.to_owned() }
 }
 

@@ -25,6 +25,9 @@ use crate::lifecycle::{Lifecycle, Stop};
 use crate::store::reading::Page;
 use crate::store::reading::thread::ThreadFilter;
 
+mod fetch;
+mod outreach;
+
 /// Between two beats, so that people can read along. Machine time.
 const BREATH: Duration = Duration::from_millis(350);
 /// The business time that passes with each breath once the story is told.
@@ -77,7 +80,7 @@ impl Story {
             }
         }
         self.watch.drain().await?;
-        summary::print(&self.hub, &self.world, &self.paper).await
+        summary::print(&self.hub, &self.world, (&self.paper, self.watch.counts())).await
     }
 
     async fn beats(&mut self, told: &Told) -> anyhow::Result<()> {
@@ -98,6 +101,7 @@ impl Story {
                 "curl -H 'Authorization: Bearer {token}' http://{listen}/v1/threads/{thread}/messages"
             ))?;
         }
+        self.outreach(told.listen).await?;
         self.paper.heading("It goes on; Ctrl-C ends it")?;
         Ok(())
     }
@@ -115,32 +119,12 @@ impl Story {
     }
 
     async fn add_people(&mut self) -> anyhow::Result<()> {
-        let stages = self.hub.live().stages.clone();
         let mut of_agent = Vec::new();
         for role in &ROLES {
-            let new = NewInfluencer {
-                handle: role.handle.to_owned(),
-                first_name: role.first_name.to_owned(),
-                last_name: role.last_name.to_owned(),
-                emails: vec![role.address.to_owned()],
-                timezone: Some(role.zone.to_owned()),
-                networks: vec![NetworkGiven {
-                    network: role.network.0.to_owned(),
-                    handle: role.handle.to_owned(),
-                    followers: Some(role.network.1),
-                }],
-                ..NewInfluencer::default()
-            };
-            let mut tx = self.hub.store.begin("demo.person").await?;
-            let made = people::create_influencer(&mut tx, &self.hub.clock, &stages, "demo", new).await?;
-            tx.commit().await?;
+            let id = self.add_person(role).await?;
             if cast::AGENT_OF.contains(&role.handle) {
-                of_agent.push(made.id);
+                of_agent.push(id);
             }
-            let Role { handle, first_name, last_name, address, zone, network, .. } = role;
-            let line =
-                format!("added {handle}  {first_name} {last_name} <{address}>, {zone}, {} on {}", network.1, network.0);
-            self.tell_now(Tone::Plain, &line)?;
         }
         let (first, last, email) = cast::AGENT;
         let new = NewAgent {
@@ -157,6 +141,31 @@ impl Story {
             Tone::Plain,
             &format!("added {first} {last} <{email}>, the agent of {}", cast::AGENT_OF.join(", ")),
         )
+    }
+
+    async fn add_person(&mut self, role: &Role) -> anyhow::Result<InfluencerId> {
+        let Role { handle, first_name, last_name, address, zone, network, .. } = role;
+        let new = NewInfluencer {
+            handle: (*handle).to_owned(),
+            first_name: (*first_name).to_owned(),
+            last_name: (*last_name).to_owned(),
+            emails: vec![(*address).to_owned()],
+            timezone: Some((*zone).to_owned()),
+            networks: vec![NetworkGiven {
+                network: network.0.to_owned(),
+                handle: (*handle).to_owned(),
+                followers: Some(network.1),
+            }],
+            ..NewInfluencer::default()
+        };
+        let stages = self.hub.live().stages.clone();
+        let mut tx = self.hub.store.begin("demo.person").await?;
+        let made = people::create_influencer(&mut tx, &self.hub.clock, &stages, "demo", new).await?;
+        tx.commit().await?;
+        let line =
+            format!("added {handle}  {first_name} {last_name} <{address}>, {zone}, {} on {}", network.1, network.0);
+        self.tell_now(Tone::Plain, &line)?;
+        Ok(made.id)
     }
 
     async fn write_to_all(&mut self) -> anyhow::Result<()> {

@@ -1,13 +1,14 @@
 //! The end of the demonstration: what the hub believes held against what the provider saw.
 
 use super::paper::Paper;
+use super::watch::Counts;
 use crate::app::Hub;
 use crate::connector::sandbox::World;
 use crate::domain::words::{FolderRole, OutboxStatus};
 use crate::store::reading::{PAGE_MAX, Page};
 
 /// Prints the counts of both sides.
-pub(super) async fn print(hub: &Hub, world: &World, paper: &Paper) -> anyhow::Result<()> {
+pub(super) async fn print(hub: &Hub, world: &World, (paper, counts): (&Paper, Counts)) -> anyhow::Result<()> {
     let tally = world.tally();
     let mut tx = hub.store.read().await?;
     let mut confirmed = 0;
@@ -45,5 +46,17 @@ pub(super) async fn print(hub: &Hub, world: &World, paper: &Paper) -> anyhow::Re
     ))?;
     let waiting = tx.list_unmatched(Page::newest(PAGE_MAX)).await?.data.len();
     paper.line(&format!("wait for a person   {waiting} (see `liaison unmatched list`)"))?;
+    print_outreach(paper, counts)?;
     Ok(())
+}
+
+/// What came of the sequences, by the events that the hub recorded.
+fn print_outreach(paper: &Paper, counts: Counts) -> std::io::Result<()> {
+    let Counts { enrolled, sent, opens_by_people, opens_by_machines, clicks, .. } = counts;
+    let Counts { replies, held, opted_out, bounced, tasks, .. } = counts;
+    paper.line(&format!("sequences           enrolled {enrolled}, sent {sent}, tasks done {tasks}"))?;
+    paper.line(&format!(
+        "read                opens {opens_by_people} by people and {opens_by_machines} by machines, clicks {clicks}"
+    ))?;
+    paper.line(&format!("ended or held       replies {replies}, held {held}, opted out {opted_out}, bounced {bounced}"))
 }

@@ -13,8 +13,12 @@ use crate::domain::words::{EventType, Kind, RecipientState, Role};
 use crate::store::Tx;
 use crate::store::reading::view::{EventView, MessageView};
 
+mod outreach;
+
+pub(super) use outreach::Counts;
+
 /// How long the story waits for a fact before it gives up. Machine time; a busy machine is slow.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it looks where nothing rings.
 const LOOK: Duration = Duration::from_millis(100);
 /// Events read at once.
@@ -41,14 +45,20 @@ pub(super) struct Watch {
     paper: Paper,
     after: i64,
     /// One message brings one event for each on whose timeline it shows; it is told once.
-    told: HashSet<(MessageId, EventType)>,
+    told: HashSet<(MessageId, EventType, bool)>,
+    counts: Counts,
     /// What was seen since the last wait.
     facts: Vec<Fact>,
 }
 
 impl Watch {
     pub(super) fn new(hub: Hub, paper: Paper) -> Self {
-        Self { hub, paper, after: 0, told: HashSet::new(), facts: Vec::new() }
+        Self { hub, paper, after: 0, told: HashSet::new(), counts: Counts::default(), facts: Vec::new() }
+    }
+
+    /// The outreach so far, in numbers.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Reads and tells what is new.
@@ -63,7 +73,9 @@ impl Watch {
                     Some(id) => tx.get_message_view(id).await?,
                     None => None,
                 };
-                if event.message_id.is_none_or(|id| self.told.insert((id, event.kind)))
+                self.counts.take(&mut tx, &event).await?;
+                let machine = event.data.as_ref().and_then(|d| d.get("machine")).is_some_and(|m| m == true);
+                if event.message_id.is_none_or(|id| self.told.insert((id, event.kind, machine)))
                     && let Some((tone, line)) = line(&mut tx, &event, message.as_ref()).await?
                 {
                     self.paper.tell(event.at, tone, &line)?;
@@ -98,6 +110,9 @@ impl Watch {
 
 /// What a recorded fact is in words; `None` where another line says it.
 async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> anyhow::Result<Option<(Tone, String)>> {
+    if let Some(told) = outreach::line(tx, event).await? {
+        return Ok(Some(told));
+    }
     let datum = |name: &str| {
         let value = event.data.as_ref().and_then(|d| d.get(name));
         value.and_then(|v| v.as_str()).unwrap_or_default().to_owned()
@@ -141,7 +156,13 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
             let settled = datum("settled");
             let how =
                 if settled.is_empty() { "sent".to_owned() } else { format!("confirmed ({settled}): not sent again") };
-            Some((Tone::Out, format!("{to}  {subject} {how}")))
+            let whose = message.participants.first().map(|p| p.influencer_id);
+            let zone = match whose {
+                Some(id) => tx.get_influencer(id).await?.and_then(|i| i.timezone),
+                None => None,
+            };
+            let when = outreach::both_zones(event.at, zone.as_deref());
+            Some((Tone::Out, format!("{to}  {subject} {how} {when}")))
         }
         EventType::MessageReceived => received(tx, message).await?.map(|line| (Tone::In, line)),
         EventType::MessageBounced => {

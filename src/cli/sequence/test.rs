@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::terminal::Out;
 use super::super::{Global, stop};
-use super::configuration;
+use super::write::configuration;
 use crate::app::{self, simulate};
 use crate::config::finding::count;
 use crate::config::{Finding, Severity};

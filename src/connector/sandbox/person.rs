@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::errand::Visit;
 use crate::domain::mail::Mailbox;
 
 /// How long somebody takes to answer when nothing else is said.
@@ -53,6 +54,10 @@ pub enum Habit {
         /// How long that takes.
         after: Duration,
     },
+    /// Has its picture fetched, follows its link, or wants no more: in this order.
+    Visits(Vec<Visit>),
+    /// All of these, about one mail.
+    Each(Vec<Habit>),
     /// Sends on what somebody else wrote to them, with a word of their own.
     Forwards {
         /// How long that takes.

@@ -120,6 +120,7 @@ fn before(day: Day, weekday: Weekday) -> Day {
 }
 
 /// Easter Sunday, by the anonymous Gregorian computus (Meeus, Astronomical Algorithms, chapter 8).
+#[allow(clippy::many_single_char_names, reason = "the names it is published with")]
 fn easter(year: i16) -> Option<Day> {
     let y = i32::from(year);
     let (a, b, c) = (y % 19, y / 100, y % 100);

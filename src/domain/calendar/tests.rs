@@ -1,3 +1,5 @@
+//! The files that are shipped, the rules by which days are found, and what is said about a faulty file.
+
 use super::*;
 
 fn shipped(code: &str) -> Calendar {

@@ -27,13 +27,13 @@ pub(super) struct Resolved {
 
 /// The instant `after` comes to, counted from `anchor`. Where the clock never shows the time, the first instant after the gap;
 /// where it shows it twice, the earlier one. `None` if no business day comes.
-pub fn resolve(anchor: Micros, after: &After, zone: &Zone, holidays: &[(Side, Calendar)]) -> Option<Micros> {
+pub fn resolve(anchor: Micros, after: After, zone: &Zone, holidays: &[(Side, Calendar)]) -> Option<Micros> {
     resolve_told(anchor, after, zone, holidays).map(|resolved| resolved.at)
 }
 
 pub(super) fn resolve_told(
     anchor: Micros,
-    after: &After,
+    after: After,
     zone: &Zone,
     holidays: &[(Side, Calendar)],
 ) -> Option<Resolved> {
@@ -44,20 +44,20 @@ pub(super) fn resolve_told(
     };
     let wall = zone.wall(anchor);
     match after {
-        After::Delay(Delay::Minutes(n)) => Some(elapsed(*n)),
+        After::Delay(Delay::Minutes(n)) => Some(elapsed(n)),
         After::Delay(Delay::Hours(n)) => Some(elapsed(n.saturating_mul(60))),
         After::Delay(Delay::Days(n)) => {
-            let day = wall.day().plus(i32::try_from(*n).unwrap_or(i32::MAX));
+            let day = wall.day().plus(i32::try_from(n).unwrap_or(i32::MAX));
             Some(shown(wall.on(day), zone, Vec::new()))
         }
         After::Delay(Delay::BusinessDays(n)) => {
-            let (day, left_out) = business_days(wall.day(), *n, holidays)?;
+            let (day, left_out) = business_days(wall.day(), n, holidays)?;
             Some(shown(wall.on(day), zone, left_out))
         }
         After::Next { weekday, time } => {
             // The day itself, and the week after: a time in a gap may come to nothing later than the anchor on the day itself.
-            let days = (0..=14).map(|n| wall.day().plus(n)).filter(|day| day.weekday() == *weekday);
-            days.map(|day| shown(Wall::new(day, *time), zone, Vec::new())).find(|next| next.at > anchor)
+            let days = (0..=14).map(|n| wall.day().plus(n)).filter(|day| day.weekday() == weekday);
+            days.map(|day| shown(Wall::new(day, time), zone, Vec::new())).find(|next| next.at > anchor)
         }
     }
 }

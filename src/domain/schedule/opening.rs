@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::hours::Hours;
-use super::shift::{Shift, ShiftReason};
+use super::shift::{self, Shift, ShiftReason};
 use crate::domain::calendar::Calendar;
 use crate::domain::day::{Day, Minute};
 use crate::domain::time::Micros;
@@ -57,23 +57,18 @@ impl Opening {
     }
 
     /// `None` while it is open; else why it is not, and up to when that is so for sure.
-    fn closed(&self, at: Micros) -> Option<(Micros, ShiftReason)> {
+    fn closed(&self, at: Micros) -> Option<(Micros, Cause<'_>)> {
         let (offset, until) = self.zone.span(at);
         let wall = Wall(at.0.saturating_add(offset));
         let day = wall.day();
-        let (ends, reason) = match self.ahead(wall, day) {
+        let midnight = || Wall::new(day.plus(1), Minute(0));
+        let (ends, cause) = match self.ahead(wall, day) {
             Ahead::Open(_) => return None,
-            Ahead::Closed(ends) => (ends, ShiftReason::OutsideHours { side: self.side }),
-            Ahead::DayOff => {
-                let reason = ShiftReason::DayOff { day, side: self.side };
-                (Wall::new(day.plus(1), Minute(0)), reason)
-            }
-            Ahead::Holiday(name) => {
-                let reason = ShiftReason::Holiday { day, name, side: self.side };
-                (Wall::new(day.plus(1), Minute(0)), reason)
-            }
+            Ahead::Closed(ends) => (ends, Cause::OutsideHours),
+            Ahead::DayOff => (midnight(), Cause::DayOff(day)),
+            Ahead::Holiday(name) => (midnight(), Cause::Holiday(day, name)),
         };
-        Some((Micros(ends.0.saturating_sub(offset).min(until.0)), reason))
+        Some((Micros(ends.0.saturating_sub(offset).min(until.0)), cause))
     }
 
     /// When the range ends that is open at `at`; or the next clock change, if that comes first. `None` where it is not open.
@@ -85,12 +80,12 @@ impl Opening {
         Some(if until <= end { RangeEnd::Perhaps(until) } else { RangeEnd::Surely(end) })
     }
 
-    fn ahead(&self, wall: Wall, day: Day) -> Ahead {
+    fn ahead(&self, wall: Wall, day: Day) -> Ahead<'_> {
         if !self.hours.days().contains(day.weekday()) {
             return Ahead::DayOff;
         }
         if let Some(name) = self.holidays.holiday(day) {
-            return Ahead::Holiday(name.clone());
+            return Ahead::Holiday(name);
         }
         let of_day = wall.of_day();
         for range in self.hours.ranges() {
@@ -106,13 +101,30 @@ impl Opening {
 }
 
 /// What the clock's day has ahead.
-enum Ahead {
+enum Ahead<'a> {
     /// Open up to then.
     Open(Wall),
     /// Between ranges, or after the last; up to then.
     Closed(Wall),
     DayOff,
-    Holiday(Arc<str>),
+    Holiday(&'a Arc<str>),
+}
+
+/// Why it is closed.
+enum Cause<'a> {
+    OutsideHours,
+    DayOff(Day),
+    Holiday(Day, &'a Arc<str>),
+}
+
+impl Cause<'_> {
+    fn reason(self, side: Side) -> ShiftReason {
+        match self {
+            Self::OutsideHours => ShiftReason::OutsideHours { side },
+            Self::DayOff(day) => ShiftReason::DayOff { day, side },
+            Self::Holiday(day, name) => ShiftReason::Holiday { day, name: name.clone(), side },
+        }
+    }
 }
 
 /// When an open range ends.
@@ -126,16 +138,21 @@ enum RangeEnd {
 /// The first instant at or after `from` that lies inside all `openings`. `None` if there is none within
 /// [`SEARCH_DAYS_MAX`] days.
 pub fn next_open(from: Micros, openings: &[Opening]) -> Option<Micros> {
-    next_open_told(from, openings, &mut |_| {})
+    search(from, openings, |_, _, _, _| {})
 }
 
 /// The same, telling each shift on the way.
-pub(super) fn next_open_told(from: Micros, openings: &[Opening], tell: &mut impl FnMut(Shift)) -> Option<Micros> {
+pub(super) fn next_open_told(from: Micros, openings: &[Opening], shifts: &mut Vec<Shift>) -> Option<Micros> {
+    search(from, openings, |from, to, cause, side| shift::push(shifts, Shift { from, to, reason: cause.reason(side) }))
+}
+
+fn search(from: Micros, openings: &[Opening], mut tell: impl FnMut(Micros, Micros, Cause<'_>, Side)) -> Option<Micros> {
     let last = from.0.saturating_add(SEARCH_DAYS_MAX * DAY);
     let mut at = from;
     while at.0 <= last {
-        let Some((to, reason)) = openings.iter().find_map(|opening| opening.closed(at)) else { return Some(at) };
-        tell(Shift { from: at, to, reason });
+        let closed = openings.iter().find_map(|opening| Some((opening.closed(at)?, opening.side)));
+        let Some(((to, cause), side)) = closed else { return Some(at) };
+        tell(at, to, cause, side);
         at = to;
     }
     None

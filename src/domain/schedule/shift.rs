@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::opening::Side;
+use super::opening::{self, Opening, Side};
 use crate::domain::day::Day;
 use crate::domain::delay::After;
 use crate::domain::time::Micros;
@@ -111,19 +111,6 @@ impl ShiftReason {
         }
     }
 
-    /// Whether it comes from what else is planned: such moves may alternate many times, and are told as one.
-    fn is_capacity(&self) -> bool {
-        matches!(
-            self,
-            Self::DailyLimit { .. }
-                | Self::SequenceLimit { .. }
-                | Self::DomainLimit { .. }
-                | Self::NewPerDay { .. }
-                | Self::RampUp { .. }
-                | Self::Gap { .. }
-        )
-    }
-
     /// Whether both are the same rule, perhaps on different days.
     fn same_rule(&self, other: &Self) -> bool {
         match (self, other) {
@@ -134,20 +121,12 @@ impl ShiftReason {
 }
 
 /// Adds a move to those before it, which it follows without a gap. The rest of a night after a day that was closed belongs to
-/// that day; and a limit that moves an instant again and again, over closed hours between, is told once.
+/// that day.
 pub(super) fn push(shifts: &mut Vec<Shift>, shift: Shift) {
     if shift.from == shift.to {
         return;
     }
-    if shift.reason.is_capacity() {
-        if let Some(at) = shifts.iter().position(|s| s.reason.same_rule(&shift.reason)) {
-            shifts.truncate(at + 1);
-            if let Some(same) = shifts.last_mut() {
-                same.to = shift.to;
-            }
-            return;
-        }
-    } else if let (Some(last), ShiftReason::OutsideHours { side }) = (shifts.last_mut(), &shift.reason) {
+    if let (Some(last), ShiftReason::OutsideHours { side }) = (shifts.last_mut(), &shift.reason) {
         let (ShiftReason::OutsideHours { side: before }
         | ShiftReason::DayOff { side: before, .. }
         | ShiftReason::Holiday { side: before, .. }) = &last.reason
@@ -160,6 +139,28 @@ pub(super) fn push(shifts: &mut Vec<Shift>, shift: Shift) {
         }
     }
     shifts.push(shift);
+}
+
+/// Adds a move that a limit or a gap made. One that moves an instant again and again, over closed hours and other limits
+/// between, is told once, from its first move to its last. `openings` tell what lies between the last move and this one.
+pub(super) fn push_full(shifts: &mut Vec<Shift>, openings: &[Opening], shift: Shift) {
+    if let Some(at) = shifts.iter().position(|s| s.reason.same_rule(&shift.reason)) {
+        shifts.truncate(at + 1);
+        if let Some(same) = shifts.last_mut() {
+            same.to = shift.to;
+        }
+        return;
+    }
+    catch_up(shifts, openings, shift.from);
+    shifts.push(shift);
+}
+
+/// Tells what closed hours lie between the last move and `at`.
+pub(super) fn catch_up(shifts: &mut Vec<Shift>, openings: &[Opening], at: Micros) {
+    if let Some(last) = shifts.last().map(|s| s.to).filter(|to| *to < at) {
+        // It was found open at `at` before: the search ends there.
+        opening::next_open_told(last, openings, shifts);
+    }
 }
 
 /// `3 h 20 min`, `2 days`

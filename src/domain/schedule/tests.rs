@@ -1,4 +1,4 @@
-use std::time::Instant;
+//! Known hours: clock changes, leap days, holidays of both sides, limits and gaps. Chance is for `tests/it/schedules`.
 
 use super::*;
 use crate::domain::day::{Day, Weekday, Weekdays};
@@ -131,7 +131,7 @@ fn lisbon_kolkata_and_lord_howe_keep_their_wall_clocks() {
     }
     let howe = zone("Australia/Lord_Howe");
     assert_eq!(
-        resolve(at("2026-10-02T15:45:00Z"), &After::parse("1 day").unwrap(), &howe, &[]),
+        resolve(at("2026-10-02T15:45:00Z"), After::parse("1 day").unwrap(), &howe, &[]),
         Some(at("2026-10-03T15:30:00Z"))
     );
 }
@@ -287,47 +287,6 @@ fn hash_is_the_same_everywhere_and_for_ever() {
     assert_eq!(seed(&["enrollment", "step"]), 0xec34_ec5d_5d4d_04e1);
     assert_ne!(seed(&["ab", "c"]), seed(&["a", "bc"]));
     assert_eq!((jitter(0, 1 << 32), jitter(1, 0), jitter(42, 300)), (0xe220_a839, 0, 222));
-}
-
-/// Prints how many are planned in a second; asserts nothing about it.
-#[test]
-#[ignore = "a measurement: run it in a release build"]
-fn instants_planned_in_a_second() {
-    let mut york = working("America/New_York", "us");
-    york.openings.push(opening(Side::Account, "Europe/London", WORKING, &["08:00-18:00"], calendar("gb")));
-    york.holidays.push((Side::Account, calendar("gb")));
-    let mut ask = ask("2026-01-01T00:00:00Z", "3 business days", york);
-    let after = After::parse("3 business days").unwrap();
-    let (start, now) = (Instant::now(), ask.now.0);
-    for n in 0..1_000_000 {
-        let anchor = Micros(now + n * 31_000_000);
-        (ask.due, ask.now) = (Due::After { anchor, after }, anchor);
-        std::hint::black_box(plan_instant(&ask, &mut Ledger::default())).unwrap();
-    }
-    println!("without limits: {:.0} a second", 1e6 / start.elapsed().as_secs_f64());
-
-    ask.limits = Arc::new([
-        limit(&account(), Rule::In24Hours(200)),
-        limit(&Key::Sequence("spring".into()), Rule::In24Hours(150)),
-        limit(&Key::NewPeople("spring".into()), Rule::PerDay { limit: 100, zone: zone("Europe/London") }),
-    ]);
-    for gap in [None, Some((account(), Gap::parse("2m to 7m").unwrap()))] {
-        Arc::make_mut(&mut ask.terms).gap = gap;
-        let (start, mut ledger) = (Instant::now(), Ledger::default());
-        for n in 0..20_000_u64 {
-            (ask.seed, ask.due, ask.now) = (n, Due::At(Micros(now)), Micros(now));
-            place(&ask, &mut ledger);
-        }
-        println!("20,000 placements from one instant: {:.2} s", start.elapsed().as_secs_f64());
-        ask.limits = Arc::new([]);
-    }
-    let (start, mut ledger) = (Instant::now(), Ledger::default());
-    for n in 0..20_000_u64 {
-        let due = Micros(now + i64::try_from(jitter(n, 86_400 * 200)).unwrap() * 1_000_000);
-        (ask.seed, ask.due) = (n, Due::At(due));
-        place(&ask, &mut ledger);
-    }
-    println!("20,000 placements in any order, gaps only: {:.2} s", start.elapsed().as_secs_f64());
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         ("/influencers/{id}/stage", put(stage)),
         ("/influencers/{id}/timeline", get(timeline)),
         ("/influencers/{id}/notes", post(note)),
+        ("/influencers/{id}/merge", post(merge)),
+        ("/influencers/{id}/unmerge", post(unmerge)),
     ]
 }
 
@@ -138,4 +140,29 @@ async fn note(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let note = state.actions.add_note(id, order.text, caller.by()).await?;
     Ok(created(json!({"id": note, "influencer_id": id})))
+}
+
+/// Whose record goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergeOrder {
+    from: InfluencerId,
+}
+
+async fn merge(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    Body(order): Body<MergeOrder>,
+) -> Result<Json<Value>, Problem> {
+    state.actions.merge(id, order.from, caller.by()).await.map(Json).map_err(Problem::from)
+}
+
+async fn unmerge(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<Value>, Problem> {
+    state.actions.unmerge(id, caller.by()).await.map(Json).map_err(Problem::from)
 }

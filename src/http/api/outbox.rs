@@ -1,4 +1,5 @@
-//! The outbox: what is to leave and what happened to it, settling what is uncertain, taking back what is queued.
+//! The outbox: what is to leave and what happened to it, settling what is uncertain, letting go what waits for a person,
+//! taking back what is queued.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +10,7 @@ use super::Route;
 use crate::domain::ids::MessageId;
 use crate::domain::words::OutboxStatus;
 use crate::http::ApiState;
-use crate::http::actions::Settlement;
+use crate::http::actions::{Settlement, SteerOrder};
 use crate::http::body::{Body, Id};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         ("/outbox", get(list)),
         ("/outbox/{id}", get(one).delete(super::messages::cancel)),
         ("/outbox/{id}/settle", post(settle)),
+        ("/outbox/{id}/approve", post(approve)),
     ]
 }
 
@@ -54,5 +56,16 @@ async fn settle(
     Body(order): Body<SettleOrder>,
 ) -> Result<Json<OutboxView>, Problem> {
     state.actions.settle(id, order.outcome, caller.by()).await?;
+    view(&state, id).await
+}
+
+/// Lets a message go that waits for a person.
+async fn approve(
+    State(state): State<ApiState>,
+    Id(id): Id<MessageId>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<OutboxView>, Problem> {
+    state.actions.steer(SteerOrder::Approve(id), caller.by()).await?;
     view(&state, id).await
 }

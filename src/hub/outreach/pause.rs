@@ -4,10 +4,14 @@
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::domain::words::EventType;
+use crate::domain::words::{AccountState, EventType};
 use crate::hub::signal::{self, Signal};
+use crate::store::mailbox::Side;
 use crate::store::outreach::enrollment::Scope;
 use crate::store::{StoreError, Tx};
+
+/// Characters of a reason; what is beyond is cut.
+const REASON_MAX: usize = 500;
 
 /// The scope of a pause of everything.
 pub const ALL: &str = "all";
@@ -38,13 +42,13 @@ pub async fn pause(tx: &mut Tx, clock: &Clock, what: Target<'_>, reason: &str) -
     };
     if changed {
         tx.hold_enrollments(scope, now).await?;
-        note(tx, clock, EventType::SequencePaused, what, Some(reason)).await?;
+        note(tx, clock, EventType::SequencePaused, what, json!({"reason": reason})).await?;
     }
     Ok(changed)
 }
 
-/// Ends a pause; `false` where there was none.
-pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>) -> Result<bool, StoreError> {
+/// Ends a pause, because somebody says so; `false` where there was none.
+pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>, by: &str) -> Result<bool, StoreError> {
     let (changed, scope) = match what {
         Target::Sequence(id) => (tx.resume_sequence(id).await?, Scope::Sequence(id)),
         Target::Account(name) => (tx.delete_pause(&account_scope(name)).await?, Scope::Account(name)),
@@ -52,9 +56,24 @@ pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>) -> Result<bool
     };
     if changed {
         tx.wake_enrollments(scope, clock.now()).await?;
-        note(tx, clock, EventType::SequenceResumed, what, None).await?;
+        note(tx, clock, EventType::SequenceResumed, what, json!({"by": by})).await?;
     }
     Ok(changed)
+}
+
+/// Lets an account send again because somebody says so: its sequences, and, where a server's refusal had stopped it, all of
+/// its mail. `false` where neither was stopped.
+pub async fn resume_account(tx: &mut Tx, clock: &Clock, name: &str, by: &str) -> Result<bool, StoreError> {
+    let resumed = resume(tx, clock, Target::Account(name), by).await?;
+    let stopped = tx.get_account(name).await?.is_some_and(|a| a.sending_state == AccountState::Paused);
+    if stopped && tx.set_account_state(name, Side::Sending, (AccountState::Up, None), clock.now()).await? {
+        let data = json!({"account": name, "side": "sending", "state": AccountState::Up, "by": by});
+        let (what, at) = (EventType::AccountUp, clock.now());
+        let up = Signal { what, influencer: None, message: None, at, data: Some(data) };
+        signal::record(tx, clock, vec![up]).await?;
+        return Ok(true);
+    }
+    Ok(resumed)
 }
 
 async fn note(
@@ -62,13 +81,27 @@ async fn note(
     clock: &Clock,
     event: EventType,
     what: Target<'_>,
-    reason: Option<&str>,
+    mut data: serde_json::Value,
 ) -> Result<(), StoreError> {
-    let data = match what {
-        Target::Sequence(id) => json!({"sequence": id, "reason": reason}),
-        Target::Account(name) => json!({"account": name, "reason": reason}),
-        Target::All => json!({"all": true, "reason": reason}),
+    let (name, value) = match what {
+        Target::Sequence(id) => ("sequence", json!(id)),
+        Target::Account(name) => ("account", json!(name)),
+        Target::All => ("all", json!(true)),
     };
+    if let Some(data) = data.as_object_mut() {
+        data.insert(name.to_owned(), value);
+    }
     let signal = Signal { what: event, influencer: None, message: None, at: clock.now(), data: Some(data) };
     signal::record(tx, clock, vec![signal]).await
+}
+
+/// The reason of a pause that a person made: what they said, and who they are.
+pub fn by_hand(said: Option<&str>, by: &str) -> String {
+    match said.map(str::trim).filter(|said| !said.is_empty()) {
+        Some(said) => {
+            let said: String = said.chars().take(REASON_MAX).collect();
+            format!("{said} ({by})")
+        }
+        None => format!("by {by}"),
+    }
 }

@@ -141,14 +141,14 @@ impl Planner {
     pub fn due_at(&mut self, who: &Who<'_>, anchor: Micros, after: Option<&str>) -> Option<Micros> {
         let Some(after) = after.and_then(After::parse) else { return Some(anchor) };
         let terms = self.terms(who);
-        resolve(anchor, &after, &terms.zone, &terms.holidays)
+        resolve(anchor, after, &terms.zone, &terms.holidays)
     }
 
     /// When a person of ours is to be done with something.
     pub fn our_due(&self, from: Micros, length: Option<&str>) -> Option<Micros> {
         let delay = length.and_then(Delay::parse)?;
         let holidays = [(Side::Account, our_holidays(&self.house))];
-        resolve(from, &After::Delay(delay), &self.house.zone, &holidays)
+        resolve(from, After::Delay(delay), &self.house.zone, &holidays)
     }
 
     /// From where a step counts.

@@ -37,25 +37,38 @@ enum Answer {
     Over(String),
 }
 
-/// Of these messages, those that must not go out now. What they wait for, or why they never go, is written down.
+/// Locks what the last look needs, before any mail is locked: the capacity, and the runs of what is due.
+pub async fn lock_runs(
+    tx: &mut Tx,
+    account: &str,
+    now: Micros,
+    at_most: i64,
+) -> Result<Vec<EnrollmentRow>, StoreError> {
+    tx.lock_capacity().await?;
+    tx.lock_runs_of_due(account, now, at_most).await
+}
+
+/// Of these messages, those that must not go out now. What they wait for, or why they never go, is written down; mail of
+/// runs that are not among the locked ones is left for the next look.
 pub async fn recheck(
     tx: &mut Tx,
     clock: &Clock,
     house: &Arc<House>,
-    ids: Vec<MessageId>,
+    (ids, runs): (Vec<MessageId>, Vec<EnrollmentRow>),
 ) -> Result<Vec<MessageId>, StoreError> {
     let mails = tx.steps_of_messages(ids).await?;
     if mails.is_empty() {
         return Ok(Vec::new());
     }
-    tx.lock_capacity().await?;
-    let runs = tx.lock_enrollments(mails.iter().map(|m| m.enrollment_id).collect()).await?;
     let dossier = Dossier::load(tx, &runs).await?;
     let runs: HashMap<EnrollmentId, EnrollmentRow> = runs.into_iter().map(|r| (r.id, r)).collect();
     let mut planner = Planner::new(Arc::clone(house), clock.now());
     let mut stopped = Vec::new();
     for mail in mails {
-        let Some(run) = runs.get(&mail.enrollment_id) else { continue };
+        let Some(run) = runs.get(&mail.enrollment_id) else {
+            stopped.push(mail.id);
+            continue;
+        };
         planner.load(tx, &[&run.account], &[&run.sequence]).await?;
         let answer = judge(&mut planner, &dossier, house, (&mail, run), clock.now());
         match answer {

@@ -291,6 +291,7 @@ impl Planner<'_> {
         let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {
             self.plan.signals.push(Signal { what, influencer, message: Some(id), at: draft.at, data: Some(data) });
         };
+        let answers = draft.arrival.mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
         let mut answer = None;
         for part in &placed.parts {
             let influencer = Some(part.influencer);
@@ -308,7 +309,9 @@ impl Planner<'_> {
             raise(EventType::MessageReceived, influencer, data);
             if sort.kind == Kind::Human && part.role == Role::Author && part.assigned {
                 let answer = answer.get_or_insert_with(|| facts::answer(context, draft));
-                let data = json!({"account": account, "by_agent": part.agent, "answer": answer});
+                let data = json!({
+                    "account": account, "by_agent": part.agent, "answer": answer, "answers": answers,
+                });
                 raise(EventType::ThreadReplied, influencer, data);
             }
         }

@@ -26,7 +26,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
             tell(r, codes::ABOVE_ACCOUNT, &place(limit), message, "lower it; the accounts' limits hold anyhow");
         }
     }
-    let tracking = &known.config.outreach.tracking;
+    let tracking = &known.config.tracking;
     let Some(host) = tracking.host.as_deref().filter(|_| tracking.opens || tracking.clicks) else { return };
     for (name, account) in draft.accounts.iter().zip(&accounts) {
         let domain = account.address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();

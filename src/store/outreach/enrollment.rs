@@ -207,6 +207,26 @@ impl Tx {
         self.all(&LOCK_MANY, values![ids]).await
     }
 
+    /// The runs that mail of an account that is due belongs to, locked until the end of the transaction; those that
+    /// another has locked are left to it. Runs are locked before their mail, always: so nobody waits in a circle.
+    pub async fn lock_runs_of_due(
+        &mut self,
+        account: &str,
+        now: Micros,
+        at_most: i64,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_DUE_RUNS, values![account, now, at_most]).await
+    }
+
+    /// Locks the run a message belongs to, if it does, until the end of the transaction. Nothing to do on SQLite, where
+    /// one writes at a time.
+    pub async fn lock_run_of(&mut self, message: MessageId) -> Result<(), StoreError> {
+        if !self.is_sqlite() {
+            let _: Option<(EnrollmentId,)> = self.opt(&LOCK_RUN_OF, values![message]).await?;
+        }
+        Ok(())
+    }
+
     /// The live runs of these influencers, locked until the end of the transaction.
     pub async fn lock_live_enrollments(
         &mut self,
@@ -379,9 +399,9 @@ impl Tx {
         Ok(self.exec(&RESCHEDULE, values![id, due_at, held]).await? > 0)
     }
 
-    /// Lets mail that a person has read go out; `false` where it does not wait for that.
-    pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros) -> Result<bool, StoreError> {
-        Ok(self.exec(&APPROVE, values![id, due_at]).await? > 0)
+    /// Lets mail that a person has read go out, with a word on who did; `false` where it does not wait for that.
+    pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros, said: &str) -> Result<bool, StoreError> {
+        Ok(self.exec(&APPROVE, values![id, due_at, said]).await? > 0)
     }
 }
 
@@ -434,6 +454,10 @@ statements! {
     #[hot] LOCK_MANY = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id = ANY($1::uuid[]) ORDER BY e.id FOR UPDATE");
     #[hot] LOCK_LIVE = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) AND ", live!(), " \
         ORDER BY e.id FOR UPDATE");
+    #[hot] LOCK_DUE_RUNS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id IN (SELECT o.enrollment_id FROM outbox o \
+        WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 AND o.held_reason IS NULL AND o.enrollment_id IS NOT NULL \
+        ORDER BY o.due_at, o.id LIMIT $3) ORDER BY e.id FOR UPDATE SKIP LOCKED");
+    #[hot] LOCK_RUN_OF = "SELECT id FROM enrollment WHERE id = (SELECT enrollment_id FROM outbox WHERE id = $1) FOR UPDATE";
     #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");
     LIST = concat!("SELECT ", columns!(), " FROM enrollment e WHERE ($1::text IS NULL OR e.sequence = $1) \
         AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
@@ -465,7 +489,7 @@ statements! {
     #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
         AND status NOT IN ('confirmed', 'rejected', 'cancelled') ORDER BY id";
     #[hot] RESCHEDULE = "UPDATE outbox SET due_at = $2, held_reason = $3 WHERE id = $1 AND status IN ('review', 'queued', 'deferred')";
-    #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = NULL WHERE id = $1 AND status = 'review'";
+    #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = $3 WHERE id = $1 AND status = 'review'";
 }
 
 /// Multi-row texts of this file, for the tests.

@@ -98,7 +98,7 @@ statements! {
         FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
     #[hot] PERSONS = "SELECT i.id, i.handle, i.first_name, i.last_name, i.stage, i.owner, i.timezone, i.properties, i.held_until, i.hold_reason, \
         CAST(COALESCE((SELECT SUM(n.followers) FROM influencer_network n WHERE n.influencer_id = i.id), 0) AS BIGINT) AS reach \
-        FROM influencer i WHERE i.id = ANY($1::uuid[])";
+        FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
     #[hot] PLACES_OWN = "SELECT a.influencer_id, a.agent_id, a.value, a.value_key, i.first_name || ' ' || i.last_name AS name, a.is_primary, a.dead_at, \
         (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) AS suppressed \
         FROM address a JOIN influencer i ON i.id = a.influencer_id WHERE a.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' \

@@ -20,6 +20,8 @@ pub struct HoldRow {
     pub hold_by_hand: bool,
     /// Until when it is their turn, and nothing is expected of us.
     pub waiting_until: Option<Micros>,
+    /// Into whom they were merged.
+    pub merged_into: Option<InfluencerId>,
 }
 
 impl Tx {
@@ -75,7 +77,7 @@ impl Tx {
 }
 
 statements! {
-    #[hot] HOLDS = "SELECT id, held_until, hold_reason, hold_by_hand, waiting_until FROM influencer WHERE id = ANY($1::uuid[])";
+    #[hot] HOLDS = "SELECT id, held_until, hold_reason, hold_by_hand, waiting_until, merged_into FROM influencer WHERE id = ANY($1::uuid[])";
     #[hot] HOLD_LONGER = "UPDATE influencer SET held_until = $2, hold_reason = $3, hold_by_hand = FALSE, updated_at = $4, version = version + 1 \
         WHERE id = $1 AND (held_until IS NULL OR held_until < $2) AND NOT (hold_by_hand AND held_until IS NOT NULL AND held_until > $4)";
     #[hot] HOLD_SET = "UPDATE influencer SET held_until = $2, hold_reason = $3, hold_by_hand = ($2::bigint IS NOT NULL), updated_at = $4, \

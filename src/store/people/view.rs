@@ -56,7 +56,8 @@ impl Tx {
                 awaiting: i.awaiting,
                 held_until: i.held_until,
                 hold_reason: hold.as_ref().and_then(|h| h.hold_reason.clone()),
-                waiting_until: hold.and_then(|h| h.waiting_until),
+                waiting_until: hold.as_ref().and_then(|h| h.waiting_until),
+                merged_into: hold.and_then(|h| h.merged_into),
                 version: i.version,
             }
         };

@@ -83,5 +83,5 @@ statements! {
           ROW_NUMBER() OVER (PARTITION BY stage ORDER BY CAST(data ->> 'stayed' AS BIGINT), id) AS n, COUNT(*) OVER (PARTITION BY stage) AS total \
           FROM event WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'stayed' IS NOT NULL \
           AND stage <> data ->> 'to') w GROUP BY w.stage";
-    #[hot] PEOPLE = "SELECT stage, COUNT(*) FROM influencer GROUP BY stage";
+    #[hot] PEOPLE = "SELECT stage, COUNT(*) FROM influencer WHERE merged_into IS NULL GROUP BY stage";
 }

@@ -153,18 +153,23 @@ impl World {
 
     /// Starts the daemon, as `liaison serve` does below its locks and sockets.
     pub async fn up(&mut self) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.up_on(listener).await;
+    }
+
+    /// The same on a listener that is there already: what links in mail lead to must be known before.
+    pub async fn up_on(&mut self, listener: TcpListener) {
         let config = config::load(&self.config, std::iter::empty()).unwrap_or_else(|e| panic!("{e}")).config;
         let store = Store::open(&app::place_of(&config)).await.unwrap();
         let live = app::live_of(&config);
         assert_eq!(live.accounts.len(), 1);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.api.at = listener.local_addr().unwrap();
         if self.api.token.is_empty() {
             self.api.token = make_token(&store, &self.clock).await;
         }
         let lifecycle = Lifecycle::new();
         let (clock, run) = (self.clock.clone(), RunId(self.clock.new_id()));
-        let parts = Parts { store: store.clone(), clock, run, live, listener, reload: None };
+        let parts = Parts { store: store.clone(), clock, run, live, listener, public: None, reload: None };
         app::start(parts, &lifecycle).await.unwrap();
         let (asked, told) = mpsc::channel(1);
         let ended = tokio::spawn(lifecycle.run(told));
@@ -270,7 +275,7 @@ fn known_stages(config: &config::Config) -> KnownStages {
 
 async fn make_token(store: &Store, clock: &Clock) -> String {
     let mut tx = store.begin("test.token").await.unwrap();
-    let scopes = vec![Scope::Read, Scope::Write, Scope::MessagesSend, Scope::Admin];
+    let scopes = vec![Scope::Read, Scope::Write, Scope::MessagesSend, Scope::SequencesRun, Scope::Admin];
     let order = TokenOrder { name: "tests".into(), scopes, expires_at: None };
     let (_, secret) = create_token(&mut tx, clock, order).await.unwrap();
     tx.commit().await.unwrap();

@@ -272,7 +272,7 @@ impl Life {
             Act::Approve(Some(step)) => {
                 let row = steps.iter().find(|s| s.step == *step && s.state == StepState::Planned);
                 if let Some((id, at)) = row.and_then(|s| Some((s.message_id?, s.planned_at?))) {
-                    tx.approve_outbox(id, at.max(clock.now())).await.unwrap();
+                    tx.approve_outbox(id, at.max(clock.now()), "approved").await.unwrap();
                 }
             }
             Act::Hold(day) => {

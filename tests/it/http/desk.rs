@@ -233,3 +233,23 @@ async fn the_stream_wants_a_token_and_a_number() {
         .header("last-event-id", "none");
     assert_eq!(api.send(request.body(Body::empty()).unwrap()).await.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn two_records_are_merged_and_taken_apart_by_whoever_may_write() {
+    let api = Api::sqlite().await;
+    let (ana, twin) = (InfluencerId(api.clock.new_id()), InfluencerId(api.clock.new_id()));
+    let path = format!("/v1/influencers/{ana}/merge");
+    let (status, merged) = api.post(&path, &json!({"from": twin})).await;
+    assert_eq!((status, &merged["kept"], &merged["gone"]), (StatusCode::OK, &json!(ana), &json!(twin)), "{merged}");
+    let back = format!("/v1/influencers/{twin}/unmerge");
+    let (status, undone) = api.call(Some(&api.token), "POST", &back, None).await;
+    assert_eq!((status, &undone["restored"]), (StatusCode::OK, &json!(twin)), "{undone}");
+    let asked = api.recorder.asked.lock().unwrap().clone();
+    assert_eq!(asked, [format!("merge {twin} into {ana} by token tests"), format!("unmerge {twin} by token tests")]);
+    let (status, _) = api.post(&path, &json!({"into": twin})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reader = api.token(&[Scope::Read], None).await;
+    let body = json!({"from": twin}).to_string();
+    assert_eq!(api.call(Some(&reader), "POST", &path, Some(&body)).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(api.call(Some(&reader), "POST", &back, None).await.0, StatusCode::FORBIDDEN);
+}

@@ -113,7 +113,7 @@ impl Life {
                 };
                 let mut tx = store.begin("test").await.unwrap();
                 if !pause::pause(&mut tx, &clock, target, "a look").await.unwrap() {
-                    pause::resume(&mut tx, &clock, target).await.unwrap();
+                    pause::resume(&mut tx, &clock, target, "kim").await.unwrap();
                 }
                 tx.commit().await.unwrap();
                 format!("pause or resume {target:?}")

@@ -79,7 +79,9 @@ async fn reply_ends_the_run_and_takes_back_what_is_planned() {
         let again = world.enroll("spring", &[ana]).await;
         assert!(again[0].as_ref().unwrap_err().contains("before"), "{again:?}");
         let mut tx = world.fresh.store.read().await.unwrap();
-        assert!(tx.list_reservations("brand", instant("2026-11-01T00:00:00Z")).await.unwrap().is_empty());
+        let taken = tx.list_reservations("brand", instant("2026-11-01T00:00:00Z")).await.unwrap();
+        let taken: Vec<_> = taken.iter().map(|r| r.id).collect();
+        assert_eq!(taken, [intro[0].id.0], "only what was sent counts");
     }
 }
 
@@ -127,7 +129,7 @@ async fn paused_sequence_sends_nothing_and_goes_on_without_a_burst() {
         tx.commit().await.unwrap();
         assert!(world.run_until("2026-11-09T12:00:00Z").await.is_empty());
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        assert!(pause::resume(&mut tx, &world.clock, Target::Sequence("spring")).await.unwrap());
+        assert!(pause::resume(&mut tx, &world.clock, Target::Sequence("spring"), "kim").await.unwrap());
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-11T00:00:00Z").await;
         assert_eq!(sent.len(), 4, "{} {:?}", world.fresh.name, told(&sent));
@@ -268,7 +270,7 @@ async fn reviewed_step_waits_for_a_person_and_a_dropped_one_is_skipped() {
         let mail = tx.open_mail_of(vec![runs[0].clone().unwrap(), runs[1].clone().unwrap()]).await.unwrap();
         assert!(mail.iter().all(|m| m.status == OutboxStatus::Review));
         let of = |who: usize| mail.iter().find(|m| m.enrollment_id == runs[who].clone().unwrap()).unwrap().id;
-        assert!(tx.approve_outbox(of(0), world.clock.now()).await.unwrap());
+        assert!(tx.approve_outbox(of(0), world.clock.now(), "read by kim").await.unwrap());
         settle::cancel(&mut tx, &world.clock, of(1), "not her").await.unwrap();
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-04T00:00:00Z").await;

@@ -67,6 +67,6 @@ fn read(output: &mut BufReader<ChildStdout>) -> Vec<Answer> {
 impl Drop for Oracle {
     fn drop(&mut self) {
         drop(self.input.take());
-        let _ = self.process.wait();
+        self.process.wait().expect("it ends with its input");
     }
 }

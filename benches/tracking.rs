@@ -1,0 +1,291 @@
+//! Opens and clicks over HTTP, 128 connections that are kept: each hit is durable before its answer. Beside a constant
+//! answer of the same HTTP library, in the same run, asked by the same driver; and links that nobody signed.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use liaison::clock::Clock;
+use liaison::domain::hit::Books;
+use liaison::domain::ids::MessageId;
+use liaison::domain::mail::Mailbox;
+use liaison::domain::token::Token;
+use liaison::domain::words::HitKind;
+use liaison::http::{PublicState, public_router};
+use liaison::hub::enqueue::{self, AccountFrom, Order};
+use liaison::hub::signing;
+use liaison::lifecycle::Stop;
+use liaison::store::tracking::LinkRow;
+use liaison::store::{Place, Store};
+use liaison::worker::Wake;
+use serde_json::{Value, json};
+
+use crate::Bench;
+use crate::mailbox::OURS;
+use crate::measure::{self, Cost, quantile};
+
+const AGENT: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+
+#[derive(Debug, Args)]
+pub struct TrackingArgs {
+    /// Requests of each run
+    #[arg(short, long, default_value_t = 200_000)]
+    n: usize,
+    /// Connections
+    #[arg(long, default_value_t = 128)]
+    connections: usize,
+    /// Messages the requests are spread over
+    #[arg(long, default_value_t = 20_000)]
+    messages: usize,
+    /// How often each is run
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct TrackingPartArgs {
+    file: Option<PathBuf>,
+}
+
+/// What one run gave.
+struct Seen {
+    who: &'static str,
+    rate: f64,
+    p50: f64,
+    p99: f64,
+}
+
+/// A server in a process of its own.
+struct Server {
+    child: std::process::Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(file: Option<&Path>) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg("tracking-part").args(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("server");
+        let mut line = [0; 64];
+        let out = child.stdout.as_mut().expect("stdout");
+        let n = out.read(&mut line).expect("address");
+        let address = String::from_utf8_lossy(&line[..n]).trim().parse().expect("address");
+        Self { child, address }
+    }
+
+    fn cost(&self) -> Cost {
+        measure::look(self.child.id())
+    }
+
+    fn stop(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().expect("server").success());
+    }
+}
+
+pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
+    let file = bench.dir.join("tracking.db");
+    let paths = bench.runtime.block_on(fill(&file, args.messages));
+    let unknown: Vec<String> = paths
+        .iter()
+        .map(|p| {
+            let (at, last) = if p.ends_with(".gif") { (p.len() - 5, ".gif") } else { (p.len() - 1, "") };
+            let other = if p.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+            format!("{}{other}{last}", &p[..at])
+        })
+        .collect();
+    let constant = Server::start(None);
+    let ours = Server::start(Some(&file));
+    let mut seen = Vec::new();
+    for _ in 0..args.runs.max(1) {
+        seen.push(load(&constant, &["/".to_owned()], args, ("axum constant", "200")));
+        seen.push(load(&ours, &paths, args, ("liaison", "")));
+    }
+    let before = bench.runtime.block_on(count(&file));
+    seen.push(load(&ours, &unknown, args, ("liaison, unknown", "404")));
+    let after = bench.runtime.block_on(count(&file));
+    let (cost, reference) = (ours.cost(), constant.cost());
+    ours.stop();
+    constant.stop();
+    let stored = bench.runtime.block_on(count(&file));
+    println!("{}", report(&seen, (cost, reference)));
+    println!(
+        "hits stored: {before} for {} answers; {} more for {} unknown links",
+        args.n * args.runs.max(1),
+        after - before,
+        args.n
+    );
+    assert_eq!(
+        usize::try_from(stored).expect("count"),
+        args.n * args.runs.max(1),
+        "a hit was answered and is not stored"
+    );
+    assert_eq!(after, before, "an unknown link cost a write");
+    let figures: Vec<Value> =
+        seen.iter().map(|s| json!({"who": s.who, "rate": s.rate, "p50_ms": s.p50, "p99_ms": s.p99})).collect();
+    json!({"workload": "tracking", "requests": args.n, "connections": args.connections, "figures": figures,
+        "cpu": cost.cpu, "peak": cost.peak})
+}
+
+fn report(seen: &[Seen], (cost, reference): (Cost, Cost)) -> String {
+    let mut rows = Vec::new();
+    let median = |who: &str, of: fn(&Seen) -> f64| {
+        quantile(&seen.iter().filter(|s| s.who == who).map(of).collect::<Vec<_>>(), 0.5)
+    };
+    let base = median("axum constant", |s| s.rate);
+    for (who, cost) in [("liaison", Some(cost)), ("liaison, unknown", None), ("axum constant", Some(reference))] {
+        let rate = median(who, |s| s.rate);
+        rows.push(vec![
+            who.to_owned(),
+            format!("{rate:.0}"),
+            format!("{:.2}", rate / base),
+            format!("{:.1}", median(who, |s| s.p50)),
+            format!("{:.1}", median(who, |s| s.p99)),
+            cost.map_or_else(String::new, |c| format!("{:.1}", c.cpu)),
+            cost.map_or_else(String::new, |c| {
+                format!("{:.0}", measure::count(usize::try_from(c.peak).unwrap_or(0)) / 1e6)
+            }),
+        ]);
+    }
+    measure::table(&["", "answers/s (median)", "ratio", "p50 ms", "p99 ms", "CPU s, all runs", "peak MB"], &rows)
+}
+
+/// Asks with kept connections, each in a thread's share, one request open on each.
+fn load(server: &Server, paths: &[String], args: &TrackingArgs, (who, status): (&'static str, &str)) -> Seen {
+    let (each, address) = (args.n / args.connections, server.address);
+    let rest = args.n % args.connections;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+    let began = Instant::now();
+    let paths: Arc<[String]> = paths.into();
+    let mut times: Vec<f64> = runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for c in 0..args.connections {
+            let (paths, status, n) = (Arc::clone(&paths), status.to_owned(), each + usize::from(c < rest));
+            tasks.spawn(async move { connection(address, &paths, c, n, &status).await });
+        }
+        let mut all = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            all.extend(done.expect("connection"));
+        }
+        all
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    times.sort_by(f64::total_cmp);
+    Seen { who, rate: measure::count(args.n) / seconds, p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) }
+}
+
+async fn connection(address: SocketAddr, paths: &[String], c: usize, n: usize, status: &str) -> Vec<f64> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connect");
+    stream.set_nodelay(true).expect("nodelay");
+    let mut times = Vec::with_capacity(n);
+    let mut buffer = vec![0; 4096];
+    for i in 0..n {
+        let path = &paths[(c * 7919 + i * 104_729) % paths.len()];
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT}\r\n\r\n");
+        let began = Instant::now();
+        stream.write_all(request.as_bytes()).await.expect("write");
+        let mut have = 0;
+        loop {
+            let got = stream.read(&mut buffer[have..]).await.expect("read");
+            assert!(got > 0, "closed");
+            have += got;
+            if is_whole(&buffer[..have]) {
+                break;
+            }
+        }
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+        let said = std::str::from_utf8(&buffer[9..12]).expect("status");
+        let wanted = if status.is_empty() { if path.ends_with(".gif") { "200" } else { "302" } } else { status };
+        assert_eq!(said, wanted, "{path}");
+    }
+    times
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|l| l.split("\r\n").next()?.parse::<usize>().ok());
+    answer.len() >= end + 4 + length.unwrap_or(0)
+}
+
+/// Messages with two links each; the paths of their pixels and links in turn.
+async fn fill(file: &Path, n: usize) -> Vec<String> {
+    let store = Store::open(&Place::Sqlite { file: file.to_owned() }).await.expect("store");
+    let clock = Clock::machine();
+    let mut tx = store.begin("bench.account").await.expect("transaction");
+    tx.ensure_account("brand", "imap", OURS, clock.now()).await.expect("account");
+    let keys = signing::keys(&mut tx, &clock).await.expect("keys");
+    tx.commit().await.expect("commit");
+    let mut paths = Vec::new();
+    for piece in (0..n).collect::<Vec<_>>().chunks(500) {
+        let mut tx = store.begin("bench.enqueue").await.expect("transaction");
+        for number in piece {
+            let id = enqueue::enqueue(&mut tx, &clock, order(*number, &clock)).await.expect("enqueued").id;
+            let link = |n| LinkRow { message_id: id, n, url: format!("https://shop.example/{n}"), label: "x".into() };
+            tx.insert_links(vec![link(1), link(2)]).await.expect("links");
+            let token = |kind, link| keys.sign(Token { kind, message: MessageId(id.0), link });
+            paths.push(format!("/t/o/{}.gif", token(HitKind::Open, 0)));
+            paths.push(format!("/t/c/{}", token(HitKind::Click, 1 + u16::from(number % 2 == 0))));
+        }
+        tx.commit().await.expect("commit");
+    }
+    store.close().await;
+    paths
+}
+
+fn order(number: usize, clock: &Clock) -> Order {
+    Order {
+        account: AccountFrom { name: "brand".into(), address: OURS.into(), display_name: "Brand".into() },
+        to: vec![Mailbox { name: String::new(), address: format!("person{number}@example.org") }],
+        cc: Vec::new(),
+        subject: Some("A plan".into()),
+        text: "Hello".into(),
+        html: None,
+        attachments: Vec::new(),
+        answers: None,
+        due_at: clock.now(),
+        file_copy: false,
+        message_id_domain: "brand.example".into(),
+        outreach: None,
+    }
+}
+
+/// How many hits there are, by the database itself.
+async fn count(file: &Path) -> i64 {
+    use sqlx::Connection;
+    let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.expect("database");
+    let (n,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM hit").fetch_one(&mut c).await.expect("count");
+    n
+}
+
+/// The server: the public routes over a database, or a constant answer.
+pub async fn part(args: TrackingPartArgs) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+    listener.set_nonblocking(true).expect("listener");
+    println!("{}", listener.local_addr().expect("address"));
+    std::io::stdout().flush().expect("stdout");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("listener");
+    let told = async {
+        let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0; 1]));
+        drop(waiting.await);
+    };
+    let Some(file) = args.file else {
+        let router = axum::Router::new().route("/", axum::routing::get(|| async { "ok" }));
+        return liaison::http::serve(listener, router, told).await.expect("serve");
+    };
+    let store = Store::open(&Place::Sqlite { file }).await.expect("store");
+    let clock = Clock::machine();
+    let books = Arc::new(Books::shipped());
+    let (tracking, writer) = liaison::tracking::open(&store, &clock, books, Wake::default()).await.expect("tracking");
+    let writing = tokio::spawn(async move { writer.run(Stop::new()).await.expect("writer") });
+    let state = PublicState { store: store.clone(), clock, tracking, stored: Arc::default() };
+    liaison::http::serve(listener, public_router(state), told).await.expect("serve");
+    tokio::time::timeout(Duration::from_secs(20), writing).await.expect("writer ends").expect("writer");
+    store.close().await;
+}

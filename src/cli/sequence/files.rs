@@ -1,0 +1,166 @@
+//! The files beside what is in force: what differs, moving live runs along, and a folder with another name.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::steer::unknown;
+use crate::cli::desk::Desk;
+use crate::cli::stop::{self, Stop};
+use crate::cli::terminal::short;
+use crate::cli::who;
+use crate::config::Severity;
+use crate::domain::ids::EnrollmentId;
+use crate::sequence::{self, Known, Loaded, Migrated, OldFolder, Planned, To};
+
+/// Runs that can't be moved and are shown one by one.
+const SHOWN: usize = 50;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct MigrateArgs {
+    /// The sequence
+    id: String,
+    /// Only tell what would become of each live run
+    #[arg(long, required_unless_present = "apply", conflicts_with = "apply")]
+    plan: bool,
+    /// Do it
+    #[arg(long)]
+    apply: bool,
+}
+
+fn read(desk: &Desk, id: &str) -> Loaded {
+    sequence::load_one(&Known { config: &desk.config, live: None, audience: None }, id)
+}
+
+pub(super) async fn diff(desk: &Desk, id: &str) -> anyhow::Result<ExitCode> {
+    let loaded = read(desk, id);
+    let Some((definition, hash)) = loaded.definitions.first() else {
+        if desk.out.is_json() {
+            let findings: Vec<_> = loaded.findings.iter().map(crate::config::Finding::to_json).collect();
+            desk.out.json(&json!({"findings": findings}))?;
+        } else {
+            for finding in loaded.findings.iter().filter(|f| f.severity == Severity::Error) {
+                desk.out.own(&format!("{}\n", finding.render(desk.out.colour())))?;
+            }
+            desk.out.say("The files can't be used as they are, so there is nothing to compare.")?;
+        }
+        return Ok(ExitCode::from(stop::FAILED));
+    };
+    let found = sequence::compare(&mut desk.store.read().await?, definition, hash).await?;
+    if desk.out.is_json() {
+        desk.out.json(&found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if found.in_force.is_none() {
+        desk.out.say("Nothing of this sequence is in force yet; everything is new.")?;
+    } else if found.changes.is_empty() {
+        desk.out.say("The files say what is in force.")?;
+    }
+    for change in &found.changes {
+        let live = change.live.map(|n| format!("  ({n} live runs have it before them)")).unwrap_or_default();
+        desk.out.say(&format!("{}{live}", change.change))?;
+    }
+    if !found.changes.is_empty() {
+        desk.out.aside("`liaison reload` puts the files in force for new runs; live ones stay with their version.")?;
+    }
+    if found.outdated > 0 {
+        let n = found.outdated;
+        desk.out.aside(&format!("{n} live runs are on an older version: `liaison sequence migrate {id} --plan`"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn migrate(desk: &Desk, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+    let (mut all, mut after): (Vec<Migrated>, Option<EnrollmentId>) = (Vec::new(), None);
+    loop {
+        let mut tx = desk.store.begin("cli.migrate").await?;
+        let batch = sequence::migrate(&mut tx, &desk.clock, &args.id, after).await?;
+        let batch = batch.ok_or_else(|| unknown(&args.id))?;
+        if args.apply {
+            tx.commit().await?;
+        }
+        all.extend(batch.runs);
+        after = batch.last;
+        if after.is_none() {
+            break;
+        }
+    }
+    if args.apply {
+        desk.wake().await;
+    }
+    let stay = all.iter().filter(|run| matches!(run.to, To::Stays { .. })).count();
+    if desk.out.is_json() {
+        let moved = all.len() - stay;
+        desk.out.json(&json!({
+            "sequence": args.id, "applied": args.apply, "moved": moved, "stayed": stay, "runs": all,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tell_moves(desk, args, &all).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tell_moves(desk: &Desk, args: &MigrateArgs, all: &[Migrated]) -> anyhow::Result<()> {
+    if all.is_empty() {
+        return desk.out.say("Every live run is on the version in force.");
+    }
+    let mut groups: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
+    for run in all {
+        let (to, planned) = match &run.to {
+            To::Moved { step, planned } => {
+                let planned = match planned {
+                    Planned::Nothing => "",
+                    Planned::Kept => "what is planned stays",
+                    Planned::Anew => "what was planned is planned anew",
+                };
+                (step.clone().unwrap_or_else(|| "(the end)".to_owned()), planned.to_owned())
+            }
+            To::Stays { reason } => ("stays".to_owned(), reason.clone()),
+        };
+        let at = run.from_step.clone().unwrap_or_else(|| "(the end)".to_owned());
+        *groups.entry((short(&run.from_version, 13), at, to, planned)).or_default() += 1;
+    }
+    let row = |((version, at, to, planned), n): ((String, String, String, String), usize)| {
+        vec![n.to_string(), version, at, to, planned]
+    };
+    let head = ["runs", "version", "at", "goes on at", ""];
+    desk.out.table(&head, groups.into_iter().map(row).collect())?;
+    let stays: Vec<&Migrated> = all.iter().filter(|run| matches!(run.to, To::Stays { .. })).take(SHOWN).collect();
+    if !stays.is_empty() {
+        let mut tx = desk.store.read().await?;
+        let handles = who::handles(&mut tx, stays.iter().map(|run| run.influencer_id)).await?;
+        desk.out.say("\nThese can't be moved:")?;
+        for run in stays {
+            let handle = handles.get(&run.influencer_id).cloned().unwrap_or_default();
+            desk.out.say(&format!("  {handle}  {}", run.enrollment_id))?;
+        }
+    }
+    if !args.apply {
+        desk.out.aside(&format!("Nothing was written: `liaison sequence migrate {} --apply` does it.", args.id))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rename(desk: &Desk, old: &str, new: &str) -> anyhow::Result<ExitCode> {
+    let there = read(desk, new);
+    let stays = desk.config.outreach.sequences.join(old).symlink_metadata().is_ok();
+    let old_folder = if stays { OldFolder::Stays } else { OldFolder::Gone };
+    let mut tx = desk.store.begin("cli.sequence_rename").await?;
+    let moved = sequence::rename(&mut tx, &desk.clock, (old, new), &there, old_folder).await;
+    let moved = moved.map_err(|error| match error {
+        sequence::RenameError::Unknown(ref id) => unknown(id).into(),
+        sequence::RenameError::Store(error) => anyhow::Error::from(error),
+        sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
+    })?;
+    tx.commit().await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        desk.out.json(&json!({"from": old, "to": new, "live": moved}))?;
+    } else {
+        desk.out.say(&format!("{old} is {new} now; {moved} live runs go on under the new name"))?;
+        desk.out.aside("A running daemon takes the folder's new name over with `liaison reload`.")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

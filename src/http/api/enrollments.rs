@@ -1,0 +1,72 @@
+//! Runs of sequences: where each stands, what became of its steps, and what a person does with it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+
+use super::Route;
+use crate::domain::ids::{EnrollmentId, InfluencerId};
+use crate::domain::words::EnrollmentState;
+use crate::http::ApiState;
+use crate::http::actions::SteerOrder;
+use crate::http::body::{Body, Id};
+use crate::http::gate::Caller;
+use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::problem::Problem;
+use crate::hub::outreach::steer::Act;
+use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![("/enrollments", get(list)), ("/enrollments/{id}", get(one).patch(change))]
+}
+
+async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<EnrollmentView>>, Problem> {
+    let asked = asked.only(&["limit", "cursor", "sequence", "state", "step", "influencer"])?;
+    let filter = EnrollmentFilter {
+        sequence: asked.text("sequence").map(str::to_owned),
+        state: asked.get::<EnrollmentState>("state")?,
+        step: asked.text("step").map(str::to_owned),
+        influencer: asked.get::<InfluencerId>("influencer")?,
+    };
+    let page = asked.page()?;
+    let slice = state.store.read().await?.list_enrollment_views(&filter, page).await?;
+    Ok(asked.answer(slice))
+}
+
+/// A run with its steps.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    run: EnrollmentView,
+    steps: Vec<EnrollmentStepView>,
+}
+
+async fn view(state: &ApiState, id: EnrollmentId) -> Result<Json<Whole>, Problem> {
+    let mut tx = state.store.read().await?;
+    let run = tx.get_enrollment_view(id).await?.ok_or_else(|| Problem::not_found("enrollment", id))?;
+    let steps = tx.list_step_views(id).await?;
+    Ok(Json(Whole { run, steps }))
+}
+
+async fn one(State(state): State<ApiState>, Id(id): Id<EnrollmentId>, _: NoQuery) -> Result<Json<Whole>, Problem> {
+    view(&state, id).await
+}
+
+/// What is done with a run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActOrder {
+    #[serde(rename = "do")]
+    act: Act,
+}
+
+async fn change(
+    State(state): State<ApiState>,
+    Id(id): Id<EnrollmentId>,
+    caller: Caller,
+    Body(order): Body<ActOrder>,
+) -> Result<Json<Whole>, Problem> {
+    state.actions.steer(SteerOrder::Run(id, order.act), caller.by()).await?;
+    view(&state, id).await
+}

@@ -1,0 +1,229 @@
+//! What readers of mail reach without a token of the API: the pixel, links, and the page to unsubscribe.
+//!
+//! Every path carries a signed token; any other is answered 404 before anything is looked up. Where a link leads is read
+//! from the database, never from the request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::IncomingStream;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{gate, problem};
+use crate::clock::Clock;
+use crate::domain::hit::Method;
+use crate::domain::words::HitKind;
+use crate::hub::unsubscribe::{How, unsubscribe_by_token};
+use crate::store::{Store, StoreError};
+use crate::tracking::{Answer, Seen, Tracking};
+
+/// Octets of the body of a POST that says no.
+const BODY_MAX: usize = 16 * 1024;
+/// One transparent pixel.
+const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+/// Headers by which a browser says that it fetches ahead.
+const HINTS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const PAGE_HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex, nofollow\">\
+    <title>Unsubscribe</title><style>body{font:16px/1.5 sans-serif;max-width:32em;margin:4em auto;padding:0 1em}\
+    button{font:inherit;padding:.5em 1em}</style></head><body>";
+const PAGE_ASK: &str = "<h1>Unsubscribe</h1><p>Do you want to get no more mail from us at this address?</p>\
+    <form method=\"post\"><button type=\"submit\">Unsubscribe</button></form>";
+const PAGE_DONE: &str = "<h1>Unsubscribed</h1><p>We will not write to this address any more.</p>";
+const PAGE_END: &str = "</body></html>\n";
+
+/// What the public routes work with. Cheap to clone.
+#[derive(Clone)]
+pub struct PublicState {
+    /// The database.
+    pub store: Store,
+    /// Business time and ids.
+    pub clock: Clock,
+    /// Keeps hits.
+    pub tracking: Tracking,
+    /// Rung when events were written.
+    pub stored: Arc<Notify>,
+}
+
+/// Whoever is at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(IpAddr);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(stream.remote_addr().ip())
+    }
+}
+
+/// What stands in a path, as far as that can be read.
+type Token = Result<Path<String>, PathRejection>;
+
+/// The public routes, to be merged into the API's or served by themselves.
+pub fn public_router(state: PublicState) -> Router {
+    Router::new()
+        .route("/t/o/{file}", get(open))
+        .route("/t/c/{token}", get(click))
+        .route("/u/{token}", get(ask).post(unsubscribe))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(gate::limit_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .with_state(state)
+}
+
+/// The address a request came from. Behind a proxy on this machine or its network, the one the proxy names last.
+fn address_of(request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0.to_canonical())?;
+    if !is_near(peer) {
+        return Some(peer);
+    }
+    let named = request.headers().get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+    let named: Vec<&str> = named.flat_map(|v| v.split(',')).map(str::trim).collect();
+    named.into_iter().rev().filter_map(|a| a.parse().ok()).find(|a| !is_near(*a)).or(Some(peer))
+}
+
+/// Loopback and private networks: where a proxy of ours stands.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn hint_of(headers: &HeaderMap) -> Option<String> {
+    HINTS.iter().find_map(|name| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        let lower = value.to_ascii_lowercase();
+        (lower.contains("prefetch") || lower.contains("preview") || lower.contains("prerender"))
+            .then(|| format!("{name}: {value}"))
+    })
+}
+
+/// What is seen of a request for a token; `None` where it is no token of these kinds.
+fn see(state: &PublicState, token: &str, kinds: &[HitKind], request: &Request) -> Option<Seen> {
+    let token = state.tracking.read_token(token, kinds)?;
+    let agent = request.headers().get(header::USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    Some(Seen {
+        token,
+        method: if request.method() == HttpMethod::HEAD { Method::Head } else { Method::Get },
+        agent: agent.unwrap_or_default(),
+        address: address_of(request),
+        hint: hint_of(request.headers()),
+    })
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = (status, text).into_response();
+    quiet(response.headers_mut());
+    response
+}
+
+fn unknown() -> Response {
+    plain(StatusCode::NOT_FOUND, "There is nothing here.\n")
+}
+
+fn unavailable() -> Response {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "This can't be answered now. Please try again in a minute.\n")
+}
+
+/// Nothing of an answer is kept, told to others, or listed.
+fn quiet(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+}
+
+async fn open(State(state): State<PublicState>, file: Token, request: Request) -> Response {
+    let Ok(Path(file)) = file else { return unknown() };
+    let Some(token) = file.strip_suffix(".gif") else { return unknown() };
+    let Some(seen) = see(&state, token, &[HitKind::Open], &request) else { return unknown() };
+    drop(request);
+    match state.tracking.hit(seen).await {
+        Answer::Unknown => unknown(),
+        // A mail program that gets no picture shows a hole.
+        Answer::Found(_) | Answer::Unavailable => {
+            let mut response = Body::from(PIXEL).into_response();
+            quiet(response.headers_mut());
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+            response
+        }
+    }
+}
+
+async fn click(State(state): State<PublicState>, token: Token, request: Request) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
+    let Some(seen) = see(&state, &token, &[HitKind::Click, HitKind::Hidden], &request) else { return unknown() };
+    drop(request);
+    match state.tracking.hit(seen).await {
+        Answer::Unknown => unknown(),
+        Answer::Unavailable => unavailable(),
+        Answer::Found(None) => page(""),
+        Answer::Found(Some(url)) => match HeaderValue::from_str(&url) {
+            Ok(location) => {
+                let mut response = StatusCode::FOUND.into_response();
+                quiet(response.headers_mut());
+                response.headers_mut().insert(header::LOCATION, location);
+                response
+            }
+            Err(_) => unknown(),
+        },
+    }
+}
+
+fn page(body: &str) -> Response {
+    let mut response = axum::response::Html(format!("{PAGE_HEAD}{body}{PAGE_END}")).into_response();
+    quiet(response.headers_mut());
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    response
+}
+
+/// The page that asks. Looking at it changes nothing: scanners follow links.
+async fn ask(State(state): State<PublicState>, token: Token, request: Request) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
+    let Some(seen) = see(&state, &token, &[HitKind::Unsubscribe], &request) else { return unknown() };
+    drop(request);
+    match state.tracking.hit(seen).await {
+        Answer::Unknown => unknown(),
+        Answer::Found(_) | Answer::Unavailable => page(PAGE_ASK),
+    }
+}
+
+/// Acts at once, by the form or by one click (RFC 8058 §3.2).
+async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes) -> Response {
+    let Ok(Path(token)) = token else { return unknown() };
+    if state.tracking.read_token(&token, &[HitKind::Unsubscribe]).is_none() {
+        return unknown();
+    }
+    let how =
+        if String::from_utf8_lossy(&body).contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
+    match act(&state, &token, how).await {
+        Ok(true) => page(PAGE_DONE),
+        Ok(false) => unknown(),
+        Err(error) => {
+            tracing::error!(%error, "an unsubscribe could not be kept");
+            unavailable()
+        }
+    }
+}
+
+async fn act(state: &PublicState, token: &str, how: How) -> Result<bool, StoreError> {
+    let keys = state.tracking.keys();
+    let mut tx = state.store.begin("public.unsubscribe").await?;
+    let done = unsubscribe_by_token(&mut tx, &state.clock, &keys, (token, how)).await?;
+    tx.commit().await?;
+    state.stored.notify_waiters();
+    Ok(done.is_some())
+}

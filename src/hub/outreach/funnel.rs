@@ -1,0 +1,172 @@
+//! A sequence in numbers: what became of each step and wording, judged by the answers of people.
+
+use serde::Serialize;
+
+use super::definition;
+use crate::domain::rate::{Rate, judge_variants, wilson};
+use crate::domain::sequence::Definition;
+use crate::store::reading::sequence::{FunnelRow, SkipRow};
+use crate::store::{StoreError, Tx};
+
+/// What became of a sequence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SequenceStats {
+    /// The sequence.
+    pub sequence: String,
+    /// All steps together.
+    pub total: Counts,
+    /// Each step, top to bottom; those of older versions last.
+    pub steps: Vec<StepStats>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepStats {
+    /// Its id.
+    pub step: String,
+    /// `email`, `task`, `wait_for`.
+    pub kind: String,
+    /// All wordings together.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Of its messages, the share that a person answered; none while none was sent.
+    pub reply_rate: Option<Rate>,
+    /// Why it was left out, the most frequent reason first.
+    pub skip_reasons: Vec<SkipRow>,
+    /// Its wordings.
+    pub variants: Vec<VariantStats>,
+    /// What can be said of the wordings, where there are several: judged by answers.
+    pub verdict: Option<String>,
+}
+
+/// What became of one wording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VariantStats {
+    /// The template.
+    pub variant: String,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The share of its messages that a person answered.
+    pub reply_rate: Option<Rate>,
+}
+
+/// The funnel. Opens and clicks are those of people, each message counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Runs that wait for it now.
+    pub planned: i64,
+    /// Messages sent.
+    pub sent: i64,
+    /// Tasks done, and waits for what happened.
+    pub done: i64,
+    /// Tasks and waits that ran out.
+    pub timed_out: i64,
+    /// Runs that left it out.
+    pub skipped: i64,
+    /// Messages opened.
+    pub opened: i64,
+    /// Messages clicked in.
+    pub clicked: i64,
+    /// Messages answered.
+    pub replied: i64,
+    /// Messages that came back or were refused.
+    pub bounced: i64,
+    /// Messages called spam.
+    pub complained: i64,
+    /// Messages after which they wanted no more.
+    pub opted_out: i64,
+}
+
+impl Counts {
+    fn add(&mut self, row: &FunnelRow) {
+        let pairs = [
+            (&mut self.planned, row.planned),
+            (&mut self.sent, row.sent),
+            (&mut self.done, row.done),
+            (&mut self.timed_out, row.timed_out),
+            (&mut self.skipped, row.skipped),
+            (&mut self.opened, row.opened),
+            (&mut self.clicked, row.clicked),
+            (&mut self.replied, row.replied),
+            (&mut self.bounced, row.bounced),
+            (&mut self.complained, row.complained),
+            (&mut self.opted_out, row.opted_out),
+        ];
+        for (sum, n) in pairs {
+            *sum += n;
+        }
+    }
+
+    fn reply_rate(&self) -> Option<Rate> {
+        wilson(small(self.replied), small(self.sent))
+    }
+}
+
+fn small(n: i64) -> u32 {
+    u32::try_from(n.max(0)).unwrap_or(u32::MAX)
+}
+
+/// The numbers of every sequence that is not deleted.
+pub async fn measure_all(tx: &mut Tx) -> Result<Vec<SequenceStats>, StoreError> {
+    let mut all = Vec::new();
+    for row in tx.list_sequences().await?.into_iter().filter(|row| row.active_hash.is_some()) {
+        all.extend(measure(tx, &row.id).await?);
+    }
+    Ok(all)
+}
+
+/// The numbers of one sequence; `None` where there is none of this name.
+pub async fn measure(tx: &mut Tx, id: &str) -> Result<Option<SequenceStats>, StoreError> {
+    let Some(row) = tx.get_sequence(id).await? else { return Ok(None) };
+    let definition = match &row.active_hash {
+        Some(hash) => Some(definition(tx, hash).await?),
+        None => None,
+    };
+    let rows = tx.count_funnel(id).await?;
+    let skips = tx.count_skips(id).await?;
+    let mut total = Counts::default();
+    for row in &rows {
+        total.add(row);
+    }
+    let steps = order(definition.as_deref(), &rows).into_iter().map(|step| step_stats(&step, &rows, &skips)).collect();
+    Ok(Some(SequenceStats { sequence: row.id, total, steps }))
+}
+
+/// The steps of the version in force as they stand, then those that were dropped from it.
+fn order(definition: Option<&Definition>, rows: &[FunnelRow]) -> Vec<String> {
+    let mut order: Vec<String> = definition.map(|d| d.steps.iter().map(|s| s.id.clone()).collect()).unwrap_or_default();
+    let mut dropped: Vec<String> = rows.iter().map(|r| r.step.clone()).filter(|id| !order.contains(id)).collect();
+    dropped.sort();
+    dropped.dedup();
+    order.extend(dropped);
+    order
+}
+
+fn step_stats(step: &str, rows: &[FunnelRow], skips: &[SkipRow]) -> StepStats {
+    let rows: Vec<&FunnelRow> = rows.iter().filter(|r| r.step == step).collect();
+    let mut counts = Counts::default();
+    for row in &rows {
+        counts.add(row);
+    }
+    let mut variants: Vec<VariantStats> = Vec::new();
+    for row in &rows {
+        let Some(name) = &row.variant else { continue };
+        let mut counts = Counts::default();
+        counts.add(row);
+        variants.push(VariantStats { variant: name.clone(), counts, reply_rate: counts.reply_rate() });
+    }
+    variants.sort_by(|a, b| a.variant.cmp(&b.variant));
+    let judged: Vec<(&str, u32, u32)> =
+        variants.iter().map(|v| (v.variant.as_str(), small(v.counts.replied), small(v.counts.sent))).collect();
+    StepStats {
+        step: step.to_owned(),
+        // A step that was one thing and is another now counts as what it did most.
+        kind: rows.iter().max_by_key(|r| r.sent + r.done + r.planned).map(|r| r.kind.clone()).unwrap_or_default(),
+        reply_rate: counts.reply_rate(),
+        skip_reasons: skips.iter().filter(|s| s.step == step).cloned().collect(),
+        verdict: judge_variants(&judged).words(),
+        variants,
+        counts,
+    }
+}

@@ -1,0 +1,74 @@
+//! What the files would change of a sequence, and how many live runs each change of a step is about.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::diff::{Change, diff};
+use crate::domain::sequence::Definition;
+use crate::hub::outreach;
+use crate::store::{StoreError, Tx};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Touched {
+    /// In words: `~ step intro: after`.
+    pub change: String,
+    /// The step it is about.
+    pub step: Option<String>,
+    /// Live runs that stand at that step or above it, so that it is still ahead of them. None: no step.
+    pub live: Option<i64>,
+}
+
+/// What the files say beside what is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The version in force; none: there is none yet.
+    pub in_force: Option<String>,
+    /// The version of the files.
+    pub files: String,
+    /// What differs, in the order: settings, steps, templates.
+    pub changes: Vec<Touched>,
+    /// Live runs on a version older than the one in force.
+    pub outdated: i64,
+}
+
+/// Compares the files with what is in force.
+pub async fn compare(tx: &mut Tx, files: &Definition, hash: &str) -> Result<Difference, StoreError> {
+    let in_force = tx.get_sequence(&files.id).await?.and_then(|row| row.active_hash);
+    let mut runs: Vec<(Arc<Definition>, Option<String>, i64)> = Vec::new();
+    let mut outdated = 0;
+    for (version, step, n) in tx.count_live_steps(&files.id).await? {
+        if Some(&version) != in_force.as_ref() {
+            outdated += n;
+        }
+        runs.push((outreach::definition(tx, &version).await?, step, n));
+    }
+    let changes = match &in_force {
+        Some(active) => diff(&*outreach::definition(tx, active).await?, files),
+        None => files.steps.iter().map(|step| Change::StepAdded(step.id.clone())).collect(),
+    };
+    let touched = |change: Change| {
+        let step = match &change {
+            Change::StepAdded(id) | Change::StepRemoved(id) | Change::StepChanged(id, _) => Some(id.clone()),
+            Change::StepsReordered
+            | Change::TemplateAdded(_)
+            | Change::TemplateRemoved(_)
+            | Change::TemplateChanged(..)
+            | Change::Setting(_) => None,
+        };
+        let live = step.as_ref().map(|step| {
+            runs.iter().filter(|(version, at, _)| lies_ahead((version, files), step, at.as_deref())).map(|r| r.2).sum()
+        });
+        Touched { change: change.to_string(), step, live }
+    };
+    let changes = changes.into_iter().map(touched).collect();
+    Ok(Difference { in_force, files: hash.to_owned(), changes, outdated })
+}
+
+/// Whether a step is still ahead of a run, or under way: in its own version, or, where that has no such step, in the files.
+fn lies_ahead((version, files): (&Definition, &Definition), step: &str, at: Option<&str>) -> bool {
+    let Some(at) = at else { return false };
+    let places = |of: &Definition| Some((of.step(at)?.0, of.step(step)?.0));
+    places(version).or_else(|| places(files)).is_some_and(|(at, step)| at <= step)
+}

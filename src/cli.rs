@@ -187,7 +187,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
         Command::Account(command) => account::run(&global, &command).await,
-        Command::Sequence(command) => sequence::run(&global, command).await,
+        Command::Sequence(command) => Box::pin(sequence::run(&global, command)).await,
         Command::Enrollment(command) => enrollment::run(&global, command).await,
         Command::Pause(args) => pause::pause(&global, &args).await,
         Command::Resume(args) => pause::resume(&global, &args).await,

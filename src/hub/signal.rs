@@ -82,11 +82,8 @@ pub async fn record(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>) -> Result<
 /// What a person did with a message of ours, as far as waits and conditions go by it: a machine's doing is nothing, nor is
 /// what may have been one's.
 fn mark_of(signal: &Signal) -> Option<Mark> {
-    let mark = match signal.what {
-        EventType::MessageOpened => Mark::Opened,
-        EventType::MessageClicked => Mark::Clicked,
-        _ => return None,
-    };
+    let marks = [(EventType::MessageOpened, Mark::Opened), (EventType::MessageClicked, Mark::Clicked)];
+    let (_, mark) = marks.into_iter().find(|(what, _)| *what == signal.what)?;
     let data = signal.data.as_ref()?;
     let human = data.get("machine").and_then(serde_json::Value::as_bool) == Some(false);
     let confidence = data.get("confidence").and_then(serde_json::Value::as_f64).unwrap_or(0.0);

@@ -60,7 +60,14 @@ async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, Action
     let mut tx = hub.store.read().await?;
     people::find_influencer(&mut tx, &who).await.map(|i| i.id).map_err(|error| match error {
         PeopleError::Store(error) => ActionError::Store(error),
-        other => ActionError::Invalid(vec![(at, other.to_string())]),
+        other @ (PeopleError::NoInfluencer(_)
+        | PeopleError::NoAgent(_)
+        | PeopleError::UnknownStage { .. }
+        | PeopleError::Invalid(_)
+        | PeopleError::HandleTaken { .. }
+        | PeopleError::AddressTaken { .. }
+        | PeopleError::NotMerged(_)
+        | PeopleError::Changed(_)) => ActionError::Invalid(vec![(at, other.to_string())]),
     })
 }
 

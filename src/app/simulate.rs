@@ -230,10 +230,11 @@ impl<'w> Run<'w> {
     }
 
     async fn finish(mut self) -> Result<Report, SimulateError> {
+        // Planned first: what it is counted from may happen at once.
+        self.plan_given()?;
         self.go_to(self.from).await?;
         self.world.clock.advance_to(self.from);
         self.enroll().await?;
-        self.plan_given()?;
         let ended = self.go_to(self.until).await?;
         self.journal.report(self.world, (self.from, self.until), ended).await
     }

@@ -186,6 +186,11 @@ static OF_MESSAGES: &[Copied] = &[
     Copied { read: &RECIPIENT, write: &INTO_RECIPIENT },
 ];
 
+/// How each table is written, for the test that no column is forgotten.
+pub fn heads() -> Vec<&'static str> {
+    MANY.iter().map(|many| many.head).collect()
+}
+
 impl Tx {
     /// Those with a run that is not over, by id; at most so many.
     pub async fn list_people_of_live_runs(&mut self, at_most: i64) -> Result<Vec<InfluencerId>, StoreError> {

@@ -1,6 +1,7 @@
 //! The contract every store function keeps on both databases.
 
 mod base;
+mod copy;
 mod desk;
 mod merge;
 mod outbox;

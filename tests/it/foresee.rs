@@ -1,11 +1,12 @@
 //! The simulator against what really happens: the same people, sequences, events and manual mail once through `simulate` and
 //! once through the daemon's own parts over a simulated provider. Every send must be the same one at the same planned instant.
 
+mod beside;
 mod brand;
 mod reality;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use liaison::app;
 use liaison::app::simulate::{Order, simulate};
@@ -14,7 +15,7 @@ use liaison::sequence::simulate::{Ended, Report, What};
 
 use brand::Brand;
 
-/// Who got which step in which wording, and for when it was planned.
+/// Who got which step in which wording; for when it was planned and when it left. The two differ where a person approved late.
 type Sends = BTreeMap<(String, String, String), String>;
 
 fn sends(report: &Report) -> Sends {
@@ -24,8 +25,8 @@ fn sends(report: &Report) -> Sends {
     let mut all = Sends::new();
     for e in report.sends() {
         let planned = e.planned_at.unwrap();
-        assert_eq!(planned, e.at, "{} {:?} left at another instant than it was planned for", e.handle, e.step);
-        assert!(all.insert(key(e), planned.to_string()).is_none(), "{} got {:?} twice", e.handle, e.step);
+        let when = format!("planned for {planned}, left {}", e.at);
+        assert!(all.insert(key(e), when).is_none(), "{} got {:?} twice", e.handle, e.step);
     }
     all
 }
@@ -56,13 +57,13 @@ async fn compare(people: usize, least: usize) {
     assert_eq!(report.ended, Ended::Quiet, "60 days are not enough");
     let began = Instant::now();
     let real = reality::live(brand).await;
-    let mut counts: BTreeMap<What2, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     for entry in &report.entries {
         *counts.entry(entry.what.word()).or_default() += 1;
     }
     let same = foreseen.iter().filter(|(key, at)| real.get(*key) == Some(*at)).count();
-    let days = Duration::from_secs(report.entries.last().unwrap().at.since(report.from).as_secs() / 86_400 * 86_400);
-    println!("| people | {people} |\n| business days looked at | {} |", days.as_secs() / 86_400);
+    let days = report.entries.last().unwrap().at.since(report.from).as_secs() / 86_400;
+    println!("| people | {people} |\n| days until the last of it | {} |", days);
     println!("| sends foreseen | {} |\n| sends that happened | {} |", foreseen.len(), real.len());
     println!("| of these the same: who, step, wording, planned instant | {same} |");
     println!(
@@ -71,6 +72,11 @@ async fn compare(people: usize, least: usize) {
         began.elapsed().as_secs_f64()
     );
     println!("| what else was foreseen | {counts:?} |");
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in report.entries.iter().filter(|e| e.what == What::Held) {
+        *reasons.entry(entry.detail.get(..60).unwrap_or(&entry.detail)).or_default() += 1;
+    }
+    println!("| why runs stood still | {reasons:?} |");
     let missing: Vec<_> = foreseen.iter().filter(|(key, at)| real.get(*key) != Some(*at)).take(20).collect();
     let unforeseen: Vec<_> = real.iter().filter(|(key, at)| foreseen.get(*key) != Some(*at)).take(20).collect();
     assert!(missing.is_empty() && unforeseen.is_empty(), "foreseen only: {missing:#?}\nhappened only: {unforeseen:#?}");
@@ -83,11 +89,9 @@ async fn compare(people: usize, least: usize) {
     }
 }
 
-type What2 = &'static str;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_foreseen_is_what_happens() {
-    compare(60, 90).await;
+    compare(60, 60).await;
 }
 
 /// `tests/prove simulate [--people 1000]`

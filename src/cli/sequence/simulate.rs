@@ -42,13 +42,13 @@ pub(in crate::cli) struct SimulateArgs {
     /// Of --all only those with this tag
     #[arg(long, requires = "all")]
     tag: Option<String>,
-    /// When they are enrolled: 2026-03-02, 2026-03-02 09:00 (in our zone) or RFC 3339; now where it is not said
+    /// When they are enrolled: 2026-03-02, 2026-03-02 09:00 (in our zone) or RFC 3339; else now
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// How many days are looked at
     #[arg(long, default_value_t = simulate::DAYS_USUAL, value_parser = clap::value_parser!(u32).range(1..=i64::from(simulate::DAYS_MAX)))]
     days: u32,
-    /// What shall happen: "+1d click intro", "intro+2h reply", "@ana +3d out_of_office until 2026-03-20"; several times
+    /// What shall happen: "+1d click intro", "intro+2h reply", "@ana +3d bounce intro"; several times
     #[arg(long = "event", value_name = "EVENT")]
     events: Vec<String>,
     /// Let the tasks of steps be done this long after they were made; else they are left undone
@@ -75,7 +75,7 @@ pub(super) async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<
         engine::SimulateError::Order(_) | engine::SimulateError::NoSequence(_) => {
             anyhow::Error::from(Stop::failed(error.to_string()))
         }
-        other => other.into(),
+        other @ (engine::SimulateError::Place(_) | engine::SimulateError::Store(_)) => other.into(),
     })?;
     let text = if desk.out.is_json() {
         serde_json::to_string_pretty(&report)? + "\n"

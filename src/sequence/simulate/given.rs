@@ -131,7 +131,7 @@ impl FromStr for Given {
             (_, None, Some(_)) => When::At(first.to_owned()),
             (None, None, None) => return Err(fail(format!("it begins with when: {WHENS}"))),
         };
-        if time.is_some() && !matches!(Micros::parse(first), Some(_)) {
+        if time.is_some() && Micros::parse(first).is_none() {
             word(&mut rest);
         }
         let act = act(rest).map_err(|why| fail(why.unwrap_or_else(|| format!("what happens is one of {ACTS}"))))?;

@@ -25,13 +25,13 @@ pub fn text(report: &Report) -> String {
         let step_id = entry.step.as_deref().unwrap_or("-");
         let mut said = entry.what.word().to_owned();
         if let Some(variant) = &entry.variant {
-            said.push_str(&format!(" {variant}"));
+            said.extend([format!(" {variant}")]);
         }
         if let Some(account) = &entry.account {
-            said.push_str(&format!(" from {account}"));
+            said.extend([format!(" from {account}")]);
         }
         if !entry.detail.is_empty() {
-            said.push_str(&format!(": {}", entry.detail));
+            said.extend([format!(": {}", entry.detail)]);
         }
         let other =
             if zones.len() > 1 && entry.what == What::Sent { format!(" ({})", entry.zone) } else { String::new() };

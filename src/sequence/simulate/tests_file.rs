@@ -17,7 +17,7 @@ use crate::domain::zone::Zone;
 /// The name of the file.
 pub const FILE: &str = "tests.toml";
 /// Tests of one sequence.
-pub(super) const TESTS_MAX: usize = 500;
+const TESTS_MAX: usize = 500;
 /// Days where a test says nothing.
 const DAYS_USUAL: i64 = 60;
 
@@ -111,7 +111,13 @@ pub fn read(folder: &Path, ours: &Zone) -> Option<Tests> {
         for (n, item) in items.iter().enumerate().take(TESTS_MAX) {
             match &item.value {
                 Value::Table(table) => tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours))),
-                other => {
+                other @ (Value::Text(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::Flag(_)
+                | Value::Moment
+                | Value::List(_)
+                | Value::Raw(_)) => {
                     let here = Found { value: (), span: item.span, key: "test".to_owned() };
                     r.error(&here, format!("a test is a table, not {}", other.describe()), "write [[test]]");
                 }
@@ -186,7 +192,7 @@ fn properties(s: &mut Section<'_>, r: &mut Reader) -> Map<String, Json> {
             Value::Integer(n) => Json::from(*n),
             Value::Float(n) => Json::from(*n),
             Value::Flag(flag) => Json::from(*flag),
-            _ => {
+            Value::Text(_) | Value::Raw(_) | Value::Moment | Value::List(_) | Value::Table(_) => {
                 let found = Found { value: &entry.node, span: entry.node.span, key: entry.key.clone() };
                 text_of(r, &found).map_or(Json::Null, |t| Json::from(t.value))
             }
@@ -247,40 +253,37 @@ impl Tests {
     /// Holds a test against what was simulated; whether it came out as expected. Mails must be all there and no others; of
     /// what else happens only what the test names.
     pub fn judge(&mut self, n: usize, report: &Report) -> bool {
-        let Some(test) = self.tests.get(n).cloned() else { return false };
+        let Some(wanted) = self.tests.get(n).cloned() else { return false };
         let mut fine = true;
         let mut left: Vec<&Entry> = report.entries.iter().collect();
         let happened = happened(report);
-        for (expected, at) in &test.expected {
-            match left.iter().position(|e| expected.is(e)) {
-                Some(found) => {
-                    left.remove(found);
-                }
-                None => {
-                    let text = format!("`{}`: this did not happen", test.name);
+        for (expected, at) in &wanted.expected {
+            if let Some(found) = left.iter().position(|e| expected.is(e)) {
+                left.remove(found);
+            } else {
+                    let text = format!("`{}`: this did not happen", wanted.name);
                     self.reader.error(at, text, &happened);
                     fine = false;
-                }
             }
         }
         for entry in left.iter().filter(|e| e.what == What::Sent) {
             let step = entry.step.as_deref().unwrap_or_default();
-            let text = format!("`{}`: a mail that is not expected: {} {step}", test.name, entry.theirs);
-            self.reader.error(&test.here, text, "name it in `expect`, or change the sequence");
+            let text = format!("`{}`: a mail that is not expected: {} {step}", wanted.name, entry.theirs);
+            self.reader.error(&wanted.here, text, "name it in `expect`, or change the sequence");
             fine = false;
         }
         let standing = report.people.first();
-        if let Some(wanted) = &test.stage {
+        if let Some(named) = &wanted.stage {
             let stage = standing.map_or("", |s| s.stage.as_str());
-            if stage != wanted.value {
-                self.reader.error(wanted, format!("`{}`: the stage is `{stage}`", test.name), &happened);
+            if stage != named.value {
+                self.reader.error(named, format!("`{}`: the stage is `{stage}`", wanted.name), &happened);
                 fine = false;
             }
         }
-        if let Some(wanted) = &test.ends {
+        if let Some(named) = &wanted.ends {
             let (state, why) = standing.map_or(("", ""), |s| (s.state.as_str(), s.why.as_str()));
-            if state != wanted.value && !why.contains(&wanted.value) {
-                self.reader.error(wanted, format!("`{}`: it is {state} ({why})", test.name), &happened);
+            if state != named.value && !why.contains(&named.value) {
+                self.reader.error(named, format!("`{}`: it is {state} ({why})", wanted.name), &happened);
                 fine = false;
             }
         }

@@ -57,6 +57,9 @@ default_owner = "kim"
 timezone = "America/New_York"
 country = "us"
 
+[server]
+base_url = "https://hub.northlane.example"
+
 [storage]
 state_dir = "."
 

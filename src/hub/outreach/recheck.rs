@@ -69,7 +69,9 @@ pub async fn recheck(
             stopped.push(mail.id);
             continue;
         };
-        planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        if dossier.definition(&run.version).is_some_and(|d| planner.is_limited(&run.account, d)) {
+            planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        }
         let answer = judge(&mut planner, &dossier, house, (&mail, run), clock.now());
         match answer {
             Answer::Go => continue,

@@ -115,7 +115,9 @@ impl Cadence {
         while !stop.is_soft() {
             let rest = match self.tick().await {
                 Ok((looked, accounts)) => {
-                    accounts.iter().for_each(|account| wakes.wake(account));
+                    for account in &accounts {
+                        wakes.wake(account);
+                    }
                     if looked.runs > 0 { Duration::ZERO } else { self.rest().await }
                 }
                 Err(StoreError::Conflict(_)) => Duration::ZERO,

@@ -10,6 +10,7 @@ use crate::domain::words::{Channel, EventType, Role, StepState};
 use crate::domain::zone::Zone;
 use crate::hub::hold;
 use crate::hub::outreach::recheck::reserve_manual;
+use crate::hub::outreach::steer::{self, SteerError};
 use crate::hub::people::PeopleError;
 use crate::hub::signal::{self, Signal};
 use crate::hub::task;
@@ -157,10 +158,11 @@ async fn approve(
     let planned = steps(tx, who).await?.into_iter().filter(|s| s.state == StepState::Planned);
     for row in planned.filter(|s| step.is_none_or(|step| s.step == step)) {
         let Some(message) = row.message_id else { continue };
-        let at = row.planned_at.unwrap_or_default().max(world.clock.now());
-        if tx.approve_outbox(message, at, "approved").await? {
-            return Ok(String::new());
-        }
+        return match steer::approve(tx, &world.clock, &world.desk.house(), message, "the simulation").await {
+            Ok(_) => Ok(String::new()),
+            Err(SteerError::Store(error)) => Err(error.into()),
+            Err(error) => Ok(error.to_string()),
+        };
     }
     Ok("nothing waits for approval".to_owned())
 }

@@ -110,14 +110,18 @@ impl Planner {
         for account in accounts {
             if self.loaded.insert(format!("account {account}")) {
                 let rows = tx.list_reservations(account, from).await?;
-                rows.into_iter().for_each(|row| self.note(row));
+                for row in rows {
+                    self.note(row);
+                }
                 self.since.insert((*account).to_owned(), tx.sending_since(account).await?);
             }
         }
         for sequence in sequences {
             if self.loaded.insert(format!("sequence {sequence}")) {
                 let rows = tx.list_reservations_of_sequence(sequence, from).await?;
-                rows.into_iter().for_each(|row| self.note(row));
+                for row in rows {
+                    self.note(row);
+                }
             }
         }
         Ok(())

@@ -74,7 +74,14 @@ pub async fn recheck(
         }
         let answer = judge(&mut planner, &dossier, house, (&mail, run), clock.now());
         match answer {
-            Answer::Go => continue,
+            Answer::Go => {
+                // It counts from now on, so that what is looked at after it sees it, whether it is sent by then or not.
+                if planner.reservation(mail.id.0).is_some_and(|place| place.at != clock.now()) {
+                    tx.move_reservation(mail.id.0, clock.now()).await?;
+                    planner.move_to(mail.id.0, clock.now());
+                }
+                continue;
+            }
             Answer::Later { at, shifts } => {
                 tx.reschedule_outbox(mail.id, at, None).await?;
                 tx.replan_step(run.id, &mail.step, at, Some(shifts)).await?;
@@ -126,13 +133,14 @@ fn judge(
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
     let request = Request { due: Due::At(mail.due_at), domain: &domain, first: run.first, seed };
-    let late = now.since(mail.due_at);
+    // By its place, not by when it may leave: what stood still (a hold, a pause) may leave at once, and would all at once.
+    let late = now.since(planner.reservation(mail.id.0).map_or(mail.due_at, |place| place.at));
     if late <= PUNCTUAL && planner.is_open_now(&who) && planner.has_room_now(&who, &request, mail.id.0) {
         return Answer::Go;
     }
     match planner.place_again(&who, &request, mail.id.0) {
-        Ok(planned) if planned.at <= now => Answer::Go,
-        Ok(planned) => Answer::Later { at: planned.at, shifts: super::shifts_json(&planned.shifts) },
+        Ok(found) if found.at <= now => Answer::Go,
+        Ok(found) => Answer::Later { at: found.at, shifts: super::shifts_json(&found.shifts) },
         Err(never) => Answer::Held(never.to_string()),
     }
 }

@@ -261,9 +261,9 @@ impl Tests {
             if let Some(found) = left.iter().position(|e| expected.is(e)) {
                 left.remove(found);
             } else {
-                    let text = format!("`{}`: this did not happen", wanted.name);
-                    self.reader.error(at, text, &happened);
-                    fine = false;
+                let text = format!("`{}`: this did not happen", wanted.name);
+                self.reader.error(at, text, &happened);
+                fine = false;
             }
         }
         for entry in left.iter().filter(|e| e.what == What::Sent) {

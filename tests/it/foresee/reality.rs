@@ -13,6 +13,7 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{Channel, EventType, StepState};
 use liaison::domain::zone::Zone;
 use liaison::hub::enqueue::{self, AccountFrom, Order};
+use liaison::hub::outreach::steer::approve;
 use liaison::hub::signal::{self, Signal};
 use liaison::hub::unsubscribe::{How, unsubscribe};
 use liaison::hub::{hold, task};
@@ -271,8 +272,9 @@ impl Life {
             }
             Act::Approve(Some(step)) => {
                 let row = steps.iter().find(|s| s.step == *step && s.state == StepState::Planned);
-                if let Some((id, at)) = row.and_then(|s| Some((s.message_id?, s.planned_at?))) {
-                    tx.approve_outbox(id, at.max(clock.now()), "approved").await.unwrap();
+                if let Some(id) = row.and_then(|s| s.message_id) {
+                    // Refused where the run ended meanwhile: in the simulation as well.
+                    drop(approve(tx, clock, &self.hub.desk.house(), id, "kim").await);
                 }
             }
             Act::Hold(day) => {

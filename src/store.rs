@@ -41,6 +41,10 @@ use writer::{Writer, WriterTx};
 const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL of one process.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// Milliseconds for which a transaction may do nothing before PostgreSQL ends it, where the server, the role or the database
+/// has no rule of its own.
+const POSTGRES_IDLE: &str = "SELECT set_config('idle_in_transaction_session_timeout', '60000', FALSE) \
+    WHERE current_setting('idle_in_transaction_session_timeout') IN ('0', '0ms')";
 /// How long a statement waits for SQLite's write lock held by another process (a command line, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -215,6 +219,14 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(20))
+            .after_connect(|connection, _| {
+                // A node that stands still in a transaction would hold its locks, and so stop the others, for as long as it
+                // likes: the server ends it. What whoever runs the server set stays.
+                Box::pin(async move {
+                    sqlx::query(POSTGRES_IDLE).execute(connection).await?;
+                    Ok(())
+                })
+            })
             .connect_with(options.statement_cache_capacity(400))
             .await?;
         sqlx::migrate!("migrations/postgres").run(&pool).await?;

@@ -26,6 +26,8 @@ pub(in crate::hub) async fn hold_by_rule(
     if tx.hold_longer(id, until, reason, clock.now()).await? {
         note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation"})).await?;
         outreach::hold_runs(tx, clock, id).await?;
+        // Looked at now, so that whoever asks is told at once.
+        outreach::wake_runs(tx, clock, id).await?;
     }
     Ok(())
 }

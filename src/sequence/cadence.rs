@@ -88,9 +88,12 @@ impl Cadence {
         let house = self.desk.house();
         let dossier = Dossier::load(tx, &runs).await?;
         let mut planner = Planner::new(Arc::clone(&house), now);
-        let accounts: Vec<&str> = runs.iter().map(|r| r.account.as_str()).collect();
-        let sequences: Vec<&str> = runs.iter().map(|r| r.sequence.as_str()).collect();
+        let (limited, free): (Vec<_>, Vec<_>) =
+            runs.iter().partition(|r| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d)));
+        let accounts: Vec<&str> = limited.iter().map(|r| r.account.as_str()).collect();
+        let sequences: Vec<&str> = limited.iter().map(|r| r.sequence.as_str()).collect();
         planner.load(tx, &accounts, &sequences).await?;
+        planner.load_own(tx, free.iter().map(|r| r.id.0).collect()).await?;
         let mut batch = Batch { clock: &self.clock, house, dossier, planner, planned: 0, accounts: Vec::new() };
         let count = runs.len();
         for run in runs {
@@ -112,7 +115,9 @@ impl Cadence {
         while !stop.is_soft() {
             let rest = match self.tick().await {
                 Ok((looked, accounts)) => {
-                    accounts.iter().for_each(|account| wakes.wake(account));
+                    for account in &accounts {
+                        wakes.wake(account);
+                    }
                     if looked.runs > 0 { Duration::ZERO } else { self.rest().await }
                 }
                 Err(StoreError::Conflict(_)) => Duration::ZERO,

@@ -43,7 +43,7 @@ fn demo_tells_its_story_and_leaves_nothing() {
         "on hello, 4 messages, awaiting us",
         "not read yet 0",
     ] {
-        assert!(one_line(&text).contains(fact), "`{fact}` is missing in:\n{text}\n{errors}");
+        assert!(one_line(&text).contains(&one_line(fact)), "`{fact}` is missing in:\n{text}\n{errors}");
     }
     tells_of_outreach(&text);
     assert!(!text.contains('\x1b'), "no colour where it is not a terminal");

@@ -109,6 +109,7 @@ impl Watch {
 }
 
 /// What a recorded fact is in words; `None` where another line says it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "another line says it, or none needs to")]
 async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> anyhow::Result<Option<(Tone, String)>> {
     if let Some(told) = outreach::line(tx, event).await? {
         return Ok(Some(told));
@@ -121,32 +122,7 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
         return Ok(match event.kind {
             EventType::AccountUp => Some((Tone::Plain, format!("the account {} is up", datum("account")))),
             EventType::AccountDown => Some((Tone::Alarm, format!("the account {} is down", datum("account")))),
-            EventType::MessageReceived
-            | EventType::MessageSent
-            | EventType::MessageDeferred
-            | EventType::MessageRejected
-            | EventType::MessageUncertain
-            | EventType::MessageCancelled
-            | EventType::MessageBounced
-            | EventType::MessageComplained
-            | EventType::ThreadReplied
-            | EventType::InfluencerCreated
-            | EventType::InfluencerUpdated
-            | EventType::InfluencerStageChanged
-            | EventType::InfluencerUnsubscribed
-            | EventType::InfluencerHeld
-            | EventType::InfluencerMerged
-            | EventType::MessageOpened
-            | EventType::MessageClicked
-            | EventType::EnrollmentStarted
-            | EventType::EnrollmentStepDone
-            | EventType::EnrollmentFinished
-            | EventType::EnrollmentExited
-            | EventType::EnrollmentHeld
-            | EventType::SequencePaused
-            | EventType::SequenceResumed
-            | EventType::TaskCreated
-            | EventType::TaskCompleted => None,
+            _ => None,
         });
     };
     let to: Vec<&str> = message.to.iter().chain(&message.cc).map(|m| m.address.as_str()).collect();
@@ -183,26 +159,7 @@ async fn line(tx: &mut Tx, event: &EventView, message: Option<&MessageView>) -> 
             Some((Tone::Alarm, format!("{subject} rejected: {}", said_of(message, RecipientState::Rejected))))
         }
         EventType::MessageCancelled => Some((Tone::Alarm, format!("{to}  {subject} cancelled: {}", datum("reason")))),
-        EventType::ThreadReplied
-        | EventType::InfluencerCreated
-        | EventType::InfluencerUpdated
-        | EventType::InfluencerStageChanged
-        | EventType::InfluencerUnsubscribed
-        | EventType::InfluencerHeld
-        | EventType::InfluencerMerged
-        | EventType::MessageOpened
-        | EventType::MessageClicked
-        | EventType::EnrollmentStarted
-        | EventType::EnrollmentStepDone
-        | EventType::EnrollmentFinished
-        | EventType::EnrollmentExited
-        | EventType::EnrollmentHeld
-        | EventType::SequencePaused
-        | EventType::SequenceResumed
-        | EventType::TaskCreated
-        | EventType::TaskCompleted
-        | EventType::AccountDown
-        | EventType::AccountUp => None,
+        _ => None,
     })
 }
 

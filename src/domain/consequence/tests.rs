@@ -34,6 +34,7 @@ fn stages() -> Stages {
     Stages::new(list, Vec::new()).unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "each case writes its data where it stands")]
 fn decide_in(at: &str, pin: Pin, what: EventType, data: Value) -> Vec<Consequence> {
     let (stages, at) = (stages(), StageId::from(at));
     let standing = Standing { stage: &at, pin, stages: Some(&stages) };

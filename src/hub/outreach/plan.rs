@@ -110,17 +110,42 @@ impl Planner {
         for account in accounts {
             if self.loaded.insert(format!("account {account}")) {
                 let rows = tx.list_reservations(account, from).await?;
-                rows.into_iter().for_each(|row| self.note(row));
+                for row in rows {
+                    self.note(row);
+                }
                 self.since.insert((*account).to_owned(), tx.sending_since(account).await?);
             }
         }
         for sequence in sequences {
             if self.loaded.insert(format!("sequence {sequence}")) {
                 let rows = tx.list_reservations_of_sequence(sequence, from).await?;
-                rows.into_iter().for_each(|row| self.note(row));
+                for row in rows {
+                    self.note(row);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Reads the places of these runs themselves, for those that no limit looks at.
+    pub async fn load_own(&mut self, tx: &mut Tx, runs: Vec<Uuid>) -> Result<(), StoreError> {
+        if !runs.is_empty() {
+            let rows = tx.list_reservations_by_id(runs).await?;
+            let from = self.now.minus(BACK);
+            rows.into_iter().filter(|row| row.at >= from).for_each(|row| self.note(row));
+        }
+        Ok(())
+    }
+
+    /// Whether any limit or gap counts for a send: only then does it matter which places are taken. A busy account without
+    /// limits has many.
+    pub fn is_limited(&self, account: &str, definition: &Definition) -> bool {
+        let sender = self.sender(account);
+        sender.is_some_and(|s| s.daily_limit.is_some() || s.ramp_up.is_some())
+            || definition.limits.new_per_day.is_some()
+            || definition.limits.per_day.is_some()
+            || definition.limits.per_domain.is_some()
+            || definition.limits.gap.is_some()
     }
 
     /// The account, where it is configured.

@@ -69,7 +69,9 @@ pub async fn recheck(
             stopped.push(mail.id);
             continue;
         };
-        planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        if dossier.definition(&run.version).is_some_and(|d| planner.is_limited(&run.account, d)) {
+            planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        }
         let answer = judge(&mut planner, &dossier, house, (&mail, run), clock.now());
         match answer {
             Answer::Go => {
@@ -137,8 +139,8 @@ fn judge(
         return Answer::Go;
     }
     match planner.place_again(&who, &request, mail.id.0) {
-        Ok(planned) if planned.at <= now => Answer::Go,
-        Ok(planned) => Answer::Later { at: planned.at, shifts: super::shifts_json(&planned.shifts) },
+        Ok(found) if found.at <= now => Answer::Go,
+        Ok(found) => Answer::Later { at: found.at, shifts: super::shifts_json(&found.shifts) },
         Err(never) => Answer::Held(never.to_string()),
     }
 }

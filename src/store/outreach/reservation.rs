@@ -60,6 +60,11 @@ impl Tx {
         self.all(&OF_SEQUENCE, values![sequence, from]).await
     }
 
+    /// The places with these ids, of messages or of runs.
+    pub async fn list_reservations_by_id(&mut self, ids: Vec<Uuid>) -> Result<Vec<ReservationRow>, StoreError> {
+        self.all(&BY_ID, values![ids]).await
+    }
+
     /// Gives places back.
     pub async fn delete_reservations(&mut self, ids: Vec<Uuid>) -> Result<(), StoreError> {
         self.exec(&DELETE, values![ids]).await?;
@@ -103,6 +108,8 @@ statements! {
         WHERE account = $1 AND at >= $2 ORDER BY at, id";
     #[hot] OF_SEQUENCE = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
         WHERE sequence = $1 AND at >= $2 ORDER BY at, id";
+    #[hot] BY_ID = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
+        WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] DELETE = "DELETE FROM reservation WHERE id = ANY($1::uuid[])";
     #[hot] MOVE = "UPDATE reservation SET at = $2 WHERE id = $1 AND at <> $2";
     PRUNE = "DELETE FROM reservation WHERE at < $1";

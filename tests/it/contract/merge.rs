@@ -75,8 +75,8 @@ async fn scene(fresh: Fresh) -> Scene {
     tx.commit().await.unwrap();
     let own = seed::thread(&fresh, &clock, gone, 4).await;
     let first = seed::message_in(&fresh, &clock, &ours, 1).await;
-    let second = seed::message_in(&fresh, &clock, &theirs, 2).await;
-    let both = seed::message(&clock, ours.conversation_id, 3);
+    let second = seed::message_in(&fresh, &clock, &theirs, 3).await;
+    let both = seed::message(&clock, ours.conversation_id, 2);
     let third = both.id;
     seed::put(&fresh, both, vec![(keep, ours.id, Role::Cc), (gone, theirs.id, Role::Author)]).await;
     let fourth = seed::message_in(&fresh, &clock, &own, 4).await;

@@ -7,6 +7,7 @@ use liaison::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState};
 use liaison::store::Tx;
 use liaison::store::outreach::enrollment::{EnrollmentRow, Mark, StepRow};
 use liaison::store::outreach::measure::{Harm, HarmCount};
+use liaison::store::outreach::reservation::ReservationRow;
 use liaison::store::reading::Page;
 use liaison::store::reading::sequence::EnrollmentFilter;
 use stores::Fresh;
@@ -201,5 +202,30 @@ async fn outdated_runs_are_found_and_moved_and_mail_leaves_its_run_once_it_is_ca
         tx.cancel_outbox(planned, "changed", seed::at(92)).await.unwrap();
         assert!(tx.detach_mail(planned).await.unwrap());
         assert_eq!(tx.step_of_message(planned).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn places_are_found_by_their_ids() {
+    for fresh in stores::both().await {
+        let clock = Clock::machine();
+        let place = |at: i64| ReservationRow {
+            id: clock.new_id(),
+            account: "brand".into(),
+            sequence: Some("spring".into()),
+            domain: "example.org".into(),
+            first: true,
+            pencilled: true,
+            at: seed::at(at),
+            gap: 0,
+        };
+        let mut places = vec![place(3), place(1), place(2)];
+        places.sort_by_key(|p| p.id);
+        let mut tx = fresh.store.begin("test").await.unwrap();
+        tx.upsert_reservations(places.clone()).await.unwrap();
+        let ids = vec![places[2].id, clock.new_id(), places[0].id];
+        let found = tx.list_reservations_by_id(ids).await.unwrap();
+        assert_eq!(found, [places[0].clone(), places[2].clone()], "{}", fresh.name);
+        assert!(tx.list_reservations_by_id(Vec::new()).await.unwrap().is_empty());
     }
 }

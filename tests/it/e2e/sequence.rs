@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use liaison::clock::{Clock, machine_now};
+use liaison::domain::time::Micros;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -106,6 +107,7 @@ async fn whole_sequence(kind: Kind, usual: usize) {
     case.everybody_got_three().await;
     case.sent_copies_are_clean().await;
     case.those_who_left_got_no_more().await;
+    case.whoever_was_away_gets_the_rest().await;
 }
 
 /// A page of the hub, asked for as a browser at home does, through a proxy that ends TLS.
@@ -493,5 +495,29 @@ impl Case {
             assert_eq!((text(&run, "state"), sent), ("exited", vec![&json!("intro")]), "{handle}");
             assert_eq!(run["next_at"], Value::Null);
         }
+    }
+
+    /// Time stood still for them: what was left of the delay passes after the hold.
+    async fn whoever_was_away_gets_the_rest(&self) {
+        let held = self.influencer("away").await;
+        self.world.clock.advance_to(Micros::parse(text(&held, "held_until")).expect("an instant"));
+        self.away_is("let go", |run| run["held_at"].is_null()).await;
+        self.world.clock.advance(Duration::from_mins(45));
+        self.away_is("past the nudge", |run| run["step"] == "last_note").await;
+        self.world.clock.advance(Duration::from_mins(50));
+        self.away_is("at its end", |run| run["state"] == "finished").await;
+        let mails = self.mails_of("away", 3).await;
+        assert_eq!(mails.len(), 3);
+        for mail in &mails {
+            assert_eq!(mail["faults"], json!([]), "{mail}");
+        }
+    }
+
+    async fn away_is(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        until(&format!("the run of who was away is {what}"), || async {
+            self.world.clock.advance(STEP);
+            is_so(&self.run_of("away").await).then_some(())
+        })
+        .await;
     }
 }

@@ -196,6 +196,10 @@ impl Proof {
         for sql in PEOPLE {
             sqlx::query(sql).bind(due).execute(&mut raw).await.unwrap();
         }
+        // A node that stands still in a transaction holds its locks until the server ends it: here sooner than usual.
+        let (_, name) = url.rsplit_once('/').unwrap();
+        let idle = format!("ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '2s'");
+        sqlx::query(sqlx::AssertSqlSafe(idle)).execute(&mut raw).await.unwrap();
         for sql in WATCH {
             sqlx::query(sql).execute(&mut raw).await.unwrap();
         }

@@ -19,7 +19,7 @@ use crate::domain::ids::InfluencerId;
 use crate::domain::time::Micros;
 use crate::domain::words::{OutboxStatus, TaskKind};
 use crate::hub::outreach::enroll::{Again, enroll};
-use crate::hub::task;
+use crate::hub::{task, why};
 use crate::store::reading::task::{TaskFilter, TaskView};
 use crate::store::reading::{PAGE_MAX, Page};
 
@@ -31,6 +31,8 @@ const TASK_TAKES: (Duration, Duration) = (Duration::from_mins(20), Duration::fro
 const STEP: Duration = Duration::from_millis(60);
 /// How often it is looked whether all is quiet. Machine time.
 const LOOK: Duration = Duration::from_millis(20);
+/// Some who hear nothing at the end: one said no by mail, one answered.
+const SILENT: [&str; 2] = ["@ravistrides", "@lenalaps"];
 /// Who does the tasks.
 const TEAMMATE: &str = "mara";
 
@@ -42,7 +44,23 @@ impl Story {
             self.add_person(&prospect.role).await?;
         }
         self.enroll_all().await?;
-        self.pass_days(hub).await
+        self.pass_days(hub).await?;
+        self.tell_why().await
+    }
+
+    /// Why some hear nothing any more: what `liaison why` says.
+    async fn tell_why(&mut self) -> anyhow::Result<()> {
+        self.paper.heading("Why they hear nothing: what `liaison why` says")?;
+        let (house, now) = (self.hub.desk.house(), self.hub.clock.now());
+        for handle in SILENT {
+            let id = self.influencer(handle).await?;
+            let mut tx = self.hub.store.read().await?;
+            let why = why::of_influencer(&mut tx, (&house, now), id).await?;
+            for line in why.iter().flat_map(why::words::of_influencer) {
+                self.tell_now(Tone::Plain, &line)?;
+            }
+        }
+        Ok(())
     }
 
     async fn enroll_all(&mut self) -> anyhow::Result<()> {

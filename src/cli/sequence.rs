@@ -41,7 +41,7 @@ pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Re
     match command {
         SequenceCommand::Write(command) => write::run(global, command).await,
         SequenceCommand::Simulate(args) => Box::pin(simulate::run(global, &args)).await,
-        SequenceCommand::Test(args) => test::run(global, &args).await,
+        SequenceCommand::Test(args) => Box::pin(test::run(global, &args)).await,
         SequenceCommand::Steer(command) => Box::pin(steer::run(global, command)).await,
     }
 }

@@ -121,8 +121,8 @@ copies! {
     ENROLLMENT, INTO_ENROLLMENT: "enrollment", 19, ["id, sequence, version, influencer_id, run, account, state, step, phase, anchor_at, \
         next_at, first, waiting_for, held_at, exit_reason, filled, started_at, ended_at, updated_at"]
         from "enrollment WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
-    STEP, INTO_STEP: "enrollment_step", 14, ["enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, \
-        task_id, reason, opened_at, clicked_at, replied_at"]
+    STEP, INTO_STEP: "enrollment_step", 17, ["enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, \
+        task_id, reason, opened_at, clicked_at, replied_at, bounced_at, complained_at, opted_out_at"]
         from "enrollment_step WHERE enrollment_id IN (SELECT id FROM enrollment WHERE influencer_id = ANY($1::uuid[]))";
     TASK, INTO_TASK: "task", 16, ["id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, \
         state, answer, created_at, completed_at, completed_by"] from "task WHERE influencer_id = ANY($1::uuid[]) AND state = 'open'";

@@ -156,13 +156,11 @@ async fn approve(
     (who, step): (InfluencerId, Option<&str>),
 ) -> Result<String, SimulateError> {
     let planned = steps(tx, who).await?.into_iter().filter(|s| s.state == StepState::Planned);
-    for row in planned.filter(|s| step.is_none_or(|step| s.step == step)) {
-        let Some(message) = row.message_id else { continue };
-        return match steer::approve(tx, &world.clock, &world.desk.house(), message, "the simulation").await {
-            Ok(_) => Ok(String::new()),
-            Err(SteerError::Store(error)) => Err(error.into()),
-            Err(error) => Ok(error.to_string()),
-        };
+    let wanted = planned.filter(|s| step.is_none_or(|step| s.step == step)).find_map(|row| row.message_id);
+    let Some(message) = wanted else { return Ok("nothing waits for approval".to_owned()) };
+    match steer::approve(tx, &world.clock, &world.desk.house(), message, "the simulation").await {
+        Ok(_) => Ok(String::new()),
+        Err(SteerError::Store(error)) => Err(error.into()),
+        Err(error) => Ok(error.to_string()),
     }
-    Ok("nothing waits for approval".to_owned())
 }

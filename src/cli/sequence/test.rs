@@ -8,11 +8,10 @@ use serde_json::json;
 use super::super::terminal::Out;
 use super::super::{Global, stop};
 use super::write::configuration;
-use crate::app::{self, simulate};
+use crate::app::{self, simulate as engine};
 use crate::config::finding::count;
 use crate::config::{Finding, Severity};
-use crate::sequence::simulate::read_tests;
-use crate::sequence::{self, Known};
+use crate::sequence::{self, Known, simulate};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArgs {
@@ -33,10 +32,10 @@ pub(super) async fn run(global: &Global, args: &TestArgs) -> anyhow::Result<Exit
     let (mut run, mut failed) = (0, 0);
     for (definition, hash) in &loaded.definitions {
         let folder = config.outreach.sequences.join(&definition.id);
-        let Some(mut tests) = read_tests(&folder, &house.zone) else { continue };
+        let Some(mut tests) = simulate::read_tests(&folder, &house.zone) else { continue };
         if tests.is_readable() {
             run += tests.tests.len();
-            simulate::run_tests((definition, hash), &house, &config.stages, &mut tests).await?;
+            engine::run_tests((definition, hash), &house, &config.stages, &mut tests).await?;
             failed += tests.failed();
         }
         findings.extend(tests.findings());

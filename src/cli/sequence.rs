@@ -39,7 +39,7 @@ impl SequenceCommand {
 
 pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Result<ExitCode> {
     match command {
-        SequenceCommand::Write(command) => write::run(global, command).await,
+        SequenceCommand::Write(command) => Box::pin(write::run(global, command)).await,
         SequenceCommand::Simulate(args) => Box::pin(simulate::run(global, &args)).await,
         SequenceCommand::Test(args) => Box::pin(test::run(global, &args)).await,
         SequenceCommand::Steer(command) => Box::pin(steer::run(global, command)).await,

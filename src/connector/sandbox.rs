@@ -391,8 +391,8 @@ impl State {
         let habit = person.script.pop_front();
         let usual = (!person.usual.is_empty()).then(|| Habit::Answers(person.usual_answer(seed, person::USUAL_AFTER)));
         let (from, zone) = (person.mailbox.clone(), person.zone.clone());
-        let seen = Seen { account, recipient, from, zone, mail, raw };
-        self.follow(world, &seen, habit.or(usual).unwrap_or(Habit::Reads));
+        let sight = Seen { account, recipient, from, zone, mail, raw };
+        self.follow(world, &sight, habit.or(usual).unwrap_or(Habit::Reads));
     }
 
     fn follow(&mut self, world: &World, seen: &Seen<'_>, habit: Habit) {

@@ -12,6 +12,8 @@
     clippy::disallowed_types,
     clippy::pedantic,
     clippy::too_many_lines,
+    clippy::too_many_arguments,
+    clippy::wildcard_enum_match_arm,
     unreachable_pub,
     dead_code,
     reason = "a test that can't go on fails by panicking, with words; tests wait and print as they need"

@@ -349,10 +349,10 @@ async fn move_in(store: &Store, clock: &Clock, stages: &KnownStages, n: usize) -
     };
     // Each at a minute of their own, so that no two things happen at one instant by chance.
     let minutes = 1 + n % 997;
-    if sequence == "alpha" && n % 11 != 0 {
+    if sequence == "alpha" && !n.is_multiple_of(11) {
         say(format!("look+{minutes}m task look \"your last run\""), false);
     }
-    if sequence == "charlie" && n % 8 != 0 {
+    if sequence == "charlie" && !n.is_multiple_of(8) {
         say(format!("+{}d approve intro", 1 + n % 3), false);
     }
     let after = Duration::from_secs(60 * (90 + u64::try_from(minutes).unwrap()));

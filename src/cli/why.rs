@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::desk::Desk;
 use super::stop::Stop;
-use super::terminal::clean_line;
 use super::{Global, who};
 use crate::app;
 use crate::domain::ids::{EnrollmentId, MessageId};
@@ -44,7 +43,7 @@ pub(super) async fn run(global: &Global, args: &WhyArgs) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     for line in lines {
-        desk.out.say(&clean_line(&line))?;
+        desk.out.say(&line.replace('\n', " "))?;
     }
     Ok(ExitCode::SUCCESS)
 }

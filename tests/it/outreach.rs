@@ -7,4 +7,5 @@ mod numbers;
 mod races;
 mod rules;
 mod steer;
+mod why;
 mod world;

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::super::desk::Desk;
 use super::super::stop::Stop;
-use super::super::terminal::clean_line;
+use super::super::terminal::clean;
 use super::super::{Global, length, who};
 use crate::app::{self, simulate as engine};
 use crate::config::Severity;
@@ -77,13 +77,17 @@ pub(super) async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<
         }
         other @ (engine::SimulateError::Place(_) | engine::SimulateError::Store(_)) => other.into(),
     })?;
+    if desk.out.is_json() && args.output.is_none() {
+        desk.out.json(&report)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = if desk.out.is_json() {
         serde_json::to_string_pretty(&report)? + "\n"
     } else if args.csv {
         simulate::csv(&report)
     } else {
         // What people wrote about influencers goes to a terminal only in a form that does nothing there.
-        simulate::text(&report).lines().map(|line| clean_line(line) + "\n").collect()
+        clean(&simulate::text(&report))
     };
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("{} can't be written", path.display()))?,

@@ -32,6 +32,9 @@ pub fn of_influencer(why: &Why) -> Vec<String> {
         out.push(String::new());
         out.push("Nothing is planned for them: they are in no sequence.".to_owned());
     }
+    if why.sequences.is_empty() && why.runs.is_empty() {
+        out.push("  No sequence is published yet: the daemon does that when it starts, and at a reload.".to_owned());
+    }
     for taking in &why.sequences {
         match &taking.refused {
             None => out.push(format!("  {} would take them.", taking.sequence)),

@@ -62,7 +62,7 @@ fn short(zone: &str) -> String {
 }
 
 fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
+    out.push_str(&text.trim_end().replace(['\n', '\r'], " "));
     out.push('\n');
 }
 
@@ -163,4 +163,92 @@ fn quoted(field: &str) -> String {
     // A spreadsheet takes what begins so for a formula.
     let field = if field.starts_with(['=', '+', '-', '@']) { format!("'{field}") } else { field.to_owned() };
     if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Load, Moved, Standing};
+    use super::*;
+    use crate::domain::ids::InfluencerId;
+    use crate::domain::time::Micros;
+
+    fn report() -> Report {
+        let id = InfluencerId(uuid::Uuid::from_u128(1));
+        let at = Micros::parse("2026-03-02T14:00:00Z").unwrap();
+        let entry = Entry {
+            at,
+            theirs: "2026-03-02 15:00".to_owned(),
+            ours: "2026-03-02 09:00".to_owned(),
+            influencer_id: id,
+            handle: "@ana".to_owned(),
+            zone: "Europe/Berlin".to_owned(),
+            sequence: Some("gift".to_owned()),
+            enrollment_id: None,
+            step: Some("intro".to_owned()),
+            what: What::Sent,
+            variant: Some("a.md".to_owned()),
+            account: Some("hello".to_owned()),
+            planned_at: Some(at),
+            shifts: vec![Moved { from: at, to: at, rule: "gap".to_owned(), why: "a gap, \"so\"".to_owned() }],
+            detail: String::new(),
+        };
+        let task = Entry {
+            what: What::Task,
+            variant: None,
+            account: None,
+            shifts: Vec::new(),
+            detail: "two\nlines".to_owned(),
+            ..entry.clone()
+        };
+        let standing = |handle: &str, sent, why: &str| Standing {
+            influencer_id: id,
+            handle: handle.to_owned(),
+            zone: String::new(),
+            zone_from: String::new(),
+            stage: String::new(),
+            sent,
+            state: "refused".to_owned(),
+            why: why.to_owned(),
+        };
+        Report {
+            sequence: None,
+            from: at,
+            until: at,
+            zone: "America/New_York".to_owned(),
+            ended: Ended::Quiet,
+            entries: vec![task, entry],
+            people: vec![standing("@ana", 1, ""), standing("@bo", 0, "no email address is known")],
+            load: vec![Load {
+                day: "2026-03-02".to_owned(),
+                account: "hello".to_owned(),
+                sent: 1,
+                others: 2,
+                by_hand: 3,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_simulation_is_told_in_both_zones_with_reasons_loads_and_who_hears_nothing() {
+        let told = text(&report());
+        for part in [
+            "Europe/Berlin     America/New_York  who   step   what",
+            "2026-03-02 15:00  2026-03-02 09:00  @ana  intro  sent a.md from hello",
+            "a gap, \"so\"",
+            "task: two lines",
+            "1 of 2 hear nothing:\n  @bo: no email address is known",
+            "2026-03-02  hello        1       2        3",
+            "2026-03-02  # 1",
+            "1 mail to 2 people",
+        ] {
+            assert!(told.contains(part), "{part} is not in:\n{told}");
+        }
+    }
+
+    #[test]
+    fn csv_is_quoted_and_holds_no_formula() {
+        let told = csv(&report());
+        assert!(told.contains("\"a gap, \"\"so\"\"\""), "{told}");
+        assert!(told.contains(",'@ana,"), "{told}");
+    }
 }

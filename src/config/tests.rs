@@ -215,6 +215,10 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     folder.write("credentials/db-password", "x");
     folder.write("your-ca.pem", "-----BEGIN CERTIFICATE-----\n");
     folder.write("stages.toml", stages::SHIPPED);
+    for list in ["agents.toml", "networks.toml"] {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(list);
+        folder.write(list, &std::fs::read_to_string(shipped).unwrap());
+    }
     let credentials = folder.0.path().join("credentials").display().to_string();
     let env = [("CREDENTIALS_DIRECTORY".to_owned(), credentials)];
     let loaded = load(&folder.0.path().join("liaison.toml"), env.into_iter()).map_err(|f| f.to_string()).unwrap();

@@ -243,10 +243,15 @@ async fn show(global: &Global, args: &PreviewArgs) -> anyhow::Result<ExitCode> {
 fn context(config: &Config, definition: &Definition, view: &InfluencerView) -> template::Context {
     let account = definition.accounts.first().map_or("", String::as_str);
     let mut given = preview::given(config, view, account);
-    let host = config.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
-    given.unsubscribe_url = Some(format!("https://{host}/preview"));
+    given.unsubscribe_url = Some(format!("{}/u/preview", site(config)));
     given.filled = preview::stand_ins(definition);
     template::Context::new(given, &definition.variables)
+}
+
+/// Where the page to unsubscribe is reached; a stand-in where the configuration names none.
+fn site(config: &Config) -> String {
+    let host = config.tracking.host.as_ref().map(|host| format!("https://{host}"));
+    host.or_else(|| config.server.base_url.clone()).unwrap_or_else(|| "https://unsubscribe.invalid".to_owned())
 }
 
 /// A step as it would be.
@@ -301,12 +306,11 @@ fn headers(
     });
     let to = view.addresses.first().map_or_else(|| "(no address)".to_owned(), |address| address.value.clone());
     let subject = message.subject.clone().unwrap_or_else(|| "(that of the mail above: stays in its thread)".to_owned());
-    let host = config.tracking.host.as_deref().unwrap_or("unsubscribe.invalid");
     [
         ("From", from),
         ("To", to),
         ("Subject", subject),
-        ("List-Unsubscribe", format!("<https://{host}/preview>")),
+        ("List-Unsubscribe", format!("<{}/u/preview>", site(config))),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))

@@ -300,3 +300,35 @@ fn weekday_of_a_day_is_read_off_its_zone() {
     );
     assert_eq!(day("Pacific/Auckland"), Day::parse("2026-11-21").unwrap());
 }
+
+#[test]
+fn window_ends_at_midnight_whatever_the_clock_does_then() {
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let cairo = [opening(Side::Recipient, "Africa/Cairo", &days, &["00:00-24:00"], Calendar::default())];
+    let ends = |from: &str| opening::window_end(at(from), &cairo);
+    assert_eq!(ends("2026-06-01T12:00:00Z"), Some(at("2026-06-01T21:00:00Z")));
+    // Forward at midnight: the new day begins at 01:00.
+    assert_eq!(ends("2026-04-23T12:00:00Z"), Some(at("2026-04-23T22:00:00Z")));
+    // Back at midnight: 23:00 to 24:00 comes twice, and is one window with what is before it.
+    assert_eq!(ends("2026-10-29T12:00:00Z"), Some(at("2026-10-29T22:00:00Z")));
+}
+
+#[test]
+fn sends_exactly_a_day_apart_are_not_in_one_day() {
+    let one = limit(&account(), Rule::In24Hours(1));
+    let (sent, day) = (at("2026-11-16T15:00:00Z"), 86_400_000_000);
+    let mut ledger = Ledger::default();
+    for build_first in [true, false] {
+        if build_first {
+            assert_eq!(ledger.next_allowed(&one, sent), Some(sent));
+            ledger.reserve([&account()], Micros(sent.0 + 10 * day), 0);
+            assert_eq!(ledger.next_allowed(&one, sent), Some(sent));
+        }
+        ledger.reserve([&account()], sent, 0);
+        let next = |ledger: &mut Ledger, from: i64| ledger.next_allowed(&one, Micros(from)).unwrap().0;
+        assert_eq!(next(&mut ledger, sent.0 - day), sent.0 - day);
+        assert_eq!(next(&mut ledger, sent.0 - day + 1), sent.0 + day);
+        assert_eq!(next(&mut ledger, sent.0 + day - 1), sent.0 + day);
+        ledger = Ledger::default();
+    }
+}

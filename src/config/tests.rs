@@ -215,10 +215,8 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     folder.write("credentials/db-password", "x");
     folder.write("your-ca.pem", "-----BEGIN CERTIFICATE-----\n");
     folder.write("stages.toml", stages::SHIPPED);
-    for list in ["agents.toml", "networks.toml"] {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(list);
-        folder.write(list, &std::fs::read_to_string(shipped).unwrap());
-    }
+    folder.write("agents.toml", crate::domain::hit::agents::SHIPPED);
+    folder.write("networks.toml", crate::domain::hit::networks::SHIPPED);
     let credentials = folder.0.path().join("credentials").display().to_string();
     let env = [("CREDENTIALS_DIRECTORY".to_owned(), credentials)];
     let loaded = load(&folder.0.path().join("liaison.toml"), env.into_iter()).map_err(|f| f.to_string()).unwrap();
@@ -577,4 +575,23 @@ fn outreach_is_read_and_its_mistakes_are_told() {
         let findings = read(&Folder::new(&good.replacen(from, to, 1))).unwrap_err();
         assert!(findings.0.len() == 1 && findings.0[0].message.contains(message), "{findings}");
     }
+}
+
+#[test]
+fn lists_of_machines_and_the_address_for_readers_are_checked_at_their_keys() {
+    let folder = Folder::new(
+        "[server]\nbase_url = \"https://go.brand.example/path\"\npublic_listen = \"everywhere\"\n[tracking]\nagents = \"mine.toml\"\nnetworks = \"none.toml\"\n",
+    );
+    folder.write("mine.toml", "machines = [\"\"]\n[people]\nprograms = []\nplatforms = []\napps = []\nproducts = []\n");
+    let findings = load(&folder.0.path().join("liaison.toml"), std::iter::empty()).unwrap_err().to_string();
+    for part in
+        ["is no address of a host", "is no IP address", "`machines` has an empty word", "none.toml can't be read"]
+    {
+        assert!(findings.contains(part), "{part}: {findings}");
+    }
+    let fine = Folder::new("[server]\nbase_url = \"https://go.brand.example/\"\n[tracking]\nopens = false\n");
+    let config =
+        load(&fine.0.path().join("liaison.toml"), std::iter::empty()).map_err(|f| f.to_string()).unwrap().config;
+    assert_eq!(config.server.base_url.as_deref(), Some("https://go.brand.example"));
+    assert!(!config.tracking.opens && config.tracking.clicks);
 }

@@ -62,7 +62,7 @@ fn read_list<T>(r: &mut Reader, named: &Found<String>, read: impl Fn(&str) -> Re
     let list = match super::read_text(&path) {
         Ok(text) => read(&text)
             .map_err(|why| (format!("{}: {why}", path.display()), "the shipped list shows how it is written")),
-        Err(wrong) => Err(wrong),
+        Err((why, _)) => Err((why, "relative paths count from the main file; without the key, the shipped list holds")),
     };
     match list {
         Ok(list) => Some(list),

@@ -27,6 +27,7 @@ use crate::hub::sequencer;
 use crate::inbound::poller;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
+use crate::login::{Keeper, SignIns};
 use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
 use crate::sequence::{self, Cadence};
@@ -41,12 +42,14 @@ mod connect;
 mod foresight;
 mod installation;
 mod node;
+mod probe;
 mod sandbox;
 pub mod simulate;
 mod steering;
 
-pub use connect::{account_parts, identity_of};
+pub use connect::{account_parts, identity_of, keeper_of};
 pub use installation::release;
+pub use probe::{ProbeStep, probe};
 pub use sandbox::{Simulated, start_sandbox};
 
 /// Another daemon holds the store.
@@ -75,6 +78,8 @@ pub struct AccountParts {
     pub source: poller::Connect,
     /// Makes a session that sends.
     pub sender: SenderFactory,
+    /// What keeps its tokens fresh, where tokens sign in.
+    pub tokens: Option<Arc<Keeper>>,
 }
 
 /// What may change while the process runs.
@@ -194,7 +199,16 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    let readers = http::public_router(open_tracking(&hub, life).await?);
+    let mut readers = http::public_router(open_tracking(&hub, life).await?);
+    if let Some(config) = hub.live().config.clone().filter(|c| !c.is_sandbox()) {
+        let (hub, store) = (hub.clone(), hub.store.clone());
+        // A reload may have brought another registration.
+        let current = move || {
+            let config = hub.live().config.clone().unwrap_or_else(|| Arc::clone(&config));
+            SignIns::new(store.clone(), config)
+        };
+        readers = readers.merge(http::sign_in_router(Arc::new(current)));
+    }
     let mut api = http::router(state);
     match public {
         Some(public) => {
@@ -314,17 +328,20 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         clock,
         run,
-        live: live_of(&config),
+        live: live_with(&config, &store),
         listener,
         public,
-        reload: Some(reload_from(config.path.clone())),
+        reload: Some(reload_from(config.path.clone(), store.clone())),
     };
     let hub = start(parts, &life).await?;
-    let (handler, stop) = (commands::Commands::new(hub, life.clone()), life.stop());
+    let (handler, stop) = (commands::Commands::new(hub.clone(), life.clone()), life.stop());
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
     life.ready("running");
     let outcome = life.run_until_stopped().await?;
+    for keeper in hub.live().accounts.iter().filter_map(|a| a.tokens.as_ref()) {
+        keeper.settle().await;
+    }
     store.close().await;
     tracing::info!(%outcome, "stopped");
     Ok(outcome.exit_code())
@@ -339,11 +356,23 @@ fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("storage.state_dir: {} can't be made", dir.display()))
 }
 
-/// What may change of a configuration.
+/// What may change of a configuration none of whose accounts signs in with OAuth: those are left out, for their tokens are
+/// in a store.
 pub fn live_of(config: &Config) -> Live {
+    live_over(config, None)
+}
+
+/// What may change of a configuration, over the store that keeps its tokens.
+pub fn live_with(config: &Config, store: &Store) -> Live {
+    live_over(config, Some(store))
+}
+
+fn live_over(config: &Config, store: Option<&Store>) -> Live {
     let identity = Arc::new(identity_of(config));
+    let usable = config.accounts.values().filter(|a| store.is_some() || a.provider().is_none());
+    let keeper = |account: &Account| store.and_then(|store| keeper_of(config, store, account));
     let accounts: Vec<AccountParts> =
-        config.accounts.values().filter_map(|account| account_parts(account, &identity)).collect();
+        usable.filter_map(|account| account_parts(account, &identity, keeper(account))).collect();
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
     Live {
         house: house_of(config),
@@ -403,9 +432,9 @@ fn sender_of(account: &Account) -> Sender {
     }
 }
 
-fn reload_from(path: std::path::PathBuf) -> Reload {
+fn reload_from(path: std::path::PathBuf, store: Store) -> Reload {
     Arc::new(move || match config::load(&path, std::env::vars()) {
-        Ok(loaded) => Ok(live_of(&loaded.config)),
+        Ok(loaded) => Ok(live_with(&loaded.config, &store)),
         Err(findings) => Err(findings.to_string()),
     })
 }

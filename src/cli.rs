@@ -110,7 +110,7 @@ enum Command {
     /// What happened
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// Our accounts and their folders
+    /// Our accounts: list, add (sign in), test, pause, resume
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Outreach sequences: new, check, preview, simulate, test, list, show, enroll, pause, resume, diff, migrate, rename, stats
@@ -186,7 +186,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Suppression(command) => suppression::run(&global, command).await,
         Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,
-        Command::Account(command) => account::run(&global, &command).await,
+        Command::Account(command) => account::run(&global, command).await,
         Command::Sequence(command) => Box::pin(sequence::run(&global, command)).await,
         Command::Enrollment(command) => enrollment::run(&global, command).await,
         Command::Pause(args) => pause::pause(&global, &args).await,

@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod environment;
 pub mod finding;
 pub mod log;
+pub mod oauth;
 pub mod outreach;
 pub(crate) mod reader;
 pub mod secret;
@@ -26,9 +27,10 @@ pub mod teammates;
 pub mod tracking;
 pub(crate) mod tree;
 
-pub use accounts::{Account, AccountKind, Backfill, ImapAccount, RampUp, Security, SentCopy, ServerUrl};
+pub use accounts::{Account, AccountKind, Backfill, ImapAccount, Login, RampUp, Security, SentCopy, ServerUrl};
 pub use finding::{Finding, Findings, Place, Severity};
 pub use log::{Log, LogFormat};
+pub use oauth::{OAuth, Registration};
 pub use outreach::{Outreach, SenderInfo};
 pub use reader::Secrets;
 pub use secret::{Secret, SecretSource};
@@ -68,6 +70,8 @@ pub struct Config {
     pub tracking: Tracking,
     /// How much is logged.
     pub log: Log,
+    /// Our registrations with the providers that sign people in, and the key that seals tokens.
+    pub oauth: OAuth,
     /// Our people, by id.
     pub teammates: BTreeMap<String, Teammate>,
     /// Our mailboxes, by id.
@@ -222,7 +226,8 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
     let tracking = root.section(r, "tracking").map(|s| tracking::read(s, r)).unwrap_or_default();
     let log = root.section(r, "log").map(|s| log::read(s, r)).unwrap_or_default();
     let teammates = teammates::read(&mut root, r);
-    let accounts = accounts::read(&mut root, r);
+    let oauth = oauth::read(&mut root, r)?;
+    let accounts = accounts::read(&mut root, r, &oauth);
     if let Some(owner) = &default_owner
         && !root.table.get("teammates").is_some_and(|t| has_entry(&t.node, &owner.value))
     {
@@ -250,6 +255,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         storage,
         tracking,
         log,
+        oauth,
         teammates,
         accounts,
     })

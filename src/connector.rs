@@ -7,11 +7,14 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use secrecy::SecretString;
 
 use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 
 pub mod email;
+pub mod http;
+pub mod oauth;
 pub mod sandbox;
 
 /// Why a connector could not do what was asked.
@@ -20,6 +23,10 @@ pub enum ConnectorError {
     /// The provider refused our credentials. Trying again without a person's help makes it worse.
     #[error("sign-in refused: {0}")]
     Login(String),
+    /// Nobody is signed in, or the sign-in was taken back. A person has to sign in; until then nobody is asked, so looking
+    /// again harms nothing.
+    #[error("needs a sign-in: {0}")]
+    SignedOut(String),
     /// The connection can't be trusted (certificate, stripped STARTTLS). Not retried quickly, never downgraded.
     #[error("connection not secure: {0}")]
     Insecure(String),
@@ -29,6 +36,15 @@ pub enum ConnectorError {
     /// The provider answered, and said no to this request.
     #[error("refused by the server: {0}")]
     Refused(String),
+}
+
+/// Where a connector that signs in with OAuth 2 gets its access token from.
+pub trait Tokens: std::fmt::Debug + Send + Sync {
+    /// A token that is valid now. `refused` is the one a server just did not take: then another one is got.
+    ///
+    /// Fails with [`ConnectorError::SignedOut`] where only a person can help, [`ConnectorError::Login`] where the provider
+    /// refuses our client, and [`ConnectorError::Lost`] where it may work later.
+    fn access<'a>(&'a self, refused: Option<&'a SecretString>) -> BoxFuture<'a, Result<SecretString, ConnectorError>>;
 }
 
 /// A folder (mailbox, channel) as the provider lists it.
@@ -64,6 +80,8 @@ pub struct RawItem {
     pub raw: Vec<u8>,
     /// Whether [`Self::raw`] is only the beginning.
     pub cut: bool,
+    /// The provider's own id of the conversation it belongs to, where it has one (Gmail's `X-GM-THRID`).
+    pub conversation: Option<String>,
 }
 
 /// The few headers that tell whether a message is known.

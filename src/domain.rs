@@ -16,6 +16,7 @@ pub mod hit;
 pub mod html;
 pub mod ids;
 pub mod mail;
+pub mod oauth;
 pub mod people;
 pub mod profile;
 pub mod rate;

@@ -23,9 +23,11 @@ mod gate;
 mod health;
 mod page;
 mod problem;
+mod sign_in;
 mod track;
 
 pub use actions::{ActionError, Actions};
+pub use sign_in::{CurrentSignIns, sign_in_router};
 pub use track::{PublicState, public_router};
 
 /// Octets of a request body.

@@ -17,6 +17,7 @@
 //! | [`render`] | from a draft to the octets of a mail; pure |
 //! | [`worker`] | the loop that claims work under a lease and drains on a stop |
 //! | [`hub`] | what all share, always inside the caller's transaction: enqueue, settle, events, people, matching |
+//! | [`login`] | signing in with OAuth, and tokens that are renewed before they end |
 //! | [`inbound`] | the poller asks the network; ingest writes one transaction per batch |
 //! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain |
 //! | [`tracking`] | hits on pixels and links, kept before they are answered; judged when their session has settled |
@@ -59,6 +60,7 @@ pub mod http;
 pub mod hub;
 pub mod inbound;
 pub mod lifecycle;
+pub mod login;
 pub mod outbound;
 pub mod render;
 pub mod sequence;

@@ -33,6 +33,8 @@ pub enum SentCopy {
     Hub,
     /// The provider does. Only then can a missing copy mean that a mail was not sent.
     Server,
+    /// The provider does, and is not known to do so in time or under our ids: a missing copy means nothing.
+    ServerSometime,
 }
 
 /// How an account sends.

@@ -18,6 +18,7 @@ pub mod dialect;
 pub mod event;
 pub mod installation;
 pub mod lease;
+pub mod login;
 pub mod mailbox;
 pub mod message;
 pub mod outbox;
@@ -370,6 +371,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(event::STATEMENTS);
     all.extend(installation::STATEMENTS);
     all.extend(lease::STATEMENTS);
+    all.extend(login::STATEMENTS);
     all.extend(mailbox::STATEMENTS);
     all.extend(message::STATEMENTS);
     all.extend(outbox::STATEMENTS);

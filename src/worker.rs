@@ -94,6 +94,16 @@ pub struct Pace {
 #[error("a piece of work ended badly: {0}")]
 pub struct WorkerError(String);
 
+/// Runs a piece to its end, even where whoever waits for it goes away: for what must not be cut between an answer and its
+/// record.
+///
+/// # Errors
+/// Where it panicked, or the process ends.
+#[allow(clippy::disallowed_methods, reason = "its panic reaches whoever waits; it ends by its own time limits")]
+pub async fn to_the_end<T: Send + 'static>(piece: impl Future<Output = T> + Send + 'static) -> Result<T, WorkerError> {
+    tokio::spawn(piece).await.map_err(|error| WorkerError(error.to_string()))
+}
+
 /// Runs until stopped. After a soft stop it returns when every piece has ended; after a hard stop it drops them.
 pub async fn drive<W: Work>(work: Arc<W>, pace: Pace, wake: Wake, stop: Stop) -> Result<(), WorkerError> {
     let mut running = JoinSet::new();

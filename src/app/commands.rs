@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Hub;
 use crate::control::{Handler, Request, Response};
 use crate::lifecycle::Lifecycle;
+use crate::login::SignIns;
 
 pub(super) struct Commands {
     hub: Hub,
@@ -15,6 +16,23 @@ pub(super) struct Commands {
 impl Commands {
     pub(super) fn new(hub: Hub, life: Lifecycle) -> Self {
         Self { hub, life }
+    }
+}
+
+impl Commands {
+    /// Signs somebody in with the secrets the daemon has, and lets the account go on.
+    async fn sign_in(&self, op: &str, request: &Request) -> Response {
+        let Some(config) = self.hub.live().config.clone() else {
+            return Response::Error("this hub runs without a configuration".to_owned());
+        };
+        let answer = SignIns::new(self.hub.store.clone(), config).answer(op, &request.arguments).await;
+        match answer {
+            Ok(told) => {
+                self.hub.look.notify_waiters();
+                Response::Ok(told)
+            }
+            Err(error) => Response::Error(error.to_string()),
+        }
     }
 }
 
@@ -40,6 +58,16 @@ impl Handler for Commands {
                     Response::Ok(json!({
                         "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "accounts": accounts,
                     }))
+                }
+                op if op.starts_with("login.") => self.sign_in(op, &request).await,
+                "account.test" => {
+                    let name = request.arguments.get("account").and_then(serde_json::Value::as_str).unwrap_or_default();
+                    match self.hub.live().accounts.iter().find(|a| a.name == name) {
+                        Some(parts) => Response::Ok(json!({"steps": super::probe(parts).await})),
+                        None => Response::Error(format!(
+                            "the daemon runs no account `{name}`; `liaison reload` makes it look"
+                        )),
+                    }
                 }
                 other => Response::Error(format!("this daemon knows no command `{other}`; is it an older version?")),
             }

@@ -9,14 +9,14 @@ use crate::config::Config;
 use crate::config::accounts::{Account, Backfill, ImapAccount, SentCopy};
 use crate::connector::email::imap::{ImapSettings, ImapSource};
 use crate::connector::email::smtp::{SmtpSender, SmtpSettings, Timeouts};
-use crate::connector::{Sender, Source};
+use crate::connector::{Sender, Source, Tokens};
 use crate::domain::address;
+use crate::domain::oauth::Provider;
 use crate::domain::threading::Identity;
 use crate::inbound::poller::{self, Reach};
+use crate::login::Keeper;
 use crate::outbound::{self, SendingSettings};
-
-/// The longest silence of an IMAP server within one step.
-const IMAP_STEP: Duration = Duration::from_mins(1);
+use crate::store::Store;
 
 /// Who we are: every address of ours, and the domains that are ours.
 pub fn identity_of(config: &Config) -> Identity {
@@ -32,13 +32,18 @@ pub fn identity_of(config: &Config) -> Identity {
 }
 
 /// An account of the configuration, ready to run; `None` for a sandbox account, which only the demonstration has.
-pub fn account_parts(account: &Account, identity: &Arc<Identity>) -> Option<AccountParts> {
+/// `tokens` sign in where the account has no password: [`keeper_of`] makes them.
+pub fn account_parts(account: &Account, identity: &Arc<Identity>, tokens: Option<Arc<Keeper>>) -> Option<AccountParts> {
     let imap = account.imap()?;
     let server_files_sent = imap.sent_copy == SentCopy::Server;
-    let sent_copy = if server_files_sent { outbound::SentCopy::Server } else { outbound::SentCopy::Hub };
+    let sent_copy = match (imap.sent_copy, imap.login.provider()) {
+        (SentCopy::Hub, _) => outbound::SentCopy::Hub,
+        (SentCopy::Server, Some(Provider::Microsoft365)) => outbound::SentCopy::ServerSometime,
+        (SentCopy::Server, _) => outbound::SentCopy::Server,
+    };
     Some(AccountParts {
         name: account.id.clone(),
-        kind: "imap".to_owned(),
+        kind: account.kind_name().to_owned(),
         address: account.address.clone(),
         display_name: account.display_name.clone().unwrap_or_default(),
         file_copy: !server_files_sent,
@@ -59,41 +64,49 @@ pub fn account_parts(account: &Account, identity: &Arc<Identity>) -> Option<Acco
             settle_after: imap.settle,
             ..SendingSettings::new(account.id.clone())
         },
-        source: source_of(imap),
-        sender: sender_of(account, imap),
+        source: source_of(imap, tokens.clone()),
+        sender: sender_of(account, imap, tokens.clone()),
+        tokens,
     })
 }
 
-fn source_of(imap: &ImapAccount) -> poller::Connect {
-    let imap = imap.clone();
+/// What keeps the tokens of an account fresh; `None` where a password signs in. One for an account and a process.
+pub fn keeper_of(config: &Config, store: &Store, account: &Account) -> Option<Arc<Keeper>> {
+    let provider = account.provider()?;
+    Some(Arc::new(Keeper::new(store.clone(), &account.id, provider, &config.oauth)))
+}
+
+fn source_of(imap: &ImapAccount, tokens: Option<Arc<Keeper>>) -> poller::Connect {
+    let settings = ImapSettings::of(imap);
+    let all_in_one = imap.login.provider() == Some(Provider::Gmail);
     Arc::new(move || {
-        let source: Box<dyn Source> = Box::new(ImapSource::new(ImapSettings {
-            host: imap.imap.host.clone(),
-            port: imap.imap.port,
-            security: imap.imap.security,
-            user: imap.user.clone(),
-            password: imap.password.value.clone(),
-            ca_file_pem: imap.ca.as_ref().map(|ca| ca.pem.to_vec()),
-            message_max: imap.message_max,
-            step_timeout: IMAP_STEP,
-        }));
-        source
+        let mut source = ImapSource::new(settings.clone());
+        if let Some(tokens) = &tokens {
+            source = source.with_tokens(Arc::clone(tokens) as Arc<dyn Tokens>);
+        }
+        if all_in_one {
+            source = source.all_in_one();
+        }
+        Box::new(source) as Box<dyn Source>
     })
 }
 
-fn sender_of(account: &Account, imap: &ImapAccount) -> outbound::SenderFactory {
+fn sender_of(account: &Account, imap: &ImapAccount, tokens: Option<Arc<Keeper>>) -> outbound::SenderFactory {
     let hello_name = address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned());
     let settings = SmtpSettings {
         host: imap.smtp.host.clone(),
         port: imap.smtp.port,
         security: imap.smtp.security,
         user: Some(imap.user.clone()),
-        password: Some(imap.password.value.clone()),
+        password: imap.login.password().map(|p| p.value.clone()),
         ca_file_pem: imap.ca.as_ref().map(|ca| ca.pem.to_vec()),
         hello_name,
         timeouts: Timeouts::default(),
     };
-    let first = SmtpSender::new(settings);
+    let first = SmtpSender::new(settings).map(|sender| match tokens {
+        Some(tokens) => sender.with_tokens(tokens as Arc<dyn Tokens>),
+        None => sender,
+    });
     Arc::new(move || match &first {
         Ok(sender) => Box::new(sender.another()) as Box<dyn Sender>,
         Err(error) => Box::new(refusing::Refusing(error.clone())) as Box<dyn Sender>,

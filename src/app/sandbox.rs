@@ -85,5 +85,6 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
         },
         source: Arc::new(move || reader.source(&address)),
         sender: Arc::new(move || sender.sender()),
+        tokens: None,
     }
 }

@@ -42,6 +42,13 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
             Ok(json!({"due_at": approved.due_at}))
         }
         SteerOrder::Check(id, files) => check(hub, id, files).await,
+        SteerOrder::TestAccount(name) => {
+            let live = hub.live();
+            let parts = live.accounts.iter().find(|a| a.name == name);
+            let parts = parts.ok_or_else(|| ActionError::NotFound { sort: "account", given: name.clone() })?;
+            let steps = super::probe(parts).await;
+            Ok(json!({"account": name, "ok": steps.iter().all(|s| s.ok), "steps": steps}))
+        }
     }
 }
 

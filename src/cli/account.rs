@@ -1,22 +1,56 @@
-//! `liaison account list`: our mailboxes, and whether all that is there is here.
+//! `liaison account`: our mailboxes, whether all that is there is here, signing in to them, and trying them.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Global;
 use super::desk::Desk;
+use super::{Global, pause};
 use crate::store::reading::view::AccountView;
+
+mod add;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
     /// List accounts with their folders: messages at the server, stored here, missing
     List,
+    /// Sign in to a mailbox of Gmail or Microsoft 365
+    Add(add::AddArgs),
+    /// Sign in to read and to send, and say how each step went; sends nothing
+    Test {
+        /// The account
+        name: String,
+    },
+    /// Send nothing from it that is of a sequence; what people write leaves all the same
+    Pause {
+        /// The account
+        name: String,
+        /// Why, for those who look later
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let it go on, also where a server's refusal stopped it
+    Resume {
+        /// The account
+        name: String,
+    },
 }
 
-pub(super) async fn run(global: &Global, command: &AccountCommand) -> anyhow::Result<ExitCode> {
-    let AccountCommand::List = command;
+pub(super) async fn run(global: &Global, command: AccountCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        AccountCommand::List => list(global).await,
+        AccountCommand::Add(args) => add::run(global, &args).await,
+        AccountCommand::Test { name } => test::run(global, &name).await,
+        AccountCommand::Pause { name, reason } => {
+            pause::pause(global, &pause::PauseArgs { account: Some(name), reason }).await
+        }
+        AccountCommand::Resume { name } => pause::resume(global, &pause::ResumeArgs { account: Some(name) }).await,
+    }
+}
+
+async fn list(global: &Global) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let accounts = desk.store.read().await?.list_account_views().await?;
     if desk.out.is_json() {

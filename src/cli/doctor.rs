@@ -78,10 +78,10 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
         checks.push(Check { what: "configuration".into(), state: State::Warning, detail: w.message, hint: w.hint });
     }
     checks.extend(look_at_disk(&config.storage.state_dir).await);
-    let accounts = look_at_store(&config, &mut checks).await?;
+    let (store, accounts) = look_at_store(&config, &mut checks).await?;
     checks.push(look_at_daemon(&config).await);
     if !args.offline {
-        checks.extend(look_at_accounts(&config, &accounts).await);
+        checks.extend(look_at_accounts(&config, (store.as_ref(), &accounts)).await);
     }
     tell(&out, &checks)?;
     let findings = checks.iter().any(|c| c.state != State::Ok);
@@ -112,13 +112,13 @@ fn tell(out: &Out, checks: &[Check]) -> anyhow::Result<()> {
 }
 
 /// Looks into the database; the accounts as they are kept there. One that is not there yet is not made.
-async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Result<Vec<AccountView>> {
+async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Result<(Option<Store>, Vec<AccountView>)> {
     if let Database::Sqlite { path } = &config.storage.database
         && !path.exists()
     {
         let detail = format!("{} is not there yet: the first start makes it", path.display());
         checks.push(Check::ok("database", detail));
-        return Ok(Vec::new());
+        return Ok((None, Vec::new()));
     }
     match Store::open(&app::place_of(config)).await {
         Ok(store) => {
@@ -126,12 +126,14 @@ async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Resu
             let mut tx = store.read().await?;
             checks.push(look_at_clock(&mut tx).await?);
             checks.push(look_at_installation(&mut tx).await?);
-            Ok(tx.list_account_views().await?)
+            let accounts = tx.list_account_views().await?;
+            drop(tx);
+            Ok((Some(store), accounts))
         }
         Err(error) => {
             let hint = "look at [storage]: the path or URL, the password, and whether the server runs";
             checks.push(Check::found("database", State::Problem, error.to_string(), hint));
-            Ok(Vec::new())
+            Ok((None, Vec::new()))
         }
     }
 }
@@ -221,7 +223,7 @@ async fn look_at_daemon(config: &Config) -> Check {
     }
 }
 
-async fn look_at_accounts(config: &Config, stored: &[AccountView]) -> Vec<Check> {
+async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[AccountView])) -> Vec<Check> {
     let identity = Arc::new(app::identity_of(config));
     let mut checks = Vec::new();
     for account in config.accounts.values() {
@@ -230,13 +232,21 @@ async fn look_at_accounts(config: &Config, stored: &[AccountView]) -> Vec<Check>
             checks.push(Check::ok(&what, "simulated"));
             continue;
         };
-        if imap.password.value.expose_secret().is_empty() {
-            let detail = format!("its password ({}) can't be read here", imap.password.source);
-            let hint = "only the service gets it; its state is in: liaison account list";
+        let secret = imap.login.password().or(config.oauth.master_key.as_ref());
+        if let Some(secret) = secret.filter(|s| s.value.expose_secret().is_empty()) {
+            let named = if imap.login.password().is_some() { "its password" } else { "the master key" };
+            let detail = format!("{named} ({}) can't be read here", secret.source);
+            let hint = "only the service gets it; ask it: liaison account test NAME, liaison account list";
             checks.push(Check::found(&what, State::Warning, detail, hint));
             continue;
         }
-        let Some(parts) = app::account_parts(account, &identity) else { continue };
+        let tokens = store.and_then(|store| app::keeper_of(config, store, account));
+        if account.provider().is_some() && tokens.is_none() {
+            let hint = "start the daemon once, then: liaison account add NAME";
+            checks.push(Check::found(&what, State::Problem, "nobody has signed in yet", hint));
+            continue;
+        }
+        let Some(parts) = app::account_parts(account, &identity, tokens) else { continue };
         let view = stored.iter().find(|view| view.id == account.id);
         let looked = timeout(ACCOUNT_TIME, look_at_account(&what, &parts, view)).await;
         checks.extend(looked.unwrap_or_else(|_| {
@@ -266,7 +276,10 @@ async fn look_at_account(what: &str, parts: &app::AccountParts, stored: Option<&
             }
         }
         Err(error) => {
-            let hint = "look at imap, user and password; many providers want an app password";
+            let hint = match parts.tokens {
+                Some(_) => "sign in again where it says so: liaison account add NAME",
+                None => "look at imap, user and password; many providers want an app password",
+            };
             checks.push(Check::found(&what_read, State::Problem, error.to_string(), hint));
         }
     }

@@ -14,17 +14,17 @@ use crate::hub::outreach::pause::{self as hub, Target};
 pub(super) struct PauseArgs {
     /// Only what this account sends for sequences
     #[arg(long, value_name = "NAME")]
-    account: Option<String>,
+    pub(super) account: Option<String>,
     /// Why, for those who look later
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
-    account: Option<String>,
+    pub(super) account: Option<String>,
 }
 
 /// What is meant, and its name for people.

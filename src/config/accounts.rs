@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::oauth::OAuth;
 use super::reader::{Found, Reader, Section};
 use super::secret::{self, Secret};
 use super::source::Span;
 use super::teammates::claim;
 use crate::domain::address;
 use crate::domain::day::Weekdays;
+use crate::domain::oauth::Provider;
 use crate::domain::schedule::{Hours, Range};
 
 /// `[accounts.NAME]`: one of ours.
@@ -46,7 +48,7 @@ pub struct RampUp {
 /// The sorts of account.
 #[derive(Debug, Clone)]
 pub enum AccountKind {
-    /// A mailbox read with IMAP and written from with SMTP.
+    /// A mailbox read with IMAP and written from with SMTP: the kinds `imap`, `gmail` and `microsoft365`.
     Imap(Box<ImapAccount>),
     /// Simulated people; nothing leaves the machine.
     Sandbox,
@@ -60,15 +62,56 @@ impl Account {
             AccountKind::Sandbox => None,
         }
     }
+
+    /// Who signs people in to it, where a provider does.
+    pub fn provider(&self) -> Option<Provider> {
+        self.imap().and_then(|imap| imap.login.provider())
+    }
+
+    /// Its kind, as it is written.
+    pub fn kind_name(&self) -> &'static str {
+        match (&self.kind, self.provider()) {
+            (AccountKind::Sandbox, _) => "sandbox",
+            (AccountKind::Imap(_), None) => "imap",
+            (AccountKind::Imap(_), Some(provider)) => provider.as_str(),
+        }
+    }
 }
 
-/// What an account of kind `imap` has.
+/// How an account signs in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// With a password, or an app password.
+    Password(Secret),
+    /// With OAuth 2: a person signs in once (`liaison account add`), and tokens are kept in the database.
+    OAuth(Provider),
+}
+
+impl Login {
+    /// The password, where one signs in.
+    pub fn password(&self) -> Option<&Secret> {
+        match self {
+            Self::Password(secret) => Some(secret),
+            Self::OAuth(_) => None,
+        }
+    }
+
+    /// The provider, where one signs people in.
+    pub fn provider(&self) -> Option<Provider> {
+        match self {
+            Self::Password(_) => None,
+            Self::OAuth(provider) => Some(*provider),
+        }
+    }
+}
+
+/// What an account of kind `imap`, `gmail` or `microsoft365` has.
 #[derive(Debug, Clone)]
 pub struct ImapAccount {
     /// The name to sign in with. Default: the address.
     pub user: String,
-    /// Its password.
-    pub password: Secret,
+    /// How it signs in.
+    pub login: Login,
     /// Where mail is read.
     pub imap: ServerUrl,
     /// Where mail is sent.
@@ -138,13 +181,13 @@ pub enum SentCopy {
     Server,
 }
 
-pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, Account> {
+pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, oauth: &OAuth) -> BTreeMap<String, Account> {
     let mut accounts = BTreeMap::new();
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     let mut kinds: Vec<(Found<()>, bool)> = Vec::new();
     for (name, mut s) in root.named(r, "accounts") {
         let here = Found { value: (), span: name.span, key: name.key.clone() };
-        if let Some((account, sandbox)) = read_one(&mut s, r, &name.value, &mut seen) {
+        if let Some((account, sandbox)) = read_one(&mut s, r, (&name.value, oauth), &mut seen) {
             kinds.push((here, sandbox));
             accounts.extend(account.map(|a| (name.value, a)));
         }
@@ -164,11 +207,11 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, A
 fn read_one(
     s: &mut Section<'_>,
     r: &mut Reader,
-    id: &str,
+    (id, oauth): (&str, &OAuth),
     seen: &mut BTreeMap<String, Span>,
 ) -> Option<(Option<Account>, bool)> {
-    let sandbox = s.choice(r, "kind", &[("imap", false), ("sandbox", true)]);
-    s.require(r, "kind", "write kind = \"imap\", or kind = \"sandbox\" to try things out");
+    let kind = s.choice(r, "kind", &KINDS);
+    s.require(r, "kind", "write kind = \"imap\", \"gmail\" or \"microsoft365\", or \"sandbox\" to try things out");
     let address = s.text(r, "address");
     s.require(r, "address", "write address = \"name@your-domain\"");
     let display_name = s.text(r, "name").map(|n| n.value);
@@ -181,15 +224,19 @@ fn read_one(
     let daily_limit = s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
     let working_hours = working_hours(s, r);
     let ramp_up = ramp_up(s, r);
-    let Some(sandbox) = sandbox else {
+    let Some(sort) = kind else {
         // Which of the other keys are right can't be told.
         s.know(&IMAP_KEYS);
         return None;
     };
-    let kind = if sandbox.value {
-        Some(AccountKind::Sandbox)
-    } else {
-        read_imap(s, r, address.as_ref()).map(|imap| AccountKind::Imap(Box::new(imap)))
+    let mailbox = |imap| AccountKind::Imap(Box::new(imap));
+    let kind = match sort.value {
+        Sort::Sandbox => Some(AccountKind::Sandbox),
+        Sort::Imap => read_imap(s, r, address.as_ref()).map(mailbox),
+        Sort::OAuth(provider) => {
+            oauth.require(r, &sort, provider);
+            read_oauth(s, r, address.as_ref(), (provider, oauth)).map(mailbox)
+        }
     };
     let aliases = aliases.into_iter().map(|a| a.value).collect();
     let account = kind.zip(address).map(|(kind, address)| Account {
@@ -202,8 +249,23 @@ fn read_one(
         ramp_up,
         kind,
     });
-    Some((account, sandbox.value))
+    Some((account, sort.value == Sort::Sandbox))
 }
+
+/// What stands in `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Imap,
+    OAuth(Provider),
+    Sandbox,
+}
+
+const KINDS: [(&str, Sort); 4] = [
+    ("imap", Sort::Imap),
+    ("gmail", Sort::OAuth(Provider::Gmail)),
+    ("microsoft365", Sort::OAuth(Provider::Microsoft365)),
+    ("sandbox", Sort::Sandbox),
+];
 
 pub(super) const IMAP_KEYS: [&str; 11] = [
     "user",
@@ -227,26 +289,90 @@ fn read_imap(s: &mut Section<'_>, r: &mut Reader, address: Option<&Found<String>
     s.require(r, "imap", "write imap = \"imaps://mail.your-domain:993\"");
     let smtp = s.text(r, "smtp").and_then(|url| server_url(r, &url, &SMTP));
     s.require(r, "smtp", "write smtp = \"smtps://mail.your-domain:465\"");
-    let ca = s.text(r, "ca").and_then(|path| authority(r, &path));
-    let backfill = s.text(r, "backfill").and_then(|text| backfill(r, &text));
-    let poll = s.integer(r, "poll_seconds", 1..=3600).and_then(|n| u64::try_from(n.value).ok());
-    let sessions = s.integer(r, "sessions", 1..=32).and_then(|n| u8::try_from(n.value).ok());
     let sent_copy = s.choice(r, "sent_copy", &[("hub", SentCopy::Hub), ("server", SentCopy::Server)]);
-    let settle = s.integer(r, "settle_minutes", 1..=1440).and_then(|n| u64::try_from(n.value).ok());
-    let message_max = s.text(r, "message_max").and_then(|text| octets(r, &text));
-    Some(ImapAccount {
-        user: user?,
-        password: password?,
-        imap: imap?,
-        smtp: smtp?,
-        ca,
-        backfill: backfill.unwrap_or(Backfill::Days(365)),
-        poll: Duration::from_secs(poll.unwrap_or(60)),
-        sessions: sessions.unwrap_or(4),
-        sent_copy: sent_copy.map_or(SentCopy::Hub, |c| c.value),
-        settle: Duration::from_secs(settle.unwrap_or(15) * 60),
-        message_max: message_max.unwrap_or(50_000_000),
-    })
+    let more = read_more(s, r);
+    let sent_copy = sent_copy.map_or(SentCopy::Hub, |c| c.value);
+    Some(ImapAccount { sent_copy, ..more.into_account((user?, Login::Password(password?)), (imap?, smtp?)) })
+}
+
+/// An account whose provider signs people in: where it is, and who files sent mail, are known.
+fn read_oauth(
+    s: &mut Section<'_>,
+    r: &mut Reader,
+    address: Option<&Found<String>>,
+    (provider, oauth): (Provider, &OAuth),
+) -> Option<ImapAccount> {
+    if let Some(password) = s.node("password") {
+        r.sources.mask(password.span);
+        let message = format!("an account of kind `{provider}` has no `password`");
+        let hint = "a person signs in with `liaison account add`; with an app password it is kind = \"imap\"";
+        r.error(&password, message, hint);
+    }
+    if let Some(copy) = s.node("sent_copy") {
+        r.error(&copy, format!("{provider} files sent mail itself"), "leave `sent_copy` out");
+    }
+    let user = s.text(r, "user").or_else(|| address.cloned()).map(|u| u.value);
+    let places = oauth.of(provider);
+    let imap = match s.text(r, "imap") {
+        Some(url) => server_url(r, &url, &IMAP),
+        None => Some(places.imap.clone()),
+    };
+    let smtp = match s.text(r, "smtp") {
+        Some(url) => server_url(r, &url, &SMTP),
+        None => Some(places.smtp.clone()),
+    };
+    let more = read_more(s, r);
+    Some(more.into_account((user?, Login::OAuth(provider)), (imap?, smtp?)))
+}
+
+/// What every mailbox may say.
+struct More {
+    ca: Option<Authority>,
+    backfill: Option<Backfill>,
+    poll: Option<u64>,
+    sessions: Option<u8>,
+    settle: Option<u64>,
+    message_max: Option<u64>,
+}
+
+fn read_more(s: &mut Section<'_>, r: &mut Reader) -> More {
+    More {
+        ca: s.text(r, "ca").and_then(|path| authority(r, &path)),
+        backfill: s.text(r, "backfill").and_then(|text| backfill(r, &text)),
+        poll: s.integer(r, "poll_seconds", 1..=3600).and_then(|n| u64::try_from(n.value).ok()),
+        sessions: s.integer(r, "sessions", 1..=32).and_then(|n| u8::try_from(n.value).ok()),
+        settle: s.integer(r, "settle_minutes", 1..=1440).and_then(|n| u64::try_from(n.value).ok()),
+        message_max: s.text(r, "message_max").and_then(|text| octets(r, &text)),
+    }
+}
+
+impl More {
+    /// With defaults for what was not said.
+    fn into_account(self, (user, login): (String, Login), (imap, smtp): (ServerUrl, ServerUrl)) -> ImapAccount {
+        let sent_copy = if login.provider().is_some() { SentCopy::Server } else { SentCopy::Hub };
+        ImapAccount {
+            user,
+            login,
+            imap,
+            smtp,
+            ca: self.ca,
+            backfill: self.backfill.unwrap_or(Backfill::Days(365)),
+            poll: Duration::from_secs(self.poll.unwrap_or(60)),
+            sessions: self.sessions.unwrap_or(4),
+            sent_copy,
+            settle: Duration::from_secs(self.settle.unwrap_or(15) * 60),
+            message_max: self.message_max.unwrap_or(50_000_000),
+        }
+    }
+}
+
+impl ImapAccount {
+    /// A mailbox of a provider with everything as it usually is: for a sign-in before the account is configured.
+    pub fn of_provider(provider: Provider, address: &str, oauth: &OAuth) -> Self {
+        let places = oauth.of(provider);
+        let more = More { ca: None, backfill: None, poll: None, sessions: None, settle: None, message_max: None };
+        more.into_account((address.to_owned(), Login::OAuth(provider)), (places.imap.clone(), places.smtp.clone()))
+    }
 }
 
 /// Checks an address; gives the form in which addresses are compared.
@@ -260,14 +386,14 @@ pub(super) fn mail_address(r: &mut Reader, email: &Found<String>) -> Option<Stri
 }
 
 /// The schemes of one protocol, each with its protection and default port.
-struct Schemes([(&'static str, Security, u16); 3]);
+pub(super) struct Schemes([(&'static str, Security, u16); 3]);
 
-const IMAP: Schemes =
+pub(super) const IMAP: Schemes =
     Schemes([("imaps", Security::Tls, 993), ("imap", Security::StartTls, 143), ("imap+plain", Security::Plain, 143)]);
-const SMTP: Schemes =
+pub(super) const SMTP: Schemes =
     Schemes([("smtps", Security::Tls, 465), ("smtp", Security::StartTls, 587), ("smtp+plain", Security::Plain, 25)]);
 
-fn server_url(r: &mut Reader, url: &Found<String>, schemes: &Schemes) -> Option<ServerUrl> {
+pub(super) fn server_url(r: &mut Reader, url: &Found<String>, schemes: &Schemes) -> Option<ServerUrl> {
     let [(tls, _, port), (starttls, ..), (plain, ..)] = schemes.0;
     let forms = format!(
         "\"{tls}://host:{port}\" (TLS), \"{starttls}://host\" (STARTTLS), or \"{plain}://localhost\" on this machine"
@@ -315,7 +441,7 @@ fn is_host(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_ok() || url::Host::parse(host).is_ok()
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

@@ -121,7 +121,7 @@ fn a_good_file_becomes_typed_settings() {
     let hello = &config.accounts["hello"];
     let imap = hello.imap().unwrap();
     assert_eq!((hello.daily_limit, imap.user.as_str()), (Some(40), "hello@acme.example"));
-    assert_eq!(imap.password.value.expose_secret(), "correct horse");
+    assert_eq!(imap.login.password().unwrap().value.expose_secret(), "correct horse");
     let server = |host: &str, port, security| ServerUrl { host: host.to_owned(), port, security };
     assert_eq!(imap.imap, server("mail.acme.example", 993, Security::Tls));
     assert_eq!(imap.smtp, server("mail.acme.example", 2525, Security::StartTls));
@@ -151,7 +151,7 @@ fn the_environment_wins_over_the_files() {
     assert_eq!((config.log.level.as_str(), config.undo_seconds), ("warn", 0));
     assert_eq!(config.our_domains, ["one.example", "two.example"]);
     assert_eq!(config.accounts["local-box"].imap().unwrap().sessions, 2);
-    let password = &config.accounts["hello"].imap().unwrap().password;
+    let password = config.accounts["hello"].imap().unwrap().login.password().unwrap();
     assert_eq!(password.source, SecretSource::Env("LIAISON_OTHER".to_owned()));
     assert_eq!(password.value.expose_secret(), "staple");
 }
@@ -213,6 +213,8 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     let folder = Folder::new(&uncommented);
     folder.write("credentials/hello-mail", "x");
     folder.write("credentials/db-password", "x");
+    folder.write("credentials/master-key", "0123456789abcdef0123456789abcdef");
+    folder.write("credentials/google-client", "x");
     folder.write("your-ca.pem", "-----BEGIN CERTIFICATE-----\n");
     folder.write("stages.toml", stages::SHIPPED);
     folder.write("agents.toml", crate::domain::hit::agents::SHIPPED);
@@ -220,7 +222,13 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     let credentials = folder.0.path().join("credentials").display().to_string();
     let env = [("CREDENTIALS_DIRECTORY".to_owned(), credentials)];
     let loaded = load(&folder.0.path().join("liaison.toml"), env.into_iter()).map_err(|f| f.to_string()).unwrap();
-    assert_eq!((loaded.config.accounts.len(), loaded.config.teammates.len()), (1, 1));
+    assert_eq!((loaded.config.accounts.len(), loaded.config.teammates.len()), (2, 1));
+    let usual = load(&config, std::iter::empty()).unwrap().config.oauth;
+    let (shown, usual) = (&loaded.config.oauth.gmail, &usual.gmail);
+    assert_eq!(
+        (&shown.authorize, &shown.token, &shown.imap, &shown.smtp),
+        (&usual.authorize, &usual.token, &usual.imap, &usual.smtp)
+    );
     let (known, shown) = (accounts::IMAP_KEYS, uncommented);
     assert!(known.iter().all(|key| shown.lines().any(|l| l.starts_with(key))), "a key is not in the example");
 }
@@ -306,7 +314,7 @@ fn a_secret_everyone_can_read_is_a_warning_and_a_missing_one_an_error() {
     std::fs::remove_file(folder.0.path().join("secret")).unwrap();
     assert!(load(Secrets::Load).unwrap_err().to_string().contains("can't be read"));
     let skipped = load(Secrets::Skip).unwrap().config;
-    assert_eq!(skipped.accounts["hello"].imap().unwrap().password.value.expose_secret(), "");
+    assert_eq!(skipped.accounts["hello"].imap().unwrap().login.password().unwrap().value.expose_secret(), "");
 }
 
 #[test]
@@ -595,3 +603,61 @@ fn lists_of_machines_and_the_address_for_readers_are_checked_at_their_keys() {
     assert_eq!(config.server.base_url.as_deref(), Some("https://go.brand.example"));
     assert!(!config.tracking.opens && config.tracking.clicks);
 }
+
+/// An account that a provider signs people in to, with everything it needs.
+const OAUTH: &str = r#"
+[secrets]
+master_key = { env = "LIAISON_MASTER" }
+[oauth.microsoft365]
+client_id = "id"
+tenant = "acme.example"
+[accounts.team]
+kind = "microsoft365"
+address = "team@acme.example"
+"#;
+const MASTER: (&str, &str) = ("LIAISON_MASTER", "0123456789abcdef0123456789abcdef");
+
+#[test]
+fn accounts_that_a_provider_signs_in_know_where_it_is() {
+    let loaded = load_text(OAUTH, &[MASTER]).unwrap().config;
+    let team = loaded.accounts["team"].imap().unwrap();
+    assert_eq!(
+        (team.imap.host.as_str(), team.imap.port, team.imap.security),
+        ("outlook.office365.com", 993, Security::Tls)
+    );
+    assert_eq!(
+        (team.smtp.host.as_str(), team.smtp.port, team.smtp.security),
+        ("smtp.office365.com", 587, Security::StartTls)
+    );
+    assert_eq!((team.sent_copy, loaded.accounts["team"].kind_name()), (SentCopy::Server, "microsoft365"));
+    let token = loaded.oauth.microsoft365.token.as_str();
+    assert_eq!(token, "https://login.microsoftonline.com/acme.example/oauth2/v2.0/token");
+    let own = OAUTH.replace("tenant =", "imap = \"imap://mail.acme.example\"\ntenant =");
+    assert_eq!(
+        load_text(&own, &[MASTER]).unwrap().config.accounts["team"].imap().unwrap().imap.host,
+        "mail.acme.example"
+    );
+}
+
+#[test]
+fn what_an_account_with_a_provider_lacks_or_must_not_have_is_told() {
+    let account = "[accounts.team]\nkind = \"gmail\"\naddress = \"team@acme.example\"\n";
+    let registered = "[oauth.gmail]\nclient_id = \"id\"\n";
+    let key = "[secrets]\nmaster_key = { env = \"LIAISON_MASTER\" }\n";
+    for (text, env, part) in [
+        (account.to_owned(), MASTER, "needs our registration"),
+        (format!("{registered}{account}"), MASTER, "needs a key that seals"),
+        (format!("{key}{registered}{account}"), ("LIAISON_MASTER", "too short"), "fewer than 32 characters"),
+        (format!("{key}{registered}{account}password = \"hunter22\"\n"), MASTER, "has no `password`"),
+        (format!("{key}{registered}{account}sent_copy = \"hub\"\n"), MASTER, "files sent mail itself"),
+        (format!("{key}{registered}token = \"http://login.example/t\"\n{account}"), MASTER, "secrets may be sent to"),
+        (format!("{key}{registered}device = \"https://x.example\"\n{account}"), MASTER, "unknown key `device`"),
+        (format!("{key}{OAUTH_TENANT}{account}"), MASTER, "is no tenant"),
+        ("[oauth.gmail]\ntoken = \"https://x.example\"\n".to_owned(), MASTER, "`client_id` is missing"),
+    ] {
+        let findings = load_text(&text, &[env]).map(|_| ()).unwrap_err().to_string();
+        assert!(findings.contains(part) && !findings.contains("hunter22"), "{part}: {findings}");
+    }
+}
+
+const OAUTH_TENANT: &str = "[oauth.microsoft365]\nclient_id = \"id\"\ntenant = \"a/b\"\n";

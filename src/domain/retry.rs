@@ -17,6 +17,9 @@ const ACCOUNT_DELAYS: &[u64] = &[2, 5, 15, 30, 60, 120, 300];
 /// The delays after a refused sign-in, seconds: a provider locks an account that is tried too often.
 const LOGIN_DELAYS: &[u64] = &[300, 900, 3_600, 14_400];
 
+/// The delays before another look at whether somebody signed in, seconds: only the database is asked.
+const SIGNED_OUT_DELAYS: &[u64] = &[15];
+
 /// Where in the dialogue something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -52,6 +55,8 @@ pub enum AccountTrouble {
     Unreachable,
     /// The sign-in is refused: the account waits for a person.
     Login,
+    /// Nobody is signed in: the account waits for a person, and looking again costs nothing.
+    SignedOut,
     /// The server refuses us (5.7.x, reputation): the account is paused until a person resumes it.
     Policy,
 }
@@ -99,6 +104,7 @@ pub fn plan_retry(tried: Tried, now: Micros, chance: f64) -> Retry {
 pub fn account_rest(trouble: AccountTrouble, troubles: u32) -> Duration {
     let delays = match trouble {
         AccountTrouble::Unreachable => ACCOUNT_DELAYS,
+        AccountTrouble::SignedOut => SIGNED_OUT_DELAYS,
         AccountTrouble::Login | AccountTrouble::Policy => LOGIN_DELAYS,
     };
     Duration::from_secs(pick(delays, i64::from(troubles.saturating_sub(1))))

@@ -60,6 +60,11 @@ pub fn keys_of(mail: &ParsedMail) -> Vec<String> {
         .collect()
 }
 
+/// The key of a conversation as a provider counts it (Gmail's `X-GM-THRID`), which holds within one account.
+pub fn provider_key(account: &str, conversation: &str) -> String {
+    format!("gm:{account}:{conversation}")
+}
+
 /// The key of a Message-ID (without brackets).
 pub fn id_key(id: &str) -> String {
     format!("id:{id}")

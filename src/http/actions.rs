@@ -253,6 +253,8 @@ pub enum SteerOrder {
     Approve(MessageId),
     /// Say what is wrong with the files of a sequence of this id.
     Check(String, BTreeMap<String, String>),
+    /// Sign in to an account to read and to send, and say how each step went.
+    TestAccount(String),
 }
 
 /// What is paused or goes on.

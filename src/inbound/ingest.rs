@@ -16,7 +16,7 @@ use crate::domain::automatic::{self, Facts, classify_automatic};
 use crate::domain::bounce::Report;
 use crate::domain::ids::FolderId;
 use crate::domain::mail::ParsedMail;
-use crate::domain::threading::{Identity, decide_direction, keys, keys_of};
+use crate::domain::threading::{Identity, decide_direction, keys, keys_of, provider_key};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, FolderRole, Kind};
 use crate::store::lease::Lease;
@@ -65,6 +65,7 @@ pub struct Arrival {
     uid: i64,
     received_at: Option<Micros>,
     size: i64,
+    conversation: Option<String>,
     mail: ParsedMail,
     weak: Vec<u8>,
     strong: Vec<u8>,
@@ -125,6 +126,7 @@ fn prepare_one(item: &RawItem, compressor: &mut Compressor<'_>) -> std::io::Resu
         uid: item.uid,
         received_at: item.received_at,
         size: i64::try_from(item.size).unwrap_or(i64::MAX),
+        conversation: item.conversation.clone(),
         weak: weak.get(..16).unwrap_or_default().to_vec(),
         strong: strong.get(..16).unwrap_or_default().to_vec(),
         raw_hash,
@@ -237,11 +239,18 @@ impl<'a> Draft<'a> {
             to: keys(&mail.to),
             cc,
             reported: reported(mail),
-            keys: keys_of(mail),
+            keys: keys_with(mail, context, arrival.conversation.as_deref()),
             at: place_in_time(mail.date, arrival.received_at, clock.now()),
             fires,
         }
     }
+}
+
+/// Every key that ties a message to a conversation: its own, and the one its provider gives, which holds for one account.
+fn keys_with(mail: &ParsedMail, context: &Context, conversation: Option<&str>) -> Vec<String> {
+    let mut keys = keys_of(mail);
+    keys.extend(conversation.map(|id| provider_key(&context.account, id)));
+    keys
 }
 
 /// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.

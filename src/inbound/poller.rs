@@ -27,6 +27,8 @@ mod sync;
 
 /// The pause after a refused sign-in: more tries would lock the mailbox. A reload ends it.
 const LOGIN_PAUSE: Duration = Duration::from_mins(30);
+/// The pause before another look at whether somebody signed in: only the database is asked.
+const SIGNED_OUT_PAUSE: Duration = Duration::from_secs(15);
 /// The pause after a connection that can't be trusted. A reload ends it.
 const INSECURE_PAUSE: Duration = Duration::from_mins(10);
 /// Lost connections in a row after which the account counts as down.
@@ -210,6 +212,10 @@ impl Poller {
                 Ended::Connector(ConnectorError::Login(why)) => {
                     self.set_state(AccountState::NeedsLogin, Some(&why)).await?;
                     LOGIN_PAUSE
+                }
+                Ended::Connector(ConnectorError::SignedOut(why)) => {
+                    self.set_state(AccountState::NeedsLogin, Some(&why)).await?;
+                    jitter(SIGNED_OUT_PAUSE)
                 }
                 Ended::Connector(error @ ConnectorError::Insecure(_)) => {
                     self.set_state(AccountState::Down, Some(&error.to_string())).await?;

@@ -91,7 +91,7 @@ pub(super) async fn write_down(
 ) -> Result<(), StoreError> {
     let state = match trouble {
         AccountTrouble::Unreachable => AccountState::Down,
-        AccountTrouble::Login => AccountState::NeedsLogin,
+        AccountTrouble::Login | AccountTrouble::SignedOut => AccountState::NeedsLogin,
         AccountTrouble::Policy => AccountState::Paused,
     };
     let mut tx = tools.store.begin("outbound.account_down").await?;

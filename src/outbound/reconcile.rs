@@ -155,7 +155,7 @@ impl Reconciler {
         let uncertain = tx.list_uncertain(&self.settings.account, self.tools.clock.now(), BATCH).await?;
         let unfiled = match self.settings.sent_copy {
             SentCopy::Hub => tx.list_unfiled(&self.settings.account, BATCH * 4).await?,
-            SentCopy::Server => Vec::new(),
+            SentCopy::Server | SentCopy::ServerSometime => Vec::new(),
         };
         drop(tx);
         let unfiled: Vec<UnfiledRow> = unfiled.into_iter().filter(|r| !self.is_unfileable(r.id)).collect();
@@ -215,7 +215,7 @@ impl Reconciler {
             if find(source, &places, (id, &row.token)).await? {
                 self.found(row).await?;
             } else {
-                self.missed(row, places.sent.is_some()).await?;
+                self.missed(row, places.sent.is_some() || places.all.is_some()).await?;
             }
         }
         let tools = self.tools.clone();

@@ -8,7 +8,9 @@ use super::claim::Claimed;
 use crate::clock;
 use crate::connector::{Phase, Reply};
 use crate::domain::bounce::Severity;
+use crate::domain::oauth::rewritten_id;
 use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
+use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
 use crate::hub::outreach::{self, UNSURE};
@@ -94,7 +96,8 @@ async fn write_refusal(tx: &mut Tx, tools: &Tools, step: Step, of: (&RecipientRo
     let (recipient, reply) = of;
     let judgement = judge(step, reply);
     let state = match judgement {
-        Judgement::Transient | Judgement::Account(AccountTrouble::Unreachable | AccountTrouble::Login) => {
+        Judgement::Transient
+        | Judgement::Account(AccountTrouble::Unreachable | AccountTrouble::Login | AccountTrouble::SignedOut) => {
             RecipientState::Deferred
         }
         Judgement::Permanent(_) | Judgement::Account(AccountTrouble::Policy) => RecipientState::Rejected,
@@ -139,6 +142,10 @@ pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) ->
     if is_first {
         let data = serde_json::json!({"reply": words(reply), "refused": refused(&recipients)});
         settle::note_sent(&mut tx, &tools.clock, grip.id, now, data).await?;
+    }
+    // A provider that gives the mail an id of its own says it here or never: answers to it name that one.
+    if let Some(id) = rewritten_id(&reply.text) {
+        tx.insert_ref_of(grip.id, &id_key(id)).await?;
     }
     end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
     tx.commit().await?;

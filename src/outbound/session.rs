@@ -167,6 +167,7 @@ impl Sessions {
     async fn offer_failed(&self, claimed: &Claimed, error: &OfferError) {
         let trouble = match error.error {
             ConnectorError::Login(_) => AccountTrouble::Login,
+            ConnectorError::SignedOut(_) => AccountTrouble::SignedOut,
             ConnectorError::Insecure(_) | ConnectorError::Lost(_) | ConnectorError::Refused(_) => {
                 AccountTrouble::Unreachable
             }

@@ -5,7 +5,7 @@ use super::dialect::Many;
 use super::sql::statements;
 use super::value::{Value, values};
 use super::{StoreError, Tx};
-use crate::domain::ids::{ConversationId, InfluencerId, ThreadId};
+use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel};
 
@@ -55,6 +55,12 @@ impl Tx {
     pub async fn insert_refs(&mut self, refs: Vec<(String, ConversationId)>) -> Result<u64, StoreError> {
         let rows: Vec<Value> = refs.into_iter().flat_map(|(key, id)| values![key, id]).collect();
         self.insert_many(&REFS, rows).await
+    }
+
+    /// Ties one more id to the conversation of a message; an id that is tied already stays where it is.
+    pub async fn insert_ref_of(&mut self, message: MessageId, key: &str) -> Result<(), StoreError> {
+        self.exec(&REF_OF, values![message, key]).await?;
+        Ok(())
     }
 
     /// Makes conversations.
@@ -136,6 +142,8 @@ impl Tx {
 }
 
 statements! {
+    #[hot] REF_OF = "INSERT INTO message_ref (ref, conversation_id) SELECT $2::text, conversation_id FROM message WHERE id = $1 \
+        ON CONFLICT (ref) DO NOTHING";
     #[hot] REFS_FIND = "SELECT ref, conversation_id FROM message_ref WHERE ref = ANY($1::text[])";
     #[hot] MERGE_MESSAGES = "UPDATE message SET conversation_id = $2 WHERE conversation_id = $1";
     #[hot] MERGE_REFS = "UPDATE message_ref SET conversation_id = $2 WHERE conversation_id = $1";

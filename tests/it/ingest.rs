@@ -176,6 +176,7 @@ impl Desk {
                 size: raw.len() as u64,
                 raw: raw.clone(),
                 cut: false,
+                conversation: None,
             };
             arrivals.extend(prepare(vec![item]).unwrap());
         }

@@ -37,6 +37,7 @@ mod ingest_corpora;
 mod kills;
 mod ledger;
 mod lint;
+mod login;
 mod mail_record;
 mod outbound;
 mod outbox_bench;

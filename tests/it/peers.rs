@@ -31,6 +31,8 @@ pub(crate) struct MailPeer {
     pub(crate) smtps: u16,
     /// A server that takes everything and keeps nothing: no TLS, no AUTH.
     pub(crate) sink: u16,
+    /// The provider that signs people in (`tests/peers/token_server.py`), where the server was started with one.
+    pub(crate) oauth: Option<url::Url>,
     /// The authority that signed the server's certificate, PEM.
     pub(crate) ca: PathBuf,
     /// The folder the servers live in: `dovecot/mail/<user>@example.test/Maildir`, `dovecot/log`, `postfix/log`.
@@ -51,6 +53,7 @@ pub(crate) fn mail() -> Option<MailPeer> {
         submission: port("submission"),
         smtps: port("smtps"),
         sink: port("sink"),
+        oauth: fields.get("oauth").map(|url| url.parse().expect("oauth= in LIAISON_TEST_MAIL is a URL")),
         ca: PathBuf::from(field("ca")),
         dir: PathBuf::from(field("dir")),
     })

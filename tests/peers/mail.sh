@@ -1,10 +1,11 @@
 #!/bin/bash
-# A throw-away mail server on loopback: Dovecot (IMAP, LMTP, SASL), Postfix (submission), and smtp-sink.
+# A throw-away mail server on loopback: Dovecot (IMAP, LMTP, SASL), Postfix (submission), smtp-sink, and a provider that signs
+# people in with OAuth (token_server.py).
 #   mail.sh start DIR    starts it in DIR and prints LIAISON_TEST_MAIL='host=… imap=… …'
 #   mail.sh stop DIR     stops it and deletes what start made
 #
 # Users: everybody. Any <name>@example.test signs in with the password "secret" and has a mailbox of their own with the
-# folders Sent, Junk and Drafts; <name>+Sent@ is delivered into that folder. What the local part begins with decides:
+# folders Sent, Junk and Drafts; <name>+Sent@ is delivered into that folder. Tokens of the provider sign in by XOAUTH2. What the local part begins with decides:
 #   filed-…       the server files a copy of what they submit in their Sent folder, as some providers do; it does so for nobody else
 #   unknown…      taken by Postfix and then refused by Dovecot, so that a delivery report comes back to the sender
 #   refused…      refused at RCPT TO with 550 5.1.1
@@ -75,7 +76,7 @@ imap_idle_notify_interval = 5 secs
 recipient_delimiter = +
 lmtp_save_to_detail_mailbox = yes
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 auth_verbose = yes
 auth_failure_delay = 0
 ssl = yes
@@ -83,13 +84,20 @@ ssl_cert = <$dir/tls/cert.pem
 ssl_key = <$dir/tls/key.pem
 ssl_min_protocol = TLSv1.2
 passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = $home/oauth2.conf
+}
+passdb {
   driver = static
+  mechanisms = plain login
   args = password=secret
   username_filter = *@example.test !unknown*
 }
 # Empty: who reaches it is unknown. Without it Dovecot would call a user it skipped an internal error.
 passdb {
   driver = passwd-file
+  mechanisms = plain login
   args = username_format=%u $home/nobody-else
 }
 userdb {
@@ -147,6 +155,18 @@ service auth {
     port = $sasl
   }
 }
+CONF
+  cat >"$home/oauth2.conf" <<CONF
+introspection_url = http://127.0.0.1:$oauth/introspect
+introspection_mode = post
+client_id = dovecot
+client_secret = dovecot
+username_attribute = username
+active_attribute = active
+active_value = true
+force_introspection = yes
+use_grant_password = no
+timeout_msecs = 10000
 CONF
   touch "$home/log" "$home/nobody-else"
   chown -R "$uid:$gid" "$home"
@@ -243,9 +263,9 @@ CONF
 
 start() {
   local tool
-  for tool in dovecot postfix smtp-sink openssl perl setpriv; do
+  for tool in dovecot postfix smtp-sink openssl perl python3 setpriv; do
     command -v "$tool" >/dev/null || {
-      echo "$tool not found: apt-get install dovecot-core dovecot-imapd dovecot-lmtpd postfix openssl" >&2
+      echo "$tool not found: apt-get install dovecot-core dovecot-imapd dovecot-lmtpd postfix openssl python3" >&2
       exit 1
     }
   done
@@ -262,10 +282,13 @@ start() {
   cd "$dir"
   trap 'stop' ERR EXIT
 
-  read -r imap imaps lmtp sasl submission smtps sink <<<"$(free_ports 7)"
+  read -r imap imaps lmtp sasl submission smtps sink oauth <<<"$(free_ports 8)"
   make_certificates
   configure_dovecot
   configure_postfix
+  # As whoever starts this: Python may live where nobody else may look.
+  setsid python3 "$here/token_server.py" "$oauth" >"$dir/oauth.log" 2>&1 </dev/null &
+  echo $! >"$dir/oauth.pid"
   # Its output goes to a file: a server that stays must not hold the pipe of whoever started it.
   "${as[@]}" dovecot -c "$dir/dovecot/dovecot.conf" </dev/null >"$dir/dovecot/start.log" 2>&1 ||
     { cat "$dir/dovecot/start.log" >&2; exit 1; }
@@ -276,8 +299,9 @@ start() {
   for port in "$imap" "$imaps" "$lmtp" "$sasl"; do await_port "$port" Dovecot "$dir/dovecot/log"; done
   for port in "$submission" "$smtps"; do await_port "$port" Postfix "$dir/postfix/log"; done
   await_port "$sink" smtp-sink "$dir/sink.log"
+  await_port "$oauth" token_server.py "$dir/oauth.log"
   trap - ERR EXIT
-  echo "LIAISON_TEST_MAIL='host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp submission=$submission smtps=$smtps sink=$sink ca=$dir/tls/ca.pem dir=$dir'"
+  echo "LIAISON_TEST_MAIL='host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp submission=$submission smtps=$smtps sink=$sink oauth=http://127.0.0.1:$oauth ca=$dir/tls/ca.pem dir=$dir'"
 }
 
 # gone PID: waits until the process has ended, 10 s at most.
@@ -295,13 +319,13 @@ stop() {
   if [ -f "$dir/postfix/queue/pid/master.pid" ]; then
     postfix -c "$dir/postfix/etc" stop >/dev/null 2>&1 || true
   fi
-  for pid in "$dir/dovecot/run/master.pid" "$dir/sink.pid"; do
+  for pid in "$dir/dovecot/run/master.pid" "$dir/sink.pid" "$dir/oauth.pid"; do
     [ -f "$pid" ] || continue
     pid=$(cat "$pid")
     if kill "$pid" 2>/dev/null; then gone "$pid"; fi
   done
   cd /
-  rm -rf "$dir/tls" "$dir/dovecot" "$dir/postfix" "$dir/sink.pid" "$dir/sink.log"
+  rm -rf "$dir/tls" "$dir/dovecot" "$dir/postfix" "$dir/sink.pid" "$dir/sink.log" "$dir/oauth.pid" "$dir/oauth.log"
 }
 
 case $command in start) start ;; stop) dir=$(cd "$dir" 2>/dev/null && pwd || echo "$dir"); stop ;; *) usage ;; esac

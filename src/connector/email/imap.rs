@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -16,10 +17,14 @@ use tokio::time::{Instant, sleep, timeout};
 use self::names::{encode_name, quote};
 use self::session::{Session, lost};
 use self::uids::valid_uids;
+use crate::config::accounts::ImapAccount;
 use crate::connector::email::tls::Security;
-use crate::connector::{ConnectorError, FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source, Wake};
+use crate::connector::{
+    ConnectorError, FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source, Tokens, Wake,
+};
 use crate::domain::mail::TOKEN_HEADER;
 use crate::domain::time::Micros;
+use crate::domain::words::FolderRole;
 
 mod fetch;
 mod folders;
@@ -33,6 +38,8 @@ mod wire;
 const IDLE_MAX: Duration = Duration::from_mins(9);
 /// Time between two questions for news where IDLE can't be used.
 const NOOP_EVERY: Duration = Duration::from_secs(15);
+/// Longest silence of a server within one step.
+const STEP_MAX: Duration = Duration::from_mins(1);
 /// Longest goodbye.
 const LOGOUT_MAX: Duration = Duration::from_secs(5);
 /// Candidates of a search for a sent message that are looked at, the newest.
@@ -59,6 +66,22 @@ pub struct ImapSettings {
     pub step_timeout: Duration,
 }
 
+impl ImapSettings {
+    /// Those of an account of the configuration. The password is empty where tokens sign in.
+    pub fn of(imap: &ImapAccount) -> Self {
+        Self {
+            host: imap.imap.host.clone(),
+            port: imap.imap.port,
+            security: imap.imap.security,
+            user: imap.user.clone(),
+            password: imap.login.password().map(|p| p.value.clone()).unwrap_or_default(),
+            ca_file_pem: imap.ca.as_ref().map(|ca| ca.pem.to_vec()),
+            message_max: imap.message_max,
+            step_timeout: STEP_MAX,
+        }
+    }
+}
+
 impl fmt::Debug for ImapSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ImapSettings")
@@ -74,6 +97,10 @@ impl fmt::Debug for ImapSettings {
 #[derive(Debug)]
 pub struct ImapSource {
     settings: ImapSettings,
+    /// Where access tokens come from; `None` where a password signs in.
+    tokens: Option<Arc<dyn Tokens>>,
+    /// Whether one folder holds all mail but junk, and is read in place of the others.
+    all_in_one: bool,
     session: Option<Session>,
     /// Names on the wire by names for people.
     wire_names: HashMap<String, String>,
@@ -86,7 +113,30 @@ pub struct ImapSource {
 impl ImapSource {
     /// A mailbox that is not connected yet.
     pub fn new(settings: ImapSettings) -> Self {
-        Self { settings, session: None, wire_names: HashMap::new(), folder: None, idle_hangs: false }
+        Self {
+            settings,
+            tokens: None,
+            all_in_one: false,
+            session: None,
+            wire_names: HashMap::new(),
+            folder: None,
+            idle_hangs: false,
+        }
+    }
+
+    /// The same, signing in with access tokens (XOAUTH2) in place of the password.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn Tokens>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The same, for a server one of whose folders holds all mail but junk: that one and Junk are read, and no message
+    /// twice. Where the server hides it (a setting of Gmail's), the usual folders are read.
+    #[must_use]
+    pub fn all_in_one(mut self) -> Self {
+        self.all_in_one = true;
+        self
     }
 
     /// Takes the session out, or opens one. It comes back through [`Self::keep`] after a command that ended well;
@@ -94,7 +144,7 @@ impl ImapSource {
     async fn take(&mut self) -> Result<Session, ConnectorError> {
         match self.session.take() {
             Some(session) => Ok(session),
-            None => open::open(&self.settings).await,
+            None => open::open(&self.settings, self.tokens.as_deref()).await,
         }
     }
 
@@ -117,7 +167,12 @@ impl ImapSource {
     fn keep<T>(&mut self, session: Session, result: Result<T, ConnectorError>) -> Result<T, ConnectorError> {
         match &result {
             Ok(_) | Err(ConnectorError::Refused(_)) => self.session = Some(session),
-            Err(ConnectorError::Lost(_) | ConnectorError::Login(_) | ConnectorError::Insecure(_)) => drop(session),
+            Err(
+                ConnectorError::Lost(_)
+                | ConnectorError::Login(_)
+                | ConnectorError::SignedOut(_)
+                | ConnectorError::Insecure(_),
+            ) => drop(session),
         }
         result
     }
@@ -131,7 +186,11 @@ impl ImapSource {
         let listed = session.list_folders().await;
         let folders = self.keep(session, listed)?;
         self.wire_names = folders.iter().map(|folder| (folder.seen.name.clone(), folder.wire.clone())).collect();
-        Ok(folders.into_iter().map(|folder| folder.seen).collect())
+        let mut seen: Vec<FolderSeen> = folders.into_iter().map(|folder| folder.seen).collect();
+        if self.all_in_one && seen.iter().any(|folder| folder.role == FolderRole::All) {
+            seen.retain(|folder| matches!(folder.role, FolderRole::All | FolderRole::Junk));
+        }
+        Ok(seen)
     }
 
     async fn select_folder(&mut self, folder: &str) -> Result<FolderStatus, ConnectorError> {

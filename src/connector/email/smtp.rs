@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::content::{Blocks, headers_are_international};
 use self::session::Session;
 pub use super::tls::Security;
-use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender};
+use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, Tokens};
 use crate::domain::envelope::{WireAddress, ascii_domain};
 
 mod content;
@@ -105,6 +105,8 @@ enum Place {
 /// One SMTP session at a time, opened when needed and kept between mails.
 pub struct SmtpSender {
     settings: Arc<SmtpSettings>,
+    /// Where access tokens come from; `None` where a password signs in.
+    tokens: Option<Arc<dyn Tokens>>,
     tls: Arc<rustls::ClientConfig>,
     place: Place,
 }
@@ -119,13 +121,21 @@ impl SmtpSender {
         };
         settings.hello_name = hello_name;
         let tls = super::tls::client_config(settings.ca_file_pem.as_deref())?;
-        Ok(Self { settings: Arc::new(settings), tls, place: Place::Away })
+        Ok(Self { settings: Arc::new(settings), tokens: None, tls, place: Place::Away })
+    }
+
+    /// The same, signing in with access tokens (XOAUTH2) in place of the password.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn Tokens>) -> Self {
+        self.tokens = Some(tokens);
+        self
     }
 
     /// Another sender of the same account, with a session of its own. Shares the trust store.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self { settings: self.settings.clone(), tls: self.tls.clone(), place: Place::Away }
+        let (settings, tokens, tls) = (self.settings.clone(), self.tokens.clone(), self.tls.clone());
+        Self { settings, tokens, tls, place: Place::Away }
     }
 
     /// A kept session that still answers.
@@ -146,7 +156,7 @@ impl SmtpSender {
             let was_kept = kept.is_some();
             let mut session = match kept.take() {
                 Some(session) => session,
-                None => Session::open(&self.settings, &self.tls).await?,
+                None => Session::open(&self.settings, self.tokens.as_deref(), &self.tls).await?,
             };
             let envelope = match Envelope::plan(mail, &session) {
                 Ok(envelope) => envelope,
@@ -210,7 +220,7 @@ impl Sender for SmtpSender {
         async {
             let session = match self.kept().await {
                 Some(session) => session,
-                None => Session::open(&self.settings, &self.tls).await?,
+                None => Session::open(&self.settings, self.tokens.as_deref(), &self.tls).await?,
             };
             self.place = Place::Kept(session, Instant::now());
             Ok(())

@@ -62,6 +62,7 @@ impl SandboxSource {
                 size: u64::try_from(mail.raw.len()).unwrap_or(u64::MAX),
                 raw: mail.raw.clone(),
                 cut: false,
+                conversation: None,
             })
         })
     }

@@ -87,6 +87,7 @@ impl Planner<'_> {
     fn take(&mut self, draft: &Draft<'_>) {
         if let Some(id) = self.known_as(draft) {
             self.plan.copies += 1;
+            self.tie_copy(draft);
             self.deliver(draft, Some(id), None);
             return;
         }
@@ -97,6 +98,14 @@ impl Planner<'_> {
             return;
         }
         self.add(draft);
+    }
+
+    /// What we sent ourselves is a copy when it is read: that is where its provider says to which conversation it belongs.
+    fn tie_copy(&mut self, draft: &Draft<'_>) {
+        if draft.arrival.conversation.is_some() && self.known.books.knows_any(&draft.keys) {
+            let clock = self.clock;
+            self.known.books.place(&draft.keys, None, || ConversationId(clock.new_id()));
+        }
     }
 
     fn deliver(&mut self, draft: &Draft<'_>, message_id: Option<MessageId>, left_out: Option<&'static str>) {
@@ -126,7 +135,8 @@ impl Planner<'_> {
                 if own.status == Some(OutboxStatus::Uncertain) {
                     self.plan.proven.push(id);
                 }
-                self.plan.filing_seen |= self.context.role == FolderRole::Sent && self.context.server_files_sent;
+                let files = matches!(self.context.role, FolderRole::Sent | FolderRole::All);
+                self.plan.filing_seen |= files && self.context.server_files_sent;
                 return Some(id);
             }
         }

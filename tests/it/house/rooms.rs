@@ -14,7 +14,7 @@ pub(super) enum Use {
 }
 
 const FOUNDATION: &[&str] = &["domain", "clock", "config"];
-const ABOVE_THE_HUB: &[&str] = &["inbound", "outbound", "sequence", "tracking", "webhooks", "relay"];
+const ABOVE_THE_HUB: &[&str] = &["login", "inbound", "outbound", "sequence", "tracking", "webhooks", "relay"];
 const BELOW_THE_HUB: &[&str] = &["domain", "clock", "config", "lifecycle", "store", "render", "worker"];
 const FRONT: &[&str] = &["domain", "clock", "config", "store", "hub"];
 /// Rooms with no rule: they put the others together.
@@ -32,6 +32,7 @@ pub(super) const ROOMS: &[&str] = &[
     "render",
     "worker",
     "hub",
+    "login",
     "inbound",
     "outbound",
     "sequence",

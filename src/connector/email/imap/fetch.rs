@@ -30,6 +30,7 @@ const HEADERS_MAX: usize = 64 * 1024;
 struct Known {
     size: u64,
     received_at: Option<Micros>,
+    conversation: Option<u64>,
 }
 
 /// One FETCH response, as far as it is of interest.
@@ -38,6 +39,8 @@ struct Fetched<'a> {
     uid: Option<u32>,
     size: Option<u64>,
     received_at: Option<Micros>,
+    /// Gmail's id of the conversation.
+    conversation: Option<u64>,
     /// Where the body part begins, and the part.
     body: Option<(u64, &'a [u8])>,
 }
@@ -50,6 +53,7 @@ fn read_fetch<'a>(response: &'a Response<'_>) -> Option<Fetched<'a>> {
             AttributeValue::Uid(uid) => fetched.uid = Some(*uid),
             AttributeValue::Rfc822Size(size) => fetched.size = Some(u64::from(*size)),
             AttributeValue::InternalDate(date) => fetched.received_at = read_internal_date(date),
+            AttributeValue::GmailThrId(id) => fetched.conversation = Some(*id),
             AttributeValue::BodySection { index, data: Some(data), .. } => {
                 fetched.body = Some((u64::from(index.unwrap_or(0)), data.as_ref()));
             }
@@ -124,14 +128,17 @@ impl Session {
 
     async fn fetch_sizes(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Known>, ConnectorError> {
         let mut known = BTreeMap::new();
+        let conversation = if self.can("X-GM-EXT-1") { " X-GM-THRID" } else { "" };
         for set in uid_sets(uids) {
-            let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE)");
+            let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE{conversation})");
             self.run(&command, |response| {
-                let Some(Fetched { uid: Some(uid), size: Some(size), received_at, .. }) = read_fetch(response) else {
+                let Some(Fetched { uid: Some(uid), size: Some(size), received_at, conversation, .. }) =
+                    read_fetch(response)
+                else {
                     return;
                 };
                 if uids.binary_search(&uid).is_ok() {
-                    known.insert(uid, Known { size, received_at });
+                    known.insert(uid, Known { size, received_at, conversation });
                 }
             })
             .await?;
@@ -225,7 +232,8 @@ fn finish_item(uid: u32, mut raw: Vec<u8>, known: &Known, message_max: u64) -> R
     let kept = usize::try_from(message_max).unwrap_or(usize::MAX);
     let cut = raw.len() > kept || (raw.is_empty() && known.size > 0);
     raw.truncate(kept);
-    RawItem { uid: i64::from(uid), received_at: known.received_at, size: known.size, raw, cut }
+    let conversation = known.conversation.map(|id| format!("{id:x}"));
+    RawItem { uid: i64::from(uid), received_at: known.received_at, size: known.size, raw, cut, conversation }
 }
 
 #[cfg(test)]

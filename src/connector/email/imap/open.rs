@@ -7,12 +7,12 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_imap::{Authenticator, Client, error::Error as ImapError};
 use futures_util::FutureExt as _;
 use rustls::pki_types::ServerName;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -22,21 +22,40 @@ use super::ImapSettings;
 use super::names::quote;
 use super::session::{Session, brief, lost};
 use super::wire::{Buffered, Stream, Wire, buffered};
-use crate::connector::ConnectorError;
 use crate::connector::email::tls::{Security, client_config};
+use crate::connector::{ConnectorError, Tokens};
+use crate::domain::oauth;
 
 /// Longest line before the sign-in, octets.
 const LINE_MAX: u64 = 16 * 1024;
 /// Most lines a server may send in answer to one command before the sign-in.
 const LINES_MAX: usize = 100;
 
-/// Connects, secures the connection and signs in.
-pub(super) async fn open(settings: &ImapSettings) -> Result<Session, ConnectorError> {
+/// Connects, secures the connection and signs in. A token that the server does not take is tried once more as a fresh one:
+/// it may have ended on the way.
+pub(super) async fn open(settings: &ImapSettings, tokens: Option<&dyn Tokens>) -> Result<Session, ConnectorError> {
     settings.security.check_host(&settings.host)?;
+    let Some(tokens) = tokens else { return open_with(settings, None).await };
+    let token = tokens.access(None).await?;
+    match open_with(settings, Some(&token)).await {
+        Err(ConnectorError::Login(_)) => {
+            let fresh = tokens.access(Some(&token)).await?;
+            open_with(settings, Some(&fresh)).await
+        }
+        other => other,
+    }
+}
+
+async fn open_with(settings: &ImapSettings, token: Option<&SecretString>) -> Result<Session, ConnectorError> {
     let (stream, can) = secure(settings).await?;
     let client = Client::new(Wire::new(stream));
-    let step =
-        timeout(settings.step_timeout, std::panic::AssertUnwindSafe(sign_in(settings, client, &can)).catch_unwind());
+    let signing_in = async {
+        match token {
+            Some(token) => sign_in_with_token(settings, client, (&can, token)).await,
+            None => sign_in(settings, client, &can).await,
+        }
+    };
+    let step = timeout(settings.step_timeout, std::panic::AssertUnwindSafe(signing_in).catch_unwind());
     let inner = step
         .await
         .map_err(|_| lost("the server did not answer the sign-in in time"))?
@@ -207,6 +226,57 @@ impl Authenticator for PlainAuth<'_> {
         }
         String::new()
     }
+}
+
+/// SASL XOAUTH2. A challenge after ours is the server's error report, which an empty line ends.
+struct TokenAuth {
+    /// What is still to be said.
+    first: Option<String>,
+    /// What the server reported.
+    report: Arc<Mutex<Option<String>>>,
+}
+
+impl Authenticator for TokenAuth {
+    type Response = String;
+    fn process(&mut self, challenge: &[u8]) -> String {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(oauth::xoauth2_error(challenge));
+        String::new()
+    }
+}
+
+async fn sign_in_with_token(
+    settings: &ImapSettings,
+    client: Client<Wire>,
+    (can, token): (&HashSet<String>, &SecretString),
+) -> Result<async_imap::Session<Wire>, ConnectorError> {
+    let secret = token.expose_secret();
+    if !oauth::fits_xoauth2(&settings.user) || !oauth::fits_xoauth2(secret) {
+        return Err(ConnectorError::Login("a control character can't be part of a user name or token".to_owned()));
+    }
+    if !can.contains("AUTH=XOAUTH2") {
+        return Err(ConnectorError::Insecure(
+            "the server does not offer a sign-in with OAuth (AUTH=XOAUTH2)".to_owned(),
+        ));
+    }
+    let report = Arc::new(Mutex::new(None));
+    let said = oauth::xoauth2(&settings.user, secret);
+    // The library makes base64 of what an authenticator says, and sends a mechanism as it is.
+    let (mechanism, first) = if can.contains("SASL-IR") {
+        (format!("XOAUTH2 {said}"), None)
+    } else {
+        ("XOAUTH2".to_owned(), Some(oauth::xoauth2_bare(&settings.user, secret)))
+    };
+    let done = client.authenticate(mechanism, TokenAuth { first, report: Arc::clone(&report) }).await;
+    done.map_err(|(error, _)| {
+        let reported = report.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (judge_login_error(&error, secret), reported) {
+            (ConnectorError::Login(text), Some(report)) => ConnectorError::Login(format!("{text} [{report}]")),
+            (other, _) => other,
+        }
+    })
 }
 
 async fn sign_in(

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::ServerName;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::wire::{Answer, Channel, Wire};
 use super::{Security, SmtpSettings};
-use crate::connector::{ConnectorError, OfferError, Phase, Reply};
+use crate::connector::{ConnectorError, OfferError, Phase, Reply, Tokens};
+use crate::domain::oauth;
 
 /// What the server says it can do.
 #[allow(clippy::struct_excessive_bools, reason = "each is one line of the EHLO answer, there or not")]
@@ -28,6 +29,7 @@ pub(super) struct Extensions {
     pub(super) size_max: Option<usize>,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
+    pub(super) auth_xoauth2: bool,
 }
 
 impl Extensions {
@@ -50,6 +52,7 @@ impl Extensions {
                     for mechanism in words {
                         found.auth_plain |= mechanism == "PLAIN";
                         found.auth_login |= mechanism == "LOGIN";
+                        found.auth_xoauth2 |= mechanism == "XOAUTH2";
                     }
                 }
                 _ => {}
@@ -66,12 +69,63 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects, secures, greets and signs in.
-    pub(super) async fn open(settings: &SmtpSettings, tls: &Arc<rustls::ClientConfig>) -> Result<Self, OfferError> {
+    /// Connects, secures, greets and signs in. A token that the server does not take is tried once more as a fresh one, on
+    /// a connection of its own: it may have ended on the way.
+    pub(super) async fn open(
+        settings: &SmtpSettings,
+        tokens: Option<&dyn Tokens>,
+        tls: &Arc<rustls::ClientConfig>,
+    ) -> Result<Self, OfferError> {
         let at = |phase| move |error| OfferError { phase, error };
+        let Some(tokens) = tokens else {
+            let mut session = Self::connect(settings, tls).await.map_err(at(Phase::Connect))?;
+            session.sign_in(settings).await.map_err(at(Phase::Login))?;
+            return Ok(session);
+        };
+        let token = tokens.access(None).await.map_err(at(Phase::Login))?;
         let mut session = Self::connect(settings, tls).await.map_err(at(Phase::Connect))?;
-        session.sign_in(settings).await.map_err(at(Phase::Login))?;
-        Ok(session)
+        match session.sign_in_with_token(settings, &token).await {
+            Ok(()) => Ok(session),
+            Err(ConnectorError::Login(_)) => {
+                let fresh = tokens.access(Some(&token)).await.map_err(at(Phase::Login))?;
+                let mut session = Self::connect(settings, tls).await.map_err(at(Phase::Connect))?;
+                session.sign_in_with_token(settings, &fresh).await.map_err(at(Phase::Login))?;
+                Ok(session)
+            }
+            Err(error) => Err(at(Phase::Login)(error)),
+        }
+    }
+
+    /// SASL XOAUTH2. A 334 is the server's error report, which an empty line ends.
+    async fn sign_in_with_token(
+        &mut self,
+        settings: &SmtpSettings,
+        token: &SecretString,
+    ) -> Result<(), ConnectorError> {
+        let user = settings.user.as_deref().unwrap_or_default();
+        if !oauth::fits_xoauth2(user) || !oauth::fits_xoauth2(token.expose_secret()) {
+            return Err(ConnectorError::Login("a control character can't be part of a user name or token".into()));
+        }
+        if !self.extensions.auth_xoauth2 {
+            return Err(ConnectorError::Insecure(
+                "the server does not offer a sign-in with OAuth (AUTH XOAUTH2) here".into(),
+            ));
+        }
+        let within = settings.timeouts.login;
+        let said = oauth::xoauth2(user, token.expose_secret());
+        let mut reply = self.ask(&format!("AUTH XOAUTH2 {said}\r\n"), within).await?.reply;
+        let mut report = String::new();
+        if reply.code == 334 {
+            let challenge = STANDARD.decode(reply.text.trim()).unwrap_or_default();
+            report = format!(" [{}]", oauth::xoauth2_error(&challenge));
+            reply = self.ask("\r\n", within).await?.reply;
+        }
+        match reply.code {
+            235 => Ok(()),
+            400..500 => Err(ConnectorError::Lost(format!("sign-in put off: {}", shown(&reply)))),
+            500..600 => Err(ConnectorError::Login(format!("{}{report}{}", shown(&reply), hint(&reply)))),
+            _ => Err(ConnectorError::Lost(format!("unexpected answer to AUTH: {}", reply.code))),
+        }
     }
 
     async fn connect(settings: &SmtpSettings, tls: &Arc<rustls::ClientConfig>) -> Result<Self, ConnectorError> {
@@ -163,6 +217,14 @@ impl Session {
         self.wire.write(line.as_bytes(), within).await?;
         self.wire.answer(within).await
     }
+}
+
+/// What to do where Exchange Online refuses every sign-in to SMTP, whoever it is.
+fn hint(reply: &Reply) -> &'static str {
+    if reply.text.contains("SmtpClientAuthentication is disabled") {
+        return "; turn on \"Authenticated SMTP\" for this mailbox (or the tenant) in the Microsoft 365 admin centre";
+    }
+    ""
 }
 
 /// A reply in one line for people.

@@ -1,0 +1,57 @@
+//! Tries an account: signs in to read and to send, lists the folders, sends nothing, changes nothing.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::AccountParts;
+
+/// How long each half may take.
+const HALF_MAX: Duration = Duration::from_secs(25);
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProbeStep {
+    /// What: `reading`, `folder NAME`, `sending`.
+    pub what: String,
+    /// Whether it went well.
+    pub ok: bool,
+    /// What came of it.
+    pub detail: String,
+}
+
+fn step(what: impl Into<String>, ok: bool, detail: impl Into<String>) -> ProbeStep {
+    ProbeStep { what: what.into(), ok, detail: detail.into() }
+}
+
+/// Tries an account, step by step.
+pub async fn probe(parts: &AccountParts) -> Vec<ProbeStep> {
+    let late = || format!("no answer within {} s; look at host, port and firewalls", HALF_MAX.as_secs());
+    let mut steps = Vec::new();
+    let mut source = (parts.source)();
+    let read = timeout(HALF_MAX, async {
+        let folders = source.folders().await?;
+        let names: Vec<String> = folders.iter().map(|f| format!("{} ({})", f.name, f.role)).collect();
+        steps.push(step("reading", true, format!("signed in; reads {}", names.join(", "))));
+        for folder in folders {
+            let status = source.select(&folder.name).await?;
+            steps.push(step(format!("folder {}", folder.name), true, format!("{} messages", status.exists)));
+        }
+        Ok::<(), crate::connector::ConnectorError>(())
+    });
+    match read.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => steps.push(step("reading", false, error.to_string())),
+        Err(_) => steps.push(step("reading", false, late())),
+    }
+    drop(timeout(Duration::from_secs(5), source.close()).await);
+    let mut sender = (parts.sender)();
+    steps.push(match timeout(HALF_MAX, sender.open()).await {
+        Ok(Ok(())) => step("sending", true, "signed in; nothing was sent"),
+        Ok(Err(refused)) => step("sending", false, refused.error.to_string()),
+        Err(_) => step("sending", false, late()),
+    });
+    drop(timeout(Duration::from_secs(5), sender.close()).await);
+    steps
+}

@@ -1,0 +1,82 @@
+//! `GET /oauth/callback`: where a provider sends a person who signed in, when the sign-in began with the hub's own address.
+//!
+//! It needs no token: the state that comes back is known to nobody else, and is good once. Nothing of the request is kept
+//! or logged.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{gate, problem};
+use crate::domain::oauth::read_query;
+use crate::login::{SignInError, SignIns};
+
+/// What signs people in under the configuration that is in force now.
+pub type CurrentSignIns = Arc<dyn Fn() -> SignIns + Send + Sync>;
+
+/// The longest query that is read, octets.
+const QUERY_MAX: usize = 8 * 1024;
+
+/// The route, to be merged into the public ones.
+pub fn sign_in_router(current: CurrentSignIns) -> Router {
+    Router::new()
+        .route("/oauth/callback", get(callback))
+        .layer(from_fn(gate::limit_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .with_state(current)
+}
+
+async fn callback(State(current): State<CurrentSignIns>, RawQuery(query): RawQuery) -> Response {
+    let returned = query.filter(|q| q.len() <= QUERY_MAX).and_then(|q| read_query(&q));
+    let Some(returned) = returned else {
+        return page(StatusCode::BAD_REQUEST, "There is no answer of a sign-in here.");
+    };
+    match current().finish(returned, None).await {
+        Ok(done) => {
+            let words = format!("{} is signed in. This page can be closed.", escape(&done.account));
+            page(StatusCode::OK, &words)
+        }
+        Err(error) => {
+            let status = match &error {
+                SignInError::Store(_) | SignInError::Http(_) | SignInError::Mailbox(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                SignInError::Provider(_) => StatusCode::BAD_GATEWAY,
+                SignInError::Wish(_)
+                | SignInError::UnknownState
+                | SignInError::Refused(_)
+                | SignInError::NoRefreshToken
+                | SignInError::WrongMailbox { .. }
+                | SignInError::Seal(_) => StatusCode::BAD_REQUEST,
+            };
+            tracing::warn!(%error, "a sign-in did not come about");
+            page(status, &format!("The sign-in did not come about: {}.", escape(&error.to_string())))
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    html_escape::encode_text(text).into_owned()
+}
+
+fn page(status: StatusCode, words: &str) -> Response {
+    let text = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Sign-in</title></head><body><p>{words}</p></body></html>\n"
+    );
+    let mut response = (status, Html(text)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, max-age=0"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    );
+    response
+}

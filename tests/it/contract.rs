@@ -3,6 +3,7 @@
 mod base;
 mod copy;
 mod desk;
+mod login;
 mod merge;
 mod outbox;
 mod people;

@@ -176,7 +176,9 @@ impl Desk {
                 size: raw.len() as u64,
                 raw: raw.clone(),
                 cut: false,
-                conversation: None,
+                conversation: String::from_utf8_lossy(raw)
+                    .lines()
+                    .find_map(|line| line.strip_prefix("X-Test-Conversation: ").map(str::to_owned)),
             };
             arrivals.extend(prepare(vec![item]).unwrap());
         }
@@ -653,5 +655,33 @@ async fn unsubscribe_mail_brings_its_token_from_whatever_address() {
         let replied = data_of(&desk, "thread.replied").await;
         assert_eq!(replied[0]["answer"]["verdict"], "opt_out");
         assert_eq!(replied.len(), 4, "the stranger's is nobody's reply");
+    }
+}
+
+/// A provider's own id of a conversation ties what no header does; also what we wrote, which it shows as a copy.
+#[tokio::test]
+async fn conversation_of_the_provider_ties_messages_that_name_no_other() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let mail = |from: &str, to: &str, id: &str, conversation: &str| {
+            let tie = if conversation.is_empty() {
+                String::new()
+            } else {
+                format!("X-Test-Conversation: {conversation}\r\n")
+            };
+            format!(
+                "From: <{from}>\r\nTo: <{to}>\r\nSubject: {id}\r\nMessage-ID: <{id}@x.example>\r\n\
+                 Date: Mon, 2 Mar 2026 09:00:00 +0000\r\n{tie}\r\nWords of {id}\r\n"
+            )
+            .into_bytes()
+        };
+        let (ana, team) = ("ana@example.org", "team@acme.example");
+        let theirs = [mail(ana, team, "one", "1f"), mail(ana, team, "two", "1f"), mail(ana, team, "other", "2a")];
+        desk.drop_into(FolderRole::All, &theirs).await;
+        assert_eq!(desk.one("one").await.thread(), desk.one("two").await.thread(), "{}", desk.fresh.name);
+        assert_ne!(desk.one("one").await.thread(), desk.one("other").await.thread());
+        desk.drop_into(FolderRole::Sent, &[mail(team, ana, "ours", "")]).await;
+        desk.drop_into(FolderRole::All, &[mail(team, ana, "ours", "3c"), mail(ana, team, "answer", "3c")]).await;
+        assert_eq!(desk.one("ours").await.thread(), desk.one("answer").await.thread(), "{}", desk.fresh.name);
     }
 }

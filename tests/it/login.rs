@@ -196,9 +196,8 @@ impl World {
     /// Signs in to the account `brand`.
     async fn sign_in(&self) {
         let sign_ins = self.sign_ins();
-        let begun =
-            sign_ins.answer("login.begin", &given(&[("account", "brand"), ("redirect_uri", "http://127.0.0.1:1/")]));
-        let begun = begun.await.unwrap();
+        let asked = given(&[("account", "brand"), ("redirect_uri", "http://127.0.0.1:1/")]);
+        let begun = sign_ins.answer("login.begin", &asked).await.unwrap();
         let landed = self.agree(begun["url"].as_str().unwrap(), "").await;
         let done = sign_ins.answer("login.finish", &given(&[("returned", &landed)])).await.unwrap();
         assert_eq!(done["address"], json!(self.user));

@@ -608,3 +608,34 @@ async fn enqueue_refuses_suppressed_and_dead_addresses_by_name_and_writes_nothin
         drop(tx);
     }
 }
+
+/// A provider that gives mails ids of its own: answers to those are answers to ours, and what it does not show proves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn id_that_a_provider_gives_is_known_and_absence_there_proves_nothing() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(2).await;
+        let mut tx = bench.begin().await;
+        tx.set_filing_seen("brand", bench.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let provider = Provider::new(true, |n| if n == 0 { Does::Rewrites } else { Does::LosesContent });
+        let sometime = SendingSettings { sent_copy: SentCopy::ServerSometime, ..settings() };
+        let running = run(bench.tools(), sometime.clone(), &provider);
+        until("both are sent or uncertain", async || open(&bench).await == 0).await;
+        let mut reconciler = Reconciler::new(bench.tools(), sometime, Some(provider.sources()), running.wake.clone());
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            reconciler.look_once().await.unwrap();
+        }
+        running.stop().await;
+        assert_eq!(bench.count(OutboxStatus::Confirmed).await, 1, "{}", bench.name());
+        assert_eq!(bench.count(OutboxStatus::Uncertain).await, 1, "{}: absence settles nothing here", bench.name());
+        assert_eq!(provider.offers.lock().unwrap().len(), 2, "nothing is sent again");
+        let sql = "SELECT COUNT(*) FROM message_ref r JOIN message m ON m.conversation_id = r.conversation_id \
+            JOIN outbox o ON o.id = m.id WHERE r.ref = 'id:rewritten@x.prod.outlook.com' AND o.status = 'confirmed'";
+        let tied: i64 = match stores::raw_connection(&bench.fresh.place).await {
+            stores::Raw::Sqlite(mut c) => sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap(),
+            stores::Raw::Postgres(mut c) => sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap(),
+        };
+        assert_eq!(tied, 1, "{}", bench.name());
+    }
+}

@@ -225,6 +225,8 @@ pub fn settings() -> SendingSettings {
 pub enum Does {
     /// Takes it and says so.
     Takes,
+    /// Takes it, and says the Message-ID that it gave it.
+    Rewrites,
     /// Takes it; the answer is lost.
     TakesSilently,
     /// The connection is cut before it has the content.
@@ -366,6 +368,7 @@ impl Sender for FakeSender {
                     Ok(Offer::Ready { refused })
                 }
                 Does::Takes
+                | Does::Rewrites
                 | Does::TakesSilently
                 | Does::LosesContent
                 | Does::LastLater
@@ -395,6 +398,11 @@ impl Sender for FakeSender {
                 | Does::RecipientLater
                 | Does::RecipientNever
                 | Does::LostAtData => panic!("content was handed over after a refusal"),
+                Does::Rewrites => {
+                    self.provider.take(mail, left);
+                    let text = "OK <rewritten@x.prod.outlook.com> [Hostname=x]".to_owned();
+                    SendOutcome::Accepted { reply: Reply { text, ..reply(250, "2.0.0") } }
+                }
                 Does::Takes | Does::LastLater => {
                     self.provider.take(mail, left);
                     SendOutcome::Accepted { reply: reply(250, "2.0.0") }

@@ -58,8 +58,8 @@ pub struct LoginTokens {
     pub at: Micros,
 }
 
-/// A sign-in that began.
-#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
+/// A sign-in that began. Nothing in it opens anything by itself.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PendingLogin {
     /// The hash of the state.
     pub state_hash: Vec<u8>,

@@ -90,14 +90,14 @@ passdb {
 }
 passdb {
   driver = static
-  mechanisms = plain login
+  mechanisms = plain login none
   args = password=secret
   username_filter = *@example.test !unknown*
 }
 # Empty: who reaches it is unknown. Without it Dovecot would call a user it skipped an internal error.
 passdb {
   driver = passwd-file
-  mechanisms = plain login
+  mechanisms = plain login none
   args = username_format=%u $home/nobody-else
 }
 userdb {

@@ -71,7 +71,7 @@ pub struct Config {
     /// How much is logged.
     pub log: Log,
     /// Our registrations with the providers that sign people in, and the key that seals tokens.
-    pub oauth: OAuth,
+    pub oauth: Box<OAuth>,
     /// Our people, by id.
     pub teammates: BTreeMap<String, Teammate>,
     /// Our mailboxes, by id.
@@ -255,7 +255,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         storage,
         tracking,
         log,
-        oauth,
+        oauth: Box::new(oauth),
         teammates,
         accounts,
     })

@@ -128,7 +128,7 @@ fn a_good_file_becomes_typed_settings() {
     assert_eq!((imap.backfill, imap.sessions, imap.message_max), (Backfill::Days(90), 8, 20_000_000));
     assert_eq!((imap.sent_copy, imap.poll.as_secs(), imap.settle.as_secs()), (SentCopy::Server, 60, 900));
     let local = config.accounts["local-box"].imap().unwrap();
-    assert_eq!(local.password.value.expose_secret(), "battery");
+    assert_eq!(local.login.password().unwrap().value.expose_secret(), "battery");
     assert_eq!(local.imap, server("::1", 1143, Security::Plain));
     assert_eq!(local.smtp, server("localhost", 1025, Security::Plain));
     assert!(!config.is_sandbox());

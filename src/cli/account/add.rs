@@ -40,10 +40,20 @@ pub(in crate::cli) struct AddArgs {
     /// The mailbox, where the account is not configured yet
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
+    #[command(flatten)]
+    way: Way,
+    /// Write the account into conf.d/ beside the configuration
+    #[arg(long)]
+    write: bool,
+}
+
+/// Where the answer of the provider goes.
+#[derive(Debug, Args)]
+struct Way {
     /// The port of 127.0.0.1 that takes the answer [default: a free one]
     #[arg(long, value_name = "PORT", conflicts_with_all = ["via_hub", "device"])]
     port: Option<u16>,
-    /// Let the answer come to the running daemon, at server.base_url
+    /// Let the answer come to the running daemon, at `server.base_url`
     #[arg(long, conflicts_with_all = ["paste", "device"])]
     via_hub: bool,
     /// Paste the address you land on: for a machine without a browser
@@ -52,9 +62,6 @@ pub(in crate::cli) struct AddArgs {
     /// Type a code on another device (Microsoft 365 only)
     #[arg(long)]
     device: bool,
-    /// Write the account into conf.d/ beside the configuration
-    #[arg(long)]
-    write: bool,
 }
 
 /// Who does the work: a running daemon, or this process.
@@ -120,14 +127,14 @@ pub(super) async fn run(global: &Global, args: &AddArgs) -> anyhow::Result<ExitC
     if !asker.desk.out.is_json() {
         asker.desk.out.say(&format!("Before you sign in: {}\n", wish.provider.trap()))?;
     }
-    if args.device {
+    if args.way.device {
         by_device(&asker, &wish).await?;
-    } else if args.via_hub {
+    } else if args.way.via_hub {
         via_hub(&asker, &wish).await?;
-    } else if args.paste {
-        by_paste(&asker, &wish, args.port).await?;
+    } else if args.way.paste {
+        by_paste(&asker, &wish, args.way.port).await?;
     } else {
-        by_loopback(&asker, &wish, args.port).await?;
+        by_loopback(&asker, &wish, args.way.port).await?;
     }
     ended(&asker, &wish, args.write).await
 }
@@ -232,7 +239,7 @@ async fn ended(asker: &Asker, wish: &Wish, write: bool) -> anyhow::Result<ExitCo
         match (&written, configured) {
             (Some(file), _) => out.say(&format!("Wrote {}", file.display()))?,
             (None, false) => {
-                out.say(&format!("\nPut this into the configuration, then `liaison reload`:\n\n{block}"))?
+                out.say(&format!("\nPut this into the configuration, then `liaison reload`:\n\n{block}"))?;
             }
             (None, true) => {}
         }

@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{gate, problem};
 use crate::domain::oauth::read_query;
 use crate::login::{SignInError, SignIns};
+use crate::worker;
 
 /// What signs people in under the configuration that is in force now.
 pub type CurrentSignIns = Arc<dyn Fn() -> SignIns + Send + Sync>;
@@ -37,7 +38,12 @@ async fn callback(State(current): State<CurrentSignIns>, RawQuery(query): RawQue
     let Some(returned) = returned else {
         return page(StatusCode::BAD_REQUEST, "There is no answer of a sign-in here.");
     };
-    match current().finish(returned, None).await {
+    // A browser that goes away must not cut the exchange: the code is good once.
+    let done = worker::to_the_end(async move { current().finish(returned, None).await }).await;
+    let Ok(done) = done else {
+        return page(StatusCode::INTERNAL_SERVER_ERROR, "The sign-in ended badly; the log says why.");
+    };
+    match done {
         Ok(done) => {
             let words = format!("{} is signed in. This page can be closed.", escape(&done.account));
             page(StatusCode::OK, &words)

@@ -7,7 +7,7 @@
 use super::dialect::Many;
 use super::people::{StageOf, stage_of};
 use super::sql::statements;
-use super::value::{Value, values};
+use super::value::values;
 use super::{StoreError, Tx};
 use crate::domain::ids::{AgentId, ConversationId, EnrollmentId, InfluencerId, MessageId, RunId, ThreadId};
 use crate::domain::time::Micros;

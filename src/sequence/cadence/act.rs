@@ -106,7 +106,7 @@ impl Batch<'_> {
     }
 
     async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Kept {
-        let StepKind::Task { text, assign, due, fills, .. } = kind else { return Ok(()) };
+        let StepKind::Task { text, assign, due, fills, .. } = kind else { return Ok(None) };
         let now = self.now();
         let Some(context) = self.dossier.context(&self.house, &run, None) else {
             return Ok(Some(self.stuck(run, "the influencer is gone")));

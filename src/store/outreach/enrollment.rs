@@ -185,7 +185,7 @@ impl Tx {
             .map(|r| {
                 serde_json::json!({
                     "id": r.id.0.simple().to_string(),
-                    "phase": r.phase.as_str(),
+                    "phase": r.phase.to_string(),
                     "anchor_at": r.anchor_at.0,
                     "next_at": r.next_at.map(|at| at.0),
                     // PostgreSQL's JSON has no NUL.

@@ -84,10 +84,10 @@ impl Cadence {
             return Ok((Looked::default(), Vec::new()));
         }
         drop(tx);
-        match self.look_at_many().await {
+        match Box::pin(self.look_at_many()).await {
             Err(error) if is_of_a_run(&error) => {
                 tracing::warn!(%error, "runs can't be looked at together: one at a time");
-                self.look_at_each().await
+                Box::pin(self.look_at_each()).await
             }
             looked => looked,
         }
@@ -123,7 +123,10 @@ impl Cadence {
             }
         }
         // Where none of several could be looked at, it is not for the runs to wait: it is tried again.
-        if all.runs == 0 && !is_alone && let Some((_, error)) = failed.pop() {
+        if all.runs == 0
+            && !is_alone
+            && let Some((_, error)) = failed.pop()
+        {
             return Err(error);
         }
         for (id, error) in failed {

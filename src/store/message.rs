@@ -388,7 +388,10 @@ impl Tx {
 
     /// The Message-IDs of the threads these messages show in, each with the message and oldest first: what a reply to it puts
     /// into References. Of a conversation with many people, only what these people have seen.
-    pub async fn list_reference_ids(&mut self, answered: Vec<MessageId>) -> Result<Vec<(MessageId, String)>, StoreError> {
+    pub async fn list_reference_ids(
+        &mut self,
+        answered: Vec<MessageId>,
+    ) -> Result<Vec<(MessageId, String)>, StoreError> {
         let rows: Vec<(MessageId, String, Micros, MessageId)> = self.all(&REFERENCE_IDS, values![answered]).await?;
         Ok(rows.into_iter().map(|(answered, id, _, _)| (answered, id)).collect())
     }

@@ -288,8 +288,10 @@ impl Tx {
 
     /// Notes on these influencers, each named once, that we wrote, and when: the turn is theirs.
     pub async fn touch_written_to(&mut self, written: Vec<(InfluencerId, Micros)>) -> Result<(), StoreError> {
-        let rows: serde_json::Value =
-            written.into_iter().map(|(id, at)| serde_json::json!({"id": id.0.simple().to_string(), "at": at.0})).collect();
+        let rows: serde_json::Value = written
+            .into_iter()
+            .map(|(id, at)| serde_json::json!({"id": id.0.simple().to_string(), "at": at.0}))
+            .collect();
         self.exec(&TOUCH, values![rows]).await?;
         Ok(())
     }

@@ -225,8 +225,8 @@ impl Tx {
     pub async fn insert_hits(&mut self, hits: Vec<HitRow>) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(hits.len() * FRESH.columns);
         for h in hits {
-            let hints = h.hint.map(|hint| serde_json::json!([hint]));
-            rows.extend(values![h.id, h.message_id, h.kind, h.link, h.at, h.method, h.agent, h.network, hints]);
+            let said = h.hint.map(|hint| serde_json::json!([hint]));
+            rows.extend(values![h.id, h.message_id, h.kind, h.link, h.at, h.method, h.agent, h.network, said]);
         }
         self.insert_many(&FRESH, rows).await?;
         Ok(())

@@ -477,16 +477,16 @@ async fn messages_composed_together_stand_in_their_thread_one_after_the_other() 
         let row = tx.get_thread(thread).await.unwrap().unwrap();
         assert_eq!((row.message_count, row.influencer_id), (3, ana), "{}", bench.name());
         for answered in tx.find_answered(ids.clone()).await.unwrap() {
-            assert_eq!((answered.conversation_id, answered.subject.as_str()), (row.conversation_id, "Re: A plan for spring"));
+            assert_eq!(
+                (answered.conversation_id, answered.subject.as_str()),
+                (row.conversation_id, "Re: A plan for spring")
+            );
         }
         assert_eq!(tx.list_recipients(ids.clone()).await.unwrap().len(), 2);
         // What was not read is not known, and nothing can be composed by it.
         let mut order = bench.order(&["ana@example.org".into()]);
         order.answers = Some(Answers::Message(ids[0]));
-        assert!(matches!(
-            enqueue::compose(&bench.clock, &mut ground, order),
-            Err(EnqueueError::UnknownAnswered)
-        ));
+        assert!(matches!(enqueue::compose(&bench.clock, &mut ground, order), Err(EnqueueError::UnknownAnswered)));
         tx.commit().await.unwrap();
     }
 }

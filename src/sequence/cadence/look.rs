@@ -88,12 +88,7 @@ impl Batch<'_> {
     }
 
     /// Its delay is over, or not yet.
-    async fn delay(
-        &mut self,
-        tx: &mut Tx,
-        run: EnrollmentRow,
-        (definition, step): (&Definition, &Step),
-    ) -> Kept {
+    async fn delay(&mut self, tx: &mut Tx, run: EnrollmentRow, (definition, step): (&Definition, &Step)) -> Kept {
         let now = self.now();
         if self.dossier.steps(run.id).iter().any(|s| s.step == step.id && s.state != StepState::Planned) {
             // Done before, say before a migration. It is never done again.
@@ -125,13 +120,7 @@ impl Batch<'_> {
     }
 
     /// A step that is left out, with the reason. The run goes on.
-    pub(super) async fn skip(
-        &mut self,
-        tx: &mut Tx,
-        run: EnrollmentRow,
-        step: &Step,
-        why: &str,
-    ) -> Kept {
+    pub(super) async fn skip(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, why: &str) -> Kept {
         let now = self.now();
         let row = StepRow {
             state: StepState::Skipped,

@@ -46,10 +46,10 @@ async fn mail_of_a_batch_is_whole() {
             let outbox = tx.get_outbox(id).await.unwrap().unwrap();
             assert_eq!((outbox.status, Some(outbox.due_at)), (OutboxStatus::Queued, steps[0].planned_at));
             let to = tx.list_recipients(vec![id]).await.unwrap();
-            assert_eq!(to.iter().map(|r| r.address.clone()).collect::<Vec<_>>(), [format!(
-                "p{}@example.org",
-                who.0.simple()
-            )]);
+            assert_eq!(
+                to.iter().map(|r| r.address.clone()).collect::<Vec<_>>(),
+                [format!("p{}@example.org", who.0.simple())]
+            );
             assert_eq!(tx.list_links(id).await.unwrap()[0].url, "https://shop.example/gift");
             assert_ne!(tx.get_raw(id).await.unwrap().unwrap(), tx.get_clean_raw(id).await.unwrap().unwrap());
             let parts = tx.find_participations(vec![id]).await.unwrap();
@@ -93,7 +93,10 @@ async fn run_that_can_not_be_looked_at_waits_for_a_person_and_stops_nobody() {
         crate::seed::run(&world.fresh, &pinned, &[runs[1].0]).await;
         let (looked, _) = world.cadence.tick().await.unwrap();
         assert_eq!((looked.runs, looked.planned), (3, 2), "{}", world.fresh.name);
-        assert_eq!((mails(&world, runs[0]).await, mails(&world, runs[1]).await, mails(&world, runs[2]).await), (1, 0, 1));
+        assert_eq!(
+            (mails(&world, runs[0]).await, mails(&world, runs[1]).await, mails(&world, runs[2]).await),
+            (1, 0, 1)
+        );
         let row = world.run_of(runs[1]).await;
         assert_eq!((row.state, row.next_at), (EnrollmentState::Held, None));
         let why = row.waiting_for.unwrap();

@@ -28,7 +28,7 @@ mod act;
 mod look;
 mod post;
 
-/// Runs looked at in one transaction. What they lead to is written with a statement or two per table; more runs would hardly
+/// Runs looked at in one transaction. What they lead to is written with a few statements per table; more runs would hardly
 /// make it cheaper, and others that write would wait longer.
 pub const BATCH: i64 = 128;
 /// The longest sleep between two looks. Machine time.

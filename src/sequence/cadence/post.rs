@@ -1,4 +1,4 @@
-//! What was decided of the runs of a batch, written together: each table with a statement or two.
+//! What was decided of the runs of a batch, written together: each table with a few statements.
 
 use std::collections::HashMap;
 

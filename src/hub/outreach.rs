@@ -328,6 +328,16 @@ pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &st
     signal::record(tx, clock, vec![held]).await
 }
 
+/// A run can't be looked at, whatever is tried: it waits for a person, and says so.
+pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) -> Result<(), StoreError> {
+    let Some(run) = tx.lock_enrollment(id).await?.filter(is_live) else { return Ok(()) };
+    let (now, why) = (clock.now(), format!("somebody to mend what is stored of it: {why}"));
+    let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
+    let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why), ..run };
+    tx.update_enrollment(run, now).await?;
+    signal::record(tx, clock, vec![held]).await
+}
+
 /// A mail was refused for good: a run with no other address to write to ends, any other waits and says so.
 pub async fn step_rejected(tx: &mut Tx, clock: &Clock, message: MessageId, why: &str) -> Result<(), StoreError> {
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };

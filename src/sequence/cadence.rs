@@ -1,25 +1,36 @@
 //! Runs whose time has come: each is looked at in the transaction that locked it, and ends up with another time, with a
 //! mail in the outbox, with a task for a person, or over.
 //!
+//! Runs are taken a batch at a time: what is to be known of all of them is read with few statements, each is decided in its
+//! turn, in the order in which they are due, and what was decided is written with few statements again. A run that can't be
+//! looked at stops nobody: its batch is done once more, one run at a time, and it waits for a person.
+//!
 //! Looking too early does no harm, so whatever changes the world (a reload, the end of a pause, a click) only has to make a
 //! run due.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::ids::EnrollmentId;
+use crate::hub::enqueue::{self, EnqueueError, Ground, Reserving};
+use crate::hub::outreach;
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::house::{Desk, House};
 use crate::hub::outreach::plan::Planner;
 use crate::lifecycle::Stop as LifeStop;
+use crate::store::outreach::enrollment::EnrollmentRow;
 use crate::store::{Store, StoreError, Tx};
 use crate::worker::Wakes;
 
 mod act;
 mod look;
+mod post;
 
-/// Runs looked at in one transaction.
-pub const BATCH: i64 = 200;
+/// Runs looked at in one transaction. What they lead to is written with a few statements per table; more runs would hardly
+/// make it cheaper, and others that write would wait longer.
+pub const BATCH: i64 = 128;
 /// The longest sleep between two looks. Machine time.
 const POLL: Duration = Duration::from_secs(2);
 /// The longest wait after a failure. Machine time.
@@ -51,6 +62,10 @@ struct Batch<'a> {
     house: Arc<House>,
     dossier: Dossier,
     planner: Planner,
+    ground: Ground,
+    /// What ids of mail are reserved with, or why none can be.
+    reserving: Result<Reserving, String>,
+    pad: post::Pad,
     planned: usize,
     /// Accounts with new mail.
     accounts: Vec<String>,
@@ -69,36 +84,108 @@ impl Cadence {
             return Ok((Looked::default(), Vec::new()));
         }
         drop(tx);
-        let mut tx = self.store.begin("sequence.cadence").await?;
-        let looked = self.tick_in(&mut tx).await?;
+        match Box::pin(self.look_at_many()).await {
+            Err(error) if is_of_a_run(&error) => {
+                tracing::warn!(%error, "runs can't be looked at together: one at a time");
+                Box::pin(self.look_at_each()).await
+            }
+            looked => looked,
+        }
+    }
+
+    async fn look_at_many(&self) -> Result<(Looked, Vec<String>), StoreError> {
+        let mut tx = self.begin().await?;
+        let mut runs = tx.lock_due_enrollments(self.clock.now(), BATCH).await?;
+        // What one run of somebody does may end or hold their others: those are read again, in the next batch.
+        let mut seen = HashSet::new();
+        runs.retain(|run| seen.insert(run.influencer_id));
+        let looked = self.look_at(&mut tx, runs).await?;
         tx.commit().await?;
         Ok(looked)
     }
 
-    /// The same inside a transaction.
-    pub async fn tick_in(&self, tx: &mut Tx) -> Result<(Looked, Vec<String>), StoreError> {
+    /// The same, each run in a transaction of its own: one that can't be looked at is set aside.
+    async fn look_at_each(&self) -> Result<(Looked, Vec<String>), StoreError> {
+        let mut tx = self.begin().await?;
+        let runs = tx.lock_due_enrollments(self.clock.now(), BATCH).await?;
+        drop(tx);
+        let is_alone = runs.len() == 1;
+        let (mut all, mut accounts, mut failed) = (Looked::default(), Vec::new(), Vec::new());
+        for id in runs.into_iter().map(|run| run.id) {
+            match self.look_at_one(id).await {
+                Err(error) if is_of_a_run(&error) => failed.push((id, error)),
+                looked => {
+                    let (looked, of) = looked?;
+                    all.runs += looked.runs;
+                    all.planned += looked.planned;
+                    accounts.extend(of);
+                }
+            }
+        }
+        // Where none of several could be looked at, it is not for the runs to wait: it is tried again.
+        if all.runs == 0
+            && !is_alone
+            && let Some((_, error)) = failed.pop()
+        {
+            return Err(error);
+        }
+        for (id, error) in failed {
+            tracing::error!(enrollment = %id, %error, "a run can't be looked at: it waits for a person");
+            let mut tx = self.store.begin("sequence.aside").await?;
+            outreach::set_aside(&mut tx, &self.clock, id, &error.to_string()).await?;
+            tx.commit().await?;
+            all.runs += 1;
+        }
+        accounts.sort();
+        accounts.dedup();
+        Ok((all, accounts))
+    }
+
+    async fn look_at_one(&self, id: EnrollmentId) -> Result<(Looked, Vec<String>), StoreError> {
+        let mut tx = self.begin().await?;
+        let now = self.clock.now();
+        let run = tx.lock_enrollment(id).await?.filter(|run| run.next_at.is_some_and(|at| at <= now));
+        let looked = self.look_at(&mut tx, run.into_iter().collect()).await?;
+        tx.commit().await?;
+        Ok(looked)
+    }
+
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.store.begin("sequence.cadence").await?;
         // Places are given one after the other, also where several nodes look at runs side by side.
         tx.lock_conversations().await?;
         tx.lock_capacity().await?;
-        let now = self.clock.now();
-        let runs = tx.lock_due_enrollments(now, BATCH).await?;
+        Ok(tx)
+    }
+
+    /// Looks at runs of different people that are locked.
+    async fn look_at(&self, tx: &mut Tx, runs: Vec<EnrollmentRow>) -> Result<(Looked, Vec<String>), StoreError> {
         if runs.is_empty() {
             return Ok((Looked::default(), Vec::new()));
         }
         let house = self.desk.house();
         let dossier = Dossier::load(tx, &runs).await?;
-        let mut planner = Planner::new(Arc::clone(&house), now);
+        let mut planner = Planner::new(Arc::clone(&house), self.clock.now());
         let (limited, free): (Vec<_>, Vec<_>) =
             runs.iter().partition(|r| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d)));
         let accounts: Vec<&str> = limited.iter().map(|r| r.account.as_str()).collect();
         let sequences: Vec<&str> = limited.iter().map(|r| r.sequence.as_str()).collect();
         planner.load(tx, &accounts, &sequences).await?;
         planner.load_own(tx, free.iter().map(|r| r.id.0).collect()).await?;
-        let mut batch = Batch { clock: &self.clock, house, dossier, planner, planned: 0, accounts: Vec::new() };
-        let count = runs.len();
+        let ground = act::ground_of(tx, &dossier, &runs).await?;
+        let reserving = match enqueue::reserving(tx, &self.clock, house.base_url.as_deref()).await {
+            Err(EnqueueError::Store(error)) => return Err(error),
+            reserving => reserving.map_err(|error| error.to_string()),
+        };
+        let (count, pad) = (runs.len(), post::Pad::of(&runs));
+        let clock = &self.clock;
+        let mut batch =
+            Batch { clock, house, dossier, planner, ground, reserving, pad, planned: 0, accounts: Vec::new() };
         for run in runs {
-            batch.look(tx, run).await?;
+            let kept = batch.look(tx, run).await?;
+            batch.pad.runs.extend(kept);
         }
+        batch.pad.post(tx, clock, &mut batch.ground).await?;
         batch.accounts.sort();
         batch.accounts.dedup();
         Ok((Looked { runs: count, planned: batch.planned }, batch.accounts))
@@ -144,5 +231,13 @@ impl Cadence {
         let until = next.map_or(POLL, |at| at.since(self.clock.now()));
         // Business time may jump, and machine time does not tell.
         if self.clock.is_stepped() { until.min(Duration::from_millis(100)) } else { until.min(POLL) }
+    }
+}
+
+/// Whether an error comes from what is stored of a run, rather than from the database: then it comes again, and only for it.
+fn is_of_a_run(error: &StoreError) -> bool {
+    match error {
+        StoreError::Exists(_) | StoreError::Unhandled(_) | StoreError::Damaged(_) => true,
+        StoreError::Conflict(_) | StoreError::Newer(_) | StoreError::Unavailable(_) | StoreError::Commit(_) => false,
     }
 }

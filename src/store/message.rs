@@ -386,11 +386,14 @@ impl Tx {
         self.exec(&UNMATCHED_RESOLVE, values![message, at]).await
     }
 
-    /// The Message-IDs of the threads a message shows in, oldest first: what a reply to it puts into References. Of a
-    /// conversation with many people, only what these people have seen.
-    pub async fn list_reference_ids(&mut self, answered: MessageId) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<(String, Micros, MessageId)> = self.all(&REFERENCE_IDS, values![answered]).await?;
-        Ok(rows.into_iter().map(|(id, _, _)| id).collect())
+    /// The Message-IDs of the threads these messages show in, each with the message and oldest first: what a reply to it puts
+    /// into References. Of a conversation with many people, only what these people have seen.
+    pub async fn list_reference_ids(
+        &mut self,
+        answered: Vec<MessageId>,
+    ) -> Result<Vec<(MessageId, String)>, StoreError> {
+        let rows: Vec<(MessageId, String, Micros, MessageId)> = self.all(&REFERENCE_IDS, values![answered]).await?;
+        Ok(rows.into_iter().map(|(answered, id, _, _)| (answered, id)).collect())
     }
 
     /// Moves a message to another instant, on every timeline (a queued message that was sent at last).
@@ -478,9 +481,9 @@ statements! {
     #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";
     #[hot] UNMATCHED_RESOLVE_KEYS = "UPDATE unmatched SET resolved_at = $2 WHERE address_key = ANY($1::text[]) AND resolved_at IS NULL";
     #[hot] UNMATCHED_RESOLVE = "UPDATE unmatched SET resolved_at = $2 WHERE message_id = $1 AND resolved_at IS NULL";
-    #[hot] REFERENCE_IDS = "SELECT DISTINCT m.internet_message_id, m.at, m.id FROM participation a \
+    #[hot] REFERENCE_IDS = "SELECT DISTINCT a.message_id, m.internet_message_id, m.at, m.id FROM participation a \
         JOIN participation p ON p.thread_id = a.thread_id JOIN message m ON m.id = p.message_id \
-        WHERE a.message_id = $1 AND m.internet_message_id IS NOT NULL ORDER BY m.at, m.id";
+        WHERE a.message_id = ANY($1::uuid[]) AND m.internet_message_id IS NOT NULL ORDER BY a.message_id, m.at, m.id";
     #[hot] MESSAGE_AT = "UPDATE message SET at = $2 WHERE id = $1";
     #[hot] PARTICIPATION_AT = "UPDATE participation SET at = $2 WHERE message_id = $1";
 }

@@ -7,7 +7,7 @@
 use super::dialect::Many;
 use super::people::{StageOf, stage_of};
 use super::sql::statements;
-use super::value::{Value, values};
+use super::value::values;
 use super::{StoreError, Tx};
 use crate::domain::ids::{AgentId, ConversationId, EnrollmentId, InfluencerId, MessageId, RunId, ThreadId};
 use crate::domain::time::Micros;
@@ -158,6 +158,11 @@ pub struct Grip {
     pub attempt: i64,
 }
 
+const ROWS: Many = Many {
+    head: "INSERT INTO outbox (id, account, due_at, token, file_copy, created_at, status, enrollment_id, step, clean_hash)",
+    columns: 10,
+    tail: "",
+};
 const RECIPIENTS: Many = Many {
     head: "INSERT INTO outbox_recipient (outbox_id, position, address, address_key, name, state)",
     columns: 6,
@@ -165,30 +170,29 @@ const RECIPIENTS: Many = Many {
 };
 
 impl Tx {
-    /// Writes a row and its recipients.
-    pub async fn insert_outbox(&mut self, new: NewOutbox) -> Result<(), StoreError> {
-        let (enrollment_id, step) = new.step.unzip();
-        self.exec(
-            &OUTBOX_INSERT,
-            values![
-                new.id,
-                new.account,
-                new.due_at,
-                new.token,
-                new.file_copy,
-                new.created_at,
-                new.status,
+    /// Writes rows and their recipients.
+    pub async fn insert_outbox(&mut self, new: Vec<NewOutbox>) -> Result<(), StoreError> {
+        let (mut rows, mut recipients) = (Vec::with_capacity(new.len() * ROWS.columns), Vec::new());
+        for row in new {
+            let (enrollment_id, step) = row.step.unzip();
+            for (n, r) in (0_i64..).zip(row.recipients) {
+                recipients.extend(values![row.id, n, r.address, r.address_key, r.name, RecipientState::Pending]);
+            }
+            rows.extend(values![
+                row.id,
+                row.account,
+                row.due_at,
+                row.token,
+                row.file_copy,
+                row.created_at,
+                row.status,
                 enrollment_id,
                 step,
-                new.clean_hash
-            ],
-        )
-        .await?;
-        let rows: Vec<Value> = (0_i64..)
-            .zip(new.recipients)
-            .flat_map(|(n, r)| values![new.id, n, r.address, r.address_key, r.name, RecipientState::Pending])
-            .collect();
-        self.insert_many(&RECIPIENTS, rows).await?;
+                row.clean_hash
+            ]);
+        }
+        self.insert_many(&ROWS, rows).await?;
+        self.insert_many(&RECIPIENTS, recipients).await?;
         Ok(())
     }
 
@@ -271,9 +275,9 @@ impl Tx {
         self.all(&PARTIES, values![id]).await
     }
 
-    /// A message as the one that is answered.
-    pub async fn get_answered(&mut self, id: MessageId) -> Result<Option<Answered>, StoreError> {
-        self.opt(&ANSWERED, values![id]).await
+    /// Messages as those that are answered.
+    pub async fn find_answered(&mut self, ids: Vec<MessageId>) -> Result<Vec<Answered>, StoreError> {
+        self.all(&ANSWERED, values![ids]).await
     }
 
     /// The message of a thread that a reply answers: the newest that a person of theirs wrote, or else our newest, or else
@@ -282,9 +286,13 @@ impl Tx {
         self.opt(&ANSWERED_NEWEST, values![thread]).await
     }
 
-    /// Notes on these influencers that we wrote: the turn is theirs.
-    pub async fn touch_written_to(&mut self, ids: Vec<InfluencerId>, at: Micros) -> Result<(), StoreError> {
-        self.exec(&TOUCH, values![ids, at]).await?;
+    /// Notes on these influencers, each named once, that we wrote, and when: the turn is theirs.
+    pub async fn touch_written_to(&mut self, written: Vec<(InfluencerId, Micros)>) -> Result<(), StoreError> {
+        let rows: serde_json::Value = written
+            .into_iter()
+            .map(|(id, at)| serde_json::json!({"id": id.0.simple().to_string(), "at": at.0}))
+            .collect();
+        self.exec(&TOUCH, values![rows]).await?;
         Ok(())
     }
 
@@ -312,8 +320,6 @@ impl Tx {
 
 statements! {
     OUTBOX_ANY = "SELECT id FROM outbox LIMIT 1";
-    OUTBOX_INSERT = "INSERT INTO outbox (id, account, due_at, token, file_copy, created_at, status, enrollment_id, step, clean_hash) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     #[hot] OUTBOX_GET = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
         look_at, detail, held_reason, filed_at, file_copy, created_at FROM outbox WHERE id = $1";
     #[hot] OUTBOX_LIST_STATUS = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
@@ -332,13 +338,15 @@ statements! {
     #[hot] PARTIES = concat!("SELECT ", stage_of!(), " FROM participation p JOIN influencer i ON i.id = p.influencer_id \
         WHERE p.message_id = $1 ORDER BY p.influencer_id");
     #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
-        author_address, recipients FROM message WHERE id = $1";
+        author_address, recipients FROM message WHERE id = ANY($1::uuid[])";
     #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.author_name, \
         m.author_address, m.recipients FROM participation p JOIN message m ON m.id = p.message_id WHERE p.thread_id = $1 \
         ORDER BY CASE WHEN m.direction = 'inbound' AND m.kind = 'human' AND m.internet_message_id IS NOT NULL THEN 0 \
           WHEN m.direction = 'outbound' THEN 1 ELSE 2 END, p.at DESC, m.id DESC LIMIT 1";
-    #[hot] TOUCH = "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > $2 THEN last_message_at ELSE $2 END \
-        WHERE id = ANY($1::uuid[])";
+    #[hot] TOUCH = "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > n.at THEN last_message_at ELSE n.at END \
+        FROM jsonb_to_recordset($1::jsonb) AS n(id uuid, at bigint) WHERE influencer.id = n.id",
+        sqlite: "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > n.at THEN last_message_at ELSE n.at END \
+        FROM (SELECT unhex(value ->> 'id') AS id, value ->> 'at' AS at FROM json_each($1)) n WHERE influencer.id = n.id";
     #[hot] TOUCH_THREADS = "UPDATE thread SET last_message_at = $2 WHERE last_message_at < $2 \
         AND id IN (SELECT thread_id FROM participation WHERE message_id = $1)";
     #[hot] TOUCH_PARTIES = "UPDATE influencer SET last_message_at = $2 WHERE last_message_at < $2 \
@@ -361,4 +369,4 @@ statements! {
 }
 
 /// Multi-row texts of this file, for the tests.
-pub(super) static MANY: &[&Many] = &[&RECIPIENTS];
+pub(super) static MANY: &[&Many] = &[&ROWS, &RECIPIENTS];

@@ -171,6 +171,11 @@ const HITS: Many = Many {
     tail: "ON CONFLICT (id) DO UPDATE SET influencer_id = excluded.influencer_id, verdict = excluded.verdict, \
            confidence = excluded.confidence, reasons = excluded.reasons, judged_at = excluded.judged_at, judge = excluded.judge",
 };
+const FRESH: Many = Many {
+    head: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints)",
+    columns: 9,
+    tail: "",
+};
 const SURPLUS: Many = Many {
     head: "INSERT INTO hit_surplus (message_id, hits, last_at)",
     columns: 3,
@@ -214,6 +219,17 @@ impl Tx {
     pub async fn find_sent(&mut self, messages: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
         let rows: Vec<(MessageId,)> = self.all(&OUTBOX_THERE, values![messages]).await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Keeps hits that nobody has judged yet and that are not there: a narrow row each, for they come by the thousand.
+    pub async fn insert_hits(&mut self, hits: Vec<HitRow>) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(hits.len() * FRESH.columns);
+        for h in hits {
+            let said = h.hint.map(|hint| serde_json::json!([hint]));
+            rows.extend(values![h.id, h.message_id, h.kind, h.link, h.at, h.method, h.agent, h.network, said]);
+        }
+        self.insert_many(&FRESH, rows).await?;
+        Ok(())
     }
 
     /// Keeps hits; of those that are there already, the verdict.
@@ -349,4 +365,4 @@ statements! {
 }
 
 /// Multi-row texts of this file, for the tests.
-pub(super) static MANY: &[&Many] = &[&LINKS, &HITS, &SURPLUS];
+pub(super) static MANY: &[&Many] = &[&LINKS, &HITS, &FRESH, &SURPLUS];

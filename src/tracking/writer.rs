@@ -1,4 +1,5 @@
-//! Keeps hits: those that come at one moment share a read and a commit, and each is answered after it.
+//! Keeps hits: those that come at one moment share a read and a commit, and each is answered after it. While one commit is on its
+//! way to the disk, those that come next are looked up; all that were looked up by then share the next.
 //!
 //! Of one message only so many hits a minute are kept; the rest are counted.
 
@@ -37,14 +38,28 @@ struct Window {
     surplus: i64,
 }
 
+/// Hits that were looked up and wait for a commit; with more, nothing is looked up.
+const AHEAD_MAX: usize = 4;
+
 /// Writes hits until nobody can ask any more.
 pub struct HitWriter {
+    front: Front,
+    wake: Wake,
+}
+
+/// The half that looks up whose hits these are, and which are kept.
+struct Front {
     store: Store,
     clock: Clock,
     asked: mpsc::Receiver<Asked>,
     keys: Arc<RwLock<Arc<Keys>>>,
-    wake: Wake,
     windows: HashMap<MessageId, Window>,
+}
+
+/// Hits that are known: what is to be kept, and whom to answer then.
+struct Ready {
+    rows: Vec<HitRow>,
+    answers: Vec<(Asked, Answer)>,
 }
 
 impl HitWriter {
@@ -54,14 +69,51 @@ impl HitWriter {
         keys: Arc<RwLock<Arc<Keys>>>,
         wake: Wake,
     ) -> Self {
-        Self { store, clock, asked, keys, wake, windows: HashMap::new() }
+        Self { front: Front { store, clock, asked, keys, windows: HashMap::new() }, wake }
     }
 
-    /// Runs until the last who may ask is gone, or a hard stop.
+    /// Runs until the last who may ask is gone, or a hard stop; what was looked up by then is still kept.
     ///
     /// # Errors
     /// None: what can't be kept is logged, and its reader is answered.
-    pub async fn run(mut self, stop: Stop) -> Result<(), StoreError> {
+    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+        let (ready, known) = mpsc::channel(AHEAD_MAX);
+        let store = self.front.store.clone();
+        tokio::join!(self.front.run(stop, ready), keep_all(&store, known, &self.wake));
+        Ok(())
+    }
+}
+
+/// Keeps what is ready, all that waits in one commit, and then answers.
+async fn keep_all(store: &Store, mut known: mpsc::Receiver<Ready>, wake: &Wake) {
+    let mut waiting = Vec::with_capacity(AHEAD_MAX);
+    while known.recv_many(&mut waiting, AHEAD_MAX).await > 0 {
+        let (mut rows, mut answers) = (Vec::new(), Vec::new());
+        for ready in waiting.drain(..) {
+            rows.extend(ready.rows);
+            answers.extend(ready.answers);
+        }
+        if let Err(error) = keep(store, rows).await {
+            tracing::error!(%error, "hits were not kept; their readers are answered all the same");
+        }
+        for (asked, answer) in answers {
+            reply(asked, answer);
+        }
+        wake.wake();
+    }
+}
+
+async fn keep(store: &Store, rows: Vec<HitRow>) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin("tracking.hit").await?;
+    tx.insert_hits(rows).await?;
+    tx.commit().await
+}
+
+impl Front {
+    async fn run(mut self, stop: Stop, ready: mpsc::Sender<Ready>) {
         let mut tidy = tokio::time::interval(TIDY);
         tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -71,18 +123,20 @@ impl HitWriter {
                     if n == 0 {
                         break;
                     }
-                    self.write(std::mem::take(&mut batch)).await;
+                    let known = self.prepare(std::mem::take(&mut batch)).await;
+                    if let Some(known) = known && ready.send(known).await.is_err() {
+                        break;
+                    }
                 }
                 _ = tidy.tick() => self.tidy().await,
                 () = stop.hard() => break,
             }
         }
         self.tidy().await;
-        Ok(())
     }
 
-    /// Writes a batch, then answers.
-    async fn write(&mut self, batch: Vec<Asked>) {
+    /// Looks up a batch. Where that is not possible, it is answered so.
+    async fn prepare(&mut self, batch: Vec<Asked>) -> Option<Ready> {
         let known = match self.look_up(&batch).await {
             Ok(known) => known,
             Err(error) => {
@@ -90,11 +144,11 @@ impl HitWriter {
                 for asked in batch {
                     reply(asked, Answer::Unavailable);
                 }
-                return;
+                return None;
             }
         };
         let now = self.clock.now();
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(batch.len());
         let mut answers = Vec::with_capacity(batch.len());
         for asked in batch {
             let answer = known.answer(&asked);
@@ -103,13 +157,7 @@ impl HitWriter {
             }
             answers.push((asked, answer));
         }
-        if let Err(error) = self.keep(rows).await {
-            tracing::error!(%error, "hits were not kept; their readers are answered all the same");
-        }
-        for (asked, answer) in answers {
-            reply(asked, answer);
-        }
-        self.wake.wake();
+        Some(Ready { rows, answers })
     }
 
     async fn look_up(&self, batch: &[Asked]) -> Result<Known, StoreError> {
@@ -163,15 +211,6 @@ impl HitWriter {
             hint: seen.hint.clone(),
             judged: None,
         }
-    }
-
-    async fn keep(&self, rows: Vec<HitRow>) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.store.begin("tracking.hit").await?;
-        tx.upsert_hits(rows).await?;
-        tx.commit().await
     }
 
     /// Writes down what was counted and not kept, forgets what is over, and takes up new keys.

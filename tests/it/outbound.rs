@@ -456,6 +456,42 @@ async fn node_that_slept_through_its_lease_sends_nothing() {
 }
 
 #[tokio::test]
+async fn messages_composed_together_stand_in_their_thread_one_after_the_other() {
+    for bench in outbox_bench::both().await {
+        let ana = bench.influencer("ana", "ana@example.org").await;
+        let mut tx = bench.begin().await;
+        let first = enqueue::enqueue(&mut tx, &bench.clock, bench.order(&["ana@example.org".into()])).await.unwrap();
+        let (_, thread) = first.threads[0];
+        let mut ground = enqueue::Ground::default();
+        let answers = [Answers::Message(first.id), Answers::Thread(thread)];
+        ground.read_answered(&mut tx, &answers).await.unwrap();
+        ground.read_addresses(&mut tx, ["ana@example.org".to_owned()].into()).await.unwrap();
+        let mut letters = Vec::new();
+        for answers in answers {
+            let mut order = bench.order(&[]);
+            (order.answers, order.subject) = (Some(answers), None);
+            letters.push(enqueue::compose(&bench.clock, &mut ground, order).unwrap());
+        }
+        let ids: Vec<_> = letters.iter().map(enqueue::Letter::id).collect();
+        enqueue::write_all(&mut tx, &bench.clock, &mut ground, letters).await.unwrap();
+        let row = tx.get_thread(thread).await.unwrap().unwrap();
+        assert_eq!((row.message_count, row.influencer_id), (3, ana), "{}", bench.name());
+        for answered in tx.find_answered(ids.clone()).await.unwrap() {
+            assert_eq!(
+                (answered.conversation_id, answered.subject.as_str()),
+                (row.conversation_id, "Re: A plan for spring")
+            );
+        }
+        assert_eq!(tx.list_recipients(ids.clone()).await.unwrap().len(), 2);
+        // What was not read is not known, and nothing can be composed by it.
+        let mut order = bench.order(&["ana@example.org".into()]);
+        order.answers = Some(Answers::Message(ids[0]));
+        assert!(matches!(enqueue::compose(&bench.clock, &mut ground, order), Err(EnqueueError::UnknownAnswered)));
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn cancelled_reply_leaves_the_turn_where_it_was() {
     for bench in outbox_bench::both().await {
         let ana = bench.influencer("ana", "ana@example.org").await;

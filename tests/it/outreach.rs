@@ -1,5 +1,6 @@
 //! Runs of sequences: the engine on both databases, on a clock that is stepped from one due instant to the next.
 
+mod many;
 mod migrate;
 mod model;
 mod nodes;

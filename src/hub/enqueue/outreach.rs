@@ -75,14 +75,35 @@ impl Outreach {
     }
 }
 
-/// Reserves the id of a message. `base_url` is the hub's address on the web (`https://host`), where it has one.
+/// What ids and links of messages are reserved with: for as many messages as there are.
+#[derive(Debug, Clone)]
+pub struct Reserving {
+    base_url: Option<String>,
+    keys: Keys,
+}
+
+impl Reserving {
+    /// Reserves the id of a message.
+    pub fn reserve(&self, clock: &Clock) -> Reserved {
+        Reserved { id: MessageId(clock.new_id()), base_url: self.base_url.clone(), keys: self.keys.clone() }
+    }
+}
+
+/// Reads what ids are reserved with. `base_url` is the hub's address on the web (`https://host`), where it has one.
+///
+/// # Errors
+/// Where no key can be made or read.
+pub async fn reserving(tx: &mut Tx, clock: &Clock, base_url: Option<&str>) -> Result<Reserving, EnqueueError> {
+    let keys = signing::keys(tx, clock).await?;
+    Ok(Reserving { base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()), keys })
+}
+
+/// Reserves the id of one message; see [`reserving`].
 ///
 /// # Errors
 /// Where no key can be made or read.
 pub async fn reserve(tx: &mut Tx, clock: &Clock, base_url: Option<&str>) -> Result<Reserved, EnqueueError> {
-    let keys = signing::keys(tx, clock).await?;
-    let base_url = base_url.map(|url| url.trim_end_matches('/').to_owned());
-    Ok(Reserved { id: MessageId(clock.new_id()), base_url, keys })
+    Ok(reserving(tx, clock, base_url).await?.reserve(clock))
 }
 
 /// The HTML part as it is sent, and where its links lead.

@@ -11,7 +11,6 @@ use crate::domain::words::{Awaiting, Channel, Role};
 use crate::store::message::NewParticipation;
 use crate::store::outbox::AddressOwner;
 use crate::store::thread::ThreadRow;
-use crate::store::{StoreError, Tx};
 
 /// The message and where it belongs.
 pub(super) struct Place<'a> {
@@ -32,41 +31,29 @@ struct Part {
     assigned: bool,
 }
 
-/// Writes the parts and threads, and remembers recipients nobody knows; the threads it shows in.
-pub(super) async fn on_timelines(
-    tx: &mut Tx,
+/// The threads a message shows in, as it leaves them, and the parts it has there.
+pub(super) fn on_timelines(
     clock: &Clock,
     place: &Place<'_>,
-    envelope: &[Recipient],
-    owners: &[AddressOwner],
-) -> Result<Vec<(InfluencerId, ThreadId)>, StoreError> {
-    let known = tx.find_threads_in(vec![place.conversation]).await?;
-    let parts = choose_parts(place, envelope, owners, &known);
-    let threads: Vec<ThreadRow> = parts.iter().map(|p| thread_of(clock, place, p, &known)).collect();
-    let shown: Vec<(InfluencerId, ThreadId)> = threads.iter().map(|t| (t.influencer_id, t.id)).collect();
-    tx.upsert_threads(threads, clock.now()).await?;
+    (envelope, owners): (&[Recipient], &[AddressOwner]),
+    known: &[ThreadRow],
+) -> (Vec<ThreadRow>, Vec<NewParticipation>) {
+    let parts = choose_parts(place, envelope, owners, known);
+    let threads: Vec<ThreadRow> = parts.iter().map(|p| thread_of(clock, place, p, known)).collect();
     let rows = parts
         .iter()
-        .zip(&shown)
-        .map(|(part, (influencer_id, thread_id))| NewParticipation {
+        .zip(&threads)
+        .map(|(part, thread)| NewParticipation {
             message_id: place.message,
-            influencer_id: *influencer_id,
-            thread_id: *thread_id,
+            influencer_id: thread.influencer_id,
+            thread_id: thread.id,
             role: part.role,
             agent_id: part.agent,
             assigned: part.assigned,
             at: place.at,
         })
         .collect();
-    tx.insert_participations(rows).await?;
-    tx.touch_written_to(parts.iter().map(|p| p.influencer).collect(), place.at).await?;
-    let strangers = envelope
-        .iter()
-        .filter(|r| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some()))
-        .map(|r| (r.key.clone(), place.message, r.role))
-        .collect();
-    tx.insert_strangers(strangers).await?;
-    Ok(shown)
+    (threads, rows)
 }
 
 /// Each influencer once. A mail to an agent shows with the influencers this conversation is about, else with all they

@@ -1,13 +1,12 @@
-//! Who is written to: checked, each once, in order; and to whom an answer goes.
+//! Who is written to: each once, in order; and to whom an answer goes.
 
 use std::collections::HashSet;
 
-use super::{EnqueueError, RECIPIENTS_MAX, Stopped};
+use super::{EnqueueError, RECIPIENTS_MAX};
 use crate::domain::address;
 use crate::domain::mail::Mailbox;
 use crate::domain::words::{Direction, Role};
-use crate::store::Tx;
-use crate::store::outbox::{AddressOwner, Answered};
+use crate::store::outbox::Answered;
 
 /// One recipient of the envelope.
 pub(super) struct Recipient {
@@ -32,28 +31,6 @@ pub(super) fn envelope(to: &[Mailbox], cc: &[Mailbox]) -> Result<Vec<Recipient>,
         n if n > RECIPIENTS_MAX => Err(EnqueueError::TooManyRecipients(n)),
         _ => Ok(envelope),
     }
-}
-
-/// Whose the addresses are; an error that names every one that must not be written to.
-pub(super) async fn check(tx: &mut Tx, envelope: &[Recipient]) -> Result<Vec<AddressOwner>, EnqueueError> {
-    let keys: Vec<String> = envelope.iter().map(|r| r.key.clone()).collect();
-    let suppressed = tx.outbox_suppressed(keys.clone()).await?;
-    let owners = tx.outbox_recipient_owners(keys).await?;
-    let mut stopped = Vec::new();
-    for recipient in envelope {
-        let reason = suppressed
-            .iter()
-            .find(|(key, _)| *key == recipient.key)
-            .map(|(_, reason)| format!("suppressed: {reason}"))
-            .or_else(|| {
-                let dead = owners.iter().find(|o| o.value_key == recipient.key && o.dead_at.is_some())?;
-                Some(format!("dead address: {}", dead.dead_reason.as_deref().unwrap_or("nothing arrives there")))
-            });
-        if let Some(reason) = reason {
-            stopped.push(Stopped { address: recipient.mailbox.address.clone(), reason });
-        }
-    }
-    if stopped.is_empty() { Ok(owners) } else { Err(EnqueueError::Stopped(stopped)) }
 }
 
 /// To whom an answer goes: to its author (or where they want answers) and, as copies, to everybody else in it but us;

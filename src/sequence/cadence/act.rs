@@ -1,13 +1,18 @@
 //! What a step does when its time has come: a mail is planned, rendered and put into the outbox; a task is made; a wait
 //! begins.
 
+use std::collections::BTreeSet;
+
 use super::Batch;
-use super::look::blank;
+use super::look::{Kept, blank};
+use crate::domain::address;
+use crate::domain::ids::MessageId;
 use crate::domain::mail::Mailbox;
 use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
-use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Order, Outreach, Start};
+use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Ground, Order, Outreach, Start};
+use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
@@ -18,7 +23,7 @@ use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
 
 /// A mail that is planned: when, to whom, from which template.
-struct Letter<'a> {
+struct Plan<'a> {
     step: &'a Step,
     kind: &'a StepKind,
     place: PlaceRow,
@@ -51,7 +56,7 @@ impl Batch<'_> {
         run: EnrollmentRow,
         (definition, step): (&Definition, &Step),
         kind: &StepKind,
-    ) -> Result<(), StoreError> {
+    ) -> Kept {
         match kind {
             StepKind::Email { templates, split } => {
                 let place = match self.dossier.place(run.influencer_id) {
@@ -74,11 +79,12 @@ impl Batch<'_> {
                 };
                 tx.insert_steps(vec![row]).await?;
                 if happened {
-                    return outreach::step_done(tx, self.clock, run, now).await;
+                    outreach::step_done(tx, self.clock, run, now).await?;
+                    return Ok(None);
                 }
                 let waiting_for = Some(format!("{} to happen ({})", what.word(), step.id));
                 let run = EnrollmentRow { phase: Phase::Event, anchor_at: now, next_at: Some(now), waiting_for, ..run };
-                self.keep(tx, run).await
+                Ok(Some(run))
             }
         }
     }
@@ -90,7 +96,7 @@ impl Batch<'_> {
         run: EnrollmentRow,
         (definition, step, kind): (&Definition, &Step, &StepKind),
         why: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Kept {
         match &step.otherwise {
             Some(other) if kind == &step.kind && !matches!(other, StepKind::Email { .. }) => {
                 Box::pin(self.carry_out(tx, run, (definition, step), other)).await
@@ -99,15 +105,15 @@ impl Batch<'_> {
         }
     }
 
-    async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Result<(), StoreError> {
-        let StepKind::Task { text, assign, due, fills, .. } = kind else { return Ok(()) };
+    async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Kept {
+        let StepKind::Task { text, assign, due, fills, .. } = kind else { return Ok(None) };
         let now = self.now();
         let Some(context) = self.dossier.context(&self.house, &run, None) else {
-            return self.stuck(tx, run, "the influencer is gone").await;
+            return Ok(Some(self.stuck(run, "the influencer is gone")));
         };
         let text = match render_inline(text, &context) {
             Ok(text) => text,
-            Err(error) => return self.stuck(tx, run, &format!("the task of {}: {error}", step.id)).await,
+            Err(error) => return Ok(Some(self.stuck(run, &format!("the task of {}: {error}", step.id)))),
         };
         let owner = self.dossier.person(run.influencer_id).and_then(|p| p.owner.clone());
         let assignee =
@@ -124,11 +130,10 @@ impl Batch<'_> {
             ..NewTask::default()
         };
         let id = task::create(tx, self.clock, new).await?;
-        let row = StepRow { planned_at: Some(now), task_id: Some(id), ..blank(&run, step, kind) };
-        tx.insert_steps(vec![row]).await?;
+        self.pad.steps.push(StepRow { planned_at: Some(now), task_id: Some(id), ..blank(&run, step, kind) });
         let waiting_for = Some(format!("a person to do the task of {}", step.id));
         let run = EnrollmentRow { phase: Phase::Task, anchor_at: now, next_at: Some(now), waiting_for, ..run };
-        self.keep(tx, run).await
+        Ok(Some(run))
     }
 
     async fn email(
@@ -137,13 +142,13 @@ impl Batch<'_> {
         run: EnrollmentRow,
         definition: &Definition,
         (step, kind, place, template): (&Step, &StepKind, PlaceRow, String),
-    ) -> Result<(), StoreError> {
+    ) -> Kept {
         let now = self.now();
         if self.planner.sender(&run.account).is_none() {
             let why = format!("the account {} is not configured any more", run.account);
-            return self.stuck(tx, run, &why).await;
+            return Ok(Some(self.stuck(run, &why)));
         }
-        let domain = crate::domain::address::domain(&place.value).unwrap_or_default();
+        let domain = address::domain(&place.value).unwrap_or_default();
         let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
         // What is pencilled in for this very run is no obstacle to it, and the instant from which it counts now.
         let pencilled = self.planner.reservation(run.id.0).map(|row| row.at);
@@ -157,17 +162,17 @@ impl Batch<'_> {
         let request = Request { due, domain: &domain, first: run.first, seed };
         let planned = match self.who(&run, |planner, who| planner.place(who, &request)) {
             Some(Ok(planned)) => planned,
-            Some(Err(never)) => return self.stuck(tx, run, &never.to_string()).await,
-            None => return self.stuck(tx, run, "the influencer is gone").await,
+            Some(Err(never)) => return Ok(Some(self.stuck(run, &never.to_string()))),
+            None => return Ok(Some(self.stuck(run, "the influencer is gone"))),
         };
         let planned = self.with_moves_before(&run, step, planned);
         // New people take a place only when its time has come, so that follow-ups that fall due until then go first.
         if run.first && planned.0.at > now {
-            return self.pencil(tx, run, (step, kind, &domain), &planned).await;
+            return Ok(Some(self.pencil(run, (step, kind, &domain), planned)));
         }
         let (planned, moves) = planned;
-        let letter = Letter { step, kind, place, template, planned, moves };
-        self.write(tx, run, definition, (letter, domain)).await
+        let plan = Plan { step, kind, place, template, planned, moves };
+        self.write(tx, run, definition, (plan, domain)).await
     }
 
     /// The moves that brought a pencilled place about, before those of now.
@@ -188,13 +193,12 @@ impl Batch<'_> {
     }
 
     /// A first step whose place is ahead: it is pencilled in, and looked at again when its time has come.
-    async fn pencil(
+    fn pencil(
         &mut self,
-        tx: &mut Tx,
         run: EnrollmentRow,
         (step, kind, domain): (&Step, &StepKind, &str),
-        (planned, moves): &(Planned, Vec<serde_json::Value>),
-    ) -> Result<(), StoreError> {
+        (planned, moves): (Planned, Vec<serde_json::Value>),
+    ) -> EnrollmentRow {
         let row = ReservationRow {
             id: run.id.0,
             account: run.account.clone(),
@@ -205,122 +209,121 @@ impl Batch<'_> {
             at: planned.at,
             gap: planned.gap,
         };
-        tx.upsert_reservations(vec![row.clone()]).await?;
+        self.pad.taken.push(row.clone());
         self.planner.take(row);
-        let shifts = Some(serde_json::Value::Array(moves.clone()));
-        let row = StepRow { planned_at: Some(planned.at), shifts, ..blank(&run, step, kind) };
-        tx.insert_steps(vec![row]).await?;
+        let shifts = Some(serde_json::Value::Array(moves));
+        self.pad.steps.push(StepRow { planned_at: Some(planned.at), shifts, ..blank(&run, step, kind) });
         let waiting_for = Some(format!("its place, about {}", planned.at));
-        self.keep(tx, EnrollmentRow { next_at: Some(planned.at), waiting_for, ..run }).await
+        EnrollmentRow { next_at: Some(planned.at), waiting_for, ..run }
     }
 
-    /// Renders the mail and puts it into the outbox for its place in time.
+    /// Renders the mail for its place in time; it goes into the outbox with those of the whole batch.
     async fn write(
         &mut self,
         tx: &mut Tx,
         run: EnrollmentRow,
         definition: &Definition,
-        (letter, domain): (Letter<'_>, String),
-    ) -> Result<(), StoreError> {
-        let order = match self.order(tx, &run, definition, &letter).await? {
+        (plan, domain): (Plan<'_>, String),
+    ) -> Kept {
+        let order = match self.order(&run, definition, &plan) {
             Ok(order) => order,
-            Err(why) => return self.stuck(tx, run, &why).await,
+            Err(why) => return Ok(Some(self.stuck(run, &why))),
         };
-        let at = letter.planned.at;
-        let id = match enqueue::enqueue(tx, self.clock, order).await {
-            Ok(enqueued) => enqueued.id,
+        let at = plan.planned.at;
+        let letter = match enqueue::compose(self.clock, &mut self.ground, order) {
+            Ok(letter) => letter,
             Err(EnqueueError::Store(error)) => return Err(error),
             Err(EnqueueError::Stopped(stopped)) => {
                 let why = stopped.iter().map(|s| format!("{}: {}", s.address, s.reason)).collect::<Vec<_>>().join(", ");
-                return self.skip(tx, run, letter.step, &why).await;
+                return self.skip(tx, run, plan.step, &why).await;
             }
-            Err(error) => return self.stuck(tx, run, &format!("the mail of {}: {error}", letter.step.id)).await,
+            Err(error) => return Ok(Some(self.stuck(run, &format!("the mail of {}: {error}", plan.step.id)))),
         };
         let row = ReservationRow {
-            id: id.0,
+            id: letter.id().0,
             account: run.account.clone(),
             sequence: Some(run.sequence.clone()),
             domain,
             first: run.first,
             pencilled: false,
             at,
-            gap: letter.planned.gap,
+            gap: plan.planned.gap,
         };
-        tx.upsert_reservations(vec![row.clone()]).await?;
-        tx.delete_reservations(vec![run.id.0]).await?;
-        self.planner.take(row);
-        let step = StepRow {
-            variant: Some(letter.template),
+        self.planner.take(row.clone());
+        self.pad.taken.push(row);
+        self.pad.given_back.push(run.id.0);
+        self.pad.steps.push(StepRow {
+            variant: Some(plan.template),
             planned_at: Some(at),
-            shifts: Some(serde_json::Value::Array(letter.moves)),
-            message_id: Some(id),
-            ..blank(&run, letter.step, letter.kind)
-        };
-        tx.insert_steps(vec![step]).await?;
+            shifts: Some(serde_json::Value::Array(plan.moves)),
+            message_id: Some(letter.id()),
+            ..blank(&run, plan.step, plan.kind)
+        });
+        self.pad.letters.push(letter);
         self.planned += 1;
         self.accounts.push(run.account.clone());
-        let what = if letter.step.review { "somebody to read and approve the mail of" } else { "the mail to be sent:" };
-        let waiting_for = Some(format!("{what} {}, planned for {at}", letter.step.id));
-        self.keep(tx, EnrollmentRow { phase: Phase::Send, next_at: None, waiting_for, ..run }).await
+        let what = if plan.step.review { "somebody to read and approve the mail of" } else { "the mail to be sent:" };
+        let waiting_for = Some(format!("{what} {}, planned for {at}", plan.step.id));
+        Ok(Some(EnrollmentRow { phase: Phase::Send, next_at: None, waiting_for, ..run }))
     }
 
-    /// The mail itself; an inner error says what a person has to mend.
-    async fn order(
-        &mut self,
-        tx: &mut Tx,
-        run: &EnrollmentRow,
-        definition: &Definition,
-        letter: &Letter<'_>,
-    ) -> Result<Result<Order, String>, StoreError> {
+    /// The mail itself; an error says what a person has to mend.
+    fn order(&self, run: &EnrollmentRow, definition: &Definition, plan: &Plan<'_>) -> Result<Order, String> {
         let Some(sender) = self.house.accounts.get(&run.account) else {
-            return Ok(Err(format!("the account {} is not configured any more", run.account)));
+            return Err(format!("the account {} is not configured any more", run.account));
         };
-        let reserved = match enqueue::reserve(tx, self.clock, self.house.base_url.as_deref()).await {
-            Ok(reserved) => reserved,
-            Err(EnqueueError::Store(error)) => return Err(error),
-            Err(error) => return Ok(Err(error.to_string())),
-        };
+        let reserved = self.reserving.as_ref().map_err(Clone::clone)?.reserve(self.clock);
         let url = reserved.unsubscribe_url();
         let Some(context) = self.dossier.context(&self.house, run, url) else {
-            return Ok(Err("the influencer is gone".to_owned()));
+            return Err("the influencer is gone".to_owned());
         };
-        let rendered = match render(definition, &letter.template, &context) {
-            Ok(rendered) => rendered,
-            Err(error) => return Ok(Err(format!("the template can't be filled in: {error}"))),
-        };
-        let above = self.dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
-        let above = above.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at);
-        let answers = match (&rendered.subject, above) {
+        let rendered = render(definition, &plan.template, &context);
+        let rendered = rendered.map_err(|error| format!("the template can't be filled in: {error}"))?;
+        let answers = match (&rendered.subject, last_sent(&self.dossier, run)) {
             (Some(_), _) => None,
-            (None, Some((_, message))) => Some(Answers::Message(message)),
-            (None, None) => return Ok(Err(format!("{} has no subject, and no mail above was sent", letter.template))),
+            (None, Some(message)) => Some(Answers::Message(message)),
+            (None, None) => return Err(format!("{} has no subject, and no mail above was sent", plan.template)),
         };
-        let attachments = match attachments_of(definition, &letter.template) {
-            Ok(attachments) => attachments,
-            Err(why) => return Ok(Err(why)),
-        };
-        Ok(Ok(Order {
+        let attachments = attachments_of(definition, &plan.template)?;
+        Ok(Order {
             account: sender.from.clone(),
-            to: vec![Mailbox { name: letter.place.name.trim().to_owned(), address: letter.place.value.clone() }],
+            to: vec![Mailbox { name: plan.place.name.trim().to_owned(), address: plan.place.value.clone() }],
             cc: Vec::new(),
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,
             attachments,
             answers,
-            due_at: letter.planned.at,
+            due_at: plan.planned.at,
             file_copy: sender.file_copy,
             message_id_domain: sender.message_id_domain.clone(),
             outreach: Some(Outreach {
                 reserved,
                 enrollment_id: run.id,
-                step: letter.step.id.clone(),
+                step: plan.step.id.clone(),
                 opens: if self.house.opens { Counting::On } else { Counting::Off },
                 clicks: if self.house.clicks { Counting::On } else { Counting::Off },
-                start: if letter.step.review { Start::Review } else { Start::Queued },
+                start: if plan.step.review { Start::Review } else { Start::Queued },
             }),
-        }))
+        })
     }
+}
+
+/// The newest mail of a run that was sent: a step without a subject answers it.
+fn last_sent(dossier: &Dossier, run: &EnrollmentRow) -> Option<MessageId> {
+    let sent = dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
+    sent.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at).map(|(_, message)| message)
+}
+
+/// Reads what the mail of these runs needs to know beside the dossier.
+pub(super) async fn ground_of(tx: &mut Tx, dossier: &Dossier, runs: &[EnrollmentRow]) -> Result<Ground, StoreError> {
+    let places = runs.iter().filter_map(|run| dossier.place(run.influencer_id).ok());
+    let keys: BTreeSet<String> = places.filter_map(|place| address::key(&place.value)).collect();
+    let answered: BTreeSet<MessageId> = runs.iter().filter_map(|run| last_sent(dossier, run)).collect();
+    let mut ground = Ground::default();
+    ground.read_addresses(tx, keys).await?;
+    ground.read_messages(tx, answered).await?;
+    Ok(ground)
 }
 
 /// The template somebody gets: always the same for them, in the shares that are asked for.

@@ -1,4 +1,7 @@
 //! Looking at one run: what holds it, whether its time has come, and what its step does.
+//!
+//! A look gives back the run as it is to be kept, for all of a batch to be written together; nothing where what it led to was
+//! written at once.
 
 use serde_json::json;
 
@@ -13,15 +16,18 @@ use crate::hub::signal;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
+/// The run as it is to be kept; nothing where it is written already.
+pub(super) type Kept = Result<Option<EnrollmentRow>, StoreError>;
+
 impl Batch<'_> {
     pub(super) fn now(&self) -> Micros {
         self.clock.now()
     }
 
     /// Looks at a run that is due.
-    pub(super) async fn look(&mut self, tx: &mut Tx, mut run: EnrollmentRow) -> Result<(), StoreError> {
+    pub(super) async fn look(&mut self, tx: &mut Tx, mut run: EnrollmentRow) -> Kept {
         if let Some(blocked) = self.dossier.blocked(&run, self.now()) {
-            return self.stand_still(tx, run, blocked).await;
+            return Ok(Some(self.stand_still(run, blocked)));
         }
         if let Some(since) = run.held_at.take() {
             self.go_on(tx, &mut run, since).await?;
@@ -29,33 +35,27 @@ impl Batch<'_> {
         if run.state == EnrollmentState::Held {
             run.state = EnrollmentState::Active;
         }
-        let Some(definition) = self.dossier.definition(&run.version).cloned() else { return Ok(()) };
+        let Some(definition) = self.dossier.definition(&run.version).cloned() else { return Ok(None) };
         match run.phase {
             Phase::Delay => match run.step.as_deref().and_then(|id| definition.step(id)) {
                 Some((_, step)) => self.delay(tx, run, (&definition, step)).await,
-                None => self.stuck(tx, run, "its version has no such step").await,
+                None => Ok(Some(self.stuck(run, "its version has no such step"))),
             },
             Phase::Task | Phase::Event => self.expire(tx, run, &definition).await,
             Phase::Finish => self.finish(tx, run, &definition).await,
-            Phase::Send | Phase::Over => self.keep(tx, EnrollmentRow { next_at: None, ..run }).await,
+            Phase::Send | Phase::Over => Ok(Some(EnrollmentRow { next_at: None, ..run })),
         }
-    }
-
-    pub(super) async fn keep(&self, tx: &mut Tx, run: EnrollmentRow) -> Result<(), StoreError> {
-        tx.update_enrollment(run, self.now()).await
     }
 
     /// Time stands still for it.
-    async fn stand_still(&self, tx: &mut Tx, run: EnrollmentRow, blocked: Blocked) -> Result<(), StoreError> {
+    fn stand_still(&mut self, run: EnrollmentRow, blocked: Blocked) -> EnrollmentRow {
         let now = self.now();
         if run.waiting_for.as_deref() != Some(&blocked.why) {
-            let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why}));
-            signal::record(tx, self.clock, vec![held]).await?;
+            self.pad.signals.push(event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why})));
         }
         let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
         let held_at = Some(run.held_at.unwrap_or(now));
-        let run = EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run };
-        self.keep(tx, run).await
+        EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run }
     }
 
     /// What held it is over: the time it stood still is not counted, and mail that waited gets another place.
@@ -79,34 +79,28 @@ impl Batch<'_> {
     }
 
     /// Something stands in the way that only a person can mend.
-    pub(super) async fn stuck(&self, tx: &mut Tx, run: EnrollmentRow, why: &str) -> Result<(), StoreError> {
+    pub(super) fn stuck(&mut self, run: EnrollmentRow, why: &str) -> EnrollmentRow {
         let now = self.now();
         if run.waiting_for.as_deref() != Some(why) {
-            let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
-            signal::record(tx, self.clock, vec![held]).await?;
+            self.pad.signals.push(event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why})));
         }
-        let state = EnrollmentState::Held;
-        self.keep(tx, EnrollmentRow { state, next_at: None, waiting_for: Some(why.to_owned()), ..run }).await
+        EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why.to_owned()), ..run }
     }
 
     /// Its delay is over, or not yet.
-    async fn delay(
-        &mut self,
-        tx: &mut Tx,
-        run: EnrollmentRow,
-        (definition, step): (&Definition, &Step),
-    ) -> Result<(), StoreError> {
+    async fn delay(&mut self, tx: &mut Tx, run: EnrollmentRow, (definition, step): (&Definition, &Step)) -> Kept {
         let now = self.now();
         if self.dossier.steps(run.id).iter().any(|s| s.step == step.id && s.state != StepState::Planned) {
             // Done before, say before a migration. It is never done again.
-            return outreach::advance(tx, self.clock, run, now).await;
+            outreach::advance(tx, self.clock, run, now).await?;
+            return Ok(None);
         }
         let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, step.after.as_deref()));
-        let Some(due) = due else { return self.stuck(tx, run, "the influencer is gone").await };
-        let Some(due) = due else { return self.stuck(tx, run, "its delay never ends").await };
+        let Some(due) = due else { return Ok(Some(self.stuck(run, "the influencer is gone"))) };
+        let Some(due) = due else { return Ok(Some(self.stuck(run, "its delay never ends"))) };
         if due > now {
             let waiting_for = step.after.as_ref().map(|after| format!("{after} to pass before {}", step.id));
-            return self.keep(tx, EnrollmentRow { next_at: Some(due), waiting_for, ..run }).await;
+            return Ok(Some(EnrollmentRow { next_at: Some(due), waiting_for, ..run }));
         }
         if let Some(condition) = &step.condition {
             match self.dossier.facts(&self.house, &run).map(|facts| evaluate(condition, &facts)) {
@@ -117,22 +111,16 @@ impl Batch<'_> {
                 }
                 Some(Err(error)) => {
                     let why = format!("the condition of {} can't be answered: {error}", step.id);
-                    return self.stuck(tx, run, &why).await;
+                    return Ok(Some(self.stuck(run, &why)));
                 }
-                None => return self.stuck(tx, run, "the influencer is gone").await,
+                None => return Ok(Some(self.stuck(run, "the influencer is gone"))),
             }
         }
         self.carry_out(tx, run, (definition, step), &step.kind).await
     }
 
     /// A step that is left out, with the reason. The run goes on.
-    pub(super) async fn skip(
-        &mut self,
-        tx: &mut Tx,
-        run: EnrollmentRow,
-        step: &Step,
-        why: &str,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn skip(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, why: &str) -> Kept {
         let now = self.now();
         let row = StepRow {
             state: StepState::Skipped,
@@ -148,30 +136,32 @@ impl Batch<'_> {
         self.planner.give_back(run.id.0);
         let skipped = event_of(EventType::EnrollmentStepDone, &run, now, json!({"skipped": why}));
         signal::record(tx, self.clock, vec![skipped]).await?;
-        outreach::advance(tx, self.clock, run, now).await
+        outreach::advance(tx, self.clock, run, now).await?;
+        Ok(None)
     }
 
     /// A task or a wait: it happened, or its time has run out, or neither.
-    async fn expire(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Result<(), StoreError> {
+    async fn expire(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Kept {
         let now = self.now();
         let Some((_, step)) = run.step.as_deref().and_then(|id| definition.step(id)) else {
-            return self.stuck(tx, run, "its version has no such step").await;
+            return Ok(Some(self.stuck(run, "its version has no such step")));
         };
         let kind = self.under_way(&run, step);
         if let StepKind::WaitFor { what, .. } = kind
             && self.happened(&run, *what)
         {
             tx.complete_step(run.id, &step.id, StepState::Done, (now, None)).await?;
-            return outreach::step_done(tx, self.clock, run, now).await;
+            outreach::step_done(tx, self.clock, run, now).await?;
+            return Ok(None);
         }
         let (StepKind::WaitFor { at_most, .. } | StepKind::Task { at_most: Some(at_most), .. }) = kind else {
-            return self.keep(tx, EnrollmentRow { next_at: None, ..run }).await;
+            return Ok(Some(EnrollmentRow { next_at: None, ..run }));
         };
         let ends = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, Some(at_most))).flatten();
         match ends {
-            Some(ends) if ends > now => self.keep(tx, EnrollmentRow { next_at: Some(ends), ..run }).await,
+            Some(ends) if ends > now => Ok(Some(EnrollmentRow { next_at: Some(ends), ..run })),
             Some(_) => self.ran_out(tx, run, (definition, step), kind).await,
-            None => self.stuck(tx, run, "its time never ends").await,
+            None => Ok(Some(self.stuck(run, "its time never ends"))),
         }
     }
 
@@ -191,12 +181,12 @@ impl Batch<'_> {
         run: EnrollmentRow,
         (definition, step): (&Definition, &Step),
         kind: &StepKind,
-    ) -> Result<(), StoreError> {
+    ) -> Kept {
         let now = self.now();
         if let StepKind::Task { fills: Some(fills), .. } = kind {
             // The task stays open: doing it late lets the run go on.
             let why = format!("nobody filled `{fills}` in time: do the task of {} or end this run", step.id);
-            return self.stuck(tx, run, &why).await;
+            return Ok(Some(self.stuck(run, &why)));
         }
         let task = self.dossier.steps(run.id).iter().find(|s| s.step == step.id).and_then(|s| s.task_id);
         if let Some(task) = task {
@@ -212,7 +202,8 @@ impl Batch<'_> {
         tx.complete_step(run.id, &step.id, StepState::TimedOut, (now, Some("its time ran out"))).await?;
         let done = event_of(EventType::EnrollmentStepDone, &run, now, json!({"timed_out": true}));
         signal::record(tx, self.clock, vec![done]).await?;
-        outreach::advance(tx, self.clock, run, now).await
+        outreach::advance(tx, self.clock, run, now).await?;
+        Ok(None)
     }
 
     /// Whether a person opened or clicked anything of this run.
@@ -224,20 +215,20 @@ impl Batch<'_> {
     }
 
     /// All steps are done.
-    async fn finish(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Result<(), StoreError> {
+    async fn finish(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Kept {
         let now = self.now();
         if let Some(follow) = &definition.on_finish {
             let due = self.who(&run, |p, who| p.due_at(who, run.anchor_at, follow.after.as_deref())).flatten();
             if let Some(due) = due.filter(|due| *due > now) {
                 let waiting_for = Some("what follows the last step".to_owned());
-                return self.keep(tx, EnrollmentRow { next_at: Some(due), waiting_for, ..run }).await;
+                return Ok(Some(EnrollmentRow { next_at: Some(due), waiting_for, ..run }));
             }
             let holds = match (&follow.condition, self.dossier.facts(&self.house, &run)) {
                 (Some(condition), Some(facts)) => match evaluate(condition, &facts) {
                     Ok(holds) => holds,
                     Err(error) => {
                         let why = format!("the condition of [on.finish] can't be answered: {error}");
-                        return self.stuck(tx, run, &why).await;
+                        return Ok(Some(self.stuck(run, &why)));
                     }
                 },
                 (Some(_), None) => false,
@@ -249,7 +240,7 @@ impl Batch<'_> {
         }
         // The stage it moved to may have ended it.
         if !tx.get_enrollment(run.id).await?.is_some_and(|fresh| outreach::is_live(&fresh)) {
-            return Ok(());
+            return Ok(None);
         }
         let finished = event_of(EventType::EnrollmentFinished, &run, now, json!({}));
         signal::record(tx, self.clock, vec![finished]).await?;
@@ -261,7 +252,7 @@ impl Batch<'_> {
             ended_at: Some(now),
             ..run
         };
-        self.keep(tx, run).await
+        Ok(Some(run))
     }
 }
 

@@ -174,6 +174,30 @@ impl Tx {
         Ok(())
     }
 
+    /// Writes what runs that the caller has locked wait for, each named once: their phase, from where they count, when they are
+    /// looked at, in which words and since when time stands still. All else of them stays, and so do the indexes on it.
+    pub async fn move_enrollments(&mut self, rows: Vec<EnrollmentRow>, now: Micros) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows: serde_json::Value = rows
+            .into_iter()
+            .map(|r| {
+                serde_json::json!({
+                    "id": r.id.0.simple().to_string(),
+                    "phase": r.phase.to_string(),
+                    "anchor_at": r.anchor_at.0,
+                    "next_at": r.next_at.map(|at| at.0),
+                    // PostgreSQL's JSON has no NUL.
+                    "waiting_for": r.waiting_for.map(|text| text.replace('\0', "\u{fffd}")),
+                    "held_at": r.held_at.map(|at| at.0),
+                })
+            })
+            .collect();
+        self.exec(&MOVE_MANY, values![rows, now]).await?;
+        Ok(())
+    }
+
     /// Runs that are to be looked at, locked until the end of the transaction: those that sent something already come
     /// first. Those that another node has locked are left to it.
     pub async fn lock_due_enrollments(&mut self, now: Micros, at_most: i64) -> Result<Vec<EnrollmentRow>, StoreError> {
@@ -446,6 +470,13 @@ macro_rules! live {
 statements! {
     #[hot] UPDATE = "UPDATE enrollment SET version = $2, state = $3, step = $4, phase = $5, anchor_at = $6, next_at = $7, first = $8, \
         waiting_for = $9, held_at = $10, exit_reason = $11, filled = $12, ended_at = $13, updated_at = $14, account = $15 WHERE id = $1";
+    #[hot] MOVE_MANY = "UPDATE enrollment SET phase = n.phase, anchor_at = n.anchor_at, next_at = n.next_at, waiting_for = n.waiting_for, \
+        held_at = n.held_at, updated_at = $2 FROM jsonb_to_recordset($1::jsonb) \
+        AS n(id uuid, phase text, anchor_at bigint, next_at bigint, waiting_for text, held_at bigint) WHERE enrollment.id = n.id",
+        sqlite: "UPDATE enrollment SET phase = n.phase, anchor_at = n.anchor_at, next_at = n.next_at, waiting_for = n.waiting_for, \
+        held_at = n.held_at, updated_at = $2 FROM (SELECT unhex(value ->> 'id') AS id, value ->> 'phase' AS phase, \
+        value ->> 'anchor_at' AS anchor_at, value ->> 'next_at' AS next_at, value ->> 'waiting_for' AS waiting_for, \
+        value ->> 'held_at' AS held_at FROM json_each($1)) n WHERE enrollment.id = n.id";
     #[hot] DUE = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.first = $1 AND e.next_at <= $2 \
         ORDER BY e.next_at, e.id LIMIT $3 FOR UPDATE SKIP LOCKED");
     #[hot] DUE_NEXT = "SELECT next_at FROM enrollment WHERE first = $1 AND next_at IS NOT NULL ORDER BY next_at, id LIMIT 1";

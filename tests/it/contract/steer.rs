@@ -3,7 +3,7 @@
 use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EnrollmentId, InfluencerId, MessageId};
-use liaison::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState};
+use liaison::domain::words::{Awaiting, EnrollmentState, OutboxStatus, Phase, StepState};
 use liaison::store::Tx;
 use liaison::store::outreach::enrollment::{EnrollmentRow, Mark, StepRow};
 use liaison::store::outreach::measure::{Harm, HarmCount};
@@ -227,5 +227,65 @@ async fn places_are_found_by_their_ids() {
         let found = tx.list_reservations_by_id(ids).await.unwrap();
         assert_eq!(found, [places[0].clone(), places[2].clone()], "{}", fresh.name);
         assert!(tx.list_reservations_by_id(Vec::new()).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn runs_are_moved_together_and_keep_everything_else() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let mut tx = scene.fresh.store.begin("test.move").await.unwrap();
+        let before = tx.lock_enrollments(scene.runs.to_vec()).await.unwrap();
+        let moved: Vec<EnrollmentRow> = (0..)
+            .zip(&before[..2])
+            .map(|(n, run)| EnrollmentRow {
+                phase: Phase::Delay,
+                anchor_at: seed::at(90 + n),
+                next_at: (n == 0).then_some(seed::at(100)),
+                waiting_for: Some("\"3 days\" to pass\0, says {}".into()),
+                held_at: (n == 1).then_some(seed::at(95)),
+                ..run.clone()
+            })
+            .collect();
+        // What this statement does not write is not written, whatever is given.
+        let given = moved.iter().map(|run| EnrollmentRow { account: "other".into(), first: true, ..run.clone() });
+        tx.move_enrollments(given.collect(), seed::at(200)).await.unwrap();
+        tx.move_enrollments(Vec::new(), seed::at(201)).await.unwrap();
+        let words = |run: &EnrollmentRow| EnrollmentRow {
+            waiting_for: run.waiting_for.clone().map(|text| text.replace('\0', "\u{fffd}")),
+            ..run.clone()
+        };
+        let after = tx.lock_enrollments(scene.runs.to_vec()).await.unwrap();
+        assert_eq!(after[..2], [words(&moved[0]), words(&moved[1])], "{}", scene.fresh.name);
+        assert_eq!(after[2], before[2]);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_many_replies_need_is_read_at_once() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let thread = seed::thread(&scene.fresh, &scene.clock, scene.bo, 9).await;
+        let other = seed::message_in(&scene.fresh, &scene.clock, &thread, 9).await;
+        let mut tx = scene.fresh.store.begin("test.replies").await.unwrap();
+        let strange = MessageId(scene.clock.new_id());
+        let ids = vec![scene.mail[1], other, strange];
+        let mut found: Vec<MessageId> = tx.find_answered(ids.clone()).await.unwrap().iter().map(|a| a.id).collect();
+        found.sort();
+        assert_eq!(found, [scene.mail[1], other], "{}", scene.fresh.name);
+        let refs = tx.list_reference_ids(ids).await.unwrap();
+        let of = |id: MessageId| refs.iter().filter(|(of, _)| *of == id).map(|(_, r)| r.clone()).collect::<Vec<_>>();
+        let ids = |ids: &[MessageId]| ids.iter().map(|id| format!("{}@example.org", id.0.simple())).collect::<Vec<_>>();
+        // All of the thread, oldest first; nothing of another.
+        assert_eq!((of(scene.mail[1]), of(other)), (ids(&scene.mail), ids(&[other])));
+        tx.touch_written_to(vec![(scene.ana, seed::at(500)), (scene.bo, seed::at(600))]).await.unwrap();
+        tx.touch_written_to(vec![(scene.ana, seed::at(400))]).await.unwrap();
+        tx.touch_written_to(Vec::new()).await.unwrap();
+        for (who, at) in [(scene.ana, 500), (scene.bo, 600)] {
+            let row = tx.get_influencer(who).await.unwrap().unwrap();
+            assert_eq!((row.awaiting, row.last_message_at), (Some(Awaiting::Them), Some(seed::at(at))));
+        }
+        tx.commit().await.unwrap();
     }
 }

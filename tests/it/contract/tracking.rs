@@ -130,6 +130,28 @@ async fn hits_wait_to_be_judged_and_keep_their_verdict() {
 }
 
 #[tokio::test]
+async fn hits_that_are_new_are_kept_as_they_came() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let id = message(&fresh, &clock).await;
+        let mut tx = fresh.store.begin("test.hits").await.unwrap();
+        let open = hit(&clock, id, HitKind::Open, 10);
+        let plain = HitRow { hint: None, network: None, ..hit(&clock, id, HitKind::Click, 12) };
+        tx.insert_hits(vec![open.clone(), plain.clone()]).await.unwrap();
+        tx.insert_hits(Vec::new()).await.unwrap();
+        let kept = tx.list_hits(id, Micros(0), 10).await.unwrap();
+        let as_kept = |row: &HitRow, nul: &str| HitRow { agent: row.agent.replace('\0', nul), ..row.clone() };
+        // PostgreSQL's text has no NUL.
+        let nul = if fresh.name == "sqlite" { "\0" } else { "\u{fffd}" };
+        assert_eq!(kept, [as_kept(&open, nul), as_kept(&plain, nul)], "{}", fresh.name);
+        assert_eq!(tx.first_unjudged_of(id).await.unwrap(), Some(seed::at(10)));
+        tx.commit().await.unwrap();
+        let mut tx = fresh.store.begin("test.twice").await.unwrap();
+        assert!(tx.insert_hits(vec![plain]).await.is_err(), "a hit that is there is no new one");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_kept_adds_up() {
     let clock = Clock::machine();
     for fresh in stores::both().await {

@@ -44,7 +44,7 @@ async fn steps_go_out_one_after_the_other_in_local_hours_and_in_one_thread() {
         let mut tx = world.fresh.store.read().await.unwrap();
         let mut conversations = Vec::new();
         for message in sent.iter().filter(|s| s.who == ana) {
-            conversations.push(tx.get_answered(message.id).await.unwrap().unwrap().conversation_id);
+            conversations.push(tx.find_answered(vec![message.id]).await.unwrap()[0].conversation_id);
         }
         conversations.dedup();
         assert_eq!(conversations.len(), 1, "follow-ups stay in the thread");

@@ -198,6 +198,10 @@ pub async fn enqueue(tx: &mut Tx, clock: &Clock, mut order: Order) -> Result<Enq
     }
     let clean_hash = write_message(tx, clock, &order, &ready).await?;
     tx.insert_links(outreach::link_rows(ready.id, std::mem::take(&mut ready.links))).await?;
+    let about = match &order.outreach {
+        Some(outreach) => tx.get_enrollment(outreach.enrollment_id).await?.map(|run| run.influencer_id),
+        None => None,
+    };
     let place = place::Place {
         message: ready.id,
         conversation: ready.conversation,
@@ -205,6 +209,7 @@ pub async fn enqueue(tx: &mut Tx, clock: &Clock, mut order: Order) -> Result<Enq
         subject: &ready.draft.subject,
         at: order.due_at,
         thread,
+        about,
     };
     let threads = place::on_timelines(tx, clock, &place, &envelope, &owners).await?;
     if order.outreach.is_none() {

@@ -15,6 +15,7 @@ use crate::store::{StoreError, Tx};
 mod agent;
 mod influencer;
 pub mod merge;
+pub(in crate::hub) mod refused;
 mod unmerge;
 
 pub use agent::{AgentChange, NewAgent, create_agent, update_agent};

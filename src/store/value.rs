@@ -13,7 +13,7 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, Kind, OutboxStatus,
+    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, HoldSource, Kind, OutboxStatus,
     Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, Word,
 };
 
@@ -202,5 +202,6 @@ from_word!(
     TaskState,
     TaskKind,
     HitKind,
+    HoldSource,
     Verdict
 );

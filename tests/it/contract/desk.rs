@@ -117,35 +117,55 @@ async fn tasks_are_found_by_what_they_are_about() {
 }
 
 #[tokio::test]
-async fn a_rule_never_shortens_a_hold_nor_touches_one_that_a_person_set() {
+async fn each_source_holds_on_its_own_and_the_longest_counts() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let mut tx = fresh.store.begin("test.hold").await.unwrap();
-        assert!(tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(50), "bounces", NOW).await.unwrap());
-        assert!(tx.release_held_for(vec![ana], "bounces", NOW).await.unwrap().is_empty());
-        assert_eq!(tx.release_held_for(vec![ana], "away", NOW).await.unwrap(), [ana], "{}", fresh.name);
-        assert!(tx.set_hold(ana, Some(seed::at(10)), Some("tour"), NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(tx.release_held_for(vec![ana], "tour", NOW).await.unwrap().is_empty());
-        let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
-        assert_eq!(
-            (row.held_until, row.hold_reason.as_deref(), row.hold_by_hand),
-            (Some(seed::at(10)), Some("tour"), true)
-        );
-        // Once it ran out, a rule may hold again.
-        assert!(tx.hold_longer(ana, seed::at(100), "away", seed::at(11)).await.unwrap());
-        assert!(!tx.list_holds(vec![ana]).await.unwrap()[0].hold_by_hand);
-        assert!(tx.set_hold(ana, None, None, NOW).await.unwrap());
+        let hold = |source, until: Option<i64>, reason: &str| Hold {
+            influencer_id: ana,
+            source,
+            until: until.map(seed::at),
+            reason: Some(reason.to_owned()),
+            cause: None,
+            made_at: NOW,
+        };
+        let (away, bounces, hand) = (HoldSource::Away, HoldSource::Bounces, HoldSource::Hand);
+        macro_rules! told {
+            () => {{
+                let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
+                (row.held_until, row.hold_reason.clone().unwrap_or_default(), row.hold_by_hand)
+            }};
+        }
+        assert!(tx.hold_longer(&hold(away, Some(100), "away"), NOW).await.unwrap());
+        assert!(!tx.hold_longer(&hold(away, Some(100), "away"), NOW).await.unwrap(), "no longer than before");
+        assert!(tx.hold_longer(&hold(bounces, Some(50), "bounces"), NOW).await.unwrap());
+        assert!(tx.put_hold(&hold(hand, Some(10), "tour"), NOW).await.unwrap());
+        assert_eq!(told!(), (Some(seed::at(100)), "away".to_owned(), false), "{}", fresh.name);
+        assert_eq!(tx.list_hold_sources(vec![ana]).await.unwrap().len(), 3);
+        assert_eq!(tx.lift_holds(vec![ana], &[away], NOW).await.unwrap(), [ana]);
+        assert!(tx.lift_holds(vec![ana], &[away], NOW).await.unwrap().is_empty(), "lifted once");
+        assert_eq!(told!(), (Some(seed::at(50)), "bounces".to_owned(), false));
+        assert!(tx.put_hold(&hold(hand, Some(60), "a longer tour"), NOW).await.unwrap());
+        assert_eq!(told!(), (Some(seed::at(60)), "a longer tour".to_owned(), true));
+        assert!(tx.put_hold(&hold(hand, Some(20), "a shorter tour"), NOW).await.unwrap());
+        assert_eq!(told!(), (Some(seed::at(50)), "bounces".to_owned(), false), "a person may shorten what a person set");
+        // Without an end: longer than any other.
+        assert!(tx.put_hold(&hold(hand, None, "for good"), NOW).await.unwrap());
+        assert!(!tx.hold_longer(&hold(hand, Some(1_000_000), "x"), NOW).await.unwrap());
+        let (until, why, by_hand) = told!();
+        assert_eq!((why.as_str(), by_hand), ("for good", true));
+        assert_eq!(until.unwrap().to_string(), "9999-12-31T23:59:59.000000Z");
+        // What ran out says nothing any more.
+        assert_eq!(tx.lift_holds(vec![ana], &[hand], seed::at(70)).await.unwrap(), [ana]);
+        assert_eq!(told!(), (None, String::new(), false));
+        assert!(tx.lift_holds(vec![ana], HoldSource::ALL, seed::at(70)).await.unwrap().is_empty(), "it was over");
         assert!(tx.set_waiting(ana, Some(seed::at(5)), NOW).await.unwrap());
         let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
         assert_eq!((row.held_until, row.hold_by_hand, row.waiting_until), (None, false, Some(seed::at(5))));
         let nobody = InfluencerId(clock.new_id());
-        assert!(
-            !tx.set_hold(nobody, None, None, NOW).await.unwrap() && !tx.set_waiting(nobody, None, NOW).await.unwrap()
-        );
+        let of_nobody = Hold { influencer_id: nobody, ..hold(hand, Some(5), "x") };
+        assert!(!tx.put_hold(&of_nobody, NOW).await.unwrap() && !tx.set_waiting(nobody, None, NOW).await.unwrap());
     }
 }
 
@@ -271,7 +291,15 @@ async fn whoever_has_no_next_step_is_a_loose_end_until_somebody_gives_them_one()
         seed::outbox(&fresh, mail_id, "queued").await;
         let mut tx = fresh.store.begin("test.loose").await.unwrap();
         tx.set_waiting(waiting, Some(seed::at(500)), NOW).await.unwrap();
-        tx.set_hold(held, Some(seed::at(500)), None, NOW).await.unwrap();
+        let hold = Hold {
+            influencer_id: held,
+            source: HoldSource::Hand,
+            until: Some(seed::at(500)),
+            reason: None,
+            cause: None,
+            made_at: NOW,
+        };
+        tx.put_hold(&hold, NOW).await.unwrap();
         tx.set_influencer_stage(silent, "no_response", false, seed::at(-5)).await.unwrap();
         tx.set_influencer_stage(fresh_silent, "no_response", false, seed::at(5)).await.unwrap();
         tx.set_influencer_stage(closed, "opted_out", false, seed::at(-5)).await.unwrap();

@@ -122,9 +122,7 @@ impl Happened {
                 let confidence = data.get("confidence").and_then(Value::as_f64).unwrap_or(0.0);
                 (human && confidence >= CONFIDENT).then_some(Self::Clicked)
             }
-            EventType::ThreadReplied => {
-                Some(Self::Answered(Answer::read(data), agent()))
-            }
+            EventType::ThreadReplied => Some(Self::Answered(Answer::read(data), agent())),
             EventType::MessageReceived => Self::received(&text, Answer::read(data), agent),
             EventType::MessageBounced => {
                 let bounce = match text("severity")? {

@@ -248,7 +248,9 @@ impl<'a> Draft<'a> {
 /// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.
 fn sort_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> automatic::Verdict {
     match draft.direction {
-        Direction::Outbound => automatic::Verdict { kind: Kind::Human, until: None, back_on: None, reasons: Vec::new() },
+        Direction::Outbound => {
+            automatic::Verdict { kind: Kind::Human, until: None, back_on: None, reasons: Vec::new() }
+        }
         Direction::Inbound => {
             let answered_within = parent_at.zip(draft.arrival.received_at).map(|(sent, got)| got.since(sent));
             classify_automatic(&draft.arrival.mail, &Facts { answered_within })

@@ -393,8 +393,16 @@ impl Tx {
         let rows: Vec<Value> = unmatched
             .into_iter()
             .flat_map(|u| {
-                let mut row =
-                    values![u.message_id, u.reason, u.address, u.address_key, u.name, u.influencer_id, u.agent_id, u.at];
+                let mut row = values![
+                    u.message_id,
+                    u.reason,
+                    u.address,
+                    u.address_key,
+                    u.name,
+                    u.influencer_id,
+                    u.agent_id,
+                    u.at
+                ];
                 row.push(Value::from(u.facts));
                 row
             })

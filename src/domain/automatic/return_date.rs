@@ -84,9 +84,34 @@ const UNTILS: &[&str] = &[
 const AFTERS: &[&str] = &["after", "nach", "après", "apres", "después", "despues", "depois", "após", "dopo", "na"];
 /// What a return is spoken of with, beside [`RETURNS`], near one of [`AFTERS`].
 const RETURN_WORDS: &[&str] = &[
-    "return", "returning", "back", "again", "available", "zurück", "wieder", "erreichbar", "retour", "nouveau", "reviens",
-    "reviendrai", "rentrerai", "regreso", "regresaré", "vuelvo", "volveré", "vuelta", "volto", "voltarei", "volta", "regresso",
-    "rientro", "torno", "ritorno", "terug", "weer", "bereikbaar",
+    "return",
+    "returning",
+    "back",
+    "again",
+    "available",
+    "zurück",
+    "wieder",
+    "erreichbar",
+    "retour",
+    "nouveau",
+    "reviens",
+    "reviendrai",
+    "rentrerai",
+    "regreso",
+    "regresaré",
+    "vuelvo",
+    "volveré",
+    "vuelta",
+    "volto",
+    "voltarei",
+    "volta",
+    "regresso",
+    "rientro",
+    "torno",
+    "ritorno",
+    "terug",
+    "weer",
+    "bereikbaar",
 ];
 /// What joins the first and the last day of a range, where the first stands before it.
 const RANGES: &[&str] = &["to", "through", "thru", "-", "–", "bis", "au", "al", "all'", "até", "tot", "t/m"];

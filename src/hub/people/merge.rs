@@ -361,11 +361,8 @@ async fn hold_as_long(
     undo: &mut Undo,
 ) -> Result<(), StoreError> {
     let now = clock.now();
-    let (own, theirs): (Vec<Hold>, Vec<Hold>) = tx
-        .list_hold_sources(vec![kept.id, gone.id])
-        .await?
-        .into_iter()
-        .partition(|hold| hold.influencer_id == kept.id);
+    let (own, theirs): (Vec<Hold>, Vec<Hold>) =
+        tx.list_hold_sources(vec![kept.id, gone.id]).await?.into_iter().partition(|hold| hold.influencer_id == kept.id);
     for hold in theirs.into_iter().filter(|hold| hold.until.is_none_or(|until| until > now)) {
         // Whoever held the one holds the other: what a rule set stays a rule's.
         let to = Hold { influencer_id: kept.id, ..hold };

@@ -354,7 +354,11 @@ impl Planner<'_> {
         }
         self.consequences(draft, (id, heard), placed);
         waiting.map(|_| {
-            let reports: Vec<_> = heard.told.iter().map(|t| json!({"what": t.what, "key": t.key, "message_id": t.message, "data": t.data})).collect();
+            let reports: Vec<_> = heard
+                .told
+                .iter()
+                .map(|t| json!({"what": t.what, "key": t.key, "message_id": t.message, "data": t.data}))
+                .collect();
             json!({"received": received(), "answer": answer, "answers": answers, "reports": reports})
         })
     }

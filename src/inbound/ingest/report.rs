@@ -85,7 +85,8 @@ fn complained(context: &Context, draft: &Draft<'_>, known: &Known, complaint: &C
             [only] => heard.told.push(told((only.clone(), own.id))),
             [] => {}
             several => {
-                let data = json!({"feedback_type": kind, "address": null, "among": several, "account": context.account});
+                let data =
+                    json!({"feedback_type": kind, "address": null, "among": several, "account": context.account});
                 heard.among = Some((own.id, several.to_vec(), data));
             }
         }

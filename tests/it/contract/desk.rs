@@ -4,10 +4,12 @@ use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Direction, EventType, Role, TaskKind, TaskState};
+use liaison::domain::words::{Direction, EventType, HoldSource, Role, TaskKind, TaskState, UnmatchedReason, Word as _};
 use liaison::store::Store;
 use liaison::store::event::NewEvent;
+use liaison::store::message::{NewParticipation, NewUnmatched};
 use liaison::store::people::StageStep;
+use liaison::store::people::hold::Hold;
 use liaison::store::reading::Page;
 use liaison::store::reading::loose::LooseRules;
 use liaison::store::reading::task::TaskFilter;
@@ -149,7 +151,11 @@ async fn each_source_holds_on_its_own_and_the_longest_counts() {
         assert!(tx.put_hold(&hold(hand, Some(60), "a longer tour"), NOW).await.unwrap());
         assert_eq!(told!(), (Some(seed::at(60)), "a longer tour".to_owned(), true));
         assert!(tx.put_hold(&hold(hand, Some(20), "a shorter tour"), NOW).await.unwrap());
-        assert_eq!(told!(), (Some(seed::at(50)), "bounces".to_owned(), false), "a person may shorten what a person set");
+        assert_eq!(
+            told!(),
+            (Some(seed::at(50)), "bounces".to_owned(), false),
+            "a person may shorten what a person set"
+        );
         // Without an end: longer than any other.
         assert!(tx.put_hold(&hold(hand, None, "for good"), NOW).await.unwrap());
         assert!(!tx.hold_longer(&hold(hand, Some(1_000_000), "x"), NOW).await.unwrap());
@@ -347,29 +353,80 @@ async fn a_thread_that_waits_for_us_too_long_is_a_loose_end_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_message_tells_its_writer_and_whether_another_of_theirs_waits() {
+async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_about() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
-        let one = seed::message_in(&fresh, &clock, &thread, 2).await;
+        let message = seed::message(&clock, thread.conversation_id, 2);
+        let one = message.id;
+        seed::put(&fresh, message, vec![]).await;
+        let agent = liaison::domain::ids::AgentId(clock.new_id());
         let mut tx = fresh.store.begin("test.origin").await.unwrap();
         assert_eq!(tx.message_origin(one).await.unwrap(), Some(("ana@example.org".into(), false)), "{}", fresh.name);
         assert_eq!(tx.message_origin(MessageId(clock.new_id())).await.unwrap(), None);
-        let waits = |message_id| liaison::store::message::NewUnmatched {
-            message_id,
-            reason: liaison::domain::words::UnmatchedReason::AgentUnassigned,
+        let waits = NewUnmatched {
+            message_id: one,
+            reason: UnmatchedReason::AliasProposed,
             address: "Ana@example.org".into(),
             address_key: "ana@example.org".into(),
             name: String::new(),
             influencer_id: None,
             agent_id: None,
             at: NOW,
+            facts: Some(serde_json::json!({"answer": {"verdict": "none"}})),
         };
-        tx.insert_unmatched(vec![waits(one)]).await.unwrap();
-        assert!(!tx.waits_beside("ana@example.org", one).await.unwrap());
-        assert!(tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
-        tx.resolve_unmatched(one, NOW).await.unwrap();
-        assert!(!tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
+        tx.insert_unmatched(vec![waits]).await.unwrap();
+        let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
+        assert_eq!((row.reason, &row.facts["answer"]["verdict"]), (UnmatchedReason::AliasProposed, &"none".into()));
+        let shown = NewParticipation {
+            message_id: one,
+            influencer_id: ana,
+            thread_id: thread.id,
+            role: Role::Recipient,
+            agent_id: None,
+            assigned: false,
+            at: NOW,
+        };
+        tx.insert_participations(vec![shown]).await.unwrap();
+        assert!(tx.find_sure_participations(vec![one]).await.unwrap().is_empty());
+        assert!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap().is_empty());
+        assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty(), "an alias that only answered");
+        tx.wait_for_assignment(one, agent).await.unwrap();
+        let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
+        assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));
+        assert_eq!(tx.list_awaiting_assignment(vec![ana]).await.unwrap(), [ana]);
+        tx.set_author(one, ana).await.unwrap();
+        assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
+        assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);
+        tx.resolve_unmatched(vec![one], NOW).await.unwrap();
+        assert!(tx.list_waiting(vec![one]).await.unwrap().is_empty());
+        assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_left_for_somebody_is_found_with_its_envelope_and_what_waits_to_leave_is_not() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            let mut mail = seed::message(&clock, thread.conversation_id, n);
+            mail.direction = Direction::Outbound;
+            mail.account = "brand".into();
+            mail.recipients = serde_json::json!({"to": [{"name": "", "address": format!("a{n}@example.org")}]});
+            ids.push(mail.id);
+            seed::put(&fresh, mail, vec![(ana, thread.id, Role::Recipient)]).await;
+        }
+        seed::outbox(&fresh, ids[2], "queued").await;
+        let mut tx = fresh.store.read().await.unwrap();
+        let sent = tx.list_sent_to(vec![ana], "brand", seed::at(0)).await.unwrap();
+        assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [ids[1], ids[0]], "{}", fresh.name);
+        assert_eq!(sent[0].recipients.0["to"][0]["address"], "a1@example.org");
+        assert!(tx.list_sent_to(vec![ana], "another", seed::at(0)).await.unwrap().is_empty());
+        assert_eq!(tx.list_sent_to(vec![ana], "brand", seed::at(1)).await.unwrap().len(), 1);
+        assert_eq!(tx.list_envelopes(vec![ids[2]]).await.unwrap()[0].0, ids[2]);
     }
 }

@@ -66,8 +66,9 @@ pub(super) async fn load(tx: &mut Tx, context: &Context, drafts: &[Draft<'_>]) -
     let prints = drafts.iter().flat_map(|d| [d.arrival.weak.clone(), d.arrival.strong.clone()]).collect();
     known.prints = tx.find_fingerprints(prints).await?.into_iter().map(|m| (m.fingerprint.clone(), m)).collect();
     load_own(tx, drafts, &mut known).await?;
+    load_envelopes(tx, drafts, &mut known).await?;
     load_people(tx, context, drafts, &mut known).await?;
-    load_reported(tx, context, drafts, &mut known).await?;
+    load_sent_to(tx, context, drafts, &mut known).await?;
     load_books(tx, drafts, &mut known).await?;
     Ok(known)
 }
@@ -134,17 +135,22 @@ pub(super) fn reported_on<'k>(draft: &Draft<'_>, known: &'k Known) -> Option<&'k
 }
 
 /// To whom the messages went that are reported on.
-async fn load_reported(
+async fn load_envelopes(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Result<(), StoreError> {
+    let named: Vec<MessageId> = drafts.iter().filter_map(|d| reported_on(d, known)).map(|own| own.id).collect();
+    for (message, recipients) in tx.list_envelopes(named).await? {
+        known.envelopes.insert(message, keys_in(&recipients.0));
+    }
+    Ok(())
+}
+
+/// What left not long ago for the addresses of reports that name no message.
+async fn load_sent_to(
     tx: &mut Tx,
     context: &Context,
     drafts: &[Draft<'_>],
     known: &mut Known,
 ) -> Result<(), StoreError> {
     let reports = || drafts.iter().filter(|d| d.arrival.mail.report.is_some());
-    let named: Vec<MessageId> = reports().filter_map(|d| reported_on(d, known)).map(|own| own.id).collect();
-    for (message, recipients) in tx.list_envelopes(named).await? {
-        known.envelopes.insert(message, keys_in(&recipients.0));
-    }
     let (mut whose, mut since) = (HashSet::new(), Micros(i64::MAX));
     for draft in reports().filter(|d| !names_a_message(d)) {
         for owner in draft.reported.iter().filter_map(|key| known.people.owners.get(key)) {
@@ -182,6 +188,7 @@ async fn load_people(
     let keys: HashSet<&String> = drafts
         .iter()
         .flat_map(|d| d.author.iter().chain(&d.to).chain(&d.cc).chain(&d.reported))
+        .chain(known.envelopes.values().flatten())
         .filter(|key| !context.identity.is_ours(key))
         .collect();
     let owners = tx.find_addresses(Channel::Email, keys.into_iter().cloned().collect()).await?;

@@ -119,10 +119,10 @@ impl Tx {
     }
 }
 
-/// A hold without an end, as an instant: 9999-12-31T23:59:59Z.
+/// A hold without an end, as an instant: 9999-12-01T00:00:00Z.
 macro_rules! open_end {
     () => {
-        "253402300799000000"
+        "253399622400000000"
     };
 }
 

@@ -161,7 +161,7 @@ async fn each_source_holds_on_its_own_and_the_longest_counts() {
         assert!(!tx.hold_longer(&hold(hand, Some(1_000_000), "x"), NOW).await.unwrap());
         let (until, why, by_hand) = told!();
         assert_eq!((why.as_str(), by_hand), ("for good", true));
-        assert_eq!(until.unwrap().to_string(), "9999-12-31T23:59:59.000000Z");
+        assert_eq!(until.unwrap().to_string(), "9999-12-01T00:00:00.000000Z");
         // What ran out says nothing any more.
         assert_eq!(tx.lift_holds(vec![ana], &[hand], seed::at(70)).await.unwrap(), [ana]);
         assert_eq!(told!(), (None, String::new(), false));

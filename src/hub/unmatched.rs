@@ -53,6 +53,7 @@ pub async fn match_message(
     (whose, by): (Whose, &str),
 ) -> Result<usize, MatchError> {
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
+    let whose = where_they_are(tx, whose).await?;
     if waiting.reason == UnmatchedReason::AgentUnassigned {
         if let Whose::Agent(_, about) = &whose {
             return Ok(assign(tx, clock, message, (about, by)).await?);
@@ -85,6 +86,20 @@ pub async fn match_message(
         None => {}
     }
     Ok(placed)
+}
+
+/// The same, of whoever is meant by the id of a record that was merged.
+async fn where_they_are(tx: &mut Tx, whose: Whose) -> Result<Whose, StoreError> {
+    Ok(match whose {
+        Whose::Influencer(id) => Whose::Influencer(people::survivor(tx, id).await?),
+        Whose::Agent(agent, mut about) => {
+            for id in &mut about {
+                *id = people::survivor(tx, *id).await?;
+            }
+            Whose::Agent(agent, about)
+        }
+        new @ Whose::New(_) => new,
+    })
 }
 
 /// Makes an address somebody's, unless it is theirs already.

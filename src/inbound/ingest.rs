@@ -19,6 +19,7 @@ use crate::domain::mail::ParsedMail;
 use crate::domain::threading::{Identity, decide_direction, keys, keys_of};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::store::again::again;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
@@ -28,8 +29,6 @@ mod place;
 mod report;
 mod write;
 
-/// How often a batch is begun anew because another node changed the same rows.
-const TRIES_MAX: usize = 5;
 /// Compression of raw mail: the level at which zstd is still faster than the disk.
 const ZSTD_LEVEL: i32 = 3;
 /// A Date header later than the provider's own stamp by more than this is wrong.
@@ -172,14 +171,9 @@ pub async fn ingest(
     arrivals: &[Arrival],
     last_uid: i64,
 ) -> Result<Ingested, IngestError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match ingest_once(store, clock, context, arrivals, last_uid).await {
-            Err(IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_))) if tries < TRIES_MAX => {}
-            other => return other,
-        }
-    }
+    let overtaken =
+        |error: &IngestError| matches!(error, IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_)));
+    again(overtaken, || ingest_once(store, clock, context, arrivals, last_uid)).await
 }
 
 async fn ingest_once(

@@ -307,7 +307,10 @@ impl Planner<'_> {
         }
         let context = self.context;
         let account = &context.account;
-        let answers = draft.arrival.mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
+        // The run whose mail this answers learns of it, in whatever thread either of them stands by now.
+        let mail = &draft.arrival.mail;
+        let named = mail.in_reply_to.iter().chain(mail.references.last());
+        let answers = named.filter_map(|id| self.known.own_ids.get(id)).next().map(|own| own.id);
         let is_human = draft.direction == Direction::Inbound && sort.kind == Kind::Human;
         let answer = is_human.then(|| facts::answer(context, draft));
         let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {

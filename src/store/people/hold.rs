@@ -69,7 +69,7 @@ impl Tx {
     async fn write_hold(&mut self, hold: &Hold, now: Micros, always: bool) -> Result<bool, StoreError> {
         let (reason, cause) = (hold.reason.clone(), hold.cause.clone());
         // Locked first: what a hold comes to is reckoned from all of them, and another may be on its way.
-        self.lock_held(vec![hold.influencer_id]).await?;
+        self.lock_influencers(vec![hold.influencer_id]).await?;
         let row = values![hold.influencer_id, hold.source, hold.until, reason, cause, hold.made_at, always];
         if self.exec(&HOLD_PUT, row).await? == 0 {
             return Ok(false);
@@ -85,7 +85,7 @@ impl Tx {
         sources: &[HoldSource],
         now: Micros,
     ) -> Result<Vec<InfluencerId>, StoreError> {
-        self.lock_held(ids.clone()).await?;
+        self.lock_influencers(ids.clone()).await?;
         let words = sources.iter().map(ToString::to_string).collect::<Vec<_>>();
         let rows: Vec<(InfluencerId, Option<Micros>)> = self.all(&HOLDS_LIFT, values![ids, words]).await?;
         let mut lifted: Vec<InfluencerId> =
@@ -94,11 +94,6 @@ impl Tx {
         lifted.dedup();
         self.sum_up_holds(lifted.clone(), now).await?;
         Ok(lifted)
-    }
-
-    async fn lock_held(&mut self, ids: Vec<InfluencerId>) -> Result<(), StoreError> {
-        let _: Vec<(InfluencerId,)> = self.all(&HELD_LOCK, values![ids]).await?;
-        Ok(())
     }
 
     /// Writes into the rows of influencers what their holds come to: the longest counts, a person's first of those that are
@@ -130,7 +125,6 @@ statements! {
     #[hot] HOLDS = "SELECT id, held_until, hold_reason, hold_by_hand, waiting_until, merged_into FROM influencer WHERE id = ANY($1::uuid[])";
     #[hot] SOURCES = "SELECT influencer_id, source, until, reason, cause, made_at FROM hold WHERE influencer_id = ANY($1::uuid[]) \
         ORDER BY influencer_id, source";
-    #[hot] HELD_LOCK = "SELECT id FROM influencer WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE";
     #[hot] HOLD_PUT = concat!("INSERT INTO hold (influencer_id, source, until, reason, cause, made_at) \
         SELECT i.id, $2::text, $3::bigint, $4::text, $5::text, $6::bigint FROM influencer i WHERE i.id = $1 \
         ON CONFLICT (influencer_id, source) DO UPDATE SET until = excluded.until, reason = excluded.reason, cause = excluded.cause, \

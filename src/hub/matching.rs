@@ -55,7 +55,7 @@ pub(in crate::hub) async fn place_history(
     if owners.is_empty() {
         return Ok(0);
     }
-    let placed = rethread(tx, clock, &owners).await?;
+    let placed = Box::pin(rethread(tx, clock, &owners)).await?;
     spread_opt_out(tx, clock, addresses.iter().map(|address| address.person)).await?;
     Ok(placed)
 }

@@ -75,10 +75,9 @@ pub async fn match_message(
     rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
     match tx.list_waiting(vec![message]).await?.pop() {
         // It is an agent's, and nothing tells about whom: it is asked again, unless that was said with it.
+        Some(row) if row.reason == UnmatchedReason::AgentUnassigned && about.is_empty() => {}
         Some(row) if row.reason == UnmatchedReason::AgentUnassigned => {
-            if !about.is_empty() {
-                assign(tx, clock, message, (&about, by)).await?;
-            }
+            assign(tx, clock, message, (&about, by)).await?;
         }
         Some(_) => {
             tx.resolve_unmatched(vec![message], clock.now()).await?;

@@ -48,8 +48,8 @@ pub(in crate::hub) async fn spread_opt_out(
     let now = clock.now();
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for address in &addresses {
-        let own = addresses.iter().filter(|other| other.person == address.person);
-        let Some(no) = own.filter_map(|other| said.get(&other.value_key)).next() else { continue };
+        let mut own = addresses.iter().filter(|other| other.person == address.person);
+        let Some(no) = own.find_map(|other| said.get(&other.value_key)) else { continue };
         if let Person::Influencer(id) = address.person {
             refused.push(id);
         }

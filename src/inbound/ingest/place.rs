@@ -178,9 +178,9 @@ impl Planner<'_> {
             cc: &draft.cc,
             reported: &reported,
             in_conversation: &in_conversation,
-            of_parent: &self.parents_of(draft, &self.known.parents),
+            of_parent: &parents_of(draft, &self.known.parents),
             sure_in_conversation: &self.known.sure_in(conversation),
-            sure_of_parent: &self.parents_of(draft, &self.known.sure_parents),
+            sure_of_parent: &parents_of(draft, &self.known.sure_parents),
             identity: &self.context.identity,
             people: &self.known.people,
         });
@@ -309,8 +309,8 @@ impl Planner<'_> {
         let account = &context.account;
         // The run whose mail this answers learns of it, in whatever thread either of them stands by now.
         let mail = &draft.arrival.mail;
-        let named = mail.in_reply_to.iter().chain(mail.references.last());
-        let answers = named.filter_map(|id| self.known.own_ids.get(id)).next().map(|own| own.id);
+        let mut named = mail.in_reply_to.iter().chain(mail.references.last());
+        let answers = named.find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
         let is_human = draft.direction == Direction::Inbound && sort.kind == Kind::Human;
         let answer = is_human.then(|| facts::answer(context, draft));
         let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {
@@ -416,19 +416,20 @@ impl Planner<'_> {
         self.plan.signals.push(Signal { what, influencer, message: Some(message), at: draft.at, data: Some(data) });
     }
 
-    fn parents_of(&self, draft: &Draft<'_>, parents: &HashMap<String, Vec<InfluencerId>>) -> Vec<InfluencerId> {
-        let mail = &draft.arrival.mail;
-        let named = mail.in_reply_to.iter().chain(mail.references.last()).map(String::as_str);
-        let mut found: Vec<InfluencerId> =
-            named.chain(know::original_id(draft)).filter_map(|id| parents.get(id)).flatten().copied().collect();
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
     fn parent_sent_at(&self, mail: &ParsedMail) -> Option<Micros> {
         mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.at)
     }
+}
+
+/// Whom the messages that a mail answers or reports on are tied to.
+fn parents_of(draft: &Draft<'_>, parents: &HashMap<String, Vec<InfluencerId>>) -> Vec<InfluencerId> {
+    let mail = &draft.arrival.mail;
+    let named = mail.in_reply_to.iter().chain(mail.references.last()).map(String::as_str);
+    let mut found: Vec<InfluencerId> =
+        named.chain(know::original_id(draft)).filter_map(|id| parents.get(id)).flatten().copied().collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Whose turn it is after a message; automatic mail changes nobody's turn.

@@ -97,6 +97,9 @@ async fn a_step_learns_that_it_was_answered_by_references_and_late() {
             let part = (desk.people[who], thread.id, liaison::domain::words::Role::Recipient);
             crate::seed::put(&desk.fresh, mail, vec![part]).await;
             let run = run_of(&desk, who).await.id;
+            crate::seed::outbox(&desk.fresh, id, "confirmed").await;
+            let sql = "UPDATE outbox SET enrollment_id = $2, step = 'intro' WHERE id = $1";
+            crate::seed::run(&desk.fresh, sql, &[id.0, run.0]).await;
             let mut tx = desk.fresh.store.begin("test.step").await.unwrap();
             let step = liaison::store::outreach::enrollment::StepRow {
                 enrollment_id: run,

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::store::{Store, StoreError, Tx};
 
 pub mod actions;
+mod again;
 mod api;
 mod body;
 mod gate;
@@ -74,6 +75,7 @@ pub fn router(state: ApiState) -> Router {
         v1 = v1.route(path, methods);
     }
     let v1 = v1
+        .route_layer(from_fn(again::retry))
         .route_layer(from_fn_with_state(state.clone(), gate::authorize))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -156,6 +156,7 @@ async fn account_of_thread(tx: &mut Tx, thread: ThreadId) -> Result<Option<Strin
 /// To whom: as said, or to the primary address of the influencer.
 async fn recipients(tx: &mut Tx, order: &SendOrder) -> Result<Vec<Mailbox>, ActionError> {
     let Some(id) = order.influencer_id.filter(|_| order.to.is_empty()) else { return Ok(order.to.clone()) };
+    let id = people::survivor(tx, id).await?;
     let influencer = tx.get_influencer(id).await?;
     let influencer = influencer.ok_or_else(|| ActionError::NotFound { sort: "influencer", given: id.to_string() })?;
     let addresses = tx.list_addresses_of_influencers(vec![id]).await?;

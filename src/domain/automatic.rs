@@ -14,6 +14,7 @@ use super::bounce::Report;
 use super::mail::ParsedMail;
 use super::subject::without_blobs;
 use super::words::Kind;
+use return_date::Named;
 
 /// An answer within this time is no person's, usually.
 const ANSWER_MIN: Duration = Duration::from_mins(1);
@@ -32,6 +33,8 @@ pub struct Verdict {
     pub kind: Kind,
     /// For an out-of-office: the day it names, which is the day its writer is back or the last day away.
     pub until: Option<jiff::civil::Date>,
+    /// For an out-of-office: the first day on which its writer is back.
+    pub back_on: Option<jiff::civil::Date>,
     /// The evidence found, for `why`.
     pub reasons: Vec<&'static str>,
 }
@@ -65,7 +68,7 @@ impl Evidence {
 
 /// Decides what sort of mail this is.
 pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
-    let done = |kind, reason| Verdict { kind, until: None, reasons: vec![reason] };
+    let done = |kind, reason| Verdict { kind, until: None, back_on: None, reasons: vec![reason] };
     match &mail.report {
         Some(Report::Complaint(report)) if report.is_complaint() => return done(Kind::Complaint, "feedback report"),
         Some(Report::Complaint(_)) => return done(Kind::Automatic, "feedback report that is no complaint"),
@@ -90,7 +93,7 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     let evidence = gather(mail, facts, away_subject || auto_subject, away_text || gone_text);
     let decided = evidence.proof || (evidence.supports >= 2 && evidence.telling);
     if !decided {
-        return Verdict { kind: Kind::Human, until: None, reasons: evidence.reasons };
+        return Verdict { kind: Kind::Human, until: None, back_on: None, reasons: evidence.reasons };
     }
     let answers = !mail.automatic.list && mail.automatic.auto_submitted.as_deref() != Some("auto-generated");
     let kind = if gone_text && !phrases::says_back(&text) {
@@ -100,8 +103,9 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     } else {
         Kind::Automatic
     };
-    let until = (kind == Kind::OutOfOffice).then(|| return_date::find(&subject, &text, mail.date)).flatten();
-    Verdict { kind, until, reasons: evidence.reasons }
+    let named = (kind == Kind::OutOfOffice).then(|| return_date::find(&subject, &text, mail.date)).flatten();
+    let (until, back_on) = (named.map(Named::day), named.and_then(Named::back_on));
+    Verdict { kind, until, back_on, reasons: evidence.reasons }
 }
 
 /// The address that a note of someone gone names to write to from now on, as a key: the only one in it that is not
@@ -241,6 +245,43 @@ mod tests {
         ] {
             assert_eq!(day(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_day_away_and_the_day_of_return_are_told_apart() {
+        let back = |text: &str| proven("Automatic reply: box", text).back_on;
+        for text in [
+            "I am out of the office until 29 November inclusive.",
+            "I am away through 29 November 2026.",
+            "I am on leave from 20 November to 29 November.",
+            "I will be back after 29 November.",
+            "Ich bin bis einschließlich 29. November nicht im Büro.",
+            "Ich bin vom 20.11.2026 bis 29.11.2026 im Urlaub.",
+            "Nach dem 29. November bin ich wieder erreichbar.",
+            "Je suis absente jusqu'au 29 novembre inclus.",
+            "Je serai de retour après le 29 novembre.",
+            "Estoy fuera de la oficina hasta el 29 de noviembre inclusive.",
+            "Estou de férias até 29 de novembro, inclusive.",
+            "Sono in ferie fino al 29 novembre compreso.",
+            "Ik ben afwezig tot en met 29 november.",
+            "Ik ben terug na 29 november.",
+            "I am back on Monday 30 November.",
+            "I am away until 27 November and return on 30 November.",
+            "Am 30. November bin ich wieder da.",
+            "Ich bin ab 30.11.2026 wieder erreichbar.",
+            "Je serai de retour le 30 novembre.",
+            "Vuelvo el 30 de noviembre.",
+            "Estarei de volta em 30 de novembro.",
+            "Rientro il 30 novembre.",
+            "Ik ben terug op 30 november.",
+        ] {
+            let mut mail = mail("Automatic reply: box", text);
+            mail.date = Micros::parse("2026-11-20T09:00:00Z");
+            mail.automatic.auto_submitted = Some("auto-replied".to_owned());
+            let verdict = classify_automatic(&mail, &Facts::default());
+            assert_eq!(verdict.back_on, Some(jiff::civil::date(2026, 11, 30)), "{text}: {verdict:?}");
+        }
+        assert_eq!(back("I am out of the office until further notice."), None);
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub struct BounceReport {
 pub struct ComplaintReport {
     /// `Original-Rcpt-To`, or else the recipients named in the returned mail.
     pub recipients: Vec<String>,
+    /// Whether the report does not say itself who complained: then the recipients are those of the returned mail, and any of
+    /// them may be meant.
+    pub redacted: bool,
     /// `Feedback-Type`, lower case: `abuse`, `fraud`, `not-spam`, …
     pub feedback_type: String,
     /// The Message-ID of the returned mail, without angle brackets.
@@ -80,9 +83,10 @@ impl BounceReport {
 }
 
 impl ComplaintReport {
-    /// Whether a person complained; `not-spam` takes a complaint back, and reports on authentication blame no one.
+    /// Whether a person wants no more mail: `abuse`, or the opt-outs of older reports. All other types (`auth-failure`,
+    /// `fraud`, `virus`, `not-spam`, `other`: RFC 5965 §7.3, RFC 6591) say something else, or nothing of the reader.
     pub fn is_complaint(&self) -> bool {
-        !matches!(self.feedback_type.as_str(), "not-spam" | "auth-failure" | "dmarc" | "dkim" | "virus-clean")
+        matches!(self.feedback_type.as_str(), "abuse" | "opt-out" | "opt-out-list")
     }
 }
 

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::calendar::Calendar;
+use super::day::{Day, Minute, Weekdays};
 use super::ids::AgentId;
 use super::stage::{By, Move, Pin, StageId, StageKind, StageSignal, Stages, StayReason, decide_move};
 use super::time::Micros;
-use super::words::{EventType, Kind, Role, TaskKind, Word as _};
+use super::words::{EventType, HoldSource, Kind, Role, TaskKind, Word as _};
+use super::zone::{Wall, Zone};
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +28,10 @@ pub const SOFT_BOUNCES_WITHIN: Duration = Duration::from_hours(14 * 24);
 pub const HOLD_USUAL: Duration = Duration::from_hours(7 * 24);
 /// Longest hold that an absence note may ask for.
 pub const HOLD_MAX: Duration = Duration::from_hours(366 * 24);
-/// How long an agent's message that nobody assigns holds those it may be about.
+/// How long a message that nobody assigns, or a complaint of one of several, holds those it may be about.
 pub const HOLD_UNASSIGNED: Duration = Duration::from_hours(14 * 24);
+/// Days without a single business day after which nobody looks further for one.
+const IDLE_DAYS_MAX: i32 = 60;
 
 /// What a human answer comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,19 @@ pub enum Answer {
     Read,
     /// Anything else: they talk to us.
     Talk,
+}
+
+impl Answer {
+    /// Reads what the data of a fact says of an answer.
+    fn read(data: Option<&Value>) -> Self {
+        match data.and_then(|d| d.pointer("/answer/verdict")).and_then(Value::as_str) {
+            Some("opt_out") => Self::OptOut,
+            Some("refusal") => Self::Refusal,
+            Some("unsure") => Self::Unsure,
+            Some("read") => Self::Read,
+            _ => Self::Talk,
+        }
+    }
 }
 
 /// How bad a bounce is.
@@ -63,12 +81,12 @@ pub enum Happened {
     Clicked,
     /// A person answered: the influencer, or this agent for them.
     Answered(Answer, Option<AgentId>),
-    /// Somebody wrote whom nothing ties to one influencer: an agent, or an unknown writer among several.
-    Unassigned,
-    /// An unknown address wrote in their thread.
-    Stranger,
-    /// They are away, until they said or not.
-    Away(Option<Micros>),
+    /// Somebody wrote whom nothing ties to one influencer: an agent, or an unknown writer among several; and what that says.
+    Unassigned(Answer),
+    /// An unknown address wrote in their thread, and what that says.
+    Stranger(Answer),
+    /// They are away; the first day on which they are back, where they said so.
+    Away(Option<Day>),
     /// They left the place of an address (the writer's where none is named); perhaps another one was given.
     Gone {
         /// The address.
@@ -82,6 +100,8 @@ pub enum Happened {
     Refused,
     /// They called it spam.
     Complained,
+    /// Somebody called it spam, and which of several they were is not known.
+    ComplainedAmong,
     /// Somebody unsubscribed by a link: whoever has this address, where it is known.
     Unsubscribed(Option<String>),
     /// A mail came that a link of ours asked for; its author, or this agent for them, where a person wrote it.
@@ -102,18 +122,8 @@ impl Happened {
                 let confidence = data.get("confidence").and_then(Value::as_f64).unwrap_or(0.0);
                 (human && confidence >= CONFIDENT).then_some(Self::Clicked)
             }
-            EventType::ThreadReplied => {
-                let verdict = data.and_then(|d| d.pointer("/answer/verdict")).and_then(Value::as_str);
-                let answer = match verdict {
-                    Some("opt_out") => Answer::OptOut,
-                    Some("refusal") => Answer::Refusal,
-                    Some("unsure") => Answer::Unsure,
-                    Some("read") => Answer::Read,
-                    _ => Answer::Talk,
-                };
-                Some(Self::Answered(answer, agent()))
-            }
-            EventType::MessageReceived => Self::received(&text, agent),
+            EventType::ThreadReplied => Some(Self::Answered(Answer::read(data), agent())),
+            EventType::MessageReceived => Self::received(&text, Answer::read(data), agent),
             EventType::MessageBounced => {
                 let bounce = match text("severity")? {
                     "hard" => Bounce::Hard,
@@ -124,13 +134,20 @@ impl Happened {
                 Some(Self::Bounced(bounce, text("address").unwrap_or_default().to_owned()))
             }
             EventType::MessageRejected => Some(Self::Refused),
+            EventType::MessageComplained if data.and_then(|d| d.get("among")).is_some_and(Value::is_array) => {
+                Some(Self::ComplainedAmong)
+            }
             EventType::MessageComplained => Some(Self::Complained),
             EventType::InfluencerUnsubscribed => Some(Self::Unsubscribed(text("address").map(str::to_owned))),
             _ => None,
         }
     }
 
-    fn received<'a>(text: &impl Fn(&str) -> Option<&'a str>, agent: impl Fn() -> Option<AgentId>) -> Option<Self> {
+    fn received<'a>(
+        text: &impl Fn(&str) -> Option<&'a str>,
+        answer: Answer,
+        agent: impl Fn() -> Option<AgentId>,
+    ) -> Option<Self> {
         let author = text("role") == Some(Role::Author.as_str());
         let waiting = text("waiting");
         if let Some(token) = text("unsubscribe_token") {
@@ -138,9 +155,9 @@ impl Happened {
             return Some(Self::Token(token.to_owned(), known.then(agent)));
         }
         match (text("kind").and_then(Kind::from_word)?, waiting) {
-            (Kind::Human, Some("alias_proposed")) => Some(Self::Stranger),
-            (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned),
-            (Kind::OutOfOffice, None) if author => Some(Self::Away(text("until").and_then(Micros::parse))),
+            (Kind::Human, Some("alias_proposed")) => Some(Self::Stranger(answer)),
+            (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned(answer)),
+            (Kind::OutOfOffice, None) if author => Some(Self::Away(text("back_on").and_then(Day::parse))),
             (Kind::Gone, None) if author => Some(Self::Gone {
                 address: text("gone_address").map(str::to_owned),
                 instead: text("instead").map(str::to_owned),
@@ -181,7 +198,7 @@ pub enum Ending {
 /// Which addresses are not written to any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// The one that wrote, alone.
+    /// The one that wrote, and where that is an agent's, every address of that agent. Nobody else's.
     Writer,
     /// That one and every mail address of the influencer.
     Everything,
@@ -209,8 +226,10 @@ pub enum Consequence {
     Suppress(Whose),
     /// An address of theirs, or of an agent of theirs, is dead; the writer's where none is named.
     Dead(Option<String>),
-    /// Nothing is sent to the person by itself before then.
-    Hold(Micros, &'static str),
+    /// Nothing is sent to the person by itself before then, says this source.
+    Hold(HoldSource, Micros, &'static str),
+    /// The same until they are back, by their own clock and holidays ([`hold_until`]).
+    HoldAway(Option<Day>),
     /// The same, if this was one soft bounce too many of this address.
     CountSoft(String),
     /// A person is to do something.
@@ -228,6 +247,10 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         return match happened {
             Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
             Happened::Token(token, _) => vec![Consequence::Redeem(token.clone())],
+            // Whoever they are, they said so.
+            Happened::Unassigned(Answer::OptOut) | Happened::Stranger(Answer::OptOut) => {
+                vec![Consequence::Suppress(Whose::Writer)]
+            }
             _ => Vec::new(),
         };
     };
@@ -235,16 +258,18 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Sent => enter(standing, StageSignal::Sent, By::Rule),
         Happened::Clicked => enter(standing, StageSignal::Clicked, By::Rule),
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
-        Happened::Stranger => vec![Consequence::End(Ending::Unclear)],
-        Happened::Unassigned => {
+        Happened::Stranger(answer) => decide_stranger(*answer, now),
+        Happened::Unassigned(answer) => {
             let text =
                 "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
-            vec![
-                Consequence::Hold(now.plus(HOLD_UNASSIGNED), UNASSIGNED),
+            let mut all = vec![
+                Consequence::Hold(HoldSource::Unassigned, now.plus(HOLD_UNASSIGNED), UNASSIGNED),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
-            ]
+            ];
+            all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
+            all
         }
-        Happened::Away(until) => vec![Consequence::Hold(hold_until(*until, now), "out of office")],
+        Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
         Happened::Gone { address, instead } => {
             let whose = address.as_deref().unwrap_or("The address that answered");
             let instead = match instead {
@@ -261,6 +286,14 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Bounced(Bounce::Soft, address) => vec![Consequence::CountSoft(address.clone())],
         Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
         Happened::Complained => vec![Consequence::End(Ending::Complained)],
+        Happened::ComplainedAmong => {
+            let text = "One of those who got this mail called it spam, and the report does not say who: find out, and \
+                        suppress their address (liaison suppression add). Until then nothing goes to any of them by itself";
+            vec![
+                Consequence::Hold(HoldSource::Complaint, now.plus(HOLD_UNASSIGNED), "one of several complained"),
+                Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
+            ]
+        }
         Happened::Token(token, author) => {
             let mut all = vec![Consequence::Redeem(token.clone())];
             all.extend(author.iter().flat_map(|agent| decide_answer(Answer::OptOut, agent.is_some(), standing)));
@@ -274,7 +307,21 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
     }
 }
 
-/// The reason of a hold that lasts until an agent's message is assigned.
+/// What an unknown address in somebody's thread leads to. It may be theirs: where it wants no more mail, it gets none, and
+/// they get none either until a person has said whose it is.
+fn decide_stranger(answer: Answer, now: Micros) -> Vec<Consequence> {
+    let mut all = vec![Consequence::End(Ending::Unclear)];
+    if answer == Answer::OptOut {
+        let text = "An unknown address in their thread wants no more mail, and gets none: say whose it is (liaison \
+                    unmatched list); until then nothing goes to them by itself";
+        all.push(Consequence::Suppress(Whose::Writer));
+        all.push(Consequence::Hold(HoldSource::Unassigned, now.plus(HOLD_UNASSIGNED), UNASSIGNED));
+        all.push(Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()));
+    }
+    all
+}
+
+/// The reason of a hold that lasts until a message is assigned.
 pub const UNASSIGNED: &str = "a message that may be about them is not assigned";
 
 fn decide_answer(answer: Answer, by_agent: bool, standing: Standing<'_>) -> Vec<Consequence> {
@@ -342,24 +389,20 @@ fn leave(standing: Standing<'_>, kind: StageKind, what: &str) -> Option<Conseque
     }
 }
 
-/// Until when someone who is away is held: a business day after their return, seven days where that is not known or over,
-/// a year at most.
-fn hold_until(back: Option<Micros>, now: Micros) -> Micros {
-    back.map(business_day_after)
+/// The reason of a hold of someone who is away.
+pub const AWAY: &str = "out of office";
+
+/// Until when someone who is away is held, by their own clock and the holidays of their country: the beginning of the first
+/// business day after the day on which they are back, seven days where that is not known or over, a year at most.
+pub fn hold_until(back_on: Option<Day>, now: Micros, zone: &Zone, holidays: &Calendar) -> Micros {
+    let is_working = |day: Day| Weekdays::WORKING.contains(day.weekday()) && holidays.holiday(day).is_none();
+    let next_working = |from: Day| (0..IDLE_DAYS_MAX).map(|n| from.plus(n)).find(|day| is_working(*day));
+    back_on
+        // Nobody is back at work on a Sunday: they are on the Monday.
+        .and_then(next_working)
+        .and_then(|back| next_working(back.plus(1)))
+        .map(|day| zone.instant(Wall::new(day, Minute(0))))
         .filter(|until| *until > now)
         .unwrap_or_else(|| now.plus(HOLD_USUAL))
         .min(now.plus(HOLD_MAX))
-}
-
-/// The same hour on the next day that is not a weekend, in UTC.
-pub fn business_day_after(at: Micros) -> Micros {
-    let mut day = at;
-    loop {
-        day = day.plus(Duration::from_hours(24));
-        // 1970-01-01 was a Thursday: 2 and 3 days later it was the weekend.
-        let weekend = matches!(day.seconds().div_euclid(86_400).rem_euclid(7), 2 | 3);
-        if !weekend || day.0 == i64::MAX {
-            return day;
-        }
-    }
 }

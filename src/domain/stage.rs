@@ -303,9 +303,11 @@ pub fn decide_move(stages: &Stages, current: &StageId, pin: Pin, wanted: &StageI
     if allowed { Move::To(wanted.clone()) } else { Move::Stay(StayReason::NotHigher) }
 }
 
-/// The move, if they are not yet where `signal` leads. Without such a stage there is no such bound.
+/// The move, if they are not yet where `signal` leads, or any that comes after it in a partnership: a file that names no stage
+/// for answers may name one for agreements, and whoever is there talked to us. Without any such stage there is no bound.
 fn before(stages: &Stages, current: &StageId, signal: StageSignal, wanted: &StageId) -> Move {
-    let bound = stages.entered_on(signal).and_then(|s| stages.order(&s.id));
+    let later = StageSignal::ALL.iter().filter(|other| **other >= signal);
+    let bound = later.filter_map(|other| stages.entered_on(*other)).filter_map(|s| stages.order(&s.id)).min();
     match (stages.order(current), bound) {
         (Some(at), Some(bound)) if at >= bound => Move::Stay(StayReason::TooLate),
         _ => Move::To(wanted.clone()),
@@ -394,6 +396,32 @@ mod tests {
         assert_eq!(decide("no_response", "declined", By::Reply), Ok("declined".to_owned()));
         assert_eq!(decide("declined", "opted_out", By::Rule), Ok("opted_out".to_owned()));
         assert_eq!(decide("opted_out", "declined", By::Rule), Err(StayReason::BesidePath));
+    }
+
+    #[test]
+    fn the_bounds_follow_what_the_file_declares_whatever_its_stages_are_called() {
+        let renamed = |signals: [&[StageSignal]; 4]| {
+            let ids = ["neu", "im_gespraech", "vertrag", "partner"];
+            let mut list: Vec<Stage> = ids.iter().zip(signals).map(|(id, on)| stage(id, StageKind::Path, on)).collect();
+            list[0].start = true;
+            list.push(stage("still", StageKind::Dormant, &[]));
+            list.push(stage("nein", StageKind::Declined, &[]));
+            Stages::new(list, Vec::new()).unwrap()
+        };
+        let goes = |stages: &Stages, from: &str, to: &str| {
+            matches!(decide_move(stages, &from.into(), Pin::Free, &to.into(), By::Rule), Move::To(_))
+        };
+        let all = renamed([&[], &[StageSignal::Replied], &[StageSignal::AgreementSigned], &[]]);
+        assert!(goes(&all, "neu", "still") && !goes(&all, "im_gespraech", "still"));
+        assert!(goes(&all, "im_gespraech", "nein") && !goes(&all, "vertrag", "nein") && !goes(&all, "partner", "nein"));
+        // No stage for answers: whoever agreed is not silent all the same.
+        let few = renamed([&[], &[], &[StageSignal::AgreementSigned], &[]]);
+        assert!(goes(&few, "im_gespraech", "still") && !goes(&few, "vertrag", "still"));
+        // None for agreements: the product that was sent says as much.
+        let late = renamed([&[], &[StageSignal::Replied], &[], &[StageSignal::GiftShipped]]);
+        assert!(goes(&late, "vertrag", "nein") && !goes(&late, "partner", "nein"));
+        let none = renamed([&[], &[], &[], &[]]);
+        assert!(goes(&none, "partner", "still") && goes(&none, "partner", "nein"), "nothing declared, no bound");
     }
 
     #[test]

@@ -156,6 +156,10 @@ pub struct Ask<'a> {
     pub in_conversation: &'a [InfluencerId],
     /// Influencers of the message it answers.
     pub of_parent: &'a [InfluencerId],
+    /// Of those in the conversation, who is surely meant by a message in it: not shown it for want of knowing better.
+    pub sure_in_conversation: &'a [InfluencerId],
+    /// The same of the message it answers.
+    pub sure_of_parent: &'a [InfluencerId],
     /// Who we are.
     pub identity: &'a Identity,
     /// Who they are.
@@ -280,7 +284,8 @@ fn nearest<'a>(ask: &Ask<'a>) -> &'a [InfluencerId] {
     if ask.of_parent.is_empty() { ask.in_conversation } else { ask.of_parent }
 }
 
-/// Which of an agent's influencers this message is about: those in the conversation or among its recipients.
+/// Which of an agent's influencers this message is about: those of the message it answers, or else of its conversation, and
+/// those among its recipients. Who was shown a message only because nobody knew whom it was about is tied by it to nothing.
 fn tied_to(ask: &Ask<'_>, stands_for: &[InfluencerId]) -> Vec<InfluencerId> {
     let addressed: Vec<InfluencerId> = ask
         .to
@@ -291,11 +296,12 @@ fn tied_to(ask: &Ask<'_>, stands_for: &[InfluencerId]) -> Vec<InfluencerId> {
             Some(Owner::Agent(_)) | None => None,
         })
         .collect();
-    stands_for
-        .iter()
-        .copied()
-        .filter(|id| ask.in_conversation.contains(id) || ask.of_parent.contains(id) || addressed.contains(id))
-        .collect()
+    let nearest = if stands_for.iter().any(|id| ask.sure_of_parent.contains(id)) {
+        ask.sure_of_parent
+    } else {
+        ask.sure_in_conversation
+    };
+    stands_for.iter().copied().filter(|id| nearest.contains(id) || addressed.contains(id)).collect()
 }
 
 /// The address keys of some mailboxes, each once.

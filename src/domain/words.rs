@@ -78,6 +78,21 @@ word!(
     }
 );
 word!(
+    /// Who or what holds somebody: each of these on its own.
+    HoldSource {
+        /// A person.
+        Hand = "hand",
+        /// They are out of office.
+        Away = "away",
+        /// Their mail came back too often.
+        Bounces = "bounces",
+        /// A message that may be about them is not assigned.
+        Unassigned = "unassigned",
+        /// One of several complained, and who is not known.
+        Complaint = "complaint",
+    }
+);
+word!(
     /// State of an outbox row. See the state table in docs/states.md.
     OutboxStatus {
         /// Waits for a person to read it.

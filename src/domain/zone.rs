@@ -3,6 +3,7 @@
 //! A [`Zone`] is a table of the offsets from 1970 to 2200, made once from the IANA database, so that a conversion is a
 //! binary search. Nothing is ever reckoned with a fixed offset. After 2200 the last offset holds.
 
+mod countries;
 mod phones;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use jiff::tz::TimeZone;
 
 use super::day::{Day, Minute};
 use super::time::Micros;
+
+pub use countries::country_of;
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;

@@ -10,11 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use super::ApiState;
 use super::page::NoQuery;
 use super::problem::Problem;
 use crate::domain::ids::{
     AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId,
 };
+use crate::hub::people::survivor;
 
 /// Characters of a name in a path that are looked at.
 const NAME_MAX: usize = 200;
@@ -135,6 +137,18 @@ impl<T: std::str::FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> fo
             let hint = sort_of(&given).map(|sort| format!(" (this is the id of {sort})")).unwrap_or_default();
             Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{error}{hint}"))
         })
+    }
+}
+
+/// The influencer whose id is in the path: where they are now, if their record was merged into another.
+pub(super) struct Whom(pub(super) InfluencerId);
+
+impl FromRequestParts<ApiState> for Whom {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let Id(id) = Id::<InfluencerId>::from_request_parts(parts, state).await?;
+        Ok(Self(survivor(&mut state.store.read().await?, id).await?))
     }
 }
 

@@ -11,8 +11,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::actions::ActionError;
+use super::again::Overtaken;
 use crate::hub::people::PeopleError;
 use crate::store::StoreError;
+use crate::store::again::is_overtaken;
+
+/// The code of a problem that another change came first.
+const TRY_AGAIN: &str = "try_again";
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,11 +84,15 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed in the store");
+        if is_overtaken(&error) {
+            tracing::debug!(%error, "a request was overtaken by another change");
+        } else {
+            tracing::error!(%error, "a request failed in the store");
+        }
         match error {
             StoreError::Conflict(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "try_again",
+                TRY_AGAIN,
                 "another change came first; nothing was changed; send the request again",
             ),
             StoreError::Exists(_) => {
@@ -157,6 +166,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
+        if self.code == TRY_AGAIN {
+            response.extensions_mut().insert(Overtaken);
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {

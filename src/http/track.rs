@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::domain::hit::Method;
 use crate::domain::words::HitKind;
 use crate::hub::unsubscribe::{How, unsubscribe_by_token};
+use crate::store::again::{again, is_overtaken};
 use crate::store::{Store, StoreError};
 use crate::tracking::{Answer, Seen, Tracking};
 
@@ -209,7 +210,7 @@ async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes
     }
     let how =
         if String::from_utf8_lossy(&body).contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
-    match act(&state, &token, how).await {
+    match again(is_overtaken, || act(&state, &token, how)).await {
         Ok(true) => page(PAGE_DONE),
         Ok(false) => unknown(),
         Err(error) => {

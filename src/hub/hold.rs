@@ -1,5 +1,6 @@
-//! Holds: nothing is sent to a person by itself until an instant. Set by rules, which never shorten one and never touch one
-//! that a person set, and by people, who may do anything. One that ran out needs no writer: it is compared with now.
+//! Holds: nothing is sent to a person by itself until an instant. A person holds, and so do rules, each on its own: none of
+//! them shortens what another one set, and the longest counts. A person who lets somebody go lifts them all. One that ran out
+//! needs no writer: it is compared with now.
 
 use serde_json::json;
 
@@ -7,24 +8,48 @@ use super::outreach;
 use super::people::PeopleError;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::ids::InfluencerId;
+use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::people::check::Flaw;
 use crate::domain::time::Micros;
-use crate::domain::words::EventType;
+use crate::domain::words::{EventType, HoldSource, Word as _};
+use crate::store::people::hold::Hold;
 use crate::store::{StoreError, Tx};
 
 /// Characters of a reason.
 const REASON_MAX: usize = 500;
 
-/// Holds somebody because a rule says so.
+/// What a rule says of a hold.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::hub) struct ByRule<'a> {
+    /// Which rule.
+    pub(in crate::hub) source: HoldSource,
+    /// Until when.
+    pub(in crate::hub) until: Micros,
+    /// Why, for people.
+    pub(in crate::hub) reason: &'a str,
+    /// The message it comes from.
+    pub(in crate::hub) cause: Option<MessageId>,
+}
+
+/// Holds somebody because a rule says so; nothing where that rule holds them for as long already.
 pub(in crate::hub) async fn hold_by_rule(
     tx: &mut Tx,
     clock: &Clock,
     id: InfluencerId,
-    (until, reason): (Micros, &str),
+    rule: ByRule<'_>,
 ) -> Result<(), StoreError> {
-    if tx.hold_longer(id, until, reason, clock.now()).await? {
-        note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation"})).await?;
+    let now = clock.now();
+    let ByRule { source, until, reason, cause } = rule;
+    let hold = Hold {
+        influencer_id: id,
+        source,
+        until: Some(until),
+        reason: Some(reason.to_owned()),
+        cause: cause.map(|message| message.to_string()),
+        made_at: now,
+    };
+    if tx.hold_longer(&hold, now).await? {
+        note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
         outreach::hold_runs(tx, clock, id).await?;
         // Looked at now, so that whoever asks is told at once.
         outreach::wake_runs(tx, clock, id).await?;
@@ -32,7 +57,8 @@ pub(in crate::hub) async fn hold_by_rule(
     Ok(())
 }
 
-/// Holds somebody because a person says so.
+/// Holds somebody because a person says so, in place of what a person said before. What rules say stays: who is out of office
+/// for longer is held for longer.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] where the end is not after now or the reason is too long; [`PeopleError::NoInfluencer`].
@@ -52,43 +78,67 @@ pub async fn hold_by_hand(
         let what = format!("a reason has at most {REASON_MAX} characters");
         return Err(PeopleError::Invalid(vec![Flaw::new("reason", what)]));
     }
-    if !tx.set_hold(id, Some(until), reason, now).await? {
+    let hold = Hold {
+        influencer_id: id,
+        source: HoldSource::Hand,
+        until: Some(until),
+        reason: reason.map(str::to_owned),
+        cause: Some(by.to_owned()),
+        made_at: now,
+    };
+    if tx.lock_influencer(id).await?.is_none() || !tx.put_hold(&hold, now).await? {
         return Err(PeopleError::NoInfluencer(id.to_string()));
     }
-    note(tx, clock, id, json!({"until": until, "reason": reason, "by": by})).await?;
+    note(tx, clock, id, json!({"until": until, "reason": reason, "by": by, "source": HoldSource::Hand})).await?;
     outreach::hold_runs(tx, clock, id).await?;
     // Whoever was held for longer before goes on earlier.
     Ok(outreach::wake_runs(tx, clock, id).await?)
 }
 
-/// Lets somebody go; `false` where they were not held.
+/// Lets somebody go, whatever holds them; `false` where they were not held.
 ///
 /// # Errors
 /// [`PeopleError::NoInfluencer`].
 pub async fn release(tx: &mut Tx, clock: &Clock, id: InfluencerId, by: &str) -> Result<bool, PeopleError> {
     let now = clock.now();
-    let who = tx.lock_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
-    if who.held_until.is_none_or(|until| until <= now) {
+    tx.lock_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    if tx.lift_holds(vec![id], HoldSource::ALL, now).await?.is_empty() {
         return Ok(false);
     }
-    tx.set_hold(id, None, None, now).await?;
     note(tx, clock, id, json!({"until": null, "by": by})).await?;
     outreach::wake_runs(tx, clock, id).await?;
     Ok(true)
 }
 
-/// Lets those go whom a rule holds for this very reason.
+/// Takes back what one rule says of these people; whatever else holds them goes on.
 pub(in crate::hub) async fn release_for(
     tx: &mut Tx,
     clock: &Clock,
     ids: Vec<InfluencerId>,
-    reason: &str,
+    source: HoldSource,
 ) -> Result<(), StoreError> {
-    for id in tx.release_held_for(ids, reason, clock.now()).await? {
-        note(tx, clock, id, json!({"until": null, "reason": reason, "by": "automation"})).await?;
+    for id in tx.lift_holds(ids, &[source], clock.now()).await? {
+        let still = tx.list_holds(vec![id]).await?.pop().and_then(|row| row.held_until);
+        note(tx, clock, id, json!({"until": still, "lifted": source, "by": "automation"})).await?;
         outreach::wake_runs(tx, clock, id).await?;
     }
     Ok(())
+}
+
+/// Lets those go who wait for a message to be assigned that may be about them, unless another one waits.
+pub(in crate::hub) async fn release_assigned(
+    tx: &mut Tx,
+    clock: &Clock,
+    mut ids: Vec<InfluencerId>,
+) -> Result<(), StoreError> {
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let waiting = tx.list_awaiting_assignment(ids.clone()).await?;
+    ids.retain(|id| !waiting.contains(id));
+    release_for(tx, clock, ids, HoldSource::Unassigned).await
 }
 
 /// Says until when we wait for somebody to do something; nothing ends it.

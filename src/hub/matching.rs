@@ -4,6 +4,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use super::people::refused::spread_opt_out;
+use super::signal;
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::people::{Address, Person};
@@ -14,6 +16,9 @@ use crate::store::message::{NewParticipation, StrangerRow};
 use crate::store::people::Touch;
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
+use late::Late;
+
+pub(in crate::hub) mod late;
 
 /// Who an address turned out to belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +29,8 @@ pub enum Belongs {
     Agent(AgentId, Vec<InfluencerId>),
 }
 
-/// Places the history of addresses that have just become somebody's; how many places on timelines were filled. Those of an
-/// agent who stands for nobody go on waiting. The caller has locked the conversations before it wrote anything else.
+/// Places the history of addresses that have just become somebody's, and lets a no of theirs hold for all their addresses; how
+/// many places on timelines were filled. What an agent wrote who stands for nobody goes on waiting. The caller has locked the conversations before it wrote anything else.
 pub(in crate::hub) async fn place_history(
     tx: &mut Tx,
     clock: &Clock,
@@ -41,15 +46,22 @@ pub(in crate::hub) async fn place_history(
         }
     }
     let belongs = |address: &Address| match address.person {
-        Person::Influencer(id) => Some((address.value_key.clone(), Belongs::Influencer(id))),
-        Person::Agent(id) => Some((address.value_key.clone(), Belongs::Agent(id, stands_for.get(&id)?.clone()))),
+        Person::Influencer(id) => (address.value_key.clone(), Belongs::Influencer(id)),
+        Person::Agent(id) => {
+            (address.value_key.clone(), Belongs::Agent(id, stands_for.get(&id).cloned().unwrap_or_default()))
+        }
     };
-    let owners: HashMap<String, Belongs> = addresses.iter().filter_map(belongs).collect();
-    if owners.is_empty() { Ok(0) } else { rethread(tx, clock, &owners).await }
+    let owners: HashMap<String, Belongs> = addresses.iter().map(belongs).collect();
+    if owners.is_empty() {
+        return Ok(0);
+    }
+    let placed = Box::pin(rethread(tx, clock, &owners)).await?;
+    spread_opt_out(tx, clock, addresses.iter().map(|address| address.person)).await?;
+    Ok(placed)
 }
 
-/// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. Fires nothing: what
-/// was said before the match is history.
+/// Puts every message in which these addresses stood as strangers onto the timelines where it belongs. What would have
+/// followed from those that waited follows now; everything else is history and fires nothing.
 #[allow(clippy::implicit_hasher, reason = "one caller's map is like another's")]
 pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belongs>) -> Result<usize, StoreError> {
     let keys: Vec<String> = owners.keys().cloned().collect();
@@ -57,32 +69,44 @@ pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belon
     let rows = tx.find_strangers(keys.clone()).await?;
     let mut placed = 0;
     let mut desk = Desk::load(tx, &rows).await?;
+    let mut late = Late::load(tx, clock, &rows.iter().map(|row| row.message_id).collect::<Vec<_>>()).await?;
     for row in &rows {
-        match owners.get(&row.address_key) {
-            Some(Belongs::Influencer(id)) => {
-                placed += 1;
-                desk.place(tx, clock, row, (*id, None, true)).await?;
-            }
+        let (whose, sure): (Vec<late::Whose>, bool) = match owners.get(&row.address_key) {
+            Some(Belongs::Influencer(id)) => (vec![(*id, None)], true),
             Some(Belongs::Agent(agent, stands_for)) => {
                 let tied = desk.tied(row.conversation_id, stands_for);
                 let sure = !tied.is_empty() || stands_for.len() == 1;
-                for influencer in if tied.is_empty() { stands_for.clone() } else { tied } {
-                    placed += 1;
-                    desk.place(tx, clock, row, (influencer, Some(*agent), sure)).await?;
+                let chosen = if tied.is_empty() { stands_for.clone() } else { tied };
+                if chosen.is_empty() && row.role == Role::Author {
+                    late.wrote_for_nobody(row.message_id, *agent);
                 }
+                (chosen.into_iter().map(|influencer| (influencer, Some(*agent))).collect(), sure)
             }
-            None => {}
+            None => continue,
+        };
+        for (influencer, agent) in whose {
+            placed += 1;
+            desk.place(tx, clock, row, (influencer, agent, sure)).await?;
+            match (row.direction, row.role) {
+                (Direction::Inbound, Role::Author) => late.wrote(row.message_id, (influencer, agent), sure),
+                (Direction::Inbound, _) if sure => late.spoke_of(row.message_id, &row.address_key, influencer),
+                (Direction::Inbound | Direction::Outbound, _) => {}
+            }
         }
     }
     desk.write(tx, clock.now()).await?;
-    tx.delete_strangers(keys.clone()).await?;
-    tx.resolve_unmatched_of(keys, clock.now()).await?;
+    // What an agent wrote who stands for nobody is placed when that is known.
+    let is_placed = |key: &String| !matches!(owners.get(key), Some(Belongs::Agent(_, all)) if all.is_empty());
+    tx.delete_strangers(keys.into_iter().filter(is_placed).collect()).await?;
+    late.finish(tx, clock).await?;
     Ok(placed)
 }
 
 /// The threads that are being added to.
 struct Desk {
     threads: HashMap<(ConversationId, InfluencerId), ThreadRow>,
+    /// Who is surely meant by some message of a conversation.
+    sure: HashSet<(ConversationId, InfluencerId)>,
     changed: HashSet<ThreadId>,
     touches: Vec<Touch>,
 }
@@ -90,18 +114,19 @@ struct Desk {
 impl Desk {
     async fn load(tx: &mut Tx, rows: &[StrangerRow]) -> Result<Self, StoreError> {
         let conversations: HashSet<ConversationId> = rows.iter().map(|r| r.conversation_id).collect();
-        let mut threads = HashMap::new();
+        let (mut threads, mut sure) = (HashMap::new(), HashSet::new());
         let list: Vec<ConversationId> = conversations.into_iter().collect();
         for piece in list.chunks(500) {
             for thread in tx.find_threads_in(piece.to_vec()).await? {
                 threads.insert((thread.conversation_id, thread.influencer_id), thread);
             }
+            sure.extend(tx.find_sure_in(piece.to_vec()).await?);
         }
-        Ok(Self { threads, changed: HashSet::new(), touches: Vec::new() })
+        Ok(Self { threads, sure, changed: HashSet::new(), touches: Vec::new() })
     }
 
     fn tied(&self, conversation: ConversationId, stands_for: &[InfluencerId]) -> Vec<InfluencerId> {
-        stands_for.iter().copied().filter(|id| self.threads.contains_key(&(conversation, *id))).collect()
+        stands_for.iter().copied().filter(|id| self.sure.contains(&(conversation, *id))).collect()
     }
 
     async fn place(
@@ -112,6 +137,9 @@ impl Desk {
         (influencer, agent, assigned): (InfluencerId, Option<AgentId>, bool),
     ) -> Result<(), StoreError> {
         let key = (row.conversation_id, influencer);
+        if assigned {
+            self.sure.insert(key);
+        }
         let turn = match (row.direction, row.kind) {
             (Direction::Outbound, _) => Some(Awaiting::Them),
             (Direction::Inbound, Kind::Human) => Some(Awaiting::Us),
@@ -173,7 +201,7 @@ fn thread_for(clock: &Clock, row: &StrangerRow, influencer: InfluencerId) -> Thr
 
 /// Looks again at messages of unknown senders in conversations that have just been tied to somebody: where that is one
 /// person, the message shows on their timeline and the address is proposed as another of theirs.
-pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> Result<(), StoreError> {
+pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<ConversationId>) -> Result<(), StoreError> {
     if conversations.is_empty() {
         return Ok(());
     }
@@ -192,6 +220,7 @@ pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> R
         .map(|p| p.0)
         .collect();
     let mut changed: HashMap<ThreadId, ThreadRow> = HashMap::new();
+    let mut signals = Vec::new();
     for message in waiting.iter().filter(|w| !seen.contains(&w.message_id)) {
         let Some([only]) = threads.get(&message.conversation_id).map(Vec::as_slice) else { continue };
         let thread = changed.entry(only.id).or_insert_with(|| only.clone());
@@ -211,8 +240,10 @@ pub async fn place_waiting(tx: &mut Tx, conversations: Vec<ConversationId>) -> R
         };
         tx.insert_participations(vec![part]).await?;
         tx.propose_alias(message.message_id, only.influencer_id).await?;
+        signals.extend(late::proposed(message.message_id, &message.facts, only.influencer_id, clock.now()));
     }
     let rows: Vec<ThreadRow> = changed.into_values().collect();
     let now = rows.iter().map(|t| t.last_message_at).max().unwrap_or_default();
-    tx.upsert_threads(rows, now).await
+    tx.upsert_threads(rows, now).await?;
+    signal::record(tx, clock, signals).await
 }

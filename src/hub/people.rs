@@ -15,6 +15,7 @@ use crate::store::{StoreError, Tx};
 mod agent;
 mod influencer;
 pub mod merge;
+pub(in crate::hub) mod refused;
 mod unmerge;
 
 pub use agent::{AgentChange, NewAgent, create_agent, update_agent};
@@ -235,6 +236,17 @@ pub async fn lift_suppression(
     Ok(lifted)
 }
 
+/// Where somebody is now: whoever they were merged into, or they themselves.
+///
+/// # Errors
+/// The store's.
+pub async fn survivor(tx: &mut Tx, mut id: InfluencerId) -> Result<InfluencerId, StoreError> {
+    while let Some(into) = tx.merged_into(id).await? {
+        id = into;
+    }
+    Ok(id)
+}
+
 /// The influencer someone means by an id, a handle or an email address.
 ///
 /// # Errors
@@ -244,10 +256,7 @@ pub async fn find_influencer(tx: &mut Tx, who: &str) -> Result<Influencer, Peopl
     if let Ok(mut id) = who.parse::<InfluencerId>()
         && tx.get_influencer(id).await?.is_some()
     {
-        // Who was merged is found where they are now.
-        while let Some(into) = tx.merged_into(id).await? {
-            id = into;
-        }
+        id = survivor(tx, id).await?;
         return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }
     if let Some(key) = handle_key(who)

@@ -115,7 +115,7 @@ async fn name_unsubscribed<'a>(tx: &mut Tx, facts: Vec<Fact<'a>>) -> Result<Vec<
         let mut theirs = owners.iter().filter(|o| o.value_key == key).peekable();
         let happened = if theirs.peek().is_none() {
             // Nobody's: somebody in their thread, at an address that is not known.
-            Some(Happened::Stranger)
+            Some(Happened::Stranger(Answer::Read))
         } else {
             theirs.find(|o| o.influencer_id == fact.signal.influencer).map(|owner| match owner.agent_id {
                 Some(agent) => Happened::Answered(Answer::OptOut, Some(agent)),

@@ -168,13 +168,14 @@ fn check(field: &'static str, text: &str) -> Result<String, TaskError> {
 ///
 /// # Errors
 /// [`TaskError::Text`], [`TaskError::NoInfluencer`].
-pub async fn add(tx: &mut Tx, clock: &Clock, new: NewTask) -> Result<TaskId, TaskError> {
+pub async fn add(tx: &mut Tx, clock: &Clock, mut new: NewTask) -> Result<TaskId, TaskError> {
     let text = check("text", &new.text)?;
     let assignee = new.assignee.as_deref().map(|a| check("assignee", a)).transpose()?;
-    if let Some(id) = new.influencer_id
-        && tx.get_influencer(id).await?.is_none()
-    {
-        return Err(TaskError::NoInfluencer(id));
+    if let Some(id) = new.influencer_id {
+        if tx.get_influencer(id).await?.is_none() {
+            return Err(TaskError::NoInfluencer(id));
+        }
+        new.influencer_id = Some(super::people::survivor(tx, id).await?);
     }
     Ok(create(tx, clock, NewTask { text, assignee, ..new }).await?)
 }

@@ -3,17 +3,17 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::matching::{Belongs, rethread};
+use super::hold;
+use super::matching::{Belongs, late, rethread};
 use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleError};
-use super::signal::{self, Signal};
-use super::{hold, task};
+use super::signal;
 use crate::clock::Clock;
 use crate::domain::address;
-use crate::domain::consequence::UNASSIGNED;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
-use crate::domain::words::{Channel, EventType, TaskKind, UnmatchedReason};
+use crate::domain::words::{Channel, Meaning, UnmatchedReason, Word as _};
+use crate::store::message::WaitingRow;
 use crate::store::{StoreError, Tx};
 
 /// Whose a message is.
@@ -53,6 +53,7 @@ pub async fn match_message(
     (whose, by): (Whose, &str),
 ) -> Result<usize, MatchError> {
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
+    let whose = where_they_are(tx, whose).await?;
     if waiting.reason == UnmatchedReason::AgentUnassigned {
         if let Whose::Agent(_, about) = &whose {
             return Ok(assign(tx, clock, message, (about, by)).await?);
@@ -64,11 +65,40 @@ pub async fn match_message(
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
     tx.lock_conversations().await?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
+    let about = match &whose {
+        Whose::Agent(_, about) => about.clone(),
+        Whose::Influencer(_) | Whose::New(_) => Vec::new(),
+    };
+    late::end_tasks(tx, clock, message, by).await?;
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
     // What an address that is new to them brings along is placed already; this is for one that was theirs before.
     rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
-    tx.resolve_unmatched(message, clock.now()).await?;
+    match tx.list_waiting(vec![message]).await?.pop() {
+        // It is an agent's, and nothing tells about whom: it is asked again, unless that was said with it.
+        Some(row) if row.reason == UnmatchedReason::AgentUnassigned && about.is_empty() => {}
+        Some(row) if row.reason == UnmatchedReason::AgentUnassigned => {
+            assign(tx, clock, message, (&about, by)).await?;
+        }
+        Some(_) => {
+            tx.resolve_unmatched(vec![message], clock.now()).await?;
+        }
+        None => {}
+    }
     Ok(placed)
+}
+
+/// The same, of whoever is meant by the id of a record that was merged.
+async fn where_they_are(tx: &mut Tx, whose: Whose) -> Result<Whose, StoreError> {
+    Ok(match whose {
+        Whose::Influencer(id) => Whose::Influencer(people::survivor(tx, id).await?),
+        Whose::Agent(agent, mut about) => {
+            for id in &mut about {
+                *id = people::survivor(tx, *id).await?;
+            }
+            Whose::Agent(agent, about)
+        }
+        new @ Whose::New(_) => new,
+    })
 }
 
 /// Makes an address somebody's, unless it is theirs already.
@@ -117,29 +147,42 @@ async fn assign(
 ) -> Result<usize, StoreError> {
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+    let waiting = tx.list_waiting(vec![message]).await?.pop();
     for influencer in about {
         tx.set_author(message, *influencer).await?;
     }
     tx.withdraw_unassigned(message).await?;
-    tx.resolve_unmatched(message, clock.now()).await?;
-    let Some((author, false)) = tx.message_origin(message).await? else { return Ok(about.len()) };
-    let key = address::key(&author).unwrap_or_default();
-    let agent = tx.find_addresses(Channel::Email, vec![key.clone()]).await?.first().and_then(|o| o.agent_id);
-    // Whoever assigns a message has read it: what it says is for them to act on.
-    let data = json!({"by_agent": agent, "answer": {"verdict": "read"}, "assigned_by": by});
-    let replied = |influencer: &InfluencerId| Signal {
-        what: EventType::ThreadReplied,
-        influencer: Some(*influencer),
-        message: Some(message),
-        at: clock.now(),
-        data: Some(data.clone()),
+    tx.resolve_unmatched(vec![message], clock.now()).await?;
+    late::end_tasks(tx, clock, message, by).await?;
+    let Some((author, false)) = tx.message_origin(message).await? else {
+        hold::release_assigned(tx, clock, shown).await?;
+        return Ok(about.len());
     };
-    signal::record(tx, clock, about.iter().map(replied).collect()).await?;
-    if !tx.waits_beside(&key, message).await? {
-        hold::release_for(tx, clock, shown, UNASSIGNED).await?;
+    let key = address::key(&author).unwrap_or_default();
+    let agent = tx.find_addresses(Channel::Email, vec![key]).await?.first().and_then(|o| o.agent_id);
+    let mut signals = Vec::new();
+    if let Some(mut waiting) = waiting {
+        read_by_a_person(&mut waiting, by);
+        for influencer in about {
+            let was_shown = shown.contains(influencer);
+            signals.extend(late::signals_of(&waiting, (*influencer, agent), clock.now(), was_shown));
+        }
     }
-    for task in tx.lock_tasks_about(message, TaskKind::Answer).await? {
-        task::complete(tx, clock, task, (Some("assigned"), by)).await?;
-    }
+    signal::record(tx, clock, signals).await?;
+    hold::release_assigned(tx, clock, shown).await?;
     Ok(about.len())
+}
+
+/// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.
+fn read_by_a_person(waiting: &mut WaitingRow, by: &str) {
+    if waiting.facts.is_null() {
+        waiting.facts = json!({"answer": {"verdict": "unsure"}});
+    }
+    let Some(facts) = waiting.facts.as_object_mut() else { return };
+    facts.insert("assigned_by".to_owned(), json!(by));
+    if let Some(Value::Object(answer)) = facts.get_mut("answer")
+        && answer.get("verdict").and_then(Value::as_str) == Some(Meaning::Unsure.as_str())
+    {
+        answer.insert("verdict".to_owned(), json!("read"));
+    }
 }

@@ -19,16 +19,16 @@ use crate::domain::mail::ParsedMail;
 use crate::domain::threading::{Identity, decide_direction, keys, keys_of, provider_key};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::store::again::again;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
 mod facts;
 mod know;
 mod place;
+mod report;
 mod write;
 
-/// How often a batch is begun anew because another node changed the same rows.
-const TRIES_MAX: usize = 5;
 /// Compression of raw mail: the level at which zstd is still faster than the disk.
 const ZSTD_LEVEL: i32 = 3;
 /// A Date header later than the provider's own stamp by more than this is wrong.
@@ -173,14 +173,9 @@ pub async fn ingest(
     arrivals: &[Arrival],
     last_uid: i64,
 ) -> Result<Ingested, IngestError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match ingest_once(store, clock, context, arrivals, last_uid).await {
-            Err(IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_))) if tries < TRIES_MAX => {}
-            other => return other,
-        }
-    }
+    let overtaken =
+        |error: &IngestError| matches!(error, IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_)));
+    again(overtaken, || ingest_once(store, clock, context, arrivals, last_uid)).await
 }
 
 async fn ingest_once(
@@ -256,7 +251,9 @@ fn keys_with(mail: &ParsedMail, context: &Context, conversation: Option<&str>) -
 /// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.
 fn sort_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> automatic::Verdict {
     match draft.direction {
-        Direction::Outbound => automatic::Verdict { kind: Kind::Human, until: None, reasons: Vec::new() },
+        Direction::Outbound => {
+            automatic::Verdict { kind: Kind::Human, until: None, back_on: None, reasons: Vec::new() }
+        }
         Direction::Inbound => {
             let answered_within = parent_at.zip(draft.arrival.received_at).map(|(sent, got)| got.since(sent));
             classify_automatic(&draft.arrival.mail, &Facts { answered_within })

@@ -103,6 +103,7 @@ copies! {
     INFLUENCER, INTO_INFLUENCER: "influencer", 21, ["id, handle, handle_key, first_name, last_name, stage, stage_pinned, stage_at, \
         owner, timezone, properties, awaiting, last_message_at, held_until, created_at, updated_at, version, hold_reason, \
         hold_by_hand, waiting_until, merged_into"] from "influencer WHERE id = ANY($1::uuid[])";
+    HOLD, INTO_HOLD: "hold", 6, ["influencer_id, source, until, reason, cause, made_at"] from "hold WHERE influencer_id = ANY($1::uuid[])";
     TAG, INTO_TAG: "influencer_tag", 2, ["influencer_id, tag"] from "influencer_tag WHERE influencer_id = ANY($1::uuid[])";
     NETWORK, INTO_NETWORK: "influencer_network", 4, ["influencer_id, network, handle, followers"]
         from "influencer_network WHERE influencer_id = ANY($1::uuid[])";
@@ -165,6 +166,7 @@ static WHOLE: &[Copied] = &[
 /// What belongs to people, whoever is named first coming first.
 static OF_PEOPLE: &[Copied] = &[
     Copied { read: &INFLUENCER, write: &INTO_INFLUENCER },
+    Copied { read: &HOLD, write: &INTO_HOLD },
     Copied { read: &TAG, write: &INTO_TAG },
     Copied { read: &NETWORK, write: &INTO_NETWORK },
     Copied { read: &AGENT, write: &INTO_AGENT },

@@ -149,6 +149,9 @@ pub struct NewUnmatched {
     pub agent_id: Option<AgentId>,
     /// The message's place in time.
     pub at: Micros,
+    /// What is to follow from it once it is known whose it is: `received`, `answer` and `answers` as its events would have
+    /// them, and `reports`, what a bounce or complaint says of each address. Nothing for old mail, from which nothing follows.
+    pub facts: Option<serde_json::Value>,
 }
 
 const MESSAGES: Many = Many {
@@ -171,8 +174,8 @@ const DELIVERIES: Many = Many {
     tail: "ON CONFLICT (folder_id, uid_validity, uid) DO NOTHING",
 };
 const UNMATCHED: Many = Many {
-    head: "INSERT INTO unmatched (message_id, reason, address, address_key, name, influencer_id, agent_id, at)",
-    columns: 8,
+    head: "INSERT INTO unmatched (message_id, reason, address, address_key, name, influencer_id, agent_id, at, facts)",
+    columns: 9,
     tail: "ON CONFLICT (message_id) DO NOTHING",
 };
 const STRANGERS: Many = Many {
@@ -275,16 +278,69 @@ impl Tx {
         self.all(&PARTICIPATIONS_OF, values![messages]).await
     }
 
+    /// Who is surely meant by these messages: not those who were shown one for want of knowing better; of the mail of a run,
+    /// whose run it is.
+    pub async fn find_sure_participations(
+        &mut self,
+        messages: Vec<MessageId>,
+    ) -> Result<Vec<(MessageId, InfluencerId)>, StoreError> {
+        self.all(&SURE_OF, values![messages]).await
+    }
+
+    /// Who is surely meant by some message of these conversations, as above.
+    pub async fn find_sure_in(
+        &mut self,
+        conversations: Vec<ConversationId>,
+    ) -> Result<Vec<(ConversationId, InfluencerId)>, StoreError> {
+        self.all(&SURE_IN, values![conversations]).await
+    }
+
+    /// To whom these messages went: `{"to": […], "cc": […], "bcc": […], "reply_to": […]}`.
+    pub async fn list_envelopes(
+        &mut self,
+        messages: Vec<MessageId>,
+    ) -> Result<Vec<(MessageId, sqlx::types::Json<serde_json::Value>)>, StoreError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(&ENVELOPES, values![messages]).await
+    }
+
+    /// What left an account for these influencers since an instant, newest first: what a report may speak of that names no
+    /// message.
+    pub async fn list_sent_to(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+        account: &str,
+        since: Micros,
+    ) -> Result<Vec<SentTo>, StoreError> {
+        if influencers.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(&SENT_TO, values![influencers, account, since]).await
+    }
+
+    /// Of these messages, those that wait for a person, with what is to follow once it is known whose they are.
+    pub async fn list_waiting(&mut self, messages: Vec<MessageId>) -> Result<Vec<WaitingRow>, StoreError> {
+        self.all(&WAITING, values![messages]).await
+    }
+
+    /// Of these influencers, those whom a message may be about that waits for a person to say so.
+    pub async fn list_awaiting_assignment(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<InfluencerId>, StoreError> {
+        let rows: Vec<(InfluencerId,)> = self.all(&AWAITING_ASSIGNMENT, values![ids]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Says of a message that waits that an agent wrote it, and that it is not known about whom.
+    pub async fn wait_for_assignment(&mut self, message: MessageId, agent: AgentId) -> Result<(), StoreError> {
+        self.exec(&UNMATCHED_AGENT, values![message, agent]).await?;
+        Ok(())
+    }
+
     /// The address that wrote a message, as written (empty where it named none), and whether the message is old mail of a
     /// first sync, from which nothing follows.
     pub async fn message_origin(&mut self, id: MessageId) -> Result<Option<(String, bool)>, StoreError> {
         self.opt(&ORIGIN, values![id]).await
-    }
-
-    /// Whether another message of the same writer waits for a person.
-    pub async fn waits_beside(&mut self, address_key: &str, message: MessageId) -> Result<bool, StoreError> {
-        let row: Option<(MessageId,)> = self.opt(&WAITS_BESIDE, values![address_key, message]).await?;
-        Ok(row.is_some())
     }
 
     /// Makes someone who was shown a message its author (after a match).
@@ -337,7 +393,18 @@ impl Tx {
         let rows: Vec<Value> = unmatched
             .into_iter()
             .flat_map(|u| {
-                values![u.message_id, u.reason, u.address, u.address_key, u.name, u.influencer_id, u.agent_id, u.at]
+                let mut row = values![
+                    u.message_id,
+                    u.reason,
+                    u.address,
+                    u.address_key,
+                    u.name,
+                    u.influencer_id,
+                    u.agent_id,
+                    u.at
+                ];
+                row.push(Value::from(u.facts));
+                row
             })
             .collect();
         self.insert_many(&UNMATCHED, rows).await?;
@@ -376,14 +443,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes messages of these writers off the waiting list.
-    pub async fn resolve_unmatched_of(&mut self, keys: Vec<String>, at: Micros) -> Result<u64, StoreError> {
-        self.exec(&UNMATCHED_RESOLVE_KEYS, values![keys, at]).await
-    }
-
-    /// Takes one message off the waiting list.
-    pub async fn resolve_unmatched(&mut self, message: MessageId, at: Micros) -> Result<u64, StoreError> {
-        self.exec(&UNMATCHED_RESOLVE, values![message, at]).await
+    /// Takes messages off the waiting list.
+    pub async fn resolve_unmatched(&mut self, messages: Vec<MessageId>, at: Micros) -> Result<u64, StoreError> {
+        self.exec(&UNMATCHED_RESOLVE, values![messages, at]).await
     }
 
     /// The Message-IDs of the threads these messages show in, each with the message and oldest first: what a reply to it puts
@@ -444,11 +506,57 @@ pub struct UnmatchedInConversation {
     pub subject: String,
     /// Its place in time.
     pub at: Micros,
+    /// What is to follow from it; see [`NewUnmatched::facts`]. Null where nothing is.
+    #[sqlx(json)]
+    pub facts: serde_json::Value,
+}
+
+/// A message that waits for a person.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct WaitingRow {
+    /// The message.
+    pub message_id: MessageId,
+    /// Why it waits.
+    pub reason: UnmatchedReason,
+    /// The agent who wrote it.
+    pub agent_id: Option<AgentId>,
+    /// What is to follow from it; see [`NewUnmatched::facts`]. Null where nothing is.
+    #[sqlx(json)]
+    pub facts: serde_json::Value,
+    /// Its sort.
+    pub kind: Kind,
+}
+
+/// A message of ours, and to whom it went.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct SentTo {
+    /// The message.
+    pub id: MessageId,
+    /// As [`NewMessage::recipients`].
+    pub recipients: sqlx::types::Json<serde_json::Value>,
+    /// Its place in time.
+    pub at: Micros,
 }
 
 statements! {
     #[hot] ORIGIN = "SELECT author_address, backfilled FROM message WHERE id = $1";
-    #[hot] WAITS_BESIDE = "SELECT message_id FROM unmatched WHERE address_key = $1 AND resolved_at IS NULL AND message_id <> $2 LIMIT 1";
+    #[hot] SURE_OF = "SELECT p.message_id, p.influencer_id FROM participation p LEFT JOIN outbox o ON o.id = p.message_id \
+        LEFT JOIN enrollment e ON e.id = o.enrollment_id WHERE p.message_id = ANY($1::uuid[]) \
+        AND (e.influencer_id = p.influencer_id OR (e.id IS NULL AND p.assigned))";
+    #[hot] SURE_IN = "SELECT DISTINCT t.conversation_id, p.influencer_id FROM thread t JOIN participation p ON p.thread_id = t.id \
+        LEFT JOIN outbox o ON o.id = p.message_id LEFT JOIN enrollment e ON e.id = o.enrollment_id \
+        WHERE t.conversation_id = ANY($1::uuid[]) AND t.merged_into IS NULL \
+        AND (e.influencer_id = p.influencer_id OR (e.id IS NULL AND p.assigned))";
+    #[hot] ENVELOPES = "SELECT id, recipients FROM message WHERE id = ANY($1::uuid[])";
+    #[hot] SENT_TO = "SELECT m.id, m.recipients, m.at FROM participation p JOIN message m ON m.id = p.message_id \
+        LEFT JOIN outbox o ON o.id = m.id WHERE p.influencer_id = ANY($1::uuid[]) AND p.at >= $3 AND m.direction = 'outbound' \
+        AND m.account = $2 AND (o.id IS NULL OR o.handed_over_at IS NOT NULL) ORDER BY m.at DESC, m.id DESC LIMIT 200";
+    #[hot] WAITING = "SELECT u.message_id, u.reason, u.agent_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.kind FROM unmatched u JOIN message m ON m.id = u.message_id \
+        WHERE u.message_id = ANY($1::uuid[]) AND u.resolved_at IS NULL";
+    #[hot] AWAITING_ASSIGNMENT = "SELECT DISTINCT p.influencer_id FROM participation p JOIN unmatched u ON u.message_id = p.message_id \
+        WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
+        AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')";
+    #[hot] UNMATCHED_AGENT = "UPDATE unmatched SET reason = 'agent_unassigned', agent_id = $2, influencer_id = NULL WHERE message_id = $1";
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \
         WHERE fingerprint = ANY($1::bytea[])";
     #[hot] TOKENS = "SELECT m.id, o.token AS key, m.conversation_id, o.status, m.at FROM outbox o JOIN message m ON m.id = o.id \
@@ -475,12 +583,11 @@ statements! {
     #[hot] STRANGERS_FIND = "SELECT s.address_key, s.message_id, s.role, m.conversation_id, m.direction, m.kind, m.account, m.channel, \
         m.subject, m.at FROM stranger s JOIN message m ON m.id = s.message_id WHERE s.address_key = ANY($1::text[]) ORDER BY m.at, m.id";
     #[hot] STRANGERS_DELETE = "DELETE FROM stranger WHERE address_key = ANY($1::text[])";
-    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.account, m.channel, m.subject, m.at FROM message m \
+    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.account, m.channel, m.subject, m.at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
         JOIN unmatched u ON u.message_id = m.id WHERE m.conversation_id = ANY($1::uuid[]) \
         AND u.resolved_at IS NULL AND u.reason = 'unknown_sender'";
     #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";
-    #[hot] UNMATCHED_RESOLVE_KEYS = "UPDATE unmatched SET resolved_at = $2 WHERE address_key = ANY($1::text[]) AND resolved_at IS NULL";
-    #[hot] UNMATCHED_RESOLVE = "UPDATE unmatched SET resolved_at = $2 WHERE message_id = $1 AND resolved_at IS NULL";
+    #[hot] UNMATCHED_RESOLVE = "UPDATE unmatched SET resolved_at = $2 WHERE message_id = ANY($1::uuid[]) AND resolved_at IS NULL";
     #[hot] REFERENCE_IDS = "SELECT DISTINCT a.message_id, m.internet_message_id, m.at, m.id FROM participation a \
         JOIN participation p ON p.thread_id = a.thread_id JOIN message m ON m.id = p.message_id \
         WHERE a.message_id = ANY($1::uuid[]) AND m.internet_message_id IS NOT NULL ORDER BY a.message_id, m.at, m.id";

@@ -184,6 +184,12 @@ impl Tx {
         Ok(row.map(Influencer::from))
     }
 
+    /// Locks influencers until the end of the transaction, in the order of their ids.
+    pub async fn lock_influencers(&mut self, ids: Vec<InfluencerId>) -> Result<(), StoreError> {
+        let _: Vec<(InfluencerId,)> = self.all(&INFLUENCERS_LOCK, values![ids]).await?;
+        Ok(())
+    }
+
     /// Several influencers by id, in no order.
     pub async fn get_influencers(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<Influencer>, StoreError> {
         self.influencers(&INFLUENCERS_GET, values![ids]).await
@@ -284,6 +290,7 @@ impl Tx {
 statements! {
     #[hot] INFLUENCER_GET = select_influencer!("WHERE i.id = $1");
     #[hot] INFLUENCER_LOCK = select_influencer!("WHERE i.id = $1 AND i.merged_into IS NULL FOR UPDATE");
+    #[hot] INFLUENCERS_LOCK = "SELECT id FROM influencer WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE";
     #[hot] INFLUENCERS_GET = select_influencer!("WHERE i.id = ANY($1::uuid[])");
     #[hot] INFLUENCERS_BY_HANDLE = select_influencer!("WHERE i.handle_key = ANY($1::text[])");
     #[hot] INFLUENCER_BY_ADDRESS = select_influencer!(

@@ -10,8 +10,9 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, Kind, OutboxStatus,
-    Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict,
+    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, HoldSource, Kind,
+    OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason,
+    Verdict,
 };
 
 macro_rules! read_as {
@@ -77,5 +78,6 @@ read_as! {
     TaskState as String, word;
     TaskKind as String, word;
     HitKind as String, word;
+    HoldSource as String, word;
     Verdict as String, word;
 }

@@ -13,8 +13,9 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, Kind, OutboxStatus,
-    Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, Word,
+    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, HoldSource, Kind,
+    OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason,
+    Verdict, Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.
@@ -202,5 +203,6 @@ from_word!(
     TaskState,
     TaskKind,
     HitKind,
+    HoldSource,
     Verdict
 );

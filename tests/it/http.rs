@@ -26,6 +26,8 @@ use tower::ServiceExt;
 struct Recorder {
     asked: Mutex<Vec<String>>,
     message: Mutex<Option<MessageId>>,
+    /// How often another change still comes first.
+    overtaken: std::sync::atomic::AtomicU32,
 }
 
 impl Recorder {
@@ -68,7 +70,11 @@ impl Actions for Recorder {
         self.note(format!("unmerge {id} by {by}"), Ok(json!({"restored": id})))
     }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
-        self.note(format!("note {id} {text}"), Ok(NoteId(uuid::Uuid::from_u128(1))))
+        let left = self.overtaken.load(Ordering::SeqCst);
+        self.overtaken.store(left.saturating_sub(1), Ordering::SeqCst);
+        let first = || ActionError::Store(liaison::store::StoreError::Conflict(sqlx::Error::RowNotFound));
+        let give = if left > 0 { Err(first()) } else { Ok(NoteId(uuid::Uuid::from_u128(1))) };
+        self.note(format!("note {id} {text}"), give)
     }
     fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
         self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
@@ -192,6 +198,27 @@ async fn every_route_refuses_who_has_no_token() {
         assert!(refused > 0, "{path} takes no method at all");
     }
     assert!(api.recorder.asked.lock().unwrap().is_empty());
+}
+
+/// Nothing of it was written: whoever asked need not ask again, unless it goes on for ever.
+#[tokio::test]
+async fn a_change_that_another_one_overtook_is_done_again_a_bounded_number_of_times() {
+    use liaison::store::again::TRIES_MAX;
+    let api = Api::sqlite().await;
+    let path = format!("/v1/influencers/{}/notes", seed::influencer(&api.fresh, &api.clock).await);
+    for (overtaken, status, tries) in [
+        (0, StatusCode::CREATED, 1),
+        (3, StatusCode::CREATED, 4),
+        (u32::MAX, StatusCode::SERVICE_UNAVAILABLE, usize::try_from(TRIES_MAX).unwrap()),
+    ] {
+        api.recorder.asked.lock().unwrap().clear();
+        api.recorder.overtaken.store(overtaken, Ordering::SeqCst);
+        let (got, json) = api.post(&path, &json!({"text": "called"})).await;
+        assert_eq!(got, status, "{json}");
+        let asked = api.recorder.asked.lock().unwrap().clone();
+        assert_eq!(asked.len(), tries);
+        assert!(asked.iter().all(|a| a.ends_with(" called")), "the same each time: {asked:?}");
+    }
 }
 
 #[tokio::test]

@@ -607,6 +607,8 @@ async fn absence_says_until_when_and_the_gone_say_who_follows() {
             desk.fresh.name
         );
         assert!(told[2].as_object().unwrap().contains_key("until"), "{told:?}");
+        let back: Vec<Option<&str>> = told.iter().take(3).map(|d| d["back_on"].as_str()).collect();
+        assert_eq!(back, [Some("2026-03-14"), Some("2026-03-09"), None], "the last day away, and the day of return");
         assert_eq!(told[3]["kind"], "gone");
         assert_eq!(
             (&told[3]["gone_address"], &told[3]["instead"]),

@@ -127,10 +127,12 @@ impl World {
         let enrollment_id = enrollment(&self.bench.fresh, &self.bench.clock).await;
         let mut tx = self.bench.begin().await;
         let reserved = enqueue::reserve(&mut tx, &self.bench.clock, Some("https://go.brand.example/")).await.unwrap();
+        let influencer_id = tx.get_enrollment(enrollment_id).await.unwrap().unwrap().influencer_id;
         tx.commit().await.unwrap();
         Outreach {
             reserved,
             enrollment_id,
+            influencer_id,
             step: "intro".into(),
             opens: Counting::On,
             clicks: Counting::On,

@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use super::{SimulateError, World};
-use crate::domain::day::{DAY_MINUTES, Minute};
+use crate::domain::day::Minute;
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, Role, StepState};
-use crate::domain::zone::Zone;
 use crate::hub::hold;
 use crate::hub::outreach::recheck::reserve_manual;
 use crate::hub::outreach::steer::{self, SteerError};
@@ -48,9 +47,9 @@ async fn act_in(tx: &mut Tx, world: &World, who: InfluencerId, act: &Act) -> Res
             Ok(none)
         }
         Act::Away(until) => {
-            // The end of the day they name, as it is read from their note.
-            let until = until.map(|day| instant_of(&Zone::utc(), day, Minute(DAY_MINUTES)).minus(SECOND));
-            let data = json!({"kind": "out_of_office", "role": Role::Author, "until": until});
+            // The last day away, as `until` is read in a note.
+            let back_on = until.map(|day| day.plus(1).to_string());
+            let data = json!({"kind": "out_of_office", "role": Role::Author, "back_on": back_on});
             tell(tx, world, (EventType::MessageReceived, who), None, data).await?;
             Ok(none)
         }
@@ -77,8 +76,6 @@ async fn act_in(tx: &mut Tx, world: &World, who: InfluencerId, act: &Act) -> Res
         }
     }
 }
-
-const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The mail of a step of theirs that was sent, or the last one.
 async fn sent(tx: &mut Tx, who: InfluencerId, step: Option<&str>) -> Result<Option<StepRow>, StoreError> {

@@ -80,6 +80,39 @@ const UNTILS: &[&str] = &[
     "until", "till", "til", "through", "bis", "jusqu'au", "jusqu'à", "jusqu'a", "jusque", "hasta", "até", "fino",
     "sino", "tot", "t/m",
 ];
+/// Words after which the last day away stands where somebody speaks of their return just before or after: `back after 9 March`.
+const AFTERS: &[&str] = &["after", "nach", "après", "apres", "después", "despues", "depois", "após", "dopo", "na"];
+/// What a return is spoken of with, beside [`RETURNS`], near one of [`AFTERS`].
+const RETURN_WORDS: &[&str] = &[
+    "return",
+    "returning",
+    "back",
+    "again",
+    "available",
+    "zurück",
+    "wieder",
+    "erreichbar",
+    "retour",
+    "nouveau",
+    "reviens",
+    "reviendrai",
+    "rentrerai",
+    "regreso",
+    "regresaré",
+    "vuelvo",
+    "volveré",
+    "vuelta",
+    "volto",
+    "voltarei",
+    "volta",
+    "regresso",
+    "rientro",
+    "torno",
+    "ritorno",
+    "terug",
+    "weer",
+    "bereikbaar",
+];
 /// What joins the first and the last day of a range, where the first stands before it.
 const RANGES: &[&str] = &["to", "through", "thru", "-", "–", "bis", "au", "al", "all'", "até", "tot", "t/m"];
 /// The same, where the range was announced.
@@ -229,18 +262,49 @@ enum Order {
     Unknown,
 }
 
+/// The day that a note names, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// The day of the return.
+    Return(Date),
+    /// The last day away. `until` alone may mean either: then this, so that nobody is written to too early.
+    LastDay(Date),
+}
+
+impl Named {
+    /// The day as it was named.
+    pub(super) fn day(self) -> Date {
+        match self {
+            Self::Return(day) | Self::LastDay(day) => day,
+        }
+    }
+
+    /// The first day on which they are back.
+    pub(super) fn back_on(self) -> Option<Date> {
+        match self {
+            Self::Return(day) => Some(day),
+            Self::LastDay(day) => day.tomorrow().ok(),
+        }
+    }
+}
+
 /// The day that a note names for the return, or for the last day away. `sent` is the note's own date, which a date without
 /// a year follows.
-pub(super) fn find(subject: &str, text: &str, sent: Option<Micros>) -> Option<Date> {
+pub(super) fn find(subject: &str, text: &str, sent: Option<Micros>) -> Option<Named> {
     let sent = sent?.timestamp().to_zoned(TimeZone::UTC).date();
     let both = format!("{text} . {subject}").replace('’', "'").replace(['–', '—'], " – ").replace("all'", "all' ");
     let words: Vec<&str> = both.split_whitespace().take(WORDS_MAX).collect();
     let note = Note { words: &words, order: order_of(&words), sent };
-    note.after_cue(RETURNS, |_| true)
-        .or_else(|| note.after_announced_return())
-        .or_else(|| note.after_cue(UNTILS, |_| true))
-        .or_else(|| note.after_cue(RANGES, |at| note.follows_date(at)))
-        .or_else(|| note.after_cue(ANNOUNCED_RANGES, |at| note.follows_date(at) && note.is_announced(at)))
+    let last_day = || {
+        note.after_cue(UNTILS, |_| true)
+            .or_else(|| note.after_cue(RANGES, |at| note.follows_date(at)))
+            .or_else(|| note.after_cue(ANNOUNCED_RANGES, |at| note.follows_date(at) && note.is_announced(at)))
+    };
+    note.after_cue(AFTERS, |at| note.speaks_of_return(at))
+        .map(Named::LastDay)
+        .or_else(|| note.after_cue(RETURNS, |_| true).map(Named::Return))
+        .or_else(|| note.after_announced_return().map(Named::Return))
+        .or_else(|| last_day().map(Named::LastDay))
 }
 
 /// English is written with the month first or the day first; the other languages only with the day first.
@@ -357,6 +421,17 @@ impl Note<'_> {
         at.checked_sub(1)
             .and_then(|i| self.words.get(i))
             .is_some_and(|w| looks_like_date(bare(w)) || is_weekday(bare(w)))
+    }
+
+    /// Whether a return is spoken of just before or soon after a word; for `na`, which is a mere article in Portuguese, before it.
+    fn speaks_of_return(&self, at: usize) -> bool {
+        let is_return = |w: &&str| RETURN_WORDS.contains(&bare(w));
+        let before = self.words.get(at.saturating_sub(RETURN_REACH_BACK)..at).unwrap_or_default();
+        if self.words.get(at).is_some_and(|w| bare(w) == "na") {
+            return before.last().is_some_and(|w| matches!(bare(w), "terug" | "bereikbaar" | "aanwezig"));
+        }
+        let after = self.words.get(at..).unwrap_or_default();
+        before.iter().any(is_return) || after.iter().take(RETURN_REACH).any(is_return)
     }
 
     fn is_announced(&self, at: usize) -> bool {

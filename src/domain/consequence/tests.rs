@@ -155,30 +155,50 @@ fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
     assert_eq!(wrote("alias_proposed", "automatic"), []);
     for waiting in ["agent_unassigned", "unknown_sender"] {
         let all = wrote(waiting, "human");
-        assert_eq!(all[0], Consequence::Hold(NOW.plus(HOLD_UNASSIGNED), UNASSIGNED));
+        assert_eq!(all[0], Consequence::Hold(HoldSource::Unassigned, NOW.plus(HOLD_UNASSIGNED), UNASSIGNED));
         assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Message, _)));
+        assert_eq!(all.len(), 2);
     }
+    for waiting in ["alias_proposed", "agent_unassigned", "unknown_sender"] {
+        let data = json!({"kind": "human", "role": "recipient", "waiting": waiting, "answer": {"verdict": "opt_out"}});
+        let all = free("contacted", EventType::MessageReceived, data.clone());
+        assert!(all.contains(&Consequence::Suppress(Whose::Writer)) && asks(&all, TaskKind::Answer), "{all:?}");
+        assert!(all.iter().any(|c| matches!(c, Consequence::Hold(HoldSource::Unassigned, ..))), "{all:?}");
+        let of_nobody = Happened::read(EventType::MessageReceived, Some(&data)).unwrap();
+        assert_eq!(decide(&of_nobody, None, NOW), [Consequence::Suppress(Whose::Writer)]);
+    }
+    assert_eq!(decide(&Happened::Unassigned(Answer::Talk), None, NOW), []);
     let copied = json!({"kind": "human", "role": "cc", "waiting": null});
     assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
 }
 
 #[test]
 fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
-    let away = |until: Value| {
-        free(
-            "contacted",
-            EventType::MessageReceived,
-            json!({"kind": "out_of_office", "role": "author", "until": until}),
-        )
+    let data = json!({"kind": "out_of_office", "role": "author", "back_on": "2026-03-10"});
+    let day = |text: &str| Day::parse(text).unwrap();
+    assert_eq!(free("contacted", EventType::MessageReceived, data), [Consequence::HoldAway(Some(day("2026-03-10")))]);
+    let unclear = json!({"kind": "out_of_office", "role": "author", "back_on": "soon"});
+    assert_eq!(free("contacted", EventType::MessageReceived, unclear), [Consequence::HoldAway(None)]);
+    let (utc, none) = (Zone::utc(), Calendar::default());
+    let held = |back: &str, zone: &str, country: Option<&str>| {
+        let calendar = country.and_then(Calendar::shipped).map_or_else(Calendar::default, Result::unwrap);
+        hold_until(Some(day(back)), NOW, &Zone::named(zone).unwrap(), &calendar).to_string()
     };
-    let hold = |at: &str| [Consequence::Hold(Micros::parse(at).unwrap(), "out of office")];
-    assert_eq!(away(json!("2026-03-10T00:00:00Z")), hold("2026-03-11T00:00:00Z"));
-    assert_eq!(away(json!("2026-03-13T00:00:00Z")), hold("2026-03-16T00:00:00Z"), "from Friday to Monday");
-    assert_eq!(away(json!("2026-03-14T00:00:00Z")), hold("2026-03-16T00:00:00Z"), "from Saturday to Monday");
-    for unknown in [Value::Null, json!("2025-12-01T00:00:00Z"), json!("soon")] {
-        assert_eq!(away(unknown), [Consequence::Hold(NOW.plus(7 * DAY), "out of office")]);
+    for (back, until) in [
+        ("2026-03-10", "2026-03-11"), // a Tuesday
+        ("2026-03-13", "2026-03-16"), // from Friday to Monday
+        ("2026-03-14", "2026-03-17"), // Saturday: back at work on Monday
+    ] {
+        assert_eq!(held(back, "UTC", None), format!("{until}T00:00:00.000000Z"), "{back}");
     }
-    assert_eq!(away(json!("2099-01-01T00:00:00Z")), [Consequence::Hold(NOW.plus(HOLD_MAX), "out of office")]);
+    assert_eq!(held("2026-03-10", "America/Sao_Paulo", None), "2026-03-11T03:00:00.000000Z", "their midnight");
+    // Back on Thursday before Easter; in Germany, Friday and Monday are holidays.
+    assert_eq!(held("2026-04-02", "Europe/Berlin", Some("de")), "2026-04-06T22:00:00.000000Z");
+    assert_eq!(held("2026-04-02", "Europe/Berlin", None), "2026-04-02T22:00:00.000000Z");
+    for over in [None, Some(day("2025-12-01"))] {
+        assert_eq!(hold_until(over, NOW, &utc, &none), NOW.plus(7 * DAY));
+    }
+    assert_eq!(hold_until(Some(day("2099-01-01")), NOW, &utc, &none), NOW.plus(HOLD_MAX));
 }
 
 #[test]
@@ -204,6 +224,9 @@ fn bounces_and_complaints_do_what_their_severity_says() {
     let nobody = Happened::Bounced(Bounce::Policy, String::new());
     assert_eq!(decide(&nobody, None, NOW), [Consequence::PauseAccount]);
     assert_eq!(free("contacted", EventType::MessageComplained, json!({})), [Consequence::End(Ending::Complained)]);
+    let among = free("contacted", EventType::MessageComplained, json!({"among": ["a@b.example", "c@d.example"]}));
+    assert!(matches!(among[0], Consequence::Hold(HoldSource::Complaint, ..)) && asks(&among, TaskKind::Answer));
+    assert_eq!(among.len(), 2, "nobody is suppressed, no run ends: {among:?}");
     assert_eq!(free("contacted", EventType::MessageRejected, json!({})), [Consequence::EndIfUnreachable]);
 }
 

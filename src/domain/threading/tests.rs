@@ -23,6 +23,8 @@ fn ask<'a>(author: &'a str, identity: &'a Identity, people: &'a People) -> Ask<'
         reported: &[],
         in_conversation: &[],
         of_parent: &[],
+        sure_in_conversation: &[],
+        sure_of_parent: &[],
         identity,
         people,
     }
@@ -44,9 +46,19 @@ fn people() -> People {
 fn agent_writes_for_those_the_conversation_is_about_and_else_for_all_marked() {
     let (identity, people) = (Identity::default(), people());
     let about = [inf(2), inf(7)];
-    let placed = choose_parts(&Ask { in_conversation: &about, ..ask("mgr@talent.example", &identity, &people) });
-    assert_eq!(placed.parts.iter().map(|p| (p.influencer, p.assigned)).collect::<Vec<_>>(), [(inf(2), true)]);
-    assert_eq!(placed.waiting, None);
+    let by_agent = |ask: Ask<'_>| {
+        let placed = choose_parts(&ask);
+        (placed.parts.iter().map(|p| (p.influencer, p.assigned)).collect::<Vec<_>>(), placed.waiting.is_some())
+    };
+    let agent = || Ask { in_conversation: &about, ..ask("mgr@talent.example", &identity, &people) };
+    assert_eq!(by_agent(Ask { sure_in_conversation: &about, ..agent() }), (vec![(inf(2), true)], false));
+    // The message that is answered says more than the conversation it is in.
+    let both = [inf(1), inf(2)];
+    let nearer = Ask { sure_in_conversation: &both, sure_of_parent: &[inf(1)], ..agent() };
+    assert_eq!(by_agent(nearer), (vec![(inf(1), true)], false));
+    // A conversation that was shown to all for want of knowing better ties to nobody.
+    let all = vec![(inf(1), false), (inf(2), false), (inf(3), false)];
+    assert_eq!(by_agent(Ask { of_parent: &both, ..agent() }), (all, true));
     let placed = choose_parts(&ask("mgr@talent.example", &identity, &people));
     assert_eq!(placed.parts.len(), 3);
     assert!(placed.parts.iter().all(|p| !p.assigned && p.role == Role::Author));

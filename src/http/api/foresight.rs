@@ -6,10 +6,10 @@ use axum::routing::{get, post};
 use serde_json::Value;
 
 use super::Route;
-use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
+use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::http::ApiState;
 use crate::http::actions::{About, SimulateOrder};
-use crate::http::body::{Body, Id};
+use crate::http::body::{Body, Id, Whom};
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
 
@@ -30,11 +30,7 @@ async fn simulate(
     Ok(Json(state.actions.simulate(id, order).await?))
 }
 
-async fn influencer(
-    State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
-    _: NoQuery,
-) -> Result<Json<Value>, Problem> {
+async fn influencer(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Json<Value>, Problem> {
     Ok(Json(state.actions.why(About::Influencer(id)).await?))
 }
 

@@ -6,11 +6,10 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use super::Route;
-use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
-use crate::http::body::{Body, Id};
+use crate::http::body::{Body, Whom};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
@@ -31,7 +30,7 @@ struct HoldOrder {
 
 async fn put(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     Body(order): Body<HoldOrder>,
 ) -> Result<Json<InfluencerView>, Problem> {
@@ -44,7 +43,7 @@ async fn put(
 
 async fn release(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<InfluencerView>, Problem> {

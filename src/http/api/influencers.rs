@@ -13,7 +13,7 @@ use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
-use crate::http::body::{Body, Id, created};
+use crate::http::body::{Body, Id, Whom, created};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
@@ -78,7 +78,7 @@ async fn create(
 
 async fn update(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     headers: HeaderMap,
     Body(mut order): Body<InfluencerChangeOrder>,
@@ -103,7 +103,7 @@ fn seen_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 
 async fn stage(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     Body(order): Body<StageOrder>,
 ) -> Result<Json<InfluencerView>, Problem> {
@@ -113,7 +113,7 @@ async fn stage(
 
 async fn timeline(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     asked: Asked,
 ) -> Result<Json<Listed<TimelineEntry>>, Problem> {
     let asked = asked.only(&["limit", "cursor", "order"])?;
@@ -134,7 +134,7 @@ struct NoteOrder {
 
 async fn note(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     Body(order): Body<NoteOrder>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {

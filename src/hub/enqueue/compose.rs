@@ -88,6 +88,7 @@ pub fn compose(clock: &Clock, ground: &mut Ground, mut order: Order) -> Result<L
         subject: &written.draft.subject,
         at: order.due_at,
         thread,
+        about: order.outreach.as_ref().map(|outreach| outreach.influencer_id),
     };
     let (threads, parts) = place::on_timelines(clock, &place, (&envelope, &owners), ground.threads(conversation));
     ground.note(conversation, threads);

@@ -4,7 +4,7 @@
 
 use super::{EnqueueError, Order};
 use crate::clock::Clock;
-use crate::domain::ids::{EnrollmentId, MessageId};
+use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::token::{Keys, Token};
 use crate::domain::words::{HitKind, OutboxStatus};
 use crate::hub::signing;
@@ -56,6 +56,8 @@ pub struct Outreach {
     pub reserved: Reserved,
     /// The run.
     pub enrollment_id: EnrollmentId,
+    /// Whose run it is.
+    pub influencer_id: InfluencerId,
     /// The step of that run. No step is sent twice: the store refuses a second message.
     pub step: String,
     /// Whether opens are counted; only where the hub has an address on the web.

@@ -21,6 +21,8 @@ pub(super) struct Place<'a> {
     pub(super) at: Micros,
     /// The thread it was written in, where a person chose one.
     pub(super) thread: Option<(InfluencerId, ThreadId)>,
+    /// Whom it is about, where it is the mail of a run: what goes to their agent concerns nobody else.
+    pub(super) about: Option<InfluencerId>,
 }
 
 /// Someone on whose timeline it shows.
@@ -67,7 +69,11 @@ fn choose_parts(place: &Place<'_>, envelope: &[Recipient], owners: &[AddressOwne
             .filter(|o| o.value_key == recipient.key)
             .filter_map(|o| Some((o.influencer_id?, o.agent_id)))
             .collect();
-        let about = |id: InfluencerId| known.iter().any(|t| t.influencer_id == id);
+        let of_run = place.about.filter(|about| own.iter().any(|(id, agent)| agent.is_some() && id == about));
+        let about = |id: InfluencerId| match of_run {
+            Some(run) => run == id,
+            None => known.iter().any(|t| t.influencer_id == id),
+        };
         let is_told = own.iter().any(|(id, agent)| agent.is_some() && about(*id));
         let all = own.len();
         for (influencer, agent) in own {

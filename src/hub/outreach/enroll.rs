@@ -105,6 +105,8 @@ pub async fn enroll(
     let hash = row.and_then(|s| s.active_hash).ok_or_else(|| EnrollError::NoSequence(sequence.to_owned()))?;
     let definition = definition(tx, &hash).await?;
     let stages = react::stages(tx).await?;
+    // Of two who enroll somebody at once, the second waits here and is told that they are in it.
+    tx.lock_influencers(influencers.to_vec()).await?;
     let people = tx.list_reachable(influencers.to_vec()).await?;
     let mut before: HashMap<InfluencerId, Vec<EnrollmentRow>> = HashMap::new();
     for run in tx.list_enrollments_of(influencers.to_vec()).await? {

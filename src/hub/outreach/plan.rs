@@ -387,7 +387,7 @@ fn our_holidays(house: &House) -> Calendar {
 }
 
 /// The holidays of a country; each file is read once per process.
-fn country(code: &str) -> Option<Calendar> {
+pub(in crate::hub) fn country(code: &str) -> Option<Calendar> {
     static READ: OnceLock<Mutex<HashMap<String, Calendar>>> = OnceLock::new();
     let read = READ.get_or_init(Mutex::default);
     let code = code.to_ascii_lowercase();

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::refused::spread_opt_out;
 use super::{KnownStages, PeopleError, StageMove, move_stage};
 use crate::clock::Clock;
-use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MergeId, MessageId, ThreadId};
+use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, LedgerId, MergeId, MessageId, ThreadId};
 use crate::domain::people::merge::{Standing, choose_stage};
 use crate::domain::people::{Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, Person, TAGS_MAX, handle_key};
 use crate::domain::stage::{Pin, StageId};
@@ -22,6 +23,7 @@ use crate::hub::outreach::{self, ExitReason};
 use crate::hub::react;
 use crate::hub::signal::{self, Signal};
 use crate::store::people::Touch;
+use crate::store::people::hold::Hold;
 use crate::store::people::merge::{MergeRow, Owned, SharedPart};
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
@@ -84,7 +86,12 @@ pub(super) struct Undo {
     pub(super) filled: Map<String, Value>,
     pub(super) runs: Vec<(EnrollmentId, i64)>,
     pub(super) stage: Option<OldStage>,
-    pub(super) hold: Option<OldHold>,
+    /// Addresses that are not written to any more because the other record had said no.
+    #[serde(default)]
+    pub(super) suppressed: Vec<LedgerId>,
+    /// What holds came to the one that stays.
+    #[serde(default)]
+    pub(super) holds: Vec<MovedHold>,
     pub(super) last_message_at: Option<Micros>,
     pub(super) awaiting: Option<Awaiting>,
 }
@@ -123,12 +130,11 @@ pub(super) struct OldStage {
     pub(super) to: String,
 }
 
-/// How they were held before, and until when the joining holds them.
+/// A hold that became the other's: what that source said of them before, and what it says since.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct OldHold {
-    pub(super) until: Option<Micros>,
-    pub(super) reason: Option<String>,
-    pub(super) to: Micros,
+pub(super) struct MovedHold {
+    pub(super) was: Option<Hold>,
+    pub(super) to: Hold,
 }
 
 /// Locks two records that can be joined.
@@ -190,6 +196,8 @@ pub async fn merge(
     move_runs(tx, pair, &mut undo).await?;
     hold_as_long(tx, clock, (&kept, &gone), &mut undo).await?;
     let stage = take_stage(tx, clock, (&kept, &gone), &mut undo, by).await?;
+    // A no of the one record holds for the addresses of both.
+    undo.suppressed = spread_opt_out(tx, clock, [Person::Influencer(kept.id)]).await?;
     fill(tx, clock, (kept.id, &gone), &mut undo).await?;
     if let Some(at) = gone.last_message_at.filter(|at| kept.last_message_at.is_none_or(|seen| seen < *at)) {
         let touch = Touch { influencer_id: kept.id, last_message_at: at, awaiting: gone.awaiting };
@@ -353,14 +361,17 @@ async fn hold_as_long(
     undo: &mut Undo,
 ) -> Result<(), StoreError> {
     let now = clock.now();
-    let Some(until) = gone.held_until.filter(|until| *until > now && kept.held_until.is_none_or(|k| k < *until)) else {
-        return Ok(());
-    };
-    let holds = tx.list_holds(vec![kept.id, gone.id]).await?;
-    let reason = |id| holds.iter().find(|h| h.influencer_id == id).and_then(|h| h.hold_reason.clone());
-    undo.hold = Some(OldHold { until: kept.held_until, reason: reason(kept.id), to: until });
-    tx.set_hold(kept.id, Some(until), reason(gone.id).as_deref(), now).await?;
-    outreach::hold_runs(tx, clock, kept.id).await
+    let (own, theirs): (Vec<Hold>, Vec<Hold>) =
+        tx.list_hold_sources(vec![kept.id, gone.id]).await?.into_iter().partition(|hold| hold.influencer_id == kept.id);
+    for hold in theirs.into_iter().filter(|hold| hold.until.is_none_or(|until| until > now)) {
+        // Whoever held the one holds the other: what a rule set stays a rule's.
+        let to = Hold { influencer_id: kept.id, ..hold };
+        if tx.hold_longer(&to, now).await? {
+            let was = own.iter().find(|hold| hold.source == to.source).cloned();
+            undo.holds.push(MovedHold { was, to });
+        }
+    }
+    if undo.holds.is_empty() { Ok(()) } else { outreach::hold_runs(tx, clock, kept.id).await }
 }
 
 async fn take_stage(

@@ -7,10 +7,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::PeopleError;
-use super::merge::{Joined, OldHold, OldStage, Undo};
+use super::merge::{Joined, MovedHold, OldStage, Undo};
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, ThreadId};
 use crate::domain::people::{Influencer, handle_key};
+use crate::domain::time::Micros;
 use crate::domain::words::EventType;
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
@@ -180,7 +181,7 @@ async fn return_messages(tx: &mut Tx, clock: &Clock, (kept, gone): Pair, undo: &
         restore_turn(tx, id, undo).await?;
     }
     // Threads without a message go back as they are.
-    let threads = tx.find_threads_of(vec![kept], crate::domain::time::Micros(i64::MIN)).await?;
+    let threads = tx.find_threads_of(vec![kept], Micros(i64::MIN)).await?;
     let empty = threads.iter().filter(|t| undo.threads.contains(&t.id)).map(|t| t.id).collect();
     tx.give_threads(empty, gone).await?;
     Ok(returned)
@@ -273,14 +274,29 @@ async fn return_standing(
         tx.insert_events(vec![signal::event(clock, Some(to), moved)]).await?;
         tx.set_influencer_stage(kept.id, was, *pinned, *since).await?;
     }
-    if let Some(OldHold { until, reason, .. }) = undo.hold.as_ref().filter(|old| Some(old.to) == kept.held_until) {
-        tx.set_hold(kept.id, *until, reason.as_deref(), now).await?;
-    }
+    return_holds(tx, kept, undo, now).await?;
+    tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
     let newest = tx.newest_part(kept.id).await?;
     let newest = newest.max(undo.last_message_at);
     if kept.last_message_at != newest {
         let awaiting = if newest == undo.last_message_at { undo.awaiting } else { kept.awaiting };
         tx.set_touch(kept.id, newest, awaiting).await?;
+    }
+    Ok(())
+}
+
+/// What each source said of the one who was kept, where it says still what the joining made it say.
+async fn return_holds(tx: &mut Tx, kept: &Influencer, undo: &Undo, now: Micros) -> Result<(), StoreError> {
+    let held = tx.list_hold_sources(vec![kept.id]).await?;
+    for MovedHold { was, to } in undo.holds.iter().filter(|moved| held.contains(&moved.to)) {
+        match was {
+            Some(was) => {
+                tx.put_hold(was, now).await?;
+            }
+            None => {
+                tx.lift_holds(vec![kept.id], &[to.source], now).await?;
+            }
+        }
     }
     Ok(())
 }

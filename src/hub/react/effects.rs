@@ -6,10 +6,15 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::domain::address;
-use crate::domain::consequence::{About, Consequence, Ending, HOLD_USUAL, SOFT_BOUNCES, SOFT_BOUNCES_WITHIN, Whose};
+use crate::domain::calendar::Calendar;
+use crate::domain::consequence::{
+    AWAY, About, Consequence, Ending, HOLD_USUAL, SOFT_BOUNCES, SOFT_BOUNCES_WITHIN, Whose, hold_until,
+};
 use crate::domain::ids::{InfluencerId, LedgerId};
 use crate::domain::people::{SCOPE_ALL, Suppression};
-use crate::domain::words::{AccountState, Channel, EventType, SuppressionReason, TaskKind};
+use crate::domain::words::{AccountState, Channel, EventType, HoldSource, SuppressionReason, TaskKind};
+use crate::domain::zone::{Zone, country_of};
+use crate::hub::hold::ByRule;
 use crate::hub::outreach::{self, ExitReason};
 use crate::hub::signal::{self, Signal};
 use crate::hub::unsubscribe::{self, How};
@@ -52,6 +57,7 @@ impl Pass<'_> {
             return match consequence {
                 Consequence::PauseAccount => self.pause_account(tx, signal).await,
                 Consequence::Redeem(token) => self.redeem(tx, token).await,
+                Consequence::Suppress(whose) => self.suppress(tx, signal, (None, *whose)).await,
                 _ => Ok(()),
             };
         };
@@ -64,9 +70,18 @@ impl Pass<'_> {
             Consequence::EndIfUnreachable => {
                 self.doubtful.insert(id);
             }
-            Consequence::Suppress(whose) => self.suppress(tx, signal, (id, *whose)).await?,
+            Consequence::Suppress(whose) => self.suppress(tx, signal, (Some(id), *whose)).await?,
             Consequence::Dead(given) => self.bury(tx, signal, (id, given.as_deref())).await?,
-            Consequence::Hold(until, reason) => hold::hold_by_rule(tx, self.clock, id, (*until, reason)).await?,
+            Consequence::Hold(source, until, reason) => {
+                let rule = ByRule { source: *source, until: *until, reason, cause: signal.message };
+                hold::hold_by_rule(tx, self.clock, id, rule).await?;
+            }
+            Consequence::HoldAway(back_on) => {
+                let (zone, holidays) = whose_days(tx, id).await?;
+                let until = hold_until(*back_on, self.clock.now(), &zone, &holidays);
+                let rule = ByRule { source: HoldSource::Away, until, reason: AWAY, cause: signal.message };
+                hold::hold_by_rule(tx, self.clock, id, rule).await?;
+            }
             Consequence::CountSoft(address) => self.count_soft(tx, signal, (id, address)).await?,
             Consequence::Task(kind, about, text) => self.ask(tx, signal, (*kind, *about, text)).await?,
             Consequence::PauseAccount => self.pause_account(tx, signal).await?,
@@ -125,7 +140,7 @@ impl Pass<'_> {
         &mut self,
         tx: &mut Tx,
         signal: &Signal,
-        (id, whose): (InfluencerId, Whose),
+        (id, whose): (Option<InfluencerId>, Whose),
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         // An event that is raised after the page was used names no message of theirs, only ours.
@@ -137,10 +152,15 @@ impl Pass<'_> {
             let said = signal.data.as_ref().and_then(|d| d.get("address")).and_then(serde_json::Value::as_str);
             keys.extend(said.and_then(address::key));
         }
-        if whose == Whose::Everything {
-            let own = tx.list_addresses_of_influencers(vec![id]).await?;
-            keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
-        }
+        // A no is a person's, not an address's: it holds for all of theirs on this channel.
+        let own = match (whose, id) {
+            (Whose::Everything, Some(id)) => tx.list_addresses_of_influencers(vec![id]).await?,
+            (Whose::Everything, None) | (Whose::Writer, _) => {
+                let owners = tx.find_addresses(Channel::Email, keys.iter().cloned().collect()).await?;
+                tx.list_addresses_of_agents(owners.into_iter().filter_map(|o| o.agent_id).collect()).await?
+            }
+        };
+        keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
         let evidence = signal.message.map_or_else(|| "unsubscribe page".to_owned(), |m| m.to_string());
         let rows: Vec<Suppression> = keys
             .iter()
@@ -158,7 +178,11 @@ impl Pass<'_> {
         for key in &keys {
             tx.withdraw_consents(Channel::Email, key, now).await?;
         }
-        if added > 0 && wrote && whose == Whose::Everything {
+        if let Some(id) = id
+            && added > 0
+            && wrote
+            && whose == Whose::Everything
+        {
             let data = json!({"by": "answer", "addresses": keys});
             self.note(EventType::InfluencerUnsubscribed, signal, (id, data));
         }
@@ -201,7 +225,13 @@ impl Pass<'_> {
         if before.saturating_add(1) < SOFT_BOUNCES {
             return Ok(());
         }
-        hold::hold_by_rule(tx, self.clock, id, (now.plus(HOLD_USUAL), "mail bounces for now")).await?;
+        let rule = ByRule {
+            source: HoldSource::Bounces,
+            until: now.plus(HOLD_USUAL),
+            reason: "mail bounces for now",
+            cause: signal.message,
+        };
+        hold::hold_by_rule(tx, self.clock, id, rule).await?;
         if !tx.has_open_task(id, TaskKind::Address).await? {
             let text = format!("Mail to {address} came back {SOFT_BOUNCES} times in 14 days: look whether it is right");
             self.ask(tx, signal, (TaskKind::Address, About::Person, &text)).await?;
@@ -254,4 +284,19 @@ impl Pass<'_> {
             Signal { what, influencer: Some(id), message: signal.message, at: self.clock.now(), data: Some(data) };
         self.events.push(signal::event(self.clock, stage.as_deref(), fact));
     }
+}
+
+/// The clock and the holidays somebody lives by: their own zone and its country; where it is not known, what a sequence they
+/// are in takes in its place.
+async fn whose_days(tx: &mut Tx, id: InfluencerId) -> Result<(Zone, Calendar), StoreError> {
+    let own = tx.list_persons(vec![id]).await?.pop().and_then(|person| person.timezone);
+    let mut zone = own.as_deref().and_then(Zone::named);
+    if zone.is_none()
+        && let Some(run) = tx.list_enrollments_of(vec![id]).await?.into_iter().find(outreach::is_live)
+    {
+        zone = Zone::named(&outreach::definition(tx, &run.version).await?.schedule.fallback);
+    }
+    let zone = zone.unwrap_or_else(Zone::utc);
+    let holidays = country_of(zone.name()).and_then(outreach::plan::country).unwrap_or_default();
+    Ok((zone, holidays))
 }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, Draft};
 use crate::domain::automatic::{self, named_successor};
+use crate::domain::day::Day;
 use crate::domain::refusal::{self, Answer, judge_answer};
 use crate::domain::reply::above_forward;
 use crate::domain::time::Micros;
-use crate::domain::words::{Direction, Kind, Role};
+use crate::domain::words::{Direction, Kind, Meaning, Role, Word as _};
 
 /// Characters of the token of an unsubscribe mail.
 const TOKEN_MAX: usize = 200;
@@ -24,6 +25,7 @@ pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::V
     match sort.kind {
         Kind::OutOfOffice => {
             data.insert("until".into(), json!(sort.until.and_then(end_of_day)));
+            data.insert("back_on".into(), json!(sort.back_on.map(|day| Day::from_date(day).to_string())));
         }
         Kind::Gone => {
             let author = draft.author.clone().unwrap_or_default();
@@ -52,6 +54,11 @@ pub(super) fn answer(context: &Context, draft: &Draft<'_>) -> Value {
         judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text })
     };
     meaning(&verdict)
+}
+
+/// Whether an answer wants no more mail.
+pub(super) fn is_opt_out(answer: Option<&Value>) -> bool {
+    answer.and_then(|answer| answer.get("verdict")).and_then(Value::as_str) == Some(Meaning::OptOut.as_str())
 }
 
 fn meaning(verdict: &refusal::Verdict) -> Value {

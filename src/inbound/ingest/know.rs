@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Context, Draft};
 use crate::domain::address;
 use crate::domain::bounce::Report;
-use crate::domain::ids::{AgentId, InfluencerId, MessageId};
+use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId};
 use crate::domain::subject;
 use crate::domain::threading::books::{Books, Entry};
 use crate::domain::threading::{Owner, People};
@@ -29,12 +29,33 @@ pub(super) struct Known {
     pub(super) own_ids: HashMap<String, OwnMessage>,
     /// Who took part in the messages answered, by Message-ID.
     pub(super) parents: HashMap<String, Vec<InfluencerId>>,
+    /// Of those, who is surely meant.
+    pub(super) sure_parents: HashMap<String, Vec<InfluencerId>>,
+    /// Who is surely meant by some message of a conversation, as it was called when that was learned.
+    pub(super) sure_in: Vec<(ConversationId, InfluencerId)>,
+    /// Address keys that the messages went to of which a report speaks.
+    pub(super) envelopes: HashMap<MessageId, Vec<String>>,
+    /// The newest message that left for an address, for reports that name none.
+    pub(super) sent_to: HashMap<String, MessageId>,
     /// Everyone concerned.
     pub(super) people: People,
     /// Conversations and threads.
     pub(super) books: Books,
     /// Recent threads of writers whose mail names no other mail.
     pub(super) by_subject: Vec<ThreadRow>,
+}
+
+impl Known {
+    /// Address keys that one of our messages went to, as far as a report speaks of it.
+    pub(super) fn envelope(&self, message: MessageId) -> &[String] {
+        self.envelopes.get(&message).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who is surely meant by some message of a conversation.
+    pub(super) fn sure_in(&self, conversation: ConversationId) -> Vec<InfluencerId> {
+        let conversation = self.books.find(conversation);
+        self.sure_in.iter().filter(|(id, _)| self.books.find(*id) == conversation).map(|(_, who)| *who).collect()
+    }
 }
 
 pub(super) async fn load(tx: &mut Tx, context: &Context, drafts: &[Draft<'_>]) -> Result<Known, StoreError> {
@@ -45,14 +66,17 @@ pub(super) async fn load(tx: &mut Tx, context: &Context, drafts: &[Draft<'_>]) -
     let prints = drafts.iter().flat_map(|d| [d.arrival.weak.clone(), d.arrival.strong.clone()]).collect();
     known.prints = tx.find_fingerprints(prints).await?.into_iter().map(|m| (m.fingerprint.clone(), m)).collect();
     load_own(tx, drafts, &mut known).await?;
+    load_envelopes(tx, drafts, &mut known).await?;
     load_people(tx, context, drafts, &mut known).await?;
+    load_sent_to(tx, context, drafts, &mut known).await?;
     load_books(tx, drafts, &mut known).await?;
     Ok(known)
 }
 
 /// What we sent, and who took part in what is answered.
 async fn load_own(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Result<(), StoreError> {
-    let tokens: Vec<String> = drafts.iter().filter_map(|d| d.arrival.mail.token.clone()).collect();
+    let token = |d: &Draft<'_>| d.arrival.mail.token.clone().or_else(|| reported_token(d).map(str::to_owned));
+    let tokens: Vec<String> = drafts.iter().filter_map(token).collect();
     known.tokens = tx.find_tokens(tokens).await?.into_iter().map(|m| (m.key.clone(), m)).collect();
     let mut ids: HashSet<String> = HashSet::new();
     for draft in drafts {
@@ -63,7 +87,9 @@ async fn load_own(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Resul
         ids.extend(original_id(draft).map(str::to_owned));
     }
     let rows = tx.find_by_internet_ids(ids.into_iter().collect()).await?;
-    let parts = tx.find_participations(rows.iter().map(|(m, _)| m.id).collect()).await?;
+    let messages: Vec<MessageId> = rows.iter().map(|(m, _)| m.id).collect();
+    let sure = if messages.is_empty() { Vec::new() } else { tx.find_sure_participations(messages.clone()).await? };
+    let parts = tx.find_participations(messages).await?;
     let mut of_message: HashMap<MessageId, Vec<InfluencerId>> = HashMap::new();
     for (message, influencer, _) in parts {
         of_message.entry(message).or_default().push(influencer);
@@ -72,6 +98,8 @@ async fn load_own(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Resul
         if let Some(influencers) = of_message.get(&row.id) {
             known.parents.entry(row.key.clone()).or_default().extend(influencers.iter().copied());
         }
+        let meant = sure.iter().filter(|(message, _)| *message == row.id).map(|(_, influencer)| *influencer);
+        known.sure_parents.entry(row.key.clone()).or_default().extend(meant);
         if direction == Direction::Outbound {
             known.own_ids.insert(row.key.clone(), row);
         }
@@ -87,6 +115,70 @@ pub(super) fn original_id<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
     }
 }
 
+/// Our token in the mail that a report returns.
+fn reported_token<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
+    match draft.arrival.mail.report.as_ref()? {
+        Report::Bounce(bounce) => bounce.token.as_deref(),
+        Report::Complaint(complaint) => complaint.token.as_deref(),
+    }
+}
+
+/// Whether a report says at all which message it is about.
+pub(super) fn names_a_message(draft: &Draft<'_>) -> bool {
+    original_id(draft).is_some() || reported_token(draft).is_some()
+}
+
+/// The message of ours that a report speaks of: by our token, or its Message-ID.
+pub(super) fn reported_on<'k>(draft: &Draft<'_>, known: &'k Known) -> Option<&'k OwnMessage> {
+    let by_token = reported_token(draft).and_then(|token| known.tokens.get(token));
+    by_token.or_else(|| original_id(draft).and_then(|id| known.own_ids.get(id)))
+}
+
+/// To whom the messages went that are reported on.
+async fn load_envelopes(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Result<(), StoreError> {
+    let named: Vec<MessageId> = drafts.iter().filter_map(|d| reported_on(d, known)).map(|own| own.id).collect();
+    for (message, recipients) in tx.list_envelopes(named).await? {
+        known.envelopes.insert(message, keys_in(&recipients.0));
+    }
+    Ok(())
+}
+
+/// What left not long ago for the addresses of reports that name no message.
+async fn load_sent_to(
+    tx: &mut Tx,
+    context: &Context,
+    drafts: &[Draft<'_>],
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    let reports = || drafts.iter().filter(|d| d.arrival.mail.report.is_some());
+    let (mut whose, mut since) = (HashSet::new(), Micros(i64::MAX));
+    for draft in reports().filter(|d| !names_a_message(d)) {
+        for owner in draft.reported.iter().filter_map(|key| known.people.owners.get(key)) {
+            match owner {
+                Owner::Influencer(id) => whose.extend([*id]),
+                Owner::Agent(agent) => whose.extend(known.people.stands_for.get(agent).into_iter().flatten().copied()),
+            }
+            since = since.min(draft.at.minus(SUBJECT_REACH));
+        }
+    }
+    for sent in tx.list_sent_to(whose.into_iter().collect(), &context.account, since).await? {
+        for key in keys_in(&sent.recipients.0) {
+            known.sent_to.entry(key).or_insert(sent.id);
+        }
+    }
+    Ok(())
+}
+
+/// The address keys of an envelope as it is stored.
+fn keys_in(recipients: &serde_json::Value) -> Vec<String> {
+    let lists = ["to", "cc", "bcc"].into_iter().filter_map(|name| recipients.get(name)?.as_array());
+    let address = |mailbox: &serde_json::Value| address::key(mailbox.get("address")?.as_str()?);
+    let mut keys: Vec<String> = lists.flatten().filter_map(address).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
 async fn load_people(
     tx: &mut Tx,
     context: &Context,
@@ -96,6 +188,7 @@ async fn load_people(
     let keys: HashSet<&String> = drafts
         .iter()
         .flat_map(|d| d.author.iter().chain(&d.to).chain(&d.cc).chain(&d.reported))
+        .chain(known.envelopes.values().flatten())
         .filter(|key| !context.identity.is_ours(key))
         .collect();
     let owners = tx.find_addresses(Channel::Email, keys.into_iter().cloned().collect()).await?;
@@ -140,7 +233,12 @@ async fn load_books(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Res
     if conversations.is_empty() {
         return Ok(());
     }
-    for row in tx.find_threads_in(conversations.into_iter().collect()).await? {
+    let conversations: Vec<ConversationId> = conversations.into_iter().collect();
+    // Only an agent's mail asks for it.
+    if drafts.iter().any(|d| d.author.iter().chain(&d.to).chain(&d.cc).any(|key| is_agents(known, key))) {
+        known.sure_in = tx.find_sure_in(conversations.clone()).await?;
+    }
+    for row in tx.find_threads_in(conversations).await? {
         let entry = Entry {
             id: row.id,
             account: row.account,
@@ -154,6 +252,10 @@ async fn load_books(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Res
         known.books.know_thread(row.conversation_id, row.influencer_id, entry);
     }
     Ok(())
+}
+
+fn is_agents(known: &Known, key: &str) -> bool {
+    matches!(known.people.owners.get(key), Some(Owner::Agent(_)))
 }
 
 /// Whether a mail names no other mail and yet answers one: only then its subject counts.

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use super::know::{self, Known};
-use super::{Arrival, Context, Draft, Ingested, facts, sort_of};
+use super::report::Heard;
+use super::{Arrival, Context, Draft, Ingested, facts, report, sort_of};
 use crate::clock::Clock;
 use crate::domain::automatic::Verdict as Sort;
-use crate::domain::bounce::{Action, Report, Severity};
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::ParsedMail;
 use crate::domain::subject;
@@ -178,27 +178,34 @@ impl Planner<'_> {
         let in_conversation = self.known.books.influencers_in(conversation);
         let sort = sort_of(draft, self.parent_sent_at(mail));
         let kind = sort.kind;
+        let heard = report::hear(self.context, draft, &self.known);
+        let reported = heard.keys();
         let mut placed = choose_parts(&Ask {
             direction: draft.direction,
             kind,
             author: draft.author.as_deref(),
             to: &draft.to,
             cc: &draft.cc,
-            reported: &draft.reported,
+            reported: &reported,
             in_conversation: &in_conversation,
-            of_parent: &self.parents_of(draft),
+            of_parent: &parents_of(draft, &self.known.parents),
+            sure_in_conversation: &self.known.sure_in(conversation),
+            sure_of_parent: &parents_of(draft, &self.known.sure_parents),
             identity: &self.context.identity,
             people: &self.known.people,
         });
         if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
             self.plan.recheck.insert(conversation);
         }
-        self.signal(draft, id, &sort, &placed);
+        // Whoever these addresses turn out to be learns then what the report says.
+        let nobodys = reported.into_iter().filter(|key| !self.known.people.owners.contains_key(key));
+        placed.strangers.extend(nobodys.map(|key| (key, Role::Recipient)));
+        let facts = self.signal(draft, id, (&sort, &heard), &placed);
         if guessed {
             // Who wrote it is certain; in which thread it belongs is not.
             placed.parts.iter_mut().for_each(|part| part.assigned = false);
         }
-        self.enter(draft, (id, conversation), kind, &placed);
+        self.enter(draft, (id, conversation), (kind, facts), &placed);
         let message = self.message(draft, id, conversation, kind);
         self.plan.messages.push(message);
         let arrival = draft.arrival;
@@ -242,7 +249,7 @@ impl Planner<'_> {
         &mut self,
         draft: &Draft<'_>,
         (id, conversation): (MessageId, ConversationId),
-        kind: Kind,
+        (kind, facts): (Kind, Option<serde_json::Value>),
         placed: &Placed,
     ) {
         let turn = turn_after(draft.direction, kind);
@@ -282,27 +289,43 @@ impl Planner<'_> {
                 influencer_id: waiting.influencer,
                 agent_id: waiting.agent,
                 at: draft.at,
+                facts,
             });
         }
         if let Some(message_id) = &mail.message_id {
             let influencers: Vec<InfluencerId> = placed.parts.iter().map(|p| p.influencer).collect();
             self.known.parents.entry(message_id.clone()).or_default().extend(influencers);
+            let sure = placed.parts.iter().filter(|p| p.assigned).map(|p| p.influencer);
+            self.known.sure_parents.entry(message_id.clone()).or_default().extend(sure);
         }
+        let sure = placed.parts.iter().filter(|p| p.assigned).map(|p| (conversation, p.influencer));
+        self.known.sure_in.extend(sure);
     }
 
-    /// The facts that follow from a message. Old mail of a first sync brings none.
-    fn signal(&mut self, draft: &Draft<'_>, id: MessageId, sort: &Sort, placed: &Placed) {
+    /// The facts that follow from a message, and those that follow once it is known whose it is. Old mail of a first sync
+    /// brings none.
+    fn signal(
+        &mut self,
+        draft: &Draft<'_>,
+        id: MessageId,
+        (sort, heard): (&Sort, &Heard),
+        placed: &Placed,
+    ) -> Option<serde_json::Value> {
         self.prove(draft);
         if !draft.fires {
-            return;
+            return None;
         }
         let context = self.context;
         let account = &context.account;
+        // The run whose mail this answers learns of it, in whatever thread either of them stands by now.
+        let mail = &draft.arrival.mail;
+        let mut named = mail.in_reply_to.iter().chain(mail.references.last());
+        let answers = named.find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
+        let is_human = draft.direction == Direction::Inbound && sort.kind == Kind::Human;
+        let answer = is_human.then(|| facts::answer(context, draft));
         let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {
             self.plan.signals.push(Signal { what, influencer, message: Some(id), at: draft.at, data: Some(data) });
         };
-        let answers = draft.arrival.mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
-        let mut answer = None;
         for part in &placed.parts {
             let influencer = Some(part.influencer);
             if draft.direction == Direction::Outbound {
@@ -315,21 +338,42 @@ impl Planner<'_> {
             if let Some(data) = data.as_object_mut() {
                 data.insert("by_agent".to_owned(), json!(part.agent));
                 data.insert("waiting".to_owned(), json!(waiting));
+                if waiting.is_some() {
+                    data.insert("answer".to_owned(), json!(answer));
+                }
             }
             raise(EventType::MessageReceived, influencer, data);
-            if sort.kind == Kind::Human && part.role == Role::Author && part.assigned {
-                let answer = answer.get_or_insert_with(|| facts::answer(context, draft));
+            if is_human && part.role == Role::Author && part.assigned {
                 let data = json!({
                     "account": account, "by_agent": part.agent, "answer": answer, "answers": answers,
                 });
                 raise(EventType::ThreadReplied, influencer, data);
             }
         }
-        // a token says who wants out, from whatever address it came
-        if placed.parts.is_empty() && facts::unsubscribe_token(context, draft).is_some() {
-            raise(EventType::MessageReceived, None, facts::received(context, draft, sort, None));
+        let received = || facts::received(context, draft, sort, None);
+        let waiting = placed.waiting.filter(|_| draft.direction == Direction::Inbound);
+        if placed.parts.is_empty() {
+            let has_token = facts::unsubscribe_token(context, draft).is_some();
+            let no_more = waiting.filter(|_| facts::is_opt_out(answer.as_ref()));
+            // A token says who wants out, from whatever address it came; and whoever wants no more mail gets none, known or not.
+            if has_token || no_more.is_some() {
+                let mut data = received();
+                if let (Some(data), Some(waiting)) = (data.as_object_mut(), no_more) {
+                    data.insert("waiting".to_owned(), json!(waiting.reason));
+                    data.insert("answer".to_owned(), json!(answer));
+                }
+                raise(EventType::MessageReceived, None, data);
+            }
         }
-        self.consequences(draft, id, placed);
+        self.consequences(draft, (id, heard), placed);
+        waiting.map(|_| {
+            let reports: Vec<_> = heard
+                .told
+                .iter()
+                .map(|t| json!({"what": t.what, "key": t.key, "message_id": t.message, "data": t.data}))
+                .collect();
+            json!({"received": received(), "answer": answer, "answers": answers, "reports": reports})
+        })
     }
 
     /// A reply, a report or a copy proves that what it speaks of was sent.
@@ -345,76 +389,57 @@ impl Planner<'_> {
     }
 
     /// What a bounce or complaint means for addresses. One bounce never touches anybody else.
-    fn consequences(&mut self, draft: &Draft<'_>, id: MessageId, placed: &Placed) {
-        match &draft.arrival.mail.report {
-            Some(Report::Bounce(bounce)) => {
-                for recipient in bounce.recipients.iter().filter(|r| r.action == Action::Failed) {
-                    let Some(key) = crate::domain::address::key(&recipient.address) else { continue };
-                    if recipient.severity == Severity::Hard {
-                        let status = recipient.status.clone().unwrap_or_default();
-                        self.plan.dead.push((key.clone(), format!("hard bounce {status}")));
-                    }
-                    let influencer = match self.known.people.owners.get(&key) {
-                        Some(Owner::Influencer(owner)) => Some(*owner),
-                        Some(Owner::Agent(_)) | None => placed.parts.first().map(|p| p.influencer),
-                    };
-                    self.report_event(
-                        EventType::MessageBounced,
-                        draft,
-                        (id, influencer),
-                        json!({
-                            "address": recipient.address, "status": recipient.status,
-                            "severity": severity_word(recipient.severity),
-                        }),
-                    );
-                }
+    fn consequences(&mut self, draft: &Draft<'_>, (id, heard): (MessageId, &Heard), placed: &Placed) {
+        for told in &heard.told {
+            if let Some(reason) = &told.dead {
+                self.plan.dead.push((told.key.clone(), reason.clone()));
             }
-            Some(Report::Complaint(complaint)) if complaint.feedback_type != "not-spam" => {
-                for key in &draft.reported {
-                    self.plan.complained.push((key.clone(), id));
-                }
-                let influencer = placed.parts.first().map(|p| p.influencer);
-                let data = json!({"feedback_type": complaint.feedback_type, "address": draft.reported.first()});
-                self.report_event(EventType::MessageComplained, draft, (id, influencer), data);
+            if told.what == EventType::MessageComplained {
+                self.plan.complained.push((told.key.clone(), id));
             }
-            Some(Report::Complaint(_)) | None => {}
+            let influencer = match self.known.people.owners.get(&told.key) {
+                Some(Owner::Influencer(owner)) => Some(*owner),
+                Some(Owner::Agent(_)) => placed.parts.first().map(|p| p.influencer),
+                None => None,
+            };
+            self.report_event(told.what, draft, (id, told.message, influencer), told.data.clone());
+        }
+        if let Some((message, _, data)) = &heard.among {
+            for part in &placed.parts {
+                let whose = (id, *message, Some(part.influencer));
+                self.report_event(EventType::MessageComplained, draft, whose, data.clone());
+            }
         }
     }
 
-    /// The event of a report names the message reported on, where that is ours.
+    /// The event of a report names the message of ours that is reported on.
     fn report_event(
         &mut self,
         what: EventType,
         draft: &Draft<'_>,
-        (id, influencer): (MessageId, Option<InfluencerId>),
+        (report, message, influencer): (MessageId, MessageId, Option<InfluencerId>),
         mut data: serde_json::Value,
     ) {
-        let original = know::original_id(draft).and_then(|id| self.known.own_ids.get(id)).map(|own| own.id);
         if let Some(map) = data.as_object_mut() {
-            map.insert("report_id".into(), json!(id));
-            map.insert("account".into(), json!(self.context.account));
+            map.insert("report_id".into(), json!(report));
         }
-        let message = Some(original.unwrap_or(id));
-        self.plan.signals.push(Signal { what, influencer, message, at: draft.at, data: Some(data) });
-    }
-
-    fn parents_of(&self, draft: &Draft<'_>) -> Vec<InfluencerId> {
-        let mail = &draft.arrival.mail;
-        let named = mail.in_reply_to.iter().chain(mail.references.last()).map(String::as_str);
-        let mut parents: Vec<InfluencerId> = named
-            .chain(know::original_id(draft))
-            .filter_map(|id| self.known.parents.get(id))
-            .flatten()
-            .copied()
-            .collect();
-        parents.sort_unstable();
-        parents.dedup();
-        parents
+        self.plan.signals.push(Signal { what, influencer, message: Some(message), at: draft.at, data: Some(data) });
     }
 
     fn parent_sent_at(&self, mail: &ParsedMail) -> Option<Micros> {
         mail.in_reply_to.iter().find_map(|id| self.known.own_ids.get(id)).map(|own| own.at)
     }
+}
+
+/// Whom the messages that a mail answers or reports on are tied to.
+fn parents_of(draft: &Draft<'_>, parents: &HashMap<String, Vec<InfluencerId>>) -> Vec<InfluencerId> {
+    let mail = &draft.arrival.mail;
+    let named = mail.in_reply_to.iter().chain(mail.references.last()).map(String::as_str);
+    let mut found: Vec<InfluencerId> =
+        named.chain(know::original_id(draft)).filter_map(|id| parents.get(id)).flatten().copied().collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Whose turn it is after a message; automatic mail changes nobody's turn.
@@ -423,15 +448,6 @@ fn turn_after(direction: Direction, kind: Kind) -> Option<Awaiting> {
         (Direction::Outbound, _) => Some(Awaiting::Them),
         (Direction::Inbound, Kind::Human) => Some(Awaiting::Us),
         (Direction::Inbound, _) => None,
-    }
-}
-
-fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Hard => "hard",
-        Severity::Soft => "soft",
-        Severity::Policy => "policy",
-        Severity::Unknown => "unknown",
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
         tx.set_filing_seen(&context.account, now).await?;
     }
     let recheck = plan.recheck.iter().map(|id| plan.books.find(*id)).collect();
-    hub::matching::place_waiting(tx, recheck).await
+    hub::matching::place_waiting(tx, clock, recheck).await
 }
 
 /// Threads and conversations: those that go along with others first, then new and changed ones, then those that were

@@ -300,6 +300,7 @@ impl Batch<'_> {
             outreach: Some(Outreach {
                 reserved,
                 enrollment_id: run.id,
+                influencer_id: run.influencer_id,
                 step: plan.step.id.clone(),
                 opens: if self.house.opens { Counting::On } else { Counting::Off },
                 clicks: if self.house.clicks { Counting::On } else { Counting::Off },

@@ -119,6 +119,11 @@ impl Tx {
         Ok(rows.into_iter().map(Suppression::from).collect())
     }
 
+    /// Takes back suppressions that followed from something that was taken back itself; how many there were.
+    pub async fn delete_suppressions_by_id(&mut self, ids: Vec<LedgerId>) -> Result<u64, StoreError> {
+        self.exec(&SUPPRESSIONS_DELETE_IDS, values![ids]).await
+    }
+
     /// Lifts every suppression of an address. Only a person may; how many there were.
     pub async fn delete_suppressions(&mut self, channel: Channel, value_key: &str) -> Result<u64, StoreError> {
         self.exec(&SUPPRESSIONS_DELETE, values![channel, value_key]).await
@@ -134,6 +139,7 @@ statements! {
         WHERE channel = $1 AND value_key = ANY($2::text[])";
     #[hot] SUPPRESSIONS_LIST = "SELECT id, channel, value_key, scope, reason, evidence, at FROM suppression \
         WHERE id > $1 ORDER BY id LIMIT $2";
+    #[hot] SUPPRESSIONS_DELETE_IDS = "DELETE FROM suppression WHERE id = ANY($1::uuid[])";
     #[hot] SUPPRESSIONS_DELETE = "DELETE FROM suppression WHERE channel = $1 AND value_key = $2";
 }
 

@@ -6,10 +6,11 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AddressId, EnrollmentId, InfluencerId, LedgerId};
 use liaison::domain::people::{Address, Person, Suppression};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Channel, EnrollmentState, Phase, StepState, SuppressionReason};
+use liaison::domain::words::{Channel, EnrollmentState, HoldSource, Phase, StepState, SuppressionReason};
 use liaison::store::Store;
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::outreach::reservation::ReservationRow;
+use liaison::store::people::hold::Hold;
 use sqlx::{Connection, Row};
 
 const NOW: Micros = Micros(1_772_355_600_000_000);
@@ -54,6 +55,15 @@ async fn fill(fresh: &Fresh, clock: &Clock) -> InfluencerId {
     };
     tx.insert_addresses(&[address]).await.unwrap();
     tx.insert_tags(&[(who, "running".to_owned())]).await.unwrap();
+    let hold = Hold {
+        influencer_id: who,
+        source: HoldSource::Away,
+        until: Some(Micros(NOW.0 + 5)),
+        reason: Some("out of office".to_owned()),
+        cause: None,
+        made_at: NOW,
+    };
+    tx.put_hold(&hold, NOW).await.unwrap();
     let suppression = Suppression {
         id: LedgerId(clock.new_id()),
         channel: Channel::Email,
@@ -128,6 +138,7 @@ async fn what_is_copied_reads_the_same() {
             list_tags(vec![who]),
             list_reachable(vec![who]),
             list_holds(vec![who]),
+            list_hold_sources(vec![who]),
             list_enrollments_of(vec![who]),
             list_steps(vec![runs[0].id]),
             list_reservations("hello", NOW),

@@ -4,10 +4,12 @@ use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Direction, EventType, Role, TaskKind, TaskState};
+use liaison::domain::words::{Direction, EventType, HoldSource, Role, TaskKind, TaskState, UnmatchedReason, Word as _};
 use liaison::store::Store;
 use liaison::store::event::NewEvent;
+use liaison::store::message::{NewParticipation, NewUnmatched};
 use liaison::store::people::StageStep;
+use liaison::store::people::hold::Hold;
 use liaison::store::reading::Page;
 use liaison::store::reading::loose::LooseRules;
 use liaison::store::reading::task::TaskFilter;
@@ -117,35 +119,59 @@ async fn tasks_are_found_by_what_they_are_about() {
 }
 
 #[tokio::test]
-async fn a_rule_never_shortens_a_hold_nor_touches_one_that_a_person_set() {
+async fn each_source_holds_on_its_own_and_the_longest_counts() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let mut tx = fresh.store.begin("test.hold").await.unwrap();
-        assert!(tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(50), "bounces", NOW).await.unwrap());
-        assert!(tx.release_held_for(vec![ana], "bounces", NOW).await.unwrap().is_empty());
-        assert_eq!(tx.release_held_for(vec![ana], "away", NOW).await.unwrap(), [ana], "{}", fresh.name);
-        assert!(tx.set_hold(ana, Some(seed::at(10)), Some("tour"), NOW).await.unwrap());
-        assert!(!tx.hold_longer(ana, seed::at(100), "away", NOW).await.unwrap());
-        assert!(tx.release_held_for(vec![ana], "tour", NOW).await.unwrap().is_empty());
-        let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
+        let hold = |source, until: Option<i64>, reason: &str| Hold {
+            influencer_id: ana,
+            source,
+            until: until.map(seed::at),
+            reason: Some(reason.to_owned()),
+            cause: None,
+            made_at: NOW,
+        };
+        let (away, bounces, hand) = (HoldSource::Away, HoldSource::Bounces, HoldSource::Hand);
+        macro_rules! told {
+            () => {{
+                let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
+                (row.held_until, row.hold_reason.clone().unwrap_or_default(), row.hold_by_hand)
+            }};
+        }
+        assert!(tx.hold_longer(&hold(away, Some(100), "away"), NOW).await.unwrap());
+        assert!(!tx.hold_longer(&hold(away, Some(100), "away"), NOW).await.unwrap(), "no longer than before");
+        assert!(tx.hold_longer(&hold(bounces, Some(50), "bounces"), NOW).await.unwrap());
+        assert!(tx.put_hold(&hold(hand, Some(10), "tour"), NOW).await.unwrap());
+        assert_eq!(told!(), (Some(seed::at(100)), "away".to_owned(), false), "{}", fresh.name);
+        assert_eq!(tx.list_hold_sources(vec![ana]).await.unwrap().len(), 3);
+        assert_eq!(tx.lift_holds(vec![ana], &[away], NOW).await.unwrap(), [ana]);
+        assert!(tx.lift_holds(vec![ana], &[away], NOW).await.unwrap().is_empty(), "lifted once");
+        assert_eq!(told!(), (Some(seed::at(50)), "bounces".to_owned(), false));
+        assert!(tx.put_hold(&hold(hand, Some(60), "a longer tour"), NOW).await.unwrap());
+        assert_eq!(told!(), (Some(seed::at(60)), "a longer tour".to_owned(), true));
+        assert!(tx.put_hold(&hold(hand, Some(20), "a shorter tour"), NOW).await.unwrap());
         assert_eq!(
-            (row.held_until, row.hold_reason.as_deref(), row.hold_by_hand),
-            (Some(seed::at(10)), Some("tour"), true)
+            told!(),
+            (Some(seed::at(50)), "bounces".to_owned(), false),
+            "a person may shorten what a person set"
         );
-        // Once it ran out, a rule may hold again.
-        assert!(tx.hold_longer(ana, seed::at(100), "away", seed::at(11)).await.unwrap());
-        assert!(!tx.list_holds(vec![ana]).await.unwrap()[0].hold_by_hand);
-        assert!(tx.set_hold(ana, None, None, NOW).await.unwrap());
+        // Without an end: longer than any other.
+        assert!(tx.put_hold(&hold(hand, None, "for good"), NOW).await.unwrap());
+        assert!(!tx.hold_longer(&hold(hand, Some(1_000_000), "x"), NOW).await.unwrap());
+        let (until, why, by_hand) = told!();
+        assert_eq!((why.as_str(), by_hand), ("for good", true));
+        assert_eq!(until.unwrap().to_string(), "9999-12-01T00:00:00.000000Z");
+        // What ran out says nothing any more.
+        assert_eq!(tx.lift_holds(vec![ana], &[hand], seed::at(70)).await.unwrap(), [ana]);
+        assert_eq!(told!(), (None, String::new(), false));
+        assert!(tx.lift_holds(vec![ana], HoldSource::ALL, seed::at(70)).await.unwrap().is_empty(), "it was over");
         assert!(tx.set_waiting(ana, Some(seed::at(5)), NOW).await.unwrap());
         let row = tx.list_holds(vec![ana]).await.unwrap().remove(0);
         assert_eq!((row.held_until, row.hold_by_hand, row.waiting_until), (None, false, Some(seed::at(5))));
         let nobody = InfluencerId(clock.new_id());
-        assert!(
-            !tx.set_hold(nobody, None, None, NOW).await.unwrap() && !tx.set_waiting(nobody, None, NOW).await.unwrap()
-        );
+        let of_nobody = Hold { influencer_id: nobody, ..hold(hand, Some(5), "x") };
+        assert!(!tx.put_hold(&of_nobody, NOW).await.unwrap() && !tx.set_waiting(nobody, None, NOW).await.unwrap());
     }
 }
 
@@ -271,7 +297,15 @@ async fn whoever_has_no_next_step_is_a_loose_end_until_somebody_gives_them_one()
         seed::outbox(&fresh, mail_id, "queued").await;
         let mut tx = fresh.store.begin("test.loose").await.unwrap();
         tx.set_waiting(waiting, Some(seed::at(500)), NOW).await.unwrap();
-        tx.set_hold(held, Some(seed::at(500)), None, NOW).await.unwrap();
+        let hold = Hold {
+            influencer_id: held,
+            source: HoldSource::Hand,
+            until: Some(seed::at(500)),
+            reason: None,
+            cause: None,
+            made_at: NOW,
+        };
+        tx.put_hold(&hold, NOW).await.unwrap();
         tx.set_influencer_stage(silent, "no_response", false, seed::at(-5)).await.unwrap();
         tx.set_influencer_stage(fresh_silent, "no_response", false, seed::at(5)).await.unwrap();
         tx.set_influencer_stage(closed, "opted_out", false, seed::at(-5)).await.unwrap();
@@ -319,29 +353,80 @@ async fn a_thread_that_waits_for_us_too_long_is_a_loose_end_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_message_tells_its_writer_and_whether_another_of_theirs_waits() {
+async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_about() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
-        let one = seed::message_in(&fresh, &clock, &thread, 2).await;
+        let message = seed::message(&clock, thread.conversation_id, 2);
+        let one = message.id;
+        seed::put(&fresh, message, vec![]).await;
+        let agent = liaison::domain::ids::AgentId(clock.new_id());
         let mut tx = fresh.store.begin("test.origin").await.unwrap();
         assert_eq!(tx.message_origin(one).await.unwrap(), Some(("ana@example.org".into(), false)), "{}", fresh.name);
         assert_eq!(tx.message_origin(MessageId(clock.new_id())).await.unwrap(), None);
-        let waits = |message_id| liaison::store::message::NewUnmatched {
-            message_id,
-            reason: liaison::domain::words::UnmatchedReason::AgentUnassigned,
+        let waits = NewUnmatched {
+            message_id: one,
+            reason: UnmatchedReason::AliasProposed,
             address: "Ana@example.org".into(),
             address_key: "ana@example.org".into(),
             name: String::new(),
             influencer_id: None,
             agent_id: None,
             at: NOW,
+            facts: Some(serde_json::json!({"answer": {"verdict": "none"}})),
         };
-        tx.insert_unmatched(vec![waits(one)]).await.unwrap();
-        assert!(!tx.waits_beside("ana@example.org", one).await.unwrap());
-        assert!(tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
-        tx.resolve_unmatched(one, NOW).await.unwrap();
-        assert!(!tx.waits_beside("ana@example.org", MessageId(clock.new_id())).await.unwrap());
+        tx.insert_unmatched(vec![waits]).await.unwrap();
+        let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
+        assert_eq!((row.reason, &row.facts["answer"]["verdict"]), (UnmatchedReason::AliasProposed, &"none".into()));
+        let shown = NewParticipation {
+            message_id: one,
+            influencer_id: ana,
+            thread_id: thread.id,
+            role: Role::Recipient,
+            agent_id: None,
+            assigned: false,
+            at: NOW,
+        };
+        tx.insert_participations(vec![shown]).await.unwrap();
+        assert!(tx.find_sure_participations(vec![one]).await.unwrap().is_empty());
+        assert!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap().is_empty());
+        assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty(), "an alias that only answered");
+        tx.wait_for_assignment(one, agent).await.unwrap();
+        let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
+        assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));
+        assert_eq!(tx.list_awaiting_assignment(vec![ana]).await.unwrap(), [ana]);
+        tx.set_author(one, ana).await.unwrap();
+        assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
+        assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);
+        tx.resolve_unmatched(vec![one], NOW).await.unwrap();
+        assert!(tx.list_waiting(vec![one]).await.unwrap().is_empty());
+        assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_left_for_somebody_is_found_with_its_envelope_and_what_waits_to_leave_is_not() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            let mut mail = seed::message(&clock, thread.conversation_id, n);
+            mail.direction = Direction::Outbound;
+            mail.account = "brand".into();
+            mail.recipients = serde_json::json!({"to": [{"name": "", "address": format!("a{n}@example.org")}]});
+            ids.push(mail.id);
+            seed::put(&fresh, mail, vec![(ana, thread.id, Role::Recipient)]).await;
+        }
+        seed::outbox(&fresh, ids[2], "queued").await;
+        let mut tx = fresh.store.read().await.unwrap();
+        let sent = tx.list_sent_to(vec![ana], "brand", seed::at(0)).await.unwrap();
+        assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [ids[1], ids[0]], "{}", fresh.name);
+        assert_eq!(sent[0].recipients.0["to"][0]["address"], "a1@example.org");
+        assert!(tx.list_sent_to(vec![ana], "another", seed::at(0)).await.unwrap().is_empty());
+        assert_eq!(tx.list_sent_to(vec![ana], "brand", seed::at(1)).await.unwrap().len(), 1);
+        assert_eq!(tx.list_envelopes(vec![ids[2]]).await.unwrap()[0].0, ids[2]);
     }
 }

@@ -330,9 +330,10 @@ async fn unmatched_and_outbox_lists_show_what_waits() {
             influencer_id: None,
             agent_id: None,
             at: seed::at(i64::try_from(n).unwrap()),
+            facts: None,
         });
         tx.insert_unmatched(waiting.collect()).await.unwrap();
-        tx.resolve_unmatched(ids[1], seed::at(9)).await.unwrap();
+        tx.resolve_unmatched(vec![ids[1]], seed::at(9)).await.unwrap();
         tx.commit().await.unwrap();
         for (id, status) in ids.iter().zip(["queued", "uncertain", "queued", "confirmed"]) {
             seed::outbox(&fresh, *id, status).await;

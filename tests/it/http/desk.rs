@@ -65,6 +65,29 @@ async fn a_hold_is_set_shown_and_released() {
     assert_eq!(api.post(&nobody, &json!({"until": "2026-04-01T00:00:00Z"})).await.0, StatusCode::NOT_FOUND);
 }
 
+/// An id that was written down before two records were joined leads to who is there now.
+#[tokio::test]
+async fn the_id_of_a_merged_record_leads_to_the_one_that_was_kept() {
+    for fresh in stores::both().await {
+        let api = Api::new(fresh).await;
+        let (kept, gone) =
+            (seed::influencer(&api.fresh, &api.clock).await, seed::influencer(&api.fresh, &api.clock).await);
+        let mut tx = api.fresh.store.begin("test.merge").await.unwrap();
+        liaison::hub::people::merge(&mut tx, &api.clock, kept, gone, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        let order = json!({"until": "2026-04-01T00:00:00Z"});
+        let (status, view) = api.post(&format!("/v1/influencers/{gone}/hold"), &order).await;
+        assert_eq!((status, &view["id"]), (StatusCode::OK, &json!(kept)), "{}: {view}", api.fresh.name);
+        let (status, task) = api.post("/v1/tasks", &json!({"influencer_id": gone, "text": "call"})).await;
+        assert_eq!((status, &task["influencer_id"]), (StatusCode::CREATED, &json!(kept)), "{task}");
+        let (status, note) = api.post(&format!("/v1/influencers/{gone}/notes"), &json!({"text": "called"})).await;
+        assert_eq!((status, &note["influencer_id"]), (StatusCode::CREATED, &json!(kept)), "{note}");
+        let (status, line) = api.get(&format!("/v1/influencers/{gone}/timeline")).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(!line["data"].as_array().unwrap().is_empty(), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn suppressions_are_added_listed_with_consents_and_lifted() {
     let api = Api::sqlite().await;

@@ -126,13 +126,15 @@ fn complaint(parts: &Parts<'_>, feedback: &Part<'_>, text: &str) -> ComplaintRep
             break;
         }
     }
-    if recipients.is_empty() {
+    let redacted = recipients.is_empty();
+    if redacted {
         recipients = original.recipients;
     }
     recipients.dedup();
     recipients.truncate(RECIPIENTS_MAX);
     let feedback_type = fields.text("Feedback-Type").unwrap_or_else(|| "abuse".to_owned()).to_ascii_lowercase();
-    ComplaintReport { recipients, feedback_type, original_message_id: original.message_id, token: original.token }
+    let (original_message_id, token) = (original.message_id, original.token);
+    ComplaintReport { recipients, redacted, feedback_type, original_message_id, token }
 }
 
 /// What the returned mail, its headers or the text tell of the mail it is about.

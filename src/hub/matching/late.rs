@@ -1,0 +1,192 @@
+//! What follows from messages that waited, once it is known whose they are: the same as if that had been known when they came.
+//! Once: what is taken off the list does not wait any more, and where nobody is sure yet, it goes on waiting.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::domain::ids::{AgentId, InfluencerId, MessageId};
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, EventType, Kind, Role, TaskKind, UnmatchedReason};
+use crate::hub::signal::{self, Signal};
+use crate::hub::{hold, task};
+use crate::store::message::WaitingRow;
+use crate::store::{StoreError, Tx};
+
+/// Who ends a task about a message that found its place by itself.
+const BY: &str = "matching";
+
+/// Whose a message turned out to be, and by which agent it came.
+pub(super) type Whose = (InfluencerId, Option<AgentId>);
+
+/// Messages that waited, and what became known of them.
+pub(super) struct Late {
+    now: Micros,
+    waiting: HashMap<MessageId, WaitingRow>,
+    /// Who was shown them before.
+    shown: HashSet<(MessageId, InfluencerId)>,
+    signals: Vec<Signal>,
+    placed: BTreeSet<MessageId>,
+    unsure: BTreeMap<MessageId, AgentId>,
+    dead: Vec<(String, String)>,
+}
+
+impl Late {
+    pub(super) async fn load(tx: &mut Tx, clock: &Clock, messages: &[MessageId]) -> Result<Self, StoreError> {
+        let (mut waiting, mut shown) = (HashMap::new(), HashSet::new());
+        for piece in messages.chunks(500) {
+            waiting.extend(tx.list_waiting(piece.to_vec()).await?.into_iter().map(|row| (row.message_id, row)));
+        }
+        let ids: Vec<MessageId> = waiting.keys().copied().collect();
+        for piece in ids.chunks(500) {
+            let parts = tx.find_participations(piece.to_vec()).await?;
+            shown.extend(parts.into_iter().map(|(message, influencer, _)| (message, influencer)));
+        }
+        let (signals, placed, unsure, dead) = (Vec::new(), BTreeSet::new(), BTreeMap::new(), Vec::new());
+        Ok(Self { now: clock.now(), waiting, shown, signals, placed, unsure, dead })
+    }
+
+    /// The writer of a message is known now; `sure` where it is known as well about whom an agent writes.
+    pub(super) fn wrote(&mut self, message: MessageId, (influencer, agent): Whose, sure: bool) {
+        let Some(row) = self.waiting.get(&message) else { return };
+        if let (false, Some(agent)) = (sure, agent) {
+            self.unsure.insert(message, agent);
+            let waiting = Some(UnmatchedReason::AgentUnassigned);
+            self.signals.extend(received(row, (influencer, Some(agent)), self.now, waiting));
+            return;
+        }
+        self.placed.insert(message);
+        let was_shown = self.shown.contains(&(message, influencer));
+        self.signals.extend(signals_of(row, (influencer, agent), self.now, was_shown));
+    }
+
+    /// An agent wrote it, who stands for nobody yet.
+    pub(super) fn wrote_for_nobody(&mut self, message: MessageId, agent: AgentId) {
+        if self.waiting.contains_key(&message) {
+            self.unsure.insert(message, agent);
+        }
+    }
+
+    /// An address that a message speaks of is known now: what a report says of it concerns them.
+    pub(super) fn spoke_of(&mut self, message: MessageId, key: &str, influencer: InfluencerId) {
+        let Some(row) = self.waiting.get(&message) else { return };
+        let reports = row.facts.get("reports").and_then(Value::as_array);
+        for report in reports.into_iter().flatten().filter(|r| text(r, "key") == Some(key)) {
+            self.placed.insert(message);
+            let data = report.get("data").cloned().unwrap_or_default();
+            let severity = text(&data, "severity").unwrap_or_default().to_owned();
+            if severity == "hard" {
+                let status = text(&data, "status").unwrap_or_default();
+                self.dead.push((key.to_owned(), format!("hard bounce {status}").trim_end().to_owned()));
+            }
+            // That they refuse us was told, and acted upon, when it came.
+            if severity == "policy" {
+                continue;
+            }
+            let what = text(report, "what").and_then(|what| what.parse::<EventType>().ok());
+            let about = text(report, "message_id").and_then(|id| id.parse().ok());
+            let (Some(what), at) = (what, self.now) else { continue };
+            self.signals.push(Signal { what, influencer: Some(influencer), message: about, at, data: Some(data) });
+        }
+    }
+
+    /// Writes what follows.
+    pub(super) async fn finish(self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
+        for (message, agent) in &self.unsure {
+            tx.wait_for_assignment(*message, *agent).await?;
+        }
+        let placed: Vec<MessageId> = self.placed.iter().copied().collect();
+        if !placed.is_empty() {
+            tx.resolve_unmatched(placed.clone(), self.now).await?;
+        }
+        for (key, reason) in &self.dead {
+            tx.mark_address_dead(Channel::Email, key, reason, self.now).await?;
+        }
+        for message in &placed {
+            end_tasks(tx, clock, *message, BY).await?;
+            // Whoever was shown it for want of knowing better is not concerned.
+            if self.waiting.get(message).is_some_and(|row| row.reason != UnmatchedReason::AliasProposed) {
+                tx.withdraw_unassigned(*message).await?;
+            }
+        }
+        signal::record(tx, clock, self.signals).await?;
+        let held = self.shown.iter().filter(|(message, _)| self.placed.contains(message)).map(|(_, who)| *who);
+        hold::release_assigned(tx, clock, held.collect()).await
+    }
+}
+
+/// Ends the tasks that asked whose a message is.
+pub(in crate::hub) async fn end_tasks(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    by: &str,
+) -> Result<(), StoreError> {
+    for task in tx.lock_tasks_about(message, TaskKind::Answer).await? {
+        task::complete(tx, clock, task, (Some("assigned"), by)).await?;
+    }
+    Ok(())
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value.get(name)?.as_str()
+}
+
+/// What follows where somebody turned out to have written a message. `was_shown` where its coming was told them before.
+pub(in crate::hub) fn signals_of(
+    row: &WaitingRow,
+    (influencer, agent): Whose,
+    at: Micros,
+    was_shown: bool,
+) -> Vec<Signal> {
+    let facts = &row.facts;
+    if facts.is_null() {
+        return Vec::new();
+    }
+    let mut signals = Vec::new();
+    let has_token = facts.pointer("/received/unsubscribe_token").is_some();
+    if row.kind != Kind::Human || has_token || !was_shown {
+        signals.extend(received(row, (influencer, agent), at, None));
+    }
+    if row.kind == Kind::Human {
+        let data = json!({
+            "account": facts.pointer("/received/account"), "by_agent": agent, "answer": facts.get("answer"),
+            "answers": facts.get("answers"),
+        });
+        let what = EventType::ThreadReplied;
+        let message = Some(row.message_id);
+        signals.push(Signal { what, influencer: Some(influencer), message, at, data: Some(data) });
+    }
+    signals
+}
+
+fn received(
+    row: &WaitingRow,
+    (influencer, agent): Whose,
+    at: Micros,
+    waiting: Option<UnmatchedReason>,
+) -> Option<Signal> {
+    let facts = &row.facts;
+    let mut data = facts.get("received")?.as_object()?.clone();
+    data.insert("role".to_owned(), json!(Role::Author));
+    data.insert("by_agent".to_owned(), json!(agent));
+    data.insert("waiting".to_owned(), json!(waiting));
+    if waiting.is_some() {
+        data.insert("answer".to_owned(), json!(facts.get("answer")));
+    }
+    let what = EventType::MessageReceived;
+    let message = Some(row.message_id);
+    Some(Signal { what, influencer: Some(influencer), message, at, data: Some(Value::Object(data)) })
+}
+
+/// What follows where a message of an unknown address found its place in somebody's thread.
+pub(super) fn proposed(message: MessageId, facts: &Value, influencer: InfluencerId, at: Micros) -> Option<Signal> {
+    let mut data = facts.get("received")?.as_object()?.clone();
+    data.insert("role".to_owned(), json!(Role::Recipient));
+    data.insert("by_agent".to_owned(), Value::Null);
+    data.insert("waiting".to_owned(), json!(UnmatchedReason::AliasProposed));
+    data.insert("answer".to_owned(), json!(facts.get("answer")));
+    let what = EventType::MessageReceived;
+    Some(Signal { what, influencer: Some(influencer), message: Some(message), at, data: Some(Value::Object(data)) })
+}

@@ -1,0 +1,75 @@
+//! A no is a person's, not an address's: an address that comes to somebody who wants no more mail is not written to either, and
+//! one that said so before it was known whose it is speaks for all of theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::Clock;
+use crate::domain::ids::{InfluencerId, LedgerId};
+use crate::domain::people::{Address, Person, SCOPE_ALL, Suppression};
+use crate::domain::words::{Channel, SuppressionReason};
+use crate::hub::outreach::{self, ExitReason};
+use crate::store::{StoreError, Tx};
+
+/// Carries a no over to every mail address of these people, and ends their runs; to be called when somebody got an address.
+/// The suppressions that are new.
+pub(in crate::hub) async fn spread_opt_out(
+    tx: &mut Tx,
+    clock: &Clock,
+    people: impl IntoIterator<Item = Person>,
+) -> Result<Vec<LedgerId>, StoreError> {
+    let (mut influencers, mut agents) = (BTreeSet::new(), BTreeSet::new());
+    for person in people {
+        match person {
+            Person::Influencer(id) => influencers.insert(id.0),
+            Person::Agent(id) => agents.insert(id.0),
+        };
+    }
+    let mut addresses: Vec<Address> = Vec::new();
+    if !influencers.is_empty() {
+        let ids = influencers.into_iter().map(InfluencerId).collect();
+        addresses.extend(tx.list_addresses_of_influencers(ids).await?);
+    }
+    if !agents.is_empty() {
+        let ids = agents.into_iter().map(crate::domain::ids::AgentId).collect();
+        addresses.extend(tx.list_addresses_of_agents(ids).await?);
+    }
+    addresses.retain(|address| address.channel == Channel::Email);
+    let keys: Vec<String> = addresses.iter().map(|address| address.value_key.clone()).collect();
+    let said: BTreeMap<String, Suppression> = tx
+        .suppressed(Channel::Email, keys)
+        .await?
+        .into_iter()
+        .filter(|s| s.reason == SuppressionReason::OptedOut && s.scope == SCOPE_ALL)
+        .map(|s| (s.value_key.clone(), s))
+        .collect();
+    if said.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = clock.now();
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    for address in &addresses {
+        let mut own = addresses.iter().filter(|other| other.person == address.person);
+        let Some(no) = own.find_map(|other| said.get(&other.value_key)) else { continue };
+        if let Person::Influencer(id) = address.person {
+            refused.push(id);
+        }
+        if !said.contains_key(&address.value_key) {
+            rows.push(Suppression {
+                id: LedgerId(clock.new_id()),
+                channel: Channel::Email,
+                value_key: address.value_key.clone(),
+                scope: SCOPE_ALL.to_owned(),
+                reason: SuppressionReason::OptedOut,
+                evidence: format!("{} (as {}, the same person)", no.evidence, no.value_key),
+                at: now,
+            });
+        }
+    }
+    tx.insert_suppressions(&rows).await?;
+    for row in &rows {
+        tx.withdraw_consents(Channel::Email, &row.value_key, now).await?;
+    }
+    refused.dedup();
+    outreach::stop_runs(tx, clock, &refused, &ExitReason::OptedOut).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}

@@ -12,9 +12,11 @@ use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::house::{Desk, House};
 use crate::hub::outreach::plan::Planner;
 use crate::lifecycle::Stop as LifeStop;
+use crate::store::outreach::enrollment::EnrollmentRow;
 use crate::store::{Store, StoreError, Tx};
 use crate::worker::Wakes;
 
+mod above;
 mod act;
 mod look;
 
@@ -87,13 +89,14 @@ impl Cadence {
         }
         let house = self.desk.house();
         let dossier = Dossier::load(tx, &runs).await?;
-        let mut planner = Planner::new(Arc::clone(&house), now);
-        let (limited, free): (Vec<_>, Vec<_>) =
-            runs.iter().partition(|r| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d)));
+        let mut planner = Planner::near(Arc::clone(&house), now);
+        let is_limited =
+            |r: &&EnrollmentRow| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d));
+        let limited: Vec<_> = runs.iter().filter(is_limited).collect();
         let accounts: Vec<&str> = limited.iter().map(|r| r.account.as_str()).collect();
         let sequences: Vec<&str> = limited.iter().map(|r| r.sequence.as_str()).collect();
         planner.load(tx, &accounts, &sequences).await?;
-        planner.load_own(tx, free.iter().map(|r| r.id.0).collect()).await?;
+        planner.load_own(tx, runs.iter().map(|r| r.id.0).collect()).await?;
         let mut batch = Batch { clock: &self.clock, house, dossier, planner, planned: 0, accounts: Vec::new() };
         let count = runs.len();
         for run in runs {

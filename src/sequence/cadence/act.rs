@@ -2,12 +2,12 @@
 //! begins.
 
 use super::Batch;
-use super::look::blank;
+use super::look::{blank, is_else, waits_for};
 use crate::domain::mail::Mailbox;
 use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
-use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Order, Outreach, Start};
+use crate::hub::enqueue::{self, Counting, DraftAttachment, EnqueueError, Order, Outreach, Start};
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
@@ -76,7 +76,7 @@ impl Batch<'_> {
                 if happened {
                     return outreach::step_done(tx, self.clock, run, now).await;
                 }
-                let waiting_for = Some(format!("{} to happen ({})", what.word(), step.id));
+                let waiting_for = waits_for(step, kind);
                 let run = EnrollmentRow { phase: Phase::Event, anchor_at: now, next_at: Some(now), waiting_for, ..run };
                 self.keep(tx, run).await
             }
@@ -126,7 +126,7 @@ impl Batch<'_> {
         let id = task::create(tx, self.clock, new).await?;
         let row = StepRow { planned_at: Some(now), task_id: Some(id), ..blank(&run, step, kind) };
         tx.insert_steps(vec![row]).await?;
-        let waiting_for = Some(format!("a person to do the task of {}", step.id));
+        let waiting_for = waits_for(step, kind);
         let run = EnrollmentRow { phase: Phase::Task, anchor_at: now, next_at: Some(now), waiting_for, ..run };
         self.keep(tx, run).await
     }
@@ -150,12 +150,20 @@ impl Batch<'_> {
         self.planner.give_back(run.id.0);
         let due = match (pencilled, run.phase) {
             (Some(at), _) => Due::At(at),
+            // An `else` begins when the time ran out.
+            (None, _) if is_else(step, kind) => Due::At(run.anchor_at),
             (None, Phase::Delay) => self.planner.due_of(run.anchor_at, step.after.as_deref()),
-            // An `else` begins now.
             (None, Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over) => Due::At(now),
         };
         let request = Request { due, domain: &domain, first: run.first, seed };
-        let planned = match self.who(&run, |planner, who| planner.place(who, &request)) {
+        let mut found = self.who(&run, |planner, who| planner.place(who, &request));
+        if let Some(Ok(place)) = &found
+            && self.planner.reach(tx, place.at).await?
+        {
+            self.planner.give_back(run.id.0);
+            found = self.who(&run, |planner, who| planner.place(who, &request));
+        }
+        let planned = match found {
             Some(Ok(planned)) => planned,
             Some(Err(never)) => return self.stuck(tx, run, &never.to_string()).await,
             None => return self.stuck(tx, run, "the influencer is gone").await,
@@ -288,12 +296,9 @@ impl Batch<'_> {
             Ok(rendered) => rendered,
             Err(error) => return Ok(Err(format!("the template can't be filled in: {error}"))),
         };
-        let above = self.dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
-        let above = above.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at);
-        let answers = match (&rendered.subject, above) {
-            (Some(_), _) => None,
-            (None, Some((_, message))) => Some(Answers::Message(message)),
-            (None, None) => return Ok(Err(format!("{} has no subject, and no mail above was sent", letter.template))),
+        let given = (rendered.subject, &context);
+        let Some((subject, answers)) = self.answers(tx, run, (definition, letter.step), given).await? else {
+            return Ok(Err(format!("{} has no subject, and no mail above was sent", letter.template)));
         };
         let attachments = match attachments_of(definition, &letter.template) {
             Ok(attachments) => attachments,
@@ -303,7 +308,7 @@ impl Batch<'_> {
             account: sender.from.clone(),
             to: vec![Mailbox { name: letter.place.name.trim().to_owned(), address: letter.place.value.clone() }],
             cc: Vec::new(),
-            subject: rendered.subject,
+            subject,
             text: rendered.text,
             html: rendered.html,
             attachments,
@@ -324,7 +329,7 @@ impl Batch<'_> {
 }
 
 /// The template somebody gets: always the same for them, in the shares that are asked for.
-fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
+pub(super) fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
     let seed = step_seed(&run.sequence, run.influencer_id.0, 0, &step.id);
     let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
     let mut at = crate::domain::schedule::jitter(seed.wrapping_add(3), all);

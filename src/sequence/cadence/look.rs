@@ -8,10 +8,28 @@ use crate::domain::sequence::{Awaited, Definition, Step, StepKind};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskState};
 use crate::hub::outreach::dossier::Blocked;
-use crate::hub::outreach::{self, event_of};
+use crate::hub::outreach::{self, event_of, outgoing};
 use crate::hub::signal;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
+
+/// What the row of a step says whose `else` is under way.
+const ELSE: &str = "what stands under `else`";
+
+/// What a run waits for whose step is a task or a wait.
+pub(super) fn waits_for(step: &Step, kind: &StepKind) -> Option<String> {
+    match kind {
+        StepKind::Email { .. } => None,
+        StepKind::Task { .. } => Some(format!("a person to do the task of {}", step.id)),
+        StepKind::WaitFor { what, .. } => Some(format!("{} to happen ({})", what.word(), step.id)),
+    }
+}
+
+/// Whether something is the `else` of a step.
+pub(super) fn is_else(step: &Step, kind: &StepKind) -> bool {
+    let same = |other: &StepKind| std::ptr::eq(other, kind) || (other == kind && kind != &step.kind);
+    step.otherwise.as_ref().is_some_and(same)
+}
 
 impl Batch<'_> {
     pub(super) fn now(&self) -> Micros {
@@ -29,7 +47,10 @@ impl Batch<'_> {
         if run.state == EnrollmentState::Held {
             run.state = EnrollmentState::Active;
         }
-        let Some(definition) = self.dossier.definition(&run.version).cloned() else { return Ok(()) };
+        let Some(definition) = self.dossier.definition(&run.version).cloned() else {
+            let why = self.dossier.unreadable(&run.version).to_owned();
+            return self.stuck(tx, run, &why).await;
+        };
         match run.phase {
             Phase::Delay => match run.step.as_deref().and_then(|id| definition.step(id)) {
                 Some((_, step)) => self.delay(tx, run, (&definition, step)).await,
@@ -37,7 +58,12 @@ impl Batch<'_> {
             },
             Phase::Task | Phase::Event => self.expire(tx, run, &definition).await,
             Phase::Finish => self.finish(tx, run, &definition).await,
-            Phase::Send | Phase::Over => self.keep(tx, EnrollmentRow { next_at: None, ..run }).await,
+            Phase::Send => {
+                // Mail that waited gets another place: the look before the hand-over finds it one.
+                self.accounts.extend(outgoing::look(tx, self.clock, &self.house, run).await?);
+                Ok(())
+            }
+            Phase::Over => self.keep(tx, EnrollmentRow { next_at: None, ..run }).await,
         }
     }
 
@@ -52,30 +78,39 @@ impl Batch<'_> {
             let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why}));
             signal::record(tx, self.clock, vec![held]).await?;
         }
+        // A place that comes while it stands still is free for others; one after that is kept.
+        let place = self.planner.reservation(run.id.0).map(|row| row.at);
+        if place.is_some_and(|at| blocked.until.is_none_or(|until| at < until)) {
+            tx.delete_reservations(vec![run.id.0]).await?;
+            self.planner.give_back(run.id.0);
+        }
         let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
         let held_at = Some(run.held_at.unwrap_or(now));
         let run = EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run };
         self.keep(tx, run).await
     }
 
-    /// What held it is over: the time it stood still is not counted, and mail that waited gets another place.
+    /// What held it is over: the time it stood still is not counted.
     async fn go_on(&mut self, tx: &mut Tx, run: &mut EnrollmentRow, since: Micros) -> Result<(), StoreError> {
-        let now = self.now();
-        // A hold of the person that ran out ended when it ran out, not when somebody looked.
-        let person = self.dossier.person(run.influencer_id);
-        let until = person.and_then(|p| p.held_until).filter(|until| *until > since && *until <= now).unwrap_or(now);
+        let until = self.went_on(run, since);
         run.anchor_at = run.anchor_at.plus(until.since(since));
         run.state = EnrollmentState::Active;
         run.waiting_for = None;
         if run.phase == Phase::Send {
-            for mail in tx.open_mail_of(vec![run.id]).await? {
-                // The look before the hand-over finds it a place.
-                tx.reschedule_outbox(mail.id, mail.due_at.max(now), None).await?;
-                run.waiting_for = Some(format!("the mail of {} to be sent", mail.step));
-                self.accounts.push(run.account.clone());
-            }
+            tx.shift_tries(run.id, until.0.saturating_sub(since.0)).await?;
         }
         Ok(())
+    }
+
+    /// When what held it since an instant was over: when its hold ran out or somebody let it go on, not when somebody looked.
+    /// Whatever ended last had it looked at, for no hold or pause that ends while another lasts does.
+    fn went_on(&self, run: &EnrollmentRow, since: Micros) -> Micros {
+        let now = self.now();
+        if let Some(at) = run.next_at.filter(|at| *at > since && *at <= now) {
+            return at;
+        }
+        let person = self.dossier.person(run.influencer_id);
+        person.and_then(|p| p.held_until).filter(|until| *until > since && *until <= now).unwrap_or(now)
     }
 
     /// Something stands in the way that only a person can mend.
@@ -101,7 +136,10 @@ impl Batch<'_> {
             // Done before, say before a migration. It is never done again.
             return outreach::advance(tx, self.clock, run, now).await;
         }
-        let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, step.after.as_deref()));
+        let kind = self.under_way(&run, step);
+        // The wait of an `else` is over: it began when the time of its step ran out.
+        let after = if is_else(step, kind) { None } else { step.after.as_deref() };
+        let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, after));
         let Some(due) = due else { return self.stuck(tx, run, "the influencer is gone").await };
         let Some(due) = due else { return self.stuck(tx, run, "its delay never ends").await };
         if due > now {
@@ -122,7 +160,7 @@ impl Batch<'_> {
                 None => return self.stuck(tx, run, "the influencer is gone").await,
             }
         }
-        self.carry_out(tx, run, (definition, step), &step.kind).await
+        self.carry_out(tx, run, (definition, step), kind).await
     }
 
     /// A step that is left out, with the reason. The run goes on.
@@ -165,11 +203,13 @@ impl Batch<'_> {
             return outreach::step_done(tx, self.clock, run, now).await;
         }
         let (StepKind::WaitFor { at_most, .. } | StepKind::Task { at_most: Some(at_most), .. }) = kind else {
-            return self.keep(tx, EnrollmentRow { next_at: None, ..run }).await;
+            return self.keep(tx, EnrollmentRow { next_at: None, waiting_for: waits_for(step, kind), ..run }).await;
         };
         let ends = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, Some(at_most))).flatten();
         match ends {
-            Some(ends) if ends > now => self.keep(tx, EnrollmentRow { next_at: Some(ends), ..run }).await,
+            Some(ends) if ends > now => {
+                self.keep(tx, EnrollmentRow { next_at: Some(ends), waiting_for: waits_for(step, kind), ..run }).await
+            }
             Some(_) => self.ran_out(tx, run, (definition, step), kind).await,
             None => self.stuck(tx, run, "its time never ends").await,
         }
@@ -179,7 +219,11 @@ impl Batch<'_> {
     fn under_way<'s>(&self, run: &EnrollmentRow, step: &'s Step) -> &'s StepKind {
         let row = self.dossier.steps(run.id).iter().find(|s| s.step == step.id);
         match (row, &step.otherwise) {
-            (Some(row), Some(other)) if row.kind == other.word() && row.kind != step.kind.word() => other,
+            (Some(row), Some(other))
+                if row.reason.as_deref() == Some(ELSE) || row.kind == other.word() && row.kind != step.kind.word() =>
+            {
+                other
+            }
             _ => &step.kind,
         }
     }
@@ -202,10 +246,12 @@ impl Batch<'_> {
         if let Some(task) = task {
             tx.end_task(task, TaskState::TimedOut, None, ("at_most", now)).await?;
         }
-        if kind == &step.kind
+        if !is_else(step, kind)
             && let Some(other) = &step.otherwise
         {
+            // From now on it is the `else`, also where that finds no place yet or can't be written: the step is never done again.
             tx.delete_planned_step(run.id, &step.id).await?;
+            tx.insert_steps(vec![StepRow { planned_at: Some(now), ..blank(&run, step, other) }]).await?;
             let run = EnrollmentRow { phase: Phase::Delay, anchor_at: now, ..run };
             return self.carry_out(tx, run, (definition, step), other).await;
         }
@@ -278,7 +324,7 @@ pub(super) fn blank(run: &EnrollmentRow, step: &Step, kind: &StepKind) -> StepRo
         completed_at: None,
         message_id: None,
         task_id: None,
-        reason: None,
+        reason: is_else(step, kind).then(|| ELSE.to_owned()),
         opened_at: None,
         clicked_at: None,
         replied_at: None,

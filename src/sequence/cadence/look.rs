@@ -72,7 +72,7 @@ impl Batch<'_> {
     }
 
     /// Time stands still for it.
-    async fn stand_still(&self, tx: &mut Tx, run: EnrollmentRow, blocked: Blocked) -> Result<(), StoreError> {
+    async fn stand_still(&mut self, tx: &mut Tx, run: EnrollmentRow, blocked: Blocked) -> Result<(), StoreError> {
         let now = self.now();
         if run.waiting_for.as_deref() != Some(&blocked.why) {
             let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why}));

@@ -274,7 +274,7 @@ pub async fn stage_reached(
             Ok(definition) if definition.exit_on.iter().any(|wanted| wanted.as_str() == stage) => over.push(run),
             Ok(_) => {}
             // Whether it should end can't be known: nothing more of it is sent.
-            Err(why) => hold_unreadable(tx, clock, run, &why).await?,
+            Err(why) => Box::pin(hold_unreadable(tx, clock, run, &why)).await?,
         }
     }
     end(tx, clock, over, &ExitReason::StageReached(stage.to_owned())).await?;
@@ -405,7 +405,7 @@ pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros)
         // Looked at again as one whose step is done: then it goes on.
         Err(why) => {
             let run = EnrollmentRow { phase: Phase::Delay, anchor_at: at, ..run };
-            return outgoing::stuck(tx, clock, run, (&why, Some(now.plus(outgoing::LOOK_AGAIN)))).await;
+            return Box::pin(outgoing::stuck(tx, clock, run, (&why, Some(now.plus(outgoing::LOOK_AGAIN))))).await;
         }
     };
     let next = definition.step_after(run.step.as_deref());

@@ -54,10 +54,9 @@ pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow)
         }
         OutboxStatus::Cancelled | OutboxStatus::Confirmed => {
             // Over, and the run was not told: on to the next step.
-            let (state, at) = match row.status {
-                OutboxStatus::Confirmed => (StepState::Sent, row.finished_at.unwrap_or(now)),
-                _ => (StepState::Skipped, now),
-            };
+            let sent = row.status == OutboxStatus::Confirmed;
+            let at = row.finished_at.filter(|_| sent).unwrap_or(now);
+            let state = if sent { StepState::Sent } else { StepState::Skipped };
             tx.complete_step(run.id, &step, state, (at, row.detail.as_deref())).await?;
             advance(tx, clock, run, at).await?;
             Ok(None)
@@ -70,13 +69,13 @@ async fn go_on(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, row: &OutboxRow) 
     let now = clock.now();
     let held = row.held_reason.is_some();
     if held {
-        tx.reschedule_outbox(row.id, row.due_at.max(now), None).await?;
+        // Its place says how late it is: it goes out at once only where that is not too late.
+        tx.reschedule_outbox(row.id, row.due_at, None).await?;
     }
     let step = run.step.as_deref().unwrap_or_default();
-    let waiting_for = Some(match row.status {
-        OutboxStatus::Review => format!("somebody to read and approve the mail of {step}, planned for {}", row.due_at),
-        _ => format!("the mail to be sent: {step}, planned for {}", row.due_at.max(now)),
-    });
+    let review = row.status == OutboxStatus::Review;
+    let what = if review { "somebody to read and approve the mail of" } else { "the mail to be sent:" };
+    let waiting_for = Some(format!("{what} {step}, planned for {}", row.due_at));
     let account = row.account.clone();
     let run = EnrollmentRow { state: EnrollmentState::Active, next_at: None, waiting_for, ..run };
     tx.update_enrollment(run, now).await?;

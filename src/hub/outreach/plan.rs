@@ -128,7 +128,9 @@ impl Planner {
                 Some((_, sequence)) => tx.list_reservations_of_sequence(sequence, until).await?,
                 None => Vec::new(),
             };
-            rows.into_iter().for_each(|row| self.note(row));
+            for row in rows {
+                self.note(row);
+            }
         }
         Ok(true)
     }
@@ -161,7 +163,9 @@ impl Planner {
     pub async fn load_own(&mut self, tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), StoreError> {
         if !ids.is_empty() {
             let rows = tx.list_reservations_by_id(ids).await?;
-            rows.into_iter().for_each(|row| self.note(row));
+            for row in rows {
+                self.note(row);
+            }
         }
         Ok(())
     }

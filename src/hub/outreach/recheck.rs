@@ -92,7 +92,7 @@ pub async fn recheck(
         {
             answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
         }
-        if !carry_out(tx, clock, &mut planner, (&mail, run), answer).await? {
+        if !Box::pin(carry_out(tx, clock, &mut planner, (&mail, run), answer)).await? {
             stopped.push(mail.id);
         }
     }
@@ -203,8 +203,8 @@ fn find_room(planner: &mut Planner, who: &Who<'_>, (mail, run): (&StepMail, &Enr
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let place = planner.reservation(mail.id.0);
     let domain = place.map(|r| r.domain.clone()).unwrap_or_default();
-    // By its place, not by when it may leave: what stood still (a hold, a pause) may leave at once, and would all at once.
-    let place = place.map_or(mail.due_at, |place| place.at);
+    // By its place, or by when it was to be tried again: what stood still (a hold, a pause) would all leave at once.
+    let place = place.map_or(mail.due_at, |place| place.at.max(mail.due_at));
     let request = Request { due: Due::At(place), domain: &domain, first: run.first, seed };
     let late = now.since(place);
     if late <= PUNCTUAL && planner.is_open_now(who) && planner.has_room_now(who, &request, mail.id.0) {

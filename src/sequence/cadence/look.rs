@@ -60,7 +60,7 @@ impl Batch<'_> {
             Phase::Finish => self.finish(tx, run, &definition).await,
             Phase::Send => {
                 // Mail that waited gets another place: the look before the hand-over finds it one.
-                self.accounts.extend(outgoing::look(tx, self.clock, &self.house, run).await?);
+                self.accounts.extend(Box::pin(outgoing::look(tx, self.clock, &self.house, run)).await?);
                 Ok(())
             }
             Phase::Over => self.keep(tx, EnrollmentRow { next_at: None, ..run }).await,

@@ -159,7 +159,7 @@ impl Life {
                 format!("crash with {} in hand", claimed.len())
             }
             _ => {
-                let hours = 4 + self.dice.below(60);
+                let hours = 8 + self.dice.below(64);
                 let until = clock.now().plus(Duration::from_hours(hours)).to_string();
                 let sent = self.world.run_until(&until).await;
                 self.sent.extend(sent);
@@ -262,7 +262,7 @@ async fn whatever_happens_no_step_goes_twice_none_after_a_stop_and_everything_is
             world.accounts().await;
             world.publish(sequences(0)).await;
             let mut people = Vec::new();
-            for n in 0..6 {
+            for n in 0..18 {
                 let zone = ["America/New_York", "Asia/Tokyo", "Europe/Lisbon"][n % 3];
                 people.push(world.person(Some(zone)).await);
             }

@@ -150,9 +150,17 @@ async fn race_marks(races: usize) {
                 let at = claimed.iter().position(|c| c.id == mail).unwrap();
                 let grip = Grip { id: mail, holder, attempt: claimed.swap_remove(at).attempt };
                 let done = Arc::new(AtomicBool::new(false));
-                let stopping = tokio::spawn(stop(store.clone(), clock.clone(), (who, run), n, Arc::clone(&done)));
-                // Spread over the time that a stop takes, so that either may be first.
-                tokio::time::sleep(Duration::from_micros(u64::from(who.0.as_bytes()[15]) * 30)).await;
+                // Spread over the time that both take, so that either may be first.
+                let dice = u64::from(who.0.as_bytes()[15]);
+                let wait = Duration::from_micros(dice / 2 * 50);
+                let (first, second) =
+                    if dice.is_multiple_of(2) { (wait, Duration::ZERO) } else { (Duration::ZERO, wait) };
+                let stop = stop(store.clone(), clock.clone(), (who, run), n, Arc::clone(&done));
+                let stopping = tokio::spawn(async move {
+                    tokio::time::sleep(first).await;
+                    stop.await;
+                });
+                tokio::time::sleep(second).await;
                 let was_stopped = done.load(Ordering::SeqCst);
                 let may = mark(&store, &clock, grip).await;
                 stopping.await.unwrap();

@@ -83,13 +83,15 @@ impl Life {
             0..8 => {
                 let sequence = if self.dice.below(2) == 0 { "spring" } else { "autumn" };
                 let again = liaison::hub::outreach::enroll::Again::Allowed;
+                let from = people.iter().position(|p| *p == who).unwrap();
+                let some: Vec<InfluencerId> = people.iter().cycle().skip(from).take(6).copied().collect();
                 let mut tx = store.begin("test").await.unwrap();
-                let outcome = outreach::enroll::enroll(&mut tx, &clock, sequence, &[who], again).await;
+                let outcome = outreach::enroll::enroll(&mut tx, &clock, sequence, &some, again).await;
                 tx.commit().await.unwrap();
                 if let Ok(outcome) = outcome {
                     self.runs.extend(outcome.iter().filter_map(|o| o.result.clone().ok()));
                 }
-                format!("enroll {who} in {sequence}")
+                format!("enroll {some:?} in {sequence}")
             }
             8 => {
                 let mut tx = store.begin("test").await.unwrap();

@@ -22,6 +22,8 @@ use crate::domain::zone::Zone;
 use crate::http;
 use crate::hub::enqueue::AccountFrom;
 use crate::hub::outreach::house::{Desk, House, Owner, Sender};
+use crate::hub::outreach::outgoing::hold_homeless;
+use crate::hub::outreach::tidy;
 use crate::hub::people::KnownStages;
 use crate::hub::sequencer;
 use crate::inbound::poller;
@@ -183,6 +185,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
     life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
+    life.spawn("tidy", tidy::run(hub.store.clone(), hub.clock.clone(), life.stop()));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -221,6 +224,9 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     Ok(hub)
 }
 
+/// How often publishing is tried where others write the same runs.
+const PUBLISH_TRIES_MAX: u32 = 10;
+
 /// Puts the sequences of the files in force. What is faulty is told, and what was in force of it stays.
 async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
     let loaded = Arc::clone(&hub.live().sequences);
@@ -231,15 +237,32 @@ async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
             config::Severity::Warning => tracing::warn!("{text}"),
         }
     }
-    let mut tx = hub.store.begin("app.sequences").await?;
-    let published = sequence::publish(&mut tx, &hub.clock, &loaded).await?;
-    tx.commit().await?;
+    let mut tries = 0;
+    let published = loop {
+        tries += 1;
+        match publish_once(hub, &loaded).await {
+            // Others write at the same time, and the database let them go first.
+            Err(StoreError::Conflict(_)) if tries < PUBLISH_TRIES_MAX => {}
+            done => break done?,
+        }
+    };
     if published != sequence::Published::default() {
         let sequence::Published { changed, removed, stopped } = published;
         tracing::info!(?changed, ?removed, stopped, "sequences published");
     }
     hub.wakes.wake("cadence");
     Ok(())
+}
+
+async fn publish_once(hub: &Hub, loaded: &sequence::Loaded) -> Result<sequence::Published, StoreError> {
+    let mut tx = hub.store.begin("app.sequences").await?;
+    let published = sequence::publish(&mut tx, &hub.clock, loaded).await?;
+    let homeless = hold_homeless(&mut tx, &hub.clock, &hub.desk.house()).await?;
+    tx.commit().await?;
+    if homeless > 0 {
+        tracing::warn!(homeless, "runs wait for an account that is not configured");
+    }
+    Ok(published)
 }
 
 /// Starts keeping and judging hits.

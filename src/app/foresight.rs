@@ -47,12 +47,13 @@ pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrd
         tasks_after: asked.tasks_after_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
     };
     let house = (*hub.desk.house()).clone();
-    let report = simulate((&hub.store, hub.clock.now()), house, None, order).await.map_err(|error| match error {
-        SimulateError::Order(why) => invalid(String::new(), why),
-        SimulateError::NoSequence(given) => ActionError::NotFound { sort: "sequence", given },
-        SimulateError::Store(error) => ActionError::Store(error),
-        SimulateError::Place(error) => ActionError::Conflict { code: "no_room", detail: error.to_string() },
-    })?;
+    let report =
+        Box::pin(simulate((&hub.store, hub.clock.now()), house, None, order)).await.map_err(|error| match error {
+            SimulateError::Order(why) => invalid(String::new(), why),
+            SimulateError::NoSequence(given) => ActionError::NotFound { sort: "sequence", given },
+            SimulateError::Store(error) => ActionError::Store(error),
+            SimulateError::Place(error) => ActionError::Conflict { code: "no_room", detail: error.to_string() },
+        })?;
     to_value(&report)
 }
 

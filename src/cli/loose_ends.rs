@@ -1,4 +1,5 @@
-//! `liaison loose-ends`: who has no next step, and which answers of ours are late.
+//! `liaison loose-ends`: who has no next step, which answers of ours are late, and which runs wait for somebody to mend
+//! something.
 
 use std::process::ExitCode;
 
@@ -28,7 +29,7 @@ pub(super) async fn run(global: &Global, args: LooseEndsArgs) -> anyhow::Result<
         return Ok(ExitCode::SUCCESS);
     }
     if slice.data.is_empty() {
-        desk.out.say("No loose ends: everybody has a next step, and no answer is late.")?;
+        desk.out.say("No loose ends: everybody has a next step, no answer is late, and no run is stuck.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |l: &LooseEnd| {
@@ -36,12 +37,19 @@ pub(super) async fn run(global: &Global, args: LooseEndsArgs) -> anyhow::Result<
             l.influencer_handle.clone(),
             l.stage.clone(),
             l.owner.clone().unwrap_or_default(),
-            if l.thread_id.is_some() { "no answer from us".to_owned() } else { "no next step".to_owned() },
+            match (l.thread_id, &l.sequence) {
+                (Some(_), _) => "no answer from us".to_owned(),
+                (None, Some(sequence)) => format!("stuck in {sequence}"),
+                (None, None) => "no next step".to_owned(),
+            },
             desk.out.time(l.since),
-            clean_line(&short(l.subject.as_deref().unwrap_or_default(), 60)),
+            clean_line(&short(l.subject.as_ref().or(l.waiting_for.as_ref()).map_or("", String::as_str), 60)),
         ]
     };
-    desk.out.table(&["who", "stage", "owner", "what", "since", "thread"], slice.data.iter().map(row).collect())?;
+    desk.out.table(
+        &["who", "stage", "owner", "what", "since", "thread, or what it waits for"],
+        slice.data.iter().map(row).collect(),
+    )?;
     if slice.next.is_some() {
         desk.out.aside(MORE)?;
     }

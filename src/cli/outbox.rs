@@ -32,6 +32,8 @@ pub(super) enum OutboxCommand {
         id: MessageId,
     },
     /// Say what became of a message whose outcome is unknown
+    ///
+    /// The refused mail of a step whose run waits because of it can be settled too: send-again, or drop.
     Settle {
         /// The message
         id: MessageId,

@@ -195,8 +195,7 @@ pub fn plan_instant(ask: &Ask, ledger: &mut Ledger) -> Result<Planned, Never> {
 }
 
 fn name(key: &Key) -> Arc<str> {
-    let (Key::Account(name) | Key::Sequence(name) | Key::Domain(name) | Key::NewPeople(name)) = key;
-    name.clone()
+    key.name().clone()
 }
 
 /// When it is due, by its own `after` alone.

@@ -1,4 +1,5 @@
-//! Loose ends: no relationship without a next step, and no answer that is late.
+//! Loose ends: no relationship without a next step, no answer that is late, and no run that waits unseen for something to be
+//! mended.
 
 use crate::clock::Clock;
 use crate::domain::delay::Delay;

@@ -25,11 +25,13 @@ pub mod enroll;
 pub mod funnel;
 pub mod harm;
 pub mod house;
+pub mod outgoing;
 pub mod overview;
 pub mod pause;
 pub mod plan;
 pub mod recheck;
 pub mod steer;
+pub mod tidy;
 
 /// What a run waits for while nobody knows whether its mail was sent.
 pub const UNSURE: &str = "to be known whether its mail was sent";
@@ -98,6 +100,18 @@ pub async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, Stor
     }
     kept.insert(hash.to_owned(), Arc::clone(&read));
     Ok(read)
+}
+
+/// The same, where one that can't be read holds its own runs and nobody else: an inner error says what is wrong with it.
+pub async fn readable(tx: &mut Tx, hash: &str) -> Result<Result<Arc<Definition>, String>, StoreError> {
+    match definition(tx, hash).await {
+        Ok(definition) => Ok(Ok(definition)),
+        Err(StoreError::Damaged(why)) => {
+            tracing::error!(%why, "runs of this version stand still");
+            Ok(Err(format!("its version can't be read: {why}")))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The event of a run.
@@ -213,7 +227,8 @@ async fn cancel_planned(tx: &mut Tx, clock: &Clock, id: MessageId, why: &str) ->
 
 /// What a sequence wants to follow an answer.
 async fn after_reply(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow) -> Result<(), StoreError> {
-    let definition = definition(tx, &run.version).await?;
+    // The answer counts whatever becomes of its version: what should follow it is lost, and said in the log.
+    let Ok(definition) = readable(tx, &run.version).await? else { return Ok(()) };
     let Some(follow) = &definition.on_reply else { return Ok(()) };
     conclude(tx, clock, run, follow).await
 }
@@ -255,13 +270,22 @@ pub async fn stage_reached(
 ) -> Result<(), StoreError> {
     let mut over = Vec::new();
     for run in tx.lock_live_enrollments(vec![influencer]).await? {
-        let definition = definition(tx, &run.version).await?;
-        if definition.exit_on.iter().any(|wanted| wanted.as_str() == stage) {
-            over.push(run);
+        match readable(tx, &run.version).await? {
+            Ok(definition) if definition.exit_on.iter().any(|wanted| wanted.as_str() == stage) => over.push(run),
+            Ok(_) => {}
+            // Whether it should end can't be known: nothing more of it is sent.
+            Err(why) => Box::pin(hold_unreadable(tx, clock, run, &why)).await?,
         }
     }
     end(tx, clock, over, &ExitReason::StageReached(stage.to_owned())).await?;
     Ok(())
+}
+
+async fn hold_unreadable(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, why: &str) -> Result<(), StoreError> {
+    for mail in tx.open_mail_of(vec![run.id]).await? {
+        tx.reschedule_outbox(mail.id, mail.due_at, Some(why)).await?;
+    }
+    outgoing::stuck(tx, clock, run, (why, Some(clock.now().plus(outgoing::LOOK_AGAIN)))).await
 }
 
 /// Somebody is held from now on: time stands still for their runs.
@@ -273,6 +297,14 @@ pub async fn hold_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> 
 /// A hold was changed or ended: their runs are looked at.
 pub async fn wake_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
     tx.wake_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    Ok(())
+}
+
+/// What is known of somebody changed: those of their runs that waited for something to be mended are looked at.
+pub async fn wake_stuck(tx: &mut Tx, clock: &Clock, influencers: Vec<InfluencerId>) -> Result<(), StoreError> {
+    if !influencers.is_empty() {
+        tx.wake_stuck_of(influencers, clock.now()).await?;
+    }
     Ok(())
 }
 
@@ -317,15 +349,23 @@ pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason
     Ok(())
 }
 
+/// A mail goes out once more: its run waits for it as before.
+pub async fn step_again(tx: &mut Tx, clock: &Clock, message: MessageId) -> Result<(), StoreError> {
+    let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
+    let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
+    if run.state == EnrollmentState::Paused || run.held_at.is_some() || run.step.as_deref() != Some(&mail.step) {
+        return Ok(());
+    }
+    let waiting_for = Some(format!("the mail to be sent: {}, once more", mail.step));
+    let run = EnrollmentRow { state: EnrollmentState::Active, next_at: None, waiting_for, ..run };
+    tx.update_enrollment(run, clock.now()).await
+}
+
 /// A mail was refused for good, or its outcome is not known: the run waits and says so.
 pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &str) -> Result<(), StoreError> {
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
     let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
-    let now = clock.now();
-    let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
-    let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why.to_owned()), ..run };
-    tx.update_enrollment(run, now).await?;
-    signal::record(tx, clock, vec![held]).await
+    outgoing::stuck(tx, clock, run, (why, None)).await
 }
 
 /// A run can't be looked at, whatever is tried: it waits for a person, and says so.
@@ -347,14 +387,14 @@ pub async fn step_rejected(tx: &mut Tx, clock: &Clock, message: MessageId, why: 
         stop_runs(tx, clock, &[run.influencer_id], &ExitReason::Bounced).await?;
         return Ok(());
     }
-    step_stuck(tx, clock, message, &format!("the mail of {} was refused: {why}", mail.step)).await
+    step_stuck(tx, clock, message, &outgoing::refused(&mail.step, why)).await
 }
 
 /// The step under way is done: raises to its stage and goes on to the next.
 pub async fn step_done(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
-    let definition = definition(tx, &run.version).await?;
+    let definition = readable(tx, &run.version).await?.ok();
     signal::record(tx, clock, vec![event_of(EventType::EnrollmentStepDone, &run, at, json!({}))]).await?;
-    let done = run.step.as_deref().and_then(|id| definition.step(id)).map(|(_, step)| step);
+    let done = run.step.as_deref().and_then(|id| definition.as_ref()?.step(id)).map(|(_, step)| step);
     if let Some(stage) = done.and_then(|step| step.stage.as_ref()) {
         let cause = format!("the step {} of {}", run.step.as_deref().unwrap_or_default(), run.sequence);
         super::react::raise(tx, clock, run.influencer_id, stage.as_str(), &cause).await?;
@@ -369,8 +409,15 @@ pub async fn step_done(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micro
 
 /// Goes on to the step below, or to the end.
 pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
-    let definition = definition(tx, &run.version).await?;
     let now = clock.now();
+    let definition = match readable(tx, &run.version).await? {
+        Ok(definition) => definition,
+        // Looked at again as one whose step is done: then it goes on.
+        Err(why) => {
+            let run = EnrollmentRow { phase: Phase::Delay, anchor_at: at, ..run };
+            return Box::pin(outgoing::stuck(tx, clock, run, (&why, Some(now.plus(outgoing::LOOK_AGAIN))))).await;
+        }
+    };
     let next = definition.step_after(run.step.as_deref());
     let run = EnrollmentRow {
         state: EnrollmentState::Active,

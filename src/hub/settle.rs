@@ -92,6 +92,8 @@ pub async fn settle_seen(tx: &mut Tx, clock: &Clock, messages: Vec<MessageId>) -
     if messages.is_empty() {
         return Ok(Vec::new());
     }
+    // Runs before their mail, as everywhere.
+    tx.lock_runs_of(messages.clone()).await?;
     let mut settled = Vec::new();
     for row in tx.lock_unsettled(messages).await? {
         if settle_found(tx, clock, &row, "seen in a mailbox").await? {
@@ -110,11 +112,20 @@ pub async fn settle_by_person(
 ) -> Result<OutboxStatus, SettleError> {
     tx.lock_run_of(id).await?;
     let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
+    if status == OutboxStatus::Rejected {
+        return settle_refused(tx, clock, id, settlement).await;
+    }
     let row = tx.get_uncertain(id).await?.filter(|_| status == OutboxStatus::Uncertain);
     let row = row.ok_or(SettleError::State(status))?;
     let done = match settlement {
         Settlement::Sent => settle_sent(tx, clock, &row, "a person says it was sent").await?,
-        Settlement::SendAgain => settle_again(tx, &row, clock.now(), "a person says: send it again").await?,
+        Settlement::SendAgain => {
+            let done = settle_again(tx, &row, clock.now(), "a person says: send it again").await?;
+            if done {
+                outreach::step_again(tx, clock, id).await?;
+            }
+            done
+        }
         Settlement::Drop => {
             let why = "a person says: leave it";
             let outcome = Outcome {
@@ -128,12 +139,40 @@ pub async fn settle_by_person(
                 signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why}))
                     .await?;
                 outreach::step_dropped(tx, clock, id, why).await?;
+                tx.delete_reservations(vec![id.0]).await?;
             }
             done
         }
     };
     let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
     if done { Ok(status) } else { Err(SettleError::State(status)) }
+}
+
+/// Settles the refused mail of a step whose run waits because of it: it is tried once more, or its step is left out. What was
+/// refused was not sent, whatever anybody says.
+async fn settle_refused(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    settlement: Settlement,
+) -> Result<OutboxStatus, SettleError> {
+    let waits = outreach::outgoing::waits_for_refused(tx, id).await?.is_some();
+    match settlement {
+        Settlement::SendAgain if waits => {
+            let now = clock.now();
+            if !tx.reopen_outbox(id, now, "a person says: send it again").await? {
+                return Err(SettleError::State(OutboxStatus::Rejected));
+            }
+            tx.move_reservation(id.0, now).await?;
+            outreach::step_again(tx, clock, id).await?;
+            Ok(OutboxStatus::Queued)
+        }
+        Settlement::Drop if waits => {
+            outreach::step_dropped(tx, clock, id, "a person says: leave it").await?;
+            Ok(OutboxStatus::Rejected)
+        }
+        Settlement::SendAgain | Settlement::Drop | Settlement::Sent => Err(SettleError::State(OutboxStatus::Rejected)),
+    }
 }
 
 /// Takes a message back before its content left; its new state, which is `confirmed` where some recipients have it already.
@@ -160,6 +199,7 @@ pub(in crate::hub) async fn withdraw(
     };
     if status == OutboxStatus::Cancelled {
         tx.untouch(id).await?;
+        tx.delete_reservations(vec![id.0]).await?;
         signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": reason}))
             .await?;
     }

@@ -104,6 +104,9 @@ async fn write(tx: &mut Tx, clock: &Clock, signals: Vec<Signal>, standings: Vec<
     if signals.iter().any(react::matters) {
         events.extend(react::follow(tx, clock, &signals, &standings).await?);
     }
+    let changed = |s: &&Signal| matches!(s.what, EventType::InfluencerUpdated | EventType::InfluencerMerged);
+    let changed = signals.iter().filter(changed).filter_map(|s| s.influencer).collect();
+    outreach::wake_stuck(tx, clock, changed).await?;
     tx.insert_events(events).await?;
     if harmed.is_empty() { Ok(()) } else { outreach::harm::judge(tx, clock, harmed).await }
 }

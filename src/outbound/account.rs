@@ -112,8 +112,13 @@ pub(super) async fn write_down(
 pub(super) async fn write_up(tools: &Tools, account: &str) -> Result<(), StoreError> {
     let mut tx = tools.store.begin("outbound.account_up").await?;
     let row = tx.get_account(account).await?;
+    let needed_login = row.as_ref().is_some_and(|a| a.sending_state == AccountState::NeedsLogin);
     let ours = row.is_some_and(|a| matches!(a.sending_state, AccountState::Down | AccountState::NeedsLogin));
     if ours {
+        // No time in which it could not sign in counts against what waited for it.
+        if needed_login {
+            tx.restart_tries(account).await?;
+        }
         set(&mut tx, tools, account, (AccountState::Up, "")).await?;
     }
     tx.commit().await

@@ -66,6 +66,9 @@ async fn sweep_all(tx: &mut Tx, clock: &Clock) -> Result<Swept, StoreError> {
 
 /// Takes rows from holders whose lease is over, a batch at a time.
 pub async fn sweep(tx: &mut Tx, clock: &Clock, look_after: Duration) -> Result<Swept, StoreError> {
+    // Runs before their mail, as everywhere: which those are is read first, and asked again under the locks.
+    let near = tx.list_expired_outbox(BATCH).await?;
+    tx.lock_runs_of(near).await?;
     let expired = tx.lock_expired_outbox(BATCH).await?;
     let of = |status| -> Vec<MessageId> { expired.iter().filter(|r| r.status == status).map(|r| r.id).collect() };
     let (claimed, handed_over) = (of(OutboxStatus::Claimed), of(OutboxStatus::HandedOver));
@@ -242,12 +245,14 @@ impl Reconciler {
         let now = self.tools.clock.now();
         let waited = now.since(row.handed_over_at.unwrap_or(now)).min(since.elapsed());
         let mut tx = self.tools.store.begin("outbound.settle_missed").await?;
+        tx.lock_run_of(row.id).await?;
         let files_itself = has_sent
             && self.settings.sent_copy == SentCopy::Server
             && tx.get_account(&self.settings.account).await?.is_some_and(|a| a.filing_seen_at.is_some());
         if files_itself && row.accepted == 0 && waited >= self.settings.settle_after {
             let why = "not in Sent, where the server files what it sends: sent again";
             if settle::settle_again(&mut tx, row, now, why).await? {
+                outreach::step_again(&mut tx, &self.tools.clock, row.id).await?;
                 self.missing.remove(&(row.id, row.attempt));
                 self.wake.wake();
             }

@@ -75,6 +75,9 @@ where
 /// row is not ours any more, or it was stopped meanwhile; nothing may be sent.
 pub(super) async fn hand_over(tools: &Tools, grip: Grip, answers: &[Answer<'_>]) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.hand_over").await?;
+    if tx.get_installation().await?.is_some_and(|i| i.held) {
+        return Ok(false);
+    }
     for answer in answers {
         match answer.reply {
             Some(reply) => write_refusal(&mut tx, tools, Step::Recipient, (answer.recipient, reply)).await?,
@@ -96,11 +99,9 @@ async fn write_refusal(tx: &mut Tx, tools: &Tools, step: Step, of: (&RecipientRo
     let (recipient, reply) = of;
     let judgement = judge(step, reply);
     let state = match judgement {
-        Judgement::Transient
-        | Judgement::Account(AccountTrouble::Unreachable | AccountTrouble::Login | AccountTrouble::SignedOut) => {
-            RecipientState::Deferred
-        }
-        Judgement::Permanent(_) | Judgement::Account(AccountTrouble::Policy) => RecipientState::Rejected,
+        // What a server has against us burns nobody's mail; a mailbox that is full may be emptied.
+        Judgement::Transient | Judgement::Account(_) | Judgement::Permanent(Severity::Soft) => RecipientState::Deferred,
+        Judgement::Permanent(_) => RecipientState::Rejected,
     };
     let said = (Some(i64::from(reply.code)), Some(words(reply)));
     tx.set_recipient(recipient.outbox_id, recipient.position, state, said).await?;
@@ -108,6 +109,18 @@ async fn write_refusal(tx: &mut Tx, tools: &Tools, step: Step, of: (&RecipientRo
         tx.set_address_dead(&recipient.address_key, tools.clock.now(), &words(reply)).await?;
     }
     Ok(())
+}
+
+/// A full mailbox counts as a soft bounce, once per message: the third one in 14 days holds the person.
+async fn count_soft(tx: &mut Tx, tools: &Tools, step: Step, of: (&RecipientRow, &Reply)) -> Result<(), StoreError> {
+    let (recipient, reply) = of;
+    if judge(step, reply) != Judgement::Permanent(Severity::Soft) {
+        return Ok(());
+    }
+    let data = serde_json::json!({
+        "address": recipient.address, "severity": "soft", "status": reply.enhanced, "diagnostic": words(reply),
+    });
+    signal::record_outcome(tx, &tools.clock, EventType::MessageBounced, recipient.outbox_id, data).await
 }
 
 fn words(reply: &Reply) -> String {
@@ -207,16 +220,15 @@ pub(super) async fn refused_all(
         Judgement::Account(trouble) => Some((trouble, words(reply))),
         Judgement::Transient | Judgement::Permanent(_) => None,
     });
-    if let Some((kind, why)) = &trouble
-        && *kind != AccountTrouble::Policy
-    {
+    if let Some((kind, why)) = &trouble {
         give_back(tools, claimed, Some((*kind, why))).await?;
         return Ok(trouble);
     }
     let mut tx = tools.store.begin("outbound.record_refused").await?;
     let (grip, now) = (claimed.grip, tools.clock.now());
     tx.lock_run_of(grip.id).await?;
-    let transient = replies.iter().any(|(_, reply)| judge(step, reply) == Judgement::Transient);
+    let passing = |j| matches!(j, Judgement::Transient | Judgement::Permanent(Severity::Soft));
+    let transient = replies.iter().any(|(_, reply)| passing(judge(step, reply)));
     let retry = if transient { Some(plan_retry(claimed.tried, now, chance())) } else { None };
     let before = tx.list_recipients(vec![grip.id]).await?;
     let some_have_it = before.iter().any(|r| r.state == RecipientState::Accepted);
@@ -231,6 +243,9 @@ pub(super) async fn refused_all(
     }
     for (recipient, reply) in replies {
         write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
+        if claimed.tried.failures == 0 {
+            count_soft(&mut tx, tools, step, (recipient, reply)).await?;
+        }
     }
     if outcome.status == OutboxStatus::Rejected {
         tx.untouch(grip.id).await?;
@@ -278,6 +293,7 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
     if done {
         if end == OutboxStatus::Rejected {
             tx.untouch(grip.id).await?;
+            outreach::step_rejected(&mut tx, &tools.clock, grip.id, &detail).await?;
         }
         tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
         tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
@@ -292,11 +308,13 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
 pub(super) async fn unsendable(tools: &Tools, claimed: &Claimed, why: &str) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.record_unsendable").await?;
     let now = tools.clock.now();
+    tx.lock_run_of(claimed.grip.id).await?;
     let outcome =
         Outcome { finished_at: Some(now), detail: Some(why.to_owned()), ..Outcome::plain(OutboxStatus::Rejected) };
     let done = tx.record_outbox(claimed.grip, &outcome).await?;
     if done {
         tx.untouch(claimed.grip.id).await?;
+        outreach::step_rejected(&mut tx, &tools.clock, claimed.grip.id, why).await?;
         let data = serde_json::json!({"reason": why});
         signal::record_outcome(&mut tx, &tools.clock, EventType::MessageRejected, claimed.grip.id, data).await?;
     }
@@ -308,6 +326,7 @@ pub(super) async fn unsendable(tools: &Tools, claimed: &Claimed, why: &str) -> R
 pub(super) async fn uncertain(tools: &Tools, grip: Grip, look_after: Duration, why: &str) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.record_uncertain").await?;
     let now = tools.clock.now();
+    tx.lock_run_of(grip.id).await?;
     let outcome = Outcome {
         look_at: Some(now.plus(look_after)),
         detail: Some(why.to_owned()),

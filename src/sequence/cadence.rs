@@ -24,6 +24,7 @@ use crate::store::outreach::enrollment::EnrollmentRow;
 use crate::store::{Store, StoreError, Tx};
 use crate::worker::Wakes;
 
+mod above;
 mod act;
 mod look;
 mod post;
@@ -165,13 +166,14 @@ impl Cadence {
         }
         let house = self.desk.house();
         let dossier = Dossier::load(tx, &runs).await?;
-        let mut planner = Planner::new(Arc::clone(&house), self.clock.now());
-        let (limited, free): (Vec<_>, Vec<_>) =
-            runs.iter().partition(|r| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d)));
+        let mut planner = Planner::near(Arc::clone(&house), self.clock.now());
+        let is_limited =
+            |r: &&EnrollmentRow| dossier.definition(&r.version).is_none_or(|d| planner.is_limited(&r.account, d));
+        let limited: Vec<_> = runs.iter().filter(is_limited).collect();
         let accounts: Vec<&str> = limited.iter().map(|r| r.account.as_str()).collect();
         let sequences: Vec<&str> = limited.iter().map(|r| r.sequence.as_str()).collect();
         planner.load(tx, &accounts, &sequences).await?;
-        planner.load_own(tx, free.iter().map(|r| r.id.0).collect()).await?;
+        planner.load_own(tx, runs.iter().map(|r| r.id.0).collect()).await?;
         let ground = act::ground_of(tx, &dossier, &runs).await?;
         let reserving = match enqueue::reserving(tx, &self.clock, house.base_url.as_deref()).await {
             Err(EnqueueError::Store(error)) => return Err(error),

@@ -99,7 +99,7 @@ copies! {
     PAUSE, INTO_PAUSE: "pause", 3, ["scope, reason, at"] from "pause";
     KEY, INTO_KEY: "signing_key", 3, ["name, key, at"] from "signing_key";
     RESERVATION, INTO_RESERVATION: "reservation", 8, ["id, account, sequence, domain, first, pencilled, at, gap"]
-        from "reservation WHERE at >= $1";
+        from "reservation WHERE at >= $1 OR id IN (SELECT id FROM outbox WHERE status IN ('review', 'queued', 'deferred', 'claimed', 'handed_over'))";
     INFLUENCER, INTO_INFLUENCER: "influencer", 21, ["id, handle, handle_key, first_name, last_name, stage, stage_pinned, stage_at, \
         owner, timezone, properties, awaiting, last_message_at, held_until, created_at, updated_at, version, hold_reason, \
         hold_by_hand, waiting_until, merged_into"] from "influencer WHERE id = ANY($1::uuid[])";

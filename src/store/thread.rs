@@ -109,6 +109,14 @@ impl Tx {
         self.all(&THREADS_OF, values![influencers, since]).await
     }
 
+    /// The account of the newest live thread of each of these influencers that has one, by email.
+    pub async fn newest_accounts(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+    ) -> Result<Vec<(InfluencerId, String)>, StoreError> {
+        self.all(&NEWEST_ACCOUNTS, values![influencers]).await
+    }
+
     /// One thread; where it was merged into another, that other one.
     pub async fn get_thread(&mut self, id: ThreadId) -> Result<Option<ThreadRow>, StoreError> {
         let row: Option<(ThreadId,)> = self.opt(&THREAD_RESOLVE, values![id]).await?;
@@ -155,6 +163,9 @@ statements! {
         last_message_at, awaiting FROM thread WHERE conversation_id = ANY($1::uuid[]) AND merged_into IS NULL";
     #[hot] THREADS_OF = "SELECT id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
         last_message_at, awaiting FROM thread WHERE influencer_id = ANY($1::uuid[]) AND last_message_at >= $2 AND merged_into IS NULL";
+    #[hot] NEWEST_ACCOUNTS = "SELECT t.influencer_id, t.account FROM thread t WHERE t.influencer_id = ANY($1::uuid[]) AND t.merged_into IS NULL \
+        AND t.id = (SELECT n.id FROM thread n WHERE n.influencer_id = t.influencer_id AND n.merged_into IS NULL AND n.channel = 'email' \
+          ORDER BY n.last_message_at DESC, n.id DESC LIMIT 1)";
     #[hot] THREAD_RESOLVE = "SELECT COALESCE(merged_into, id) FROM thread WHERE id = $1";
     #[hot] THREAD_GET = "SELECT id, conversation_id, influencer_id, channel, account, subject, subject_key, message_count, \
         last_message_at, awaiting FROM thread WHERE id = $1";

@@ -10,4 +10,5 @@ mod people;
 mod reading;
 mod statements;
 mod steer;
+mod stuck;
 mod tracking;

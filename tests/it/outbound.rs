@@ -675,3 +675,43 @@ async fn id_that_a_provider_gives_is_known_and_absence_there_proves_nothing() {
         assert_eq!(tied, 1, "{}", bench.name());
     }
 }
+
+#[tokio::test]
+async fn full_mailbox_is_tried_again_kills_no_address_and_the_third_one_holds() {
+    for bench in outbox_bench::both().await {
+        let ana = bench.influencer("ana", "ana@example.org").await;
+        let provider = Provider::new(false, |_| Does::MailboxFull);
+        for n in 1..=3 {
+            let mut tx = bench.begin().await;
+            let order = bench.order(&["ana@example.org".into()]);
+            let id = enqueue::enqueue(&mut tx, &bench.clock, order).await.unwrap().id;
+            tx.commit().await.unwrap();
+            let running = run(bench.tools(), settings(), &provider);
+            until("it is deferred", async || {
+                let mut tx = bench.fresh.store.read().await.unwrap();
+                bench.status(&mut tx, id).await == OutboxStatus::Deferred
+            })
+            .await;
+            running.stop().await;
+            let mut tx = bench.fresh.store.read().await.unwrap();
+            assert!(tx.list_places(vec![ana]).await.unwrap()[0].dead_at.is_none(), "{}", bench.name());
+            let held = tx.list_holds(vec![ana]).await.unwrap()[0].held_until;
+            assert_eq!(held.is_some(), n == 3, "{}: after {n}", bench.name());
+            drop(tx);
+            assert_eq!(bench.events(EventType::MessageBounced).await, n);
+        }
+        assert_eq!(bench.events(EventType::MessageRejected).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn message_that_is_taken_back_gives_its_place_back() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(2).await;
+        let mut tx = bench.begin().await;
+        settle::cancel(&mut tx, &bench.clock, ids[0], "undo").await.unwrap();
+        let left = tx.list_reservations("brand", Micros(0)).await.unwrap();
+        assert_eq!(left.iter().map(|r| r.id).collect::<Vec<_>>(), [ids[1].0], "{}", bench.name());
+        tx.commit().await.unwrap();
+    }
+}

@@ -249,6 +249,10 @@ pub enum Does {
     ContentNever,
     /// The connection is cut at DATA, before the content.
     LostAtData,
+    /// Refuses the sender for what it has against us.
+    PolicyNever,
+    /// Refuses every recipient: the mailbox is full.
+    MailboxFull,
 }
 
 type Script = Box<dyn Fn(usize) -> Does + Send + Sync>;
@@ -361,6 +365,8 @@ impl Sender for FakeSender {
                 Does::SenderLater => refused(Phase::Envelope, 451, "4.3.0"),
                 Does::RecipientLater => refused(Phase::Recipient, 450, "4.2.0"),
                 Does::RecipientNever => refused(Phase::Recipient, 550, "5.1.1"),
+                Does::PolicyNever => refused(Phase::Envelope, 554, "5.7.1"),
+                Does::MailboxFull => refused(Phase::Recipient, 552, "5.2.2"),
                 Does::LastLater if all > 1 => {
                     self.left.pop();
                     let mut refused = vec![None; all];
@@ -397,6 +403,8 @@ impl Sender for FakeSender {
                 | Does::SenderLater
                 | Does::RecipientLater
                 | Does::RecipientNever
+                | Does::PolicyNever
+                | Does::MailboxFull
                 | Does::LostAtData => panic!("content was handed over after a refusal"),
                 Does::Rewrites => {
                     self.provider.take(mail, left);

@@ -1,5 +1,6 @@
 //! Runs of sequences: the engine on both databases, on a clock that is stepped from one due instant to the next.
 
+mod calm;
 mod many;
 mod migrate;
 mod model;
@@ -8,5 +9,7 @@ mod numbers;
 mod races;
 mod rules;
 mod steer;
+mod stuck;
+mod threads;
 mod why;
 mod world;

@@ -70,7 +70,7 @@ pub(super) async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<
     let order = order(&desk, args).await?;
     let house = app::house_of(&desk.config);
     let now = desk.clock.now();
-    let report = engine::simulate((&desk.store, now), house, Some(&desk.config.stages), order).await;
+    let report = Box::pin(engine::simulate((&desk.store, now), house, Some(&desk.config.stages), order)).await;
     let report = report.map_err(|error| match error {
         engine::SimulateError::Order(_) | engine::SimulateError::NoSequence(_) => {
             anyhow::Error::from(Stop::failed(error.to_string()))

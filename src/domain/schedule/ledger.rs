@@ -23,6 +23,8 @@ pub enum Key {
     Sequence(Arc<str>),
     /// Every send to addresses of a domain.
     Domain(Arc<str>),
+    /// Every send of a sequence (named first) to addresses of a domain.
+    SequenceDomain(Arc<str>, Arc<str>),
     /// First steps of a sequence.
     NewPeople(Arc<str>),
 }
@@ -118,7 +120,7 @@ impl Ledger {
     pub(super) fn reason(&self, limit: &Limit, to: Micros) -> ShiftReason {
         match (&limit.rule, &limit.key) {
             (Rule::RampUp { limits, first, zone }, key) => {
-                let (Key::Account(name) | Key::Sequence(name) | Key::Domain(name) | Key::NewPeople(name)) = key;
+                let name = key.name();
                 let full = zone.wall(Micros(to.0.saturating_sub(1))).day();
                 let first = self.books.get(key).and_then(|b| b.first_day(*first, zone)).unwrap_or(full);
                 let day = usize::try_from(full.0.saturating_sub(first.0)).unwrap_or(0);
@@ -134,10 +136,23 @@ impl Ledger {
             (Rule::In24Hours(limit) | Rule::PerDay { limit, .. }, Key::Sequence(_)) => {
                 ShiftReason::SequenceLimit { limit: *limit }
             }
-            (Rule::In24Hours(limit) | Rule::PerDay { limit, .. }, Key::Domain(domain)) => {
-                ShiftReason::DomainLimit { domain: domain.clone(), limit: *limit }
-            }
+            (
+                Rule::In24Hours(limit) | Rule::PerDay { limit, .. },
+                Key::Domain(domain) | Key::SequenceDomain(_, domain),
+            ) => ShiftReason::DomainLimit { domain: domain.clone(), limit: *limit },
         }
+    }
+}
+
+impl Key {
+    /// What it is called: the account, the sequence, the domain.
+    pub(super) fn name(&self) -> &Arc<str> {
+        let (Self::Account(name)
+        | Self::Sequence(name)
+        | Self::Domain(name)
+        | Self::SequenceDomain(_, name)
+        | Self::NewPeople(name)) = self;
+        name
     }
 }
 

@@ -1,4 +1,4 @@
-//! Loose ends: who has no next step, and which answers of ours are late.
+//! Loose ends: who has no next step, which answers of ours are late, and which runs wait for somebody to mend something.
 
 use axum::Json;
 use axum::extract::State;

@@ -85,6 +85,11 @@ impl Ground {
         Ok(())
     }
 
+    /// The subject of a message that was read.
+    pub fn subject(&self, message: MessageId) -> Option<&str> {
+        self.answered.get(&message).map(|answered| answered.subject.as_str())
+    }
+
     /// Puts in who gets a reply that names nobody: everybody in the message it answers.
     pub(super) fn complete(&self, order: &mut Order) -> Result<(), EnqueueError> {
         if order.to.is_empty()

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{Address, Person};
 use crate::domain::words::Channel;
-use crate::hub::matching;
+use crate::hub::{matching, outreach};
 use crate::store::people::address::AddressOwner;
 use crate::store::{StoreError, Tx};
 
@@ -111,6 +111,9 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, writes: Writes) -> Result<
     for agent in &writes.agent_updates {
         tx.update_agent(agent).await?;
     }
+    let mut changed: Vec<_> = writes.events.iter().filter_map(|e| e.influencer_id).collect();
+    changed.extend(writes.links.iter().map(|(_, influencer)| *influencer));
+    outreach::wake_stuck(tx, clock, changed).await?;
     tx.insert_events(writes.events).await?;
     // The history of addresses that are new, and of agents who stand for somebody now.
     let mut addresses = writes.addresses;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::definition;
 use super::house::House;
 use super::pause::{ALL, account_scope};
+use super::readable;
 use crate::domain::expression::{Facts, StepFacts};
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::profile::Profile;
@@ -28,6 +28,8 @@ pub struct Dossier {
     sequences: HashMap<String, SequenceRow>,
     pauses: Vec<PauseRow>,
     definitions: HashMap<String, Arc<Definition>>,
+    /// Versions that can't be read, and why.
+    unreadable: HashMap<String, String>,
 }
 
 /// Why time stands still for a run.
@@ -62,8 +64,12 @@ impl Dossier {
             dossier.sequences.insert(row.id.clone(), row);
         }
         for run in runs {
-            if !dossier.definitions.contains_key(&run.version) {
-                dossier.definitions.insert(run.version.clone(), definition(tx, &run.version).await?);
+            if dossier.definitions.contains_key(&run.version) || dossier.unreadable.contains_key(&run.version) {
+                continue;
+            }
+            match readable(tx, &run.version).await? {
+                Ok(definition) => drop(dossier.definitions.insert(run.version.clone(), definition)),
+                Err(why) => drop(dossier.unreadable.insert(run.version.clone(), why)),
             }
         }
         Ok(dossier)
@@ -77,6 +83,11 @@ impl Dossier {
     /// The definition of a version.
     pub fn definition(&self, version: &str) -> Option<&Arc<Definition>> {
         self.definitions.get(version)
+    }
+
+    /// Why the definition of a version is not there.
+    pub fn unreadable(&self, version: &str) -> &str {
+        self.unreadable.get(version).map_or("its version is not known", String::as_str)
     }
 
     /// The steps of a run so far.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{definition, event_of, is_live};
+use super::{definition, event_of, is_live, readable};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::sequence::Definition;
@@ -39,6 +39,8 @@ pub enum Refusal {
     Suppressed(String),
     /// They finished it before; a person may ask for it again.
     RanBefore,
+    /// The definition in force can't be read.
+    Unreadable(String),
 }
 
 impl fmt::Display for Refusal {
@@ -53,6 +55,7 @@ impl fmt::Display for Refusal {
             Self::StageClosed(stage) => write!(f, "their stage is {stage}: sequences may not enroll from there"),
             Self::NoAddress => f.write_str("no email address is known that mail arrives at"),
             Self::Suppressed(reason) => write!(f, "they must not be written to ({reason})"),
+            Self::Unreadable(why) => write!(f, "{why}: publish the sequence again"),
             Self::RanBefore => f.write_str("they had this sequence before; say so again with --again"),
         }
     }
@@ -112,6 +115,7 @@ pub async fn enroll(
     for run in tx.list_enrollments_of(influencers.to_vec()).await? {
         before.entry(run.influencer_id).or_default().push(run);
     }
+    let known: HashMap<InfluencerId, String> = tx.newest_accounts(influencers.to_vec()).await?.into_iter().collect();
     let now = clock.now();
     let (mut outcomes, mut rows) = (Vec::new(), Vec::new());
     for id in influencers {
@@ -133,7 +137,7 @@ pub async fn enroll(
             version: hash.clone(),
             influencer_id: *id,
             run: runs.iter().filter(|r| r.sequence == sequence).map(|r| r.run).max().unwrap_or(0) + 1,
-            account: choose_account(&definition, *id, runs),
+            account: choose_account(&definition, *id, (known.get(id), runs)),
             state: EnrollmentState::Active,
             step: definition.steps.first().map(|s| s.id.clone()),
             phase: if definition.steps.is_empty() { Phase::Finish } else { Phase::Delay },
@@ -167,7 +171,10 @@ pub async fn would_take(
     let Some(hash) = tx.get_sequence(sequence).await?.and_then(|s| s.active_hash) else {
         return Ok(Some(Refusal::Unknown));
     };
-    let definition = definition(tx, &hash).await?;
+    let definition = match readable(tx, &hash).await? {
+        Ok(definition) => definition,
+        Err(why) => return Ok(Some(Refusal::Unreadable(why))),
+    };
     let stages = react::stages(tx).await?;
     let Some(who) = tx.list_reachable(vec![influencer]).await?.pop() else { return Ok(Some(Refusal::Unknown)) };
     let runs = tx.list_enrollments_of(vec![influencer]).await?;
@@ -206,9 +213,16 @@ fn refuse(
     (!who.has_open_address).then(|| Refusal::Suppressed("every address of theirs is on the list".to_owned()))
 }
 
-/// The account they heard from before in any run, where this sequence may use it; else shared out by a hash, so that a
-/// dry run tells the same.
-fn choose_account(definition: &Definition, influencer: InfluencerId, runs: &[EnrollmentRow]) -> String {
+/// The account of their newest thread, or else that they heard from in any run before, where this sequence may use it; else
+/// shared out by a hash, so that a dry run tells the same.
+fn choose_account(
+    definition: &Definition,
+    influencer: InfluencerId,
+    (known, runs): (Option<&String>, &[EnrollmentRow]),
+) -> String {
+    if let Some(known) = known.filter(|account| definition.accounts.contains(account)) {
+        return known.clone();
+    }
     if let Some(known) = runs.iter().find(|r| definition.accounts.contains(&r.account)) {
         return known.account.clone();
     }

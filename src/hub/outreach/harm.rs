@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::pause::{self, Target};
-use super::{definition, engaged};
+use super::{engaged, readable};
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::sequence::PauseIf;
@@ -111,7 +111,7 @@ pub(in crate::hub) fn judge<'a>(
         for sequence in sequences {
             let Some(row) = tx.get_sequence(&sequence).await?.filter(|s| s.paused_at.is_none()) else { continue };
             let Some(hash) = row.active_hash else { continue };
-            let definition = definition(tx, &hash).await?;
+            let Ok(definition) = readable(tx, &hash).await? else { continue };
             if definition.pause_if.is_empty() {
                 continue;
             }

@@ -66,6 +66,9 @@ pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>, by: &str) -> R
 pub async fn resume_account(tx: &mut Tx, clock: &Clock, name: &str, by: &str) -> Result<bool, StoreError> {
     let resumed = resume(tx, clock, Target::Account(name), by).await?;
     let stopped = tx.get_account(name).await?.is_some_and(|a| a.sending_state == AccountState::Paused);
+    if stopped {
+        tx.restart_tries(name).await?;
+    }
     if stopped && tx.set_account_state(name, Side::Sending, (AccountState::Up, None), clock.now()).await? {
         let data = json!({"account": name, "side": "sending", "state": AccountState::Up, "by": by});
         let (what, at) = (EventType::AccountUp, clock.now());

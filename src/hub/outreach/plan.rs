@@ -23,6 +23,11 @@ use crate::store::{StoreError, Tx};
 
 /// How far back places count: a limit looks over 24 hours and over a local day.
 const BACK: std::time::Duration = std::time::Duration::from_hours(50);
+/// How far ahead places are read at first: most sends find theirs within it, however many wait behind.
+const AHEAD: std::time::Duration = std::time::Duration::from_hours(10 * 24);
+/// A place as near as this to the end of what was read may stand against one behind it: a limit looks over 24 hours or a local
+/// day, a gap over 24 hours.
+const EDGE: std::time::Duration = std::time::Duration::from_hours(50);
 /// What a limit of 24 hours looks over.
 const DAY: std::time::Duration = std::time::Duration::from_hours(24);
 /// Days of a ramp that are told one by one.
@@ -82,6 +87,8 @@ pub struct Planner {
     loaded: BTreeSet<String>,
     rows: HashMap<Uuid, ReservationRow>,
     since: HashMap<String, Option<Micros>>,
+    /// Up to where places are read; none: all there are.
+    until: Option<Micros>,
 }
 
 /// The number that spreads a step's send: the same in a dry run, in the daemon and after a restart.
@@ -101,15 +108,44 @@ impl Planner {
             loaded: BTreeSet::new(),
             rows: HashMap::new(),
             since: HashMap::new(),
+            until: None,
         }
+    }
+
+    /// The same, which reads no further ahead than most sends need. Ask [`Planner::reach`] of every place it finds.
+    pub fn near(house: Arc<House>, now: Micros) -> Self {
+        Self { until: Some(now.plus(AHEAD)), ..Self::new(house, now) }
+    }
+
+    /// Whether a place lies so near to the end of what was read that the rest matters: see [`Planner::reach`].
+    pub fn is_far(&self, at: Micros) -> bool {
+        self.until.is_some_and(|until| at.plus(EDGE) >= until)
+    }
+
+    /// Whether a place lies so near to the end of what was read that the rest matters: it is read now, and the place is to be
+    /// looked for again.
+    pub async fn reach(&mut self, tx: &mut Tx, at: Micros) -> Result<bool, StoreError> {
+        let Some(until) = self.until.filter(|until| at.plus(EDGE) >= *until) else { return Ok(false) };
+        self.until = None;
+        for name in self.loaded.clone() {
+            let rows = match name.split_once(' ') {
+                Some(("account", account)) => tx.list_reservations(account, until).await?,
+                Some((_, sequence)) => tx.list_reservations_of_sequence(sequence, until).await?,
+                None => Vec::new(),
+            };
+            for row in rows {
+                self.note(row);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads the places that are taken of these accounts and sequences, as far as they are not read yet.
     pub async fn load(&mut self, tx: &mut Tx, accounts: &[&str], sequences: &[&str]) -> Result<(), StoreError> {
-        let from = self.now.minus(BACK);
+        let span = (self.now.minus(BACK), self.until.unwrap_or(Micros(i64::MAX)));
         for account in accounts {
             if self.loaded.insert(format!("account {account}")) {
-                let rows = tx.list_reservations(account, from).await?;
+                let rows = tx.list_reservations_between(account, span).await?;
                 for row in rows {
                     self.note(row);
                 }
@@ -118,7 +154,7 @@ impl Planner {
         }
         for sequence in sequences {
             if self.loaded.insert(format!("sequence {sequence}")) {
-                let rows = tx.list_reservations_of_sequence(sequence, from).await?;
+                let rows = tx.list_reservations_of_sequence_between(sequence, span).await?;
                 for row in rows {
                     self.note(row);
                 }
@@ -127,12 +163,14 @@ impl Planner {
         Ok(())
     }
 
-    /// Reads the places of these runs themselves, for those that no limit looks at.
-    pub async fn load_own(&mut self, tx: &mut Tx, runs: Vec<Uuid>) -> Result<(), StoreError> {
-        if !runs.is_empty() {
-            let rows = tx.list_reservations_by_id(runs).await?;
-            let from = self.now.minus(BACK);
-            rows.into_iter().filter(|row| row.at >= from).for_each(|row| self.note(row));
+    /// Reads the places of these messages or runs themselves, however old: they say how late each is, also where no limit looks
+    /// at them.
+    pub async fn load_own(&mut self, tx: &mut Tx, ids: Vec<Uuid>) -> Result<(), StoreError> {
+        if !ids.is_empty() {
+            let rows = tx.list_reservations_by_id(ids).await?;
+            for row in rows {
+                self.note(row);
+            }
         }
         Ok(())
     }
@@ -190,13 +228,20 @@ impl Planner {
         plan_instant(&ask, ledger)
     }
 
-    /// Whether the last 24 hours have room for a send right now, its own place aside. Looks at what was sent and what is due,
-    /// never ahead: what is planned for later is looked at when its own time comes.
+    /// Whether the last 24 hours and this day have room for a send right now, its own place aside. Looks at what was sent and
+    /// what is due, never ahead: what is planned for later is looked at when its own time comes.
     pub fn has_room_now(&self, who: &Who<'_>, request: &Request<'_>, own: Uuid) -> bool {
-        let (from, to) = (Micros(self.now.minus(DAY).0.saturating_add(1)), Micros(self.now.0.saturating_add(1)));
-        let mine = self.rows.get(&own).filter(|row| row.at >= from && row.at < to).map(keys_of).unwrap_or_default();
+        let to = Micros(self.now.0.saturating_add(1));
         self.limits(who, request).iter().all(|limit| {
-            let Rule::In24Hours(most) = limit.rule else { return true };
+            let (from, most) = match &limit.rule {
+                Rule::In24Hours(most) => (Micros(self.now.minus(DAY).0.saturating_add(1)), *most),
+                Rule::PerDay { limit, zone } => (day_of(zone, zone.wall(self.now).day()), *limit),
+                Rule::RampUp { limits, first, zone } => {
+                    let day = zone.wall(self.now).day();
+                    (day_of(zone, day), ramp_limit(limits, *first, day))
+                }
+            };
+            let mine = self.rows.get(&own).filter(|row| row.at >= from && row.at < to).map(keys_of).unwrap_or_default();
             let taken = self.firm.count(&limit.key, from, to).saturating_sub(usize::from(mine.contains(&limit.key)));
             taken < usize::try_from(most).unwrap_or(usize::MAX)
         })
@@ -204,7 +249,6 @@ impl Planner {
 
     /// What is taken now of each limit that a send must keep to, and when there is room again.
     pub fn taken(&self, who: &Who<'_>, request: &Request<'_>) -> Vec<Taken> {
-        let day_of = |zone: &Zone, day: Day| zone.instant(Wall::new(day, Minute(0)));
         self.limits(who, request)
             .iter()
             .map(|limit| {
@@ -216,8 +260,7 @@ impl Planner {
                     }
                     Rule::RampUp { limits, first, zone } => {
                         let day = zone.wall(self.now).day();
-                        let nth = day.0.saturating_sub(first.unwrap_or(day).0);
-                        let most = usize::try_from(nth).ok().and_then(|n| limits.get(n)).copied().unwrap_or(u32::MAX);
+                        let most = ramp_limit(limits, *first, day);
                         (day_of(zone, day), day_of(zone, day.plus(1)), most, Some(zone))
                     }
                 };
@@ -333,7 +376,8 @@ impl Planner {
             list.push(Limit { key: Key::Sequence(Arc::clone(&sequence)), rule: Rule::In24Hours(limit) });
         }
         if let Some(limit) = limits.per_domain {
-            list.push(Limit { key: Key::Domain(request.domain.into()), rule: Rule::In24Hours(limit) });
+            let key = Key::SequenceDomain(Arc::clone(&sequence), request.domain.into());
+            list.push(Limit { key, rule: Rule::In24Hours(limit) });
         }
         if let Some(limit) = limits.new_per_day.filter(|_| request.first) {
             let rule = Rule::PerDay { limit, zone: self.house.zone.clone() };
@@ -356,21 +400,34 @@ fn ramp(start: u32, step: u32, end: Option<u32>) -> Arc<[u32]> {
     limits.into()
 }
 
+/// When a day begins.
+fn day_of(zone: &Zone, day: Day) -> Micros {
+    zone.instant(Wall::new(day, Minute(0)))
+}
+
+/// The most sends of a day of a ramp; on its first day where nothing was sent yet.
+fn ramp_limit(limits: &[u32], first: Option<Day>, day: Day) -> u32 {
+    let nth = day.0.saturating_sub(first.unwrap_or(day).0);
+    usize::try_from(nth).ok().and_then(|n| limits.get(n)).copied().unwrap_or(u32::MAX)
+}
+
 fn what_of(limit: &Limit) -> String {
     let ramp = if matches!(limit.rule, Rule::RampUp { .. }) { ", which is new" } else { "" };
     match &limit.key {
         Key::Account(name) => format!("of the account {name}{ramp}"),
         Key::Sequence(id) => format!("of the sequence {id}"),
         Key::Domain(domain) => format!("of mail to {domain}"),
+        Key::SequenceDomain(id, domain) => format!("of mail of {id} to {domain}"),
         Key::NewPeople(id) => format!("of new people of {id}"),
     }
 }
 
 fn keys_of(row: &ReservationRow) -> Vec<Key> {
-    let mut keys = vec![Key::Account(row.account.as_str().into()), Key::Domain(row.domain.as_str().into())];
+    let mut keys = vec![Key::Account(row.account.as_str().into())];
     if let Some(sequence) = &row.sequence {
         let sequence: Arc<str> = sequence.as_str().into();
         keys.push(Key::Sequence(Arc::clone(&sequence)));
+        keys.push(Key::SequenceDomain(Arc::clone(&sequence), row.domain.as_str().into()));
         if row.first {
             keys.push(Key::NewPeople(sequence));
         }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::dossier::Dossier;
+use super::dossier::{Blocked, Dossier};
 use super::house::House;
+use super::outgoing::{self, LOOK_AGAIN};
 use super::plan::{Planner, Request, Who, step_seed};
+use super::steer::{self, Replanned};
 use super::{cancel_planned, is_live};
 use crate::clock::Clock;
 use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::domain::schedule::Due;
 use crate::domain::time::Micros;
-use crate::domain::words::Phase;
+use crate::domain::words::{EnrollmentState, Phase, RecipientState};
+use crate::store::outbox::RecipientRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
@@ -30,7 +33,12 @@ enum Answer {
         at: Micros,
         shifts: serde_json::Value,
     },
-    Held(String),
+    /// Time stands still for its run.
+    Blocked(Blocked),
+    /// Somebody has to mend something first.
+    Stuck(String),
+    /// It goes to an address that is not theirs any more: another is written in its place.
+    Anew(String),
     /// Its condition does not hold any more.
     Skip(String),
     /// Its run is over.
@@ -60,9 +68,14 @@ pub async fn recheck(
     if mails.is_empty() {
         return Ok(Vec::new());
     }
+    let mut to: HashMap<MessageId, Vec<RecipientRow>> = HashMap::new();
+    for recipient in tx.list_recipients(mails.iter().map(|m| m.id).collect()).await? {
+        to.entry(recipient.outbox_id).or_default().push(recipient);
+    }
     let dossier = Dossier::load(tx, &runs).await?;
     let runs: HashMap<EnrollmentId, EnrollmentRow> = runs.into_iter().map(|r| (r.id, r)).collect();
-    let mut planner = Planner::new(Arc::clone(house), clock.now());
+    let mut planner = Planner::near(Arc::clone(house), clock.now());
+    planner.load_own(tx, mails.iter().map(|m| m.id.0).collect()).await?;
     let mut stopped = Vec::new();
     for mail in mails {
         let Some(run) = runs.get(&mail.enrollment_id) else {
@@ -72,54 +85,106 @@ pub async fn recheck(
         if dossier.definition(&run.version).is_some_and(|d| planner.is_limited(&run.account, d)) {
             planner.load(tx, &[&run.account], &[&run.sequence]).await?;
         }
-        let answer = judge(&mut planner, &dossier, house, (&mail, run), clock.now());
-        match answer {
-            Answer::Go => {
-                // It counts from now on, so that what is looked at after it sees it, whether it is sent by then or not.
-                if planner.reservation(mail.id.0).is_some_and(|place| place.at != clock.now()) {
-                    tx.move_reservation(mail.id.0, clock.now()).await?;
-                    planner.move_to(mail.id.0, clock.now());
-                }
-                continue;
-            }
-            Answer::Later { at, shifts } => {
-                tx.reschedule_outbox(mail.id, at, None).await?;
-                tx.replan_step(run.id, &mail.step, at, Some(shifts)).await?;
-                tx.move_reservation(mail.id.0, at).await?;
-                planner.move_to(mail.id.0, at);
-            }
-            Answer::Held(why) => {
-                tx.reschedule_outbox(mail.id, mail.due_at, Some(&why)).await?;
-            }
-            // A step that is taken back counts as skipped, where its run goes on.
-            Answer::Skip(why) | Answer::Over(why) => cancel_planned(tx, clock, mail.id, &why).await?,
+        let recipients = to.get(&mail.id).map(Vec::as_slice).unwrap_or_default();
+        let mut answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
+        if let Answer::Later { at, .. } = &answer
+            && planner.reach(tx, *at).await?
+        {
+            answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
         }
-        stopped.push(mail.id);
+        if !Box::pin(carry_out(tx, clock, &mut planner, (&mail, run), answer)).await? {
+            stopped.push(mail.id);
+        }
     }
     Ok(stopped)
+}
+
+/// Writes down what the last look says; whether the mail goes out.
+async fn carry_out(
+    tx: &mut Tx,
+    clock: &Clock,
+    planner: &mut Planner,
+    (mail, run): (&StepMail, &EnrollmentRow),
+    answer: Answer,
+) -> Result<bool, StoreError> {
+    let now = clock.now();
+    match answer {
+        Answer::Go => {
+            // It counts from now on, so that what is looked at after it sees it, whether it is sent by then or not.
+            if planner.reservation(mail.id.0).is_some_and(|place| place.at != now) {
+                tx.move_reservation(mail.id.0, now).await?;
+                planner.move_to(mail.id.0, now);
+            }
+            return Ok(true);
+        }
+        Answer::Later { at, shifts } => {
+            tx.reschedule_outbox(mail.id, at, None).await?;
+            tx.replan_step(run.id, &mail.step, at, Some(shifts)).await?;
+            tx.move_reservation(mail.id.0, at).await?;
+            planner.move_to(mail.id.0, at);
+        }
+        Answer::Blocked(blocked) => {
+            tx.reschedule_outbox(mail.id, mail.due_at, Some(&blocked.why)).await?;
+            let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
+            let held_at = Some(run.held_at.unwrap_or(now));
+            let run =
+                EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run.clone() };
+            tx.update_enrollment(run, now).await?;
+        }
+        Answer::Stuck(why) => {
+            tx.reschedule_outbox(mail.id, mail.due_at, Some(&why)).await?;
+            outgoing::stuck(tx, clock, run.clone(), (&why, Some(now.plus(LOOK_AGAIN)))).await?;
+        }
+        Answer::Anew(why) => {
+            if steer::unplan(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
+                planner.give_back(mail.id.0);
+                let state = EnrollmentState::Active;
+                let run =
+                    EnrollmentRow { state, phase: Phase::Delay, next_at: Some(now), waiting_for: None, ..run.clone() };
+                tx.update_enrollment(run, now).await?;
+            }
+        }
+        // A step that is taken back counts as skipped, where its run goes on.
+        Answer::Skip(why) | Answer::Over(why) => {
+            cancel_planned(tx, clock, mail.id, &why).await?;
+            planner.give_back(mail.id.0);
+        }
+    }
+    Ok(false)
 }
 
 fn judge(
     planner: &mut Planner,
     dossier: &Dossier,
     house: &House,
-    (mail, run): (&StepMail, &EnrollmentRow),
+    (mail, run, recipients): (&StepMail, &EnrollmentRow, &[RecipientRow]),
     now: Micros,
 ) -> Answer {
     if !is_live(run) || run.phase != Phase::Send || run.step.as_deref() != Some(mail.step.as_str()) {
         return Answer::Over("its run is over".to_owned());
     }
     if let Some(blocked) = dossier.blocked(run, now) {
-        return Answer::Held(blocked.why);
+        return Answer::Blocked(blocked);
     }
-    let (Some(person), Some(definition)) = (dossier.person(run.influencer_id), dossier.definition(&run.version)) else {
+    let Some(person) = dossier.person(run.influencer_id) else {
         return Answer::Over("the influencer is gone".to_owned());
     };
+    let Some(definition) = dossier.definition(&run.version) else {
+        return Answer::Stuck(dossier.unreadable(&run.version).to_owned());
+    };
+    if planner.sender(&run.account).is_none() {
+        return Answer::Stuck(format!("the account {} is not configured any more", run.account));
+    }
+    let theirs = |r: &RecipientRow| dossier.places(run.influencer_id).iter().any(|p| p.value_key == r.address_key);
+    let open = |r: &&RecipientRow| matches!(r.state, RecipientState::Pending | RecipientState::Deferred);
+    if let Some(other) = recipients.iter().filter(open).find(|r| !theirs(r)) {
+        return Answer::Anew(format!("{} is not their address any more", other.address));
+    }
     if let Some(condition) = definition.step(&mail.step).and_then(|(_, step)| step.condition.as_deref()) {
         match dossier.facts(house, run).map(|facts| evaluate(condition, &facts)) {
             Some(Ok(true)) => {}
             Some(Ok(false)) => return Answer::Skip(format!("the condition does not hold any more: {condition}")),
-            Some(Err(error)) => return Answer::Held(format!("the condition can't be answered: {error}")),
+            Some(Err(error)) => return Answer::Stuck(format!("the condition can't be answered: {error}")),
             None => return Answer::Over("the influencer is gone".to_owned()),
         }
     }
@@ -130,18 +195,25 @@ fn judge(
         timezone: person.timezone.as_deref(),
         phone: None,
     };
+    find_room(planner, &who, (mail, run), now)
+}
+
+/// Whether there is room for it right now, or when there will be.
+fn find_room(planner: &mut Planner, who: &Who<'_>, (mail, run): (&StepMail, &EnrollmentRow), now: Micros) -> Answer {
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
-    let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
-    let request = Request { due: Due::At(mail.due_at), domain: &domain, first: run.first, seed };
-    // By its place, not by when it may leave: what stood still (a hold, a pause) may leave at once, and would all at once.
-    let late = now.since(planner.reservation(mail.id.0).map_or(mail.due_at, |place| place.at));
-    if late <= PUNCTUAL && planner.is_open_now(&who) && planner.has_room_now(&who, &request, mail.id.0) {
+    let place = planner.reservation(mail.id.0);
+    let domain = place.map(|r| r.domain.clone()).unwrap_or_default();
+    // By its place, or by when it was to be tried again: what stood still (a hold, a pause) would all leave at once.
+    let place = place.map_or(mail.due_at, |place| place.at.max(mail.due_at));
+    let request = Request { due: Due::At(place), domain: &domain, first: run.first, seed };
+    let late = now.since(place);
+    if late <= PUNCTUAL && planner.is_open_now(who) && planner.has_room_now(who, &request, mail.id.0) {
         return Answer::Go;
     }
-    match planner.place_again(&who, &request, mail.id.0) {
+    match planner.place_again(who, &request, mail.id.0) {
         Ok(found) if found.at <= now => Answer::Go,
         Ok(found) => Answer::Later { at: found.at, shifts: super::shifts_json(&found.shifts) },
-        Err(never) => Answer::Held(never.to_string()),
+        Err(never) => Answer::Stuck(never.to_string()),
     }
 }
 

@@ -74,6 +74,8 @@ async fn pause(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resu
         return Err(SteerError::State(format!("the run {} is paused already", run.id)));
     }
     let now = clock.now();
+    // What is only pencilled in for it is free for others.
+    tx.delete_reservations(vec![run.id.0]).await?;
     let why = format!("paused by {by}");
     let paused = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why, "by": by}));
     hold_mail(tx, &run, &why).await?;
@@ -293,6 +295,7 @@ async fn place_again(
     let definition = dossier.definition(&run.version).ok_or_else(gone)?;
     let mut planner = Planner::new(Arc::clone(house), now);
     planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+    planner.load_own(tx, vec![mail.id.0]).await?;
     let who = Who {
         definition,
         version: &run.version,

@@ -11,8 +11,8 @@ use crate::domain::people::{
     Address, Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, PROPERTY_MAX, Person, TAGS_MAX,
 };
 use crate::domain::words::{Channel, EventType};
-use crate::hub::matching;
 use crate::hub::signal::{self, Signal};
+use crate::hub::{matching, outreach};
 use crate::store::Tx;
 
 /// A network as it is given.
@@ -369,6 +369,7 @@ pub async fn update_influencer(
     let at = influencer.updated_at;
     let updated = Signal { what: EventType::InfluencerUpdated, influencer: Some(id), message: None, at, data };
     tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), updated)]).await?;
+    outreach::wake_stuck(tx, clock, vec![id]).await?;
     if matching::place_history(tx, clock, &addresses).await? > 0 {
         return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }

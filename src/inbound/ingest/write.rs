@@ -3,13 +3,14 @@
 use super::Context;
 use super::place::Plan;
 use crate::clock::Clock;
-use crate::domain::ids::LedgerId;
+use crate::domain::address;
+use crate::domain::ids::{LedgerId, MessageId};
 use crate::domain::people::{SCOPE_ALL, Suppression};
 use crate::domain::threading::books::Move;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, SuppressionReason};
+use crate::domain::words::{Channel, Direction, SuppressionReason};
 use crate::hub;
-use crate::store::message::NewParticipation;
+use crate::store::message::{NewMessage, NewParticipation};
 use crate::store::people::Touch;
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
@@ -34,6 +35,7 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
         })
         .collect();
     let refs = plan.books.new_refs();
+    let written_by_hand = sent_by_hand(&plan.messages, now);
     let messages = plan
         .messages
         .into_iter()
@@ -55,6 +57,9 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
         .map(|(influencer_id, last_message_at, awaiting)| Touch { influencer_id, last_message_at, awaiting })
         .collect();
     tx.touch_influencers(touches).await?;
+    reserve_sent(tx, written_by_hand).await?;
+    // Runs before their mail, as everywhere.
+    tx.lock_runs_of(plan.proven.clone()).await?;
     // What is known of addresses comes before what follows from it.
     write_consequences(tx, clock, plan.dead, plan.complained).await?;
     hub::signal::record(tx, clock, plan.signals).await?;
@@ -64,6 +69,27 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
     }
     let recheck = plan.recheck.iter().map(|id| plan.books.find(*id)).collect();
     hub::matching::place_waiting(tx, clock, recheck).await
+}
+
+/// How far back mail counts against an account: more than any limit looks over.
+const COUNTS: std::time::Duration = std::time::Duration::from_hours(50);
+
+/// Mail that a teammate sent with a program of their own and that was found in Sent: which, from where, to which domain, when.
+fn sent_by_hand(messages: &[NewMessage], now: Micros) -> Vec<(MessageId, String, String, Micros)> {
+    let recent = |m: &&NewMessage| m.direction == Direction::Outbound && now.since(m.at) < COUNTS;
+    let domain = |m: &NewMessage| {
+        let first = ["to", "cc", "bcc"].into_iter().find_map(|list| m.recipients.get(list)?.get(0)?.get("address"));
+        first.and_then(|a| a.as_str()).and_then(address::domain).unwrap_or_default()
+    };
+    messages.iter().filter(recent).map(|m| (m.id, m.account.clone(), domain(m), m.at.min(now))).collect()
+}
+
+/// It counts as what is written in the hub does, and never waits.
+async fn reserve_sent(tx: &mut Tx, sent: Vec<(MessageId, String, String, Micros)>) -> Result<(), StoreError> {
+    for (id, account, domain, at) in sent {
+        hub::outreach::recheck::reserve_manual(tx, id, (&account, domain), at).await?;
+    }
+    Ok(())
 }
 
 /// Threads and conversations: those that go along with others first, then new and changed ones, then those that were
@@ -106,7 +132,7 @@ async fn write_consequences(
     tx: &mut Tx,
     clock: &Clock,
     dead: Vec<(String, String)>,
-    complained: Vec<(String, crate::domain::ids::MessageId)>,
+    complained: Vec<(String, MessageId)>,
 ) -> Result<(), StoreError> {
     let now = clock.now();
     for (key, reason) in dead {

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::Batch;
-use super::look::{Kept, blank};
+use super::look::{Kept, blank, is_else, waits_for};
 use crate::domain::address;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::Mailbox;
 use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
-use crate::hub::enqueue::{self, Answers, Counting, DraftAttachment, EnqueueError, Ground, Order, Outreach, Start};
+use crate::hub::enqueue::{self, Counting, DraftAttachment, EnqueueError, Ground, Order, Outreach, Start};
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
@@ -82,7 +82,7 @@ impl Batch<'_> {
                     outreach::step_done(tx, self.clock, run, now).await?;
                     return Ok(None);
                 }
-                let waiting_for = Some(format!("{} to happen ({})", what.word(), step.id));
+                let waiting_for = waits_for(step, kind);
                 let run = EnrollmentRow { phase: Phase::Event, anchor_at: now, next_at: Some(now), waiting_for, ..run };
                 Ok(Some(run))
             }
@@ -131,7 +131,7 @@ impl Batch<'_> {
         };
         let id = task::create(tx, self.clock, new).await?;
         self.pad.steps.push(StepRow { planned_at: Some(now), task_id: Some(id), ..blank(&run, step, kind) });
-        let waiting_for = Some(format!("a person to do the task of {}", step.id));
+        let waiting_for = waits_for(step, kind);
         let run = EnrollmentRow { phase: Phase::Task, anchor_at: now, next_at: Some(now), waiting_for, ..run };
         Ok(Some(run))
     }
@@ -155,12 +155,23 @@ impl Batch<'_> {
         self.planner.give_back(run.id.0);
         let due = match (pencilled, run.phase) {
             (Some(at), _) => Due::At(at),
+            // An `else` begins when the time ran out.
+            (None, _) if is_else(step, kind) => Due::At(run.anchor_at),
             (None, Phase::Delay) => self.planner.due_of(run.anchor_at, step.after.as_deref()),
-            // An `else` begins now.
             (None, Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over) => Due::At(now),
         };
         let request = Request { due, domain: &domain, first: run.first, seed };
-        let planned = match self.who(&run, |planner, who| planner.place(who, &request)) {
+        let mut found = self.who(&run, |planner, who| planner.place(who, &request));
+        if let Some(Ok(place)) = &found
+            && self.planner.is_far(place.at)
+        {
+            // What this batch took and gave back is to be among what is read.
+            self.pad.places(tx).await?;
+            self.planner.reach(tx, place.at).await?;
+            self.planner.give_back(run.id.0);
+            found = self.who(&run, |planner, who| planner.place(who, &request));
+        }
+        let planned = match found {
             Some(Ok(planned)) => planned,
             Some(Err(never)) => return Ok(Some(self.stuck(run, &never.to_string()))),
             None => return Ok(Some(self.stuck(run, "the influencer is gone"))),
@@ -279,17 +290,16 @@ impl Batch<'_> {
         };
         let rendered = render(definition, &plan.template, &context);
         let rendered = rendered.map_err(|error| format!("the template can't be filled in: {error}"))?;
-        let answers = match (&rendered.subject, last_sent(&self.dossier, run)) {
-            (Some(_), _) => None,
-            (None, Some(message)) => Some(Answers::Message(message)),
-            (None, None) => return Err(format!("{} has no subject, and no mail above was sent", plan.template)),
+        let given = (rendered.subject, &context);
+        let Some((subject, answers)) = self.answers(run, (definition, plan.step), given) else {
+            return Err(format!("{} has no subject, and no mail above was sent", plan.template));
         };
         let attachments = attachments_of(definition, &plan.template)?;
         Ok(Order {
             account: sender.from.clone(),
             to: vec![Mailbox { name: plan.place.name.trim().to_owned(), address: plan.place.value.clone() }],
             cc: Vec::new(),
-            subject: rendered.subject,
+            subject,
             text: rendered.text,
             html: rendered.html,
             attachments,
@@ -311,7 +321,7 @@ impl Batch<'_> {
 }
 
 /// The newest mail of a run that was sent: a step without a subject answers it.
-fn last_sent(dossier: &Dossier, run: &EnrollmentRow) -> Option<MessageId> {
+pub(super) fn last_sent(dossier: &Dossier, run: &EnrollmentRow) -> Option<MessageId> {
     let sent = dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
     sent.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at).map(|(_, message)| message)
 }
@@ -328,7 +338,7 @@ pub(super) async fn ground_of(tx: &mut Tx, dossier: &Dossier, runs: &[Enrollment
 }
 
 /// The template somebody gets: always the same for them, in the shares that are asked for.
-fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
+pub(super) fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
     let seed = step_seed(&run.sequence, run.influencer_id.0, 0, &step.id);
     let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
     let mut at = crate::domain::schedule::jitter(seed.wrapping_add(3), all);

@@ -11,13 +11,31 @@ use crate::domain::sequence::{Awaited, Definition, Step, StepKind};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskState};
 use crate::hub::outreach::dossier::Blocked;
-use crate::hub::outreach::{self, event_of};
+use crate::hub::outreach::{self, event_of, outgoing};
 use crate::hub::signal;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
 /// The run as it is to be kept; nothing where it is written already.
 pub(super) type Kept = Result<Option<EnrollmentRow>, StoreError>;
+
+/// What the row of a step says whose `else` is under way.
+const ELSE: &str = "what stands under `else`";
+
+/// What a run waits for whose step is a task or a wait.
+pub(super) fn waits_for(step: &Step, kind: &StepKind) -> Option<String> {
+    match kind {
+        StepKind::Email { .. } => None,
+        StepKind::Task { .. } => Some(format!("a person to do the task of {}", step.id)),
+        StepKind::WaitFor { what, .. } => Some(format!("{} to happen ({})", what.word(), step.id)),
+    }
+}
+
+/// Whether something is the `else` of a step.
+pub(super) fn is_else(step: &Step, kind: &StepKind) -> bool {
+    let same = |other: &StepKind| std::ptr::eq(other, kind) || (other == kind && kind != &step.kind);
+    step.otherwise.as_ref().is_some_and(same)
+}
 
 impl Batch<'_> {
     pub(super) fn now(&self) -> Micros {
@@ -35,7 +53,10 @@ impl Batch<'_> {
         if run.state == EnrollmentState::Held {
             run.state = EnrollmentState::Active;
         }
-        let Some(definition) = self.dossier.definition(&run.version).cloned() else { return Ok(None) };
+        let Some(definition) = self.dossier.definition(&run.version).cloned() else {
+            let why = self.dossier.unreadable(&run.version).to_owned();
+            return Ok(Some(self.stuck(run, &why)));
+        };
         match run.phase {
             Phase::Delay => match run.step.as_deref().and_then(|id| definition.step(id)) {
                 Some((_, step)) => self.delay(tx, run, (&definition, step)).await,
@@ -43,7 +64,12 @@ impl Batch<'_> {
             },
             Phase::Task | Phase::Event => self.expire(tx, run, &definition).await,
             Phase::Finish => self.finish(tx, run, &definition).await,
-            Phase::Send | Phase::Over => Ok(Some(EnrollmentRow { next_at: None, ..run })),
+            Phase::Send => {
+                // Mail that waited gets another place: the look before the hand-over finds it one.
+                self.accounts.extend(Box::pin(outgoing::look(tx, self.clock, &self.house, run)).await?);
+                Ok(None)
+            }
+            Phase::Over => Ok(Some(EnrollmentRow { next_at: None, ..run })),
         }
     }
 
@@ -53,29 +79,38 @@ impl Batch<'_> {
         if run.waiting_for.as_deref() != Some(&blocked.why) {
             self.pad.signals.push(event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": blocked.why})));
         }
+        // A place that comes while it stands still is free for others; one after that is kept.
+        let place = self.planner.reservation(run.id.0).map(|row| row.at);
+        if place.is_some_and(|at| blocked.until.is_none_or(|until| at < until)) {
+            self.pad.given_back.push(run.id.0);
+            self.planner.give_back(run.id.0);
+        }
         let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
         let held_at = Some(run.held_at.unwrap_or(now));
         EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run }
     }
 
-    /// What held it is over: the time it stood still is not counted, and mail that waited gets another place.
+    /// What held it is over: the time it stood still is not counted.
     async fn go_on(&mut self, tx: &mut Tx, run: &mut EnrollmentRow, since: Micros) -> Result<(), StoreError> {
-        let now = self.now();
-        // A hold of the person that ran out ended when it ran out, not when somebody looked.
-        let person = self.dossier.person(run.influencer_id);
-        let until = person.and_then(|p| p.held_until).filter(|until| *until > since && *until <= now).unwrap_or(now);
+        let until = self.went_on(run, since);
         run.anchor_at = run.anchor_at.plus(until.since(since));
         run.state = EnrollmentState::Active;
         run.waiting_for = None;
         if run.phase == Phase::Send {
-            for mail in tx.open_mail_of(vec![run.id]).await? {
-                // The look before the hand-over finds it a place.
-                tx.reschedule_outbox(mail.id, mail.due_at.max(now), None).await?;
-                run.waiting_for = Some(format!("the mail of {} to be sent", mail.step));
-                self.accounts.push(run.account.clone());
-            }
+            tx.shift_tries(run.id, until.0.saturating_sub(since.0)).await?;
         }
         Ok(())
+    }
+
+    /// When what held it since an instant was over: when its hold ran out or somebody let it go on, not when somebody looked.
+    /// Whatever ended last had it looked at, for no hold or pause that ends while another lasts does.
+    fn went_on(&self, run: &EnrollmentRow, since: Micros) -> Micros {
+        let now = self.now();
+        if let Some(at) = run.next_at.filter(|at| *at > since && *at <= now) {
+            return at;
+        }
+        let person = self.dossier.person(run.influencer_id);
+        person.and_then(|p| p.held_until).filter(|until| *until > since && *until <= now).unwrap_or(now)
     }
 
     /// Something stands in the way that only a person can mend.
@@ -95,7 +130,10 @@ impl Batch<'_> {
             outreach::advance(tx, self.clock, run, now).await?;
             return Ok(None);
         }
-        let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, step.after.as_deref()));
+        let kind = self.under_way(&run, step);
+        // The wait of an `else` is over: it began when the time of its step ran out.
+        let after = if is_else(step, kind) { None } else { step.after.as_deref() };
+        let due = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, after));
         let Some(due) = due else { return Ok(Some(self.stuck(run, "the influencer is gone"))) };
         let Some(due) = due else { return Ok(Some(self.stuck(run, "its delay never ends"))) };
         if due > now {
@@ -116,7 +154,7 @@ impl Batch<'_> {
                 None => return Ok(Some(self.stuck(run, "the influencer is gone"))),
             }
         }
-        self.carry_out(tx, run, (definition, step), &step.kind).await
+        self.carry_out(tx, run, (definition, step), kind).await
     }
 
     /// A step that is left out, with the reason. The run goes on.
@@ -155,11 +193,13 @@ impl Batch<'_> {
             return Ok(None);
         }
         let (StepKind::WaitFor { at_most, .. } | StepKind::Task { at_most: Some(at_most), .. }) = kind else {
-            return Ok(Some(EnrollmentRow { next_at: None, ..run }));
+            return Ok(Some(EnrollmentRow { next_at: None, waiting_for: waits_for(step, kind), ..run }));
         };
         let ends = self.who(&run, |planner, who| planner.due_at(who, run.anchor_at, Some(at_most))).flatten();
         match ends {
-            Some(ends) if ends > now => Ok(Some(EnrollmentRow { next_at: Some(ends), ..run })),
+            Some(ends) if ends > now => {
+                Ok(Some(EnrollmentRow { next_at: Some(ends), waiting_for: waits_for(step, kind), ..run }))
+            }
             Some(_) => self.ran_out(tx, run, (definition, step), kind).await,
             None => Ok(Some(self.stuck(run, "its time never ends"))),
         }
@@ -169,7 +209,11 @@ impl Batch<'_> {
     fn under_way<'s>(&self, run: &EnrollmentRow, step: &'s Step) -> &'s StepKind {
         let row = self.dossier.steps(run.id).iter().find(|s| s.step == step.id);
         match (row, &step.otherwise) {
-            (Some(row), Some(other)) if row.kind == other.word() && row.kind != step.kind.word() => other,
+            (Some(row), Some(other))
+                if row.reason.as_deref() == Some(ELSE) || row.kind == other.word() && row.kind != step.kind.word() =>
+            {
+                other
+            }
             _ => &step.kind,
         }
     }
@@ -192,10 +236,12 @@ impl Batch<'_> {
         if let Some(task) = task {
             tx.end_task(task, TaskState::TimedOut, None, ("at_most", now)).await?;
         }
-        if kind == &step.kind
+        if !is_else(step, kind)
             && let Some(other) = &step.otherwise
         {
+            // From now on it is the `else`, also where that finds no place yet or can't be written: the step is never done again.
             tx.delete_planned_step(run.id, &step.id).await?;
+            tx.insert_steps(vec![StepRow { planned_at: Some(now), ..blank(&run, step, other) }]).await?;
             let run = EnrollmentRow { phase: Phase::Delay, anchor_at: now, ..run };
             return self.carry_out(tx, run, (definition, step), other).await;
         }
@@ -269,7 +315,7 @@ pub(super) fn blank(run: &EnrollmentRow, step: &Step, kind: &StepKind) -> StepRo
         completed_at: None,
         message_id: None,
         task_id: None,
-        reason: None,
+        reason: is_else(step, kind).then(|| ELSE.to_owned()),
         opened_at: None,
         clicked_at: None,
         replied_at: None,

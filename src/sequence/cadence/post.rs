@@ -39,10 +39,7 @@ impl Pad {
         let now = clock.now();
         enqueue::write_all(tx, clock, ground, std::mem::take(&mut self.letters)).await?;
         tx.insert_steps(std::mem::take(&mut self.steps)).await?;
-        tx.upsert_reservations(std::mem::take(&mut self.taken)).await?;
-        if !self.given_back.is_empty() {
-            tx.delete_reservations(std::mem::take(&mut self.given_back)).await?;
-        }
+        self.places(tx).await?;
         // Most only wait for something else from now on.
         let before = &self.before;
         let (moved, changed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.runs)
@@ -53,6 +50,15 @@ impl Pad {
             tx.update_enrollment(run, now).await?;
         }
         signal::record(tx, clock, std::mem::take(&mut self.signals)).await
+    }
+
+    /// Writes the places that were taken and given back so far.
+    pub(super) async fn places(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        tx.upsert_reservations(std::mem::take(&mut self.taken)).await?;
+        if !self.given_back.is_empty() {
+            tx.delete_reservations(std::mem::take(&mut self.given_back)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -103,7 +103,9 @@ impl Tx {
     }
 
     /// Writes that the content is about to go out. `false` where the row is not (or no longer) this attempt's, the account
-    /// was paused, or one of the recipients in the offer must not be written to any more: then nothing may be sent.
+    /// was paused, or one of the recipients in the offer must not be written to any more; for a step of a run also where the
+    /// run is over or elsewhere by now, it, its sequence, its account or everything is paused, its influencer is held, or a
+    /// recipient is not theirs any more. Then nothing may be sent.
     pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<bool, StoreError> {
         let lease_now = self.lease_now().await?;
         let n = self.exec(&HAND_OVER, values![grip.id, grip.holder, grip.attempt, now, lease_now]).await?;
@@ -120,6 +122,13 @@ impl Tx {
     pub async fn lock_expired_outbox(&mut self, at_most: i64) -> Result<Vec<ExpiredRow>, StoreError> {
         let now = self.lease_now().await?;
         self.all(&EXPIRED, values![now, at_most]).await
+    }
+
+    /// Which rows these are, without a lock.
+    pub async fn list_expired_outbox(&mut self, at_most: i64) -> Result<Vec<MessageId>, StoreError> {
+        let now = self.lease_now().await?;
+        let rows: Vec<(MessageId,)> = self.all(&EXPIRED_LIST, values![now, at_most]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Puts claimed rows back: nothing of them has left.
@@ -173,11 +182,22 @@ statements! {
           AND s.scope IN ('all', 'email') WHERE r.outbox_id = $1 AND r.state = 'pending') \
         AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN address a ON a.channel = 'email' AND a.value_key = r.address_key \
           AND a.dead_at IS NOT NULL WHERE r.outbox_id = $1 AND r.state = 'pending') \
-        AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = outbox.account AND a.state = 'paused')";
+        AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = outbox.account AND a.sending_state = 'paused') \
+        AND (enrollment_id IS NULL OR (\
+          EXISTS (SELECT 1 FROM enrollment e JOIN influencer i ON i.id = e.influencer_id LEFT JOIN sequence q ON q.id = e.sequence \
+            WHERE e.id = outbox.enrollment_id AND e.state IN ('active', 'held') AND e.phase = 'send' AND e.step = outbox.step \
+            AND i.merged_into IS NULL AND (i.held_until IS NULL OR i.held_until <= $4) AND q.paused_at IS NULL) \
+          AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.scope IN ('all', 'account:' || outbox.account)) \
+          AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN enrollment e ON e.id = outbox.enrollment_id \
+            WHERE r.outbox_id = $1 AND r.state = 'pending' AND NOT EXISTS (SELECT 1 FROM address a LEFT JOIN agent_influencer g \
+              ON g.agent_id = a.agent_id AND g.influencer_id = e.influencer_id WHERE a.channel = 'email' AND a.value_key = r.address_key \
+              AND (a.influencer_id = e.influencer_id OR g.influencer_id IS NOT NULL)))))";
     #[hot] RENEW = "UPDATE outbox SET lease_until = $3 WHERE lease_holder = $1 AND id = ANY($2::uuid[]) \
         AND status IN ('claimed', 'handed_over')";
     #[hot] EXPIRED = "SELECT id, status, account FROM outbox WHERE status IN ('claimed', 'handed_over') AND lease_until < $1 \
         ORDER BY lease_until, id LIMIT $2 FOR UPDATE SKIP LOCKED";
+    #[hot] EXPIRED_LIST = "SELECT id FROM outbox WHERE status IN ('claimed', 'handed_over') AND lease_until < $1 \
+        ORDER BY lease_until, id LIMIT $2";
     #[hot] REQUEUE = "UPDATE outbox SET status = CASE WHEN failures > 0 THEN 'deferred' ELSE 'queued' END, \
         lease_holder = NULL, lease_until = NULL WHERE id = ANY($1::uuid[]) AND status = 'claimed'";
     #[hot] EXPIRE = "UPDATE outbox SET status = 'uncertain', lease_until = NULL, look_at = $2, detail = $3 \

@@ -4,9 +4,9 @@
 //! person or a successor did meanwhile.
 
 use super::Grip;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::domain::time::Micros;
-use crate::domain::words::OutboxStatus;
+use crate::domain::words::{OutboxStatus, RecipientState};
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
@@ -116,6 +116,28 @@ impl Tx {
         Ok(row.map(|(status,)| status))
     }
 
+    /// Puts a refused row back into the queue because a person says so: its tries are counted anew, and those who refused it are
+    /// asked again. `false` where it was not refused.
+    pub async fn reopen_outbox(&mut self, id: MessageId, now: Micros, said: &str) -> Result<bool, StoreError> {
+        if self.exec(&REOPEN, values![id, now, said]).await? == 0 {
+            return Ok(false);
+        }
+        self.move_recipients(id, RecipientState::Rejected, RecipientState::Pending, None).await?;
+        Ok(true)
+    }
+
+    /// Leaves out of the three days of a run's mail a time in which it stood still, microseconds.
+    pub async fn shift_tries(&mut self, run: EnrollmentId, by: i64) -> Result<(), StoreError> {
+        self.exec(&TRIES_SHIFT, values![run, by]).await?;
+        Ok(())
+    }
+
+    /// The three days of everything that waits in an account's outbox begin anew: the account stood still.
+    pub async fn restart_tries(&mut self, account: &str) -> Result<(), StoreError> {
+        self.exec(&TRIES_RESTART, values![account]).await?;
+        Ok(())
+    }
+
     /// Of these messages, those whose outcome is unknown: uncertain, or handed over by a holder whose lease is over.
     /// Locked until the end of the transaction.
     pub async fn lock_unsettled(&mut self, ids: Vec<MessageId>) -> Result<Vec<UncertainRow>, StoreError> {
@@ -172,6 +194,12 @@ statements! {
           AND r.state = 'accepted') THEN 'confirmed' ELSE 'cancelled' END, \
         detail = $2, finished_at = $3, lease_holder = NULL, lease_until = NULL \
         WHERE id = $1 AND status IN ('review', 'queued', 'deferred', 'claimed') RETURNING status";
+    #[hot] REOPEN = "UPDATE outbox SET status = 'queued', due_at = $2, detail = $3, failures = 0, first_try_at = NULL, finished_at = NULL, \
+        held_reason = NULL WHERE id = $1 AND status = 'rejected'";
+    #[hot] TRIES_SHIFT = "UPDATE outbox SET first_try_at = first_try_at + $2 WHERE enrollment_id = $1 AND first_try_at IS NOT NULL \
+        AND status IN ('review', 'queued', 'deferred')";
+    #[hot] TRIES_RESTART = "UPDATE outbox SET first_try_at = NULL WHERE account = $1 AND status IN ('queued', 'deferred') \
+        AND first_try_at IS NOT NULL";
     #[hot] UNSETTLED = "SELECT id FROM outbox WHERE id = ANY($1::uuid[]) \
         AND (status = 'uncertain' OR (status = 'handed_over' AND lease_until < $2)) FOR UPDATE";
     #[hot] UNCERTAIN_OF = "SELECT o.id, o.attempts AS attempt, o.token, m.internet_message_id, o.handed_over_at, o.look_at, \

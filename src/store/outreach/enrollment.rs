@@ -251,6 +251,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Locks the runs that these messages belong to, as [`Tx::lock_run_of`] does for one, in the order of their ids.
+    pub async fn lock_runs_of(&mut self, messages: Vec<MessageId>) -> Result<(), StoreError> {
+        if !self.is_sqlite() && !messages.is_empty() {
+            let _: Vec<(EnrollmentId,)> = self.all(&LOCK_RUNS_OF, values![messages]).await?;
+        }
+        Ok(())
+    }
+
     /// The live runs of these influencers, locked until the end of the transaction.
     pub async fn lock_live_enrollments(
         &mut self,
@@ -309,13 +317,28 @@ impl Tx {
     pub async fn hold_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
         match of {
             Scope::Influencer(id) => self.exec(&HOLD_INFLUENCER, values![id, now]).await,
-            Scope::Sequence(id) => self.exec(&HOLD_SEQUENCE, values![id, now]).await,
-            Scope::Account(name) => self.exec(&HOLD_ACCOUNT, values![name, now]).await,
-            Scope::All | Scope::Stuck => self.exec(&HOLD_ALL, values![now]).await,
+            // Nobody knows for how long: what is only pencilled in for them is free for others.
+            Scope::Sequence(id) => {
+                self.exec(&ERASE_SEQUENCE, values![id]).await?;
+                self.exec(&HOLD_SEQUENCE, values![id, now]).await
+            }
+            Scope::Account(name) => {
+                self.exec(&ERASE_ACCOUNT, values![name]).await?;
+                self.exec(&HOLD_ACCOUNT, values![name, now]).await
+            }
+            Scope::All | Scope::Stuck => {
+                self.exec(&ERASE_ALL, values![]).await?;
+                self.exec(&HOLD_ALL, values![now]).await
+            }
         }
     }
 
-    /// Has the live runs of a scope looked at now.
+    /// Has those runs of these influencers looked at now that wait for something to be mended.
+    pub async fn wake_stuck_of(&mut self, influencers: Vec<InfluencerId>, now: Micros) -> Result<u64, StoreError> {
+        self.exec(&WAKE_STUCK_OF, values![influencers, now]).await
+    }
+
+    /// Has the live runs of a scope looked at now. One that is due already keeps its instant, which says when it went on.
     pub async fn wake_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
         match of {
             Scope::Influencer(id) => self.exec(&WAKE_INFLUENCER, values![id, now]).await,
@@ -408,6 +431,12 @@ impl Tx {
         self.all(&MAIL_MANY, values![ids]).await
     }
 
+    /// The accounts from which mail of runs waits to leave.
+    pub async fn list_waiting_accounts(&mut self) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&WAITING_ACCOUNTS, values![]).await?;
+        Ok(rows.into_iter().map(|(account,)| account).collect())
+    }
+
     /// The mail of these runs that has not come to an end.
     pub async fn open_mail_of(&mut self, runs: Vec<EnrollmentId>) -> Result<Vec<StepMail>, StoreError> {
         self.all(&MAIL_OPEN, values![runs]).await
@@ -489,6 +518,7 @@ statements! {
         WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 AND o.held_reason IS NULL AND o.enrollment_id IS NOT NULL \
         ORDER BY o.due_at, o.id LIMIT $3) ORDER BY e.id FOR UPDATE SKIP LOCKED");
     #[hot] LOCK_RUN_OF = "SELECT id FROM enrollment WHERE id = (SELECT enrollment_id FROM outbox WHERE id = $1) FOR UPDATE";
+    #[hot] LOCK_RUNS_OF = "SELECT id FROM enrollment WHERE id IN (SELECT enrollment_id FROM outbox WHERE id = ANY($1::uuid[])) ORDER BY id FOR UPDATE";
     #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");
     LIST = concat!("SELECT ", columns!(), " FROM enrollment e WHERE ($1::text IS NULL OR e.sequence = $1) \
         AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
@@ -501,11 +531,16 @@ statements! {
     HOLD_SEQUENCE = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE sequence = $1 AND ", live!());
     HOLD_ACCOUNT = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE account = $1 AND ", live!());
     HOLD_ALL = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $1), next_at = NULL WHERE ", live!());
-    #[hot] WAKE_INFLUENCER = concat!("UPDATE enrollment SET next_at = $2 WHERE influencer_id = $1 AND ", live!());
-    WAKE_SEQUENCE = concat!("UPDATE enrollment SET next_at = $2 WHERE sequence = $1 AND ", live!());
-    WAKE_ACCOUNT = concat!("UPDATE enrollment SET next_at = $2 WHERE account = $1 AND ", live!());
-    WAKE_ALL = concat!("UPDATE enrollment SET next_at = $1 WHERE ", live!());
-    WAKE_STUCK = "UPDATE enrollment SET next_at = $1 WHERE state = 'held' AND next_at IS NULL AND held_at IS NULL AND phase IN ('delay', 'task', 'event', 'finish')";
+    #[hot] WAKE_INFLUENCER = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE influencer_id = $1 AND ", live!());
+    WAKE_SEQUENCE = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE sequence = $1 AND ", live!());
+    WAKE_ACCOUNT = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE account = $1 AND ", live!());
+    WAKE_ALL = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $1 THEN next_at ELSE $1 END WHERE ", live!());
+    #[hot] WAKE_STUCK = "UPDATE enrollment SET next_at = $1 WHERE state = 'held' AND held_at IS NULL AND (next_at IS NULL OR next_at > $1)";
+    #[hot] WAKE_STUCK_OF = "UPDATE enrollment SET next_at = $2 WHERE influencer_id = ANY($1::uuid[]) AND state = 'held' AND held_at IS NULL \
+        AND (next_at IS NULL OR next_at > $2)";
+    ERASE_SEQUENCE = concat!("DELETE FROM reservation WHERE pencilled AND id IN (SELECT id FROM enrollment WHERE sequence = $1 AND ", live!(), ")");
+    ERASE_ACCOUNT = concat!("DELETE FROM reservation WHERE pencilled AND id IN (SELECT id FROM enrollment WHERE account = $1 AND ", live!(), ")");
+    ERASE_ALL = "DELETE FROM reservation WHERE pencilled";
     #[hot] STEPS_OF = "SELECT enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, reason, \
         opened_at, clicked_at, replied_at FROM enrollment_step WHERE enrollment_id = ANY($1::uuid[]) ORDER BY enrollment_id, planned_at, step";
     #[hot] STEP_COMPLETE = "UPDATE enrollment_step SET state = $3, completed_at = $4, reason = COALESCE($5, reason) \
@@ -519,6 +554,8 @@ statements! {
     #[hot] MAIL_MANY = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE id = ANY($1::uuid[]) AND enrollment_id IS NOT NULL ORDER BY due_at, id";
     #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
         AND status NOT IN ('confirmed', 'rejected', 'cancelled') ORDER BY id";
+    WAITING_ACCOUNTS = "SELECT DISTINCT account FROM outbox WHERE status IN ('queued', 'deferred') AND enrollment_id IS NOT NULL \
+        AND held_reason IS NULL ORDER BY account";
     #[hot] RESCHEDULE = "UPDATE outbox SET due_at = $2, held_reason = $3 WHERE id = $1 AND status IN ('review', 'queued', 'deferred')";
     #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = $3 WHERE id = $1 AND status = 'review'";
 }

@@ -60,6 +60,24 @@ impl Tx {
         self.all(&OF_SEQUENCE, values![sequence, from]).await
     }
 
+    /// The places of an account that are taken from an instant up to another, which is not part of it.
+    pub async fn list_reservations_between(
+        &mut self,
+        account: &str,
+        (from, until): (Micros, Micros),
+    ) -> Result<Vec<ReservationRow>, StoreError> {
+        self.all(&OF_ACCOUNT_BETWEEN, values![account, from, until]).await
+    }
+
+    /// The same of a sequence, whatever the account.
+    pub async fn list_reservations_of_sequence_between(
+        &mut self,
+        sequence: &str,
+        (from, until): (Micros, Micros),
+    ) -> Result<Vec<ReservationRow>, StoreError> {
+        self.all(&OF_SEQUENCE_BETWEEN, values![sequence, from, until]).await
+    }
+
     /// The places with these ids, of messages or of runs.
     pub async fn list_reservations_by_id(&mut self, ids: Vec<Uuid>) -> Result<Vec<ReservationRow>, StoreError> {
         self.all(&BY_ID, values![ids]).await
@@ -77,9 +95,10 @@ impl Tx {
         Ok(())
     }
 
-    /// Forgets places older than an instant; how many.
-    pub async fn prune_reservations(&mut self, before: Micros) -> Result<u64, StoreError> {
-        self.exec(&PRUNE, values![before]).await
+    /// Forgets places older than an instant, at most so many at once; how many. Mail that still waits keeps its place, which
+    /// says how late it is.
+    pub async fn prune_reservations(&mut self, before: Micros, at_most: i64) -> Result<u64, StoreError> {
+        self.exec(&PRUNE, values![before, at_most]).await
     }
 
     /// When an account first sent for a sequence: the beginning of its ramp.
@@ -112,7 +131,12 @@ statements! {
         WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] DELETE = "DELETE FROM reservation WHERE id = ANY($1::uuid[])";
     #[hot] MOVE = "UPDATE reservation SET at = $2 WHERE id = $1 AND at <> $2";
-    PRUNE = "DELETE FROM reservation WHERE at < $1";
+    #[hot] OF_ACCOUNT_BETWEEN = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
+        WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id";
+    #[hot] OF_SEQUENCE_BETWEEN = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
+        WHERE sequence = $1 AND at >= $2 AND at < $3 ORDER BY at, id";
+    #[hot] PRUNE = "DELETE FROM reservation WHERE id IN (SELECT r.id FROM reservation r LEFT JOIN outbox o ON o.id = r.id \
+        WHERE r.at < $1 AND (o.status IS NULL OR o.status IN ('confirmed', 'rejected', 'cancelled')) ORDER BY r.at, r.id LIMIT $2)";
     SINCE = "SELECT sending_since FROM account WHERE name = $1";
     SINCE_SET = "UPDATE account SET sending_since = $2 WHERE name = $1 AND sending_since IS NULL";
     LOCK = "SELECT CAST(1 AS BIGINT) FROM (SELECT pg_advisory_xact_lock(7206317201)) AS l", sqlite: "SELECT 1";

@@ -1,10 +1,11 @@
-//! Loose ends: people without a next step, and threads that wait for us too long. Oldest first.
+//! Loose ends: people without a next step, threads that wait for us too long, and runs that wait for somebody to mend
+//! something. Oldest first.
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Order, Page, Place, Slice};
-use crate::domain::ids::{InfluencerId, ThreadId};
+use crate::domain::ids::{EnrollmentId, InfluencerId, ThreadId};
 use crate::domain::time::Micros;
 use crate::store::sql::statements;
 use crate::store::value::values;
@@ -22,7 +23,7 @@ pub struct LooseRules {
 /// A loose end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct LooseEnd {
-    /// `no_next_step` or `unanswered`.
+    /// `no_next_step`, `unanswered` or `stuck_run`.
     pub reason: String,
     /// Whose.
     pub influencer_id: InfluencerId,
@@ -36,7 +37,13 @@ pub struct LooseEnd {
     pub thread_id: Option<ThreadId>,
     /// Its subject.
     pub subject: Option<String>,
-    /// When something was last said, or since when they are in their stage.
+    /// The run that is stuck.
+    pub enrollment_id: Option<EnrollmentId>,
+    /// Its sequence.
+    pub sequence: Option<String>,
+    /// What it waits for.
+    pub waiting_for: Option<String>,
+    /// When something was last said, since when they are in their stage, or since when the run is at its step.
     pub since: Micros,
     /// Where it stands in the list.
     #[serde(skip)]
@@ -45,7 +52,8 @@ pub struct LooseEnd {
 
 impl LooseEnd {
     fn place(&self) -> Place {
-        Place { at: self.at, id: self.thread_id.map_or(self.influencer_id.0, |id| id.0) }
+        let thread_or_run = self.thread_id.map(|id| id.0).or(self.enrollment_id.map(|id| id.0));
+        Place { at: self.at, id: thread_or_run.unwrap_or(self.influencer_id.0) }
     }
 }
 
@@ -69,6 +77,7 @@ impl Tx {
             let late = stages(&rules.answer_late);
             all.extend(self.all::<LooseEnd>(&UNANSWERED, values![from.at, from.id, limit, late]).await?);
         }
+        all.extend(self.all::<LooseEnd>(&STUCK, values![from.at, from.id, limit]).await?);
         all.sort_by_key(LooseEnd::place);
         Ok(page.cut(all, LooseEnd::place))
     }
@@ -76,7 +85,8 @@ impl Tx {
 
 statements! {
     #[hot] NO_STEP = "SELECT 'no_next_step' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
-        CAST(NULL AS UUID) AS thread_id, CAST(NULL AS TEXT) AS subject, COALESCE(i.last_message_at, i.stage_at) AS since, COALESCE(i.last_message_at, 0) AS at \
+        CAST(NULL AS UUID) AS thread_id, CAST(NULL AS TEXT) AS subject, CAST(NULL AS UUID) AS enrollment_id, CAST(NULL AS TEXT) AS sequence, \
+        CAST(NULL AS TEXT) AS waiting_for, COALESCE(i.last_message_at, i.stage_at) AS since, COALESCE(i.last_message_at, 0) AS at \
         FROM influencer i WHERE (COALESCE(i.last_message_at, 0), i.id) > ($1, $2) AND i.merged_into IS NULL \
         AND i.stage_at < (SELECT n.before FROM jsonb_to_recordset($4::jsonb) AS n (stage text, before bigint) WHERE n.stage = i.stage) \
         AND (i.waiting_until IS NULL OR i.waiting_until <= $5) AND (i.held_until IS NULL OR i.held_until <= $5) \
@@ -86,7 +96,7 @@ statements! {
           AND o.status IN ('review', 'queued', 'claimed', 'handed_over', 'deferred', 'uncertain')) \
         ORDER BY COALESCE(i.last_message_at, 0), i.id LIMIT $3",
         sqlite: "SELECT 'no_next_step' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
-        NULL AS thread_id, NULL AS subject, COALESCE(i.last_message_at, i.stage_at) AS since, COALESCE(i.last_message_at, 0) AS at \
+        NULL AS thread_id, NULL AS subject, NULL AS enrollment_id, NULL AS sequence, NULL AS waiting_for, COALESCE(i.last_message_at, i.stage_at) AS since, COALESCE(i.last_message_at, 0) AS at \
         FROM influencer i WHERE (COALESCE(i.last_message_at, 0), i.id) > ($1, $2) AND i.merged_into IS NULL \
         AND i.stage_at < (SELECT value ->> 'before' FROM json_each($4) WHERE value ->> 'stage' = i.stage) \
         AND (i.waiting_until IS NULL OR i.waiting_until <= $5) AND (i.held_until IS NULL OR i.held_until <= $5) \
@@ -96,15 +106,24 @@ statements! {
           AND o.status IN ('review', 'queued', 'claimed', 'handed_over', 'deferred', 'uncertain')) \
         ORDER BY COALESCE(i.last_message_at, 0), i.id LIMIT $3";
     #[hot] UNANSWERED = "SELECT 'unanswered' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
-        t.id AS thread_id, t.subject, t.last_message_at AS since, t.last_message_at AS at \
+        t.id AS thread_id, t.subject, CAST(NULL AS UUID) AS enrollment_id, CAST(NULL AS TEXT) AS sequence, CAST(NULL AS TEXT) AS waiting_for, \
+        t.last_message_at AS since, t.last_message_at AS at \
         FROM thread t JOIN influencer i ON i.id = t.influencer_id WHERE t.awaiting = 'us' AND t.merged_into IS NULL \
         AND (t.last_message_at, t.id) > ($1, $2) AND t.last_message_at < \
         (SELECT n.before FROM jsonb_to_recordset($4::jsonb) AS n (stage text, before bigint) WHERE n.stage = i.stage) \
         ORDER BY t.last_message_at, t.id LIMIT $3",
         sqlite: "SELECT 'unanswered' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
-        t.id AS thread_id, t.subject, t.last_message_at AS since, t.last_message_at AS at \
+        t.id AS thread_id, t.subject, NULL AS enrollment_id, NULL AS sequence, NULL AS waiting_for, t.last_message_at AS since, t.last_message_at AS at \
         FROM thread t JOIN influencer i ON i.id = t.influencer_id WHERE t.awaiting = 'us' AND t.merged_into IS NULL \
         AND (t.last_message_at, t.id) > ($1, $2) AND t.last_message_at < \
         (SELECT value ->> 'before' FROM json_each($4) WHERE value ->> 'stage' = i.stage) \
         ORDER BY t.last_message_at, t.id LIMIT $3";
+    #[hot] STUCK = "SELECT 'stuck_run' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
+        CAST(NULL AS UUID) AS thread_id, CAST(NULL AS TEXT) AS subject, e.id AS enrollment_id, e.sequence, e.waiting_for, \
+        e.anchor_at AS since, e.anchor_at AS at FROM enrollment e JOIN influencer i ON i.id = e.influencer_id \
+        WHERE e.state = 'held' AND e.held_at IS NULL AND (e.anchor_at, e.id) > ($1, $2) ORDER BY e.anchor_at, e.id LIMIT $3",
+        sqlite: "SELECT 'stuck_run' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
+        NULL AS thread_id, NULL AS subject, e.id AS enrollment_id, e.sequence, e.waiting_for, \
+        e.anchor_at AS since, e.anchor_at AS at FROM enrollment e JOIN influencer i ON i.id = e.influencer_id \
+        WHERE e.state = 'held' AND e.held_at IS NULL AND (e.anchor_at, e.id) > ($1, $2) ORDER BY e.anchor_at, e.id LIMIT $3";
 }

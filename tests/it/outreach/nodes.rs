@@ -33,6 +33,8 @@ use uuid::Uuid;
 const LEASE: u32 = 3;
 /// Loops that look at runs, and sessions that send, in each process.
 const WORKERS: usize = 4;
+/// Rows that a process has in hand and has not handed over, when it is killed or made to stand still.
+const FULL: i64 = 8;
 /// How long the server takes over a message: before it keeps it, and again before it answers.
 const SERVER: Duration = Duration::from_millis(2);
 /// The longest wait for what is left.
@@ -230,6 +232,26 @@ impl Proof {
         }
     }
 
+    /// Makes a process stand still at a moment when its hands are full; how many rows it has in hand.
+    async fn stand_still(&self, node: &Node) -> i64 {
+        let until = Instant::now() + FINISH_MAX;
+        loop {
+            node.signal("-STOP");
+            let claimed: Vec<(String, i64)> = rows(
+                &self.world.fresh.place,
+                "SELECT lease_holder::text, COUNT(*) FROM outbox WHERE status = 'claimed' GROUP BY lease_holder",
+            )
+            .await;
+            let own = claimed.iter().find(|(holder, _)| *holder == node.run.to_string()).map_or(0, |(_, n)| *n);
+            if own >= FULL {
+                return own;
+            }
+            assert!(Instant::now() < until, "its hands are never full");
+            node.signal("-CONT");
+            tokio::time::sleep(Duration::from_millis(7)).await;
+        }
+    }
+
     /// Until nothing is left but what nobody can know; then a person says of each what the server's record says. The
     /// uncertain ones: how many, and how many of them the server has.
     async fn until_over(&self, nodes: &mut [&mut Node]) -> (usize, usize) {
@@ -284,12 +306,11 @@ async fn prove(due: usize) {
     let began = Instant::now();
     let (mut first, mut second) = (proof.node(), proof.node());
     proof.until_sent(25, &mut [&mut first, &mut second]).await;
+    let in_hand_killed = proof.stand_still(&first).await;
     let killed = first.kill().to_string();
     let mut third = proof.node();
     proof.until_sent(50, &mut [&mut second, &mut third]).await;
-    second.signal("-STOP");
-    let held = "SELECT COUNT(*) FROM outbox WHERE status IN ('claimed', 'handed_over')";
-    let in_hand = proof.count(held).await;
+    let in_hand = proof.stand_still(&second).await;
     tokio::time::sleep(Duration::from_secs(u64::from(LEASE) * 2)).await;
     let stood = proof.count("SELECT COUNT(*) FROM outbox WHERE status = 'confirmed'").await;
     second.signal("-CONT");
@@ -338,7 +359,8 @@ async fn prove(due: usize) {
             ("processes (killed / stood still / started later)", "3 (1 / 1 / 1)".to_owned()),
             ("workers in each: looking at runs, sending", format!("{WORKERS}, {WORKERS}")),
             ("sent by the process that was killed", by_killed.to_string()),
-            ("in hand when one began to stand still", in_hand.to_string()),
+            ("in hand of the one that was killed, then", in_hand_killed.to_string()),
+            ("in hand of the one that stood still, then", in_hand.to_string()),
             ("sent when it went on", stood.to_string()),
             ("steps sent", steps.to_string()),
             ("messages in the outbox / confirmed", format!("{all} / {confirmed}")),
@@ -359,6 +381,8 @@ async fn prove(due: usize) {
     assert_eq!((i64::try_from(took.len()).unwrap(), double), (due, 0), "taken by the server, taken twice");
     assert_eq!((taken_away, twice), (0, 0), "taken away, confirmed twice");
     assert_eq!(stale, 0, "stale writes");
+    // What it had in hand was another's when it went on: each of its hand-overs was refused.
+    assert!(withdrawn > 0, "no late hand-over was tried, so none was refused");
     assert!(writers.len() >= 2, "several sent: {writers:?}");
 }
 

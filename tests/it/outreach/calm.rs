@@ -1,0 +1,212 @@
+//! Never a burst, never one too many: what stood still goes on spread, and every limit counts what it is about.
+
+use super::world::{World, definition, email, house, instant, told};
+use crate::{seed, stores};
+use liaison::domain::sequence::Definition;
+use liaison::hub::hold;
+use liaison::hub::outreach::pause::{self, Target};
+use liaison::hub::outreach::tidy;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+async fn pause(world: &World, target: Target<'_>) {
+    let mut tx = world.fresh.store.begin("test").await.unwrap();
+    assert!(pause::pause(&mut tx, &world.clock, target, "a look").await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+async fn resume(world: &World, target: Target<'_>) {
+    let mut tx = world.fresh.store.begin("test").await.unwrap();
+    assert!(pause::resume(&mut tx, &world.clock, target, "kim").await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+fn one(id: &str) -> Definition {
+    definition(id, vec![email("intro", None, "intro.md")])
+}
+
+#[tokio::test]
+async fn hold_and_pause_that_overlap_use_nothing_of_the_wait_up() {
+    let sequence =
+        definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("3 days"), "nudge.md")]);
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.enroll("spring", &[ana]).await;
+        world.run_until("2026-11-03T14:00:00Z").await;
+        // One of three days is over. Held Tuesday to Friday, paused Thursday to Tuesday: a week altogether.
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let until = instant("2026-11-06T14:00:00Z");
+        hold::hold_by_hand(&mut tx, &world.clock, ana, (until, None), "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        world.run_until("2026-11-05T14:00:00Z").await;
+        pause(&world, Target::Sequence("spring")).await;
+        world.run_until("2026-11-10T14:00:00Z").await;
+        resume(&world, Target::Sequence("spring")).await;
+        let sent = world.run_until("2026-11-30T00:00:00Z").await;
+        assert_eq!(told(&sent), ["2026-11-12T14:00Z nudge"], "{}", world.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn backlog_of_a_long_pause_goes_out_in_the_next_window_and_spread() {
+    let sequence =
+        definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("12h"), "nudge.md")]);
+    for limit in [None, Some(15)] {
+        for fresh in stores::both().await {
+            let world = World::new(fresh, house());
+            world.accounts().await;
+            world.publish(vec![sequence.clone()]).await;
+            let mut people = Vec::new();
+            for _ in 0..40 {
+                people.push(world.person(Some("America/New_York")).await);
+            }
+            world.enroll("spring", &people).await;
+            assert_eq!(world.run_until("2026-11-03T03:00:00Z").await.len(), 40);
+            let mut limited = house();
+            limited.accounts.get_mut("brand").unwrap().daily_limit = limit;
+            world.desk.set(limited);
+            pause(&world, Target::Sequence("spring")).await;
+            // Friday, eleven in the morning, three days after their places.
+            world.run_until("2026-11-06T16:00:00Z").await;
+            resume(&world, Target::Sequence("spring")).await;
+            let sent = world.run_until("2026-12-01T00:00:00Z").await;
+            assert_eq!(sent.len(), 40, "{} {limit:?}", world.fresh.name);
+            assert!(sent.iter().all(|s| s.at.as_str() > "2026-11-09T13:59"), "not at once: {:?}", told(&sent));
+            let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+            sent.iter().for_each(|s| *at.entry(&s.at).or_default() += 1);
+            assert!(at.values().all(|n| *n <= 15), "a burst: {at:?}");
+            if limit.is_none() {
+                assert!(at.len() > 30, "spread over the beginning of the window: {at:?}");
+            }
+            let mut times: Vec<i64> = sent.iter().map(|s| instant(&s.at).0).collect();
+            times.sort_unstable();
+            if let Some(limit) = limit {
+                let many = usize::try_from(limit).unwrap() + 1;
+                assert!(times.windows(many).all(|w| w[many - 1] - w[0] >= 86_400_000_000), "{times:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn places_pencilled_in_for_a_paused_sequence_are_free_for_others() {
+    for fresh in stores::both().await {
+        let mut house = house();
+        house.accounts.get_mut("brand").unwrap().daily_limit = Some(1);
+        let world = World::new(fresh, house);
+        world.accounts().await;
+        world.publish(vec![one("spring"), one("autumn")]).await;
+        let mut people = Vec::new();
+        for _ in 0..6 {
+            people.push(world.person(Some("America/New_York")).await);
+        }
+        world.enroll("spring", &people[..5]).await;
+        assert_eq!(world.settle().await.len(), 1);
+        pause(&world, Target::Sequence("spring")).await;
+        world.enroll("autumn", &people[5..]).await;
+        let sent = world.run_until("2026-11-04T00:00:00Z").await;
+        assert_eq!(told(&sent), ["2026-11-03T14:00Z intro"], "{}", world.fresh.name);
+        assert_eq!(sent[0].who, people[5]);
+        resume(&world, Target::Sequence("spring")).await;
+        assert_eq!(world.run_until("2026-12-01T00:00:00Z").await.len(), 4, "nobody is forgotten");
+    }
+}
+
+#[tokio::test]
+async fn limit_of_a_day_holds_where_a_mail_slips_over_midnight() {
+    let mut sequence = one("spring");
+    sequence.schedule.hours = vec!["00:00-24:00".to_owned()];
+    sequence.limits.new_per_day = Some(1);
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let (ana, bo) = (world.person(Some("America/New_York")).await, world.person(Some("America/New_York")).await);
+        // Half a minute before midnight in New York.
+        world.clock.advance_to(instant("2026-11-03T04:59:30Z"));
+        world.enroll("spring", &[ana]).await;
+        world.cadence.tick().await.unwrap();
+        world.enroll("spring", &[bo]).await;
+        world.cadence.tick().await.unwrap();
+        world.clock.advance_to(instant("2026-11-03T05:00:30Z"));
+        let sent = world.run_until("2026-11-20T00:00:00Z").await;
+        let days: BTreeSet<String> =
+            sent.iter().map(|s| world.desk.house().zone.wall(instant(&s.at)).to_string()[..10].to_owned()).collect();
+        assert_eq!((sent.len(), days.len()), (2, 2), "{}: {:?}", world.fresh.name, told(&sent));
+    }
+}
+
+#[tokio::test]
+async fn limit_per_domain_counts_the_mail_of_its_own_sequence() {
+    let limited = |id: &str| {
+        let mut sequence = one(id);
+        sequence.limits.per_domain = Some(1);
+        sequence
+    };
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![limited("spring"), limited("autumn")]).await;
+        let mut people = Vec::new();
+        for _ in 0..3 {
+            people.push(world.person(Some("America/New_York")).await);
+        }
+        world.enroll("spring", &people[..2]).await;
+        world.enroll("autumn", &people[2..]).await;
+        let sent = world.settle().await;
+        let who: BTreeSet<_> = sent.iter().map(|s| s.who).collect();
+        assert_eq!(who, BTreeSet::from([people[0], people[2]]), "{}", world.fresh.name);
+        assert_eq!(told(&world.run_until("2026-11-04T00:00:00Z").await), ["2026-11-03T14:00Z intro"]);
+    }
+}
+
+#[tokio::test]
+async fn many_who_wait_behind_the_end_of_what_is_read_get_places_of_their_own() {
+    let mut sequence = one("spring");
+    sequence.limits.new_per_day = Some(1);
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let mut people = Vec::new();
+        for _ in 0..20 {
+            people.push(world.person(Some("America/New_York")).await);
+        }
+        // One after the other, so that each is planned knowing only what is stored.
+        for who in &people {
+            world.enroll("spring", std::slice::from_ref(who)).await;
+            world.cadence.tick().await.unwrap();
+        }
+        let sent = world.run_until("2026-12-31T00:00:00Z").await;
+        let days: BTreeSet<&str> = sent.iter().map(|s| &s.at[..10]).collect();
+        assert_eq!((sent.len(), days.len()), (20, 20), "{}", world.fresh.name);
+        let order: Vec<_> = sent.iter().map(|s| s.who).collect();
+        assert_eq!(order, people, "in the order they came");
+    }
+}
+
+#[tokio::test]
+async fn places_that_no_limit_looks_back_to_are_forgotten() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![one("spring")]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.enroll("spring", &[ana]).await;
+        world.settle().await;
+        assert_eq!(tidy::tidy_once(&world.fresh.store, &world.clock).await.unwrap(), 0, "still counts");
+        world.clock.advance_to(world.clock.now().plus(tidy::KEPT + Duration::from_hours(1)));
+        // What still waits keeps its place.
+        let bo = world.person(Some("America/New_York")).await;
+        world.enroll("spring", &[bo]).await;
+        world.cadence.tick().await.unwrap();
+        seed::run(&world.fresh, "UPDATE reservation SET at = 1", &[]).await;
+        assert_eq!(tidy::tidy_once(&world.fresh.store, &world.clock).await.unwrap(), 1, "{}", world.fresh.name);
+        assert_eq!(tidy::tidy_once(&world.fresh.store, &world.clock).await.unwrap(), 0);
+        let mut tx = world.fresh.store.read().await.unwrap();
+        assert_eq!(tx.list_reservations("brand", liaison::domain::time::Micros(0)).await.unwrap().len(), 1);
+    }
+}

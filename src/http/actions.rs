@@ -253,6 +253,8 @@ pub enum SteerOrder {
     Approve(MessageId),
     /// Say what is wrong with the files of a sequence of this id.
     Check(String, BTreeMap<String, String>),
+    /// End a sequence and its live runs.
+    Remove(String),
 }
 
 /// What is paused or goes on.

@@ -13,7 +13,8 @@ use liaison::sequence::{self, Known, Loaded};
 /// Files by their path below the folder.
 pub(crate) type Files = BTreeMap<String, String>;
 
-pub(crate) const CONFIG: &str = "timezone = \"America/New_York\"\ndefault_owner = \"kim\"\n[sender]\nname = \"Acme\"\n\
+pub(crate) const CONFIG: &str = "timezone = \"America/New_York\"\ndefault_owner = \"kim\"\n[server]\nbase_url = \"https://hub.acme.example\"\n\
+    [sender]\nname = \"Acme\"\n\
     address = \"1 Main St, Portland\"\n[teammates.kim]\nfirst_name = \"Kim\"\nemail = \"kim@acme.example\"\n\
     [accounts.hello]\nkind = \"sandbox\"\naddress = \"hello@acme.example\"\nname = \"Acme\"\ndaily_limit = 40\n\
     [accounts.second]\nkind = \"sandbox\"\naddress = \"second@acme.example\"\ndaily_limit = 40\n";

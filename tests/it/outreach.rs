@@ -4,6 +4,7 @@ mod migrate;
 mod model;
 mod nodes;
 mod numbers;
+mod publish;
 mod races;
 mod rules;
 mod steer;

@@ -58,6 +58,14 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         if let Some(fills) = &inner.fills {
             tell(r, codes::KIND, &place(fills), "the task of an `else` can't fill a variable", "take `fills` out");
         }
+        if section.has("review") {
+            let hint = "write it beside `else`: it holds for the mail of the step and that of its `else`";
+            tell(r, codes::KIND, &key_place(&section, "review"), "`review` has no meaning in an `else`", hint);
+        }
+        if let (Some(StepKind::Email { .. }), Some(StepKind::Email { .. })) = (&kind, &otherwise) {
+            let hint = "an `else` is taken where there is no address to write to: write else = { task = \"…\" }";
+            tell(r, codes::KIND, &key_place(&section, "email"), "a mail can't stand in for a mail", hint);
+        }
         parts.tasks.extend(inner.tasks);
         parts.templates.extend(inner.templates);
         section.finish(r);

@@ -227,7 +227,10 @@ async fn publish_sequences(hub: &Hub, trust: Trust) -> Result<(), StoreError> {
         tracing::info!(?changed, ?closed, "sequences published");
     }
     if !behind.is_empty() {
-        tracing::warn!(?behind, "older versions in the files of this node were not put in force; `liaison reload` does it");
+        tracing::warn!(
+            ?behind,
+            "older versions in the files of this node were not put in force; `liaison reload` does it"
+        );
     }
     for absent in absent {
         tracing::warn!("{}", absent.finding().render(false));

@@ -198,9 +198,7 @@ async fn check(hub: &Hub, id: String, files: BTreeMap<String, String>) -> Result
         return Err(ActionError::Conflict { code: "no_configuration", detail });
     };
     let standing = Standing::read(&mut hub.store.read().await?).await?;
-    let checked = tokio::task::spawn_blocking(move || {
-        sequence::check_files(&standing.known(&config), &id, &files)
-    });
+    let checked = tokio::task::spawn_blocking(move || sequence::check_files(&standing.known(&config), &id, &files));
     match checked.await {
         Ok(Ok(findings)) => Ok(findings),
         Ok(Err(FilesError::File(name, what))) => {

@@ -68,7 +68,8 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     let mut right_above = false;
     for step in &draft.steps {
         // Who has no mail sent, for want of an address, still has tasks.
-        let mails = |step: &DraftStep| matches!(step.step.kind, StepKind::Email { .. }) && step.step.otherwise.is_none();
+        let mails =
+            |step: &DraftStep| matches!(step.step.kind, StepKind::Email { .. }) && step.step.otherwise.is_none();
         if let Some(above) = ended.filter(|above| !mails(above) || mails(step)) {
             let message = format!("`{}` is never reached: the step `{}` ends the run", step.step.id, above.step.id);
             tell(r, codes::UNREACHABLE, &step.here, message, "its stage stands in `exit_on`; take one of the two out");

@@ -167,7 +167,8 @@ impl<'t> Reader<'t> {
         match statement {
             Stmt::Template(template) => self.statements(&template.children),
             Stmt::EmitExpr(emitted) => {
-                let put = Put { path: path_of(&emitted.expr), hollow: is_hollow(&emitted.expr), at: whole(&emitted.expr) };
+                let put =
+                    Put { path: path_of(&emitted.expr), hollow: is_hollow(&emitted.expr), at: whole(&emitted.expr) };
                 self.found.puts.push(put);
                 self.expression(&emitted.expr);
             }
@@ -272,7 +273,8 @@ impl<'t> Reader<'t> {
             }
             Expr::Filter(filter) => {
                 if ESCAPES.contains(&filter.name) {
-                    let message = format!("there is no filter `{}`: each value is escaped where it stands", filter.name);
+                    let message =
+                        format!("there is no filter `{}`: each value is escaped where it stands", filter.name);
                     self.strange(message, Some(filter.name), filter.span());
                 } else if !has_word("filter", filter.name) {
                     self.strange(format!("there is no filter `{}`", filter.name), Some(filter.name), filter.span());

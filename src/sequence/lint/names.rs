@@ -64,8 +64,9 @@ impl<'a> Scope<'a> {
             ["stage" | "influencer"] | [] => None,
             ["influencer", "properties", property, ..] => self.judge_property(name, property),
             ["influencer", "owner"] => self.judge_owner(name),
-            ["influencer", field, ..] => fields(&FIELDS, field)
-                .or_else(|| (OPTIONAL.contains(field) && !name.guarded).then(|| missing(&dotted))),
+            ["influencer", field, ..] => {
+                fields(&FIELDS, field).or_else(|| (OPTIONAL.contains(field) && !name.guarded).then(|| missing(&dotted)))
+            }
             ["steps", step, rest @ ..] if self.condition => self.judge_step(&dotted, step, rest),
             ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name)),
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
@@ -82,7 +83,9 @@ impl<'a> Scope<'a> {
         let task = self.draft.steps.iter().take(self.above).find(fills).filter(|step| step.step.condition.is_some())?;
         let id = &task.step.id;
         let asks = self.draft.steps.get(self.above).and_then(|step| step.step.condition.as_ref());
-        let asked = asks.is_some_and(|text| text == task.step.condition.as_deref().unwrap_or_default() || text.contains(&format!("steps.{id}.done")));
+        let asked = asks.is_some_and(|text| {
+            text == task.step.condition.as_deref().unwrap_or_default() || text.contains(&format!("steps.{id}.done"))
+        });
         if name.guarded || asked {
             return None;
         }

@@ -41,15 +41,15 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
 
 /// Second levels below which countries give out names.
 const SECOND_LEVELS: [&str; 20] = [
-    "ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "ind", "info", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch", "web",
+    "ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "ind", "info", "ltd", "mil", "ne", "net", "nom", "or", "org",
+    "plc", "sch", "web",
 ];
 
 /// The part of a host that a firm owns: its last two names, three below a country's own second level.
 fn family(host: &str) -> String {
     let parts: Vec<&str> = host.trim_end_matches('.').rsplit('.').collect();
     let second = parts.get(1).copied().unwrap_or_default();
-    let below_country =
-        parts.first().is_some_and(|top| top.len() == 2) && SECOND_LEVELS.contains(&second);
+    let below_country = parts.first().is_some_and(|top| top.len() == 2) && SECOND_LEVELS.contains(&second);
     let mut kept: Vec<&str> = parts.into_iter().take(if below_country { 3 } else { 2 }).collect();
     kept.reverse();
     kept.join(".")

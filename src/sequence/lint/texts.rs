@@ -112,7 +112,13 @@ fn judge_holes(r: &mut Reader, draft: &Draft, script: &Script, puts: &[Put]) {
         let stops = line.ends_with(' ') && after.starts_with([',', '!', '.', '?', ':', ';']);
         if greets || stops {
             let hint = "write a word that fits everybody: default(\"there\")";
-            tell(r, codes::EMPTY_DEFAULT, &script.at(Some(put.at.clone())), "where it is not known, a hole is left", hint);
+            tell(
+                r,
+                codes::EMPTY_DEFAULT,
+                &script.at(Some(put.at.clone())),
+                "where it is not known, a hole is left",
+                hint,
+            );
         }
     }
 }

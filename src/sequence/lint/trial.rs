@@ -80,7 +80,9 @@ fn here(script: &Script, at: Option<std::ops::Range<usize>>) -> Found<()> {
 
 fn judge_condition(r: &mut Reader, draft: &Draft, condition: &Script, cases: &[Case]) {
     for case in cases {
-        for all in [StepFacts::default(), StepFacts { sent: true, opened: true, clicked: true, replied: false, done: true }] {
+        for all in
+            [StepFacts::default(), StepFacts { sent: true, opened: true, clicked: true, replied: false, done: true }]
+        {
             let steps = draft.steps.iter().map(|step| (step.step.id.clone(), all)).collect();
             if let Err(error) = evaluate(&condition.text, &case.context.facts(steps)) {
                 let message = format!("for {} there is no answer: {}", case.who, error.message);
@@ -110,15 +112,20 @@ fn unsubjected<'d>(draft: &'d Draft, case: &Case, clicks: bool) -> Option<(&'d s
         draft.steps.iter().map(|step| (step.step.id.clone(), StepFacts::default())).collect();
     let mut mailed = false;
     for step in &draft.steps {
-        let holds = step.condition.as_ref().is_none_or(|condition| {
-            evaluate(&condition.text, &case.context.facts(facts.clone())).unwrap_or(false)
-        });
+        let holds = step
+            .condition
+            .as_ref()
+            .is_none_or(|condition| evaluate(&condition.text, &case.context.facts(facts.clone())).unwrap_or(false));
         if !holds {
             continue;
         }
         let mails = matches!(step.step.kind, StepKind::Email { .. });
-        let bare = step.templates.iter().find(|(name, _)| draft.templates.get(name).is_some_and(|t| t.subject.is_none()));
-        if mails && !mailed && let Some((name, at)) = bare {
+        let bare =
+            step.templates.iter().find(|(name, _)| draft.templates.get(name).is_some_and(|t| t.subject.is_none()));
+        if mails
+            && !mailed
+            && let Some((name, at)) = bare
+        {
             return Some((name, at));
         }
         mailed |= mails;
@@ -147,7 +154,8 @@ fn cases(known: &Known<'_>, draft: &Draft, definition: &Definition) -> Vec<Case>
     for stage in stages.iter().skip(1) {
         people.push((format!("somebody in `{stage}`"), Profile { stage: (*stage).to_owned(), ..whole.clone() }));
     }
-    people.extend(REACHES.map(|reach| (format!("somebody with {reach} followers"), Profile { reach, ..whole.clone() })));
+    people
+        .extend(REACHES.map(|reach| (format!("somebody with {reach} followers"), Profile { reach, ..whole.clone() })));
     for (field, one) in [
         ("first_name", Profile { first_name: String::new(), ..whole.clone() }),
         ("last_name", Profile { last_name: String::new(), ..whole.clone() }),

@@ -114,8 +114,20 @@ const ACTS: &str = "open [STEP], click [STEP], reply, refuse, opt_out, unsure, b
     out_of_office [until DATE], task STEP \"answer\", approve [STEP], manual mail from ACCOUNT, hold until DATE";
 /// The first words of them.
 const NAMES: [&str; 14] = [
-    "open", "click", "reply", "refuse", "opt_out", "unsure", "bounce", "complain", "unsubscribe", "out_of_office", "task",
-    "approve", "manual", "hold",
+    "open",
+    "click",
+    "reply",
+    "refuse",
+    "opt_out",
+    "unsure",
+    "bounce",
+    "complain",
+    "unsubscribe",
+    "out_of_office",
+    "task",
+    "approve",
+    "manual",
+    "hold",
 ];
 const WHENS: &str = "+1d, +2h30m, +1d 10:00, STEP+2h, 2026-03-04 or 2026-03-04 10:00";
 

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Entry, Given, Report, What, read_instant};
 use super::super::codes;
 use super::given::judge_step;
+use super::{Entry, Given, Report, What, read_instant};
 use crate::config::reader::{Found, Reader, Secrets, Section, SortCodes, text_of};
 use crate::config::suggest::nearest;
 use crate::config::tree::{self, Node, Value};
@@ -125,7 +125,9 @@ pub fn read(folder: &Path, ours: &Zone, definition: &Definition) -> Option<Tests
         let items: &[Node] = if let Value::List(items) = &list.value.value { items } else { &[] };
         for (n, item) in items.iter().enumerate().take(TESTS_MAX) {
             match &item.value {
-                Value::Table(table) => tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours, definition))),
+                Value::Table(table) => {
+                    tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours, definition)))
+                }
                 other @ (Value::Text(_)
                 | Value::Integer(_)
                 | Value::Float(_)

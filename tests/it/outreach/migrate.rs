@@ -148,7 +148,10 @@ async fn renamed_sequence_keeps_its_runs_and_its_pause() {
         tx.commit().await.unwrap();
         // The next reload finds the new folder and not the old one: nobody is stopped.
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        assert_eq!(sequence::publish(&mut tx, &world.clock, &there, Trust::Whole).await.unwrap(), sequence::Published::default());
+        assert_eq!(
+            sequence::publish(&mut tx, &world.clock, &there, Trust::Whole).await.unwrap(),
+            sequence::Published::default()
+        );
         let row = tx.get_sequence("autumn").await.unwrap().unwrap();
         assert_eq!(row.pause_reason.as_deref(), Some("for a day"));
         tx.resume_sequence("autumn").await.unwrap();

@@ -48,7 +48,8 @@ async fn a_node_with_older_files_changes_nothing() {
         let world = World::new(fresh, house());
         world.accounts().await;
         let old = definition("spring", vec![email("intro", None, "intro.md")]);
-        let new = definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("1 day"), "nudge.md")]);
+        let new =
+            definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("1 day"), "nudge.md")]);
         world.publish(vec![old.clone()]).await;
         world.publish(vec![new.clone()]).await;
         let active = async |world: &World| {

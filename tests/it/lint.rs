@@ -96,6 +96,45 @@ fn the_hash_tells_versions_apart_and_nothing_else() {
 }
 
 #[test]
+fn marks_blank_lines_and_line_ends_of_editors_change_nothing() {
+    let hash = |files: &Files| {
+        let loaded = read(files);
+        assert!(loaded.findings.is_empty(), "{:#?}", loaded.findings);
+        loaded.definitions[0].1.clone()
+    };
+    let files = base();
+    let intro = "sequences/gifting/intro-a.md";
+    for change in [
+        |text: &str| format!("\u{feff}{text}"),
+        |text: &str| format!("\n  \n{text}"),
+        |text: &str| text.replace('\n', "\r\n"),
+    ] {
+        let mut changed = files.clone();
+        changed.insert(intro.to_owned(), change(&files[intro]));
+        assert_eq!(hash(&changed), hash(&files));
+    }
+    let mut plain = files;
+    let text = plain.remove("sequences/gifting/nudge.md").expect("file");
+    plain.insert("sequences/gifting/nudge.txt".to_owned(), format!("---\npreheader: x\n---\n{text}"));
+    let toml = plain.get_mut("sequences/gifting/sequence.toml").expect("file");
+    *toml = toml.replace("nudge.md", "nudge.txt");
+    assert_eq!(shorts(&read(&plain)), ["L009 sequences/gifting/nudge.txt:2:1"]);
+}
+
+#[test]
+fn the_mail_of_an_else_may_wait_for_a_person() {
+    let mut files = base();
+    let toml = files.get_mut("sequences/gifting/sequence.toml").expect("file");
+    *toml = toml.replace(
+        "id   = \"size\"",
+        "id   = \"size\"\nelse = { email = \"nudge.md\", review = true }\nat_most = \"1 day\"",
+    );
+    let loaded = read(&files);
+    assert_eq!(loaded.errors(), 0, "{:#?}", loaded.findings);
+    assert!(loaded.definitions[0].0.steps[5].review);
+}
+
+#[test]
 fn live_steps_and_small_audiences_are_told() {
     let files = base();
     let dir = tempfile::tempdir().expect("folder");

@@ -129,7 +129,11 @@ fn a_sequence_is_removed_only_when_its_folder_is_gone() {
     assert!(!there.status.success() && said(&there).contains("still there"), "{}", said(&there));
     std::fs::remove_dir_all(dir.path().join("sequences/spring")).expect("folder");
     let unknown = run(dir.path(), &["sequence", "remove", "spring", "--yes"]);
-    assert!(!unknown.status.success() && said(&unknown).contains("there is no sequence `spring`"), "{}", said(&unknown));
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("there is no sequence `spring`"),
+        "{}",
+        said(&unknown)
+    );
     let checked = run(dir.path(), &["sequence", "check", "spring"]);
     assert!(said(&checked).contains("L035"), "{}", said(&checked));
 }

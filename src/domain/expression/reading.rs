@@ -398,6 +398,7 @@ fn whole(expr: &Expr<'_>) -> Range<usize> {
         root = match root {
             Expr::GetAttr(attr) => &attr.expr,
             Expr::GetItem(item) => &item.expr,
+            Expr::Filter(filter) if filter.expr.is_some() => filter.expr.as_ref().unwrap_or(root),
             _ => return range(root.span()).start..range(expr.span()).end,
         };
     }

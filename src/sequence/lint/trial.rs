@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::codes;
-use super::super::load::{Draft, Known, Script, place, tell};
+use super::super::load::{Draft, DraftStep, Known, Script, place, tell};
 use crate::config::reader::{Found, Reader};
 use crate::domain::expression::{StepFacts, evaluate};
 use crate::domain::profile::Profile;
@@ -95,6 +95,12 @@ fn judge_condition(r: &mut Reader, draft: &Draft, condition: &Script, cases: &[C
 
 /// Finds mails without a subject for which no mail above may have been sent, for all of those have conditions.
 fn judge_subjects(r: &mut Reader, draft: &Draft, cases: &[Case]) {
+    // Below a mail that everybody gets there is a thread to stay in.
+    let everybody = |step: &&DraftStep| matches!(step.step.kind, StepKind::Email { .. }) && step.condition.is_none();
+    let above = draft.steps.iter().take_while(|step| !everybody(step));
+    if !above.flat_map(|step| &step.templates).any(|(name, _)| is_bare(draft, name)) {
+        return;
+    }
     for clicks in [false, true] {
         for case in cases {
             if let Some((name, at)) = unsubjected(draft, case, clicks) {
@@ -104,6 +110,10 @@ fn judge_subjects(r: &mut Reader, draft: &Draft, cases: &[Case]) {
             }
         }
     }
+}
+
+fn is_bare(draft: &Draft, template: &str) -> bool {
+    draft.templates.get(template).is_some_and(|template| template.subject.is_none())
 }
 
 /// Goes through the steps with somebody who clicks everything or nothing: the first mail that would have no thread to stay in.
@@ -120,8 +130,7 @@ fn unsubjected<'d>(draft: &'d Draft, case: &Case, clicks: bool) -> Option<(&'d s
             continue;
         }
         let mails = matches!(step.step.kind, StepKind::Email { .. });
-        let bare =
-            step.templates.iter().find(|(name, _)| draft.templates.get(name).is_some_and(|t| t.subject.is_none()));
+        let bare = step.templates.iter().find(|(name, _)| is_bare(draft, name));
         if mails
             && !mailed
             && let Some((name, at)) = bare

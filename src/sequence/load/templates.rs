@@ -187,7 +187,6 @@ fn read_head(
         if let Some(why) = loose(value.text) {
             let hint = "write it between two quotation marks, with \\\" for those within, and nothing behind them";
             tell(r, codes::FRONT_MATTER, &at(value), why, hint);
-            continue;
         }
         let Some((text, begin)) = unquoted(value) else {
             let message = format!("`{}` is empty", key.text);

@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, command: &ConfigCommand) -> anyhow::Result<Ex
         let (text, fine) = config::check(&path, environment(), out.colour());
         out.own(&text)?;
         let loaded = if fine { config::load_with(&path, environment(), Secrets::Skip).ok() } else { None };
-        for finding in loaded.iter().flat_map(|loaded| of_sequences(&loaded.config)) {
+        for finding in loaded.iter().filter_map(|loaded| of_sequences(&loaded.config)) {
             out.own(&format!("{}\n", finding.render(out.colour())))?;
         }
         fine

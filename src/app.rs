@@ -32,7 +32,7 @@ use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::login::{Keeper, SignIns};
 use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
-use crate::sequence::{self, Cadence};
+use crate::sequence::{self, Cadence, Trust};
 use crate::store::{Place, Store, StoreError};
 use crate::tracking::{self, Judge};
 use crate::worker::{Wake, Wakes};
@@ -180,7 +180,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     };
     settle_after_start(&hub).await?;
     accounts::register(&hub).await?;
-    publish_sequences(&hub).await?;
+    // The files of another node may be newer than ours.
+    publish_sequences(&hub, if hub.store.is_shared() { Trust::News } else { Trust::Whole }).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
     life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
@@ -227,8 +228,9 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
 /// How often publishing is tried where others write the same runs.
 const PUBLISH_TRIES_MAX: u32 = 10;
 
-/// Puts the sequences of the files in force. What is faulty is told, and what was in force of it stays.
-async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
+/// Puts the sequences of the files in force. What is faulty is told, and what was in force of it stays; so does what is not
+/// among the files.
+async fn publish_sequences(hub: &Hub, trust: Trust) -> Result<(), StoreError> {
     let loaded = Arc::clone(&hub.live().sequences);
     for finding in &loaded.findings {
         let text = finding.render(false);
@@ -240,23 +242,32 @@ async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
     let mut tries = 0;
     let published = loop {
         tries += 1;
-        match publish_once(hub, &loaded).await {
+        match publish_once(hub, &loaded, trust).await {
             // Others write at the same time, and the database let them go first.
             Err(StoreError::Conflict(_)) if tries < PUBLISH_TRIES_MAX => {}
             done => break done?,
         }
     };
-    if published != sequence::Published::default() {
-        let sequence::Published { changed, removed, stopped } = published;
-        tracing::info!(?changed, ?removed, stopped, "sequences published");
+    let sequence::Published { changed, closed, behind, absent } = published;
+    if !changed.is_empty() || !closed.is_empty() {
+        tracing::info!(?changed, ?closed, "sequences published");
+    }
+    if !behind.is_empty() {
+        tracing::warn!(
+            ?behind,
+            "older versions in the files of this node were not put in force; `liaison reload` does it"
+        );
+    }
+    for absent in absent {
+        tracing::warn!("{}", absent.finding().render(false));
     }
     hub.wakes.wake("cadence");
     Ok(())
 }
 
-async fn publish_once(hub: &Hub, loaded: &sequence::Loaded) -> Result<sequence::Published, StoreError> {
+async fn publish_once(hub: &Hub, loaded: &sequence::Loaded, trust: Trust) -> Result<sequence::Published, StoreError> {
     let mut tx = hub.store.begin("app.sequences").await?;
-    let published = sequence::publish(&mut tx, &hub.clock, loaded).await?;
+    let published = sequence::publish(&mut tx, &hub.clock, loaded, trust).await?;
     let homeless = hold_homeless(&mut tx, &hub.clock, &hub.desk.house()).await?;
     tx.commit().await?;
     if homeless > 0 {
@@ -425,18 +436,12 @@ pub fn house_of(config: &Config) -> House {
         default_owner: config.default_owner.clone(),
         sender_name: config.outreach.sender.as_ref().map(|s| s.name.clone()).unwrap_or_default(),
         sender_address: config.outreach.sender.as_ref().map(|s| s.address.clone()).unwrap_or_default(),
-        base_url: base_url(config),
+        base_url: config.site(),
         opens: config.tracking.opens,
         clicks: config.tracking.clicks,
         zone: config.timezone.iana_name().and_then(Zone::named).unwrap_or_else(Zone::utc),
         country: config.outreach.country.clone(),
     }
-}
-
-/// Where pixel, links and the unsubscribe page are reached.
-fn base_url(config: &Config) -> Option<String> {
-    let host = config.tracking.host.as_ref().map(|host| format!("https://{host}"));
-    host.or_else(|| config.server.base_url.clone())
 }
 
 fn sender_of(account: &Account) -> Sender {

@@ -83,6 +83,13 @@ impl Config {
     pub fn is_sandbox(&self) -> bool {
         self.accounts.values().any(|a| matches!(a.kind, AccountKind::Sandbox))
     }
+
+    /// Where readers of mail reach us, for pixels, links and the page to unsubscribe: `tracking.host`, else
+    /// `server.base_url`.
+    pub fn site(&self) -> Option<String> {
+        let host = self.tracking.host.as_ref().map(|host| format!("https://{host}"));
+        host.or_else(|| self.server.base_url.clone())
+    }
 }
 
 /// A configuration that can be used, and what a person should still look at.

@@ -15,6 +15,7 @@ pub mod preview;
 pub mod publish;
 pub mod rename;
 pub mod simulate;
+pub mod standing;
 pub mod touched;
 
 pub use cadence::Cadence;
@@ -23,6 +24,7 @@ pub use diff::{Change, Next, diff, plan_migration};
 pub use files::{FilesError, check_files};
 pub use load::{Known, Live, Loaded, load, load_one};
 pub use migrate::{Migrated, Planned, To, migrate};
-pub use publish::{Published, publish};
+pub use publish::{Absent, Published, Trust, absent, publish, remove};
 pub use rename::{OldFolder, RenameError, rename};
+pub use standing::Standing;
 pub use touched::{Difference, compare};

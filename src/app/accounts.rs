@@ -7,6 +7,7 @@ use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::outbound::dispatcher::Dispatcher;
 use crate::outbound::reconcile::Reconciler;
+use crate::sequence::Trust;
 use crate::store::StoreError;
 use crate::worker;
 
@@ -39,7 +40,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
                     Some(Ok(newer)) => {
                         hub.set_live(newer);
                         register(&hub).await.map_err(|e| e.to_string())?;
-                        super::publish_sequences(&hub).await.map_err(|e| e.to_string())?;
+                        super::publish_sequences(&hub, Trust::Whole).await.map_err(|e| e.to_string())?;
                         tracing::info!("configuration reloaded");
                         break true;
                     }

@@ -12,13 +12,14 @@ use crate::domain::ids::{InfluencerId, RunId};
 use crate::domain::sequence::Definition;
 use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
+use crate::hub::outreach;
 use crate::hub::outreach::enroll::{self, Again, ENROLL_MAX, EnrollError, Refusal};
 use crate::hub::outreach::house::{Desk, House};
 use crate::outbound::rehearsal::accept_due;
 use crate::outbound::{SendingSettings, Tools};
 use crate::sequence::Cadence;
 use crate::sequence::simulate::{DAYS_MAX, Ended, GIVEN_MAX, Given, INSTANTS_MAX, PEOPLE_MAX, Report};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 mod acts;
 mod journal;
@@ -189,6 +190,23 @@ pub async fn simulate(
     Run::new(&world, order, from).await?.finish().await
 }
 
+/// Whether the steps that events name are there: in the version new runs begin with, or in one that a live run is on.
+async fn judge_given(tx: &mut Tx, sequence: &str, order: &Order) -> Result<(), SimulateError> {
+    let active = tx.get_sequence(sequence).await?.and_then(|s| s.active_hash);
+    let live = tx.count_live_steps(sequence).await?.into_iter().map(|(version, ..)| version);
+    let mut versions = Vec::new();
+    for hash in active.into_iter().chain(live) {
+        versions.push(outreach::definition(tx, &hash).await?);
+    }
+    for (_, given) in &order.given {
+        let judged = versions.iter().map(|version| given.judge(version)).collect::<Vec<_>>();
+        if let (Some(Err(why)), false) = (judged.first(), judged.iter().any(Result::is_ok)) {
+            return Err(SimulateError::Order(format!("`{given}`: {why}")));
+        }
+    }
+    Ok(())
+}
+
 /// A simulation under way.
 struct Run<'w> {
     world: &'w World,
@@ -224,6 +242,9 @@ impl<'w> Run<'w> {
         }
         let mut seen = BTreeSet::new();
         focus.retain(|id| seen.insert(*id));
+        if let Some(id) = &order.sequence {
+            judge_given(&mut tx, id, &order).await?;
+        }
         drop(tx);
         let journal = Journal::new(world, order.sequence.as_deref(), focus).await?;
         Ok(Self { world, order, from, until, journal, pending: Vec::new() })

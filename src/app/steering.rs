@@ -1,7 +1,6 @@
 //! What the API may do with sequences and their runs, over the hub.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -14,7 +13,7 @@ use crate::hub::outreach::overview;
 use crate::hub::outreach::pause::{self, Target};
 use crate::hub::outreach::steer::{self, SteerError};
 use crate::hub::people::{self, PeopleError};
-use crate::sequence::{self, FilesError, Known, Live};
+use crate::sequence::{self, FilesError, Standing};
 use crate::store::Tx;
 use crate::store::people::list::InfluencerFilter;
 
@@ -49,6 +48,7 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
             let steps = super::probe(parts).await;
             Ok(json!({"account": name, "ok": steps.iter().all(|s| s.ok), "steps": steps}))
         }
+        SteerOrder::Remove(id) => remove(hub, id).await,
     }
 }
 
@@ -183,18 +183,29 @@ async fn resume(hub: &Hub, what: &PauseTarget, by: &str) -> Result<Value, Action
     Ok(told)
 }
 
+/// Ends a sequence. One whose folder is still there would be put in force again by the next reload.
+async fn remove(hub: &Hub, id: String) -> Result<Value, ActionError> {
+    let folder = hub.live().config.as_ref().map(|config| config.outreach.sequences.join(&id));
+    if folder.is_some_and(|folder| sequence::load::is_id(&id) && folder.symlink_metadata().is_ok()) {
+        let detail = format!("the folder of `{id}` is still there: move it away, then remove the sequence");
+        return Err(ActionError::Conflict { code: "folder_there", detail });
+    }
+    let mut tx = hub.store.begin("api.remove_sequence").await?;
+    let Some(stopped) = sequence::remove(&mut tx, &hub.clock, &id).await? else {
+        return Err(ActionError::NotFound { sort: "sequence", given: id });
+    };
+    commit(hub, tx).await?;
+    Ok(json!({"sequence": id, "stopped": stopped}))
+}
+
 async fn check(hub: &Hub, id: String, files: BTreeMap<String, String>) -> Result<Value, ActionError> {
     let Some(config) = hub.live().config.clone() else {
         let detail =
             "this hub runs without a configuration, so there is nothing to check a sequence against".to_owned();
         return Err(ActionError::Conflict { code: "no_configuration", detail });
     };
-    let steps = hub.store.read().await?.count_live_steps(&id).await?;
-    let steps = steps.into_iter().filter_map(|(_, step, _)| step).collect();
-    let live: Arc<Live> = Arc::new(BTreeMap::from([(id.clone(), steps)]));
-    let checked = tokio::task::spawn_blocking(move || {
-        sequence::check_files(&Known { config: &config, live: Some(&live), audience: None }, &id, &files)
-    });
+    let standing = Standing::read(&mut hub.store.read().await?).await?;
+    let checked = tokio::task::spawn_blocking(move || sequence::check_files(&standing.known(&config), &id, &files));
     match checked.await {
         Ok(Ok(findings)) => Ok(findings),
         Ok(Err(FilesError::File(name, what))) => {

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::Global;
 
+mod check;
 mod enroll;
 mod files;
 mod simulate;

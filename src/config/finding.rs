@@ -30,6 +30,10 @@ pub struct Place {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    /// Where it ends, from 1: the line.
+    pub end_line: usize,
+    /// And the column just behind it, from 1, in characters.
+    pub end_column: usize,
     /// The line, secrets masked.
     pub text: String,
     /// What of [`Self::text`] is meant, in octets.
@@ -92,6 +96,8 @@ impl Finding {
             "file": self.place.as_ref().map(|p| p.file.as_str()),
             "line": self.place.as_ref().map(|p| p.line),
             "column": self.place.as_ref().map(|p| p.column),
+            "end_line": self.place.as_ref().map(|p| p.end_line),
+            "end_column": self.place.as_ref().map(|p| p.end_column),
             "source": self.place.as_ref().map(|p| p.text.as_str()),
             "related": self.related.iter().map(|(label, p)| json!({
                 "label": label, "file": p.file, "line": p.line, "column": p.column,

@@ -24,9 +24,9 @@ struct Source {
     value_at: Option<usize>,
 }
 
-/// Every text that was read, in order.
+/// Every text that was read, in order, and whether all of it may be shown.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(Vec<Source>);
+pub(crate) struct Sources(Vec<Source>, bool);
 
 /// Words that make a key look like a secret's.
 const SECRET_WORDS: [&str; 4] = ["pass", "secret", "token", "pwd"];
@@ -56,6 +56,11 @@ impl Sources {
             last.value_at = Some(name.len() + 1);
         }
         source
+    }
+
+    /// Shows every text as it is from now on: for files that hold no secrets.
+    pub(crate) fn show_everything(&mut self) {
+        self.1 = true;
     }
 
     /// What stands there.
@@ -91,7 +96,7 @@ impl Sources {
         let shown_end = line_end.min(ceil(&source.text, end.max(line_start + LINE_SHOWN_MAX)));
         let mut shown = source.text.get(line_start..shown_end)?.as_bytes().to_vec();
         let value = source.value_at.filter(|at| span.start < *at).map(|at| at..source.text.len());
-        for mask in source.masks.iter().chain(&value) {
+        for mask in source.masks.iter().chain(&value).filter(|_| !self.1) {
             let from = ceil(&source.text, mask.start).max(line_start);
             let to = floor(&source.text, mask.end).min(shown_end);
             for at in from..to {
@@ -105,7 +110,9 @@ impl Sources {
         let text = String::from_utf8_lossy(&shown).into_owned();
         let text = text.strip_suffix('\r').unwrap_or(&text).to_owned();
         let caret = (start - line_start).min(text.len())..(end - line_start).min(text.len());
-        Some(Place { file: source.name.clone(), line, column, text, caret })
+        let last = Span { start: span.end.max(span.start), ..span };
+        let (end_line, end_column) = self.line_and_column(last);
+        Some(Place { file: source.name.clone(), line, column, end_line, end_column, text, caret })
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Map;
 
 pub mod reading;
 
-pub use reading::{Link, Name, Reading, StrangeWord, read_expression, read_template};
+pub use reading::{Link, Name, Put, Reading, StrangeWord, read_expression, read_template};
 
 /// Octets of a condition.
 pub const EXPRESSION_MAX: usize = 4_000;

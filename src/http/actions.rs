@@ -255,6 +255,8 @@ pub enum SteerOrder {
     Check(String, BTreeMap<String, String>),
     /// Sign in to an account to read and to send, and say how each step went.
     TestAccount(String),
+    /// End a sequence and its live runs.
+    Remove(String),
 }
 
 /// What is paused or goes on.

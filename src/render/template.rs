@@ -15,7 +15,7 @@ mod markup;
 
 pub use context::{Context, Given, Owner, Sender, Writer};
 pub use engine::judge_link;
-pub use markup::judge_markup;
+pub use markup::{judge_markup, judge_targets};
 
 use engine::{Escape, escaped};
 

@@ -56,6 +56,11 @@ codes! {
     BAD_LINK = "L029", Error, "A link leads nowhere.";
     TOO_MUCH = "L030", Error, "There is more of something than there may be.";
     VARIABLE = "L031", Error, "A variable says too much or too little.";
+    ABSENT = "L032", Warning, "A sequence with live runs has no folder.";
+    NO_SITE = "L033", Error, "Mail can't say where to unsubscribe.";
+    FAILS = "L034", Error, "A text or a condition fails for some people.";
+    NO_SEQUENCE = "L035", Error, "There is no such sequence.";
+    TEST = "L036", Error, "A test can't be read, or came out otherwise.";
     ASKS_OPENED = "L050", Warning, "Opens are guesses.";
     MANY_STEPS = "L051", Warning, "There are more than six steps.";
     HASTY = "L052", Warning, "A mail follows another within a working day.";
@@ -66,4 +71,5 @@ codes! {
     UNUSED_VARIABLE = "L057", Warning, "A variable is not used.";
     UNUSED_TEMPLATE = "L058", Warning, "A template is not used.";
     FEW_SENDS = "L059", Warning, "A variant goes to too few to tell anything.";
+    EMPTY_DEFAULT = "L060", Warning, "A default leaves a hole.";
 }

@@ -11,6 +11,7 @@ mod conditions;
 mod names;
 mod sending;
 mod texts;
+mod trial;
 
 /// Steps above which people ask why.
 const STEPS_USUAL: usize = 6;
@@ -44,6 +45,9 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     if draft.is_whole {
         names::judge_unused(r, draft, &used);
         sending::judge(r, known, draft);
+        if !r.has_errors() {
+            trial::judge(r, known, draft);
+        }
     }
     if let Some(gone) = known.live.and_then(|live| live.get(&draft.id)) {
         for id in gone.iter().filter(|id| !draft.steps.iter().any(|step| step.step.id == **id)) {
@@ -63,13 +67,15 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     let mut mailed = false;
     let mut right_above = false;
     for step in &draft.steps {
-        if let Some(above) = ended {
+        // Who has no mail sent, for want of an address, still has tasks.
+        let mails =
+            |step: &DraftStep| matches!(step.step.kind, StepKind::Email { .. }) && step.step.otherwise.is_none();
+        if let Some(above) = ended.filter(|above| !mails(above) || mails(step)) {
             let message = format!("`{}` is never reached: the step `{}` ends the run", step.step.id, above.step.id);
             tell(r, codes::UNREACHABLE, &step.here, message, "its stage stands in `exit_on`; take one of the two out");
             break;
         }
-        if step.step.stage.as_ref().is_some_and(|stage| draft.exit_on.contains(stage)) && step.step.condition.is_none()
-        {
+        if ends(draft, step) {
             ended = Some(step);
         }
         if let (StepKind::WaitFor { what: Awaited::Opened, .. }, Some(at)) = (&step.step.kind, &step.awaits) {
@@ -97,6 +103,18 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
             judge_audience(r, draft, step, (split, audience));
         }
     }
+}
+
+/// Whether nobody gets past a step: it raises everybody to a stage that ends the run. A wait or a task that may run out lets
+/// them pass.
+fn ends(draft: &Draft, step: &DraftStep) -> bool {
+    let always = match &step.step.kind {
+        StepKind::Email { .. } | StepKind::Task { at_most: None, .. } => step.step.otherwise.is_none(),
+        StepKind::Task { .. } | StepKind::WaitFor { .. } => false,
+    };
+    always
+        && step.step.condition.is_none()
+        && step.step.stage.as_ref().is_some_and(|stage| draft.exit_on.contains(stage))
 }
 
 /// Whether a mail comes soon after the step above it: so soon that they hardly had time to read it.
@@ -143,6 +161,11 @@ fn judge_audience(
 fn judge_footer(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     if !draft.sends() {
         return;
+    }
+    if draft.unsubscribe != Unsubscribe::Header && known.config.site().is_none() {
+        let at = draft.unsubscribe_at.as_ref().unwrap_or(&draft.here);
+        let hint = "write base_url = \"https://hub.your-domain.example\" below [server] in liaison.toml: where readers reach the hub";
+        tell(r, codes::NO_SITE, at, "nothing says where the link to unsubscribe leads, so no mail could be sent", hint);
     }
     if draft.unsubscribe == Unsubscribe::Footer && known.config.outreach.sender.is_none() {
         let at = draft.unsubscribe_at.as_ref().unwrap_or(&draft.here);

@@ -89,6 +89,7 @@ pub fn load(known: &Known<'_>) -> Loaded {
                 &message,
                 "give each a name that differs in more than case, - and _",
             ));
+            loaded.ids.push(id);
             continue;
         }
         let one = load_one(known, &id);
@@ -109,6 +110,15 @@ pub fn load_one(known: &Known<'_>, id: &str) -> Loaded {
         return loaded;
     }
     let folder = known.config.outreach.sequences.join(id);
+    if folder.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        let message = format!("there is no sequence `{id}` in {}", shown(&known.config.outreach.sequences));
+        let there = folders(&known.config.outreach.sequences).unwrap_or_default();
+        let there: Vec<&str> = there.iter().map(String::as_str).collect();
+        let hint = settings::did_you_mean(id, &there, "sequences");
+        loaded.ids.clear();
+        loaded.findings.push(bare(codes::NO_SEQUENCE, &message, &hint));
+        return loaded;
+    }
     let path = folder.join("sequence.toml");
     let text = match read_text(&path) {
         Ok(text) => text,
@@ -125,6 +135,8 @@ pub fn load_one(known: &Known<'_>, id: &str) -> Loaded {
         value: codes::BAD_VALUE.id,
     };
     let mut r = Reader::new(&folder, BTreeMap::new(), Secrets::Skip).with_codes(sort_codes);
+    // Nobody keeps a secret here, and people look for what they wrote.
+    r.sources.show_everything();
     let definition = read(&mut r, known, id, &path, &text);
     let failed = r.has_errors();
     loaded.findings = r.findings();
@@ -196,7 +208,7 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
-fn bare(code: &Code, message: &str, hint: &str) -> Finding {
+pub(super) fn bare(code: &Code, message: &str, hint: &str) -> Finding {
     Finding {
         code: Some(code.id),
         severity: code.severity,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::diff::{Change, diff};
-use crate::domain::sequence::Definition;
+use crate::domain::sequence::{Definition, StepKind};
 use crate::hub::outreach;
 use crate::store::{StoreError, Tx};
 
@@ -14,9 +14,10 @@ use crate::store::{StoreError, Tx};
 pub struct Touched {
     /// In words: `~ step intro: after`.
     pub change: String,
-    /// The step it is about.
+    /// The step it is about; of a template, none: several may use it.
     pub step: Option<String>,
-    /// Live runs that stand at that step or above it, so that it is still ahead of them. None: no step.
+    /// Live runs that stand at that step, or one that uses that template, or above it, so that it is still ahead of them.
+    /// None: it is about no step.
     pub live: Option<i64>,
 }
 
@@ -49,21 +50,33 @@ pub async fn compare(tx: &mut Tx, files: &Definition, hash: &str) -> Result<Diff
         None => files.steps.iter().map(|step| Change::StepAdded(step.id.clone())).collect(),
     };
     let touched = |change: Change| {
-        let step = match &change {
-            Change::StepAdded(id) | Change::StepRemoved(id) | Change::StepChanged(id, _) => Some(id.clone()),
-            Change::StepsReordered
-            | Change::TemplateAdded(_)
-            | Change::TemplateRemoved(_)
-            | Change::TemplateChanged(..)
-            | Change::Setting(_) => None,
+        let (step, template) = match &change {
+            Change::StepAdded(id) | Change::StepRemoved(id) | Change::StepChanged(id, _) => (Some(id.clone()), None),
+            Change::TemplateAdded(name) | Change::TemplateRemoved(name) | Change::TemplateChanged(name, _) => {
+                (None, Some(name.clone()))
+            }
+            Change::StepsReordered | Change::Setting(_) => (None, None),
         };
-        let live = step.as_ref().map(|step| {
-            runs.iter().filter(|(version, at, _)| lies_ahead((version, files), step, at.as_deref())).map(|r| r.2).sum()
-        });
+        let ahead = |(version, at, _): &&(Arc<Definition>, Option<String>, i64)| {
+            let of_template = template.iter().flat_map(|name| users(version, files, name));
+            step.as_deref().into_iter().chain(of_template).any(|step| lies_ahead((version, files), step, at.as_deref()))
+        };
+        let is_counted = step.is_some() || template.is_some();
+        let live = is_counted.then(|| runs.iter().filter(ahead).map(|run| run.2).sum());
         Touched { change: change.to_string(), step, live }
     };
     let changes = changes.into_iter().map(touched).collect();
     Ok(Difference { in_force, files: hash.to_owned(), changes, outdated })
+}
+
+/// The steps that use a template, in a version or in the files.
+fn users<'a>(version: &'a Definition, files: &'a Definition, template: &'a str) -> impl Iterator<Item = &'a str> {
+    let uses = move |kind: &StepKind| match kind {
+        StepKind::Email { templates, .. } => templates.iter().any(|name| name == template),
+        StepKind::Task { .. } | StepKind::WaitFor { .. } => false,
+    };
+    let steps = version.steps.iter().chain(&files.steps);
+    steps.filter(move |step| uses(&step.kind) || step.otherwise.as_ref().is_some_and(uses)).map(|step| step.id.as_str())
 }
 
 /// Whether a step is still ahead of a run, or under way: in its own version, or, where that has no such step, in the files.

@@ -13,7 +13,8 @@ use liaison::sequence::{self, Known, Loaded};
 /// Files by their path below the folder.
 pub(crate) type Files = BTreeMap<String, String>;
 
-pub(crate) const CONFIG: &str = "timezone = \"America/New_York\"\ndefault_owner = \"kim\"\n[sender]\nname = \"Acme\"\n\
+pub(crate) const CONFIG: &str = "timezone = \"America/New_York\"\ndefault_owner = \"kim\"\n[server]\nbase_url = \"https://hub.acme.example\"\n\
+    [sender]\nname = \"Acme\"\n\
     address = \"1 Main St, Portland\"\n[teammates.kim]\nfirst_name = \"Kim\"\nemail = \"kim@acme.example\"\n\
     [accounts.hello]\nkind = \"sandbox\"\naddress = \"hello@acme.example\"\nname = \"Acme\"\ndaily_limit = 40\n\
     [accounts.second]\nkind = \"sandbox\"\naddress = \"second@acme.example\"\ndaily_limit = 40\n";
@@ -92,6 +93,45 @@ fn the_hash_tells_versions_apart_and_nothing_else() {
     let definition = read(&files).definitions.remove(0).0;
     let again = serde_json::from_str(&serde_json::to_string(&definition).expect("JSON")).expect("a definition");
     assert_eq!(definition, again);
+}
+
+#[test]
+fn marks_blank_lines_and_line_ends_of_editors_change_nothing() {
+    let hash = |files: &Files| {
+        let loaded = read(files);
+        assert!(loaded.findings.is_empty(), "{:#?}", loaded.findings);
+        loaded.definitions[0].1.clone()
+    };
+    let files = base();
+    let intro = "sequences/gifting/intro-a.md";
+    for change in [
+        |text: &str| format!("\u{feff}{text}"),
+        |text: &str| format!("\n  \n{text}"),
+        |text: &str| text.replace('\n', "\r\n"),
+    ] {
+        let mut changed = files.clone();
+        changed.insert(intro.to_owned(), change(&files[intro]));
+        assert_eq!(hash(&changed), hash(&files));
+    }
+    let mut plain = files;
+    let text = plain.remove("sequences/gifting/nudge.md").expect("file");
+    plain.insert("sequences/gifting/nudge.txt".to_owned(), format!("---\npreheader: x\n---\n{text}"));
+    let toml = plain.get_mut("sequences/gifting/sequence.toml").expect("file");
+    *toml = toml.replace("nudge.md", "nudge.txt");
+    assert_eq!(shorts(&read(&plain)), ["L009 sequences/gifting/nudge.txt:2:1"]);
+}
+
+#[test]
+fn the_mail_of_an_else_may_wait_for_a_person() {
+    let mut files = base();
+    let toml = files.get_mut("sequences/gifting/sequence.toml").expect("file");
+    *toml = toml.replace(
+        "id   = \"size\"",
+        "id   = \"size\"\nelse = { email = \"nudge.md\", review = true }\nat_most = \"1 day\"",
+    );
+    let loaded = read(&files);
+    assert_eq!(loaded.errors(), 0, "{:#?}", loaded.findings);
+    assert!(loaded.definitions[0].0.steps[5].review);
 }
 
 #[test]

@@ -79,6 +79,66 @@ fn check_tells_in_every_form() {
 }
 
 #[test]
+fn what_new_writes_passes_its_tests_and_misspelt_ones_are_told() {
+    let dir = folder();
+    run(dir.path(), &["sequence", "new", "spring"]);
+    let tested = run(dir.path(), &["sequence", "test"]);
+    assert!(tested.status.success() && said(&tested).contains("2 tests run: 0 failed"), "{}", said(&tested));
+    let file = dir.path().join("sequences/spring/tests.toml");
+    let good = std::fs::read_to_string(&file).expect("tests.toml");
+    for (from, to, says) in [
+        ("intro+1d reply", "intro+1d replay", "did you mean `reply`?"),
+        ("intro+1d reply", "intrro+1d reply", "did you mean `intro`?"),
+        ("2026-03-05 nudge", "2026-03-05 nugde", "did you mean `nudge`?"),
+        ("timezone =", "timezon =", "did you mean `timezone`?"),
+    ] {
+        std::fs::write(&file, good.replace(from, to)).expect("file");
+        let checked = run(dir.path(), &["sequence", "check"]);
+        assert_eq!(checked.status.code(), Some(1), "{to}");
+        assert!(said(&checked).contains(says) && said(&checked).contains("L036"), "{to}: {}", said(&checked));
+    }
+    // The end is compared word for word, and followers can be set.
+    std::fs::write(&file, good.replace("\"replied\"", "\"repl\"")).expect("file");
+    assert_eq!(run(dir.path(), &["sequence", "test"]).status.code(), Some(1));
+    let who = "[[test]]\nreach = 60000\nlast_name = \"Silva\"\nconsent = true\n";
+    std::fs::write(&file, good.replace("[[test]]\n", who)).expect("file");
+    let tested = run(dir.path(), &["sequence", "test"]);
+    assert!(tested.status.success(), "{}", said(&tested));
+}
+
+#[test]
+fn findings_show_what_was_written_and_where_it_ends() {
+    let dir = folder();
+    run(dir.path(), &["sequence", "new", "spring"]);
+    let file = dir.path().join("sequences/spring/sequence.toml");
+    let text = std::fs::read_to_string(&file).expect("file");
+    std::fs::write(&file, format!("nam = \"Spring\"\n{text}")).expect("file");
+    let checked = run(dir.path(), &["sequence", "check"]);
+    assert!(said(&checked).contains("nam = \"Spring\""), "{}", said(&checked));
+    let json = run(dir.path(), &["sequence", "check", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let found = &json["findings"][0];
+    assert_eq!([&found["line"], &found["column"], &found["end_line"], &found["end_column"]], [1, 1, 1, 4], "{found}");
+}
+
+#[test]
+fn a_sequence_is_removed_only_when_its_folder_is_gone() {
+    let dir = folder();
+    run(dir.path(), &["sequence", "new", "spring"]);
+    let there = run(dir.path(), &["sequence", "remove", "spring", "--yes"]);
+    assert!(!there.status.success() && said(&there).contains("still there"), "{}", said(&there));
+    std::fs::remove_dir_all(dir.path().join("sequences/spring")).expect("folder");
+    let unknown = run(dir.path(), &["sequence", "remove", "spring", "--yes"]);
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("there is no sequence `spring`"),
+        "{}",
+        said(&unknown)
+    );
+    let checked = run(dir.path(), &["sequence", "check", "spring"]);
+    assert!(said(&checked).contains("L035"), "{}", said(&checked));
+}
+
+#[test]
 fn preview_shows_the_message_someone_would_get() {
     let dir = folder();
     run(dir.path(), &["sequence", "new", "spring"]);

@@ -73,7 +73,7 @@ async fn publish_and_look(dir: &Path) {
     assert_eq!(loaded.errors(), 0, "{:?}", loaded.findings);
     let mut tx = store.begin("test").await.unwrap();
     tx.ensure_account("hello", "imap", "hello@acme.example", clock.now()).await.unwrap();
-    sequence::publish(&mut tx, &clock, &loaded).await.unwrap();
+    sequence::publish(&mut tx, &clock, &loaded, sequence::Trust::Whole).await.unwrap();
     tx.commit().await.unwrap();
     let cadence = Cadence { store: store.clone(), clock: clock.clone(), desk: Desk::new(app::house_of(&config)) };
     while cadence.tick().await.unwrap().0.runs > 0 {}

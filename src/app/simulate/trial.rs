@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{Order, Run, SimulateError, World};
 use crate::domain::address;
-use crate::domain::ids::{AddressId, InfluencerId};
-use crate::domain::people::{Address, Influencer, Person};
+use crate::domain::ids::{AddressId, InfluencerId, LedgerId};
+use crate::domain::people::{Address, Consent, Influencer, Network, Person};
 use crate::domain::sequence::Definition;
 use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
@@ -87,7 +87,7 @@ async fn move_in(
         id,
         handle: who.handle.clone(),
         first_name: who.first_name.clone(),
-        last_name: String::new(),
+        last_name: who.last_name.clone(),
         stage,
         stage_pinned: false,
         stage_at: now,
@@ -106,7 +106,7 @@ async fn move_in(
         id: AddressId(id.0),
         channel: Channel::Email,
         value: who.email.clone(),
-        value_key,
+        value_key: value_key.clone(),
         person: Person::Influencer(id),
         is_primary: true,
         dead_at: None,
@@ -114,6 +114,16 @@ async fn move_in(
         created_at: now,
     };
     tx.insert_addresses(&[address]).await?;
+    if who.consent {
+        let (source, evidence) = ("test".to_owned(), "a test says so".to_owned());
+        let id = LedgerId(id.0);
+        let consent = Consent { id, channel: Channel::Email, value_key, source, evidence, at: now, withdrawn_at: None };
+        tx.insert_consents(&[consent]).await?;
+    }
+    let network = |(network, followers): (&String, &i64)| {
+        (id, Network { network: network.clone(), handle: who.handle.clone(), followers: Some(*followers) })
+    };
+    tx.upsert_networks(&who.networks.iter().map(network).collect::<Vec<_>>()).await?;
     tx.insert_tags(&who.tags.iter().map(|tag| (id, tag.clone())).collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The files beside what is in force: what differs, moving live runs along, and a folder with another name.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use crate::cli::terminal::short;
 use crate::cli::who;
 use crate::config::Severity;
 use crate::domain::ids::EnrollmentId;
+use crate::hub::outreach::overview;
 use crate::sequence::{self, Known, Loaded, Migrated, OldFolder, Planned, To};
 
 /// Runs that can't be moved and are shown one by one.
@@ -143,10 +145,53 @@ async fn tell_moves(desk: &Desk, args: &MigrateArgs, all: &[Migrated]) -> anyhow
     Ok(())
 }
 
+/// Whether the folder of a sequence is there, readable or not.
+fn has_folder(desk: &Desk, id: &str) -> bool {
+    sequence::load::is_id(id) && desk.config.outreach.sequences.join(id).symlink_metadata().is_ok()
+}
+
+pub(super) async fn remove(desk: &Desk, id: &str, yes: bool) -> anyhow::Result<ExitCode> {
+    if has_folder(desk, id) {
+        let words = format!(
+            "the folder of `{id}` is still there, and the next reload would put it in force again: move it away, then \
+             `liaison sequence remove {id}`; to stop for a while: `liaison sequence pause {id}`"
+        );
+        return Err(Stop::failed(words).into());
+    }
+    let view = overview::get(&mut desk.store.read().await?, id).await?.ok_or_else(|| unknown(id))?;
+    if !yes {
+        let question = format!("This ends `{id}` and stops its {}", count(view.runs.live, "live run"));
+        if desk.out.is_json() || !std::io::stdin().is_terminal() {
+            return Err(Stop::usage(format!("{question}: say --yes to do it")).into());
+        }
+        desk.out.say(&format!("{question}. Go on? [y/N]"))?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            desk.out.say("Nothing was changed.")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let mut tx = desk.store.begin("cli.sequence_remove").await?;
+    let stopped = sequence::remove(&mut tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?;
+    tx.commit().await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        desk.out.json(&json!({"sequence": id, "stopped": stopped}))?;
+    } else {
+        let runs = count(i64::try_from(stopped).unwrap_or(i64::MAX), "live run");
+        desk.out.say(&format!("{id} is removed; {runs} stopped"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count(n: i64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 pub(super) async fn rename(desk: &Desk, old: &str, new: &str) -> anyhow::Result<ExitCode> {
     let there = read(desk, new);
-    let stays = desk.config.outreach.sequences.join(old).symlink_metadata().is_ok();
-    let old_folder = if stays { OldFolder::Stays } else { OldFolder::Gone };
+    let old_folder = if has_folder(desk, old) { OldFolder::Stays } else { OldFolder::Gone };
     let mut tx = desk.store.begin("cli.sequence_rename").await?;
     let moved = sequence::rename(&mut tx, &desk.clock, (old, new), &there, old_folder).await;
     let moved = moved.map_err(|error| match error {

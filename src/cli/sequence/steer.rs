@@ -53,6 +53,14 @@ pub(in crate::cli) enum SteerCommand {
         /// The name its folder has now
         new: String,
     },
+    /// End a sequence whose folder is gone, and its live runs; says how many, and asks
+    Remove {
+        /// The sequence
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// What became of each step and wording
     Stats {
         /// The sequence
@@ -86,6 +94,7 @@ pub(in crate::cli) async fn run(global: &Global, command: SteerCommand) -> anyho
         SteerCommand::Diff { id } => files::diff(&desk, &id).await,
         SteerCommand::Migrate(args) => files::migrate(&desk, &args).await,
         SteerCommand::Rename { old, new } => files::rename(&desk, &old, &new).await,
+        SteerCommand::Remove { id, yes } => files::remove(&desk, &id, yes).await,
         SteerCommand::Stats { id } => stats::stats(&desk, &id).await,
     }
 }

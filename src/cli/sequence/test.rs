@@ -32,7 +32,7 @@ pub(super) async fn run(global: &Global, args: &TestArgs) -> anyhow::Result<Exit
     let (mut run, mut failed) = (0, 0);
     for (definition, hash) in &loaded.definitions {
         let folder = config.outreach.sequences.join(&definition.id);
-        let Some(mut tests) = simulate::read_tests(&folder, &house.zone) else { continue };
+        let Some(mut tests) = simulate::read_tests(&folder, &house.zone, definition) else { continue };
         if tests.is_readable() {
             run += tests.tests.len();
             engine::run_tests((definition, hash), &house, &config.stages, &mut tests).await?;

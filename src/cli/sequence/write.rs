@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::check::{self, CheckArgs};
 use crate::cli::desk::{self, Desk};
 use crate::cli::init::write_new;
 use crate::cli::stop::Stop;
 use crate::cli::terminal::{Out, clean_line};
-use crate::cli::{Global, environment, stop, who};
-use crate::config::{self, Config, Finding, Secrets, Severity};
+use crate::cli::{Global, environment, who};
+use crate::config::{self, Config, Secrets, Severity};
 use crate::domain::people::InfluencerView;
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::render::template;
-use crate::sequence::{self, Known, Loaded, first, preview};
+use crate::sequence::{self, Known, first, preview};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WriteCommand {
@@ -43,28 +44,6 @@ impl WriteCommand {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct CheckArgs {
-    /// Only this one
-    id: Option<String>,
-    /// How findings are written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Fail on warnings too
-    #[arg(long)]
-    deny_warnings: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-    /// Annotations of a GitHub workflow
-    Github,
-}
-
-#[derive(Debug, Args)]
 pub(in crate::cli) struct PreviewArgs {
     /// The sequence
     id: String,
@@ -85,7 +64,7 @@ pub(in crate::cli) struct PreviewArgs {
 pub(super) async fn run(global: &Global, command: WriteCommand) -> anyhow::Result<ExitCode> {
     match command {
         WriteCommand::New { id, account } => new(global, &id, account.as_deref()),
-        WriteCommand::Check(args) => check(global, &args),
+        WriteCommand::Check(args) => check::check(global, &args).await,
         WriteCommand::Preview(args) => show(global, &args).await,
     }
 }
@@ -140,67 +119,6 @@ fn title(id: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn check(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let config = configuration(global)?;
-    let known = Known { config: &config, live: None, audience: None };
-    let loaded = match &args.id {
-        Some(id) => sequence::load_one(&known, id),
-        None => sequence::load(&known),
-    };
-    let out = Out::new(global);
-    let errors = loaded.errors();
-    let warnings = loaded.findings.len() - errors;
-    let fine = errors == 0 && !(args.deny_warnings && warnings > 0);
-    match args.format {
-        Format::Json => out.json(&report(&loaded, fine))?,
-        Format::Text if out.is_json() => out.json(&report(&loaded, fine))?,
-        Format::Github => {
-            for finding in &loaded.findings {
-                out.say(&annotation(finding))?;
-            }
-        }
-        Format::Text => {
-            for finding in loaded.findings.iter().take(config::finding::FINDINGS_SHOWN_MAX) {
-                out.own(&format!("{}\n\n", finding.render(out.colour())))?;
-            }
-            let sequences = config::finding::count(loaded.ids.len(), "sequence");
-            let words = format!(
-                "{sequences} looked at: {}, {}",
-                config::finding::count(errors, "error"),
-                config::finding::count(warnings, "warning")
-            );
-            out.say(&words)?;
-        }
-    }
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(stop::FAILED) })
-}
-
-fn report(loaded: &Loaded, fine: bool) -> serde_json::Value {
-    let sequences: Vec<_> = loaded
-        .definitions
-        .iter()
-        .map(|(definition, hash)| json!({"id": definition.id, "hash": hash, "steps": definition.steps.len()}))
-        .collect();
-    let findings: Vec<_> = loaded.findings.iter().map(Finding::to_json).collect();
-    json!({"ok": fine, "sequences": sequences, "findings": findings})
-}
-
-/// A finding as a GitHub workflow reads it, on one line.
-fn annotation(finding: &Finding) -> String {
-    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
-    let level = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let place = finding.place.as_ref().map_or_else(String::new, |place| {
-        format!("file={},line={},col={},", property(&place.file), place.line, place.column)
-    });
-    let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!("\n{hint}"));
-    let code = finding.code.unwrap_or("liaison");
-    format!("::{level} {place}title={code}::{}", escape(&format!("{}{hint}", finding.message)))
-}
-
 async fn show(global: &Global, args: &PreviewArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let known = Known { config: &desk.config, live: None, audience: None };
@@ -250,8 +168,7 @@ fn context(config: &Config, definition: &Definition, view: &InfluencerView) -> t
 
 /// Where the page to unsubscribe is reached; a stand-in where the configuration names none.
 fn site(config: &Config) -> String {
-    let host = config.tracking.host.as_ref().map(|host| format!("https://{host}"));
-    host.or_else(|| config.server.base_url.clone()).unwrap_or_else(|| "https://unsubscribe.invalid".to_owned())
+    config.site().unwrap_or_else(|| "https://unsubscribe.invalid".to_owned())
 }
 
 /// A step as it would be.

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Spanned, Stmt};
+use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Spanned, Stmt, UnaryOpKind};
 use minijinja::machinery::{Span, parse, parse_expr};
 use serde_json::Value;
 
@@ -66,6 +66,17 @@ pub struct StrangeWord {
     pub at: Range<usize>,
 }
 
+/// A value that a text puts in: `{{ name }}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// The name, where it is put in as it is.
+    pub path: Option<Vec<String>>,
+    /// Whether its default is empty: `{{ name | default("") }}`.
+    pub hollow: bool,
+    /// Where it stands between its braces, in octets.
+    pub at: Range<usize>,
+}
+
 /// What a text speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
@@ -73,9 +84,14 @@ pub struct Reading {
     pub names: Vec<Name>,
     /// Calls of `link`.
     pub links: Vec<Link>,
+    /// Values it puts in, in its order.
+    pub puts: Vec<Put>,
     /// What the language does not have.
     pub strange: Vec<StrangeWord>,
 }
+
+/// Filters that would write markup or undo escaping, which is done for each value where it stands.
+const ESCAPES: [&str; 3] = ["e", "escape", "safe"];
 
 /// Reads a condition.
 pub fn read_expression(text: &str) -> Result<Reading, ExpressionError> {
@@ -150,7 +166,12 @@ impl<'t> Reader<'t> {
     fn statement(&mut self, statement: &Stmt<'_>) {
         match statement {
             Stmt::Template(template) => self.statements(&template.children),
-            Stmt::EmitExpr(emitted) => self.expression(&emitted.expr),
+            Stmt::EmitExpr(emitted) => {
+                let put =
+                    Put { path: path_of(&emitted.expr), hollow: is_hollow(&emitted.expr), at: whole(&emitted.expr) };
+                self.found.puts.push(put);
+                self.expression(&emitted.expr);
+            }
             Stmt::EmitRaw(_) => {}
             Stmt::ForLoop(each) => {
                 self.expression(&each.iter);
@@ -163,42 +184,35 @@ impl<'t> Reader<'t> {
             }
             Stmt::IfCond(when) => {
                 self.expression(&when.expr);
-                self.guarded_by(&when.expr, |reader| reader.statements(&when.true_body));
-                self.statements(&when.false_body);
+                self.guarded_by((&when.expr, true), |reader| reader.statements(&when.true_body));
+                self.guarded_by((&when.expr, false), |reader| reader.statements(&when.false_body));
             }
-            Stmt::WithBlock(with) => {
-                self.scopes.push(Vec::new());
-                for (target, value) in &with.assignments {
-                    self.expression(value);
-                    self.assign(target);
-                }
-                self.statements(&with.body);
-                self.scopes.pop();
-            }
+            // Words given here would be put in as if somebody had said them, and names could hide what is known.
+            Stmt::WithBlock(block) => self.not_there("with", block.span()),
             Stmt::Set(set) => {
-                self.expression(&set.expr);
+                self.not_there("set", set.span());
                 self.assign(&set.target);
             }
             Stmt::SetBlock(set) => {
-                set.filter.iter().for_each(|filter| self.expression(filter));
-                self.statements(&set.body);
+                self.not_there("set", set.span());
                 self.assign(&set.target);
             }
-            Stmt::FilterBlock(block) => {
-                self.expression(&block.filter);
-                self.statements(&block.body);
-            }
+            Stmt::FilterBlock(block) => self.not_there("filter", block.span()),
             Stmt::AutoEscape(block) => {
                 self.strange("`autoescape` is not there: escaping is always on".to_owned(), None, block.span());
             }
-            Stmt::Do(call) => self.strange("`do` is not there".to_owned(), None, call.span()),
+            Stmt::Do(call) => self.not_there("do", call.span()),
         }
     }
 
-    /// What stands where it is known that the names in `condition` are defined.
-    fn guarded_by(&mut self, condition: &Expr<'_>, within: impl FnOnce(&mut Self)) {
+    fn not_there(&mut self, what: &str, span: Span) {
+        self.strange(format!("`{{% {what} %}}` is not there: a text has only `if`, `for` and values"), None, span);
+    }
+
+    /// What stands where `condition` holds, or does not: names it says are defined may be used there.
+    fn guarded_by(&mut self, (condition, holds): (&Expr<'_>, bool), within: impl FnOnce(&mut Self)) {
         let before = self.defined.len();
-        note_defined(condition, &mut self.defined);
+        note_defined(condition, holds, &mut self.defined);
         within(self);
         self.defined.truncate(before);
     }
@@ -240,10 +254,10 @@ impl<'t> Reader<'t> {
             Expr::UnaryOp(op) => self.expression(&op.expr),
             Expr::BinOp(op) => {
                 self.expression(&op.left);
-                if matches!(op.op, BinOpKind::ScAnd) {
-                    self.guarded_by(&op.left, |reader| reader.expression(&op.right));
-                } else {
-                    self.expression(&op.right);
+                match op.op {
+                    BinOpKind::ScAnd => self.guarded_by((&op.left, true), |reader| reader.expression(&op.right)),
+                    BinOpKind::ScOr => self.guarded_by((&op.left, false), |reader| reader.expression(&op.right)),
+                    _ => self.expression(&op.right),
                 }
             }
             Expr::Compare(compare) => {
@@ -252,11 +266,17 @@ impl<'t> Reader<'t> {
             }
             Expr::IfExpr(when) => {
                 self.expression(&when.test_expr);
-                self.guarded_by(&when.test_expr, |reader| reader.expression(&when.true_expr));
-                when.false_expr.iter().for_each(|e| self.expression(e));
+                self.guarded_by((&when.test_expr, true), |reader| reader.expression(&when.true_expr));
+                if let Some(otherwise) = &when.false_expr {
+                    self.guarded_by((&when.test_expr, false), |reader| reader.expression(otherwise));
+                }
             }
             Expr::Filter(filter) => {
-                if !has_word("filter", filter.name) {
+                if ESCAPES.contains(&filter.name) {
+                    let message =
+                        format!("there is no filter `{}`: each value is escaped where it stands", filter.name);
+                    self.strange(message, Some(filter.name), filter.span());
+                } else if !has_word("filter", filter.name) {
                     self.strange(format!("there is no filter `{}`", filter.name), Some(filter.name), filter.span());
                 }
                 let fills = matches!(filter.name, "default" | "d");
@@ -323,17 +343,32 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Names of which `condition` says that they are defined.
-fn note_defined(condition: &Expr<'_>, defined: &mut Vec<String>) {
+/// Names that are defined where `condition` holds, or where it does not.
+fn note_defined(condition: &Expr<'_>, holds: bool, defined: &mut Vec<String>) {
     match condition {
-        Expr::BinOp(op) if matches!(op.op, BinOpKind::ScAnd) => {
-            note_defined(&op.left, defined);
-            note_defined(&op.right, defined);
+        Expr::BinOp(op) if matches!((&op.op, holds), (BinOpKind::ScAnd, true) | (BinOpKind::ScOr, false)) => {
+            note_defined(&op.left, holds, defined);
+            note_defined(&op.right, holds, defined);
         }
-        Expr::Test(test) if test.name == "defined" => {
+        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Not) => note_defined(&op.expr, !holds, defined),
+        Expr::Test(test) if test.name == if holds { "defined" } else { "undefined" } => {
             defined.extend(path_of(&test.expr).map(|path| path.join(".")));
         }
         _ => {}
+    }
+}
+
+/// Whether a value is nothing where it is not known: its default is empty, or has no words at all.
+fn is_hollow(expr: &Expr<'_>) -> bool {
+    let Expr::Filter(filter) = expr else { return false };
+    if !matches!(filter.name, "default" | "d") {
+        // What a filter makes of nothing is nothing.
+        return filter.expr.as_ref().is_some_and(is_hollow);
+    }
+    match filter.args.first() {
+        None => true,
+        Some(CallArg::Pos(Expr::Const(value))) => value.value.as_str().is_some_and(|text| text.trim().is_empty()),
+        Some(_) => false,
     }
 }
 
@@ -363,6 +398,7 @@ fn whole(expr: &Expr<'_>) -> Range<usize> {
         root = match root {
             Expr::GetAttr(attr) => &attr.expr,
             Expr::GetItem(item) => &item.expr,
+            Expr::Filter(filter) if filter.expr.is_some() => filter.expr.as_ref().unwrap_or(root),
             _ => return range(root.span()).start..range(expr.span()).end,
         };
     }
@@ -380,7 +416,7 @@ mod tests {
     #[test]
     fn names_are_found_with_their_places() {
         let text = "Hi {{ fist_name }},\n{% for t in influencer.tags %}{{ t }} {{ loop.index }}{% endfor %}\
-                    {{ influencer.properties.niche | default('x') }}{% set a = owner.email %}{{ a }}";
+                    {{ influencer.properties.niche | default('x') }}{{ owner.email }}";
         let found = read_template(text).unwrap();
         let names: Vec<(String, &str, bool)> =
             found.names.iter().map(|n| (n.dotted(), &text[n.at.clone()], n.guarded)).collect();
@@ -404,8 +440,22 @@ mod tests {
         };
         assert!(guarded("{% if a.b is defined %}{{ a.b }}{% endif %}"));
         assert!(guarded("{{ a.b if a.b is defined }}"));
+        assert!(guarded("{% if a.b is not defined %}x{% else %}{{ a.b }}{% endif %}"));
+        assert!(guarded("{% if a.b is undefined or c.d %}x{% else %}{{ a.b }}{% endif %}"));
+        assert!(guarded("{{ 'x' if a.b is undefined else a.b }}"));
+        assert!(guarded("{{ a.b is undefined or a.b }}"));
         assert!(!guarded("{% if a.b is defined %}{% else %}{{ a.b }}{% endif %}"));
+        assert!(!guarded("{% if a.b is undefined and c %}x{% else %}{{ a.b }}{% endif %}"));
+        assert!(!guarded("{{ a.b is defined or a.b }}"));
         assert!(!guarded("{% if c is defined %}{{ a.b }}{% endif %}"));
+    }
+
+    #[test]
+    fn values_that_may_be_nothing_are_found() {
+        let text = "{{ a }}{{ b | default('') }}{{ c | d | upper }}{{ e | default('x') }}";
+        let puts = read_template(text).unwrap().puts;
+        let told: Vec<(bool, bool)> = puts.iter().map(|put| (put.path.is_some(), put.hollow)).collect();
+        assert_eq!(told, [(true, false), (false, true), (false, true), (false, false)]);
     }
 
     #[test]
@@ -417,6 +467,18 @@ mod tests {
         let strange: Vec<&str> = found.strange.iter().map(|s| &text[s.at.clone()]).collect();
         assert_eq!(strange, ["shout", "debug"]);
         assert!(read_template("{% include 'x' %}").is_err() && read_template("{% extends 'x' %}").is_err());
+        for (text, word) in [
+            ("{% set a = 1 %}x", "set"),
+            ("{% set a %}x{% endset %}", "set"),
+            ("{% with a = 1 %}x{% endwith %}", "with"),
+            ("{% filter upper %}x{% endfilter %}", "filter"),
+            ("{{ x | escape }}", "escape"),
+            ("{{ x | e }}", "`e`"),
+            ("{{ x | safe }}", "safe"),
+        ] {
+            let strange = read_template(text).unwrap().strange;
+            assert!(strange.len() == 1 && strange[0].message.contains(word), "{text}: {strange:?}");
+        }
         assert!(!read_template("{% autoescape false %}{{ x }}{% endautoescape %}").unwrap().strange.is_empty());
     }
 }

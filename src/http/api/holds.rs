@@ -1,4 +1,4 @@
-//! Holds by hand: nothing is sent to someone by itself until a date.
+//! Holds by hand: nothing is sent to someone by itself until a date. And until when we wait for somebody to do something.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,10 @@ use crate::http::problem::Problem;
 use crate::hub::hold;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/influencers/{id}/hold", post(put).delete(release))]
+    vec![
+        ("/influencers/{id}/hold", post(put).delete(release)),
+        ("/influencers/{id}/waiting", post(wait).delete(stop_waiting)),
+    ]
 }
 
 /// Until when, and why.
@@ -49,6 +52,37 @@ async fn release(
 ) -> Result<Json<InfluencerView>, Problem> {
     let mut tx = state.store.begin("http.release_hold").await?;
     hold::release(&mut tx, &state.clock, id, &caller.by()).await?;
+    state.commit(tx).await?;
+    super::influencers::view(&state, id).await.map(Json)
+}
+
+/// Until when we wait for them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitOrder {
+    until: Micros,
+}
+
+async fn wait(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    Body(order): Body<WaitOrder>,
+) -> Result<Json<InfluencerView>, Problem> {
+    let mut tx = state.store.begin("http.wait").await?;
+    hold::wait_for(&mut tx, &state.clock, id, Some(order.until), &caller.by()).await?;
+    state.commit(tx).await?;
+    super::influencers::view(&state, id).await.map(Json)
+}
+
+async fn stop_waiting(
+    State(state): State<ApiState>,
+    Id(id): Id<InfluencerId>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<InfluencerView>, Problem> {
+    let mut tx = state.store.begin("http.stop_waiting").await?;
+    hold::wait_for(&mut tx, &state.clock, id, None, &caller.by()).await?;
     state.commit(tx).await?;
     super::influencers::view(&state, id).await.map(Json)
 }

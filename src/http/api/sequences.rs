@@ -26,7 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         ("/sequences", get(list)),
         ("/sequences/check", post(check)),
-        ("/sequences/{id}", get(one)),
+        ("/sequences/{id}", get(one).delete(remove)),
         ("/sequences/{id}/enrollments", post(enroll)),
         ("/sequences/{id}/pause", post(pause)),
         ("/sequences/{id}/resume", post(resume)),
@@ -51,6 +51,16 @@ async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<S
 async fn one(State(state): State<ApiState>, Name(id): Name, _: NoQuery) -> Result<Json<SequenceView>, Problem> {
     let found = overview::get(&mut state.store.read().await?, &id).await?;
     found.map(Json).ok_or_else(|| missing(&id))
+}
+
+/// Ends a sequence and its live runs; its folder must be gone.
+async fn remove(
+    State(state): State<ApiState>,
+    Name(id): Name,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.actions.steer(SteerOrder::Remove(id), caller.by()).await?))
 }
 
 async fn stats(State(state): State<ApiState>, Name(id): Name, _: NoQuery) -> Result<Json<SequenceStats>, Problem> {

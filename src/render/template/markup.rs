@@ -1,6 +1,8 @@
 //! Markdown into HTML, styles into elements, and what has no place in a mail.
 
-use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream, html};
+use std::ops::Range;
+
+use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream, html};
 
 use super::engine::{MARKS, Written, escaped, judge_link};
 use crate::domain::html::{decode, tags};
@@ -118,6 +120,49 @@ fn fill(text: &str, written: &Written, put: impl Fn(&str) -> String) -> String {
         .collect()
 }
 
+/// What a link may begin with.
+const LINKS: &[&str] = &["https:", "http:", "mailto:", "tel:", "#"];
+/// What the source of a picture may begin with.
+const PICTURES: &[&str] = &["https:", "http:", "cid:"];
+
+/// A target that begins with none of these, as it can be shown. Browsers read past white space and control characters.
+fn leads_astray(target: &str, schemes: &[&str]) -> Option<String> {
+    let target: String = target.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+    let lower = target.to_ascii_lowercase();
+    (!schemes.iter().any(|scheme| lower.starts_with(scheme))).then(|| target.chars().take(80).collect())
+}
+
+/// Links of a text in Markdown that lead nowhere, each with its place in octets: targets that are no links, and references
+/// that nothing defines.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the crate adds kinds; whatever they are, this is right for them")]
+pub fn judge_targets(markdown: &str) -> Vec<(Range<usize>, String)> {
+    let mut undefined = Vec::new();
+    let note = |link: BrokenLink<'_>| -> Option<(CowStr<'_>, CowStr<'_>)> {
+        // `[x]` alone may be meant as it is; `[x][y]` is a link.
+        if !matches!(link.link_type, LinkType::Shortcut | LinkType::ShortcutUnknown) {
+            undefined.push((link.span, format!("nothing says where `[{}]` leads", link.reference)));
+        }
+        None
+    };
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
+    let mut found = Vec::new();
+    for (event, at) in Parser::new_with_broken_link_callback(markdown, options, Some(note)).into_offset_iter() {
+        let (target, schemes) = match &event {
+            Event::Start(Tag::Link { link_type: LinkType::Email, .. }) => continue,
+            Event::Start(Tag::Link { dest_url, .. }) => (dest_url, LINKS),
+            Event::Start(Tag::Image { dest_url, .. }) => (dest_url, PICTURES),
+            _ => continue,
+        };
+        if let Some(shown) = leads_astray(target, schemes) {
+            let begin = markdown.get(at.clone()).and_then(|link| link.rfind(&**target)).filter(|_| !target.is_empty());
+            let at = begin.map_or(at.clone(), |inside| at.start + inside..at.start + inside + target.len());
+            found.push((at, format!("the link leads to `{shown}`; it begins with https://")));
+        }
+    }
+    found.extend(undefined);
+    found
+}
+
 /// What has no place in a mail: scripts, frames, forms, handlers, and links that are none.
 pub fn judge_markup(html: &str) -> Result<(), String> {
     for tag in tags(html).iter().filter(|tag| !tag.closing) {
@@ -129,16 +174,12 @@ pub fn judge_markup(html: &str) -> Result<(), String> {
             if name.starts_with("on") || (tag.name == "meta" && name == "http-equiv" && !is_plain_meta(value)) {
                 return Err(format!("`{name}` in <{}> has no place in a mail", tag.name));
             }
-            let schemes: &[&str] = match name.as_str() {
-                "href" => &["https:", "http:", "mailto:", "tel:", "#"],
-                "src" | "background" | "poster" => &["https:", "http:", "cid:"],
+            let schemes = match name.as_str() {
+                "href" => LINKS,
+                "src" | "background" | "poster" => PICTURES,
                 _ => continue,
             };
-            // Browsers read past white space and control characters.
-            let target: String = decode(value).chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-            let lower = target.to_ascii_lowercase();
-            if !schemes.iter().any(|scheme| lower.starts_with(scheme)) {
-                let shown: String = target.chars().take(80).collect();
+            if let Some(shown) = leads_astray(&decode(value), schemes) {
                 return Err(format!("`{name}` of <{}> leads to `{shown}`; it begins with https://", tag.name));
             }
         }

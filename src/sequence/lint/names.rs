@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::codes::{self, Code};
-use super::super::load::{Draft, Known, place, tell};
+use super::super::load::{Draft, DraftStep, Known, place, tell};
 use crate::config::reader::Reader;
 use crate::config::suggest::nearest;
 use crate::domain::expression::{Name, STEP_FACTS};
@@ -63,16 +63,35 @@ impl<'a> Scope<'a> {
         match parts.as_slice() {
             ["stage" | "influencer"] | [] => None,
             ["influencer", "properties", property, ..] => self.judge_property(name, property),
-            ["influencer", field, ..] => fields(&FIELDS, field)
-                .or_else(|| (OPTIONAL.contains(field) && *field != "owner" && !name.guarded).then(|| missing(&dotted))),
+            ["influencer", "owner"] => self.judge_owner(name),
+            ["influencer", field, ..] => {
+                fields(&FIELDS, field).or_else(|| (OPTIONAL.contains(field) && !name.guarded).then(|| missing(&dotted)))
+            }
             ["steps", step, rest @ ..] if self.condition => self.judge_step(&dotted, step, rest),
             ["owner", field, ..] if !self.condition => fields(&OWNER, field).or_else(|| self.judge_owner(name)),
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
             ["sender", field, ..] if !self.condition => fields(&ACCOUNT, field)
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
             ["unsubscribe_url"] if !self.condition => None,
-            [variable, ..] => self.judge_variable(&dotted, variable),
+            [variable, ..] => self.judge_variable(&dotted, variable).or_else(|| self.judge_filled(name, variable)),
         }
+    }
+
+    /// A variable that a task fills which may be skipped, unless the step asks whether it was done.
+    fn judge_filled(&self, name: &Name, variable: &str) -> Option<(&'static Code, String, String)> {
+        let fills = |step: &&DraftStep| step.fills.as_ref().is_some_and(|fills| fills.value == variable);
+        let task = self.draft.steps.iter().take(self.above).find(fills).filter(|step| step.step.condition.is_some())?;
+        let id = &task.step.id;
+        let asks = self.draft.steps.get(self.above).and_then(|step| step.step.condition.as_ref());
+        let asked = asks.is_some_and(|text| {
+            text == task.step.condition.as_deref().unwrap_or_default() || text.contains(&format!("steps.{id}.done"))
+        });
+        if name.guarded || asked {
+            return None;
+        }
+        let message = format!("`{variable}` is missing where the task `{id}` is skipped");
+        let hint = format!("write {variable} | default(\"…\"), or let the step ask: if = \"steps.{id}.done\"");
+        Some((codes::MAY_BE_MISSING, message, hint))
     }
 
     fn judge_variable(&self, dotted: &str, variable: &str) -> Option<(&'static Code, String, String)> {

@@ -27,10 +27,11 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         }
     }
     let tracking = &known.config.tracking;
-    let Some(host) = tracking.host.as_deref().filter(|_| tracking.opens || tracking.clicks) else { return };
+    let site = known.config.site().filter(|_| tracking.opens || tracking.clicks);
+    let Some(host) = site.and_then(|site| Some(url::Url::parse(&site).ok()?.host_str()?.to_owned())) else { return };
     for (name, account) in draft.accounts.iter().zip(&accounts) {
         let domain = account.address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
-        if family(host) != family(&domain) {
+        if family(&host) != family(&domain) {
             let message = format!("tracked links lead to `{host}`, and the mail is from `{domain}`");
             let hint = "use a host below the sender's domain; filters distrust strangers' links";
             tell(r, codes::FOREIGN_HOST, &place(name), message, hint);
@@ -38,12 +39,17 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     }
 }
 
+/// Second levels below which countries give out names.
+const SECOND_LEVELS: [&str; 20] = [
+    "ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "ind", "info", "ltd", "mil", "ne", "net", "nom", "or", "org",
+    "plc", "sch", "web",
+];
+
 /// The part of a host that a firm owns: its last two names, three below a country's own second level.
 fn family(host: &str) -> String {
     let parts: Vec<&str> = host.trim_end_matches('.').rsplit('.').collect();
     let second = parts.get(1).copied().unwrap_or_default();
-    let below_country =
-        parts.first().is_some_and(|top| top.len() == 2) && matches!(second, "co" | "com" | "org" | "net");
+    let below_country = parts.first().is_some_and(|top| top.len() == 2) && SECOND_LEVELS.contains(&second);
     let mut kept: Vec<&str> = parts.into_iter().take(if below_country { 3 } else { 2 }).collect();
     kept.reverse();
     kept.join(".")

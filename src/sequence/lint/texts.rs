@@ -6,9 +6,10 @@ use super::super::codes;
 use super::super::load::{Draft, Known, Script, tell};
 use super::names::Scope;
 use crate::config::reader::Reader;
-use crate::domain::expression::read_template;
+use crate::domain::expression::{Put, read_template};
+use crate::domain::profile::is_nothing;
 use crate::domain::sequence::{Format, Unsubscribe};
-use crate::render::template::{judge_link, judge_markup};
+use crate::render::template::{judge_link, judge_markup, judge_targets};
 
 /// Hosts that hide where a link leads; filters distrust them.
 const SHORTENERS: [&str; 12] = [
@@ -25,6 +26,9 @@ const SHORTENERS: [&str; 12] = [
     "t.ly",
     "shorturl.at",
 ];
+/// Words behind which a name is expected.
+const GREETINGS: [&str; 12] =
+    ["hi", "hey", "hello", "dear", "hola", "hallo", "ciao", "bonjour", "salut", "liebe", "lieber", "olá"];
 /// Letters of a subject from which on capitals shout.
 const LETTERS_SHOUTED: usize = 8;
 
@@ -81,12 +85,42 @@ pub(super) fn judge_script(
         }
     }
     used.extend(names.iter().cloned());
+    judge_holes(r, scope.draft, script, &reading.puts);
     for link in &reading.links {
         if let Some(Err(why)) = link.url.as_deref().map(judge_link) {
             tell(r, codes::BAD_LINK, &script.at(Some(link.at.clone())), why, "write the whole URL: \"https://…\"");
         }
     }
     Some(names)
+}
+
+/// Values that are nothing where they are not known, put in where a word must stand: `Hi ,`.
+fn judge_holes(r: &mut Reader, draft: &Draft, script: &Script, puts: &[Put]) {
+    for put in puts {
+        let variable = put.path.as_deref().and_then(|path| match path {
+            [name] => draft.variables.iter().find(|v| v.variable.name == *name),
+            _ => None,
+        });
+        let hollow = variable.and_then(|v| v.variable.default.as_ref()).is_some_and(is_nothing);
+        if !(put.hollow || hollow) {
+            continue;
+        }
+        let before = script.text.get(..put.at.start).and_then(|text| text.rsplit_once("{{")).map_or("", |(t, _)| t);
+        let after = script.text.get(put.at.end..).and_then(|text| text.split_once("}}")).map_or("", |(_, t)| t);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let greets = GREETINGS.contains(&line.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase().as_str());
+        let stops = line.ends_with(' ') && after.starts_with([',', '!', '.', '?', ':', ';']);
+        if greets || stops {
+            let hint = "write a word that fits everybody: default(\"there\")";
+            tell(
+                r,
+                codes::EMPTY_DEFAULT,
+                &script.at(Some(put.at.clone())),
+                "where it is not known, a hole is left",
+                hint,
+            );
+        }
+    }
 }
 
 /// Links that are not https, and those that hide where they lead.
@@ -123,7 +157,7 @@ fn judge_elements(r: &mut Reader, body: &Script, format: Format) {
         return;
     }
     // Template tags would look like broken attributes.
-    let text = blanked(&body.text);
+    let text = blanked(&body.text, Filler::Target);
     if let Err(why) = judge_markup(&text) {
         let at = why.split(['<', '>']).nth(1).and_then(|name| {
             let at = text.to_ascii_lowercase().find(&format!("<{name}"))?;
@@ -131,10 +165,24 @@ fn judge_elements(r: &mut Reader, body: &Script, format: Format) {
         });
         tell(r, codes::TEMPLATE_SYNTAX, &body.at(at), why, "mail programs refuse such mail");
     }
+    if format == Format::Markdown {
+        for (at, why) in judge_targets(&text) {
+            tell(r, codes::BAD_LINK, &body.at(Some(at)), why, "write the whole URL, as in [text](https://…)");
+        }
+    }
+}
+
+/// What stands in place of template tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filler {
+    /// Something that could be a target: what a value is, is judged when it is known.
+    Target,
+    /// Letters.
+    Letters,
 }
 
 /// A text of the same length with something harmless in place of template tags.
-fn blanked(text: &str) -> String {
+fn blanked(text: &str, filler: Filler) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|open| rest.find(open)).min() {
@@ -146,10 +194,13 @@ fn blanked(text: &str) -> String {
             _ => "#}",
         };
         let end = tag.find(close).map_or(tag.len(), |end| end + 2);
-        // A value as a target is judged when it is known.
-        let filler = if end >= 8 { "https://" } else { "" };
-        out.push_str(filler);
-        out.extend(std::iter::repeat_n('x', end - filler.len()));
+        let begin = match filler {
+            Filler::Target if end >= 9 => "https://",
+            Filler::Target if end >= 5 => "tel:",
+            Filler::Target | Filler::Letters => "",
+        };
+        out.push_str(begin);
+        out.extend(std::iter::repeat_n('x', end - begin.len()));
         rest = tag.get(end..).unwrap_or_default();
     }
     out.push_str(rest);
@@ -157,7 +208,7 @@ fn blanked(text: &str) -> String {
 }
 
 fn judge_subject(r: &mut Reader, subject: &Script) {
-    let said = blanked(&subject.text).replace("https://", "");
+    let said = blanked(&subject.text, Filler::Letters);
     let said: String = said.split_whitespace().filter(|word| !word.contains("xx")).collect::<Vec<_>>().join(" ");
     let letters: Vec<char> = said.chars().filter(|c| c.is_alphabetic()).collect();
     let capitals = letters.iter().filter(|c| c.is_uppercase()).count();

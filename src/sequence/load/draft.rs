@@ -69,7 +69,7 @@ pub(in crate::sequence) struct DraftVariable {
 }
 
 /// A sequence while it is read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::sequence) struct Draft {
     pub(in crate::sequence) id: String,
     /// The beginning of its file.
@@ -149,7 +149,7 @@ impl Draft {
     }
 
     /// The definition. Only of use where nothing was found wrong.
-    pub(super) fn finish(self) -> Definition {
+    pub(in crate::sequence) fn finish(self) -> Definition {
         Definition {
             name: self.name.unwrap_or_else(|| self.id.clone()),
             id: self.id,

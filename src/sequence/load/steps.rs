@@ -45,7 +45,7 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
     let after = s.text(r, "after").filter(|text| is_after(r, text));
     let condition = s.node("if").and_then(|node| condition(r, &node));
     let raises = s.text(r, "stage").and_then(|text| stage(r, known, &text));
-    let review = s.flag(r, "review").is_some_and(|flag| flag.value);
+    let mut review = s.flag(r, "review").is_some_and(|flag| flag.value);
     let mut parts = Parts { name: name.clone(), ..Parts::default() };
     let kind = read_kind(&mut s, r, known, draft, &mut parts);
     let mut otherwise = None;
@@ -57,6 +57,14 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         }
         if let Some(fills) = &inner.fills {
             tell(r, codes::KIND, &place(fills), "the task of an `else` can't fill a variable", "take `fills` out");
+        }
+        // A step has one mail at most: its own, or that of its `else`.
+        if matches!(otherwise, Some(StepKind::Email { .. })) {
+            review |= section.flag(r, "review").is_some_and(|flag| flag.value);
+        }
+        if let (Some(StepKind::Email { .. }), Some(StepKind::Email { .. })) = (&kind, &otherwise) {
+            let hint = "an `else` is taken where there is no address to write to: write else = { task = \"…\" }";
+            tell(r, codes::KIND, &key_place(&section, "email"), "a mail can't stand in for a mail", hint);
         }
         parts.tasks.extend(inner.tasks);
         parts.templates.extend(inner.templates);

@@ -15,6 +15,8 @@ use crate::domain::sequence::{Format, TEMPLATE_MAX, Template, TemplateFile};
 
 /// Octets of all files that go with one mail.
 const ATTACHMENTS_MAX: u64 = 5_000_000;
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 /// What the head of a template may say.
 const HEAD_KEYS: [&str; 3] = ["subject", "preheader", "attachments"];
 
@@ -124,69 +126,103 @@ fn read_template(r: &mut Reader, (source, text): (usize, &str), format: Format, 
     let mut template =
         Template { format, subject: None, preheader: None, attachments: Vec::new(), body: String::new() };
     let (head, body) = part(text);
-    let mut subject = None;
-    let mut preheader = None;
     let at = |piece: Piece<'_>| Found {
         value: (),
         span: Span { source, start: piece.begin, end: piece.begin + piece.text.len() },
         key: name.to_owned(),
     };
-    match head {
-        Head::None => {}
-        Head::Open => {
+    let (subject, preheader) = match head {
+        Head::None => (None, None),
+        Head::Open(fence) => {
             let message = "the head of the template does not end";
-            tell(r, codes::FRONT_MATTER, &at(Piece { text: "---", begin: 0 }), message, "write --- on a line below it");
+            tell(r, codes::FRONT_MATTER, &at(fence), message, "write --- on a line below it");
+            (None, None)
         }
-        Head::Lines(lines) => {
-            let mut seen: Vec<&str> = Vec::new();
-            for line in lines.iter().filter(|line| !line.text.trim().is_empty() && !line.text.trim().starts_with('#')) {
-                let Some((key, value)) = split_line(*line) else {
-                    let trimmed = trimmed(*line);
-                    tell(r, codes::FRONT_MATTER, &at(trimmed), "this is no `key: value`", "write subject: \"…\"");
-                    continue;
-                };
-                if !HEAD_KEYS.contains(&key.text) {
-                    let message = format!("unknown key `{}` in the head", cut(key.text));
-                    tell(r, codes::FRONT_MATTER, &at(key), message, &did_you_mean(key.text, &HEAD_KEYS, "keys"));
-                    continue;
-                }
-                if seen.contains(&key.text) {
-                    tell(r, codes::FRONT_MATTER, &at(key), format!("`{}` is set twice", key.text), "keep one");
-                }
-                seen.push(key.text);
-                if key.text == "attachments" {
-                    template.attachments = attachments(r, value, &at);
-                    continue;
-                }
-                let Some((text, begin)) = unquoted(value) else {
-                    tell(
-                        r,
-                        codes::FRONT_MATTER,
-                        &at(value),
-                        format!("`{}` is empty", key.text),
-                        "write it, or take the line out",
-                    );
-                    continue;
-                };
-                let whole = at(value).span;
-                let script = Script { text: text.clone(), key: name.to_owned(), begin, whole };
-                if key.text == "subject" {
-                    template.subject = Some(text);
-                    subject = Some(script);
-                } else {
-                    template.preheader = Some(text);
-                    preheader = Some(script);
-                }
-            }
-        }
-    }
-    body.text.clone_into(&mut template.body);
+        Head::Lines(lines) => read_head(r, &lines, &mut template, &at),
+    };
+    template.subject = subject.as_ref().map(|script| script.text.clone());
+    template.preheader = preheader.as_ref().map(|script| script.text.clone());
+    // How an editor ends lines is no other version.
+    template.body = body.text.replace("\r\n", "\n");
     if body.text.trim().is_empty() {
         tell_empty(r, source, name);
     }
     let whole = Span { source, start: body.begin, end: body.begin + body.text.len() };
     let body = Script { text: body.text.to_owned(), key: name.to_owned(), begin: Some(body.begin), whole };
     DraftTemplate { template, subject, preheader, body }
+}
+
+/// Reads the lines of a head: the subject and the preheader; attachments go into the template.
+fn read_head(
+    r: &mut Reader,
+    lines: &[Piece<'_>],
+    template: &mut Template,
+    at: &impl Fn(Piece<'_>) -> Found<()>,
+) -> (Option<Script>, Option<Script>) {
+    let (mut subject, mut preheader) = (None, None);
+    let mut seen: Vec<&str> = Vec::new();
+    for line in lines.iter().filter(|line| !line.text.trim().is_empty() && !line.text.trim().starts_with('#')) {
+        let Some((key, value)) = split_line(*line) else {
+            tell(r, codes::FRONT_MATTER, &at(trimmed(*line)), "this is no `key: value`", "write subject: \"…\"");
+            continue;
+        };
+        if !HEAD_KEYS.contains(&key.text) {
+            let message = format!("unknown key `{}` in the head", cut(key.text));
+            tell(r, codes::FRONT_MATTER, &at(key), message, &did_you_mean(key.text, &HEAD_KEYS, "keys"));
+            continue;
+        }
+        if seen.contains(&key.text) {
+            tell(r, codes::FRONT_MATTER, &at(key), format!("`{}` is set twice", key.text), "keep one");
+        }
+        seen.push(key.text);
+        if key.text == "attachments" {
+            template.attachments = attachments(r, value, at);
+            continue;
+        }
+        if key.text == "preheader" && template.format == Format::Text {
+            let message = "a mail that is text alone has no preheader";
+            tell(r, codes::FRONT_MATTER, &at(key), message, "take the line out, or call the file .md");
+            continue;
+        }
+        if let Some(why) = loose(value.text) {
+            let hint = "write it between two quotation marks, with \\\" for those within, and nothing behind them";
+            tell(r, codes::FRONT_MATTER, &at(value), why, hint);
+        }
+        let Some((text, begin)) = unquoted(value) else {
+            let message = format!("`{}` is empty", key.text);
+            tell(r, codes::FRONT_MATTER, &at(value), message, "write it, or take the line out");
+            continue;
+        };
+        let found = at(value);
+        let script = Some(Script { text, key: found.key, begin, whole: found.span });
+        if key.text == "subject" {
+            subject = script;
+        } else {
+            preheader = script;
+        }
+    }
+    (subject, preheader)
+}
+
+/// Why a value can't be taken as it stands: quotation marks that are not around all of it, or text meant to come on the
+/// lines below.
+fn loose(value: &str) -> Option<&'static str> {
+    if matches!(value, ">" | "|" | ">-" | "|-" | ">+" | "|+") {
+        return Some("the value stands on the same line as its key");
+    }
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let Some(inside) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) else {
+        return Some("the quotation marks are not around the whole value");
+    };
+    // What stands between the braces of a template has quotation marks of its own.
+    let (mut rest, mut plain) = (inside, String::new());
+    while let Some((before, tag)) = rest.split_once('{') {
+        plain.push_str(before);
+        rest = tag.split_once("}}").or_else(|| tag.split_once("%}")).map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    let plain = plain.replace("\\\\", "").replace(&format!("\\{quote}"), "");
+    plain.contains(quote).then_some("there are quotation marks within the quotation marks")
 }
 
 fn tell_empty(r: &mut Reader, source: usize, name: &str) {
@@ -197,30 +233,33 @@ fn tell_empty(r: &mut Reader, source: usize, name: &str) {
 
 enum Head<'a> {
     None,
-    Open,
+    /// It has no end.
+    Open(Piece<'a>),
     Lines(Vec<Piece<'a>>),
 }
 
 /// The head of a template and what stands below it.
 fn part(text: &str) -> (Head<'_>, Piece<'_>) {
-    let all = Piece { text, begin: 0 };
-    let mut lines = Vec::new();
-    let mut at = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    // Some editors put a mark before everything, which is no letter.
+    let mut at = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+    let all = Piece { text: text.get(at..).unwrap_or_default(), begin: at };
+    let (mut fence, mut lines) = (None, Vec::new());
+    for line in all.text.split_inclusive('\n') {
         let piece = Piece { text: line.trim_end_matches(['\n', '\r']), begin: at };
         at += line.len();
         let is_fence = piece.text.trim_end() == "---";
-        match (number, is_fence) {
-            (0, false) => return (Head::None, all),
-            (0, true) => {}
-            (_, true) => {
+        match (fence, is_fence) {
+            (None, true) => fence = Some(piece),
+            (None, false) if piece.text.trim().is_empty() => {}
+            (None, false) => return (Head::None, all),
+            (Some(_), true) => {
                 let body = text.get(at..).unwrap_or_default();
                 return (Head::Lines(lines), Piece { text: body, begin: at });
             }
-            (_, false) => lines.push(piece),
+            (Some(_), false) => lines.push(piece),
         }
     }
-    if text.is_empty() { (Head::None, all) } else { (Head::Open, all) }
+    (fence.map_or(Head::None, Head::Open), all)
 }
 
 fn trimmed(piece: Piece<'_>) -> Piece<'_> {

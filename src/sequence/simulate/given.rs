@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::read_instant;
+use crate::config::suggest::nearest;
 use crate::domain::day::{Day, Minute};
+use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
 use crate::domain::zone::{Wall, Zone};
 
@@ -110,6 +112,23 @@ pub struct GivenError {
 /// What can be written, for messages.
 const ACTS: &str = "open [STEP], click [STEP], reply, refuse, opt_out, unsure, bounce [STEP], complain [STEP], unsubscribe, \
     out_of_office [until DATE], task STEP \"answer\", approve [STEP], manual mail from ACCOUNT, hold until DATE";
+/// The first words of them.
+const NAMES: [&str; 14] = [
+    "open",
+    "click",
+    "reply",
+    "refuse",
+    "opt_out",
+    "unsure",
+    "bounce",
+    "complain",
+    "unsubscribe",
+    "out_of_office",
+    "task",
+    "approve",
+    "manual",
+    "hold",
+];
 const WHENS: &str = "+1d, +2h30m, +1d 10:00, STEP+2h, 2026-03-04 or 2026-03-04 10:00";
 
 impl FromStr for Given {
@@ -187,8 +206,43 @@ fn act(mut rest: &str) -> Result<Act, Option<String>> {
             }
             Act::Manual(account.to_owned())
         }
-        _ => return Err(None),
+        other => {
+            let near = nearest(other, &NAMES);
+            return Err(near.map(|near| format!("there is no `{other}`; did you mean `{near}`?")));
+        }
     })
+}
+
+impl Given {
+    /// The steps it names.
+    pub fn steps(&self) -> impl Iterator<Item = &str> {
+        let of_act = match &self.act {
+            Act::Open(step) | Act::Click(step) | Act::Bounce(step) | Act::Complain(step) | Act::Approve(step) => {
+                step.as_deref()
+            }
+            Act::Task { step, .. } => Some(step.as_str()),
+            Act::Reply(_) | Act::Unsubscribe | Act::Away(_) | Act::Manual(_) | Act::Hold(_) => None,
+        };
+        self.when.step().into_iter().chain(of_act)
+    }
+
+    /// Whether a sequence has the steps it names; else what is wrong, and what was meant perhaps.
+    pub fn judge(&self, definition: &Definition) -> Result<(), String> {
+        self.steps().try_for_each(|step| judge_step(step, definition))
+    }
+}
+
+/// Whether a sequence has a step; else what is wrong, and what was meant perhaps.
+pub(super) fn judge_step(step: &str, definition: &Definition) -> Result<(), String> {
+    if definition.step(step).is_some() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = definition.steps.iter().map(|step| step.id.as_str()).collect();
+    let shown: String = step.chars().take(60).collect();
+    Err(nearest(step, &ids).map_or_else(
+        || format!("there is no step `{shown}`; there are: {}", ids.join(", ")),
+        |near| format!("there is no step `{shown}`; did you mean `{near}`?"),
+    ))
 }
 
 /// Reads `1d`, `2h30m`, `1w2d`: wall-clock days, and what comes beside. `0d` is nothing.
@@ -279,6 +333,8 @@ mod tests {
         for (text, says) in [
             ("click", "begins with when"),
             ("+1d dance", "unsubscribe"),
+            ("+1d clik intro", "did you mean `click`?"),
+            ("+1d aprove intro", "did you mean `approve`?"),
             ("+1x open", "+2h30m"),
             ("+1d hold until x", "no day"),
         ] {

@@ -6,11 +6,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json};
 
+use super::super::codes;
+use super::given::judge_step;
 use super::{Entry, Given, Report, What, read_instant};
-use crate::config::reader::{Found, Reader, Secrets, Section, text_of};
+use crate::config::reader::{Found, Reader, Secrets, Section, SortCodes, text_of};
+use crate::config::suggest::nearest;
 use crate::config::tree::{self, Node, Value};
 use crate::config::{Finding, read_text};
 use crate::domain::day::{Day, Minute};
+use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
 use crate::domain::zone::Zone;
 
@@ -18,6 +22,8 @@ use crate::domain::zone::Zone;
 pub const FILE: &str = "tests.toml";
 /// Tests of one sequence.
 const TESTS_MAX: usize = 500;
+/// Most followers on one network.
+const FOLLOWERS_MAX: i64 = 2_000_000_000;
 /// Days where a test says nothing.
 const DAYS_USUAL: i64 = 60;
 
@@ -47,8 +53,14 @@ pub struct Somebody {
     pub handle: String,
     /// First name.
     pub first_name: String,
+    /// Last name.
+    pub last_name: String,
     /// Where mail reaches them.
     pub email: String,
+    /// Whether they agreed to be written to there.
+    pub consent: bool,
+    /// Followers by network.
+    pub networks: BTreeMap<String, i64>,
     /// Their zone.
     pub timezone: Option<String>,
     /// Their stage; the one that all begin in where it is not said.
@@ -89,12 +101,15 @@ const WHATS: [(&str, What); 6] = [
 ];
 
 /// Reads the tests in the folder of a sequence; none where there is no such file. `ours` is the zone `start` is in.
-pub fn read(folder: &Path, ours: &Zone) -> Option<Tests> {
+pub fn read(folder: &Path, ours: &Zone, definition: &Definition) -> Option<Tests> {
     let path = folder.join(FILE);
     if !path.is_file() {
         return None;
     }
-    let mut r = Reader::new(folder, BTreeMap::new(), Secrets::Skip);
+    let code = codes::TEST.id;
+    let codes = SortCodes { syntax: code, missing: code, unknown: code, value: code };
+    let mut r = Reader::new(folder, BTreeMap::new(), Secrets::Skip).with_codes(codes);
+    r.sources.show_everything();
     let text = match read_text(&path) {
         Ok(text) => text,
         Err((message, hint)) => {
@@ -110,7 +125,9 @@ pub fn read(folder: &Path, ours: &Zone) -> Option<Tests> {
         let items: &[Node] = if let Value::List(items) = &list.value.value { items } else { &[] };
         for (n, item) in items.iter().enumerate().take(TESTS_MAX) {
             match &item.value {
-                Value::Table(table) => tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours))),
+                Value::Table(table) => {
+                    tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours, definition)))
+                }
                 other @ (Value::Text(_)
                 | Value::Integer(_)
                 | Value::Float(_)
@@ -129,23 +146,10 @@ pub fn read(folder: &Path, ours: &Zone) -> Option<Tests> {
     Some(Tests { tests, reader: r, failed: 0 })
 }
 
-fn read_one(mut s: Section<'_>, r: &mut Reader, (n, ours): (usize, &Zone)) -> Option<Test> {
+fn read_one(mut s: Section<'_>, r: &mut Reader, (n, ours, definition): (usize, &Zone, &Definition)) -> Option<Test> {
     let here = s.here();
     let name = s.text(r, "name").map_or_else(|| format!("test {}", n + 1), |t| t.value);
-    let text = |s: &mut Section<'_>, r: &mut Reader, key| s.text(r, key).map(|t| t.value);
-    let handle = text(&mut s, r, "handle").unwrap_or_else(|| "@somebody".to_owned());
-    let first_name = text(&mut s, r, "first_name").unwrap_or_default();
-    let email = text(&mut s, r, "email").unwrap_or_else(|| "somebody@example.org".to_owned());
-    let (stage, owner) = (text(&mut s, r, "stage"), text(&mut s, r, "owner"));
-    let timezone = s.text(r, "timezone").filter(|zone| {
-        let known = Zone::named(&zone.value).is_some();
-        if !known {
-            r.error(zone, format!("there is no time zone `{}`", zone.value), "write it as in \"America/New_York\"");
-        }
-        known
-    });
-    let tags = s.texts(r, "tags").into_iter().map(|t| t.value).collect();
-    let properties = properties(&mut s, r);
+    let who = read_somebody(&mut s, r);
     let start = s.text(r, "start");
     s.require(r, "start", "write start = \"2026-03-02 09:00\": when they are enrolled");
     let start = start.and_then(|start| {
@@ -159,7 +163,10 @@ fn read_one(mut s: Section<'_>, r: &mut Reader, (n, ours): (usize, &Zone)) -> Op
     let mut events = Vec::new();
     for event in s.texts(r, "events") {
         match event.value.parse::<Given>() {
-            Ok(given) => events.push(given),
+            Ok(given) => match given.judge(definition) {
+                Ok(()) => events.push(given),
+                Err(why) => r.error(&event, why, "an event names a step of the sequence"),
+            },
             Err(error) => r.error(&event, error.to_string(), "see `liaison sequence simulate --help`"),
         }
     }
@@ -167,17 +174,65 @@ fn read_one(mut s: Section<'_>, r: &mut Reader, (n, ours): (usize, &Zone)) -> Op
     s.require(r, "expect", "write expect = [\"2026-03-02 intro\"]: every mail with its day, or [] for none");
     for line in s.texts(r, "expect") {
         let at = Found { value: (), span: line.span, key: line.key.clone() };
-        match expected_of(&line.value) {
+        let read = expected_of(&line.value);
+        match read.and_then(|one| judge_step(&one.step, definition).map(|()| one)) {
             Ok(one) => expected.push((one, at)),
             Err(why) => r.error(&at, why, "write DAY [TIME] STEP [WHAT], as in \"2026-03-05 10:12 nudge sent\""),
         }
     }
     let (stage_after, ends) = (s.text(r, "ends_in_stage"), s.text(r, "ends"));
     s.finish(r);
-    let timezone = timezone.map(|t| t.value);
-    let who = Somebody { handle, first_name, email, timezone, stage, owner, tags, properties };
     let days = u32::try_from(days).unwrap_or(1);
     Some(Test { name, who, start: start?, days, events, here, expected, stage: stage_after, ends })
+}
+
+/// Who they are.
+fn read_somebody(s: &mut Section<'_>, r: &mut Reader) -> Somebody {
+    let text = |s: &mut Section<'_>, r: &mut Reader, key| s.text(r, key).map(|t| t.value);
+    let timezone = s.text(r, "timezone").filter(|zone| {
+        let known = Zone::named(&zone.value).is_some();
+        if !known {
+            r.error(zone, format!("there is no time zone `{}`", zone.value), "write it as in \"America/New_York\"");
+        }
+        known
+    });
+    let mut networks = networks(s, r);
+    if let Some(reach) = s.integer(r, "reach", 0..=FOLLOWERS_MAX) {
+        if networks.is_empty() {
+            networks.insert("instagram".to_owned(), reach.value);
+        } else {
+            r.error(&reach, "`reach` is the sum of `networks`, which is there too", "keep one of the two");
+        }
+    }
+    Somebody {
+        handle: text(s, r, "handle").unwrap_or_else(|| "@somebody".to_owned()),
+        first_name: text(s, r, "first_name").unwrap_or_default(),
+        last_name: text(s, r, "last_name").unwrap_or_default(),
+        email: text(s, r, "email").unwrap_or_else(|| "somebody@example.org".to_owned()),
+        consent: s.flag(r, "consent").is_some_and(|flag| flag.value),
+        networks,
+        timezone: timezone.map(|t| t.value),
+        stage: text(s, r, "stage"),
+        owner: text(s, r, "owner"),
+        tags: s.texts(r, "tags").into_iter().map(|t| t.value).collect(),
+        properties: properties(s, r),
+    }
+}
+
+/// `{ instagram = 25000, tiktok = 4000 }`.
+fn networks(s: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, i64> {
+    let Some(table) = s.section(r, "networks") else { return BTreeMap::new() };
+    let mut all = BTreeMap::new();
+    for entry in &table.table.entries {
+        let followers = entry.node.value.integer().filter(|n| (0..=FOLLOWERS_MAX).contains(n));
+        let Some(followers) = followers else {
+            let at = Found { value: (), span: entry.node.span, key: table.full(&entry.key) };
+            r.error(&at, "a network has a number of followers", "write networks = { instagram = 25000 }");
+            continue;
+        };
+        all.insert(entry.key.to_lowercase(), followers);
+    }
+    all
 }
 
 fn properties(s: &mut Section<'_>, r: &mut Reader) -> Map<String, Json> {
@@ -211,7 +266,10 @@ fn expected_of(text: &str) -> Result<Expected, String> {
         None => What::Sent,
         Some(word) => WHATS.iter().find(|(name, _)| *name == word).map(|(_, what)| *what).ok_or_else(|| {
             let names: Vec<&str> = WHATS.iter().map(|(name, _)| *name).collect();
-            format!("`{word}` is none of: {}", names.join(", "))
+            nearest(word, &names).map_or_else(
+                || format!("`{word}` is none of: {}", names.join(", ")),
+                |near| format!("there is no `{word}`; did you mean `{near}`?"),
+            )
         })?,
     };
     match words.next() {
@@ -282,7 +340,7 @@ impl Tests {
         }
         if let Some(named) = &wanted.ends {
             let (state, why) = standing.map_or(("", ""), |s| (s.state.as_str(), s.why.as_str()));
-            if state != named.value && !why.contains(&named.value) {
+            if ![state, why].contains(&named.value.as_str()) {
                 self.reader.error(named, format!("`{}`: it is {state} ({why})", wanted.name), &happened);
                 fine = false;
             }

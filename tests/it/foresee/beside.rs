@@ -39,7 +39,7 @@ async fn run(config: &Config) -> (usize, usize, Vec<String>) {
     let (mut count, mut failed, mut said) = (0, 0, Vec::new());
     for (definition, hash) in &loaded.definitions {
         let folder = config.outreach.sequences.join(&definition.id);
-        let Some(mut tests) = read_tests(&folder, &house.zone) else { continue };
+        let Some(mut tests) = read_tests(&folder, &house.zone, definition) else { continue };
         if tests.is_readable() {
             count += tests.tests.len();
             run_tests((definition, hash), &house, &config.stages, &mut tests).await.unwrap();

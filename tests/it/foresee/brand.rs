@@ -254,7 +254,7 @@ impl Brand {
         for account in config.accounts.values() {
             tx.ensure_account(&account.id, "sandbox", &account.address, clock.now()).await.unwrap();
         }
-        sequence::publish(&mut tx, &clock, &loaded).await.unwrap();
+        sequence::publish(&mut tx, &clock, &loaded, sequence::Trust::Whole).await.unwrap();
         tx.commit().await.unwrap();
         let stages = KnownStages {
             start: config.stages.start().0.clone(),

@@ -89,6 +89,21 @@ async fn the_id_of_a_merged_record_leads_to_the_one_that_was_kept() {
 }
 
 #[tokio::test]
+async fn until_when_we_wait_is_set_and_taken_back() {
+    let api = Api::sqlite().await;
+    let ana = seed::influencer(&api.fresh, &api.clock).await;
+    let path = format!("/v1/influencers/{ana}/waiting");
+    let (status, view) = api.post(&path, &json!({"until": "2099-04-01T00:00:00Z"})).await;
+    assert_eq!((status, &view["waiting_until"]), (StatusCode::OK, &json!("2099-04-01T00:00:00.000000Z")), "{view}");
+    let (status, problem) = api.post(&path, &json!({"until": "2020-04-01T00:00:00Z"})).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/until")));
+    let (status, view) = api.call(Some(&api.token), "DELETE", &path, None).await;
+    assert_eq!((status, &view["waiting_until"]), (StatusCode::OK, &Value::Null));
+    let nobody = format!("/v1/influencers/{}/waiting", InfluencerId(api.clock.new_id()));
+    assert_eq!(api.call(Some(&api.token), "DELETE", &nobody, None).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn suppressions_are_added_listed_with_consents_and_lifted() {
     let api = Api::sqlite().await;
     let (status, made) =

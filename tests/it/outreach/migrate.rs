@@ -5,7 +5,7 @@ use crate::stores;
 use liaison::domain::ids::EnrollmentId;
 use liaison::domain::sequence::{Definition, StepKind};
 use liaison::domain::words::{OutboxStatus, Phase, StepState};
-use liaison::sequence::{self, Loaded, Migrated, OldFolder, Planned, RenameError, To};
+use liaison::sequence::{self, Loaded, Migrated, OldFolder, Planned, RenameError, To, Trust};
 
 fn first() -> Definition {
     definition(
@@ -148,7 +148,10 @@ async fn renamed_sequence_keeps_its_runs_and_its_pause() {
         tx.commit().await.unwrap();
         // The next reload finds the new folder and not the old one: nobody is stopped.
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        assert_eq!(sequence::publish(&mut tx, &world.clock, &there).await.unwrap(), sequence::Published::default());
+        assert_eq!(
+            sequence::publish(&mut tx, &world.clock, &there, Trust::Whole).await.unwrap(),
+            sequence::Published::default()
+        );
         let row = tx.get_sequence("autumn").await.unwrap().unwrap();
         assert_eq!(row.pause_reason.as_deref(), Some("for a day"));
         tx.resume_sequence("autumn").await.unwrap();
@@ -181,6 +184,12 @@ async fn difference_counts_the_live_runs_that_have_a_step_before_them() {
         let found = sequence::compare(&mut tx, &edited, &hash).await.unwrap();
         let changes: Vec<(&str, Option<i64>)> = found.changes.iter().map(|c| (c.change.as_str(), c.live)).collect();
         // Ana has the intro behind her; Bo has everything before him.
+        let mut text = edited.clone();
+        text.templates.get_mut("intro.md").unwrap().body.push('!');
+        text.templates.get_mut("nudge.md").unwrap().body.push('!');
+        let told = sequence::compare(&mut tx, &text, &hash).await.unwrap().changes;
+        let told: Vec<(&str, Option<i64>)> = told.iter().skip(4).map(|c| (c.change.as_str(), c.live)).collect();
+        assert_eq!(told, [("~ template intro.md: text", Some(1)), ("~ template nudge.md: text", Some(2))]);
         let expected = [
             ("~ limits", None),
             ("~ step intro: review", Some(1)),

@@ -8,6 +8,7 @@ use liaison::hub::outreach::enroll::{Again, EnrollError, enroll};
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::outreach::{self, ExitReason};
 use liaison::hub::{settle, task};
+use liaison::sequence;
 use liaison::store::outreach::enrollment::Mark;
 
 fn three_steps() -> liaison::domain::sequence::Definition {
@@ -295,7 +296,13 @@ async fn deleted_sequence_stops_and_an_edited_one_reaches_only_new_runs() {
         world.enroll("spring", &[bo]).await;
         let sent = world.run_until("2026-11-06T00:00:00Z").await;
         assert!(sent.iter().any(|s| s.who == ana && s.step == "nudge"), "{:?}", told(&sent));
+        // A folder that is not there ends nothing; somebody who wants it does.
         world.publish(vec![definition("other", vec![email("intro", None, "intro.md")])]).await;
+        world.publish(Vec::new()).await;
+        assert!(outreach::is_live(&world.run_of(run).await));
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        assert_eq!(sequence::remove(&mut tx, &world.clock, "spring").await.unwrap(), Some(1));
+        tx.commit().await.unwrap();
         assert!(world.run_until("2026-12-06T00:00:00Z").await.is_empty());
         assert_eq!(world.run_of(run).await.exit_reason.as_deref(), Some("the sequence was deleted"));
         let mut tx = world.fresh.store.begin("test").await.unwrap();

@@ -16,7 +16,7 @@ use liaison::hub::outreach::enroll::{Again, enroll};
 use liaison::hub::outreach::house::{Desk, House, Owner, Sender};
 use liaison::outbound::rehearsal::accept_due;
 use liaison::outbound::{SendingSettings, Tools};
-use liaison::sequence::{self, Cadence};
+use liaison::sequence::{self, Cadence, Trust};
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use std::collections::BTreeMap;
 
@@ -165,7 +165,7 @@ impl World {
         let definitions = definitions.into_iter().map(|d| (d.clone(), sequence::load::hash(&d))).collect();
         let loaded = sequence::Loaded { definitions, findings: Vec::new(), ids };
         let mut tx = self.fresh.store.begin("test").await.unwrap();
-        sequence::publish(&mut tx, &self.clock, &loaded).await.unwrap();
+        sequence::publish(&mut tx, &self.clock, &loaded, Trust::Whole).await.unwrap();
         tx.commit().await.unwrap();
     }
 

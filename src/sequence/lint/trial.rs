@@ -11,7 +11,7 @@ use crate::config::reader::{Found, Reader};
 use crate::domain::expression::{StepFacts, evaluate};
 use crate::domain::profile::Profile;
 use crate::domain::sequence::{Definition, StepKind};
-use crate::domain::stage::PropertyType;
+use crate::domain::stage::{PropertyType, StageId};
 use crate::render::template::{Context, Given, Owner, Part, Sender, TemplateError, Writer, render, render_inline};
 
 /// Most people a sequence is tried with.
@@ -150,7 +150,7 @@ fn cases(known: &Known<'_>, draft: &Draft, definition: &Definition) -> Vec<Case>
     let stages: Vec<&str> = if draft.enter_from.is_empty() {
         config.stages.all().iter().map(|stage| stage.id.as_str()).collect()
     } else {
-        draft.enter_from.iter().map(|stage| stage.as_str()).collect()
+        draft.enter_from.iter().map(StageId::as_str).collect()
     };
     let first = stages.first().copied().unwrap_or_default();
     let whole = whole(known, first);

@@ -126,7 +126,7 @@ pub fn read(folder: &Path, ours: &Zone, definition: &Definition) -> Option<Tests
         for (n, item) in items.iter().enumerate().take(TESTS_MAX) {
             match &item.value {
                 Value::Table(table) => {
-                    tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours, definition)))
+                    tests.extend(read_one(Section::new(table, "test"), &mut r, (n, ours, definition)));
                 }
                 other @ (Value::Text(_)
                 | Value::Integer(_)

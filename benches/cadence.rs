@@ -259,7 +259,7 @@ async fn prepare(database: &str) -> String {
         Loaded { definitions: vec![(definition, hash.clone())], findings: Vec::new(), ids: vec!["spring".into()] };
     let mut tx = store.begin("bench.sequence").await.expect("transaction");
     tx.ensure_account("brand", "imap", OURS, clock.now()).await.expect("account");
-    sequence::publish(&mut tx, &clock, &loaded).await.expect("published");
+    sequence::publish(&mut tx, &clock, &loaded, sequence::Trust::Whole).await.expect("published");
     tx.commit().await.expect("commit");
     store.close().await;
     let mut raw = Raw::open(database).await;

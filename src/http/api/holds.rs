@@ -65,7 +65,7 @@ struct WaitOrder {
 
 async fn wait(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     Body(order): Body<WaitOrder>,
 ) -> Result<Json<InfluencerView>, Problem> {
@@ -77,7 +77,7 @@ async fn wait(
 
 async fn stop_waiting(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Whom(id): Whom,
     caller: Caller,
     _: NoQuery,
 ) -> Result<Json<InfluencerView>, Problem> {

@@ -60,7 +60,7 @@ async fn follow_up_with_the_same_subject_stays_in_the_thread_and_one_with_anothe
         let mut tx = world.fresh.store.read().await.unwrap();
         let mut rows = Vec::new();
         for message in &sent {
-            rows.push(tx.get_answered(message.id).await.unwrap().unwrap());
+            rows.extend(tx.find_answered(vec![message.id]).await.unwrap());
         }
         drop(tx);
         let first = format!("<{}>", rows[0].internet_message_id.as_deref().unwrap());

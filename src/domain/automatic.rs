@@ -96,14 +96,18 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
         return Verdict { kind: Kind::Human, until: None, back_on: None, reasons: evidence.reasons };
     }
     let answers = !mail.automatic.list && mail.automatic.auto_submitted.as_deref() != Some("auto-generated");
-    let kind = if gone_text && !phrases::says_back(&text) {
+    let says_back = phrases::says_back(&text);
+    let named = return_date::find(&subject, &text, mail.date);
+    // Some only say when they are back: `Automatic reply: I will be back on 30 November.`
+    let only_back = evidence.proof && answers && says_back && named.is_some();
+    let kind = if gone_text && !says_back {
         Kind::Gone
-    } else if away_subject || (away_text && (answers || auto_subject)) {
+    } else if away_subject || (away_text && (answers || auto_subject)) || only_back {
         Kind::OutOfOffice
     } else {
         Kind::Automatic
     };
-    let named = (kind == Kind::OutOfOffice).then(|| return_date::find(&subject, &text, mail.date)).flatten();
+    let named = named.filter(|_| kind == Kind::OutOfOffice);
     let (until, back_on) = (named.map(Named::day), named.and_then(Named::back_on));
     Verdict { kind, until, back_on, reasons: evidence.reasons }
 }

@@ -25,4 +25,5 @@ pub use load::{Known, Live, Loaded, load, load_one};
 pub use migrate::{Migrated, Planned, To, migrate};
 pub use publish::{Published, publish};
 pub use rename::{OldFolder, RenameError, rename};
+pub use simulate::Report;
 pub use touched::{Difference, compare};

@@ -16,6 +16,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 pub mod copy;
 pub mod dialect;
 pub mod event;
+pub mod idempotency;
 pub mod installation;
 pub mod lease;
 pub mod mailbox;
@@ -45,6 +46,8 @@ const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// has no rule of its own.
 const POSTGRES_IDLE: &str = "SELECT set_config('idle_in_transaction_session_timeout', '60000', FALSE) \
     WHERE current_setting('idle_in_transaction_session_timeout') IN ('0', '0ms')";
+/// The name of a series of reads of one state.
+const SNAPSHOT: &str = "snapshot";
 /// How long a statement waits for SQLite's write lock held by another process (a command line, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -259,7 +262,7 @@ impl Store {
                 TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
         };
-        Ok(Tx { inner, name: "snapshot" })
+        Ok(Tx { inner, name: SNAPSHOT })
     }
 
     /// Whether several nodes may share this database.
@@ -338,11 +341,13 @@ impl Tx {
         matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_))
     }
 
-    /// Makes the writes durable. When this returns, they survive a power cut.
+    /// Makes the writes durable. When this returns, they survive a power cut. A request with an Idempotency-Key that is
+    /// worked on is marked as done with them, see [`idempotency`].
     ///
     /// # Errors
     /// After an error the caller does not know whether the writes were kept, and must look before doing them again.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.mark_done().await?;
         let name = self.name;
         let result = match self.inner {
             TxInner::SqliteWrite(tx) => tx.commit().await,
@@ -368,6 +373,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(copy::STATEMENTS);
     all.extend(dialect::STATEMENTS);
     all.extend(event::STATEMENTS);
+    all.extend(idempotency::STATEMENTS);
     all.extend(installation::STATEMENTS);
     all.extend(lease::STATEMENTS);
     all.extend(mailbox::STATEMENTS);

@@ -94,6 +94,19 @@ pub struct Pace {
 #[error("a piece of work ended badly: {0}")]
 pub struct WorkerError(String);
 
+/// Does some work to its end, also where whoever waits for it goes away meanwhile; a panic goes on to who waits. What the
+/// process drops when it ends is not done: nothing may rest on this alone.
+#[allow(clippy::disallowed_methods, reason = "this room spawns")]
+pub async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    match tokio::spawn(work).await {
+        Ok(done) => Some(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
+    }
+}
+
 /// Runs until stopped. After a soft stop it returns when every piece has ended; after a hard stop it drops them.
 pub async fn drive<W: Work>(work: Arc<W>, pace: Pace, wake: Wake, stop: Stop) -> Result<(), WorkerError> {
     let mut running = JoinSet::new();

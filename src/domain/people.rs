@@ -132,7 +132,7 @@ pub struct Address {
 }
 
 /// A social network an influencer is on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Network {
     /// Its name, lower case: `instagram`.
     pub network: String,
@@ -177,7 +177,7 @@ pub struct Consent {
 }
 
 /// An address that must not be written to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Suppression {
     /// Its id.
     pub id: LedgerId,
@@ -196,7 +196,7 @@ pub struct Suppression {
 }
 
 /// An influencer as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct InfluencerView {
     /// Its id.
     pub id: InfluencerId,
@@ -246,7 +246,7 @@ pub struct InfluencerView {
 }
 
 /// An address as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AddressView {
     /// On which channel.
     pub channel: Channel,
@@ -263,7 +263,7 @@ pub struct AddressView {
 }
 
 /// A consent as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ConsentView {
     /// Where they said so.
     pub source: String,
@@ -272,7 +272,7 @@ pub struct ConsentView {
 }
 
 /// Who writes for an influencer, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AgentRef {
     /// Its id.
     pub id: AgentId,
@@ -285,7 +285,7 @@ pub struct AgentRef {
 }
 
 /// An agent as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AgentView {
     /// Its id.
     pub id: AgentId,
@@ -300,7 +300,7 @@ pub struct AgentView {
 }
 
 /// An influencer in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct InfluencerRef {
     /// Its id.
     pub id: InfluencerId,

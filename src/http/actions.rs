@@ -47,7 +47,7 @@ pub enum ActionError {
 pub type Done<'a, T> = BoxFuture<'a, Result<T, ActionError>>;
 
 /// A message that is to leave.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendOrder {
     /// How it travels; email where it is not said.
@@ -88,7 +88,7 @@ pub struct SendOrder {
 }
 
 /// A file that goes along with a message.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttachmentOrder {
     /// The file name.
@@ -98,11 +98,12 @@ pub struct AttachmentOrder {
     pub content_type: Option<String>,
     /// The content, in base64 (RFC 4648 §4).
     #[serde(rename = "content_base64", deserialize_with = "super::body::base64")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub content: Vec<u8>,
 }
 
 /// Whose a waiting message is: exactly one of these.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchOrder {
     /// An influencer's; the address becomes theirs.
@@ -120,7 +121,7 @@ pub struct MatchOrder {
 }
 
 /// What a person says of an uncertain message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Settlement {
     /// It was sent.
@@ -132,7 +133,7 @@ pub enum Settlement {
 }
 
 /// Someone new.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InfluencerOrder {
     /// What the team calls them.
@@ -167,7 +168,7 @@ pub struct InfluencerOrder {
 }
 
 /// A network someone is on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkOrder {
     /// Its name.
@@ -181,7 +182,7 @@ pub struct NetworkOrder {
 
 /// What is to change of an influencer; what is left out stays.
 #[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InfluencerChangeOrder {
     /// Another handle.
@@ -210,7 +211,7 @@ pub struct InfluencerChangeOrder {
 }
 
 /// A move to another stage by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageOrder {
     /// The declared stage.
@@ -221,7 +222,7 @@ pub struct StageOrder {
 }
 
 /// Someone who writes for influencers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentOrder {
     /// First name.
@@ -267,7 +268,7 @@ pub enum PauseTarget {
 }
 
 /// Who is to be enrolled: exactly one of `influencers` and `filter`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrollOrder {
     /// Ids, handles or mail addresses.
@@ -283,7 +284,7 @@ pub struct EnrollOrder {
 }
 
 /// The filters of `GET /v1/influencers`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterOrder {
     /// In this stage.
@@ -308,7 +309,7 @@ pub struct AttachmentContent {
 }
 
 /// What is to be simulated.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulateOrder {
     /// Who is enrolled; nobody: those who are in it are looked at.

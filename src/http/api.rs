@@ -1,8 +1,6 @@
 //! The routes under `/v1`, one file per resource.
 
-use axum::routing::MethodRouter;
-
-use super::ApiState;
+use super::describe::Route;
 
 mod accounts;
 mod agents;
@@ -23,9 +21,6 @@ mod tasks;
 mod threads;
 mod tokens;
 mod unmatched;
-
-/// A path, and what answers there.
-type Route = (&'static str, MethodRouter<ApiState>);
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {

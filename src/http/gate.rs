@@ -34,7 +34,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 }
 
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
-fn needed_scope(method: &Method, path: &str) -> Scope {
+pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
         (_, "/v1/tokens" | "/v1/tokens/{id}") => Scope::Admin,
         (
@@ -106,13 +106,17 @@ async fn check(state: &ApiState, presented: Option<String>, needed: Scope) -> Re
 pub(super) async fn limit_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "too_slow",
-            "the request took too long and was ended; look before sending it again",
-        )
-        .into_response(),
+        Err(_) => too_slow().into_response(),
     }
+}
+
+/// A request was ended half-way.
+pub(super) fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "too_slow",
+        "the request took too long and was ended; look before sending it again",
+    )
 }
 
 /// Gives a request its number: in the answer's header, in a problem, and in the log.

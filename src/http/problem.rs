@@ -15,7 +15,7 @@ use crate::hub::people::PeopleError;
 use crate::store::StoreError;
 
 /// One thing that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(super) struct Problem {
     /// The HTTP status.
     pub(super) status: u16,
@@ -34,7 +34,7 @@ pub(super) struct Problem {
 }
 
 /// One field or parameter that can't be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(super) struct FieldError {
     /// A JSON pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,16 +10,16 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::describe::{Route, does};
 use super::{gate, problem};
 use crate::clock::Clock;
 use crate::domain::hit::Method;
@@ -73,14 +73,26 @@ type Token = Result<Path<String>, PathRejection>;
 
 /// The public routes, to be merged into the API's or served by themselves.
 pub fn public_router(state: PublicState) -> Router {
-    Router::new()
-        .route("/t/o/{file}", get(open))
-        .route("/t/c/{token}", get(click))
-        .route("/u/{token}", get(ask).post(unsubscribe))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(from_fn(gate::limit_time))
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .with_state(state)
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.methods);
+    }
+    router.layer(from_fn(gate::limit_time)).layer(CatchPanicLayer::custom(problem::panicked)).with_state(state)
+}
+
+/// What readers of mail reach; any answer that is not the one described is a page of plain text.
+pub(super) fn routes() -> Vec<Route<PublicState>> {
+    vec![
+        Route::at("/t/o/{file}").get(does("The pixel of a message").octets("image/gif"), open),
+        Route::at("/t/c/{token}").get(
+            does("A link of a message; leads to where it was meant to").status(StatusCode::FOUND).octets("text/plain"),
+            click,
+        ),
+        Route::at("/u/{token}").get(does("The page that asks whether to unsubscribe").octets("text/html"), ask).post(
+            does("Unsubscribe, by the page or by one click (RFC 8058)").octets("text/html").body_max(BODY_MAX),
+            unsubscribe,
+        ),
+    ]
 }
 
 /// The address a request came from. Behind a proxy on this machine or its network, the one the proxy names last.

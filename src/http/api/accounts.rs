@@ -2,16 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 
-use super::Route;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does};
 use crate::http::page::{Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::store::reading::view::AccountView;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/accounts", get(list))]
+    vec![Route::at("/accounts").get(does("How each account is, with mail counted per folder"), list)]
 }
 
 async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<AccountView>>, Problem> {

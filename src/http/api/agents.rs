@@ -3,22 +3,26 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 
-use super::Route;
 use crate::domain::ids::AgentId;
 use crate::domain::people::AgentView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::actions::AgentOrder;
 use crate::http::body::{Body, Id, created};
+use crate::http::describe::{Route, does, paged};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/agents", get(list).post(create)), ("/agents/{id}", get(one))]
+    vec![
+        Route::at("/agents")
+            .get(does("List agents").takes(paged(vec![])), list)
+            .post(does("Add an agent").conflicts(&["address_taken"]), create),
+        Route::at("/agents/{id}").get(does("Show an agent"), one),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<AgentView>>, Problem> {

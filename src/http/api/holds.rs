@@ -2,26 +2,29 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
 use serde::Deserialize;
 
-use super::Route;
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
 use crate::hub::hold;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/influencers/{id}/hold", post(put).delete(release))]
+    vec![
+        Route::at("/influencers/{id}/hold")
+            .post(does("Send nothing to somebody by itself until a date"), put)
+            .delete(does("End a hold"), release),
+    ]
 }
 
 /// Until when, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HoldOrder {
     until: Micros,

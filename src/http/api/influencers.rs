@@ -3,33 +3,56 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::{get, post, put};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::Route;
-use crate::domain::ids::InfluencerId;
+use crate::domain::ids::{InfluencerId, NoteId};
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
 use crate::http::body::{Body, Id, created};
+use crate::http::describe::{Parameter, Route, does, of, paged, text};
 use crate::http::gate::Caller;
-use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
+use crate::hub::people::{Merged, Unmerged};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder as ListOrder};
 use crate::store::reading::view::TimelineEntry;
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
+    let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
+    let changes = ["handle_taken", "address_taken", "changed_meanwhile"];
     vec![
-        ("/influencers", get(list).post(create)),
-        ("/influencers/{id}", get(one).patch(update)),
-        ("/influencers/{id}/stage", put(stage)),
-        ("/influencers/{id}/timeline", get(timeline)),
-        ("/influencers/{id}/notes", post(note)),
-        ("/influencers/{id}/merge", post(merge)),
-        ("/influencers/{id}/unmerge", post(unmerge)),
+        Route::at("/influencers")
+            .get(does("List influencers, the one with the newest message first").takes(paged(filters())), list)
+            .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
+        Route::at("/influencers/{id}").get(does("Show an influencer"), one).patch(
+            does("Change an influencer; what is left out stays")
+                .header("If-Match", "The `version` that was seen: refused where it is another by now")
+                .problem(StatusCode::BAD_REQUEST, "bad_if_match")
+                .conflicts(&changes),
+            update,
+        ),
+        Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
+        Route::at("/influencers/{id}/timeline")
+            .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
+        Route::at("/influencers/{id}/notes").post(does("Write a note"), note),
+        Route::at("/influencers/{id}/merge")
+            .post(does("Join another record of the same person into this one").tells::<Merged>(), merge),
+        Route::at("/influencers/{id}/unmerge")
+            .post(does("Take a joining back").tells::<Unmerged>().conflicts(&["not_merged", "handle_taken"]), unmerge),
+    ]
+}
+
+/// The filters of the list.
+fn filters() -> Vec<Parameter> {
+    vec![
+        text("stage", "In this stage"),
+        text("owner", "Looked after by this teammate"),
+        text("tag", "With this tag"),
+        text("q", "Whose handle or a part of whose name begins so"),
     ]
 }
 
@@ -126,24 +149,31 @@ async fn timeline(
 }
 
 /// What is written down.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoteOrder {
     text: String,
 }
 
+/// The note that was written.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct NoteMade {
+    id: NoteId,
+    influencer_id: InfluencerId,
+}
+
 async fn note(
     State(state): State<ApiState>,
-    Id(id): Id<InfluencerId>,
+    Id(influencer_id): Id<InfluencerId>,
     caller: Caller,
     Body(order): Body<NoteOrder>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    let note = state.actions.add_note(id, order.text, caller.by()).await?;
-    Ok(created(json!({"id": note, "influencer_id": id})))
+) -> Result<(StatusCode, Json<NoteMade>), Problem> {
+    let id = state.actions.add_note(influencer_id, order.text, caller.by()).await?;
+    Ok(created(NoteMade { id, influencer_id }))
 }
 
 /// Whose record goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MergeOrder {
     from: InfluencerId,

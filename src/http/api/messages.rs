@@ -1,15 +1,14 @@
 //! Messages: sending one, reading one, its raw mail and its attachments, taking a queued one back.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
-use super::Route;
 use crate::domain::ids::MessageId;
 use crate::http::actions::SendOrder;
 use crate::http::body::{Body, Id, Number};
+use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
@@ -20,12 +19,23 @@ use crate::store::reading::view::MessageView;
 const TYPES_SAID: &[&str] =
     &["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "text/csv", "video/mp4"];
 
+/// Why a message can't be taken back.
+pub(super) const TAKING_BACK: [&str; 2] = ["wrong_state", "cancelled"];
+
+/// What sending and answering have in common.
+pub(super) fn sending(summary: &'static str) -> Does {
+    does(summary).status(StatusCode::ACCEPTED).conflicts(&["do_not_contact"]).body_max(MESSAGE_BODY_MAX)
+}
+
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        ("/messages", post(send).layer(DefaultBodyLimit::max(MESSAGE_BODY_MAX))),
-        ("/messages/{id}", get(one).delete(cancel)),
-        ("/messages/{id}/raw", get(raw)),
-        ("/messages/{id}/attachments/{n}", get(attachment)),
+        Route::at("/messages").post(sending("Put a message into the outbox"), send),
+        Route::at("/messages/{id}")
+            .get(does("Show a message"), one)
+            .delete(does("Take a queued message back").conflicts(&TAKING_BACK), cancel),
+        Route::at("/messages/{id}/raw").get(does("The mail as it came").octets("message/rfc822"), raw),
+        Route::at("/messages/{id}/attachments/{n}")
+            .get(does("A file out of a message").octets("application/octet-stream"), attachment),
     ]
 }
 

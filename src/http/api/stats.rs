@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 
-use super::Route;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does, of};
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
 use crate::hub::stage_stats::{StageStats, stage_stats};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/stats/stages", get(stages))]
+    let query = vec![of::<Micros>("since", "From this instant on"), of::<Micros>("until", "Before this instant")];
+    vec![Route::at("/stats/stages").get(does("What happened in each stage").takes(query), stages)]
 }
 
 async fn stages(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<StageStats>>, Problem> {

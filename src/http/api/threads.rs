@@ -1,28 +1,33 @@
 //! Threads, their messages, and answering in one.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 
-use super::Route;
 use crate::domain::ids::{InfluencerId, ThreadId};
 use crate::domain::words::Awaiting;
+use crate::http::ApiState;
 use crate::http::actions::SendOrder;
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::gate::Caller;
-use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
-use crate::http::{ApiState, MESSAGE_BODY_MAX};
 use crate::store::reading::thread::ThreadFilter;
 use crate::store::reading::view::{MessageView, ThreadView};
 
 pub(super) fn routes() -> Vec<Route> {
+    let filters = paged(vec![
+        of::<InfluencerId>("influencer", "Of this influencer"),
+        of::<Awaiting>("awaiting", "Whose turn it is"),
+        text("account", "Of this account of ours"),
+    ]);
+    let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
     vec![
-        ("/threads", get(list)),
-        ("/threads/{id}", get(one)),
-        ("/threads/{id}/messages", get(messages)),
-        ("/threads/{id}/reply", post(reply).layer(DefaultBodyLimit::max(MESSAGE_BODY_MAX))),
+        Route::at("/threads").get(does("List threads, the one with the newest message first").takes(filters), list),
+        Route::at("/threads/{id}").get(does("Show a thread"), one),
+        Route::at("/threads/{id}/messages").get(does("The messages of a thread").takes(paged(vec![order])), messages),
+        Route::at("/threads/{id}/reply").post(super::messages::sending("Answer in a thread"), reply),
     ]
 }
 

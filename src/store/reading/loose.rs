@@ -20,7 +20,7 @@ pub struct LooseRules {
 }
 
 /// A loose end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct LooseEnd {
     /// `no_next_step` or `unanswered`.
     pub reason: String,

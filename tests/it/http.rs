@@ -1,6 +1,9 @@
 //! The HTTP API, driven in-process over real stores.
 
+mod described;
 mod desk;
+mod once;
+mod schema;
 
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};

@@ -31,10 +31,13 @@ struct Steered {
     /// Whether it was otherwise before.
     changed: bool,
     /// Everything.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     all: Option<bool>,
     /// The account.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     /// The sequence.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     sequence: Option<SequenceView>,
 }
 

@@ -38,6 +38,7 @@ mod accounts;
 mod actions;
 mod commands;
 mod connect;
+mod desk;
 mod foresight;
 mod installation;
 mod node;

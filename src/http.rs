@@ -28,6 +28,7 @@ mod idempotency;
 mod page;
 mod problem;
 mod track;
+mod version;
 
 use describe::document::Placed;
 use describe::{Operation, Route};

@@ -17,6 +17,7 @@ pub mod signal;
 pub mod signing;
 pub mod stage_stats;
 pub mod task;
+pub mod thread;
 pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;

@@ -297,6 +297,8 @@ pub struct AgentView {
     pub addresses: Vec<AddressView>,
     /// For whom they write.
     pub influencers: Vec<InfluencerRef>,
+    /// Grows with every change; what `If-Match` compares.
+    pub version: i64,
 }
 
 /// An influencer in short.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId, ThreadId};
@@ -239,6 +239,58 @@ pub struct AgentOrder {
     pub influencers: Vec<InfluencerId>,
 }
 
+/// What is to change of an agent; what is left out stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentChangeOrder {
+    /// Another first name.
+    pub first_name: Option<String>,
+    /// Another last name.
+    pub last_name: Option<String>,
+    /// Addresses to add.
+    pub add_emails: Vec<String>,
+    /// For whom they write from now on, too.
+    pub add_influencers: Vec<InfluencerId>,
+    /// For whom they no longer write.
+    pub remove_influencers: Vec<InfluencerId>,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// What people do with a thread; what is left out stays.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThreadOrder {
+    /// The teammate who looks after it; `null` takes the present one away.
+    #[serde(deserialize_with = "super::body::said")]
+    pub assignee: Option<Option<String>>,
+    /// Whether everything in it was read.
+    pub read: Option<bool>,
+    /// Out of sight until this instant, or until the next message; `null` brings it back.
+    #[serde(deserialize_with = "super::body::said")]
+    pub snoozed_until: Option<Option<Micros>>,
+    /// Done with, until the next message.
+    pub archived: Option<bool>,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// One of our own people, as the configuration declares them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Teammate {
+    /// The id there.
+    pub id: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name; may be empty.
+    pub last_name: String,
+    /// Their first address; may be empty.
+    pub email: String,
+}
+
 /// Something done with sequences and their runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SteerOrder {
@@ -362,6 +414,16 @@ pub trait Actions: Send + Sync {
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.
     fn create_agent(&self, order: AgentOrder, by: String) -> Done<'_, AgentId>;
+    /// Changes an agent.
+    fn update_agent(&self, id: AgentId, order: AgentChangeOrder, by: String) -> Done<'_, ()>;
+    /// Takes an agent away, where they are still in the version that was seen.
+    fn remove_agent(&self, id: AgentId, version: Option<i64>, by: String) -> Done<'_, ()>;
+    /// Changes how a thread stands on the desk.
+    fn update_thread(&self, id: ThreadId, order: ThreadOrder, by: String) -> Done<'_, ()>;
+    /// Our own people, by id.
+    fn teammates(&self) -> Vec<Teammate>;
+    /// Lets a copied database send; whether it was held.
+    fn release(&self, by: String) -> Done<'_, bool>;
     /// Steers sequences and their runs; what there is to tell of it.
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value>;
     /// Runs a simulation of a sequence; nothing is changed.
@@ -370,4 +432,6 @@ pub trait Actions: Send + Sync {
     fn why(&self, about: About) -> Done<'_, Value>;
     /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>>;
+    /// The HTML of a raw mail, made safe to show; `None` where it has none.
+    fn open_html(&self, raw: Vec<u8>) -> Done<'_, Option<String>>;
 }

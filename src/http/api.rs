@@ -18,6 +18,7 @@ mod stats;
 mod stream;
 mod suppressions;
 mod tasks;
+mod teammates;
 mod threads;
 mod tokens;
 mod unmatched;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(stream::routes());
     all.extend(suppressions::routes());
     all.extend(tasks::routes());
+    all.extend(teammates::routes());
     all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());

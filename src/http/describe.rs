@@ -108,6 +108,11 @@ fn idempotency_key() -> Parameter {
     text("Idempotency-Key", about)
 }
 
+/// What everything takes that two people may edit.
+fn if_match() -> Parameter {
+    text("If-Match", "The `version` that was seen (the `ETag` of the answer): refused where it is another by now")
+}
+
 /// What may be said of it.
 const IDEMPOTENCY_PROBLEMS: [(StatusCode, &str); 6] = [
     (StatusCode::BAD_REQUEST, "bad_idempotency_key"),
@@ -254,6 +259,10 @@ pub(super) struct Signature {
     pub(super) answer: Option<Shape>,
     /// How a success is said.
     pub(super) status: Option<StatusCode>,
+    /// Whether the answer has its version in `ETag`.
+    pub(super) tagged: bool,
+    /// Whether `If-Match` is looked at.
+    pub(super) seen: bool,
 }
 
 /// A handler that can be described: every function of what is [`Taken`] that gives what is [`Given`].

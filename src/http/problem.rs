@@ -148,7 +148,8 @@ impl From<PeopleError> for Problem {
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
             | PeopleError::NotMerged(_)
-            | PeopleError::Changed(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
+            | PeopleError::Changed(_)
+            | PeopleError::AgentChanged(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
         }
     }
 }

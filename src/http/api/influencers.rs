@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::http::describe::{Parameter, Route, does, of, paged, text};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
+use crate::http::version::{Seen, Tagged};
 use crate::hub::people::{Merged, Unmerged};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder as ListOrder};
 use crate::store::reading::view::TimelineEntry;
@@ -23,18 +24,14 @@ use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
     let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
-    let changes = ["handle_taken", "address_taken", "changed_meanwhile"];
+    let changes = ["handle_taken", "address_taken"];
     vec![
         Route::at("/influencers")
             .get(does("List influencers, the one with the newest message first").takes(paged(filters())), list)
             .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
-        Route::at("/influencers/{id}").get(does("Show an influencer"), one).patch(
-            does("Change an influencer; what is left out stays")
-                .header("If-Match", "The `version` that was seen: refused where it is another by now")
-                .problem(StatusCode::BAD_REQUEST, "bad_if_match")
-                .conflicts(&changes),
-            update,
-        ),
+        Route::at("/influencers/{id}")
+            .get(does("Show an influencer"), one)
+            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update),
         Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
         Route::at("/influencers/{id}/timeline")
             .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
@@ -79,8 +76,8 @@ async fn one(
     State(state): State<ApiState>,
     Id(id): Id<InfluencerId>,
     _: NoQuery,
-) -> Result<Json<InfluencerView>, Problem> {
-    view(&state, id).await.map(Json)
+) -> Result<Tagged<InfluencerView>, Problem> {
+    view(&state, id).await.map(Tagged)
 }
 
 pub(super) async fn view(state: &ApiState, id: InfluencerId) -> Result<InfluencerView, Problem> {
@@ -103,25 +100,12 @@ async fn update(
     State(state): State<ApiState>,
     Id(id): Id<InfluencerId>,
     caller: Caller,
-    headers: HeaderMap,
+    Seen(version): Seen,
     Body(mut order): Body<InfluencerChangeOrder>,
-) -> Result<Json<InfluencerView>, Problem> {
-    order.version = seen_version(&headers)?;
+) -> Result<Tagged<InfluencerView>, Problem> {
+    order.version = version;
     state.actions.update_influencer(id, order, caller.by()).await?;
-    view(&state, id).await.map(Json)
-}
-
-/// `If-Match: "3"`: the `version` of the influencer as the caller saw it.
-fn seen_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    text.trim_matches('"').parse().map(Some).map_err(|_| {
-        let detail = "the header `If-Match` takes the `version` of the influencer as it was read, for instance \"3\"";
-        Problem::new(StatusCode::BAD_REQUEST, "bad_if_match", detail)
-    })
+    view(&state, id).await.map(Tagged)
 }
 
 async fn stage(

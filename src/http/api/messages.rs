@@ -34,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
             .get(does("Show a message"), one)
             .delete(does("Take a queued message back").conflicts(&TAKING_BACK), cancel),
         Route::at("/messages/{id}/raw").get(does("The mail as it came").octets("message/rfc822"), raw),
+        Route::at("/messages/{id}/html").get(does("Its HTML, made safe to show").octets("text/html"), html),
         Route::at("/messages/{id}/attachments/{n}")
             .get(does("A file out of a message").octets("application/octet-stream"), attachment),
     ]
@@ -84,6 +85,21 @@ async fn raw_mail(state: &ApiState, id: MessageId) -> Result<Vec<u8>, Problem> {
 async fn raw(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
     let mail = raw_mail(&state, id).await?;
     Ok(download(mail, "message/rfc822", &format!("{id}.eml")))
+}
+
+/// For a frame without rights: no script, nothing is fetched, and what is opened is opened outside of it.
+const HTML_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; sandbox \
+    allow-popups allow-popups-to-escape-sandbox";
+
+async fn html(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
+    let mail = raw_mail(&state, id).await?;
+    let page = state.actions.open_html(mail).await?;
+    let page = page.ok_or_else(|| Problem::not_found("message with HTML", id))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(HTML_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok((headers, page).into_response())
 }
 
 async fn attachment(

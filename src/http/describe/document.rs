@@ -162,6 +162,9 @@ fn parameters(placed: &Placed, shapes: &mut Shapes) -> Vec<Value> {
     };
     does.query.iter().for_each(|parameter| add("query", parameter));
     does.headers.iter().for_each(|parameter| add("header", parameter));
+    if signature.seen {
+        add("header", &super::if_match());
+    }
     if *method == Method::POST && placed.guarded {
         add("header", &super::idempotency_key());
     }
@@ -181,6 +184,10 @@ fn responses(placed: &Placed, shapes: &mut Shapes) -> Map<String, Value> {
         let mut told = json!({ "description": status.canonical_reason().unwrap_or("Done") });
         if let (Some(told), Some(content)) = (told.as_object_mut(), &content) {
             told.insert("content".into(), content.clone());
+        }
+        if let (Some(told), true) = (told.as_object_mut(), signature.tagged) {
+            let tag = json!({ "description": "The `version`, in quotes", "schema": { "type": "string" } });
+            told.insert("headers".into(), json!({ "ETag": tag }));
         }
         all.insert(status.as_str().to_owned(), told);
     }
@@ -232,6 +239,9 @@ fn problems(placed: &Placed) -> BTreeMap<StatusCode, BTreeSet<&'static str>> {
     }
     if placed.guarded && placed.path.contains('{') {
         all.push((StatusCode::NOT_FOUND, "not_found"));
+    }
+    if signature.seen {
+        all.extend([(StatusCode::BAD_REQUEST, "bad_if_match"), (StatusCode::CONFLICT, "changed_meanwhile")]);
     }
     if signature.body.is_some() {
         all.extend([

@@ -35,6 +35,16 @@ pub struct ThreadView {
     pub last_message_at: Micros,
     /// Whose turn it is.
     pub awaiting: Option<Awaiting>,
+    /// The teammate who looks after it.
+    pub assignee: Option<String>,
+    /// Whether it waits for us with a message that nobody marked as read.
+    pub unread: bool,
+    /// Out of sight until this instant; a new message ends that.
+    pub snoozed_until: Option<Micros>,
+    /// Whether it is done with; a new message ends that.
+    pub archived: bool,
+    /// Grows with every change by hand; what `If-Match` compares.
+    pub version: i64,
 }
 
 /// How a message stands: `received`, or a state of the outbox.

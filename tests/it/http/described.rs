@@ -26,6 +26,9 @@ const CONFIG: &str = r#"
 listen = "127.0.0.1:1"
 base_url = "https://hub.acme.example"
 
+[storage]
+state_dir = "state"
+
 [sender]
 name = "Acme"
 address = "1 Main St, Portland"
@@ -65,6 +68,7 @@ email = "nudge.md"
 
 const MAIL: &str = "From: Ana <ana@example.org>\r\nTo: brand@example.test\r\nSubject: A file\r\nMIME-Version: 1.0\r\n\
     Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nHere.\r\n\
+    --b\r\nContent-Type: text/html\r\n\r\n<p>Here.</p>\r\n\
     --b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nPDF\r\n--b--\r\n";
 
 /// A daemon, and what was asked of it.
@@ -87,6 +91,7 @@ pub async fn daemon(fresh: stores::Fresh) -> Described {
     let dir = tempfile::tempdir().unwrap();
     let spring = dir.path().join("sequences/spring");
     std::fs::create_dir_all(&spring).unwrap();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
     std::fs::write(dir.path().join("liaison.toml"), CONFIG).unwrap();
     std::fs::write(spring.join("sequence.toml"), SEQUENCE).unwrap();
     std::fs::write(spring.join("intro.md"), "---\nsubject: A tee\n---\nHello {{ influencer.handle }}.\n").unwrap();
@@ -245,7 +250,9 @@ async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     api.well("DELETE", &format!("{path}/hold"), None).await;
     let agent = json!({"first_name": "Max", "emails": ["max@agency.example"], "influencers": [id]});
     let agent = api.well("POST", "/v1/agents", Some(agent)).await;
-    api.well("GET", &format!("/v1/agents/{}", agent["id"].as_str().unwrap()), None).await;
+    let agent = format!("/v1/agents/{}", agent["id"].as_str().unwrap());
+    api.well("GET", &agent, None).await;
+    api.well("PATCH", &agent, Some(json!({"last_name": "Moll"}))).await;
     let back = format!("/v1/influencers/{}/unmerge", twin["id"].as_str().unwrap());
     assert_eq!(api.ask("POST", &back, None).await.1["code"], "not_merged");
     api.well("POST", &format!("{path}/merge"), Some(json!({"from": twin["id"]}))).await;
@@ -270,13 +277,14 @@ async fn messages(api: &Described, ana: InfluencerId) {
     tx.commit().await.unwrap();
     let id = message.id;
     seed::put(&api.fresh, message, vec![(ana, thread.id, Role::Author)]).await;
-    for path in ["", "/raw", "/attachments/0"] {
+    for path in ["", "/raw", "/html", "/attachments/0"] {
         api.well("GET", &format!("/v1/messages/{id}{path}"), None).await;
     }
     assert_eq!(api.ask("GET", &format!("/v1/messages/{id}/attachments/9"), None).await.0, 404);
     let thread = format!("/v1/threads/{}", thread.id);
     api.well("GET", &thread, None).await;
     api.well("GET", &format!("{thread}/messages?order=oldest"), None).await;
+    api.well("PATCH", &thread, Some(json!({"assignee": "kim", "read": true}))).await;
     let far = "2100-01-01T00:00:00Z";
     api.well("POST", &format!("{thread}/reply"), Some(json!({"text": "thanks", "send_at": far}))).await;
     let send = json!({"text": "hi", "to": [{"name": "Ana", "address": "ana@example.org"}], "send_at": far});
@@ -371,6 +379,8 @@ async fn desk(api: &Described, ana: InfluencerId) {
         "/v1/sequences",
         "/v1/stats/sequences",
         "/v1/stats/stages",
+        "/v1/teammates",
+        "/v1/teammates",
         "/v1/threads?awaiting=us",
         "/livez",
         "/readyz",
@@ -380,6 +390,10 @@ async fn desk(api: &Described, ana: InfluencerId) {
         api.well("GET", path, None).await;
     }
     api.well("GET", &format!("/v1/influencers/{ana}/timeline?limit=200"), None).await;
+    for agent in api.well("GET", "/v1/agents", None).await["data"].as_array().unwrap() {
+        api.well("DELETE", &format!("/v1/agents/{}", agent["id"].as_str().unwrap()), None).await;
+    }
+    api.well("POST", "/v1/release", None).await;
     for path in ["/v1/threads?limit=0", "/v1/threads?cursor=x", "/v1/search", "/v1/events?after=x", "/v1/threads?a=b"] {
         assert_eq!(api.ask("GET", path, None).await.0, 400, "{path}");
     }

@@ -183,7 +183,9 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
     let stopping = life.stop();
+    let limits = http::limit::Limits::new(hub.live().config.as_ref().map(|c| c.server.rates).unwrap_or_default());
     let state = http::ApiState {
+        limits: limits.clone(),
         store: hub.store.clone(),
         clock: hub.clock.clone(),
         actions: Arc::new(actions::HubActions::new(hub.clone())),
@@ -195,7 +197,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    let readers = http::public_router(open_tracking(&hub, life).await?);
+    let readers = http::public_router(open_tracking(&hub, life, limits).await?);
     let mut api = http::router(state);
     match public {
         Some(public) => {
@@ -230,7 +232,7 @@ async fn publish_sequences(hub: &Hub) -> Result<(), StoreError> {
 }
 
 /// Starts keeping and judging hits.
-async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::PublicState> {
+async fn open_tracking(hub: &Hub, life: &Lifecycle, limits: http::limit::Limits) -> anyhow::Result<http::PublicState> {
     let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
     let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
@@ -238,7 +240,7 @@ async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::Publ
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
     life.spawn("judge", judge.run(life.stop()));
-    Ok(http::PublicState { store, clock, tracking, stored })
+    Ok(http::PublicState { store, clock, tracking, stored, limits })
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did

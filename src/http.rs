@@ -25,6 +25,7 @@ mod docs;
 mod gate;
 mod health;
 mod idempotency;
+pub mod limit;
 mod page;
 mod problem;
 mod track;
@@ -69,6 +70,8 @@ pub struct ApiState {
     pub accounts: Arc<[String]>,
     /// Rung by whoever stored something, and by whoever gave events their numbers.
     pub bells: Bells,
+    /// How often somebody may ask.
+    pub limits: limit::Limits,
     /// Whether a stop was asked for: then this process is not ready any more.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Problem, numbered};
+use super::track::address_of;
 use super::{ApiState, REQUEST_TIME_MAX};
 use crate::domain::words::{Scope, Word as _};
 use crate::hub::token::{TokenRefusal, check_token};
@@ -76,10 +77,15 @@ pub(super) async fn authorize(State(state): State<ApiState>, mut request: Reques
     let presented = bearer(&request).map(str::to_owned);
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
-    match check(&state, presented, needed).await {
+    let address = address_of(&request);
+    let checked = check(&state, presented, needed).await;
+    match checked.and_then(|caller| state.limits.token(caller.0.id).map(|()| caller)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
+        }
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
+            state.limits.refused(address).err().unwrap_or(problem).into_response()
         }
         Err(problem) => problem.into_response(),
     }

@@ -54,14 +54,11 @@ fn key_of(request: &Request) -> Result<Option<String>, Problem> {
     let key = key.to_str().ok().filter(|key| {
         (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ')
     });
-    match (key, given.next()) {
-        (Some(key), None) => Ok(Some(key.to_owned())),
-        _ => {
-            let detail =
-                format!("the header `Idempotency-Key` takes one key of 1 to {KEY_MAX} printable ASCII characters");
-            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_idempotency_key", detail))
-        }
+    if let (Some(key), None) = (key, given.next()) {
+        return Ok(Some(key.to_owned()));
     }
+    let detail = format!("the header `Idempotency-Key` takes one key of 1 to {KEY_MAX} printable ASCII characters");
+    Err(Problem::new(StatusCode::BAD_REQUEST, "bad_idempotency_key", detail))
 }
 
 /// All that a request says: another path, query or body is another request.
@@ -122,7 +119,8 @@ async fn claim(state: &ApiState, key: String, request: Request) -> Result<Step, 
         }
         Claimed::Answered(answer) => Ok(Step::Answer(replay(answer))),
         Claimed::Running => {
-            Err(conflict("in_progress", "the first request with this key is being worked on; ask again in a moment"))
+            let detail = "the first request with this key is being worked on; ask again in a moment";
+            Err(conflict("in_progress", detail).retry_after(1))
         }
         Claimed::Done => Err(conflict(
             "answer_lost",

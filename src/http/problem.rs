@@ -31,6 +31,9 @@ pub(super) struct Problem {
     /// The number of the request, also in the header `X-Request-Id` and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<String>,
+    /// Seconds after which it is worth asking again: the header `Retry-After`.
+    #[serde(skip)]
+    pub(super) retry_after: Option<u32>,
 }
 
 /// One field or parameter that can't be taken.
@@ -56,7 +59,14 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             request_id: None,
+            retry_after: None,
         }
+    }
+
+    /// The same, for a while.
+    pub(super) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// There is no such thing.
@@ -162,6 +172,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response

@@ -12,7 +12,7 @@ use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::describe::{Route, does};
+use super::limit::{self, Limits};
 use super::{gate, problem};
 use crate::clock::Clock;
 use crate::domain::hit::Method;
@@ -56,6 +57,8 @@ pub struct PublicState {
     pub tracking: Tracking,
     /// Rung when events were written.
     pub stored: Arc<Notify>,
+    /// How often somebody may ask.
+    pub limits: Limits,
 }
 
 /// Whoever is at the other end of the connection.
@@ -77,7 +80,23 @@ pub fn public_router(state: PublicState) -> Router {
     for route in routes() {
         router = router.route(route.path, route.methods);
     }
-    router.layer(from_fn(gate::limit_time)).layer(CatchPanicLayer::custom(problem::panicked)).with_state(state)
+    router
+        .route_layer(from_fn_with_state(state.clone(), limited))
+        .layer(from_fn(gate::limit_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .with_state(state)
+}
+
+/// Holds readers to their limit. Who says no is never refused.
+async fn limited(State(state): State<PublicState>, request: Request, next: Next) -> Response {
+    if request.method() != HttpMethod::POST
+        && let Err(wait) = state.limits.reader(address_of(&request))
+    {
+        let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests. Please try again in a minute.\n");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit::seconds(wait)));
+        return response;
+    }
+    next.run(request).await
 }
 
 /// What readers of mail reach; any answer that is not the one described is a page of plain text.
@@ -96,7 +115,7 @@ pub(super) fn routes() -> Vec<Route<PublicState>> {
 }
 
 /// The address a request came from. Behind a proxy on this machine or its network, the one the proxy names last.
-fn address_of(request: &Request) -> Option<IpAddr> {
+pub(super) fn address_of(request: &Request) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0.to_canonical())?;
     if !is_near(peer) {
         return Some(peer);

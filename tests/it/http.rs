@@ -3,6 +3,7 @@
 mod described;
 mod desk;
 mod edit;
+mod often;
 mod once;
 mod schema;
 
@@ -153,6 +154,7 @@ impl Api {
             actions: self.recorder.clone(),
             accounts: Arc::from(["brand".to_owned()]),
             bells: liaison::http::Bells::default(),
+            limits: liaison::http::limit::Limits::default(),
             stopping: Arc::new(move || stopping.load(Ordering::SeqCst)),
         };
         router(state).oneshot(request).await.unwrap()
@@ -506,6 +508,7 @@ async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
         actions: api.recorder.clone(),
         accounts: Arc::from([]),
         bells: liaison::http::Bells::default(),
+        limits: liaison::http::limit::Limits::default(),
         stopping: Arc::new(|| false),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

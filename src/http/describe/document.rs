@@ -102,9 +102,10 @@ fn unlink(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map.iter_mut() {
-                match value {
-                    Value::String(text) if key == "description" => *text = text.replace("[`", "`").replace("`]", "`"),
-                    other => unlink(other),
+                if let (Value::String(text), "description") = (&mut *value, key.as_str()) {
+                    *text = text.replace("[`", "`").replace("`]", "`");
+                } else {
+                    unlink(value);
                 }
             }
         }
@@ -222,6 +223,7 @@ fn problems(placed: &Placed) -> BTreeMap<StatusCode, BTreeSet<&'static str>> {
         let codes = ["no_token", "bad_token", "token_expired", "token_revoked"];
         all.extend(codes.map(|code| (StatusCode::UNAUTHORIZED, code)));
         all.push((StatusCode::FORBIDDEN, "missing_scope"));
+        all.push((StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
         if *method != Method::GET {
             all.extend([
                 (StatusCode::NOT_FOUND, "not_found"),

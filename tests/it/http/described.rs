@@ -88,11 +88,17 @@ pub struct Described {
 }
 
 pub async fn daemon(fresh: stores::Fresh) -> Described {
+    daemon_with(fresh, "").await
+}
+
+/// With more keys of `[server]`.
+pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
     let dir = tempfile::tempdir().unwrap();
     let spring = dir.path().join("sequences/spring");
     std::fs::create_dir_all(&spring).unwrap();
     std::fs::create_dir(dir.path().join("state")).unwrap();
-    std::fs::write(dir.path().join("liaison.toml"), CONFIG).unwrap();
+    let config = CONFIG.replacen("[server]\n", &format!("[server]\n{server}\n"), 1);
+    std::fs::write(dir.path().join("liaison.toml"), config).unwrap();
     std::fs::write(spring.join("sequence.toml"), SEQUENCE).unwrap();
     std::fs::write(spring.join("intro.md"), "---\nsubject: A tee\n---\nHello {{ influencer.handle }}.\n").unwrap();
     std::fs::write(spring.join("nudge.md"), "Did it reach you?\n").unwrap();

@@ -3,6 +3,7 @@
 mod described;
 mod desk;
 mod edit;
+mod numbers;
 mod often;
 mod once;
 mod schema;

@@ -385,6 +385,8 @@ async fn desk(api: &Described, ana: InfluencerId) {
         "/v1/sequences",
         "/v1/stats/sequences",
         "/v1/stats/stages",
+        "/v1/stats/accounts",
+        "/v1/stats/response-times",
         "/v1/teammates",
         "/v1/teammates",
         "/v1/threads?awaiting=us",

@@ -354,9 +354,32 @@ pub fn tier(reach: i64) -> Option<&'static str> {
     }
 }
 
+/// The reach from which on somebody is in a tier, and from which on no more; `None` where there is no such tier.
+pub fn tier_bounds(tier: &str) -> Option<(i64, Option<i64>)> {
+    match tier {
+        "mega" => Some((1_000_000, None)),
+        "macro" => Some((100_000, Some(1_000_000))),
+        "micro" => Some((10_000, Some(100_000))),
+        "nano" => Some((1_000, Some(10_000))),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_of_tiers_are_those_by_which_they_are_told() {
+        for reach in [0, 999, 1_000, 9_999, 10_000, 99_999, 100_000, 999_999, 1_000_000, i64::MAX] {
+            for name in ["nano", "micro", "macro", "mega"] {
+                let (from, below) = tier_bounds(name).unwrap();
+                let within = reach >= from && below.is_none_or(|below| reach < below);
+                assert_eq!(within, tier(reach) == Some(name), "{reach} {name}");
+            }
+        }
+        assert_eq!(tier_bounds("giga"), None);
+    }
 
     #[test]
     fn handles_compare_without_at_sign_and_case() {

@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::ids::{InfluencerId, NoteId};
+use crate::domain::ids::{AgentId, InfluencerId, NoteId};
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
+use crate::domain::words::Awaiting;
 use crate::http::ApiState;
-use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
+use crate::http::actions::{FilterOrder, InfluencerChangeOrder, InfluencerOrder, StageOrder};
 use crate::http::body::{Body, Id, created};
 use crate::http::describe::{Parameter, Route, does, of, paged, text};
 use crate::http::gate::Caller;
@@ -18,7 +19,7 @@ use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::version::{Seen, Tagged};
 use crate::hub::people::{Merged, Unmerged};
-use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder as ListOrder};
+use crate::store::people::list::{InfluencerCursor, InfluencerOrder as ListOrder};
 use crate::store::reading::view::TimelineEntry;
 use crate::store::reading::{Place, Slice};
 
@@ -43,6 +44,22 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+/// Every parameter of the list.
+const TAKEN: [&str; 12] = [
+    "limit",
+    "cursor",
+    "stage",
+    "owner",
+    "tag",
+    "q",
+    "awaiting",
+    "network",
+    "agent",
+    "reach[gte]",
+    "reach[lt]",
+    "tier",
+];
+
 /// The filters of the list.
 fn filters() -> Vec<Parameter> {
     vec![
@@ -50,14 +67,34 @@ fn filters() -> Vec<Parameter> {
         text("owner", "Looked after by this teammate"),
         text("tag", "With this tag"),
         text("q", "Whose handle or a part of whose name begins so"),
+        of::<Awaiting>("awaiting", "Whose turn it is"),
+        text("network", "On this network"),
+        of::<AgentId>("agent", "For whom this agent writes"),
+        of::<i64>("reach[gte]", "With at least so many followers over all networks"),
+        of::<i64>("reach[lt]", "With fewer than so many"),
+        text("tier", "In this tier: `nano`, `micro`, `macro` or `mega`"),
     ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<InfluencerView>>, Problem> {
-    let asked = asked.only(&["limit", "cursor", "stage", "owner", "tag", "q"])?;
+    let asked = asked.only(&TAKEN)?;
     let page = asked.page()?;
     let text = |name| asked.text(name).map(str::to_owned);
-    let filter = InfluencerFilter { stage: text("stage"), owner: text("owner"), tag: text("tag"), q: text("q") };
+    let order = FilterOrder {
+        stage: text("stage"),
+        owner: text("owner"),
+        tag: text("tag"),
+        q: text("q"),
+        awaiting: asked.get("awaiting")?,
+        network: text("network"),
+        agent: asked.get("agent")?,
+        reach_from: asked.get("reach[gte]")?,
+        reach_below: asked.get("reach[lt]")?,
+        tier: text("tier"),
+    };
+    let filter = order
+        .filter()
+        .map_err(|what| Problem::new(StatusCode::BAD_REQUEST, "bad_query", what.clone()).parameter("tier", what))?;
     let after = page.after.map(|p| InfluencerCursor { at: p.at.0, id: InfluencerId(p.id) });
     let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut tx = state.store.read().await?;

@@ -6,6 +6,61 @@ use liaison::domain::words::{Direction, EventType, Kind, Role};
 use liaison::store::event::NewEvent;
 
 #[tokio::test]
+async fn people_are_found_by_reach_tier_network_agent_and_turn() {
+    for fresh in stores::both().await {
+        let api = super::described::daemon(fresh).await;
+        let mut ids = std::collections::HashMap::new();
+        for (handle, networks) in [
+            ("small", json!([{"network": "Instagram", "handle": "s", "followers": 9_999}])),
+            (
+                "split",
+                json!([{"network": "instagram", "handle": "s", "followers": 6_000},
+                {"network": "youtube", "handle": "s", "followers": 4_000}]),
+            ),
+            ("large", json!([{"network": "youtube", "handle": "l", "followers": 2_000_000}])),
+            ("unknown", json!([{"network": "tiktok", "handle": "u"}])),
+        ] {
+            let made = api.well("POST", "/v1/influencers", Some(json!({"handle": handle, "networks": networks}))).await;
+            ids.insert(handle, made["id"].clone());
+        }
+        let agent =
+            json!({"first_name": "Max", "emails": ["max@agency.example"], "influencers": [ids["split"], ids["large"]]});
+        let agent = api.well("POST", "/v1/agents", Some(agent)).await["id"].as_str().unwrap().to_owned();
+        for (filter, wanted) in [
+            ("tier=micro".to_owned(), vec!["split"]),
+            ("tier=nano".to_owned(), vec!["small"]),
+            ("tier=mega".to_owned(), vec!["large"]),
+            ("reach[gte]=9999".to_owned(), vec!["large", "small", "split"]),
+            ("reach[gte]=9999&reach[lt]=10000".to_owned(), vec!["small"]),
+            ("tier=micro&reach[gte]=10001".to_owned(), vec![]),
+            ("network=YouTube".to_owned(), vec!["large", "split"]),
+            ("network=tiktok".to_owned(), vec!["unknown"]),
+            (format!("agent={agent}"), vec!["large", "split"]),
+            (format!("agent={agent}&network=instagram&stage=prospect&q=s"), vec!["split"]),
+            ("awaiting=us".to_owned(), vec![]),
+        ] {
+            let list = api.well("GET", &format!("/v1/influencers?{filter}"), None).await;
+            let mut found: Vec<&str> =
+                list["data"].as_array().unwrap().iter().map(|i| i["handle"].as_str().unwrap()).collect();
+            found.sort_unstable();
+            assert_eq!(found, wanted, "{}: {filter}", api.fresh.name);
+        }
+        for bad in ["tier=giga", "reach[gte]=many", "agent=inf_1", "awaiting=you"] {
+            let (status, problem) = api.ask("GET", &format!("/v1/influencers?{bad}"), None).await;
+            assert_eq!((status, &problem["code"]), (400, &json!("bad_query")), "{bad}");
+        }
+        // The same filters say who is enrolled.
+        let order = json!({"filter": {"tier": "micro", "network": "youtube"}, "dry_run": true});
+        let told = api.well("POST", "/v1/sequences/spring/enrollments", Some(order)).await;
+        assert_eq!((&told["enrolled"], &told["runs"][0]["influencer_handle"]), (&json!(1), &json!("split")), "{told}");
+        let order = json!({"filter": {"tier": "giga"}, "dry_run": true});
+        let (status, problem) = api.ask("POST", "/v1/sequences/spring/enrollments", Some(&order)).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/filter/tier")));
+        api.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn answers_are_timed_from_the_first_message_that_waited() {
     for fresh in stores::both().await {
         let api = Api::new(fresh).await;

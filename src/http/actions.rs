@@ -328,7 +328,7 @@ pub struct EnrollOrder {
     /// Ids, handles or mail addresses.
     pub influencers: Option<Vec<String>>,
     /// All whom this finds.
-    pub filter: Option<FilterOrder>,
+    pub filter: Option<Box<FilterOrder>>,
     /// How many runs begin at most.
     pub limit: Option<u32>,
     /// Only tell.

@@ -39,7 +39,7 @@ impl Hub {
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address").port();
         let (imap, sink) = (mail.imap, mail.sink);
         let configuration = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\nsocket = \"{0}/control.sock\"\n\n[storage]\nstate_dir = \"{0}/state\"\n\n\
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nrequests_per_minute = 1000000\nsocket = \"{0}/control.sock\"\n\n[storage]\nstate_dir = \"{0}/state\"\n\n\
              [accounts.brand]\nkind = \"imap\"\naddress = \"{OURS}\"\nuser = \"{user}\"\npassword = {{ env = \"BENCH_PASSWORD\" }}\n\
              imap = \"imap+plain://127.0.0.1:{imap}\"\nsmtp = \"smtp+plain://127.0.0.1:{sink}\"\nbackfill = \"3000 days\"\n",
             dir.display()

@@ -41,6 +41,7 @@ mod accounts;
 mod actions;
 mod commands;
 mod connect;
+mod desk;
 mod foresight;
 mod installation;
 mod node;
@@ -191,7 +192,9 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
     let stopping = life.stop();
+    let limits = http::limit::Limits::new(hub.live().config.as_ref().map(|c| c.server.rates).unwrap_or_default());
     let state = http::ApiState {
+        limits: limits.clone(),
         store: hub.store.clone(),
         clock: hub.clock.clone(),
         actions: Arc::new(actions::HubActions::new(hub.clone())),
@@ -203,7 +206,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    let mut readers = http::public_router(open_tracking(&hub, life).await?);
+    let mut readers = http::public_router(open_tracking(&hub, life, limits).await?);
     if let Some(config) = hub.live().config.clone().filter(|c| !c.is_sandbox()) {
         let (hub, store) = (hub.clone(), hub.store.clone());
         // A reload may have brought another registration.
@@ -277,7 +280,7 @@ async fn publish_once(hub: &Hub, loaded: &sequence::Loaded, trust: Trust) -> Res
 }
 
 /// Starts keeping and judging hits.
-async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::PublicState> {
+async fn open_tracking(hub: &Hub, life: &Lifecycle, limits: http::limit::Limits) -> anyhow::Result<http::PublicState> {
     let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
     let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
@@ -285,7 +288,7 @@ async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::Publ
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
     life.spawn("judge", judge.run(life.stop()));
-    Ok(http::PublicState { store, clock, tracking, stored })
+    Ok(http::PublicState { store, clock, tracking, stored, limits })
 }
 
 /// What a run that died may have left is taken up: on SQLite at once, for nobody else can hold it. On PostgreSQL [`node`] did

@@ -1,5 +1,7 @@
 //! The HTTP API: `/v1` for programs, `/livez` and `/readyz` for whoever watches; and the public routes for readers of mail.
 //!
+//! A route is made together with its description (`describe`), and `/openapi.json` is made of all of them; `/docs` shows it.
+//!
 //! Handlers are thin: they check a request, call the store's read side or an [`Actions`], and print a view. Nothing is
 //! decided here, and nothing of axum leaves this room but the [`axum::Router`] that the composition root serves.
 
@@ -8,7 +10,6 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -20,12 +21,20 @@ pub mod actions;
 mod again;
 mod api;
 mod body;
+mod describe;
+mod docs;
 mod gate;
 mod health;
+mod idempotency;
+pub mod limit;
 mod page;
 mod problem;
 mod sign_in;
 mod track;
+mod version;
+
+use describe::document::Placed;
+use describe::{Operation, Route};
 
 pub use actions::{ActionError, Actions};
 pub use sign_in::{CurrentSignIns, sign_in_router};
@@ -64,6 +73,8 @@ pub struct ApiState {
     pub accounts: Arc<[String]>,
     /// Rung by whoever stored something, and by whoever gave events their numbers.
     pub bells: Bells,
+    /// How often somebody may ask.
+    pub limits: limit::Limits,
     /// Whether a stop was asked for: then this process is not ready any more.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -71,18 +82,23 @@ pub struct ApiState {
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
     let mut v1 = Router::new();
-    for (path, methods) in api::routes() {
-        v1 = v1.route(path, methods);
+    for route in api::routes() {
+        v1 = v1.route(route.path, route.methods);
+    }
+    let mut open = Router::new();
+    for route in open_routes() {
+        open = open.route(route.path, route.methods);
     }
     let v1 = v1
+        // A change that another one overtook is done again below the key of its request: its answer is the last one.
         .route_layer(from_fn(again::retry))
+        .route_layer(from_fn_with_state(state.clone(), idempotency::once))
         .route_layer(from_fn_with_state(state.clone(), gate::authorize))
         .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_MAX));
+        .method_not_allowed_fallback(problem::no_such_method);
     Router::new()
         .nest("/v1", v1)
-        .merge(health::routes())
+        .merge(open)
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn(gate::limit_time))
@@ -100,9 +116,39 @@ impl ApiState {
     }
 }
 
+/// What answers whoever asks, beside what readers of mail reach.
+fn open_routes() -> Vec<Route> {
+    let mut all = health::routes();
+    all.extend(docs::routes());
+    all
+}
+
 /// Every path under `/v1`, for the test that none of them answers a stranger.
 pub fn paths() -> Vec<String> {
-    api::routes().into_iter().map(|(path, _)| format!("/v1{path}")).collect()
+    api::routes().into_iter().map(|route| format!("/v1{}", route.path)).collect()
+}
+
+/// Every operation where it stands.
+fn operations() -> Vec<Placed> {
+    let placed = |(path, guarded): (String, bool), operations: Vec<Operation>| {
+        operations.into_iter().map(move |operation| Placed { path: path.clone(), guarded, operation })
+    };
+    let mut all = Vec::new();
+    for route in api::routes() {
+        all.extend(placed((format!("/v1{}", route.path), true), route.operations));
+    }
+    for route in open_routes() {
+        all.extend(placed((route.path.to_owned(), false), route.operations));
+    }
+    for route in track::routes() {
+        all.extend(placed((route.path.to_owned(), false), route.operations));
+    }
+    all
+}
+
+/// The description of every route, as OpenAPI 3.1.
+pub fn description() -> serde_json::Value {
+    describe::document::document(&operations())
 }
 
 /// Serves until `stop` is done; then takes no more connections and gives open requests a moment to end.

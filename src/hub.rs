@@ -3,6 +3,7 @@
 //! Functions here work inside the caller's transaction, so that a change and its event are kept together or not at
 //! all; imports, which are too large for one transaction, open one per batch. No network here, ever.
 
+pub mod account_stats;
 pub mod enqueue;
 pub mod hold;
 pub mod import;
@@ -17,6 +18,7 @@ pub mod signal;
 pub mod signing;
 pub mod stage_stats;
 pub mod task;
+pub mod thread;
 pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;

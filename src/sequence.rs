@@ -26,5 +26,6 @@ pub use load::{Known, Live, Loaded, load, load_one};
 pub use migrate::{Migrated, Planned, To, migrate};
 pub use publish::{Absent, Published, Trust, absent, publish, remove};
 pub use rename::{OldFolder, RenameError, rename};
+pub use simulate::Report;
 pub use standing::Standing;
 pub use touched::{Difference, compare};

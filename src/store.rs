@@ -17,6 +17,7 @@ pub mod again;
 pub mod copy;
 pub mod dialect;
 pub mod event;
+pub mod idempotency;
 pub mod installation;
 pub mod lease;
 pub mod login;
@@ -51,6 +52,8 @@ const POSTGRES_IDLE: &str = "SELECT set_config('idle_in_transaction_session_time
 /// of foreign keys, planned once per connection while a table is small, go on reading it whole when it is large.
 const POSTGRES_PAGES: &str = "SELECT set_config('random_page_cost', '1.1', FALSE) \
     WHERE current_setting('random_page_cost') = '4'";
+/// The name of a series of reads of one state.
+const SNAPSHOT: &str = "snapshot";
 /// How long a statement waits for SQLite's write lock held by another process (a command line, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -266,7 +269,7 @@ impl Store {
                 TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
         };
-        Ok(Tx { inner, name: "snapshot" })
+        Ok(Tx { inner, name: SNAPSHOT })
     }
 
     /// Whether several nodes may share this database.
@@ -345,11 +348,13 @@ impl Tx {
         matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_))
     }
 
-    /// Makes the writes durable. When this returns, they survive a power cut.
+    /// Makes the writes durable. When this returns, they survive a power cut. A request with an Idempotency-Key that is
+    /// worked on is marked as done with them, see [`idempotency`].
     ///
     /// # Errors
     /// After an error the caller does not know whether the writes were kept, and must look before doing them again.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.mark_done().await?;
         let name = self.name;
         let result = match self.inner {
             TxInner::SqliteWrite(tx) => tx.commit().await,
@@ -375,6 +380,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(copy::STATEMENTS);
     all.extend(dialect::STATEMENTS);
     all.extend(event::STATEMENTS);
+    all.extend(idempotency::STATEMENTS);
     all.extend(installation::STATEMENTS);
     all.extend(lease::STATEMENTS);
     all.extend(login::STATEMENTS);

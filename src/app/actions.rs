@@ -10,14 +10,18 @@ use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    About, ActionError, Actions, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder,
-    MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder,
+    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder,
+    InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate,
+    ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
-use crate::hub::people::{self, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove};
+use crate::hub::people::{
+    self, AgentChange, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove,
+};
 use crate::hub::settle::{self, SettleError};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
+use crate::render::shown::shown;
 use crate::store::Tx;
 
 pub(super) struct HubActions {
@@ -225,7 +229,9 @@ fn not_changed(error: PeopleError) -> ActionError {
         PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
         PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },
-        PeopleError::Changed(_) => ActionError::Conflict { code: "changed_meanwhile", detail },
+        PeopleError::Changed(_) | PeopleError::AgentChanged(_) => {
+            ActionError::Conflict { code: "changed_meanwhile", detail }
+        }
     }
 }
 
@@ -351,6 +357,38 @@ impl Actions for HubActions {
         })
     }
 
+    fn update_agent(&self, id: AgentId, order: AgentChangeOrder, _by: String) -> Done<'_, ()> {
+        Box::pin(async move {
+            let AgentChangeOrder { first_name, last_name, add_emails, add_influencers, remove_influencers, version } =
+                order;
+            let change =
+                AgentChange { first_name, last_name, add_emails, add_influencers, remove_influencers, version };
+            let mut tx = self.hub.store.begin("api.update_agent").await?;
+            people::update_agent(&mut tx, &self.hub.clock, id, change).await.map_err(not_changed)?;
+            self.commit(tx).await
+        })
+    }
+
+    fn remove_agent(&self, id: AgentId, version: Option<i64>, _by: String) -> Done<'_, ()> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.remove_agent").await?;
+            people::remove_agent(&mut tx, &self.hub.clock, id, version).await.map_err(not_changed)?;
+            self.commit(tx).await
+        })
+    }
+
+    fn update_thread(&self, id: ThreadId, order: ThreadOrder, _by: String) -> Done<'_, ()> {
+        super::desk::update_thread(&self.hub, id, order).boxed()
+    }
+
+    fn teammates(&self) -> Vec<Teammate> {
+        super::desk::teammates(&self.hub)
+    }
+
+    fn release(&self, by: String) -> Done<'_, bool> {
+        Box::pin(async move { super::desk::release(&self.hub, &by).await })
+    }
+
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
         Box::pin(async move { super::steering::steer(&self.hub, order, &by).await })
     }
@@ -379,6 +417,13 @@ impl Actions for HubActions {
                 content_type: about.content_type,
                 content,
             }))
+        })
+    }
+
+    fn open_html(&self, raw: Vec<u8>) -> Done<'_, Option<String>> {
+        Box::pin(async move {
+            let safe = move || parse::html(&raw).map(|page| shown(&page));
+            Ok(tokio::task::spawn_blocking(safe).await.ok().flatten())
         })
     }
 }

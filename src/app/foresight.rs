@@ -68,7 +68,8 @@ async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, Action
         | PeopleError::HandleTaken { .. }
         | PeopleError::AddressTaken { .. }
         | PeopleError::NotMerged(_)
-        | PeopleError::Changed(_)) => ActionError::Invalid(vec![(at, other.to_string())]),
+        | PeopleError::Changed(_)
+        | PeopleError::AgentChanged(_)) => ActionError::Invalid(vec![(at, other.to_string())]),
     })
 }
 

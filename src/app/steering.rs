@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Hub;
 use crate::domain::ids::InfluencerId;
-use crate::http::actions::{ActionError, EnrollOrder, FilterOrder, PauseTarget, SteerOrder};
+use crate::http::actions::{ActionError, EnrollOrder, PauseTarget, SteerOrder};
 use crate::hub::outreach::admission::{Run, Whom, Wish, admit};
 use crate::hub::outreach::enroll::{Again, EnrollError};
 use crate::hub::outreach::overview;
@@ -15,7 +15,6 @@ use crate::hub::outreach::steer::{self, SteerError};
 use crate::hub::people::{self, PeopleError};
 use crate::sequence::{self, FilesError, Standing};
 use crate::store::Tx;
-use crate::store::people::list::InfluencerFilter;
 
 /// Influencers named in one request.
 const NAMED_MAX: usize = 10_000;
@@ -78,12 +77,11 @@ async fn enroll(hub: &Hub, sequence: String, order: EnrollOrder) -> Result<Value
     let whom = match (order.influencers, order.filter) {
         (Some(named), None) => Whom::These(find(hub, named).await?),
         (None, Some(filter)) => {
-            let FilterOrder { stage, owner, tag, q } = filter;
-            if let Some(stage) = stage.as_ref().filter(|s| !hub.live().stages.ids.contains(s)) {
+            if let Some(stage) = filter.stage.as_ref().filter(|s| !hub.live().stages.ids.contains(s)) {
                 let known = hub.live().stages.ids.join(", ");
                 return Err(invalid("/filter/stage", format!("there is no stage `{stage}`; there are: {known}")));
             }
-            Whom::Filter(InfluencerFilter { stage, owner, tag, q })
+            Whom::Filter(filter.filter().map_err(|what| invalid("/filter/tier", what))?)
         }
         _ => return Err(invalid("", "say exactly one of influencers, filter")),
     };

@@ -230,7 +230,13 @@ async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<ExitCode> {
     if let Some(stage) = &args.stage {
         desk.stages.check(stage)?;
     }
-    let filter = InfluencerFilter { stage: args.stage, owner: args.owner, tag: args.tag, q: args.query };
+    let filter = InfluencerFilter {
+        stage: args.stage,
+        owner: args.owner,
+        tag: args.tag,
+        q: args.query,
+        ..InfluencerFilter::default()
+    };
     let order = if args.added { InfluencerOrder::Added } else { InfluencerOrder::NewestMessage };
     let wanted = i64::from(args.limit);
     let (mut found, mut after) = (Vec::new(), args.cursor);

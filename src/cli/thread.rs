@@ -63,7 +63,7 @@ async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<()> {
         Some(given) => Some(who::influencer(&mut tx, given).await?.id),
         None => None,
     };
-    let filter = ThreadFilter { influencer, awaiting: args.awaiting, account: args.account };
+    let filter = ThreadFilter { influencer, awaiting: args.awaiting, account: args.account, ..ThreadFilter::default() };
     let slice = args.page.gather(Page::newest(PAGE_MAX), async |page| tx.list_threads(&filter, page).await).await?;
     if desk.out.is_json() {
         return desk.out.json(&listed(&slice));

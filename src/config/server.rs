@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use super::reader::{Found, Reader, Section};
 
+/// The largest rate that can be set.
+const RATE_MAX: i64 = 1_000_000;
+
 /// `[server]`.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -15,13 +18,38 @@ pub struct Server {
     /// Where readers of mail reach them: `https://host`, without a slash at its end. `None`: nothing is counted, and mail of
     /// sequences can be declined only by mail.
     pub base_url: Option<String>,
+    /// How often programs and readers may ask.
+    pub rates: Rates,
     /// The control socket. `None`: in the runtime directory, see [`crate::control::socket_path`].
     pub socket: Option<PathBuf>,
 }
 
+/// Requests in a minute. Who asks more often is told to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Of one API token. Default 6000.
+    pub per_token: u32,
+    /// Without a good token, from one address. Default 60.
+    pub refused: u32,
+    /// Of readers of mail, from one address: the proxy of a large provider is one. Default 6000.
+    pub public: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { per_token: 6_000, refused: 60, public: 6_000 }
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8420)), public_listen: None, base_url: None, socket: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            public_listen: None,
+            base_url: None,
+            rates: Rates::default(),
+            socket: None,
+        }
     }
 }
 
@@ -47,6 +75,13 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
         }
     }
     server.base_url = s.text(r, "base_url").and_then(|url| base_url(r, &url));
+    let mut rate = |key, usual: &mut u32| {
+        let given = s.integer(r, key, 1..=RATE_MAX).and_then(|found| u32::try_from(found.value).ok());
+        *usual = given.unwrap_or(*usual);
+    };
+    rate("requests_per_minute", &mut server.rates.per_token);
+    rate("refused_per_minute", &mut server.rates.refused);
+    rate("public_requests_per_minute", &mut server.rates.public);
     server.socket = s.text(r, "socket").map(|path| r.path(&path.value));
     s.finish(r);
     server

@@ -22,7 +22,7 @@ pub const ATTACHMENTS_MAX: usize = 500;
 pub const TOKEN_HEADER: &str = "X-Liaison-Id";
 
 /// A name and an address, as they stood in a header.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Mailbox {
     /// The display name, decoded; empty where there was none.
     pub name: String,
@@ -31,7 +31,7 @@ pub struct Mailbox {
 }
 
 /// One attachment, without its content.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Attachment {
     /// The file name the sender gave, path parts and control characters removed; may be empty.
     pub name: String,

@@ -132,7 +132,7 @@ pub struct Address {
 }
 
 /// A social network an influencer is on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Network {
     /// Its name, lower case: `instagram`.
     pub network: String,
@@ -177,7 +177,7 @@ pub struct Consent {
 }
 
 /// An address that must not be written to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Suppression {
     /// Its id.
     pub id: LedgerId,
@@ -196,7 +196,7 @@ pub struct Suppression {
 }
 
 /// An influencer as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct InfluencerView {
     /// Its id.
     pub id: InfluencerId,
@@ -246,7 +246,7 @@ pub struct InfluencerView {
 }
 
 /// An address as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AddressView {
     /// On which channel.
     pub channel: Channel,
@@ -263,7 +263,7 @@ pub struct AddressView {
 }
 
 /// A consent as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ConsentView {
     /// Where they said so.
     pub source: String,
@@ -272,7 +272,7 @@ pub struct ConsentView {
 }
 
 /// Who writes for an influencer, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AgentRef {
     /// Its id.
     pub id: AgentId,
@@ -285,7 +285,7 @@ pub struct AgentRef {
 }
 
 /// An agent as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AgentView {
     /// Its id.
     pub id: AgentId,
@@ -297,10 +297,12 @@ pub struct AgentView {
     pub addresses: Vec<AddressView>,
     /// For whom they write.
     pub influencers: Vec<InfluencerRef>,
+    /// Grows with every change; what `If-Match` compares.
+    pub version: i64,
 }
 
 /// An influencer in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct InfluencerRef {
     /// Its id.
     pub id: InfluencerId,
@@ -352,9 +354,32 @@ pub fn tier(reach: i64) -> Option<&'static str> {
     }
 }
 
+/// The reach from which on somebody is in a tier, and from which on no more; `None` where there is no such tier.
+pub fn tier_bounds(tier: &str) -> Option<(i64, Option<i64>)> {
+    match tier {
+        "mega" => Some((1_000_000, None)),
+        "macro" => Some((100_000, Some(1_000_000))),
+        "micro" => Some((10_000, Some(100_000))),
+        "nano" => Some((1_000, Some(10_000))),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_of_tiers_are_those_by_which_they_are_told() {
+        for reach in [0, 999, 1_000, 9_999, 10_000, 99_999, 100_000, 999_999, 1_000_000, i64::MAX] {
+            for name in ["nano", "micro", "macro", "mega"] {
+                let (from, below) = tier_bounds(name).unwrap();
+                let within = reach >= from && below.is_none_or(|below| reach < below);
+                assert_eq!(within, tier(reach) == Some(name), "{reach} {name}");
+            }
+        }
+        assert_eq!(tier_bounds("giga"), None);
+    }
 
     #[test]
     fn handles_compare_without_at_sign_and_case() {

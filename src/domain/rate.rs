@@ -7,7 +7,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// A share, and the interval it lies in with 95 % certainty (Wilson's score interval, 1927; it holds for few and for rare
 /// ones too, where the usual one does not).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Rate {
     /// What was counted, from 0 to 1.
     pub share: f64,

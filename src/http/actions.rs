@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
+use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
-use crate::domain::words::Channel;
+use crate::domain::words::{Awaiting, Channel};
 use crate::hub::outreach::steer::Act;
 use crate::store::StoreError;
+use crate::store::people::list::InfluencerFilter;
 
 /// Why something was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub enum ActionError {
 pub type Done<'a, T> = BoxFuture<'a, Result<T, ActionError>>;
 
 /// A message that is to leave.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendOrder {
     /// How it travels; email where it is not said.
@@ -88,7 +90,7 @@ pub struct SendOrder {
 }
 
 /// A file that goes along with a message.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttachmentOrder {
     /// The file name.
@@ -98,11 +100,12 @@ pub struct AttachmentOrder {
     pub content_type: Option<String>,
     /// The content, in base64 (RFC 4648 §4).
     #[serde(rename = "content_base64", deserialize_with = "super::body::base64")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub content: Vec<u8>,
 }
 
 /// Whose a waiting message is: exactly one of these.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchOrder {
     /// An influencer's; the address becomes theirs.
@@ -120,7 +123,7 @@ pub struct MatchOrder {
 }
 
 /// What a person says of an uncertain message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Settlement {
     /// It was sent.
@@ -132,7 +135,7 @@ pub enum Settlement {
 }
 
 /// Someone new.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InfluencerOrder {
     /// What the team calls them.
@@ -167,7 +170,7 @@ pub struct InfluencerOrder {
 }
 
 /// A network someone is on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkOrder {
     /// Its name.
@@ -181,7 +184,7 @@ pub struct NetworkOrder {
 
 /// What is to change of an influencer; what is left out stays.
 #[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InfluencerChangeOrder {
     /// Another handle.
@@ -210,7 +213,7 @@ pub struct InfluencerChangeOrder {
 }
 
 /// A move to another stage by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageOrder {
     /// The declared stage.
@@ -221,7 +224,7 @@ pub struct StageOrder {
 }
 
 /// Someone who writes for influencers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentOrder {
     /// First name.
@@ -236,6 +239,58 @@ pub struct AgentOrder {
     /// For whom they write.
     #[serde(default)]
     pub influencers: Vec<InfluencerId>,
+}
+
+/// What is to change of an agent; what is left out stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentChangeOrder {
+    /// Another first name.
+    pub first_name: Option<String>,
+    /// Another last name.
+    pub last_name: Option<String>,
+    /// Addresses to add.
+    pub add_emails: Vec<String>,
+    /// For whom they write from now on, too.
+    pub add_influencers: Vec<InfluencerId>,
+    /// For whom they no longer write.
+    pub remove_influencers: Vec<InfluencerId>,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// What people do with a thread; what is left out stays.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThreadOrder {
+    /// The teammate who looks after it; `null` takes the present one away.
+    #[serde(deserialize_with = "super::body::said")]
+    pub assignee: Option<Option<String>>,
+    /// Whether everything in it was read.
+    pub read: Option<bool>,
+    /// Out of sight until this instant, or until the next message; `null` brings it back.
+    #[serde(deserialize_with = "super::body::said")]
+    pub snoozed_until: Option<Option<Micros>>,
+    /// Done with, until the next message.
+    pub archived: Option<bool>,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// One of our own people, as the configuration declares them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Teammate {
+    /// The id there.
+    pub id: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name; may be empty.
+    pub last_name: String,
+    /// Their first address; may be empty.
+    pub email: String,
 }
 
 /// Something done with sequences and their runs.
@@ -271,13 +326,13 @@ pub enum PauseTarget {
 }
 
 /// Who is to be enrolled: exactly one of `influencers` and `filter`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrollOrder {
     /// Ids, handles or mail addresses.
     pub influencers: Option<Vec<String>>,
     /// All whom this finds.
-    pub filter: Option<FilterOrder>,
+    pub filter: Option<Box<FilterOrder>>,
     /// How many runs begin at most.
     pub limit: Option<u32>,
     /// Only tell.
@@ -287,7 +342,7 @@ pub struct EnrollOrder {
 }
 
 /// The filters of `GET /v1/influencers`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterOrder {
     /// In this stage.
@@ -298,6 +353,47 @@ pub struct FilterOrder {
     pub tag: Option<String>,
     /// Whose handle or a part of whose name begins so.
     pub q: Option<String>,
+    /// Whose turn it is.
+    pub awaiting: Option<Awaiting>,
+    /// On this network.
+    pub network: Option<String>,
+    /// For whom this agent writes.
+    pub agent: Option<AgentId>,
+    /// With at least so many followers over all networks.
+    #[serde(rename = "reach[gte]")]
+    pub reach_from: Option<i64>,
+    /// With fewer than so many.
+    #[serde(rename = "reach[lt]")]
+    pub reach_below: Option<i64>,
+    /// In this tier: `nano`, `micro`, `macro` or `mega`.
+    pub tier: Option<String>,
+}
+
+impl FilterOrder {
+    /// The filter of the store, or what is wrong with the tier.
+    ///
+    /// # Errors
+    /// Where there is no such tier: what to write instead.
+    pub fn filter(self) -> Result<InfluencerFilter, String> {
+        let Self { stage, owner, tag, q, awaiting, network, agent, reach_from, reach_below, tier } = self;
+        let (from, below) = match tier {
+            Some(tier) => tier_bounds(&tier)
+                .ok_or_else(|| format!("there is no tier `{tier}`; there are: nano, micro, macro, mega"))
+                .map(|(from, below)| (Some(from), below))?,
+            None => (None, None),
+        };
+        Ok(InfluencerFilter {
+            stage,
+            owner,
+            tag,
+            q,
+            awaiting,
+            network: network.map(|name| name.trim().to_lowercase()),
+            agent,
+            reach_from: reach_from.max(from),
+            reach_below: reach_below.into_iter().chain(below).min(),
+        })
+    }
 }
 
 /// A file out of a message.
@@ -312,7 +408,7 @@ pub struct AttachmentContent {
 }
 
 /// What is to be simulated.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulateOrder {
     /// Who is enrolled; nobody: those who are in it are looked at.
@@ -365,6 +461,16 @@ pub trait Actions: Send + Sync {
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.
     fn create_agent(&self, order: AgentOrder, by: String) -> Done<'_, AgentId>;
+    /// Changes an agent.
+    fn update_agent(&self, id: AgentId, order: AgentChangeOrder, by: String) -> Done<'_, ()>;
+    /// Takes an agent away, where they are still in the version that was seen.
+    fn remove_agent(&self, id: AgentId, version: Option<i64>, by: String) -> Done<'_, ()>;
+    /// Changes how a thread stands on the desk.
+    fn update_thread(&self, id: ThreadId, order: ThreadOrder, by: String) -> Done<'_, ()>;
+    /// Our own people, by id.
+    fn teammates(&self) -> Vec<Teammate>;
+    /// Lets a copied database send; whether it was held.
+    fn release(&self, by: String) -> Done<'_, bool>;
     /// Steers sequences and their runs; what there is to tell of it.
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value>;
     /// Runs a simulation of a sequence; nothing is changed.
@@ -373,4 +479,6 @@ pub trait Actions: Send + Sync {
     fn why(&self, about: About) -> Done<'_, Value>;
     /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.
     fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>>;
+    /// The HTML of a raw mail, made safe to show; `None` where it has none.
+    fn open_html(&self, raw: Vec<u8>) -> Done<'_, Option<String>>;
 }

@@ -1,8 +1,6 @@
 //! The routes under `/v1`, one file per resource.
 
-use axum::routing::MethodRouter;
-
-use super::ApiState;
+use super::describe::Route;
 
 mod accounts;
 mod agents;
@@ -20,12 +18,10 @@ mod stats;
 mod stream;
 mod suppressions;
 mod tasks;
+mod teammates;
 mod threads;
 mod tokens;
 mod unmatched;
-
-/// A path, and what answers there.
-type Route = (&'static str, MethodRouter<ApiState>);
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {
@@ -44,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(stream::routes());
     all.extend(suppressions::routes());
     all.extend(tasks::routes());
+    all.extend(teammates::routes());
     all.extend(sequences::routes());
     all.extend(threads::routes());
     all.extend(tokens::routes());

@@ -36,14 +36,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             let detail = "send JSON, with the header `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
         }
-        let bytes = Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than is taken here")
-            } else {
-                Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole")
-            }
-        })?;
+        let whole = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        let bytes = whole.map_err(|rejection| unread(rejection.status()))?;
         read(&bytes).map(Self)
+    }
+}
+
+/// A body that could not be read, by the status the framework has for it.
+pub(super) fn unread(status: StatusCode) -> Problem {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than is taken here")
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole")
     }
 }
 

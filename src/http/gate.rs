@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Problem, numbered};
+use super::track::address_of;
 use super::{ApiState, REQUEST_TIME_MAX};
 use crate::domain::words::{Scope, Word as _};
 use crate::hub::token::{TokenRefusal, check_token};
@@ -34,9 +35,9 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 }
 
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
-fn needed_scope(method: &Method, path: &str) -> Scope {
+pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
-        (_, "/v1/tokens" | "/v1/tokens/{id}") => Scope::Admin,
+        (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release") => Scope::Admin,
         (
             &Method::POST,
             "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",
@@ -76,10 +77,15 @@ pub(super) async fn authorize(State(state): State<ApiState>, mut request: Reques
     let presented = bearer(&request).map(str::to_owned);
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
-    match check(&state, presented, needed).await {
+    let address = address_of(&request);
+    let checked = check(&state, presented, needed).await;
+    match checked.and_then(|caller| state.limits.token(caller.0.id).map(|()| caller)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
+        }
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
+            state.limits.refused(address).err().unwrap_or(problem).into_response()
         }
         Err(problem) => problem.into_response(),
     }
@@ -106,13 +112,17 @@ async fn check(state: &ApiState, presented: Option<String>, needed: Scope) -> Re
 pub(super) async fn limit_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "too_slow",
-            "the request took too long and was ended; look before sending it again",
-        )
-        .into_response(),
+        Err(_) => too_slow().into_response(),
     }
+}
+
+/// A request was ended half-way.
+pub(super) fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "too_slow",
+        "the request took too long and was ended; look before sending it again",
+    )
 }
 
 /// Gives a request its number: in the answer's header, in a problem, and in the log.

@@ -1,25 +1,36 @@
 //! Whether this process lives, and whether it is ready for work. Open to everybody; says nothing about anybody.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::ApiState;
+use super::describe::{Route, does};
 use super::problem::Problem;
 
-pub(super) fn routes() -> Router<ApiState> {
-    Router::new().route("/livez", get(live)).route("/readyz", get(ready))
+/// That all is well.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    let ready_problems = ["stopping", "starting", "store_unavailable"];
+    let readiness = ready_problems.iter().fold(does("Whether this process is ready for work"), |does, code| {
+        does.problem(StatusCode::SERVICE_UNAVAILABLE, code)
+    });
+    vec![Route::at("/livez").get(does("Whether this process lives"), live), Route::at("/readyz").get(readiness, ready)]
 }
 
 #[allow(clippy::unused_async, reason = "axum asks for an async function")]
-async fn live() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// Ready: the database answers, it knows every configured account, and nobody asked this process to stop.
-async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
+async fn ready(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
     if (state.stopping)() {
         return Err(not_ready("stopping", "this process is stopping".into()));
@@ -30,5 +41,5 @@ async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, Problem> {
             return Err(not_ready("starting", format!("the account `{name}` was not set up yet")));
         }
     }
-    Ok(Json(json!({"status": "ok"})))
+    Ok(Json(Health { status: "ok" }))
 }

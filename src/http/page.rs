@@ -18,6 +18,17 @@ use super::problem::Problem;
 use crate::domain::time::Micros;
 use crate::store::reading::{Order, PAGE_MAX, PAGE_USUAL, Page, Place, Slice};
 
+/// How the entries of a list are ordered.
+#[derive(Debug, Clone, Copy, schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case", rename = "Order")]
+#[expect(dead_code, reason = "only its shape is told: the parameter is read as text")]
+pub(super) enum Direction {
+    /// The newest first.
+    Newest,
+    /// The oldest first.
+    Oldest,
+}
+
 /// Query parameters of one request.
 const PARAMETERS_MAX: usize = 50;
 /// Octets of the check in a cursor.
@@ -180,7 +191,8 @@ impl Asked {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub(super) struct Listed<T> {
     /// The entries.
     pub(super) data: Vec<T>,

@@ -20,7 +20,7 @@ use crate::store::again::is_overtaken;
 const TRY_AGAIN: &str = "try_again";
 
 /// One thing that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(super) struct Problem {
     /// The HTTP status.
     pub(super) status: u16,
@@ -36,10 +36,13 @@ pub(super) struct Problem {
     /// The number of the request, also in the header `X-Request-Id` and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<String>,
+    /// Seconds after which it is worth asking again: the header `Retry-After`.
+    #[serde(skip)]
+    pub(super) retry_after: Option<u32>,
 }
 
 /// One field or parameter that can't be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(super) struct FieldError {
     /// A JSON pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +64,14 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             request_id: None,
+            retry_after: None,
         }
+    }
+
+    /// The same, for a while.
+    pub(super) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// There is no such thing.
@@ -157,7 +167,8 @@ impl From<PeopleError> for Problem {
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
             | PeopleError::NotMerged(_)
-            | PeopleError::Changed(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
+            | PeopleError::Changed(_)
+            | PeopleError::AgentChanged(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
         }
     }
 }
@@ -173,6 +184,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response

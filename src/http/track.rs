@@ -10,16 +10,17 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::describe::{Route, does};
+use super::limit::{self, Limits};
 use super::{gate, problem};
 use crate::clock::Clock;
 use crate::domain::hit::Method;
@@ -57,6 +58,8 @@ pub struct PublicState {
     pub tracking: Tracking,
     /// Rung when events were written.
     pub stored: Arc<Notify>,
+    /// How often somebody may ask.
+    pub limits: Limits,
 }
 
 /// Whoever is at the other end of the connection.
@@ -74,18 +77,46 @@ type Token = Result<Path<String>, PathRejection>;
 
 /// The public routes, to be merged into the API's or served by themselves.
 pub fn public_router(state: PublicState) -> Router {
-    Router::new()
-        .route("/t/o/{file}", get(open))
-        .route("/t/c/{token}", get(click))
-        .route("/u/{token}", get(ask).post(unsubscribe))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.methods);
+    }
+    router
+        .route_layer(from_fn_with_state(state.clone(), limited))
         .layer(from_fn(gate::limit_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .with_state(state)
 }
 
+/// Holds readers to their limit. Who says no is never refused.
+async fn limited(State(state): State<PublicState>, request: Request, next: Next) -> Response {
+    if request.method() != HttpMethod::POST
+        && let Err(wait) = state.limits.reader(address_of(&request))
+    {
+        let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests. Please try again in a minute.\n");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit::seconds(wait)));
+        return response;
+    }
+    next.run(request).await
+}
+
+/// What readers of mail reach; any answer that is not the one described is a page of plain text.
+pub(super) fn routes() -> Vec<Route<PublicState>> {
+    vec![
+        Route::at("/t/o/{file}").get(does("The pixel of a message").octets("image/gif"), open),
+        Route::at("/t/c/{token}").get(
+            does("A link of a message; leads to where it was meant to").status(StatusCode::FOUND).octets("text/plain"),
+            click,
+        ),
+        Route::at("/u/{token}").get(does("The page that asks whether to unsubscribe").octets("text/html"), ask).post(
+            does("Unsubscribe, by the page or by one click (RFC 8058)").octets("text/html").body_max(BODY_MAX),
+            unsubscribe,
+        ),
+    ]
+}
+
 /// The address a request came from. Behind a proxy on this machine or its network, the one the proxy names last.
-fn address_of(request: &Request) -> Option<IpAddr> {
+pub(super) fn address_of(request: &Request) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0.to_canonical())?;
     if !is_near(peer) {
         return Some(peer);

@@ -18,7 +18,7 @@ pub mod merge;
 pub(in crate::hub) mod refused;
 mod unmerge;
 
-pub use agent::{AgentChange, NewAgent, create_agent, update_agent};
+pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
 pub use merge::{Merged, merge};
 pub use unmerge::{Unmerged, find_merge, unmerge};
@@ -65,6 +65,9 @@ pub enum PeopleError {
     /// Somebody else changed the influencer since it was read: read it again.
     #[error("somebody changed {0} meanwhile; read it again")]
     Changed(InfluencerId),
+    /// An agent was changed since the caller saw them.
+    #[error("agent `{0}` was changed meanwhile; read it again")]
+    AgentChanged(AgentId),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -15,7 +15,7 @@ const COUNTED: [EventType; 4] =
     [EventType::MessageSent, EventType::MessageOpened, EventType::MessageClicked, EventType::ThreadReplied];
 
 /// One stage in a stretch of time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct StageStats {
     /// Its id.
     pub stage: String,

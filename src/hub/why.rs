@@ -27,7 +27,8 @@ pub mod words;
 const EVENTS_LOOKED_AT: i64 = 50;
 
 /// An instant in both zones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "InstantInBothZones")]
 pub struct Instant {
     /// The instant.
     pub at: Micros,
@@ -38,7 +39,7 @@ pub struct Instant {
 }
 
 /// What there is to say of somebody.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Why {
     /// Who.
     pub influencer_id: InfluencerId,
@@ -63,7 +64,7 @@ pub struct Why {
 }
 
 /// An address, and whether mail goes there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Reached {
     /// The address.
     pub address: String,
@@ -74,7 +75,8 @@ pub struct Reached {
 }
 
 /// A hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "HeldWhy")]
 pub struct Held {
     /// Until when.
     pub until: Instant,
@@ -85,7 +87,7 @@ pub struct Held {
 }
 
 /// Whether a sequence would take them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Taking {
     /// The sequence.
     pub sequence: String,
@@ -94,7 +96,7 @@ pub struct Taking {
 }
 
 /// What there is to say of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct RunWhy {
     /// The run.
     pub enrollment_id: EnrollmentId,
@@ -123,7 +125,8 @@ pub struct RunWhy {
 }
 
 /// What is planned.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PlannedNext")]
 pub struct Next {
     /// When; for a place that is not given yet, as it would be now.
     pub when: Instant,
@@ -134,7 +137,7 @@ pub struct Next {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct StepWhy {
     /// The step.
     pub step: String,
@@ -157,7 +160,8 @@ pub struct StepWhy {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RunEnd")]
 pub struct End {
     /// When.
     pub when: Instant,
@@ -170,7 +174,7 @@ pub struct End {
 }
 
 /// What there is to say of a message.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct MessageWhy {
     /// The message.
     pub message_id: MessageId,

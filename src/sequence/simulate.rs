@@ -32,7 +32,8 @@ pub const GIVEN_MAX: usize = 100_000;
 pub const INSTANTS_MAX: usize = 2_000_000;
 
 /// What happened at an instant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SimulatedEntry")]
 pub struct Entry {
     /// When.
     pub at: Micros,
@@ -67,7 +68,8 @@ pub struct Entry {
 }
 
 /// One move of a planned instant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PlaceMoved")]
 pub struct Moved {
     /// From when.
     pub from: Micros,
@@ -80,7 +82,8 @@ pub struct Moved {
 }
 
 /// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SimulatedWhat")]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// A run began.
@@ -136,7 +139,8 @@ impl fmt::Display for What {
 }
 
 /// Where somebody stands at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SimulatedStanding")]
 pub struct Standing {
     /// Who.
     pub influencer_id: InfluencerId,
@@ -157,7 +161,8 @@ pub struct Standing {
 }
 
 /// How much an account sends on one of our days.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SimulatedLoad")]
 pub struct Load {
     /// The day.
     pub day: String,
@@ -172,7 +177,7 @@ pub struct Load {
 }
 
 /// Why a simulation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Nothing is left that could happen by itself.
@@ -184,7 +189,8 @@ pub enum Ended {
 }
 
 /// What a simulation found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Simulation")]
 pub struct Report {
     /// The sequence that was asked for; none: all.
     pub sequence: Option<String>,

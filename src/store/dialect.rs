@@ -113,6 +113,8 @@ pub struct ListText {
     pub tag: bool,
     /// Only those found by the beginning of a word.
     pub q: bool,
+    /// Further wishes, each of which may be NULL: whose turn it is, a network, an agent, the least reach, and one above all.
+    pub more: bool,
 }
 
 impl ListText {
@@ -125,8 +127,9 @@ impl ListText {
             owner: bit(n, 2),
             tag: bit(n, 3),
             q: bit(n, 4),
+            more: bit(n, 5),
         };
-        (0..32).map(text).collect()
+        (0..64).map(text).collect()
     }
 
     /// The whole text.
@@ -158,6 +161,18 @@ impl ListText {
             let (from, to) = (parameter(), parameter());
             parts.push(format!(
                 "AND i.id IN (SELECT influencer_id FROM influencer_word WHERE word >= {from} AND word < {to})"
+            ));
+        }
+        if self.more {
+            let (awaiting, network, agent) = (parameter(), parameter(), parameter());
+            let (from, below) = (parameter(), parameter());
+            let reach =
+                "(SELECT CAST(SUM(n.followers) AS BIGINT) FROM influencer_network n WHERE n.influencer_id = i.id)";
+            parts.push(format!(
+                "AND (i.awaiting = {awaiting} OR {awaiting} IS NULL) \
+                 AND (EXISTS (SELECT 1 FROM influencer_network n WHERE n.influencer_id = i.id AND n.network = {network}) OR {network} IS NULL) \
+                 AND (EXISTS (SELECT 1 FROM agent_influencer a WHERE a.influencer_id = i.id AND a.agent_id = {agent}) OR {agent} IS NULL) \
+                 AND ({reach} >= {from} OR {from} IS NULL) AND ({reach} < {below} OR {below} IS NULL)"
             ));
         }
         parts.push(format!("ORDER BY {order} LIMIT $1"));

@@ -34,6 +34,27 @@ pub struct ThreadRow {
     pub awaiting: Option<Awaiting>,
 }
 
+/// A thread as people work with it. The instants are those of the newest message there was: a later one ends what they say.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ThreadDesk {
+    /// Its id.
+    pub id: ThreadId,
+    /// The instant of its newest message.
+    pub last_message_at: Micros,
+    /// The teammate who looks after it.
+    pub assignee: Option<String>,
+    /// Read up to this.
+    pub read_at: Option<Micros>,
+    /// Out of sight since this.
+    pub snoozed_at: Option<Micros>,
+    /// And until this.
+    pub snoozed_until: Option<Micros>,
+    /// Done with since this.
+    pub archived_at: Option<Micros>,
+    /// Grows with every change by hand.
+    pub version: i64,
+}
+
 const REFS: Many =
     Many { head: "INSERT INTO message_ref (ref, conversation_id)", columns: 2, tail: "ON CONFLICT (ref) DO NOTHING" };
 const CONVERSATIONS: Many = Many { head: "INSERT INTO conversation (id, created_at)", columns: 2, tail: "" };
@@ -124,6 +145,20 @@ impl Tx {
         self.opt(&THREAD_GET, values![id]).await
     }
 
+    /// A thread as people work with it, locked until the end of the transaction; where it was merged into another, that one.
+    pub async fn lock_thread_desk(&mut self, id: ThreadId) -> Result<Option<ThreadDesk>, StoreError> {
+        let row: Option<(ThreadId,)> = self.opt(&THREAD_RESOLVE, values![id]).await?;
+        let Some((id,)) = row else { return Ok(None) };
+        self.opt(&DESK_LOCK, values![id]).await
+    }
+
+    /// Writes what people did with a thread; its version grows by one.
+    pub async fn update_thread_desk(&mut self, desk: ThreadDesk) -> Result<(), StoreError> {
+        let ThreadDesk { id, assignee, read_at, snoozed_at, snoozed_until, archived_at, .. } = desk;
+        self.exec(&DESK_UPDATE, values![id, assignee, read_at, snoozed_at, snoozed_until, archived_at]).await?;
+        Ok(())
+    }
+
     /// Writes threads, new ones and those whose count, time or turn changed.
     pub async fn upsert_threads(&mut self, threads: Vec<ThreadRow>, at: Micros) -> Result<(), StoreError> {
         let rows: Vec<Value> = threads
@@ -152,6 +187,10 @@ impl Tx {
 statements! {
     #[hot] REF_OF = "INSERT INTO message_ref (ref, conversation_id) SELECT $2::text, conversation_id FROM message WHERE id = $1 \
         ON CONFLICT (ref) DO NOTHING";
+    #[hot] DESK_LOCK = "SELECT id, last_message_at, assignee, read_at, snoozed_at, snoozed_until, archived_at, version FROM thread \
+        WHERE id = $1 FOR UPDATE";
+    #[hot] DESK_UPDATE = "UPDATE thread SET assignee = $2, read_at = $3, snoozed_at = $4, snoozed_until = $5, archived_at = $6, \
+        version = version + 1 WHERE id = $1";
     #[hot] REFS_FIND = "SELECT ref, conversation_id FROM message_ref WHERE ref = ANY($1::text[])";
     #[hot] MERGE_MESSAGES = "UPDATE message SET conversation_id = $2 WHERE conversation_id = $1";
     #[hot] MERGE_REFS = "UPDATE message_ref SET conversation_id = $2 WHERE conversation_id = $1";

@@ -10,7 +10,7 @@ use crate::domain::time::Micros;
 use crate::domain::words::Scope;
 
 /// A token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct TokenView {
     /// Its id.
     pub id: TokenId,

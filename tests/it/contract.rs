@@ -3,6 +3,7 @@
 mod base;
 mod copy;
 mod desk;
+mod idempotency;
 mod login;
 mod merge;
 mod outbox;

@@ -1,16 +1,22 @@
 //! The HTTP API, driven in-process over real stores.
 
+mod described;
 mod desk;
+mod edit;
+mod numbers;
+mod often;
+mod once;
+mod schema;
 
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use liaison::clock::Clock;
-use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId};
+use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    About, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder,
-    Settlement, SimulateOrder, StageOrder, SteerOrder,
+    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
+    SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
@@ -79,6 +85,24 @@ impl Actions for Recorder {
     fn create_agent(&self, order: AgentOrder, _: String) -> Done<'_, AgentId> {
         self.note("agent".into(), Err(ActionError::NotFound { sort: "influencer", given: order.first_name }))
     }
+    fn update_agent(&self, id: AgentId, _: AgentChangeOrder, _: String) -> Done<'_, ()> {
+        self.note(format!("change {id}"), Ok(()))
+    }
+    fn remove_agent(&self, id: AgentId, version: Option<i64>, _: String) -> Done<'_, ()> {
+        self.note(format!("remove {id} {version:?}"), Ok(()))
+    }
+    fn update_thread(&self, id: ThreadId, order: ThreadOrder, _: String) -> Done<'_, ()> {
+        self.note(format!("desk {id} {order:?}"), Ok(()))
+    }
+    fn teammates(&self) -> Vec<Teammate> {
+        Vec::new()
+    }
+    fn release(&self, by: String) -> Done<'_, bool> {
+        self.note(format!("release by {by}"), Ok(false))
+    }
+    fn open_html(&self, _: Vec<u8>) -> Done<'_, Option<String>> {
+        self.note("html".into(), Ok(None))
+    }
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
         self.note(format!("steer {order:?} by {by}"), Ok(json!({"told": true})))
     }
@@ -137,6 +161,7 @@ impl Api {
             actions: self.recorder.clone(),
             accounts: Arc::from(["brand".to_owned()]),
             bells: liaison::http::Bells::default(),
+            limits: liaison::http::limit::Limits::default(),
             stopping: Arc::new(move || stopping.load(Ordering::SeqCst)),
         };
         router(state).oneshot(request).await.unwrap()
@@ -511,6 +536,7 @@ async fn server_answers_over_tcp_and_ends_when_it_is_told_to() {
         actions: api.recorder.clone(),
         accounts: Arc::from([]),
         bells: liaison::http::Bells::default(),
+        limits: liaison::http::limit::Limits::default(),
         stopping: Arc::new(|| false),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -40,6 +40,21 @@ pub async fn run(fresh: &Fresh, sql: &str, ids: &[uuid::Uuid]) {
     }
 }
 
+/// The one number of a statement.
+pub async fn count(fresh: &Fresh, sql: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    match &fresh.place {
+        Place::Sqlite { file } => {
+            let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap()
+        }
+        Place::Postgres { url, .. } => {
+            let mut c = sqlx::PgConnection::connect(url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap()
+        }
+    }
+}
+
 /// An influencer in the stage `prospect`.
 pub async fn influencer(fresh: &Fresh, clock: &Clock) -> InfluencerId {
     let id = InfluencerId(clock.new_id());

@@ -110,7 +110,13 @@ impl World {
         let books = Arc::new(Books::shipped());
         let (store, clock) = (bench.fresh.store.clone(), bench.clock.clone());
         let (tracking, writer) = tracking::open(&store, &clock, Arc::clone(&books), Wake::default()).await.unwrap();
-        let router = public_router(PublicState { store, clock, tracking, stored: Arc::default() });
+        let router = public_router(PublicState {
+            store,
+            clock,
+            tracking,
+            stored: Arc::default(),
+            limits: liaison::http::limit::Limits::default(),
+        });
         let writer = tokio::spawn(async move { writer.run(Stop::new()).await.unwrap() });
         Self { bench, books, router, writer }
     }

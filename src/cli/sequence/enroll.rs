@@ -45,7 +45,8 @@ pub(super) async fn enroll(desk: &Desk, args: EnrollArgs) -> anyhow::Result<Exit
     if let Some(stage) = &args.stage {
         desk.stages.check(stage)?;
     }
-    let filter = InfluencerFilter { stage: args.stage, owner: args.owner, tag: args.tag, q: None };
+    let filter =
+        InfluencerFilter { stage: args.stage, owner: args.owner, tag: args.tag, ..InfluencerFilter::default() };
     let whom = if args.who.is_empty() {
         if filter == InfluencerFilter::default() {
             return Err(Stop::usage("say who: handles, addresses or ids, or --stage, --tag, --owner").into());

@@ -164,8 +164,12 @@ async fn people(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<Vec<Influenc
     if !args.all {
         return Ok(ids);
     }
-    let filter =
-        InfluencerFilter { stage: args.stage.clone(), owner: args.owner.clone(), tag: args.tag.clone(), q: None };
+    let filter = InfluencerFilter {
+        stage: args.stage.clone(),
+        owner: args.owner.clone(),
+        tag: args.tag.clone(),
+        ..InfluencerFilter::default()
+    };
     let mut after: Option<InfluencerCursor> = None;
     loop {
         let page = tx.list_influencers(&filter, InfluencerOrder::Added, after, PAGE).await?;

@@ -3,22 +3,30 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 
-use super::Route;
 use crate::domain::ids::AgentId;
 use crate::domain::people::AgentView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
-use crate::http::actions::AgentOrder;
+use crate::http::actions::{AgentChangeOrder, AgentOrder};
 use crate::http::body::{Body, Id, created};
+use crate::http::describe::{Route, does, paged};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
+use crate::http::version::{Seen, Tagged};
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/agents", get(list).post(create)), ("/agents/{id}", get(one))]
+    vec![
+        Route::at("/agents")
+            .get(does("List agents").takes(paged(vec![])), list)
+            .post(does("Add an agent").conflicts(&["address_taken"]), create),
+        Route::at("/agents/{id}")
+            .get(does("Show an agent"), one)
+            .patch(does("Change an agent; what is left out stays").conflicts(&["address_taken"]), update)
+            .delete(does("Take an agent away; what they wrote stays"), remove),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<AgentView>>, Problem> {
@@ -34,8 +42,8 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
     Ok(asked.answer(Slice { data, next }))
 }
 
-async fn one(State(state): State<ApiState>, Id(id): Id<AgentId>, _: NoQuery) -> Result<Json<AgentView>, Problem> {
-    view(&state, id).await.map(Json)
+async fn one(State(state): State<ApiState>, Id(id): Id<AgentId>, _: NoQuery) -> Result<Tagged<AgentView>, Problem> {
+    view(&state, id).await.map(Tagged)
 }
 
 async fn view(state: &ApiState, id: AgentId) -> Result<AgentView, Problem> {
@@ -51,4 +59,27 @@ async fn create(
 ) -> Result<(StatusCode, Json<AgentView>), Problem> {
     let id = state.actions.create_agent(order, caller.by()).await?;
     view(&state, id).await.map(created)
+}
+
+async fn update(
+    State(state): State<ApiState>,
+    Id(id): Id<AgentId>,
+    caller: Caller,
+    Seen(version): Seen,
+    Body(mut order): Body<AgentChangeOrder>,
+) -> Result<Tagged<AgentView>, Problem> {
+    order.version = version;
+    state.actions.update_agent(id, order, caller.by()).await?;
+    view(&state, id).await.map(Tagged)
+}
+
+async fn remove(
+    State(state): State<ApiState>,
+    Id(id): Id<AgentId>,
+    caller: Caller,
+    Seen(version): Seen,
+    _: NoQuery,
+) -> Result<StatusCode, Problem> {
+    state.actions.remove_agent(id, version, caller.by()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

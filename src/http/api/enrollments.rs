@@ -2,15 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::Route;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::words::EnrollmentState;
 use crate::http::ApiState;
 use crate::http::actions::SteerOrder;
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
@@ -18,7 +17,18 @@ use crate::hub::outreach::steer::Act;
 use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/enrollments", get(list)), ("/enrollments/{id}", get(one).patch(change))]
+    let filters = paged(vec![
+        text("sequence", "Of this sequence"),
+        of::<EnrollmentState>("state", "In this state"),
+        text("step", "At this step"),
+        of::<InfluencerId>("influencer", "Of this influencer"),
+    ]);
+    vec![
+        Route::at("/enrollments").get(does("List runs of sequences, the newest first").takes(filters), list),
+        Route::at("/enrollments/{id}")
+            .get(does("Show a run and what became of its steps"), one)
+            .patch(does("Pause, resume or end a run, or leave out a step").conflicts(&["wrong_state"]), change),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<EnrollmentView>>, Problem> {
@@ -35,7 +45,8 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
 }
 
 /// A run with its steps.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EnrollmentWithSteps")]
 struct Whole {
     #[serde(flatten)]
     run: EnrollmentView,
@@ -54,7 +65,7 @@ async fn one(State(state): State<ApiState>, Id(id): Id<EnrollmentId>, _: NoQuery
 }
 
 /// What is done with a run.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ActOrder {
     #[serde(rename = "do")]

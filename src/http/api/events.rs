@@ -2,17 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 use serde::Serialize;
 
-use super::Route;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does, of};
 use crate::http::page::Asked;
 use crate::http::problem::Problem;
 use crate::store::reading::view::EventView;
 
 /// A stretch of the stream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct EventsAfter {
     data: Vec<EventView>,
     /// What to send as `after` next time, also when there was nothing new.
@@ -20,7 +19,11 @@ struct EventsAfter {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/events", get(list))]
+    let query = vec![
+        of::<i64>("after", "The number of the last event that was seen; 0 where it is not said"),
+        of::<u32>("limit", "How many entries are wanted: from 1 to 200; 50 where it is not said"),
+    ];
+    vec![Route::at("/events").get(does("Events after a number, in order").takes(query), list)]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<EventsAfter>, Problem> {

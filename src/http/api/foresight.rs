@@ -2,23 +2,27 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
 use serde_json::Value;
 
-use super::Route;
 use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::http::ApiState;
 use crate::http::actions::{About, SimulateOrder};
 use crate::http::body::{Body, Id, Whom};
+use crate::http::describe::{Route, does};
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
+use crate::hub::why::{MessageWhy, RunWhy, Why};
+use crate::sequence::Report;
 
 pub(super) fn routes() -> Vec<Route> {
+    let refusals = ["simulation_died", "no_room", "not_told"];
     vec![
-        ("/sequences/{id}/simulate", post(simulate)),
-        ("/influencers/{id}/why", get(influencer)),
-        ("/enrollments/{id}/why", get(enrollment)),
-        ("/messages/{id}/why", get(message)),
+        Route::at("/sequences/{id}/simulate")
+            .post(does("Simulate a sequence; nothing is changed").conflicts(&refusals).tells::<Report>(), simulate),
+        Route::at("/influencers/{id}/why")
+            .get(does("Why something, or nothing, is planned for somebody").tells::<Why>(), influencer),
+        Route::at("/enrollments/{id}/why").get(does("Why a run stands as it does").tells::<RunWhy>(), enrollment),
+        Route::at("/messages/{id}/why").get(does("Why a message leaves when it does").tells::<MessageWhy>(), message),
     ]
 }
 

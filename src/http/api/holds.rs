@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
 use serde::Deserialize;
 
-use super::Route;
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::body::{Body, Whom};
+use crate::http::describe::{Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
@@ -17,13 +16,17 @@ use crate::hub::hold;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        ("/influencers/{id}/hold", post(put).delete(release)),
-        ("/influencers/{id}/waiting", post(wait).delete(stop_waiting)),
+        Route::at("/influencers/{id}/hold")
+            .post(does("Send nothing to somebody by itself until a date"), put)
+            .delete(does("End a hold"), release),
+        Route::at("/influencers/{id}/waiting")
+            .post(does("Say until when we wait for somebody to do something"), wait)
+            .delete(does("Wait for them no longer"), stop_waiting),
     ]
 }
 
 /// Until when, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HoldOrder {
     until: Micros,
@@ -57,7 +60,7 @@ async fn release(
 }
 
 /// Until when we wait for them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WaitOrder {
     until: Micros,

@@ -2,42 +2,99 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::{get, post, put};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::Route;
-use crate::domain::ids::InfluencerId;
+use crate::domain::ids::{AgentId, InfluencerId, NoteId};
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
+use crate::domain::words::Awaiting;
 use crate::http::ApiState;
-use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
+use crate::http::actions::{FilterOrder, InfluencerChangeOrder, InfluencerOrder, StageOrder};
 use crate::http::body::{Body, Id, Whom, created};
+use crate::http::describe::{Parameter, Route, does, of, paged, text};
 use crate::http::gate::Caller;
-use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
-use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder as ListOrder};
+use crate::http::version::{Seen, Tagged};
+use crate::hub::people::{Merged, Unmerged};
+use crate::store::people::list::{InfluencerCursor, InfluencerOrder as ListOrder};
 use crate::store::reading::view::TimelineEntry;
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
+    let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
+    let changes = ["handle_taken", "address_taken"];
     vec![
-        ("/influencers", get(list).post(create)),
-        ("/influencers/{id}", get(one).patch(update)),
-        ("/influencers/{id}/stage", put(stage)),
-        ("/influencers/{id}/timeline", get(timeline)),
-        ("/influencers/{id}/notes", post(note)),
-        ("/influencers/{id}/merge", post(merge)),
-        ("/influencers/{id}/unmerge", post(unmerge)),
+        Route::at("/influencers")
+            .get(does("List influencers, the one with the newest message first").takes(paged(filters())), list)
+            .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
+        Route::at("/influencers/{id}")
+            .get(does("Show an influencer"), one)
+            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update),
+        Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
+        Route::at("/influencers/{id}/timeline")
+            .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
+        Route::at("/influencers/{id}/notes").post(does("Write a note"), note),
+        Route::at("/influencers/{id}/merge")
+            .post(does("Join another record of the same person into this one").tells::<Merged>(), merge),
+        Route::at("/influencers/{id}/unmerge")
+            .post(does("Take a joining back").tells::<Unmerged>().conflicts(&["not_merged", "handle_taken"]), unmerge),
+    ]
+}
+
+/// Every parameter of the list.
+const TAKEN: [&str; 12] = [
+    "limit",
+    "cursor",
+    "stage",
+    "owner",
+    "tag",
+    "q",
+    "awaiting",
+    "network",
+    "agent",
+    "reach[gte]",
+    "reach[lt]",
+    "tier",
+];
+
+/// The filters of the list.
+fn filters() -> Vec<Parameter> {
+    vec![
+        text("stage", "In this stage"),
+        text("owner", "Looked after by this teammate"),
+        text("tag", "With this tag"),
+        text("q", "Whose handle or a part of whose name begins so"),
+        of::<Awaiting>("awaiting", "Whose turn it is"),
+        text("network", "On this network"),
+        of::<AgentId>("agent", "For whom this agent writes"),
+        of::<i64>("reach[gte]", "With at least so many followers over all networks"),
+        of::<i64>("reach[lt]", "With fewer than so many"),
+        text("tier", "In this tier: `nano`, `micro`, `macro` or `mega`"),
     ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<InfluencerView>>, Problem> {
-    let asked = asked.only(&["limit", "cursor", "stage", "owner", "tag", "q"])?;
+    let asked = asked.only(&TAKEN)?;
     let page = asked.page()?;
     let text = |name| asked.text(name).map(str::to_owned);
-    let filter = InfluencerFilter { stage: text("stage"), owner: text("owner"), tag: text("tag"), q: text("q") };
+    let order = FilterOrder {
+        stage: text("stage"),
+        owner: text("owner"),
+        tag: text("tag"),
+        q: text("q"),
+        awaiting: asked.get("awaiting")?,
+        network: text("network"),
+        agent: asked.get("agent")?,
+        reach_from: asked.get("reach[gte]")?,
+        reach_below: asked.get("reach[lt]")?,
+        tier: text("tier"),
+    };
+    let filter = order
+        .filter()
+        .map_err(|what| Problem::new(StatusCode::BAD_REQUEST, "bad_query", what.clone()).parameter("tier", what))?;
     let after = page.after.map(|p| InfluencerCursor { at: p.at.0, id: InfluencerId(p.id) });
     let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut tx = state.store.read().await?;
@@ -56,8 +113,8 @@ async fn one(
     State(state): State<ApiState>,
     Id(id): Id<InfluencerId>,
     _: NoQuery,
-) -> Result<Json<InfluencerView>, Problem> {
-    view(&state, id).await.map(Json)
+) -> Result<Tagged<InfluencerView>, Problem> {
+    view(&state, id).await.map(Tagged)
 }
 
 pub(super) async fn view(state: &ApiState, id: InfluencerId) -> Result<InfluencerView, Problem> {
@@ -80,25 +137,12 @@ async fn update(
     State(state): State<ApiState>,
     Whom(id): Whom,
     caller: Caller,
-    headers: HeaderMap,
+    Seen(version): Seen,
     Body(mut order): Body<InfluencerChangeOrder>,
-) -> Result<Json<InfluencerView>, Problem> {
-    order.version = seen_version(&headers)?;
+) -> Result<Tagged<InfluencerView>, Problem> {
+    order.version = version;
     state.actions.update_influencer(id, order, caller.by()).await?;
-    view(&state, id).await.map(Json)
-}
-
-/// `If-Match: "3"`: the `version` of the influencer as the caller saw it.
-fn seen_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    text.trim_matches('"').parse().map(Some).map_err(|_| {
-        let detail = "the header `If-Match` takes the `version` of the influencer as it was read, for instance \"3\"";
-        Problem::new(StatusCode::BAD_REQUEST, "bad_if_match", detail)
-    })
+    view(&state, id).await.map(Tagged)
 }
 
 async fn stage(
@@ -126,24 +170,31 @@ async fn timeline(
 }
 
 /// What is written down.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoteOrder {
     text: String,
 }
 
+/// The note that was written.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct NoteMade {
+    id: NoteId,
+    influencer_id: InfluencerId,
+}
+
 async fn note(
     State(state): State<ApiState>,
-    Whom(id): Whom,
+    Whom(influencer_id): Whom,
     caller: Caller,
     Body(order): Body<NoteOrder>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    let note = state.actions.add_note(id, order.text, caller.by()).await?;
-    Ok(created(json!({"id": note, "influencer_id": id})))
+) -> Result<(StatusCode, Json<NoteMade>), Problem> {
+    let id = state.actions.add_note(influencer_id, order.text, caller.by()).await?;
+    Ok(created(NoteMade { id, influencer_id }))
 }
 
 /// Whose record goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MergeOrder {
     from: InfluencerId,

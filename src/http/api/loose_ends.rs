@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 
-use super::Route;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does, paged};
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
 use crate::hub::loose_ends;
 use crate::store::reading::loose::LooseEnd;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/loose-ends", get(list))]
+    let what = "Who has no next step, and which answers of ours are late; the oldest first";
+    vec![Route::at("/loose-ends").get(does(what).takes(paged(vec![])), list)]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<LooseEnd>>, Problem> {

@@ -1,15 +1,14 @@
 //! Messages: sending one, reading one, its raw mail and its attachments, taking a queued one back.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
-use super::Route;
 use crate::domain::ids::MessageId;
 use crate::http::actions::SendOrder;
 use crate::http::body::{Body, Id, Number};
+use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
@@ -20,12 +19,24 @@ use crate::store::reading::view::MessageView;
 const TYPES_SAID: &[&str] =
     &["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "text/csv", "video/mp4"];
 
+/// Why a message can't be taken back.
+pub(super) const TAKING_BACK: [&str; 2] = ["wrong_state", "cancelled"];
+
+/// What sending and answering have in common.
+pub(super) fn sending(summary: &'static str) -> Does {
+    does(summary).status(StatusCode::ACCEPTED).conflicts(&["do_not_contact"]).body_max(MESSAGE_BODY_MAX)
+}
+
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        ("/messages", post(send).layer(DefaultBodyLimit::max(MESSAGE_BODY_MAX))),
-        ("/messages/{id}", get(one).delete(cancel)),
-        ("/messages/{id}/raw", get(raw)),
-        ("/messages/{id}/attachments/{n}", get(attachment)),
+        Route::at("/messages").post(sending("Put a message into the outbox"), send),
+        Route::at("/messages/{id}")
+            .get(does("Show a message"), one)
+            .delete(does("Take a queued message back").conflicts(&TAKING_BACK), cancel),
+        Route::at("/messages/{id}/raw").get(does("The mail as it came").octets("message/rfc822"), raw),
+        Route::at("/messages/{id}/html").get(does("Its HTML, made safe to show").octets("text/html"), html),
+        Route::at("/messages/{id}/attachments/{n}")
+            .get(does("A file out of a message").octets("application/octet-stream"), attachment),
     ]
 }
 
@@ -74,6 +85,21 @@ async fn raw_mail(state: &ApiState, id: MessageId) -> Result<Vec<u8>, Problem> {
 async fn raw(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
     let mail = raw_mail(&state, id).await?;
     Ok(download(mail, "message/rfc822", &format!("{id}.eml")))
+}
+
+/// For a frame without rights: no script, nothing is fetched, and what is opened is opened outside of it.
+const HTML_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; sandbox \
+    allow-popups allow-popups-to-escape-sandbox";
+
+async fn html(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
+    let mail = raw_mail(&state, id).await?;
+    let page = state.actions.open_html(mail).await?;
+    let page = page.ok_or_else(|| Problem::not_found("message with HTML", id))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(HTML_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok((headers, page).into_response())
 }
 
 async fn attachment(

@@ -3,26 +3,32 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::Route;
 use crate::domain::ids::MessageId;
 use crate::domain::words::OutboxStatus;
 use crate::http::ApiState;
 use crate::http::actions::{Settlement, SteerOrder};
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does, of, paged};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::store::reading::view::OutboxView;
 
 pub(super) fn routes() -> Vec<Route> {
+    let filters = paged(vec![of::<OutboxStatus>("status", "In this state")]);
+    let wrong = ["wrong_state", "cancelled"];
     vec![
-        ("/outbox", get(list)),
-        ("/outbox/{id}", get(one).delete(super::messages::cancel)),
-        ("/outbox/{id}/settle", post(settle)),
-        ("/outbox/{id}/approve", post(approve)),
+        Route::at("/outbox").get(does("List what is to leave, and what became of it").takes(filters), list),
+        Route::at("/outbox/{id}").get(does("Show a message in the outbox"), one).delete(
+            does("Take a queued message back").conflicts(&super::messages::TAKING_BACK),
+            super::messages::cancel,
+        ),
+        Route::at("/outbox/{id}/settle")
+            .post(does("Say what became of an uncertain message").conflicts(&wrong), settle),
+        Route::at("/outbox/{id}/approve")
+            .post(does("Let a message go that waits for a person").conflicts(&wrong), approve),
     ]
 }
 
@@ -43,7 +49,7 @@ async fn one(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -
 }
 
 /// What a person says of an uncertain message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SettleOrder {
     outcome: Settlement,

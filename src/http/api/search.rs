@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 use serde::Serialize;
 
-use super::Route;
 use crate::domain::people::InfluencerView;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does, of, text};
 use crate::http::page::Asked;
 use crate::http::problem::Problem;
 use crate::store::people::list::{InfluencerFilter, InfluencerOrder};
@@ -18,7 +17,8 @@ use crate::store::reading::view::SearchHit;
 const QUERY_MAX: usize = 500;
 
 /// What was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SearchAnswer")]
 struct Found {
     /// Messages with all the words, newest first.
     messages: Vec<SearchHit>,
@@ -27,7 +27,11 @@ struct Found {
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/search", get(search))]
+    let query = vec![
+        text("q", "The words that are looked for"),
+        of::<u32>("limit", "How many entries are wanted: from 1 to 200; 50 where it is not said"),
+    ];
+    vec![Route::at("/search").get(does("Find messages and influencers by their words").takes(query), search)]
 }
 
 async fn search(State(state): State<ApiState>, asked: Asked) -> Result<Json<Found>, Problem> {

@@ -5,37 +5,78 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Route;
 use crate::http::ApiState;
 use crate::http::actions::{EnrollOrder, PauseTarget, SteerOrder};
 use crate::http::body::{Body, Name, Optional};
+use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::{Listed, NoQuery};
 use crate::http::problem::Problem;
+use crate::hub::outreach::admission::Admitted;
 use crate::hub::outreach::funnel::{self, SequenceStats};
 use crate::hub::outreach::overview::{self, SequenceView};
 
 /// The id of a sequence that is checked, where none is given.
 const UNNAMED: &str = "unnamed";
 
+/// What pausing and going on tell; one of `all`, `account` and `sequence` says of what.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its shape is told: another room writes the answer")]
+struct Steered {
+    /// Whether it is paused now.
+    paused: bool,
+    /// Whether it was otherwise before.
+    changed: bool,
+    /// Everything.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    all: Option<bool>,
+    /// The account.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    /// The sequence.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    sequence: Option<SequenceView>,
+}
+
+/// What ending a sequence tells.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its shape is told: another room writes the answer")]
+struct Ended {
+    /// The sequence.
+    sequence: String,
+    /// How many live runs ended with it.
+    stopped: u64,
+}
+
+fn steered(summary: &'static str) -> Does {
+    does(summary).tells::<Steered>()
+}
+
 pub(super) fn routes() -> Vec<Route> {
+    let checks = ["no_configuration", "not_checked"];
     vec![
-        ("/sequences", get(list)),
-        ("/sequences/check", post(check)),
-        ("/sequences/{id}", get(one).delete(remove)),
-        ("/sequences/{id}/enrollments", post(enroll)),
-        ("/sequences/{id}/pause", post(pause)),
-        ("/sequences/{id}/resume", post(resume)),
-        ("/sequences/{id}/stats", get(stats)),
-        ("/stats/sequences", get(all_stats)),
-        ("/pause", post(pause_all)),
-        ("/resume", post(resume_all)),
-        ("/accounts/{name}/pause", post(pause_account)),
-        ("/accounts/{name}/resume", post(resume_account)),
+        Route::at("/sequences").get(does("List sequences"), list),
+        Route::at("/sequences/check")
+            .post(does("Say what is wrong with the files of a sequence").conflicts(&checks), check),
+        Route::at("/sequences/{id}").get(does("Show a sequence"), one).delete(
+            does("End a sequence whose folder is gone, and its live runs")
+                .conflicts(&["folder_there"])
+                .tells::<Ended>(),
+            remove,
+        ),
+        Route::at("/sequences/{id}/enrollments")
+            .post(does("Begin runs for influencers, or only tell").or(StatusCode::OK).tells::<Admitted>(), enroll),
+        Route::at("/sequences/{id}/pause").post(steered("Send nothing of a sequence"), pause),
+        Route::at("/sequences/{id}/resume").post(steered("Let a sequence go on"), resume),
+        Route::at("/sequences/{id}/stats").get(does("What became of a sequence, step by step"), stats),
+        Route::at("/stats/sequences").get(does("What became of every sequence"), all_stats),
+        Route::at("/pause").post(steered("Send nothing for any sequence"), pause_all),
+        Route::at("/resume").post(steered("Let all sequences go on"), resume_all),
+        Route::at("/accounts/{name}/pause").post(steered("Send nothing for sequences from an account"), pause_account),
+        Route::at("/accounts/{name}/resume").post(steered("Let an account go on"), resume_account),
     ]
 }
 
@@ -85,7 +126,7 @@ async fn enroll(
 }
 
 /// Why something is paused.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct PauseOrder {
     reason: Option<String>,
@@ -153,7 +194,7 @@ async fn resume_all(State(state): State<ApiState>, caller: Caller, _: NoQuery) -
 }
 
 /// The files of a sequence: their names and what is in them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CheckOrder {
     #[serde(default)]

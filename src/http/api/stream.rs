@@ -13,11 +13,10 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
 use tokio::time::Instant;
 
-use super::Route;
 use crate::http::ApiState;
+use crate::http::describe::{Route, does, of};
 use crate::http::page::Asked;
 use crate::http::problem::Problem;
 use crate::store::StoreError;
@@ -33,7 +32,21 @@ const LOOK: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/events/stream", get(stream))]
+    let query = vec![of::<i64>(
+        "after",
+        "The number of the last event that was seen; what comes from now on where it is not said",
+    )];
+    vec![
+        Route::at("/events/stream").get(
+            does("Events as they happen, as server-sent events")
+                .takes(query)
+                .header("Last-Event-ID", "The number of the last event that was seen")
+                .problem(StatusCode::BAD_REQUEST, "bad_last_event_id")
+                .problem(StatusCode::TOO_MANY_REQUESTS, "too_many_streams")
+                .octets("text/event-stream"),
+            stream,
+        ),
+    ]
 }
 
 /// One of the places there are for streams; given back when the stream is dropped.

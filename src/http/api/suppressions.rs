@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::Route;
 use crate::domain::ids::LedgerId;
 use crate::domain::people::{Consent, Suppression};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, SuppressionReason};
 use crate::http::ApiState;
 use crate::http::body::{Body, created};
+use crate::http::describe::{Route, does, paged, text};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
@@ -22,11 +21,17 @@ use crate::hub::people::{self, NewSuppression};
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/suppressions", get(list).post(add).delete(remove))]
+    let one = || text("address", "This address only");
+    vec![
+        Route::at("/suppressions")
+            .get(does("List addresses that must not be written to").takes(paged(vec![one()])), list)
+            .post(does("Write to an address no more"), add)
+            .delete(does("Allow an address again").takes(vec![one()]), remove),
+    ]
 }
 
 /// A suppression, and the consents of its address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct SuppressionView {
     #[serde(flatten)]
     suppression: Suppression,
@@ -34,7 +39,7 @@ struct SuppressionView {
     consents: Vec<ConsentEntry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct ConsentEntry {
     source: String,
     evidence: String,
@@ -79,7 +84,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
 }
 
 /// An address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SuppressionOrder {
     address: String,

@@ -3,15 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::Route;
 use crate::domain::ids::{InfluencerId, MessageId, TaskId};
 use crate::domain::time::Micros;
 use crate::domain::words::{TaskKind, TaskState};
 use crate::http::ApiState;
 use crate::http::body::{Body, Id, created};
+use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
@@ -19,7 +18,19 @@ use crate::hub::task::{self, NewTask, TaskError};
 use crate::store::reading::task::{TaskFilter, TaskView};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/tasks", get(list).post(add)), ("/tasks/{id}/complete", post(complete))]
+    let filters = paged(vec![
+        of::<TaskState>("state", "How they stand; `open` where it is not said"),
+        text("assignee", "Of this teammate"),
+        of::<TaskKind>("kind", "Of this sort"),
+        of::<InfluencerId>("influencer_id", "About this influencer"),
+        of::<Micros>("due[lt]", "Due before this instant"),
+    ]);
+    vec![
+        Route::at("/tasks")
+            .get(does("List tasks, what is due first").takes(filters), list)
+            .post(does("Make a task"), add),
+        Route::at("/tasks/{id}/complete").post(does("Say that a task is done").conflicts(&["task_over"]), complete),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<TaskView>>, Problem> {
@@ -37,7 +48,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
 }
 
 /// What is to be done.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TaskOrder {
     text: String,
@@ -75,7 +86,7 @@ async fn view(state: &ApiState, id: TaskId) -> Result<TaskView, Problem> {
 }
 
 /// What came of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Completion {
     answer: Option<String>,

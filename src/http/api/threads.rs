@@ -1,37 +1,49 @@
 //! Threads, their messages, and answering in one.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 
-use super::Route;
 use crate::domain::ids::{InfluencerId, ThreadId};
 use crate::domain::words::Awaiting;
-use crate::http::actions::SendOrder;
+use crate::http::ApiState;
+use crate::http::actions::{SendOrder, ThreadOrder};
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::gate::Caller;
-use crate::http::page::{Asked, Listed, NoQuery};
+use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
-use crate::http::{ApiState, MESSAGE_BODY_MAX};
+use crate::http::version::{Seen, Tagged};
 use crate::store::reading::thread::ThreadFilter;
 use crate::store::reading::view::{MessageView, ThreadView};
 
 pub(super) fn routes() -> Vec<Route> {
+    let filters = paged(vec![
+        of::<InfluencerId>("influencer", "Of this influencer"),
+        of::<Awaiting>("awaiting", "Whose turn it is"),
+        text("account", "Of this account of ours"),
+        text("assignee", "Looked after by this teammate"),
+        of::<bool>("archived", "Whether it is done with"),
+    ]);
+    let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
     vec![
-        ("/threads", get(list)),
-        ("/threads/{id}", get(one)),
-        ("/threads/{id}/messages", get(messages)),
-        ("/threads/{id}/reply", post(reply).layer(DefaultBodyLimit::max(MESSAGE_BODY_MAX))),
+        Route::at("/threads").get(does("List threads, the one with the newest message first").takes(filters), list),
+        Route::at("/threads/{id}")
+            .get(does("Show a thread"), one)
+            .patch(does("Give a thread to somebody, mark it as read, put it off or aside"), update),
+        Route::at("/threads/{id}/messages").get(does("The messages of a thread").takes(paged(vec![order])), messages),
+        Route::at("/threads/{id}/reply").post(super::messages::sending("Answer in a thread"), reply),
     ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<ThreadView>>, Problem> {
-    let asked = asked.only(&["limit", "cursor", "influencer", "awaiting", "account"])?;
+    let asked = asked.only(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"])?;
     let filter = ThreadFilter {
         influencer: asked.get::<InfluencerId>("influencer")?,
         awaiting: asked.get::<Awaiting>("awaiting")?,
         account: asked.text("account").map(str::to_owned),
+        assignee: asked.text("assignee").map(str::to_owned),
+        archived: asked.get::<bool>("archived")?,
     };
     let page = asked.page()?;
     let slice = state.store.read().await?.list_threads(&filter, page).await?;
@@ -43,8 +55,20 @@ async fn view(state: &ApiState, id: ThreadId) -> Result<ThreadView, Problem> {
     found.ok_or_else(|| Problem::not_found("thread", id))
 }
 
-async fn one(State(state): State<ApiState>, Id(id): Id<ThreadId>, _: NoQuery) -> Result<Json<ThreadView>, Problem> {
-    view(&state, id).await.map(Json)
+async fn one(State(state): State<ApiState>, Id(id): Id<ThreadId>, _: NoQuery) -> Result<Tagged<ThreadView>, Problem> {
+    view(&state, id).await.map(Tagged)
+}
+
+async fn update(
+    State(state): State<ApiState>,
+    Id(id): Id<ThreadId>,
+    caller: Caller,
+    Seen(version): Seen,
+    Body(mut order): Body<ThreadOrder>,
+) -> Result<Tagged<ThreadView>, Problem> {
+    order.version = version;
+    state.actions.update_thread(id, order, caller.by()).await?;
+    view(&state, id).await.map(Tagged)
 }
 
 async fn messages(

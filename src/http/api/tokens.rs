@@ -3,23 +3,27 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use super::Route;
 use crate::domain::ids::TokenId;
 use crate::domain::time::Micros;
 use crate::domain::words::Scope;
 use crate::http::ApiState;
 use crate::http::body::{Body, Id, created};
+use crate::http::describe::{Route, does};
 use crate::http::page::{Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::hub::token::{TokenError, TokenOrder, create_token};
 use crate::store::token::TokenView;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/tokens", get(list).post(create)), ("/tokens/{id}", delete(revoke))]
+    vec![
+        Route::at("/tokens")
+            .get(does("List tokens, without their secrets"), list)
+            .post(does("Make a token").secret(), create),
+        Route::at("/tokens/{id}").delete(does("Refuse a token from now on"), revoke),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<TokenView>>, Problem> {
@@ -28,7 +32,7 @@ async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<T
 }
 
 /// What a token is to be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
     name: String,
@@ -38,7 +42,7 @@ struct NewToken {
 }
 
 /// A new token, with its secret.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct CreatedToken {
     /// The secret; it can't be had again.
     token: String,

@@ -3,20 +3,26 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 
-use super::Route;
 use crate::domain::ids::MessageId;
 use crate::http::ApiState;
 use crate::http::actions::MatchOrder;
 use crate::http::body::{Body, Id};
+use crate::http::describe::{Route, does, paged};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
 use crate::store::reading::view::{MessageView, UnmatchedView};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![("/unmatched", get(list)), ("/unmatched/{id}/match", post(match_one))]
+    vec![
+        Route::at("/unmatched")
+            .get(does("List messages that wait for somebody to say whose they are").takes(paged(vec![])), list),
+        Route::at("/unmatched/{id}/match").post(
+            does("Say whose a message is").conflicts(&["no_address", "handle_taken", "address_taken"]),
+            match_one,
+        ),
+    ]
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<UnmatchedView>>, Problem> {

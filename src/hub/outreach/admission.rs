@@ -48,7 +48,7 @@ pub struct Wish {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 pub struct Admitted {
     /// The sequence.
     pub sequence: String,
@@ -67,7 +67,7 @@ pub struct Admitted {
 }
 
 /// A run that began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NewRun {
     /// The run; none in a dry run.
     pub enrollment_id: Option<EnrollmentId>,
@@ -78,7 +78,7 @@ pub struct NewRun {
 }
 
 /// Somebody who was not enrolled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Refused {
     /// Who.
     pub influencer_id: InfluencerId,

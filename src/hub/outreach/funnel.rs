@@ -9,7 +9,7 @@ use crate::store::reading::sequence::{FunnelRow, SkipRow};
 use crate::store::{StoreError, Tx};
 
 /// What became of a sequence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SequenceStats {
     /// The sequence.
     pub sequence: String,
@@ -20,7 +20,7 @@ pub struct SequenceStats {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct StepStats {
     /// Its id.
     pub step: String,
@@ -40,7 +40,7 @@ pub struct StepStats {
 }
 
 /// What became of one wording.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct VariantStats {
     /// The template.
     pub variant: String,
@@ -52,7 +52,7 @@ pub struct VariantStats {
 }
 
 /// The funnel. Opens and clicks are those of people, each message counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// Runs that wait for it now.
     pub planned: i64,

@@ -12,7 +12,7 @@ use crate::store::outreach::SequenceRow;
 use crate::store::{StoreError, Tx};
 
 /// A sequence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct SequenceView {
     /// The name of its folder.
     pub id: String,
@@ -35,7 +35,8 @@ pub struct SequenceView {
 }
 
 /// How a sequence stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SequenceState")]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It goes on.
@@ -58,7 +59,8 @@ impl Standing {
 }
 
 /// Runs by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RunCounts")]
 pub struct Runs {
     /// All that are not over.
     pub live: i64,
@@ -75,7 +77,7 @@ pub struct Runs {
 }
 
 /// A step, as far as a list shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct StepSummary {
     /// Its id.
     pub id: String,

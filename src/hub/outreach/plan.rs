@@ -62,7 +62,8 @@ pub struct Request<'a> {
 }
 
 /// How much of a limit is taken.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "LimitTaken")]
 pub struct Taken {
     /// Of what: `of the account hello`.
     pub what: String,

@@ -21,7 +21,7 @@ use crate::store::outreach::enrollment::{EnrollmentRow, StepMail, StepRow};
 use crate::store::{StoreError, Tx};
 
 /// What is done with a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// Time stands still for it.

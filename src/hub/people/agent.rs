@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Agent, Person};
+use crate::domain::time::Micros;
 use crate::hub::matching;
 use crate::store::Tx;
 
@@ -39,6 +40,8 @@ pub struct AgentChange {
     pub add_influencers: Vec<InfluencerId>,
     /// For whom they no longer write.
     pub remove_influencers: Vec<InfluencerId>,
+    /// The version that was seen: refused where it is another by now.
+    pub version: Option<i64>,
 }
 
 async fn link(tx: &mut Tx, agent: AgentId, influencers: Vec<InfluencerId>) -> Result<(), PeopleError> {
@@ -78,13 +81,34 @@ pub async fn create_agent(tx: &mut Tx, clock: &Clock, new: NewAgent) -> Result<A
     Ok(agent)
 }
 
+/// The agent, locked, as the caller saw them.
+async fn seen(tx: &mut Tx, id: AgentId, version: Option<i64>) -> Result<Agent, PeopleError> {
+    let agent = tx.lock_agent(id).await?.ok_or_else(|| PeopleError::NoAgent(id.to_string()))?;
+    match version {
+        Some(version) if version != agent.updated_at.0 => Err(PeopleError::AgentChanged(id)),
+        _ => Ok(agent),
+    }
+}
+
+/// Takes an agent away: nobody is written to through them any more, and their addresses are free. What they wrote stays on
+/// the timelines it is on. Runs whose next message would go to them find another address or wait, as their rules say.
+///
+/// # Errors
+/// `NoAgent`, `Changed`.
+pub async fn remove_agent(tx: &mut Tx, clock: &Clock, id: AgentId, version: Option<i64>) -> Result<(), PeopleError> {
+    tx.lock_conversations().await?;
+    seen(tx, id, version).await?;
+    tx.remove_agent(id, clock.now()).await?;
+    Ok(())
+}
+
 /// Changes an agent.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] with every field that is wrong; `NoAgent`, `AddressTaken`, `NoInfluencer`.
 pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: AgentChange) -> Result<Agent, PeopleError> {
     tx.lock_conversations().await?;
-    let mut agent = tx.get_agent(id).await?.ok_or_else(|| PeopleError::NoAgent(id.to_string()))?;
+    let mut agent = seen(tx, id, change.version).await?;
     let mut flaws = Flaws::default();
     if let Some(name) = &change.first_name {
         agent.first_name = flaws.take(check::name("first_name", name));
@@ -98,7 +122,8 @@ pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: Agent
     let has_primary = tx.list_addresses_of_agents(vec![id]).await?.iter().any(|a| a.is_primary);
     let mut addresses = free_addresses(tx, clock, Person::Agent(id), emails, has_primary).await?;
     tx.insert_addresses(&addresses).await?;
-    agent.updated_at = clock.now();
+    // The version: it grows even where two changes fall on one instant.
+    agent.updated_at = Micros(clock.now().0.max(agent.updated_at.0.saturating_add(1)));
     tx.update_agent(&agent).await?;
     link(tx, id, change.add_influencers).await?;
     for influencer in change.remove_influencers {

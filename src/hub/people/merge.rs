@@ -29,7 +29,7 @@ use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
 
 /// What a joining moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Merged {
     /// The record of it.
     pub id: MergeId,

@@ -21,7 +21,7 @@ use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
 
 /// What was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Unmerged {
     /// The record of the joining.
     pub id: MergeId,

@@ -69,6 +69,20 @@ impl Tx {
         Ok(self.exec(&AGENT_UPDATE, row).await? > 0)
     }
 
+    /// Locks an agent until the end of the transaction; none where there is no such agent.
+    pub async fn lock_agent(&mut self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        let row: Option<AgentRow> = self.opt(&AGENT_LOCK, values![id]).await?;
+        Ok(row.map(Agent::from))
+    }
+
+    /// Takes an agent away: their addresses are free, they write for nobody. What they wrote stays.
+    pub async fn remove_agent(&mut self, id: AgentId, at: Micros) -> Result<(), StoreError> {
+        self.exec(&AGENT_LINKS_REMOVE, values![id]).await?;
+        self.exec(&AGENT_ADDRESSES_REMOVE, values![id]).await?;
+        self.exec(&AGENT_REMOVE, values![id, at]).await?;
+        Ok(())
+    }
+
     /// Notes for whom agents write; what is noted already stays. How many are new.
     pub async fn link_agents(&mut self, links: &[(AgentId, InfluencerId)]) -> Result<u64, StoreError> {
         self.insert_many(&LINKS, links.iter().flat_map(|(agent, influencer)| values![*agent, *influencer]).collect())
@@ -98,8 +112,14 @@ impl Tx {
 }
 
 statements! {
-    #[hot] AGENTS_GET = "SELECT id, first_name, last_name, created_at, updated_at FROM agent WHERE id = ANY($1::uuid[])";
-    #[hot] AGENTS_LIST = "SELECT id, first_name, last_name, created_at, updated_at FROM agent WHERE id > $1 ORDER BY id LIMIT $2";
+    #[hot] AGENTS_GET = "SELECT id, first_name, last_name, created_at, updated_at FROM agent WHERE id = ANY($1::uuid[]) \
+        AND removed_at IS NULL";
+    #[hot] AGENT_LOCK = "SELECT id, first_name, last_name, created_at, updated_at FROM agent WHERE id = $1 AND removed_at IS NULL \
+        FOR UPDATE";
+    #[hot] AGENT_LINKS_REMOVE = "DELETE FROM agent_influencer WHERE agent_id = $1";
+    #[hot] AGENT_ADDRESSES_REMOVE = "DELETE FROM address WHERE agent_id = $1";
+    #[hot] AGENT_REMOVE = "UPDATE agent SET removed_at = $2, updated_at = $2 WHERE id = $1";
+    #[hot] AGENTS_LIST = "SELECT id, first_name, last_name, created_at, updated_at FROM agent WHERE id > $1 AND removed_at IS NULL ORDER BY id LIMIT $2";
     #[hot] AGENT_UPDATE = "UPDATE agent SET first_name = $2, last_name = $3, updated_at = $4 WHERE id = $1";
     #[hot] AGENT_UNLINK = "DELETE FROM agent_influencer WHERE agent_id = $1 AND influencer_id = $2";
     #[hot] INFLUENCERS_OF_AGENTS = "SELECT agent_id, influencer_id FROM agent_influencer \

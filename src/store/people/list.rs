@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::InfluencerRow;
-use crate::domain::ids::InfluencerId;
+use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{Influencer, query_key};
+use crate::domain::words::Awaiting;
 use crate::store::dialect::ListText;
 use crate::store::value::{Value, values};
 use crate::store::{StoreError, Tx};
@@ -24,6 +25,26 @@ pub struct InfluencerFilter {
     pub tag: Option<String>,
     /// Whose handle or a part of whose name begins so; case does not matter.
     pub q: Option<String>,
+    /// Whose turn it is.
+    pub awaiting: Option<Awaiting>,
+    /// On this network, by its name in lower case.
+    pub network: Option<String>,
+    /// For whom this agent writes.
+    pub agent: Option<AgentId>,
+    /// With at least so many followers over all networks.
+    pub reach_from: Option<i64>,
+    /// With fewer than so many.
+    pub reach_below: Option<i64>,
+}
+
+impl InfluencerFilter {
+    fn wants_more(&self) -> bool {
+        self.awaiting.is_some()
+            || self.network.is_some()
+            || self.agent.is_some()
+            || self.reach_from.is_some()
+            || self.reach_below.is_some()
+    }
 }
 
 /// In which order.
@@ -88,6 +109,7 @@ impl Tx {
             owner: filter.owner.is_some(),
             tag: filter.tag.is_some(),
             q: q.is_some(),
+            more: filter.wants_more(),
         };
         let limit = limit.clamp(1, PAGE_MAX);
         let mut bound: Vec<Value> = match (order, after) {
@@ -103,6 +125,10 @@ impl Tx {
             // The last code point there is sorts after everything that begins with `q`.
             let end = format!("{q}\u{10ffff}");
             bound.extend(values![q, end]);
+        }
+        if filter.wants_more() {
+            let InfluencerFilter { awaiting, network, agent, reach_from, reach_below, .. } = filter.clone();
+            bound.extend(values![awaiting, network, agent, reach_from, reach_below]);
         }
         let rows: Vec<InfluencerRow> = self.all_listed(text, bound).await?;
         Ok(rows.into_iter().map(Influencer::from).collect())

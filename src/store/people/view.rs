@@ -78,6 +78,7 @@ impl Tx {
             last_name: a.last_name,
             addresses: addresses.remove(&Person::Agent(a.id)).unwrap_or_default(),
             influencers: influencers.remove(&a.id).unwrap_or_default(),
+            version: a.updated_at.0,
         };
         Ok(agents.into_iter().map(view).collect())
     }

@@ -21,7 +21,7 @@ pub struct LooseRules {
 }
 
 /// A loose end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct LooseEnd {
     /// `no_next_step`, `unanswered` or `stuck_run`.
     pub reason: String,

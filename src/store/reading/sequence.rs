@@ -24,7 +24,7 @@ pub struct EnrollmentFilter {
 }
 
 /// A run as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct EnrollmentView {
     /// Its id.
     pub id: EnrollmentId,
@@ -61,7 +61,7 @@ pub struct EnrollmentView {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct EnrollmentStepView {
     /// The step.
     pub step: String,
@@ -134,7 +134,7 @@ pub struct FunnelRow {
 }
 
 /// Why a step was left out, and how often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct SkipRow {
     /// The step.
     #[serde(skip)]

@@ -1,7 +1,7 @@
 //! Counts by the stage that was met: what was sent, opened, clicked and answered, who moved on, and how long it took.
 
 use crate::domain::time::Micros;
-use crate::domain::words::EventType;
+use crate::domain::words::{Direction, EventType};
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
@@ -42,7 +42,52 @@ pub struct StageStay {
     pub median: i64,
 }
 
+/// How many events of one sort there were about messages of an account.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct AccountCount {
+    /// The account.
+    pub account: String,
+    /// What happened.
+    #[sqlx(rename = "type")]
+    pub kind: EventType,
+    /// Whether a machine did it, for opens and clicks.
+    pub machine: Option<bool>,
+    /// How many events.
+    pub events: i64,
+}
+
+/// How long one side took to answer in the threads of an account.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct TurnTime {
+    /// The account.
+    pub account: String,
+    /// Of whom the answers are.
+    pub direction: Direction,
+    /// How many.
+    pub answers: i64,
+    /// On average, microseconds.
+    pub mean: f64,
+    /// The middle one (of an even number, the shorter), microseconds.
+    pub median: i64,
+}
+
 impl Tx {
+    /// Events of these sorts in a stretch of time, by the account of their message; people and machines apart.
+    pub async fn count_by_account(
+        &mut self,
+        kinds: &[EventType],
+        (since, until): (Micros, Micros),
+    ) -> Result<Vec<AccountCount>, StoreError> {
+        let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        self.all(&BY_ACCOUNT, values![kinds, since, until]).await
+    }
+
+    /// How long answers took that were given in a stretch of time: what people wrote, and what of ours was accepted. Several
+    /// messages of one side in a row count as one, from the first of them.
+    pub async fn measure_turns(&mut self, (since, until): (Micros, Micros)) -> Result<Vec<TurnTime>, StoreError> {
+        self.all(&TURNS, values![since, until]).await
+    }
+
     /// Events of these sorts in a stretch of time, by stage; people and machines apart.
     pub async fn count_by_stage(
         &mut self,
@@ -73,6 +118,20 @@ impl Tx {
 }
 
 statements! {
+    #[hot] BY_ACCOUNT = "SELECT m.account, e.type, e.machine, COUNT(*) AS events FROM event e JOIN message m ON m.id = e.message_id \
+        WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 GROUP BY m.account, e.type, e.machine";
+    TURNS = "WITH said AS (SELECT p.thread_id, m.account, m.direction, m.at, m.id, \
+          LAG(m.direction) OVER (PARTITION BY p.thread_id ORDER BY m.at, m.id) AS before \
+          FROM thread t JOIN participation p ON p.thread_id = t.id JOIN message m ON m.id = p.message_id \
+          LEFT JOIN outbox o ON o.id = m.id WHERE t.merged_into IS NULL AND t.last_message_at >= $1 \
+          AND (m.direction = 'outbound' OR m.kind = 'human') AND (o.id IS NULL OR o.status = 'confirmed')), \
+        turns AS (SELECT account, direction, at, id, at - LAG(at) OVER (PARTITION BY thread_id ORDER BY at, id) AS took FROM said \
+          WHERE before IS NULL OR before <> direction), \
+        placed AS (SELECT account, direction, took, ROW_NUMBER() OVER (PARTITION BY account, direction ORDER BY took, id) AS n, \
+          COUNT(*) OVER (PARTITION BY account, direction) AS total FROM turns WHERE took IS NOT NULL AND at >= $1 AND at < $2) \
+        SELECT account, direction, COUNT(*) AS answers, CAST(AVG(took) AS DOUBLE PRECISION) AS mean, \
+          CAST(MAX(CASE WHEN n = (total + 1) / 2 THEN took END) AS BIGINT) AS median FROM placed \
+        GROUP BY account, direction ORDER BY account, direction";
     #[hot] COUNTS = "SELECT stage, type, machine, COUNT(*) AS events FROM event WHERE type = ANY($1::text[]) AND at >= $2 AND at < $3 \
         AND stage IS NOT NULL GROUP BY stage, type, machine";
     #[hot] EXITS = "SELECT stage, data ->> 'to' AS next, COUNT(DISTINCT influencer_id) AS people FROM event \

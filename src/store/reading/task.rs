@@ -32,7 +32,7 @@ impl Default for TaskFilter {
 }
 
 /// A task as programs outside see one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct TaskView {
     /// Its id.
     pub id: TaskId,

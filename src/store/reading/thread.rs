@@ -18,6 +18,10 @@ pub struct ThreadFilter {
     pub awaiting: Option<Awaiting>,
     /// Our account.
     pub account: Option<String>,
+    /// Who looks after it.
+    pub assignee: Option<String>,
+    /// Whether it is done with.
+    pub archived: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -31,6 +35,11 @@ struct ThreadViewRow {
     message_count: i64,
     last_message_at: Micros,
     awaiting: Option<Awaiting>,
+    assignee: Option<String>,
+    unread: bool,
+    snoozed_until: Option<Micros>,
+    archived: bool,
+    version: i64,
 }
 
 impl From<ThreadViewRow> for ThreadView {
@@ -45,6 +54,11 @@ impl From<ThreadViewRow> for ThreadView {
             message_count: row.message_count,
             last_message_at: row.last_message_at,
             awaiting: row.awaiting,
+            assignee: row.assignee,
+            unread: row.unread,
+            snoozed_until: row.snoozed_until,
+            archived: row.archived,
+            version: row.version,
         }
     }
 }
@@ -54,20 +68,25 @@ impl Tx {
     /// front: it is not met again further down.
     pub async fn list_threads(&mut self, filter: &ThreadFilter, page: Page) -> Result<Slice<ThreadView>, StoreError> {
         let page = Page { order: Order::NewestFirst, ..page };
-        let ThreadFilter { influencer, awaiting, account } = filter.clone();
+        let ThreadFilter { influencer, awaiting, account, assignee, archived } = filter.clone();
         let (from, limit) = (page.from(), page.fetch());
-        let rows: Vec<ThreadViewRow> = match (influencer, awaiting, account) {
+        let mut bound = values![from.at, from.id, limit, assignee, archived];
+        let statement = match (influencer, awaiting, account) {
             (Some(id), awaiting, account) => {
-                self.all(&THREADS_OF_INFLUENCER, values![from.at, from.id, limit, id, awaiting, account]).await?
+                bound.extend(values![id, awaiting, account]);
+                &THREADS_OF_INFLUENCER
             }
             (None, Some(awaiting), account) => {
-                self.all(&THREADS_AWAITING, values![from.at, from.id, limit, awaiting, account]).await?
+                bound.extend(values![awaiting, account]);
+                &THREADS_AWAITING
             }
             (None, None, Some(account)) => {
-                self.all(&THREADS_OF_ACCOUNT, values![from.at, from.id, limit, account]).await?
+                bound.extend(values![account]);
+                &THREADS_OF_ACCOUNT
             }
-            (None, None, None) => self.all(&THREADS_RECENT, values![from.at, from.id, limit]).await?,
+            (None, None, None) => &THREADS_RECENT,
         };
+        let rows: Vec<ThreadViewRow> = self.all(statement, bound).await?;
         let views = rows.into_iter().map(ThreadView::from).collect();
         Ok(page.cut(views, |t: &ThreadView| Place { at: t.last_message_at, id: t.id.0 }))
     }
@@ -129,21 +148,32 @@ impl Tx {
 macro_rules! thread_columns {
     () => {
         "SELECT t.id, t.influencer_id, i.handle AS influencer_handle, t.channel, t.account, t.subject, t.message_count, \
-         t.last_message_at, t.awaiting FROM thread t JOIN influencer i ON i.id = t.influencer_id "
+         t.last_message_at, t.awaiting, t.assignee, \
+         COALESCE(t.awaiting = 'us', FALSE) AND COALESCE(t.read_at < t.last_message_at, TRUE) AS unread, \
+         CASE WHEN t.snoozed_at >= t.last_message_at THEN t.snoozed_until END AS snoozed_until, \
+         COALESCE(t.archived_at >= t.last_message_at, FALSE) AS archived, t.version FROM thread t JOIN influencer i ON i.id = t.influencer_id "
+    };
+}
+
+/// Further wishes, at `$4` and `$5`.
+macro_rules! on_the_desk {
+    () => {
+        " AND ($4::text IS NULL OR t.assignee = $4) \
+         AND ($5::boolean IS NULL OR COALESCE(t.archived_at >= t.last_message_at, FALSE) = $5) "
     };
 }
 
 statements! {
-    #[hot] THREADS_RECENT = concat!(thread_columns!(), "WHERE t.merged_into IS NULL AND (t.last_message_at, t.id) < ($1, $2) \
-        ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
-    #[hot] THREADS_OF_INFLUENCER = concat!(thread_columns!(), "WHERE t.influencer_id = $4 AND t.merged_into IS NULL \
-        AND (t.last_message_at, t.id) < ($1, $2) AND ($5::text IS NULL OR t.awaiting = $5) \
-        AND ($6::text IS NULL OR t.account = $6) ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
-    #[hot] THREADS_AWAITING = concat!(thread_columns!(), "WHERE t.awaiting = $4 AND t.merged_into IS NULL \
-        AND (t.last_message_at, t.id) < ($1, $2) AND ($5::text IS NULL OR t.account = $5) \
-        ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
-    #[hot] THREADS_OF_ACCOUNT = concat!(thread_columns!(), "WHERE t.account = $4 AND t.merged_into IS NULL \
-        AND (t.last_message_at, t.id) < ($1, $2) ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
+    #[hot] THREADS_RECENT = concat!(thread_columns!(), "WHERE t.merged_into IS NULL AND (t.last_message_at, t.id) < ($1, $2)",
+        on_the_desk!(), "ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
+    #[hot] THREADS_OF_INFLUENCER = concat!(thread_columns!(), "WHERE t.influencer_id = $6 AND t.merged_into IS NULL \
+        AND (t.last_message_at, t.id) < ($1, $2) AND ($7::text IS NULL OR t.awaiting = $7) \
+        AND ($8::text IS NULL OR t.account = $8)", on_the_desk!(), "ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
+    #[hot] THREADS_AWAITING = concat!(thread_columns!(), "WHERE t.awaiting = $6 AND t.merged_into IS NULL \
+        AND (t.last_message_at, t.id) < ($1, $2) AND ($7::text IS NULL OR t.account = $7)", on_the_desk!(),
+        "ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
+    #[hot] THREADS_OF_ACCOUNT = concat!(thread_columns!(), "WHERE t.account = $6 AND t.merged_into IS NULL \
+        AND (t.last_message_at, t.id) < ($1, $2)", on_the_desk!(), "ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
     #[hot] THREAD_VIEW = concat!(thread_columns!(), "WHERE t.id = $1");
     #[hot] THREAD_MESSAGES_NEWEST = "SELECT message_id, at FROM participation WHERE thread_id = $1 AND (at, message_id) < ($2, $3) \
         ORDER BY at DESC, message_id DESC LIMIT $4";

@@ -15,7 +15,7 @@ use crate::domain::words::{
 use crate::store::event::EventRow;
 
 /// A thread.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ThreadView {
     /// Its id.
     pub id: ThreadId,
@@ -35,6 +35,16 @@ pub struct ThreadView {
     pub last_message_at: Micros,
     /// Whose turn it is.
     pub awaiting: Option<Awaiting>,
+    /// The teammate who looks after it.
+    pub assignee: Option<String>,
+    /// Whether it waits for us with a message that nobody marked as read.
+    pub unread: bool,
+    /// Out of sight until this instant; a new message ends that.
+    pub snoozed_until: Option<Micros>,
+    /// Whether it is done with; a new message ends that.
+    pub archived: bool,
+    /// Grows with every change by hand; what `If-Match` compares.
+    pub version: i64,
 }
 
 /// How a message stands: `received`, or a state of the outbox.
@@ -63,8 +73,21 @@ impl Serialize for MessageStatus {
     }
 }
 
+impl schemars::JsonSchema for MessageStatus {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MessageStatus".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        use crate::domain::words::Word as _;
+        let outbox = OutboxStatus::ALL.iter().map(|status| status.as_str());
+        let words: Vec<&str> = std::iter::once(Self::Received.as_str()).chain(outbox).collect();
+        schemars::json_schema!({ "type": "string", "enum": words })
+    }
+}
+
 /// One message.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct MessageView {
     /// Its id.
     pub id: MessageId,
@@ -131,7 +154,7 @@ pub struct MessageView {
 }
 
 /// Someone on whose timeline a message shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ParticipantView {
     /// Who.
     pub influencer_id: InfluencerId,
@@ -146,7 +169,7 @@ pub struct ParticipantView {
 }
 
 /// A place where a message was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DeliveryView {
     /// Our account.
     pub account: String,
@@ -163,7 +186,7 @@ pub struct DeliveryView {
 }
 
 /// How the sending to one recipient stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct RecipientView {
     /// The address.
     pub address: String,
@@ -178,7 +201,7 @@ pub struct RecipientView {
 }
 
 /// A message that waits for a person to say whose it is. Its id is the message's.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct UnmatchedView {
     /// The message.
     pub id: MessageId,
@@ -207,7 +230,7 @@ pub struct UnmatchedView {
 }
 
 /// One outbox row. Its id is the message's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct OutboxView {
     /// The message.
     pub id: MessageId,
@@ -238,7 +261,7 @@ pub struct OutboxView {
 }
 
 /// A fact.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct EventView {
     /// Its id.
     pub id: EventId,
@@ -278,7 +301,7 @@ impl From<EventRow> for EventView {
 }
 
 /// What a teammate wrote down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct NoteView {
     /// Its id.
     pub id: NoteId,
@@ -335,8 +358,32 @@ impl Serialize for TimelineItem {
     }
 }
 
+impl schemars::JsonSchema for TimelineEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimelineEntry".into()
+    }
+
+    fn json_schema(schemas: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let at = schemas.subschema_for::<Micros>();
+        let shapes = [
+            ("message", schemas.subschema_for::<MessageView>()),
+            ("event", schemas.subschema_for::<EventView>()),
+            ("note", schemas.subschema_for::<NoteView>()),
+        ];
+        let entry = |(kind, thing): (&str, schemars::Schema)| {
+            serde_json::json!({
+                "type": "object",
+                "properties": { "at": at, "type": { "type": "string", "const": kind }, kind: thing },
+                "required": ["at", "type", kind],
+            })
+        };
+        let entries: Vec<Value> = shapes.into_iter().map(entry).collect();
+        schemars::json_schema!({ "oneOf": entries })
+    }
+}
+
 /// A message that was found by its words.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SearchHit {
     /// The part of its text around the first word that was found; without marks.
     pub excerpt: String,
@@ -345,7 +392,7 @@ pub struct SearchHit {
 }
 
 /// One account of ours.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct AccountView {
     /// Its name in the configuration; it has no other id.
     pub id: String,
@@ -366,7 +413,7 @@ pub struct AccountView {
 }
 
 /// One folder of an account, with the last counted comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FolderView {
     /// Its name.
     pub name: String,

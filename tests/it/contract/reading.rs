@@ -85,7 +85,8 @@ async fn thread_filters_hold_alone_and_together() {
             (None, Some(Awaiting::Us), Some("shop"), vec![3, 2]),
             (Some(bo), None, Some("brand"), vec![4]),
         ] {
-            let filter = ThreadFilter { influencer, awaiting, account: account.map(str::to_owned) };
+            let filter =
+                ThreadFilter { influencer, awaiting, account: account.map(str::to_owned), ..ThreadFilter::default() };
             let found = tx.list_threads(&filter, Page::newest(50)).await.unwrap().data;
             let ids: Vec<ThreadId> = found.iter().map(|t| t.id).collect();
             let expected: Vec<ThreadId> = expected.into_iter().map(|n: usize| rows[n]).collect();

@@ -164,6 +164,7 @@ async fn serve(api: &Api) -> Server {
         actions: api.recorder.clone(),
         accounts: Arc::from([]),
         bells: bells.clone(),
+        limits: liaison::http::limit::Limits::default(),
         stopping: Arc::new(move || stopping.is_soft()),
     };
     let stop = life.stop();

@@ -1,0 +1,181 @@
+//! How often somebody may ask: per token, and per address for those without one. Counted in memory, per process: a limit
+//! keeps one program from taking all of the hub, nothing rests on its exactness.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use crate::config::server::Rates;
+use crate::domain::ids::TokenId;
+
+/// Whoever is remembered at once.
+const KEYS_MAX: usize = 20_000;
+
+/// The limits of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Limits(Arc<Counted>);
+
+struct Counted {
+    tokens: Buckets<TokenId>,
+    refused: Buckets<IpAddr>,
+    readers: Buckets<IpAddr>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(Rates::default())
+    }
+}
+
+impl Limits {
+    /// Nobody has asked yet.
+    pub fn new(rates: Rates) -> Self {
+        let Rates { per_token, refused, public } = rates;
+        Self(Arc::new(Counted {
+            tokens: Buckets::new(per_token),
+            refused: Buckets::new(refused),
+            readers: Buckets::new(public),
+        }))
+    }
+
+    /// A request with a good token.
+    pub(super) fn token(&self, token: TokenId) -> Result<(), Problem> {
+        self.0.tokens.take(token).map_err(|wait| too_many("this token asks too often", wait))
+    }
+
+    /// A request without a good token: those of one address are told to wait after a while. A good token from there is not
+    /// looked at here, for behind one address there may be many.
+    pub(super) fn refused(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(address) = address else { return Ok(()) };
+        let taken = self.0.refused.take(network(address));
+        taken.map_err(|wait| too_many("too many requests without a good token come from this address", wait))
+    }
+
+    /// A reader of mail; how long to wait, where there were too many requests from there.
+    pub(super) fn reader(&self, address: Option<IpAddr>) -> Result<(), Duration> {
+        address.map_or(Ok(()), |address| self.0.readers.take(network(address)))
+    }
+}
+
+fn too_many(what: &str, wait: Duration) -> Problem {
+    let seconds = seconds(wait);
+    let detail = format!("{what}; ask again in {seconds} s");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(seconds)
+}
+
+/// Whole seconds after which it is worth asking again.
+pub(super) fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// One household has a whole /64 of IPv6: all of it counts as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// What is left of a minute's requests, as of an instant.
+#[derive(Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+/// A bucket for everybody: it holds a minute's requests and fills up steadily.
+struct Buckets<K> {
+    per_minute: f64,
+    all: Mutex<HashMap<K, Bucket>>,
+}
+
+impl<K: Eq + Hash> Buckets<K> {
+    fn new(per_minute: u32) -> Self {
+        Self { per_minute: f64::from(per_minute.max(1)), all: Mutex::default() }
+    }
+
+    /// What is in a bucket by now.
+    fn filled(&self, bucket: Bucket, now: Instant) -> f64 {
+        let more = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_minute / 60.0;
+        (bucket.left + more).min(self.per_minute)
+    }
+
+    /// How long until there is a whole one.
+    fn wait(&self, left: f64) -> Duration {
+        Duration::from_secs_f64(((1.0 - left) * 60.0 / self.per_minute).max(0.0))
+    }
+
+    /// Takes one; else how long to wait.
+    fn take(&self, key: K) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= KEYS_MAX && !all.contains_key(&key) {
+            all.retain(|_, bucket| self.filled(*bucket, now) < self.per_minute);
+            if all.len() >= KEYS_MAX {
+                // So many at once are no one program: memory has an end, and the limits begin anew.
+                all.clear();
+            }
+        }
+        let bucket = all.entry(key).or_insert(Bucket { left: self.per_minute, at: now });
+        let left = self.filled(*bucket, now);
+        let taken = left >= 1.0;
+        *bucket = Bucket { left: if taken { left - 1.0 } else { left }, at: now };
+        if taken { Ok(()) } else { Err(self.wait(left)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_empties_fills_up_steadily_and_holds_a_minute() {
+        let buckets = Buckets::new(60);
+        for _ in 0..60 {
+            assert_eq!(buckets.take('a'), Ok(()));
+        }
+        assert_eq!(buckets.take('a'), Err(Duration::from_secs(1)));
+        assert_eq!(buckets.take('b'), Ok(()), "everybody has their own");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(buckets.take('a'), Err(Duration::from_millis(500)));
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(buckets.take('a'), Ok(()));
+        assert!(buckets.take('a').is_err());
+        tokio::time::advance(Duration::from_hours(5)).await;
+        assert_eq!((0..100).filter(|_| buckets.take('a').is_ok()).count(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_has_an_end() {
+        let buckets = Buckets::new(1);
+        for key in 0..KEYS_MAX {
+            assert_eq!(buckets.take(key), Ok(()));
+        }
+        assert!(buckets.take(0).is_err());
+        tokio::time::advance(Duration::from_mins(2)).await;
+        assert_eq!(buckets.take(KEYS_MAX), Ok(()));
+        assert_eq!(buckets.all.lock().unwrap().len(), 1, "who waits no longer is forgotten");
+        for key in 0..3 * KEYS_MAX {
+            buckets.take(key).ok();
+        }
+        assert!(buckets.all.lock().unwrap().len() <= KEYS_MAX);
+    }
+
+    #[test]
+    fn a_household_counts_as_one() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

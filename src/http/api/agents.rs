@@ -25,7 +25,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/agents/{id}")
             .get(does("Show an agent"), one)
             .patch(does("Change an agent; what is left out stays").conflicts(&["address_taken"]), update)
-            .delete(does("Take an agent away; what they wrote stays"), remove),
+            .delete(
+                does("Take an agent away; what they wrote stays, and what waits in the outbox for them still leaves"),
+                remove,
+            ),
     ]
 }
 

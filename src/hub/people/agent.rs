@@ -90,8 +90,8 @@ async fn seen(tx: &mut Tx, id: AgentId, version: Option<i64>) -> Result<Agent, P
     }
 }
 
-/// Takes an agent away: nobody is written to through them any more, and their addresses are free. What they wrote stays on
-/// the timelines it is on. Runs whose next message would go to them find another address or wait, as their rules say.
+/// Takes an agent away: nothing new is addressed to them, and their addresses are free. What they wrote stays on the timelines
+/// it is on. What waits in the outbox for them already still leaves, unless it is taken back or the address is suppressed.
 ///
 /// # Errors
 /// `NoAgent`, `Changed`.

@@ -40,6 +40,7 @@ mod commands;
 mod connect;
 mod foresight;
 mod installation;
+mod metrics;
 mod node;
 mod sandbox;
 pub mod simulate;
@@ -53,6 +54,9 @@ pub use sandbox::{Simulated, start_sandbox};
 pub const EXIT_TAKEN: u8 = 73;
 /// The configuration can't be used.
 pub const EXIT_CONFIG: u8 = 78;
+/// How long a loop may be silent before the watchdog is not fed any more, beside the rests it announces: far longer than any
+/// wait for a lock or a server that goes well in the end. Machine time.
+const LOOP_SILENCE_MAX: Duration = Duration::from_mins(5);
 
 /// One account, ready to run.
 #[derive(Clone)]
@@ -175,9 +179,11 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     accounts::register(&hub).await?;
     publish_sequences(&hub).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
-    life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
+    let sequencer = sequencer::run(hub.store.clone(), hub.run, numbering, life.stop());
+    life.spawn("sequencer", life.watched("sequencer", LOOP_SILENCE_MAX, sequencer));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
-    life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
+    let cadence = cadence.run(hub.wakes.clone(), life.stop());
+    life.spawn("cadence", life.watched("cadence", LOOP_SILENCE_MAX, cadence));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -203,6 +209,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         }
         None => api = api.merge(readers),
     }
+    let guard = Some((hub.store.clone(), hub.clock.clone()));
+    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), guard }));
     life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }
@@ -233,10 +241,10 @@ async fn open_tracking(hub: &Hub, life: &Lifecycle) -> anyhow::Result<http::Publ
     let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
     let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
-    life.spawn("hits", writer.run(life.stop()));
+    life.spawn("hits", life.watched("hits", LOOP_SILENCE_MAX, writer.run(life.stop())));
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
-    life.spawn("judge", judge.run(life.stop()));
+    life.spawn("judge", life.watched("judge", LOOP_SILENCE_MAX, judge.run(life.stop())));
     Ok(http::PublicState { store, clock, tracking, stored })
 }
 
@@ -320,6 +328,9 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         reload: Some(reload_from(config.path.clone())),
     };
     let hub = start(parts, &life).await?;
+    if let Some(address) = config.server.metrics_listen {
+        metrics::listen(address, metrics::page_of(&hub, &life), &life).await?;
+    }
     let (handler, stop) = (commands::Commands::new(hub, life.clone()), life.stop());
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");

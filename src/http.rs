@@ -21,11 +21,13 @@ mod api;
 mod body;
 mod gate;
 mod health;
+mod metrics;
 mod page;
 mod problem;
 mod track;
 
 pub use actions::{ActionError, Actions};
+pub use metrics::{MetricsPage, MetricsState, metrics_router};
 pub use track::{PublicState, public_router};
 
 /// Octets of a request body.

@@ -169,3 +169,56 @@ async fn raise(signal: &'static str) {
     });
     assert!(sent.await.unwrap().success());
 }
+
+/// What a service manager was told so far.
+fn told(socket: &std::os::unix::net::UnixDatagram) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut octets = [0; 4096];
+    while let Ok(n) = socket.recv(&mut octets) {
+        all.push(String::from_utf8(octets[..n].to_vec()).unwrap());
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watchdog_is_fed_only_while_every_loop_gets_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let (ask, asked) = mpsc::channel(8);
+    let life = Lifecycle::with(STOP_TIME, Supervisor::at(&path, Duration::from_mins(1)));
+    let road = Arc::new(tokio::sync::Semaphore::new(1));
+    for name in ["goes on", "gets stuck"] {
+        let (stop, road) = (life.stop(), Arc::clone(&road));
+        let beating = async move {
+            while !stop.is_soft() {
+                crate::telemetry::pulse::beat();
+                if name == "gets stuck" {
+                    // What it needs is taken away from it, for good or for a while.
+                    drop(road.acquire().await.unwrap());
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok::<_, Infallible>(())
+        };
+        life.spawn(name, life.watched(name, Duration::from_mins(5), beating));
+    }
+    let fed = |told: &[String]| told.iter().filter(|t| t.as_str() == "WATCHDOG=1\n").count();
+    let story = async {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert!((19..=21).contains(&fed(&told(&socket))), "twice a minute");
+        let taken = road.acquire().await.unwrap();
+        tokio::time::sleep(Duration::from_mins(6)).await;
+        assert!((9..=12).contains(&fed(&told(&socket))), "until five minutes of silence are over");
+        tokio::time::sleep(Duration::from_mins(60)).await;
+        assert_eq!(told(&socket), Vec::<String>::new(), "one loop is stuck: the service manager is to step in");
+        drop(taken);
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert!(fed(&told(&socket)) >= 3, "it goes again");
+        ask.send(Asked::Stop).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(life.run(asked), story);
+    assert_eq!(outcome, Outcome::Clean);
+    assert_eq!(told(&socket), ["STOPPING=1\n"]);
+}

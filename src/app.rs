@@ -38,6 +38,7 @@ mod accounts;
 mod actions;
 mod commands;
 mod connect;
+mod database;
 mod foresight;
 mod installation;
 mod metrics;
@@ -47,6 +48,7 @@ pub mod simulate;
 mod steering;
 
 pub use connect::{account_parts, identity_of};
+pub use database::{Restored, UnreadyError, ready_for_command, restore};
 pub use installation::release;
 pub use sandbox::{Simulated, start_sandbox};
 
@@ -291,6 +293,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
+    database::keep_copy(&config).await?;
     let place = place_of(&config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
     let clock = Clock::machine();
@@ -328,6 +331,8 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         reload: Some(reload_from(config.path.clone())),
     };
     let hub = start(parts, &life).await?;
+    let seen = installation::remember(store.clone(), config.storage.state_dir.clone(), life.stop());
+    life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
     if let Some(address) = config.server.metrics_listen {
         metrics::listen(address, metrics::page_of(&hub, &life), &life).await?;
     }

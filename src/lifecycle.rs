@@ -22,6 +22,7 @@ pub mod lock;
 pub mod systemd;
 
 use crate::telemetry::pulse::{Pulses, Seen};
+pub use lock::{DatabaseLock, LockError};
 pub use systemd::Supervisor;
 
 /// How long a soft stop may take, unless told otherwise; below systemd's `TimeoutStopSec=30s`.

@@ -27,6 +27,7 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
         SteerOrder::Enroll(sequence, order) => enroll(hub, sequence, order).await,
         SteerOrder::Pause(what, reason) => pause(hub, &what, (reason.as_deref(), by)).await,
         SteerOrder::Resume(what) => resume(hub, &what, by).await,
+        SteerOrder::Release => release(hub, by).await,
         SteerOrder::Run(id, act) => {
             let mut tx = hub.store.begin("api.steer_run").await?;
             steer::act(&mut tx, &hub.clock, id, act, by).await.map_err(not_steered)?;
@@ -174,6 +175,24 @@ async fn resume(hub: &Hub, what: &PauseTarget, by: &str) -> Result<Value, Action
         hub.wakes.wake(&account.name);
     }
     Ok(told)
+}
+
+/// Lets a copied or restored database send.
+async fn release(hub: &Hub, by: &str) -> Result<Value, ActionError> {
+    let Some(config) = hub.live().config.clone() else {
+        let detail = "this hub has no state directory, so it is never held".to_owned();
+        return Err(ActionError::Conflict { code: "no_configuration", detail });
+    };
+    let was_held = super::release(&hub.store, &config.storage.state_dir).await.map_err(|error| {
+        tracing::error!(%error, "the release can't be written down");
+        ActionError::Conflict { code: "not_released", detail: format!("it was not released: {error}") }
+    })?;
+    tracing::warn!(was_held, by, "released: what waits in the outbox is sent when it is due");
+    for account in &hub.live().accounts {
+        hub.wakes.wake(&account.name);
+    }
+    hub.wakes.wake("cadence");
+    Ok(json!({"was_held": was_held, "held": false}))
 }
 
 async fn check(hub: &Hub, id: String, files: BTreeMap<String, String>) -> Result<Value, ActionError> {

@@ -247,6 +247,8 @@ pub enum SteerOrder {
     Pause(PauseTarget, Option<String>),
     /// Let these go on.
     Resume(PauseTarget),
+    /// Lets a copied or restored database send.
+    Release,
     /// Do something with a run.
     Run(EnrollmentId, Act),
     /// Let a message go that waits for a person.

@@ -77,7 +77,12 @@ impl Supervisor {
             Some(name) => SocketAddr::from_abstract_name(name),
             None => SocketAddr::from_pathname(Path::new(socket)),
         };
-        let told = address.and_then(|to| UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &to));
+        let told = address.and_then(|to| {
+            let sender = UnixDatagram::unbound()?;
+            // A service manager that does not listen must not stop us.
+            sender.set_nonblocking(true)?;
+            sender.send_to_addr(text.as_bytes(), &to)
+        });
         if let Err(error) = told {
             tracing::warn!(%error, "the service manager can't be told");
         }

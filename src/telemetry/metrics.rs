@@ -76,7 +76,8 @@ fn with<V: Default>(series: &Mutex<Series<V>>, metric: &Metric, labels: &[&str],
     let mut series = series.lock().unwrap_or_else(PoisonError::into_inner);
     let sets = series.entry(metric.name).or_default();
     let key: Vec<String> = labels.iter().map(|l| (*l).to_owned()).collect();
-    let key = if sets.len() < SERIES_MAX || sets.contains_key(&key) { key } else { vec!["other".to_owned(); key.len()] };
+    let key =
+        if sets.len() < SERIES_MAX || sets.contains_key(&key) { key } else { vec!["other".to_owned(); key.len()] };
     change(sets.entry(key).or_default());
 }
 
@@ -105,7 +106,8 @@ pub fn observe(metric: &Metric, labels: &[&str], took: Duration) {
 
 /// One request was answered. `method` and `status` become words of closed lists; `route` is the pattern, empty for none.
 pub fn http_request(method: &str, route: &str, status: u16, took: Duration) {
-    let method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|m| *m == method).unwrap_or("other");
+    let method =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|m| *m == method).unwrap_or("other");
     let route = if route.is_empty() { "none" } else { route };
     let class = format!("{}xx", status / 100);
     observe(&HTTP_DURATION, &[method, route, &class], took);

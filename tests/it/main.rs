@@ -38,6 +38,7 @@ mod kills;
 mod ledger;
 mod lint;
 mod mail_record;
+mod operations;
 mod outbound;
 mod outbox_bench;
 mod outreach;

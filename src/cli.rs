@@ -184,7 +184,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(&global).await,
         Command::Demo(args) => demo::run(&global, args).await,
         Command::Config(command) => config::run(&global, &command),
-        Command::Influencer(command) => influencer::run(&global, command).await,
+        Command::Influencer(command) => Box::pin(influencer::run(&global, command)).await,
         Command::Agent(command) => agent::run(&global, command).await,
         Command::Thread(command) => thread::run(&global, command).await,
         Command::Send(args) => send::run(&global, args).await,

@@ -85,6 +85,7 @@ pub(super) async fn restore(global: &Global, args: &RestoreArgs) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
+#[derive(Clone, Copy)]
 enum Tool {
     Dump,
     Restore,

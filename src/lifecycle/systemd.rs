@@ -30,7 +30,7 @@ impl Supervisor {
         Self { socket: Some(socket.into()), watchdog: None }.with_watchdog(Some(watchdog))
     }
 
-    /// Fed in half of what it waits, as sd_watchdog_enabled(3) advises.
+    /// Fed in half of what it waits, as `sd_watchdog_enabled(3)` advises.
     fn with_watchdog(self, limit: Option<Duration>) -> Self {
         Self { watchdog: limit.map(|limit| limit / 2).filter(|every| !every.is_zero()), ..self }
     }
@@ -70,7 +70,7 @@ impl Supervisor {
         let Some(socket) = &self.socket else { return };
         let mut text = String::new();
         for state in states {
-            text.push_str(&format!("{state}\n"));
+            text.extend([state.to_string().as_str(), "\n"]);
         }
         let octets = socket.as_bytes();
         let address = match octets.strip_prefix(b"@") {

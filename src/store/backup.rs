@@ -296,7 +296,7 @@ mod tests {
         let file = dir.join("liaison.db");
         let store = Store::open(&Place::Sqlite { file: file.clone() }).await.unwrap();
         let mut tx = store.begin("test").await.unwrap();
-        tx.insert_installation(Uuid::now_v7(), crate::domain::time::Micros(1)).await.unwrap();
+        tx.insert_installation(crate::clock::Clock::machine().new_id(), crate::domain::time::Micros(1)).await.unwrap();
         tx.commit().await.unwrap();
         store.close().await;
         file

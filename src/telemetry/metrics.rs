@@ -139,7 +139,9 @@ impl Page {
             if metric.sort == Sort::Histogram {
                 if let Some(sets) = durations.get(metric.name) {
                     head(&mut out, metric, "histogram");
-                    sets.iter().for_each(|(labels, buckets)| write_buckets(&mut out, metric, labels, buckets));
+                    for (labels, buckets) in sets {
+                        write_buckets(&mut out, metric, labels, buckets);
+                    }
                 }
             } else if let Some(sets) = self.0.get(metric.name) {
                 head(&mut out, metric, if metric.sort == Sort::Counter { "counter" } else { "gauge" });
@@ -154,11 +156,11 @@ impl Page {
 
 fn head(out: &mut String, metric: &Metric, sort: &str) {
     let Metric { name, help, .. } = metric;
-    out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {sort}\n"));
+    out.extend(["# HELP ", *name, " ", *help, "\n# TYPE ", *name, " ", sort, "\n"]);
 }
 
 fn line(out: &mut String, name: &str, labels: &str, value: f64) {
-    out.push_str(&format!("{name}{labels} {value}\n"));
+    out.extend([name, labels, " ", &value.to_string(), "\n"]);
 }
 
 #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53, which no counter reaches")]

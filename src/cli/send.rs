@@ -204,14 +204,19 @@ async fn recipient(tx: &mut Tx, given: &str, unknown_ok: bool) -> anyhow::Result
     Ok(Mailbox { name: who::full_name(&influencer.first_name, &influencer.last_name), address: address.value })
 }
 
+/// An account as the author of a message.
+pub(super) fn sender_of(account: &Account) -> AccountFrom {
+    AccountFrom {
+        name: account.id.clone(),
+        address: account.address.clone(),
+        display_name: account.display_name.clone().unwrap_or_default(),
+    }
+}
+
 fn order(desk: &Desk, account: &Account, args: SendArgs, body: Body, people: (Vec<Mailbox>, Vec<Mailbox>)) -> Order {
     let wait = if args.now { 0 } else { u64::from(desk.config.undo_seconds) };
     Order {
-        account: AccountFrom {
-            name: account.id.clone(),
-            address: account.address.clone(),
-            display_name: account.display_name.clone().unwrap_or_default(),
-        },
+        account: sender_of(account),
         to: people.0,
         cc: people.1,
         subject: args.subject,
@@ -226,7 +231,7 @@ fn order(desk: &Desk, account: &Account, args: SendArgs, body: Body, people: (Ve
     }
 }
 
-async fn tell(desk: &Desk, queued: &Enqueued, account: &str, running: bool) -> anyhow::Result<()> {
+pub(super) async fn tell(desk: &Desk, queued: &Enqueued, account: &str, running: bool) -> anyhow::Result<()> {
     if desk.out.is_json() {
         let view = desk.store.read().await?.get_message_view(queued.id).await?;
         return desk.out.json(&view);

@@ -9,6 +9,7 @@ use super::Global;
 mod check;
 mod enroll;
 mod files;
+mod preview;
 mod simulate;
 mod stats;
 mod steer;

@@ -52,7 +52,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     if let Some(gone) = known.live.and_then(|live| live.get(&draft.id)) {
         for id in gone.iter().filter(|id| !draft.steps.iter().any(|step| step.step.id == **id)) {
             let message = format!("the step `{id}` is gone, and people are in it");
-            let hint = "bring it back, or move them first: liaison sequence migrate";
+            let hint = "bring it back; or put it in force with `liaison reload` and move them: liaison sequence migrate ID --plan";
             tell(r, codes::LIVE_STEP, &draft.here, message, hint);
         }
     }

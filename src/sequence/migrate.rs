@@ -87,11 +87,14 @@ pub async fn migrate(
     let all_steps = tx.list_steps(outdated.iter().map(|run| run.id).collect()).await?;
     let mut runs = Vec::with_capacity(outdated.len());
     for run in outdated {
-        let old = outreach::definition(tx, &run.version).await?;
         let steps: Vec<&StepRow> = all_steps.iter().filter(|s| s.enrollment_id == run.id).collect();
         let (enrollment_id, influencer_id) = (run.id, run.influencer_id);
         let (from_version, from_step) = (run.version.clone(), run.step.clone());
-        let to = move_one(tx, clock, run, (&old, &new, &hash), &steps).await?;
+        let to = match outreach::readable(tx, &run.version).await? {
+            Ok(old) => move_one(tx, clock, run, (&old, &new, &hash), &steps).await?,
+            // The others move.
+            Err(reason) => To::Stays { reason },
+        };
         runs.push(Migrated { enrollment_id, influencer_id, from_version, from_step, to });
     }
     Ok(Some(Batch { runs, last }))
@@ -157,11 +160,12 @@ fn stays(reason: &StayReason) -> To {
 /// Whether the mail of a step would be another one now, or go out at another time.
 fn reads_otherwise(old: &Definition, new: &Definition, step: &str) -> bool {
     let templates = |definition: &Definition, step: &Step| -> Vec<_> {
-        let names = match &step.kind {
+        // The mail that is planned may be the one under `else`.
+        let names = std::iter::once(&step.kind).chain(&step.otherwise).flat_map(|kind| match kind {
             StepKind::Email { templates, .. } => templates.clone(),
             StepKind::Task { .. } | StepKind::WaitFor { .. } => Vec::new(),
-        };
-        names.into_iter().map(|name| definition.templates.get(&name).cloned()).collect()
+        });
+        names.map(|name| definition.templates.get(&name).cloned()).collect()
     };
     let (Some((_, was)), Some((_, is))) = (old.step(step), new.step(step)) else { return true };
     was != is

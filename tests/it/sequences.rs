@@ -170,6 +170,35 @@ fn preview_shows_the_message_someone_would_get() {
         run(dir.path(), &["sequence", "preview", "spring", "--as", "@ana", "--html", "o"]).status.code(),
         Some(2)
     );
+    assert!(text.contains("<mailto:hello@acme.example?subject=unsubscribe%20preview>"), "{text}");
+}
+
+#[test]
+fn preview_is_sent_once_to_oneself_and_never_to_somebody_of_theirs() {
+    let dir = folder();
+    run(dir.path(), &["sequence", "new", "spring"]);
+    let add = ["influencer", "add", "--handle", "@ana", "--email", "ana@runs.example", "--first-name", "Ana"];
+    assert!(run(dir.path(), &add).status.success());
+    let send = |step: &str, to: &str| {
+        run(dir.path(), &["sequence", "preview", "spring", "--as", "@ana", "--step", step, "--send-to", to])
+    };
+    let sent = send("intro", "me");
+    assert!(sent.status.success() && said(&sent).contains("leaves from hello"), "{}", said(&sent));
+    let sent = send("nudge", "kim@acme.example");
+    assert!(sent.status.success(), "{}", said(&sent));
+    let listed = run(dir.path(), &["outbox", "list", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let text = json.to_string();
+    for part in ["hello@acme.example", "kim@acme.example", "@ana, a question", "Re: @ana, a question"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let theirs = send("intro", "ana@runs.example");
+    assert!(!theirs.status.success() && said(&theirs).contains("one of your own"), "{}", said(&theirs));
+    let none = run(dir.path(), &["sequence", "preview", "spring", "--as", "@ana", "--send-to", "me"]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    let shown = run(dir.path(), &["influencer", "show", "@ana", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["last_message_at"], serde_json::Value::Null, "it is none of theirs: {shown}");
 }
 
 fn definition() -> Definition {

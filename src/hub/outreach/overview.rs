@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::definition;
+use super::readable;
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::time::Micros;
 use crate::domain::words::EnrollmentState;
@@ -125,7 +125,8 @@ async fn view(tx: &mut Tx, row: SequenceRow) -> Result<SequenceView, StoreError>
         }
     }
     let definition = match &row.active_hash {
-        Some(hash) => Some(definition(tx, hash).await?),
+        // One that can't be read is told in the log and on its runs; the others are listed all the same.
+        Some(hash) => readable(tx, hash).await?.ok(),
         None => None,
     };
     let state = match (&row.active_hash, row.paused_at) {

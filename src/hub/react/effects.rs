@@ -294,7 +294,9 @@ async fn whose_days(tx: &mut Tx, id: InfluencerId) -> Result<(Zone, Calendar), S
     if zone.is_none()
         && let Some(run) = tx.list_enrollments_of(vec![id]).await?.into_iter().find(outreach::is_live)
     {
-        zone = Zone::named(&outreach::definition(tx, &run.version).await?.schedule.fallback);
+        // A version that can't be read stops its own runs, never what is learned of people.
+        let version = outreach::readable(tx, &run.version).await?;
+        zone = version.ok().and_then(|definition| Zone::named(&definition.schedule.fallback));
     }
     let zone = zone.unwrap_or_else(Zone::utc);
     let holidays = country_of(zone.name()).and_then(outreach::plan::country).unwrap_or_default();

@@ -11,12 +11,13 @@ use crate::domain::mail::Mailbox;
 use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
-use crate::hub::enqueue::{self, Counting, DraftAttachment, EnqueueError, Ground, Order, Outreach, Start};
+use crate::hub::enqueue::{self, Counting, EnqueueError, Ground, Order, Outreach, Start};
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
 use crate::render::template::{render, render_inline};
+use crate::sequence::preview;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::outreach::person::PlaceRow;
 use crate::store::outreach::reservation::ReservationRow;
@@ -294,7 +295,7 @@ impl Batch<'_> {
         let Some((subject, answers)) = self.answers(run, (definition, plan.step), given) else {
             return Err(format!("{} has no subject, and no mail above was sent", plan.template));
         };
-        let attachments = attachments_of(definition, &plan.template)?;
+        let attachments = preview::attachments_of(definition, &plan.template)?;
         Ok(Order {
             account: sender.from.clone(),
             to: vec![Mailbox { name: plan.place.name.trim().to_owned(), address: plan.place.value.clone() }],
@@ -339,26 +340,6 @@ pub(super) async fn ground_of(tx: &mut Tx, dossier: &Dossier, runs: &[Enrollment
 
 /// The template somebody gets: always the same for them, in the shares that are asked for.
 pub(super) fn choose_variant(run: &EnrollmentRow, step: &Step, templates: &[String], split: &[u32]) -> String {
-    let seed = step_seed(&run.sequence, run.influencer_id.0, 0, &step.id);
-    let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
-    let mut at = crate::domain::schedule::jitter(seed.wrapping_add(3), all);
-    for (template, share) in templates.iter().zip(split) {
-        let share = u64::from(*share);
-        if at < share {
-            return template.clone();
-        }
-        at = at.saturating_sub(share);
-    }
-    templates.first().cloned().unwrap_or_default()
-}
-
-fn attachments_of(definition: &Definition, template: &str) -> Result<Vec<DraftAttachment>, String> {
-    use base64::Engine as _;
-    let files = definition.templates.get(template).map(|t| t.attachments.as_slice()).unwrap_or_default();
-    let read = |file: &crate::domain::sequence::TemplateFile| {
-        let content = base64::engine::general_purpose::STANDARD.decode(&file.content);
-        let content = content.map_err(|error| format!("the file {}: {error}", file.name))?;
-        Ok(DraftAttachment { name: file.name.clone(), content_type: file.content_type.clone(), content })
-    };
-    files.iter().map(read).collect()
+    let chosen = preview::choose_variant((&run.sequence, run.influencer_id), &step.id, templates, split);
+    chosen.cloned().unwrap_or_default()
 }

@@ -204,6 +204,19 @@ async fn version_that_cant_be_read_holds_its_own_runs_and_nobody_else() {
             assert!(loose(&world, *run).await.unwrap().contains("can't be read"));
         }
         assert_eq!(world.run_of(people[2].1).await.exit_reason.as_deref(), Some("replied"));
+        // Those that are moved leave it where it is.
+        let mut other = nightly();
+        other.name = "Another".to_owned();
+        world.publish(vec![other]).await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let moved = liaison::sequence::migrate(&mut tx, &world.clock, "spring", None).await.unwrap().unwrap();
+        let stays = moved
+            .runs
+            .iter()
+            .filter(|m| matches!(&m.to, liaison::sequence::To::Stays { reason } if reason.contains("can't be read")));
+        assert_eq!(stays.count(), 2, "{:?}", moved.runs);
+        drop(tx);
+        world.publish(vec![nightly()]).await;
         let mend = format!(
             "UPDATE sequence_version SET body = (SELECT g.body FROM sequence_version g JOIN sequence q ON q.active_hash = g.hash \
              WHERE q.id = 'spring') WHERE hash = '{broken}'"

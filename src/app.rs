@@ -25,8 +25,8 @@ use crate::hub::outreach::house::{Desk, House, Owner, Sender};
 use crate::hub::people::KnownStages;
 use crate::hub::sequencer;
 use crate::inbound::poller;
-use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools};
 use crate::sequence::{self, Cadence};
@@ -330,6 +330,8 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         public,
         reload: Some(reload_from(config.path.clone())),
     };
+    // Before anybody can see that this process is up: whoever stops it then is to find it listening.
+    let signals = Signals::listen().context("signals can't be listened to")?;
     let hub = start(parts, &life).await?;
     let seen = installation::remember(store.clone(), config.storage.state_dir.clone(), life.stop());
     life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
@@ -340,7 +342,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
     life.ready("running");
-    let outcome = life.run_until_stopped().await?;
+    let outcome = life.run_until_stopped_by(signals).await;
     store.close().await;
     tracing::info!(%outcome, "stopped");
     Ok(outcome.exit_code())

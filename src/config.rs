@@ -19,7 +19,6 @@ pub mod outreach;
 pub(crate) mod reader;
 pub mod secret;
 pub mod server;
-pub mod show;
 pub(crate) mod source;
 pub mod stages;
 pub mod storage;
@@ -118,18 +117,6 @@ pub fn load_with(
     env: impl Iterator<Item = (String, String)>,
     secrets: Secrets,
 ) -> Result<Loaded, Findings> {
-    let show::Opened { reader: mut r, tree, path, files } = open(path, env, secrets)?;
-    let config = read(&mut r, &tree, path, files);
-    let failed = r.has_errors();
-    let findings = r.findings();
-    match config {
-        Some(config) if !failed => Ok(Loaded { config, warnings: findings }),
-        _ => Err(Findings(findings)),
-    }
-}
-
-/// Parses all files and lays the environment over them.
-fn open(path: &Path, env: impl Iterator<Item = (String, String)>, secrets: Secrets) -> Result<show::Opened, Findings> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     let mut r = Reader::new(&folder, env.collect(), secrets);
@@ -143,7 +130,13 @@ fn open(path: &Path, env: impl Iterator<Item = (String, String)>, secrets: Secre
         }
     }
     environment::overlay(&mut r, &mut tree);
-    Ok(show::Opened { reader: r, tree, path, files })
+    let config = read(&mut r, &tree, path, files);
+    let failed = r.has_errors();
+    let findings = r.findings();
+    match config {
+        Some(config) if !failed => Ok(Loaded { config, warnings: findings }),
+        _ => Err(Findings(findings)),
+    }
 }
 
 /// What `config check` says, and whether the configuration can be used. `env` is the environment of the process.

@@ -12,9 +12,9 @@ use crate::{peers, stores};
 
 /// What a command did.
 pub struct Done {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+    code: i32,
+    out: String,
+    err: String,
 }
 
 impl Done {

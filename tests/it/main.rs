@@ -39,7 +39,6 @@ mod ledger;
 mod lint;
 mod login;
 mod mail_record;
-mod operations;
 mod outbound;
 mod outbox_bench;
 mod outreach;

@@ -44,7 +44,7 @@ struct Steered {
 /// What ending a sequence tells.
 #[derive(schemars::JsonSchema)]
 #[expect(dead_code, reason = "only its shape is told: another room writes the answer")]
-struct Ended {
+struct SequenceEnded {
     /// The sequence.
     sequence: String,
     /// How many live runs ended with it.
@@ -64,7 +64,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/sequences/{id}").get(does("Show a sequence"), one).delete(
             does("End a sequence whose folder is gone, and its live runs")
                 .conflicts(&["folder_there"])
-                .tells::<Ended>(),
+                .tells::<SequenceEnded>(),
             remove,
         ),
         Route::at("/sequences/{id}/enrollments")

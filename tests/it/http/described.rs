@@ -324,6 +324,12 @@ async fn messages(api: &Described, ana: InfluencerId) {
 async fn sequences(api: &Described, ana: InfluencerId) {
     api.well("GET", "/v1/sequences/spring", None).await;
     assert_eq!(api.ask("GET", "/v1/sequences/autumn", None).await.0, 404);
+    assert_eq!(api.ask("DELETE", "/v1/sequences/spring", None).await.1["code"], "folder_there");
+    let tried = api.well("POST", "/v1/accounts/brand/test", None).await;
+    assert_eq!(tried["account"], "brand", "{tried}");
+    let waiting = format!("/v1/influencers/{ana}/waiting");
+    api.well("POST", &waiting, Some(json!({"until": "2100-01-01T00:00:00Z"}))).await;
+    api.well("DELETE", &waiting, None).await;
     let files = json!({"sequence.toml": SEQUENCE, "intro.md": "Hello", "nudge.md": "Well?"});
     api.well("POST", "/v1/sequences/check", Some(json!({"files": files}))).await;
     let asked = json!({"influencer_ids": [ana], "days": 20});
@@ -425,6 +431,8 @@ async fn every_operation_answers_as_it_is_described() {
         sequences(&api, ana).await;
         messages(&api, ana).await;
         desk(&api, ana).await;
+        std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();
+        api.well("DELETE", "/v1/sequences/spring", None).await;
         let wrong = api.wrong.lock().unwrap().join("\n");
         assert!(wrong.is_empty(), "{}:\n{wrong}", api.fresh.name);
         let answered = api.answered.lock().unwrap().clone();

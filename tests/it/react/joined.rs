@@ -45,6 +45,8 @@ async fn a_joined_record_brings_its_no_and_its_holds_and_takes_them_back() {
         let away = json!({"kind": "out_of_office", "role": "author", "waiting": null});
         learn(&desk, "di", EventType::MessageReceived, None, away).await;
         let until = held(&desk, "di").await.unwrap().0;
+        // Afterwards they have the runs of both.
+        let own = run_of(&desk, "ana").await.id;
         let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
         let no = NewSuppression {
             channel: Channel::Email,
@@ -65,7 +67,8 @@ async fn a_joined_record_brings_its_no_and_its_holds_and_takes_them_back() {
         };
         let both = [(HoldSource::Away, Some(until)), (HoldSource::Hand, Some(hand))];
         assert_eq!(sources().await, both, "what a rule set stays a rule's");
-        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("opted out"));
+        let run = desk.fresh.store.read().await.unwrap().get_enrollment(own).await.unwrap().unwrap();
+        assert_eq!(run.exit_reason.as_deref(), Some("opted out"), "{}", desk.fresh.name);
         let suppressed = async || {
             let mut tx = desk.fresh.store.read().await.unwrap();
             tx.suppressed(Channel::Email, vec!["ana@example.org".into()]).await.unwrap().len()

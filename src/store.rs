@@ -358,7 +358,11 @@ impl Tx {
         let name = self.name;
         let result = match self.inner {
             TxInner::SqliteWrite(tx) => tx.commit().await,
-            TxInner::Postgres(tx) => tx.commit().await.map_err(StoreError::from),
+            // Only where another transaction won is it certain that nothing was kept: the answer to a commit can be lost.
+            TxInner::Postgres(tx) => tx.commit().await.map_err(|error| match StoreError::from(error) {
+                conflict @ StoreError::Conflict(_) => conflict,
+                other => StoreError::Commit(other.to_string()),
+            }),
             TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_) | TxInner::PostgresRead(_) => Ok(()),
         };
         if let Err(error) = &result {

@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 use super::{AccountParts, Hub, Reload, Tools};
 use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
+use crate::outbound::SendingSettings;
 use crate::outbound::dispatcher::Dispatcher;
 use crate::outbound::reconcile::Reconciler;
 use crate::sequence::Trust;
@@ -91,13 +92,15 @@ fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut Join
     let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run, desk: hub.desk.clone() };
     let wake = hub.wakes.of(&account.name);
     let poller = Poller::new(shared, account.reading, account.source.clone());
-    let dispatcher = Dispatcher::new(tools.clone(), account.sending.clone(), account.sender, wake.clone());
-    let reconciler = Reconciler::new(tools, account.sending, Some(account.source), wake);
+    // From this moment on: what came while nobody looked is read before a sequence says another word.
+    let sending = SendingSettings { read_since: Some(hub.clock.now()), ..account.sending };
+    let dispatcher = Dispatcher::new(tools.clone(), sending.clone(), account.sender, wake.clone());
+    let reconciler = Reconciler::new(tools, sending, Some(account.source), wake);
     let (soft, hard) = stop.tokens();
     let halt = worker::Stop { soft, hard };
-    let (reading, sending) = (stop.clone(), halt.clone());
-    tasks.spawn(async move { poller.run(reading).await.map_err(|e| format!("poller: {e}")) });
-    tasks.spawn(async move { dispatcher.run(sending).await.map_err(|e| format!("dispatcher: {e}")) });
+    let (reads, sends) = (stop.clone(), halt.clone());
+    tasks.spawn(async move { poller.run(reads).await.map_err(|e| format!("poller: {e}")) });
+    tasks.spawn(async move { dispatcher.run(sends).await.map_err(|e| format!("dispatcher: {e}")) });
     tasks.spawn(async move {
         reconciler.run(halt).await;
         Ok(())

@@ -285,7 +285,9 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Bounced(Bounce::Hard, _) | Happened::Refused => vec![Consequence::EndIfUnreachable],
         Happened::Bounced(Bounce::Soft, address) => vec![Consequence::CountSoft(address.clone())],
         Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
-        Happened::Complained => vec![Consequence::End(Ending::Complained)],
+        Happened::Complained => {
+            vec![Consequence::End(Ending::Complained), Consequence::Suppress(Whose::Everything)]
+        }
         Happened::ComplainedAmong => {
             let text = "One of those who got this mail called it spam, and the report does not say who: find out, and \
                         suppress their address (liaison suppression add). Until then nothing goes to any of them by itself";

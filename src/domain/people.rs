@@ -28,6 +28,8 @@ pub const PROPERTIES_MAX: usize = 200;
 pub const NOTE_MAX: usize = 100_000;
 /// The scope of a suppression that holds for everything.
 pub const SCOPE_ALL: &str = "all";
+/// How the evidence of a suppression ends that somebody's no at another address brought about; the store looks for it.
+pub const CARRIED_OVER: &str = ", the same person)";
 
 /// Someone the brand has a relationship with.
 #[derive(Debug, Clone, PartialEq)]

@@ -56,27 +56,43 @@ pub struct Verdict {
 
 /// Decides what an answer means.
 pub fn judge_answer(answer: &Answer<'_>) -> Verdict {
-    let body = without_footers(answer.reply_text);
-    let told = sentences(&body);
+    let (body, footers) = split_footers(answer.reply_text);
+    let verdict = judge_own(answer.subject, &body);
+    if verdict.meaning != Meaning::Neither {
+        return verdict;
+    }
+    judge_footers(&body, &footers).unwrap_or(verdict)
+}
+
+/// What the writer's own words mean.
+fn judge_own(subject: &str, body: &str) -> Verdict {
+    let told = sentences(body);
     if let Some(verdict) = judge_whole(&told, "all that the answer says") {
         return verdict;
     }
     let words: usize = told.iter().map(|s| s.tokens.len()).sum();
-    let base = base_subject(answer.subject);
+    let base = base_subject(subject);
     if words <= BELOW_SUBJECT_MAX
         && let Some(verdict) = judge_whole(&sentences(&base), "all that the subject says")
         && (verdict.meaning == Meaning::OptOut || words == 0)
     {
         return verdict;
     }
-    let mut all = if is_reply(answer.subject) { Vec::new() } else { sentences(&base) };
+    let mut all = if is_reply(subject) { Vec::new() } else { sentences(&base) };
     let subject_sentences = all.len();
     all.extend(told);
     Reading::of(&all, subject_sentences).judge()
 }
 
-/// The text without the lines by which lists and newsletters say how to leave them.
-fn without_footers(text: &str) -> String {
+/// A line by which lists and newsletters say how to leave them, and how many lines of the writer's own stand above it.
+struct Footer<'a> {
+    line: &'a str,
+    above: usize,
+}
+
+/// The text without the lines that look like the foot of a newsletter, and those lines. What says "I" or "me" is no foot: "I
+/// clicked unsubscribe three times".
+fn split_footers(text: &str) -> (String, Vec<Footer<'_>>) {
     const LEAVING: &[&str] = &[
         "unsubscribe",
         "opt out",
@@ -121,16 +137,46 @@ fn without_footers(text: &str) -> String {
     let is_footer = |line: &str| {
         let line: String = line.chars().take(400).collect::<String>().to_lowercase();
         let plain: String = line.split_whitespace().map(fold).collect::<Vec<_>>().join(" ");
-        LEAVING.iter().any(|l| plain.contains(l)) && PLACES.iter().any(|p| line.contains(p))
+        let own = |word: &str| context::FIRST_PERSON.contains(&word);
+        LEAVING.iter().any(|l| plain.contains(l))
+            && PLACES.iter().any(|p| line.contains(p))
+            && !plain.split(|c: char| !c.is_alphanumeric()).any(own)
     };
-    text.lines().filter(|line| !is_footer(line)).collect::<Vec<_>>().join("\n")
+    let (mut own, mut footers) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        if is_footer(line) {
+            footers.push(Footer { line, above: own.len() });
+        } else {
+            own.push(line);
+        }
+    }
+    (own.join("\n"), footers)
+}
+
+/// What looks like the foot of a newsletter and may yet be the answer: nothing but greetings stands above it, or it leads nowhere
+/// and says that somebody wants to leave. A person reads that.
+fn judge_footers(body: &str, footers: &[Footer<'_>]) -> Option<Verdict> {
+    let lines: Vec<&str> = body.lines().collect();
+    footers.iter().find_map(|footer| {
+        let told = sentences(footer.line);
+        let verdict = judge_whole(&told, "").unwrap_or_else(|| Reading::of(&told, 0).judge());
+        let above = sentences(&lines.get(..footer.above).unwrap_or_default().join("\n"));
+        let alone = above.iter().enumerate().all(|(number, s)| is_polite(s) || greets(s, number));
+        let leads = ["http", "www.", "mailto:"].iter().any(|place| footer.line.to_lowercase().contains(place));
+        let says = verdict.meaning == Meaning::OptOut || (alone && verdict.meaning != Meaning::Neither);
+        (says && (alone || !leads)).then(|| Verdict {
+            meaning: Meaning::Unsure,
+            confidence: 50,
+            reasons: vec!["in a line that looks like the foot of a newsletter"],
+            ..verdict
+        })
+    })
 }
 
 /// Where an answer says one thing only, greetings, thanks and names apart.
 fn judge_whole(told: &[Sentence], reason: &'static str) -> Option<Verdict> {
     let wanted = |sense| matches!(sense, Sense::WholeOptOut | Sense::WholeRefusal);
     let found = BOOK.find(told, wanted, |_, _| false);
-    let polite = |s: &Sentence| s.name || s.tokens.iter().all(|t| context::POLITE.contains(&t.text.as_str()));
     let mut whole = None;
     for (number, sentence) in told.iter().enumerate() {
         let all = found.iter().find(|f| f.sentence == number && covers(f, sentence) && !sentence.question);
@@ -138,7 +184,7 @@ fn judge_whole(told: &[Sentence], reason: &'static str) -> Option<Verdict> {
             // "No. Stop." is an opt-out
             Some(f) if whole.is_none_or(|w: &Found| w.sense == Sense::WholeRefusal) => whole = Some(f),
             Some(_) => {}
-            None if polite(sentence) || greets(sentence, number) => {}
+            None if is_polite(sentence) || greets(sentence, number) => {}
             None => return None,
         }
     }
@@ -156,9 +202,14 @@ fn judge_whole(told: &[Sentence], reason: &'static str) -> Option<Verdict> {
 /// Whether a phrase is all of a sentence, but for polite words around it.
 fn covers(found: &Found, sentence: &Sentence) -> bool {
     let own = |at: usize| (found.start..=found.last).contains(&at);
-    let is_polite = |text: &str| context::POLITE.contains(&text);
+    let polite = |text: &str| context::POLITE.contains(&text);
     found.literal.len() == found.last + 1 - found.start
-        && sentence.tokens.iter().enumerate().all(|(at, t)| own(at) || is_polite(&t.text))
+        && sentence.tokens.iter().enumerate().all(|(at, t)| own(at) || polite(&t.text))
+}
+
+/// A name, thanks, a farewell.
+fn is_polite(sentence: &Sentence) -> bool {
+    sentence.name || sentence.tokens.iter().all(|t| context::POLITE.contains(&t.text.as_str()))
 }
 
 /// "Hi Kim,": a first line that begins with a greeting.
@@ -386,6 +437,30 @@ mod tests {
         }
         for neither in ["", "Yes", "No?", "Stop?", "No, it came on Monday."] {
             assert_eq!(means(neither), Meaning::Neither, "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_no_that_speaks_of_links_is_no_foot_of_a_newsletter() {
+        for no in [
+            "I clicked unsubscribe three times and still get these. Please remove me from your list.",
+            "I received this without ever signing up. Take me off your list and don't contact me again.",
+            "Ich habe dreimal auf abmelden geklickt. Bitte streichen Sie mich aus Ihrem Verteiler.",
+        ] {
+            assert_eq!(means(no), Meaning::OptOut, "{no}");
+        }
+        for perhaps in [
+            "Unsubscribe me please, the link below does not work.",
+            "Hi Kim,\nplease unsubscribe this address, the link below is broken.\nBest,\nAna",
+            "Thanks for the parcel.\nPlease remove this address from the mailing list, a click does nothing.",
+        ] {
+            assert!(matches!(means(perhaps), Meaning::OptOut | Meaning::Unsure), "{perhaps}");
+        }
+        for foot in [
+            "What's your rate?\n\nAna Lee\nTo unsubscribe from my newsletter click here: https://ana.example/u",
+            "Sounds good, send it over.\n\nYou received this as a reader. Unsubscribe | Preferences: https://ana.example/u",
+        ] {
+            assert_eq!(means(foot), Meaning::Neither, "{foot}");
         }
     }
 

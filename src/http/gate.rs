@@ -38,6 +38,9 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
         (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release") => Scope::Admin,
+        // What lets mail go to somebody who said no is for those who answer for it, not for every program that writes.
+        (&Method::DELETE, "/v1/suppressions") => Scope::Admin,
+        (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,
         (
             &Method::POST,
             "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",

@@ -29,6 +29,7 @@ use crate::hub::unsubscribe::{How, unsubscribe_by_token};
 use crate::store::again::{again, is_overtaken};
 use crate::store::{Store, StoreError};
 use crate::tracking::{Answer, Seen, Tracking};
+use crate::worker;
 
 /// Octets of the body of a POST that says no.
 const BODY_MAX: usize = 16 * 1024;
@@ -241,11 +242,17 @@ async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes
     }
     let how =
         if String::from_utf8_lossy(&body).contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
-    match again(is_overtaken, || act(&state, &token, how)).await {
-        Ok(true) => page(PAGE_DONE),
-        Ok(false) => unknown(),
-        Err(error) => {
+    // To its end though the reader closes the page or their provider gives up waiting: a no was said.
+    let acted = worker::to_the_end(async move { again(is_overtaken, || act(&state, &token, how)).await }).await;
+    match acted {
+        Ok(Ok(true)) => page(PAGE_DONE),
+        Ok(Ok(false)) => unknown(),
+        Ok(Err(error)) => {
             tracing::error!(%error, "an unsubscribe could not be kept");
+            unavailable()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an unsubscribe was not carried to its end");
             unavailable()
         }
     }

@@ -323,7 +323,7 @@ pub async fn engaged(tx: &mut Tx, clock: &Clock, message: MessageId, mark: Mark,
 
 /// A mail was accepted: where it is a step of a run, the delay of the next one begins.
 pub async fn step_sent(tx: &mut Tx, clock: &Clock, message: MessageId, sent_at: Micros) -> Result<(), StoreError> {
-    tx.move_reservation(message.0, sent_at).await?;
+    tx.note_departure(message.0, sent_at, plan::PUNCTUAL).await?;
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
     let Some(run) = tx.lock_enrollment(mail.enrollment_id).await? else { return Ok(()) };
     tx.complete_step(run.id, &mail.step, StepState::Sent, (sent_at, None)).await?;

@@ -8,7 +8,7 @@ use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
-use crate::domain::token::Keys;
+use crate::domain::token::{Keys, TOKEN_CHARS};
 use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason};
 use crate::store::{StoreError, Tx};
 
@@ -63,12 +63,15 @@ pub async fn unsubscribe_by_token(
     }
 }
 
-/// The token in the subject of a mail that List-Unsubscribe asked for (`unsubscribe TOKEN`), if that is what it is.
+/// The token in the subject of a mail that List-Unsubscribe asked for: `unsubscribe TOKEN`, whatever a mail system put before or
+/// behind it (`[EXTERNAL]`, `Re:`).
 pub fn token_in_subject(subject: &str) -> Option<&str> {
-    let mut words = subject.split_whitespace();
-    let first = words.next().filter(|w| w.eq_ignore_ascii_case("unsubscribe"));
-    let token = words.next().filter(|w| w.len() == crate::domain::token::TOKEN_CHARS);
-    first.and(token).filter(|_| words.next().is_none())
+    let words: Vec<&str> = subject.split_whitespace().collect();
+    words.windows(2).find_map(|pair| {
+        let [word, token] = pair else { return None };
+        let plain = token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        (word.eq_ignore_ascii_case("unsubscribe") && plain && token.len() == TOKEN_CHARS).then_some(*token)
+    })
 }
 
 /// Ends mail to the one a message went to; `None` where there is no such message.
@@ -91,7 +94,8 @@ pub async fn unsubscribe(
     };
     let added = people::suppress_address(tx, clock, suppression).await.map_err(only_store)?;
     let said = tx.list_reader_events(message).await?.iter().any(|e| e.kind == EventType::InfluencerUnsubscribed);
-    let known = !added && (said || opted_out(tx, &recipient.address_key).await?);
+    // Told once for each message: an agent who ends it for one influencer and then for another said two things.
+    let known = !added && said;
     let mut done = Unsubscribed { message, address: recipient.address, cancelled: Vec::new(), again: known };
     // Looked at each time: something may have been written while this one was on its way.
     for waiting in tx.list_waiting_to(&recipient.address_key).await? {
@@ -114,11 +118,6 @@ fn only_store(error: PeopleError) -> StoreError {
         return error;
     }
     StoreError::Damaged(format!("the address of a recipient can't be suppressed: {why}"))
-}
-
-async fn opted_out(tx: &mut Tx, key: &str) -> Result<bool, StoreError> {
-    let stored = tx.suppressed(Channel::Email, vec![key.to_owned()]).await?;
-    Ok(stored.iter().any(|s| s.reason == SuppressionReason::OptedOut))
 }
 
 async fn record(tx: &mut Tx, clock: &Clock, message: MessageId, (key, how): (&str, How)) -> Result<(), StoreError> {

@@ -367,7 +367,7 @@ impl Asker<'_> {
         let domain = domain.and_then(|p| crate::domain::address::domain(&p.value)).unwrap_or_default();
         let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
         let due = self.planner.due_of(run.anchor_at, step.after.as_deref());
-        let request = Request { due, domain: &domain, first: run.first, seed };
+        let request = Request { due, domain: &domain, first: run.first, yields: run.first, seed };
         let limits = self.planner.taken(&who, &request);
         if let Some((at, shifts)) = planned.and_then(|row| Some((row.planned_at?, row.shifts.clone()))) {
             return (Some(found((at, "send", shifts.unwrap_or_default()))), limits);

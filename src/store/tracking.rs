@@ -1,5 +1,8 @@
 //! Links that are counted, hits on them, and the keys that sign them. Nothing here judges.
 
+use sqlx::types::Json;
+use uuid::Uuid;
+
 use super::dialect::Many;
 use super::sql::statements;
 use super::value::{Value, values};
@@ -171,11 +174,6 @@ const HITS: Many = Many {
     tail: "ON CONFLICT (id) DO UPDATE SET influencer_id = excluded.influencer_id, verdict = excluded.verdict, \
            confidence = excluded.confidence, reasons = excluded.reasons, judged_at = excluded.judged_at, judge = excluded.judge",
 };
-const FRESH: Many = Many {
-    head: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints)",
-    columns: 9,
-    tail: "",
-};
 const SURPLUS: Many = Many {
     head: "INSERT INTO hit_surplus (message_id, hits, last_at)",
     columns: 3,
@@ -207,7 +205,11 @@ impl Tx {
         messages: Vec<MessageId>,
         numbers: Vec<i64>,
     ) -> Result<Vec<LinkRow>, StoreError> {
-        self.all(&LINKS_FIND, values![messages, Value::Ints(numbers)]).await
+        // In one row: each row of SQLite's crosses from its thread to ours and wakes somebody.
+        let found: Option<(Json<Vec<(Uuid, i64, String, String)>>,)> =
+            self.opt(&LINKS_FIND, values![messages, Value::Ints(numbers)]).await?;
+        let rows = found.map(|(json,)| json.0).unwrap_or_default().into_iter();
+        Ok(rows.map(|(id, n, url, label)| LinkRow { message_id: MessageId(id), n, url, label }).collect())
     }
 
     /// The links of a message, in order.
@@ -217,18 +219,22 @@ impl Tx {
 
     /// Of these messages, those that are in the outbox.
     pub async fn find_sent(&mut self, messages: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
-        let rows: Vec<(MessageId,)> = self.all(&OUTBOX_THERE, values![messages]).await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+        let found: Option<(Json<Vec<Uuid>>,)> = self.opt(&OUTBOX_THERE, values![messages]).await?;
+        Ok(found.map(|(json,)| json.0).unwrap_or_default().into_iter().map(MessageId).collect())
     }
 
-    /// Keeps hits that nobody has judged yet and that are not there: a narrow row each, for they come by the thousand.
+    /// Keeps hits that nobody has judged yet and that are not there. In one statement, whatever their number: they come by the
+    /// thousand.
     pub async fn insert_hits(&mut self, hits: Vec<HitRow>) -> Result<(), StoreError> {
-        let mut rows = Vec::with_capacity(hits.len() * FRESH.columns);
-        for h in hits {
-            let said = h.hint.map(|hint| serde_json::json!([hint]));
-            rows.extend(values![h.id, h.message_id, h.kind, h.link, h.at, h.method, h.agent, h.network, said]);
+        let row = |h: HitRow| {
+            let (id, message) = (h.id.0.simple().to_string(), h.message_id.0.simple().to_string());
+            let hints = h.hint.map(|hint| [hint]);
+            serde_json::json!([id, message, h.kind, h.link, h.at.0, h.method, h.agent, h.network, hints])
+        };
+        let rows: Vec<serde_json::Value> = hits.into_iter().map(row).collect();
+        if !rows.is_empty() {
+            self.exec(&HITS_ADD, values![serde_json::Value::Array(rows)]).await?;
         }
-        self.insert_many(&FRESH, rows).await?;
         Ok(())
     }
 
@@ -338,9 +344,18 @@ impl Tx {
 statements! {
     KEYS = "SELECT key FROM signing_key ORDER BY at DESC, name DESC";
     KEY_INSERT = "INSERT INTO signing_key (name, key, at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-    #[hot] LINKS_FIND = "SELECT message_id, n, url, label FROM tracked_link WHERE message_id = ANY($1::uuid[]) AND n = ANY($2::bigint[])";
+    #[hot] LINKS_FIND = "SELECT COALESCE(jsonb_agg(jsonb_build_array(message_id, n, url, label)), '[]') FROM tracked_link \
+        WHERE message_id = ANY($1::uuid[]) AND n = ANY($2::bigint[])",
+        sqlite: "SELECT json_group_array(json_array(lower(hex(message_id)), n, url, label)) FROM tracked_link \
+        WHERE message_id IN (SELECT unhex(value) FROM json_each($1)) AND n IN (SELECT value FROM json_each($2))";
     #[hot] LINKS_OF = "SELECT message_id, n, url, label FROM tracked_link WHERE message_id = $1 ORDER BY n";
-    #[hot] OUTBOX_THERE = "SELECT id FROM outbox WHERE id = ANY($1::uuid[])";
+    #[hot] OUTBOX_THERE = "SELECT COALESCE(jsonb_agg(id), '[]') FROM outbox WHERE id = ANY($1::uuid[])",
+        sqlite: "SELECT json_group_array(lower(hex(id))) FROM outbox WHERE id IN (SELECT unhex(value) FROM json_each($1))";
+    HITS_ADD = "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) SELECT (v->>0)::uuid, (v->>1)::uuid, \
+        v->>2, (v->>3)::bigint, (v->>4)::bigint, v->>5, v->>6, v->>7, NULLIF(v->8, 'null'::jsonb) FROM jsonb_array_elements($1::jsonb) AS v",
+        sqlite: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) SELECT unhex(value->>0), \
+        unhex(value->>1), value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, NULLIF(value->8, 'null') \
+        FROM json_each($1)";
     #[hot] SURPLUS_OF = "SELECT hits FROM hit_surplus WHERE message_id = $1";
     #[hot] HITS_OF = "SELECT id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \
         reasons, judged_at, judge FROM hit WHERE message_id = $1 AND at >= $2 ORDER BY at, id LIMIT $3";
@@ -365,4 +380,4 @@ statements! {
 }
 
 /// Multi-row texts of this file, for the tests.
-pub(super) static MANY: &[&Many] = &[&LINKS, &HITS, &FRESH, &SURPLUS];
+pub(super) static MANY: &[&Many] = &[&LINKS, &HITS, &SURPLUS];

@@ -186,16 +186,12 @@ fn hit_of(row: &HitRow) -> Hit {
     }
 }
 
-/// The hits that are judged now, out of all of a message.
-fn choose_hits(rows: &[HitRow], which: Which) -> Vec<HitRow> {
+/// Which hits are judged now. Those that are younger than a session is long wait for what may still come after them; what is
+/// kept of them already speaks for and against the older ones.
+fn is_judged_now(row: &HitRow, which: Which) -> bool {
     match which {
-        Which::Again => rows.iter().filter(|r| r.judged.is_some()).cloned().collect(),
-        Which::Due(until) => {
-            let first = rows.iter().filter(|r| r.judged.is_none()).map(|r| r.at).min();
-            let Some(first) = first.filter(|at| *at <= until) else { return Vec::new() };
-            let (from, to) = (first.minus(BEFORE), first.plus(SETTLE));
-            rows.iter().filter(|r| r.at >= from && r.at <= to).cloned().collect()
-        }
+        Which::Again => row.judged.is_some(),
+        Which::Due(until) => row.at <= until,
     }
 }
 
@@ -215,17 +211,17 @@ async fn judge_message(
         },
     };
     let rows = tx.list_hits(message, from, HITS_MAX).await?;
-    let chosen = choose_hits(&rows, which);
-    if chosen.is_empty() {
+    if !rows.iter().any(|row| is_judged_now(row, which)) {
         return Ok(Rescored::default());
     }
     let delivery = Delivery {
         delivered_at: tracked.as_ref().and_then(|t| t.delivered_at),
         links: tracked.as_ref().map_or(0, |t| usize::try_from(t.links).unwrap_or(0)),
     };
-    let hits: Vec<Hit> = chosen.iter().map(hit_of).collect();
+    let hits: Vec<Hit> = rows.iter().map(hit_of).collect();
     let verdicts = judge_session(&hits, &delivery, books);
-    let changes: Vec<Change> = chosen.into_iter().zip(verdicts).map(|(row, now)| Change { row, now }).collect();
+    let judged = rows.iter().zip(verdicts).filter(|(row, _)| is_judged_now(row, which));
+    let changes: Vec<Change> = judged.map(|(row, now)| Change { row: row.clone(), now }).collect();
     let parties: Vec<InfluencerId> = tx.outbox_parties(message).await?.into_iter().map(|p| p.influencer_id).collect();
     write_verdicts(tx, clock, &changes, parties.first().copied()).await?;
     if let Some(tracked) = &tracked {

@@ -17,6 +17,7 @@ use crate::domain::token::Keys;
 use crate::domain::words::HitKind;
 use crate::hub::signing;
 use crate::lifecycle::Stop;
+use crate::store::again::{again, is_overtaken};
 use crate::store::tracking::{HitRow, LinkRow};
 use crate::store::{Store, StoreError};
 use crate::worker::Wake;
@@ -93,7 +94,7 @@ async fn keep_all(store: &Store, mut known: mpsc::Receiver<Ready>, wake: &Wake) 
             rows.extend(ready.rows);
             answers.extend(ready.answers);
         }
-        if let Err(error) = keep(store, rows).await {
+        if let Err(error) = again(is_overtaken, || keep(store, rows.clone())).await {
             tracing::error!(%error, "hits were not kept; their readers are answered all the same");
         }
         for (asked, answer) in answers {

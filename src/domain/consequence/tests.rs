@@ -223,7 +223,10 @@ fn bounces_and_complaints_do_what_their_severity_says() {
     assert_eq!(decide(&token, None, NOW), [Consequence::Redeem("t".into())]);
     let nobody = Happened::Bounced(Bounce::Policy, String::new());
     assert_eq!(decide(&nobody, None, NOW), [Consequence::PauseAccount]);
-    assert_eq!(free("contacted", EventType::MessageComplained, json!({})), [Consequence::End(Ending::Complained)]);
+    assert_eq!(
+        free("contacted", EventType::MessageComplained, json!({})),
+        [Consequence::End(Ending::Complained), Consequence::Suppress(Whose::Everything)]
+    );
     let among = free("contacted", EventType::MessageComplained, json!({"among": ["a@b.example", "c@d.example"]}));
     assert!(matches!(among[0], Consequence::Hold(HoldSource::Complaint, ..)) && asks(&among, TaskKind::Answer));
     assert_eq!(among.len(), 2, "nobody is suppressed, no run ends: {among:?}");

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::enroll::{Again, ENROLL_MAX, EnrollError, Outcome, enroll};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
+use crate::store::again::{again, is_overtaken};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder};
 use crate::store::{Store, StoreError, Tx};
 
@@ -101,31 +102,56 @@ pub async fn admit(store: &Store, clock: &Clock, wish: &Wish) -> Result<Admitted
         if room == 0 {
             return Ok(admitted);
         }
-        let mut tx = store.begin("outreach.enroll").await?;
-        let mut batch = source.next(&mut tx, ENROLL_MAX).await?;
-        if room < batch.len() {
-            // Who may be enrolled is tried first, so that no more begin than are wanted.
-            let tried = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-            drop(tx);
-            batch.truncate(up_to(&tried, room));
-            tx = store.begin("outreach.enroll").await?;
-        }
+        let batch = source.next(&mut store.read().await?, ENROLL_MAX).await?;
         // The first look is made even for nobody: it says whether there is such a sequence.
         let first = admitted.enrolled + admitted.refused == 0;
         if batch.is_empty() && !first {
             return Ok(admitted);
         }
-        let outcomes = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-        let handles: HashMap<InfluencerId, String> =
-            tx.get_influencers(batch.clone()).await?.into_iter().map(|i| (i.id, i.handle)).collect();
-        if !dry_run {
-            tx.commit().await?;
-        }
+        let done = again(is_lost_race, || admit_batch(store, clock, wish, (&batch, room))).await;
+        let (outcomes, handles) = match done {
+            Ok(done) => done,
+            // Batches before this one stay: whoever asked must look, and not ask for all of it once more.
+            Err(EnrollError::Store(StoreError::Conflict(error))) if admitted.enrolled > 0 && !dry_run => {
+                let words = format!("{} were enrolled before it: {error}", admitted.enrolled);
+                return Err(EnrollError::Store(StoreError::Commit(words)));
+            }
+            Err(error) => return Err(error),
+        };
         admitted.take(outcomes, &handles);
         if batch.is_empty() {
             return Ok(admitted);
         }
     }
+}
+
+fn is_lost_race(error: &EnrollError) -> bool {
+    matches!(error, EnrollError::Store(error) if is_overtaken(error))
+}
+
+/// One batch in a transaction of its own.
+async fn admit_batch(
+    store: &Store,
+    clock: &Clock,
+    wish: &Wish,
+    (batch, room): (&[InfluencerId], usize),
+) -> Result<(Vec<Outcome>, HashMap<InfluencerId, String>), EnrollError> {
+    let mut batch = batch.to_vec();
+    let mut tx = store.begin("outreach.enroll").await?;
+    if room < batch.len() {
+        // Who may be enrolled is tried first, so that no more begin than are wanted.
+        let tried = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
+        drop(tx);
+        batch.truncate(up_to(&tried, room));
+        tx = store.begin("outreach.enroll").await?;
+    }
+    let outcomes = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
+    let handles: HashMap<InfluencerId, String> =
+        tx.get_influencers(batch).await?.into_iter().map(|i| (i.id, i.handle)).collect();
+    if wish.run == Run::Real {
+        tx.commit().await?;
+    }
+    Ok((outcomes, handles))
 }
 
 /// How many of these to take so that `wanted` of them begin.

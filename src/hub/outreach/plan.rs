@@ -57,6 +57,8 @@ pub struct Request<'a> {
     pub domain: &'a str,
     /// Whether nothing of the run was sent yet.
     pub first: bool,
+    /// Whether it leaves places alone that are only pencilled in for others.
+    pub yields: bool,
     /// Tells this send from all others: see [`step_seed`].
     pub seed: u64,
 }
@@ -90,6 +92,14 @@ pub struct Planner {
     since: HashMap<String, Option<Micros>>,
     /// Up to where places are read; none: all there are.
     until: Option<Micros>,
+}
+
+/// How late a send may be and still be at its place.
+pub const PUNCTUAL: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// Whether what leaves at an instant leaves at its place.
+fn is_punctual(place: Micros, at: Micros) -> bool {
+    place <= at && at.since(place) <= PUNCTUAL
 }
 
 /// The number that spreads a step's send: the same in a dry run, in the daemon and after a restart.
@@ -220,13 +230,33 @@ impl Planner {
         after.and_then(After::parse).map_or(Due::At(anchor), |after| Due::After { anchor, after })
     }
 
-    /// Finds the place of a send. A first one leaves places alone that are pencilled in for others; a follow-up does not.
+    /// Finds the place of a send.
     pub fn place(&mut self, who: &Who<'_>, request: &Request<'_>) -> Result<Planned, Never> {
+        self.place_at(who, request, self.now)
+    }
+
+    /// Whether a pencilled place whose time has come is still free. The others that are pencilled in are no obstacle: they gave
+    /// way when it was found, and see to themselves when their own time comes. Clocks tick on between what is due and the look
+    /// at it; a place that is reached a little late is still that place, or everything behind it would have to move.
+    pub fn place_due(&mut self, who: &Who<'_>, request: &Request<'_>, place: Micros) -> Result<Planned, Never> {
+        let request = Request { due: Due::At(place), yields: false, ..*request };
+        let now = if is_punctual(place, self.now) { place } else { self.now };
+        self.place_at(who, &request, now)
+    }
+
+    fn place_at(&mut self, who: &Who<'_>, request: &Request<'_>, now: Micros) -> Result<Planned, Never> {
         let terms = self.terms(who);
         let limits = self.limits(who, request);
-        let ask = Ask { due: request.due, now: self.now, terms, limits, seed: request.seed };
-        let ledger = if request.first { &mut self.all } else { &mut self.firm };
+        let ask = Ask { due: request.due, now, terms, limits, seed: request.seed };
+        let ledger = if request.yields { &mut self.all } else { &mut self.firm };
         plan_instant(&ask, ledger)
+    }
+
+    /// From when a mail counts that leaves now: from its place where it is punctual, so that those who wait for a day to be over
+    /// do not all slip by what it was late; from now where it is late, or where a day of ours began in between.
+    pub fn counts_from(&self, place: Micros) -> Micros {
+        let day = |at| self.house.zone.wall(at).day();
+        if is_punctual(place, self.now) && day(place) == day(self.now) { place } else { self.now }
     }
 
     /// Whether the last 24 hours and this day have room for a send right now, its own place aside. Looks at what was sent and

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::dossier::{Blocked, Dossier};
 use super::house::House;
 use super::outgoing::{self, LOOK_AGAIN};
-use super::plan::{Planner, Request, Who, step_seed};
+use super::plan::{PUNCTUAL, Planner, Request, Who, step_seed};
 use super::steer::{self, Replanned};
 use super::{cancel_planned, is_live};
 use crate::clock::Clock;
@@ -21,9 +21,6 @@ use crate::store::outbox::RecipientRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
-
-/// How much later than planned a send may be without being placed again. Machines are a little late, always.
-const PUNCTUAL: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// What the last look says.
 enum Answer {
@@ -110,10 +107,13 @@ async fn carry_out(
     let now = clock.now();
     match answer {
         Answer::Go => {
-            // It counts from now on, so that what is looked at after it sees it, whether it is sent by then or not.
-            if planner.reservation(mail.id.0).is_some_and(|place| place.at != now) {
-                tx.move_reservation(mail.id.0, now).await?;
-                planner.move_to(mail.id.0, now);
+            // It counts from here on, so that what is looked at after it sees it, whether it is sent by then or not.
+            if let Some(place) = planner.reservation(mail.id.0).map(|place| place.at) {
+                let at = planner.counts_from(place);
+                if at != place {
+                    tx.move_reservation(mail.id.0, at).await?;
+                    planner.move_to(mail.id.0, at);
+                }
             }
             return Ok(true);
         }
@@ -205,7 +205,8 @@ fn find_room(planner: &mut Planner, who: &Who<'_>, (mail, run): (&StepMail, &Enr
     let domain = place.map(|r| r.domain.clone()).unwrap_or_default();
     // By its place, or by when it was to be tried again: what stood still (a hold, a pause) would all leave at once.
     let place = place.map_or(mail.due_at, |place| place.at.max(mail.due_at));
-    let request = Request { due: Due::At(place), domain: &domain, first: run.first, seed };
+    // What is in the outbox has its place: nobody's pencilled one is in its way.
+    let request = Request { due: Due::At(place), domain: &domain, first: run.first, yields: false, seed };
     let late = now.since(place);
     if late <= PUNCTUAL && planner.is_open_now(who) && planner.has_room_now(who, &request, mail.id.0) {
         return Answer::Go;

@@ -305,7 +305,7 @@ async fn place_again(
     };
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
-    let request = Request { due: Due::At(now), domain: &domain, first: run.first, seed };
+    let request = Request { due: Due::At(now), domain: &domain, first: run.first, yields: false, seed };
     let place = planner.place_again(&who, &request, mail.id.0);
     let place = place.map_err(|never| SteerError::State(format!("{} finds no place: {never}", mail.id)))?;
     tx.replan_step(run.id, &mail.step, place.at, Some(super::shifts_json(&place.shifts))).await?;

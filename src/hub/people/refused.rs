@@ -5,10 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, LedgerId};
-use crate::domain::people::{Address, Person, SCOPE_ALL, Suppression};
+use crate::domain::people::{Address, CARRIED_OVER, Person, SCOPE_ALL, Suppression};
 use crate::domain::words::{Channel, SuppressionReason};
 use crate::hub::outreach::{self, ExitReason};
 use crate::store::{StoreError, Tx};
+
+/// Whether a reason is a person's own no: one that holds for all of theirs. Calling a mail spam is the stronger one.
+pub(in crate::hub) fn is_no(reason: SuppressionReason) -> bool {
+    matches!(reason, SuppressionReason::OptedOut | SuppressionReason::Complaint)
+}
 
 /// Carries a no over to every mail address of these people, and ends their runs; to be called when somebody got an address.
 /// The suppressions that are new.
@@ -39,7 +44,7 @@ pub(in crate::hub) async fn spread_opt_out(
         .suppressed(Channel::Email, keys)
         .await?
         .into_iter()
-        .filter(|s| s.reason == SuppressionReason::OptedOut && s.scope == SCOPE_ALL)
+        .filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL)
         .map(|s| (s.value_key.clone(), s))
         .collect();
     if said.is_empty() {
@@ -59,8 +64,8 @@ pub(in crate::hub) async fn spread_opt_out(
                 channel: Channel::Email,
                 value_key: address.value_key.clone(),
                 scope: SCOPE_ALL.to_owned(),
-                reason: SuppressionReason::OptedOut,
-                evidence: format!("{} (as {}, the same person)", no.evidence, no.value_key),
+                reason: no.reason,
+                evidence: format!("{} (as {}{CARRIED_OVER}", no.evidence, no.value_key),
                 at: now,
             });
         }

@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::PeopleError;
 use super::merge::{Joined, MovedHold, OldStage, Undo};
+use super::refused::is_no;
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, ThreadId};
 use crate::domain::people::{Influencer, handle_key};
 use crate::domain::time::Micros;
-use crate::domain::words::EventType;
+use crate::domain::words::{Channel, EventType};
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
 use crate::store::message::NewParticipation;
@@ -264,7 +265,14 @@ async fn return_standing(
     by: &str,
 ) -> Result<(), StoreError> {
     let now = clock.now();
-    if let Some(OldStage { was, pinned, since, to }) = undo.stage.as_ref().filter(|old| old.to == kept.stage) {
+    // Those that were carried over only: an own no since then took their place under an id of its own.
+    tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
+    let own = tx.list_addresses_of_influencers(vec![kept.id]).await?.into_iter();
+    let own = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
+    let refused = tx.suppressed(Channel::Email, own).await?.iter().any(|s| is_no(s.reason));
+    // Who said no meanwhile stays where that brought them.
+    let was = undo.stage.as_ref().filter(|old| old.to == kept.stage && !refused);
+    if let Some(OldStage { was, pinned, since, to }) = was {
         let data = json!({
             "from": to, "to": was, "cause": format!("{by}, who took a merge back"), "by": by, "message_id": null,
             "stayed": now.since(kept.stage_at).as_secs(),
@@ -275,7 +283,6 @@ async fn return_standing(
         tx.set_influencer_stage(kept.id, was, *pinned, *since).await?;
     }
     return_holds(tx, kept, undo, now).await?;
-    tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
     let newest = tx.newest_part(kept.id).await?;
     let newest = newest.max(undo.last_message_at);
     if kept.last_message_at != newest {

@@ -143,8 +143,10 @@ impl Pass<'_> {
         (id, whose): (Option<InfluencerId>, Whose),
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        // An event that is raised after the page was used names no message of theirs, only ours.
-        let wrote = signal.what != EventType::InfluencerUnsubscribed;
+        // An event that is raised after the page was used, or by a report of spam, names no message of theirs, only ours.
+        let complained = signal.what == EventType::MessageComplained;
+        let wrote = signal.what != EventType::InfluencerUnsubscribed && !complained;
+        let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::OptedOut };
         let mut keys: BTreeSet<String> = BTreeSet::new();
         if wrote {
             keys.extend(Self::writer(tx, signal).await?);
@@ -152,7 +154,12 @@ impl Pass<'_> {
             let said = signal.data.as_ref().and_then(|d| d.get("address")).and_then(serde_json::Value::as_str);
             keys.extend(said.and_then(address::key));
         }
-        // A no is a person's, not an address's: it holds for all of theirs on this channel.
+        // A no is a person's, not an address's: it holds for all of theirs on this channel. Where it was an agent who called a
+        // mail spam, it is the agent's.
+        let whose = match id {
+            Some(id) if complained && !self.is_theirs(tx, id, &keys).await? => Whose::Writer,
+            _ => whose,
+        };
         let own = match (whose, id) {
             (Whose::Everything, Some(id)) => tx.list_addresses_of_influencers(vec![id]).await?,
             (Whose::Everything, None) | (Whose::Writer, _) => {
@@ -169,7 +176,7 @@ impl Pass<'_> {
                 channel: Channel::Email,
                 value_key: key.clone(),
                 scope: SCOPE_ALL.to_owned(),
-                reason: SuppressionReason::OptedOut,
+                reason,
                 evidence: evidence.clone(),
                 at: now,
             })
@@ -187,6 +194,12 @@ impl Pass<'_> {
             self.note(EventType::InfluencerUnsubscribed, signal, (id, data));
         }
         Ok(())
+    }
+
+    /// Whether one of these addresses is an influencer's own; also where none is known.
+    async fn is_theirs(&self, tx: &mut Tx, id: InfluencerId, keys: &BTreeSet<String>) -> Result<bool, StoreError> {
+        let own = tx.list_addresses_of_influencers(vec![id]).await?;
+        Ok(keys.is_empty() || own.iter().any(|address| keys.contains(&address.value_key)))
     }
 
     /// An address is dead, if it is theirs or one of an agent of theirs: a stranger's word kills nobody else's address.

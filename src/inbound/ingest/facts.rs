@@ -10,9 +10,7 @@ use crate::domain::refusal::{self, Answer, judge_answer};
 use crate::domain::reply::above_forward;
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, Kind, Meaning, Role, Word as _};
-
-/// Characters of the token of an unsubscribe mail.
-const TOKEN_MAX: usize = 200;
+use crate::hub::unsubscribe;
 
 /// What `message.received` carries.
 pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::Verdict, role: Option<Role>) -> Value {
@@ -78,11 +76,7 @@ pub(super) fn unsubscribe_token<'d>(context: &Context, draft: &'d Draft<'_>) -> 
     {
         return None;
     }
-    let mut words = draft.arrival.mail.subject.split_whitespace();
-    let (word, token) = (words.next()?, words.next()?);
-    let plain = token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    (words.next().is_none() && word.eq_ignore_ascii_case("unsubscribe") && plain && token.len() <= TOKEN_MAX)
-        .then_some(token)
+    unsubscribe::token_in_subject(&draft.arrival.mail.subject)
 }
 
 /// The last second of a day in UTC.

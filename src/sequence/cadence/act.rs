@@ -161,8 +161,13 @@ impl Batch<'_> {
             (None, Phase::Delay) => self.planner.due_of(run.anchor_at, step.after.as_deref()),
             (None, Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over) => Due::At(now),
         };
-        let request = Request { due, domain: &domain, first: run.first, seed };
-        let mut found = self.who(&run, |planner, who| planner.place(who, &request));
+        let request = Request { due, domain: &domain, first: run.first, yields: run.first, seed };
+        let kept = pencilled.filter(|at| *at <= now);
+        let kept = kept.and_then(|at| self.who(&run, |planner, who| planner.place_due(who, &request, at)));
+        let mut found = match kept {
+            Some(Ok(planned)) if planned.at <= now => Some(Ok(planned)),
+            _ => self.who(&run, |planner, who| planner.place(who, &request)),
+        };
         if let Some(Ok(place)) = &found
             && self.planner.is_far(place.at)
         {

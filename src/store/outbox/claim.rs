@@ -62,6 +62,17 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
+    /// The same of those only that people wrote: no step of a sequence.
+    pub async fn lock_due_by_hand(
+        &mut self,
+        account: &str,
+        now: Micros,
+        at_most: i64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let rows: Vec<(MessageId,)> = self.all(&DUE_BY_HAND, values![account, now, at_most]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// When the next row of an account is due.
     pub async fn next_due_outbox(&mut self, account: &str) -> Result<Option<Micros>, StoreError> {
         let row: Option<(Micros,)> = self.opt(&DUE_NEXT, values![account]).await?;
@@ -164,6 +175,8 @@ fn lease_end(now: Micros, seconds: i64) -> Micros {
 statements! {
     #[hot] DUE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
         AND held_reason IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+    #[hot] DUE_BY_HAND = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
+        AND held_reason IS NULL AND enrollment_id IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
     #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
         ORDER BY due_at, id LIMIT 1";
     #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \

@@ -1,5 +1,7 @@
 //! Capacity that is taken, by the instant it is planned for: one row per send, and one per first step that is pencilled in.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::domain::time::Micros;
@@ -89,7 +91,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes when a message really left.
+    /// Notes that a message left; one that did so no later than `punctual` after its place counts from there.
+    pub async fn note_departure(&mut self, id: Uuid, at: Micros, punctual: Duration) -> Result<(), StoreError> {
+        self.exec(&DEPARTED, values![id, at, at.minus(punctual)]).await?;
+        Ok(())
+    }
+
+    /// Moves the place of a message.
     pub async fn move_reservation(&mut self, id: Uuid, at: Micros) -> Result<(), StoreError> {
         self.exec(&MOVE, values![id, at]).await?;
         Ok(())
@@ -131,6 +139,7 @@ statements! {
         WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] DELETE = "DELETE FROM reservation WHERE id = ANY($1::uuid[])";
     #[hot] MOVE = "UPDATE reservation SET at = $2 WHERE id = $1 AND at <> $2";
+    #[hot] DEPARTED = "UPDATE reservation SET at = $2 WHERE id = $1 AND (at > $2 OR at < $3)";
     #[hot] OF_ACCOUNT_BETWEEN = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
         WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, id";
     #[hot] OF_SEQUENCE_BETWEEN = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \

@@ -69,7 +69,10 @@ const CONSENTS: Many = Many {
 const SUPPRESSIONS: Many = Many {
     head: "INSERT INTO suppression (id, channel, value_key, scope, reason, evidence, at)",
     columns: 7,
-    tail: "ON CONFLICT (channel, value_key, scope) DO NOTHING",
+    // An own no replaces what was there: another reason, or a no that was only carried over from another address.
+    tail: "ON CONFLICT (channel, value_key, scope) DO UPDATE SET id = excluded.id, reason = excluded.reason, \
+        evidence = excluded.evidence, at = excluded.at WHERE excluded.reason = 'opted_out' AND (suppression.reason <> 'opted_out' \
+        OR (suppression.evidence LIKE '%, the same person)' AND excluded.evidence NOT LIKE '%, the same person)'))",
 };
 
 impl Tx {
@@ -96,7 +99,9 @@ impl Tx {
         self.exec(&CONSENTS_WITHDRAW, values![channel, value_key, at]).await
     }
 
-    /// Adds suppressions; one that holds already stays with its first reason. How many are new.
+    /// Adds suppressions; one that holds already stays with its first reason, unless somebody says no to an address that was
+    /// closed for another reason, or only because the same person had said no elsewhere ([`CARRIED_OVER`](crate::domain::people::CARRIED_OVER)). How many are new or
+    /// replaced.
     pub async fn insert_suppressions(&mut self, suppressions: &[Suppression]) -> Result<u64, StoreError> {
         let row = |s: &Suppression| values![s.id, s.channel, &s.value_key, &s.scope, s.reason, &s.evidence, s.at];
         self.insert_many(&SUPPRESSIONS, suppressions.iter().flat_map(row).collect()).await

@@ -227,6 +227,15 @@ async fn places_are_found_by_their_ids() {
         let found = tx.list_reservations_by_id(ids).await.unwrap();
         assert_eq!(found, [places[0].clone(), places[2].clone()], "{}", fresh.name);
         assert!(tx.list_reservations_by_id(Vec::new()).await.unwrap().is_empty());
+        // What left a little late counts from its place; what left late or early, from when it left.
+        let (id, place) = (places[0].id, places[0].at);
+        let slack = std::time::Duration::from_secs(120);
+        for (after, counts) in [(0, 0), (90, 0), (120, 0), (121, 121), (60, 60)] {
+            let left = place.plus(std::time::Duration::from_secs(after));
+            tx.note_departure(id, left, slack).await.unwrap();
+            let at = tx.list_reservations_by_id(vec![id]).await.unwrap()[0].at;
+            assert_eq!(at.since(place).as_secs(), counts, "{}, {after} s after its place", fresh.name);
+        }
     }
 }
 

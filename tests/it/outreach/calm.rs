@@ -2,10 +2,17 @@
 
 use super::world::{World, definition, email, house, instant, told};
 use crate::{seed, stores};
+use liaison::domain::mail::Mailbox;
 use liaison::domain::sequence::Definition;
+use liaison::domain::time::Micros;
+use liaison::domain::words::AccountState;
+use liaison::hub::enqueue::{self, Order};
 use liaison::hub::hold;
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::outreach::tidy;
+use liaison::outbound::SendingSettings;
+use liaison::outbound::rehearsal::accept_due;
+use liaison::store::mailbox::Side;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -208,5 +215,118 @@ async fn places_that_no_limit_looks_back_to_are_forgotten() {
         assert_eq!(tidy::tidy_once(&world.fresh.store, &world.clock).await.unwrap(), 0);
         let mut tx = world.fresh.store.read().await.unwrap();
         assert_eq!(tx.list_reservations("brand", liaison::domain::time::Micros(0)).await.unwrap().len(), 1);
+    }
+}
+
+/// When each left, in whole minutes, sorted.
+fn minutes(sent: &[super::world::Sent]) -> Vec<i64> {
+    let mut all: Vec<i64> = sent.iter().map(|s| instant(&s.at).0.div_euclid(60_000_000)).collect();
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test]
+async fn clock_that_is_never_exact_changes_nothing() {
+    let mut apart = one("spring");
+    apart.limits.gap = Some("2m to 7m".to_owned());
+    apart.schedule.hours = vec!["00:00-24:00".to_owned()];
+    let mut limited = apart.clone();
+    limited.limits.gap = None;
+    for (sequence, people, limit) in [(apart, 12, None), (limited, 30, Some(8))] {
+        for which in ["sqlite", "postgres"] {
+            let mut seen = Vec::new();
+            for late in [0, 3, 1_700] {
+                let Some(fresh) = stores::both().await.into_iter().find(|f| f.name == which) else { continue };
+                let mut house = house();
+                house.accounts.get_mut("brand").unwrap().daily_limit = limit;
+                let world = World::new(fresh, house);
+                world.accounts().await;
+                world.publish(vec![sequence.clone()]).await;
+                let mut all = Vec::new();
+                for _ in 0..people {
+                    all.push(world.person(Some("America/New_York")).await);
+                }
+                world.enroll("spring", &all).await;
+                let sent = world.run_late_until("2026-11-06T23:00:00Z", Duration::from_millis(late)).await;
+                assert_eq!(sent.len(), people, "{which}, {late} ms late: {:?}", told(&sent));
+                seen.push(minutes(&sent));
+            }
+            // The gaps follow from ids, which differ in each world: not the instants, but how many and how far apart.
+            for minutes in &seen {
+                let apart = minutes.windows(2).all(|w| w[1] - w[0] >= 1);
+                assert!(limit.is_some() || apart, "{which}: {minutes:?}");
+                let within = |n: usize| minutes.windows(n).all(|w| w[n - 1] - w[0] >= 24 * 60 - 2);
+                assert!(limit.is_none_or(|limit| within(usize::try_from(limit).unwrap() + 1)), "{which}: {minutes:?}");
+            }
+            let ends: Vec<i64> = seen.iter().filter_map(|m| Some(m.last()? - m.first()?)).collect();
+            assert!(limit.is_none() || ends.iter().all(|e| (e - ends[0]).abs() <= 1), "{which}: {ends:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn places_missed_by_an_hour_are_all_made_up_for() {
+    let mut sequence = one("spring");
+    sequence.limits.gap = Some("2m to 7m".to_owned());
+    sequence.schedule.hours = vec!["00:00-24:00".to_owned()];
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let mut all = Vec::new();
+        for _ in 0..25 {
+            all.push(world.person(Some("America/New_York")).await);
+        }
+        world.enroll("spring", &all).await;
+        let mut sent = world.run_late_until("2026-11-02T14:10:00Z", Duration::from_millis(4)).await;
+        // Nobody looks for an hour.
+        world.clock.advance_to(instant("2026-11-02T15:10:00Z"));
+        sent.extend(world.run_late_until("2026-11-03T14:00:00Z", Duration::from_millis(4)).await);
+        assert_eq!(sent.len(), 25, "{}: {:?}", world.fresh.name, told(&sent));
+        let minutes = minutes(&sent);
+        assert!(minutes.windows(2).all(|w| w[1] - w[0] >= 1), "{}: {minutes:?}", world.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn sequences_wait_until_the_mailbox_is_read_and_people_do_not() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![one("spring")]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.enroll("spring", &[ana]).await;
+        world.cadence.tick().await.unwrap();
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let order = Order {
+            account: world.desk.house().accounts["brand"].from.clone(),
+            to: vec![Mailbox { name: String::new(), address: "bo@example.org".into() }],
+            cc: Vec::new(),
+            subject: Some("A word".into()),
+            text: "Hello".into(),
+            html: None,
+            attachments: Vec::new(),
+            answers: None,
+            due_at: world.clock.now(),
+            file_copy: false,
+            message_id_domain: "acme.example".into(),
+            outreach: None,
+        };
+        let by_hand = enqueue::enqueue(&mut tx, &world.clock, order).await.unwrap().id;
+        tx.commit().await.unwrap();
+        let began = world.clock.now();
+        let settings = SendingSettings { read_since: Some(began), ..SendingSettings::new("brand") };
+        let synced = async |at: Micros, state: AccountState| {
+            let mut tx = world.fresh.store.begin("test").await.unwrap();
+            tx.set_account_synced("brand", at).await.unwrap();
+            tx.set_account_state("brand", Side::Reading, (state, None), began).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        synced(Micros(began.0 - 1), AccountState::Up).await;
+        assert_eq!(accept_due(&world.tools, &settings).await.unwrap(), [by_hand], "{}", world.fresh.name);
+        synced(began, AccountState::NeedsLogin).await;
+        assert!(accept_due(&world.tools, &settings).await.unwrap().is_empty(), "{}", world.fresh.name);
+        synced(began, AccountState::Up).await;
+        assert_eq!(accept_due(&world.tools, &settings).await.unwrap().len(), 1, "{}", world.fresh.name);
     }
 }

@@ -237,6 +237,11 @@ impl World {
 
     /// Goes from one due instant to the next, up to `until`; what was sent.
     pub(super) async fn run_until(&self, until: &str) -> Vec<Sent> {
+        self.run_late_until(until, std::time::Duration::ZERO).await
+    }
+
+    /// The same by a clock of life, which shows a little more than what is due whenever somebody looks.
+    pub(super) async fn run_late_until(&self, until: &str, late: std::time::Duration) -> Vec<Sent> {
         let until = instant(until);
         let mut sent = self.settle().await;
         while let Some(next) = self.next_due().await {
@@ -244,7 +249,7 @@ impl World {
                 break;
             }
             assert!(next > self.clock.now(), "what is due at {next} is not done at {}", self.clock.now());
-            self.clock.advance_to(next);
+            self.clock.advance_to(next.plus(late));
             sent.extend(self.settle().await);
         }
         self.clock.advance_to(until);

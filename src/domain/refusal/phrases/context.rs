@@ -155,6 +155,10 @@ pub(in crate::domain::refusal) const REGRETS: &[&str] = &[
     "spiace",
 ];
 
+/// Words by which a writer speaks of themselves, without case and accents.
+pub(in crate::domain::refusal) const FIRST_PERSON: &[&str] =
+    &["i", "im", "ive", "me", "ich", "mich", "mir", "je", "jai", "moi", "yo", "mi", "eu", "io", "ik", "mij"];
+
 /// Words of greeting, thanks and farewell: what is left of an answer without them is the answer.
 pub(in crate::domain::refusal) const POLITE: &[&str] = &[
     "hi",

@@ -8,6 +8,7 @@ use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
+use crate::domain::subject;
 use crate::domain::token::{Keys, TOKEN_CHARS};
 use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason};
 use crate::store::{StoreError, Tx};
@@ -64,8 +65,11 @@ pub async fn unsubscribe_by_token(
 }
 
 /// The token in the subject of a mail that List-Unsubscribe asked for: `unsubscribe TOKEN`, whatever a mail system put before or
-/// behind it (`[EXTERNAL]`, `Re:`).
+/// behind it (`[EXTERNAL]`). Who answers such a mail or forwards it asks for nothing.
 pub fn token_in_subject(subject: &str) -> Option<&str> {
+    if subject::is_reply(subject) || subject::is_forward(subject) {
+        return None;
+    }
     let words: Vec<&str> = subject.split_whitespace().collect();
     words.windows(2).find_map(|pair| {
         let [word, token] = pair else { return None };

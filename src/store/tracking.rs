@@ -228,8 +228,10 @@ impl Tx {
     pub async fn insert_hits(&mut self, hits: Vec<HitRow>) -> Result<(), StoreError> {
         let row = |h: HitRow| {
             let (id, message) = (h.id.0.simple().to_string(), h.message_id.0.simple().to_string());
-            let hints = h.hint.map(|hint| [hint]);
-            serde_json::json!([id, message, h.kind, h.link, h.at.0, h.method, h.agent, h.network, hints])
+            // As every other text: PostgreSQL keeps no NUL.
+            let plain = |text: String| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+            let (agent, network, hints) = (plain(h.agent), h.network.map(plain), h.hint.map(|hint| [plain(hint)]));
+            serde_json::json!([id, message, h.kind, h.link, h.at.0, plain(h.method), agent, network, hints])
         };
         let rows: Vec<serde_json::Value> = hits.into_iter().map(row).collect();
         if !rows.is_empty() {

@@ -83,7 +83,7 @@ impl fmt::Display for ExitReason {
 ///
 /// # Errors
 /// [`StoreError::Damaged`] where it is not there or can't be read.
-pub async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, StoreError> {
+async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, StoreError> {
     static KEPT: OnceLock<Mutex<HashMap<String, Arc<Definition>>>> = OnceLock::new();
     let kept = KEPT.get_or_init(Mutex::default);
     if let Some(found) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(hash) {

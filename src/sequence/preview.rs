@@ -1,4 +1,5 @@
-//! What a message to one influencer is made of, from the configuration and what is known of them. Pure.
+//! What a message to one influencer is made of, from the configuration and what is known of them; and, in [`scene`], what
+//! they would get of every step.
 
 use serde_json::{Map, Value};
 
@@ -11,6 +12,12 @@ use crate::domain::sequence::{Definition, StepKind};
 use crate::hub::enqueue::DraftAttachment;
 use crate::hub::outreach::plan::step_seed;
 use crate::render::template::{Given, Owner, Sender, Writer};
+
+mod note;
+pub mod scene;
+
+pub use note::{Note, note};
+pub use scene::{Of, Preview, PreviewError, Scene, Shown, Text, kept};
 
 /// An influencer as templates and conditions see them. Who looks after nobody else's is the default owner.
 pub fn profile(config: &Config, view: &InfluencerView) -> Profile {

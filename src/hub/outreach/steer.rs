@@ -154,8 +154,9 @@ async fn skip(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resul
 
 /// A row for a step of which nothing is known yet.
 async fn blank(tx: &mut Tx, run: &EnrollmentRow, step: &str) -> Result<StepRow, StoreError> {
-    let definition = super::definition(tx, &run.version).await?;
-    let kind = definition.step(step).map_or("", |(_, step)| step.kind.word());
+    // Also a run whose version can't be read may be told to skip its step.
+    let definition = super::readable(tx, &run.version).await?.ok();
+    let kind = definition.as_ref().and_then(|d| d.step(step)).map_or("", |(_, step)| step.kind.word());
     Ok(StepRow {
         enrollment_id: run.id,
         step: step.to_owned(),

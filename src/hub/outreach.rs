@@ -25,6 +25,7 @@ pub mod enroll;
 pub mod funnel;
 pub mod harm;
 pub mod house;
+pub mod instead;
 pub mod outgoing;
 pub mod overview;
 pub mod pause;

@@ -13,5 +13,6 @@ mod rules;
 mod steer;
 mod stuck;
 mod threads;
+mod unreadable;
 mod why;
 mod world;

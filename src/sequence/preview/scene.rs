@@ -13,6 +13,7 @@ use crate::domain::people::InfluencerView;
 use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::subject::reply_subject;
 use crate::hub::outreach::enroll::choose_account;
+use crate::hub::outreach::instead::ends_after;
 use crate::hub::outreach::{self, dossier};
 use crate::render::template::{self, TemplateError};
 use crate::store::outreach::enrollment::EnrollmentRow;
@@ -294,15 +295,11 @@ impl<'a> Scene<'a> {
                 shown.push(self.show_kind(step, (other, Some(why.clone())), variant)?);
             }
             (_, StepKind::Email { .. }) => shown.push(self.show_kind(step, (&step.kind, None), variant)?),
-            (_, StepKind::Task { at_most, .. }) => {
+            (_, StepKind::Task { .. } | StepKind::WaitFor { .. }) => {
                 shown.push(self.show_kind(step, (&step.kind, None), variant)?);
-                if let Some(at_most) = at_most {
+                if let Some(at_most) = ends_after(&step.kind) {
                     shown.push(self.show_kind(step, (other, Some(ran_out(at_most))), variant)?);
                 }
-            }
-            (_, StepKind::WaitFor { at_most, .. }) => {
-                shown.push(self.show_kind(step, (&step.kind, None), variant)?);
-                shown.push(self.show_kind(step, (other, Some(ran_out(at_most))), variant)?);
             }
         }
         Ok(())
@@ -411,7 +408,7 @@ impl<'a> Scene<'a> {
 }
 
 fn ran_out(at_most: &str) -> String {
-    format!("when {at_most} have passed")
+    format!("when its time runs out ({at_most})")
 }
 
 /// Where the page to unsubscribe is reached; a stand-in where the configuration names none.

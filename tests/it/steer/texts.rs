@@ -133,13 +133,13 @@ async fn preview_shows_the_else_the_review_and_the_wording_that_the_engine_takes
         "{ana}"
     );
     assert_eq!((&ana[1]["review"], &ana[2]["review"], &ana[3]["review"]), (&json!(true), &json!(true), &json!(false)));
-    assert_eq!(ana[1]["why"], "when 2 days have passed");
+    assert_eq!(ana[1]["why"], "when its time runs out (2 days)");
     assert!(ana[1]["text"].as_str().unwrap().starts_with("Sorry @ana."));
     let bo = shown("@bo");
     assert_eq!(kinds(&bo), ["look task false", "look email true", "intro task true", "nudge email false"], "{bo}");
     assert_eq!((&bo[2]["text"], &bo[2]["why"]), (&json!("Call @bo."), &json!("no email: no address is known")));
     let as_text = liaison(dir.path(), &["sequence", "preview", "spring", "--as", "@ana", "--step", "look"]).well();
-    as_text.says(0, "what stands under `else`: when 2 days have passed");
+    as_text.says(0, "what stands under `else`: when its time runs out (2 days)");
     let both = liaison(dir.path(), &["sequence", "preview", "spring", "--as", "@ana", "--step", "intro"]).well();
     both.says(0, "one of 2 variants");
 

@@ -137,7 +137,14 @@ async fn move_one(
     let mut planned = if under_way { Planned::Kept } else { Planned::Nothing };
     if must_replan && let Some(step) = &run.step {
         let why = "planned anew: the sequence was changed";
-        match steer::unplan(tx, clock, &run, step, why).await? {
+        // What stands under `else` goes on as that, where the new version has one.
+        let other = same && new.step(step).is_some_and(|(_, is)| is.otherwise.is_some());
+        let taken = if other {
+            steer::plan_anew(tx, clock, &run, step, why).await?
+        } else {
+            steer::unplan(tx, clock, &run, step, why).await?
+        };
+        match taken {
             steer::Replanned::Free | steer::Replanned::Nothing => planned = Planned::Anew,
             // It is on its way: what becomes of it is still recorded, and the run goes on from there.
             steer::Replanned::Stays if same => {}

@@ -138,7 +138,7 @@ async fn carry_out(
             outgoing::stuck(tx, clock, run.clone(), (&why, Some(now.plus(LOOK_AGAIN)))).await?;
         }
         Answer::Anew(why) => {
-            if steer::unplan(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
+            if steer::plan_anew(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
                 planner.give_back(mail.id.0);
                 let state = EnrollmentState::Active;
                 let run =

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::dossier::Dossier;
 use super::house::House;
+use super::instead::ELSE;
 use super::plan::{Planner, Request, Who, step_seed};
 use super::{ExitReason, advance, event_of, is_live, stop_run};
 use crate::clock::Clock;
@@ -237,6 +238,25 @@ pub async fn unplan(
     tx.delete_reservations(vec![run.id.0]).await?;
     tx.delete_planned_step(run.id, step).await?;
     Ok(Replanned::Free)
+}
+
+/// The same where the step itself is planned anew in its place: one whose `else` is under way goes on with that, for what came
+/// before it is over and is not done twice.
+pub async fn plan_anew(
+    tx: &mut Tx,
+    clock: &Clock,
+    run: &EnrollmentRow,
+    step: &str,
+    why: &str,
+) -> Result<Replanned, StoreError> {
+    let steps = tx.list_steps(vec![run.id]).await?;
+    let other = steps.into_iter().find(|s| s.step == step && s.reason.as_deref() == Some(ELSE));
+    let done = unplan(tx, clock, run, step, why).await?;
+    if let (Replanned::Free, Some(row)) = (done, other) {
+        let row = StepRow { variant: None, shifts: None, message_id: None, task_id: None, ..row };
+        tx.insert_steps(vec![row]).await?;
+    }
+    Ok(done)
 }
 
 /// A message that a person let go.

@@ -1,10 +1,10 @@
 //! Where mail of a run goes when addresses change under it: to where the person is reached now, once, and never after a no.
 
-use super::world::{Sent, World, definition, email, house};
+use super::world::{Sent, World, definition, email, house, told};
 use crate::{seed, stores};
 use liaison::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId};
-use liaison::domain::sequence::Definition;
-use liaison::domain::words::{Channel, EnrollmentState, OutboxStatus, StepState, SuppressionReason};
+use liaison::domain::sequence::{Definition, StepKind};
+use liaison::domain::words::{Channel, EnrollmentState, EventType, OutboxStatus, StepState, SuppressionReason};
 use liaison::hub::people::{
     AgentChange, NewAgent, NewSuppression, create_agent, remove_agent, suppress_address, update_agent,
 };
@@ -108,6 +108,37 @@ async fn mail_whose_address_died_goes_to_another_of_theirs_and_never_after_a_no(
         assert_eq!(of(&sent, moved).len(), 1, "{name}: {sent:?}");
         assert_eq!(to(&world, of(&sent, moved)[0]).await, "other0@example.net", "{name}");
         assert_eq!(world.run_of(runs[0]).await.state, EnrollmentState::Finished);
+    }
+}
+
+#[tokio::test]
+async fn mail_under_else_goes_to_another_address_and_its_task_is_not_asked_for_twice() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        let mut look = email("look", Some("12h"), "nudge.md");
+        look.kind = StepKind::Task {
+            text: "Look".to_owned(),
+            assign: "owner".to_owned(),
+            due: None,
+            at_most: Some("1h".to_owned()),
+            fills: None,
+        };
+        look.otherwise = Some(StepKind::Email { templates: vec!["nudge.md".to_owned()], split: vec![100] });
+        world.publish(vec![definition("spring", vec![email("intro", None, "intro.md"), look])]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        // The task at night, given up an hour later: its mail waits for the morning.
+        assert_eq!(world.run_until("2026-11-03T04:00:00Z").await.len(), 1);
+        another(&world, ana, "other@example.net").await;
+        seed::run(&world.fresh, DEAD, &[ana.0]).await;
+        let sent = world.run_until(NOON).await;
+        assert_eq!(told(&sent), ["2026-11-03T14:00Z look"], "{}", world.fresh.name);
+        assert_eq!(to(&world, sent[0].id).await, "other@example.net");
+        let far = (liaison::domain::time::Micros(i64::MAX), uuid::Uuid::max());
+        let events = world.fresh.store.read().await.unwrap().list_timeline_events(ana, far, 200).await.unwrap();
+        let tasks = events.iter().filter(|e| e.kind == EventType::TaskCreated).count();
+        assert_eq!(tasks, 1, "{}", world.fresh.name);
     }
 }
 

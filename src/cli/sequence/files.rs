@@ -14,6 +14,7 @@ use crate::cli::who;
 use crate::config::Severity;
 use crate::hub::outreach::overview;
 use crate::sequence::{self, Apply, Becomes, Known, Loaded, Moves, OldFolder, Planned};
+use crate::store::Tx;
 
 /// Runs that can't be moved and are shown one by one.
 const SHOWN: usize = 50;
@@ -160,9 +161,8 @@ pub(super) async fn remove(desk: &Desk, id: &str, yes: bool) -> anyhow::Result<E
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let mut tx = desk.store.begin("cli.sequence_remove").await?;
-    let stopped = sequence::remove(&mut tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(sequence::remove(tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?);
+    let stopped = desk.change("cli.sequence_remove", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&json!({"sequence": id, "stopped": stopped}))?;
@@ -180,14 +180,15 @@ fn count(n: i64, noun: &str) -> String {
 pub(super) async fn rename(desk: &Desk, old: &str, new: &str) -> anyhow::Result<ExitCode> {
     let there = read(desk, new);
     let old_folder = if has_folder(desk, old) { OldFolder::Stays } else { OldFolder::Gone };
-    let mut tx = desk.store.begin("cli.sequence_rename").await?;
-    let moved = sequence::rename(&mut tx, &desk.clock, (old, new), &there, old_folder).await;
-    let moved = moved.map_err(|error| match error {
-        sequence::RenameError::Unknown(ref id) => unknown(id).into(),
-        sequence::RenameError::Store(error) => anyhow::Error::from(error),
-        sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
-    })?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let moved = sequence::rename(tx, &desk.clock, (old, new), &there, old_folder).await;
+        moved.map_err(|error| match error {
+            sequence::RenameError::Unknown(ref id) => unknown(id).into(),
+            sequence::RenameError::Store(error) => anyhow::Error::from(error),
+            sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
+        })
+    };
+    let moved = desk.change("cli.sequence_rename", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&json!({"from": old, "to": new, "live": moved}))?;

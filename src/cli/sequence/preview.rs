@@ -18,6 +18,7 @@ use crate::domain::mail::Mailbox;
 use crate::domain::words::Channel;
 use crate::hub::enqueue;
 use crate::sequence::{self, Known, preview};
+use crate::store::Tx;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PreviewArgs {
@@ -196,11 +197,6 @@ async fn send_one(desk: &Desk, scene: &preview::Scene<'_>, (shown, to): (&previe
     let attachments = preview::attachments_of(scene.definition(), template).map_err(Stop::failed)?;
     let subject = scene.subject(step, template).map_err(stop)?;
     let note = preview::note(shown, step);
-    let mut tx = desk.store.begin("cli.preview").await?;
-    if !tx.find_addresses(Channel::Email, vec![key]).await?.is_empty() {
-        let words = format!("{to} is the address of an influencer or agent: a preview goes to one of your own");
-        return Err(Stop::failed(words).into());
-    }
     let order = enqueue::Order {
         account: send::sender_of(account),
         to: vec![Mailbox { name: String::new(), address: to.to_owned() }],
@@ -215,8 +211,14 @@ async fn send_one(desk: &Desk, scene: &preview::Scene<'_>, (shown, to): (&previe
         message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
         outreach: None,
     };
-    let queued = enqueue::enqueue(&mut tx, &desk.clock, order).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        if !tx.find_addresses(Channel::Email, vec![key.clone()]).await?.is_empty() {
+            let words = format!("{to} is the address of an influencer or agent: a preview goes to one of your own");
+            return Err(Stop::failed(words).into());
+        }
+        Ok(enqueue::enqueue(tx, &desk.clock, order.clone()).await?)
+    };
+    let queued = desk.change("cli.preview", work).await?;
     let running = desk.wake().await;
     send::tell(desk, &queued, &account.id, running).await
 }

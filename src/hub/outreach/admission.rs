@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::enroll::{Again, ENROLL_MAX, EnrollError, Outcome, enroll};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
+use crate::store::again::{again, is_overtaken};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder};
 use crate::store::{Store, StoreError, Tx};
 
@@ -101,31 +102,45 @@ pub async fn admit(store: &Store, clock: &Clock, wish: &Wish) -> Result<Admitted
         if room == 0 {
             return Ok(admitted);
         }
-        let mut tx = store.begin("outreach.enroll").await?;
-        let mut batch = source.next(&mut tx, ENROLL_MAX).await?;
+        let mut batch = source.next(&mut store.read().await?, ENROLL_MAX).await?;
         if room < batch.len() {
             // Who may be enrolled is tried first, so that no more begin than are wanted.
-            let tried = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-            drop(tx);
+            let (tried, _) = enroll_batch(store, clock, wish, (&batch, Run::Dry)).await?;
             batch.truncate(up_to(&tried, room));
-            tx = store.begin("outreach.enroll").await?;
         }
         // The first look is made even for nobody: it says whether there is such a sequence.
         let first = admitted.enrolled + admitted.refused == 0;
         if batch.is_empty() && !first {
             return Ok(admitted);
         }
-        let outcomes = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-        let handles: HashMap<InfluencerId, String> =
-            tx.get_influencers(batch.clone()).await?.into_iter().map(|i| (i.id, i.handle)).collect();
-        if !dry_run {
-            tx.commit().await?;
-        }
+        let (outcomes, handles) = enroll_batch(store, clock, wish, (&batch, wish.run)).await?;
         admitted.take(outcomes, &handles);
         if batch.is_empty() {
             return Ok(admitted);
         }
     }
+}
+
+type Taken = (Vec<Outcome>, HashMap<InfluencerId, String>);
+
+/// Enrolls a batch, in a transaction of its own: again where another change overtook it, for then nothing of it was written.
+async fn enroll_batch(
+    store: &Store,
+    clock: &Clock,
+    wish: &Wish,
+    (batch, run): (&[InfluencerId], Run),
+) -> Result<Taken, EnrollError> {
+    let overtaken = |error: &EnrollError| matches!(error, EnrollError::Store(error) if is_overtaken(error));
+    let work = || async {
+        let mut tx = store.begin("outreach.enroll").await?;
+        let outcomes = enroll(&mut tx, clock, &wish.sequence, batch, wish.again).await?;
+        let people = tx.get_influencers(batch.to_vec()).await?;
+        if run == Run::Real {
+            tx.commit().await?;
+        }
+        Ok((outcomes, people.into_iter().map(|i| (i.id, i.handle)).collect()))
+    };
+    again(overtaken, work).await
 }
 
 /// How many of these to take so that `wanted` of them begin.

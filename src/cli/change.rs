@@ -25,7 +25,7 @@ impl Desk {
         name: &'static str,
         work: impl AsyncFnMut(&mut Tx) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        change(&self.store, name, |error| of_store(error).is_some_and(is_overtaken), work).await
+        change(&self.store, name, |error: &anyhow::Error| of_store(error).is_some_and(is_overtaken), work).await
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) async fn preview(hub: &Hub, id: String, order: PreviewOrder) -> Resul
     let config = configuration(hub)?;
     let files = if order.of == Of::Files { Some(of_files(read(&config, &id).await?, &id)?) } else { None };
     let mut tx = hub.store.read().await?;
-    let found = people::find_influencer(&mut tx, &order.who).await.map_err(|error| match error {
-        PeopleError::Store(error) => ActionError::Store(error),
-        error => invalid("/as", error.to_string()),
+    let found = people::find_influencer(&mut tx, &order.who).await.map_err(|error| {
+        let said = error.to_string();
+        if let PeopleError::Store(error) = error { ActionError::Store(error) } else { invalid("/as", said) }
     })?;
     let gone = || ActionError::NotFound { sort: "influencer", given: order.who.clone() };
     let view = tx.view_influencers(vec![found]).await?.pop().ok_or_else(gone)?;

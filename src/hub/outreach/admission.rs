@@ -138,7 +138,7 @@ async fn enroll_batch(
         if run == Run::Real {
             tx.commit().await?;
         }
-        Ok((outcomes, people.into_iter().map(|i| (i.id, i.handle)).collect()))
+        Ok::<Taken, EnrollError>((outcomes, people.into_iter().map(|i| (i.id, i.handle)).collect()))
     };
     again(overtaken, work).await
 }

@@ -286,7 +286,8 @@ impl<'a> Scene<'a> {
 
     fn show_step(&self, step: &Step, variant: Option<usize>, shown: &mut Vec<Shown>) -> Result<(), PreviewError> {
         let Some(other) = &step.otherwise else {
-            return Ok(shown.push(self.show_kind(step, (&step.kind, None), variant)?));
+            shown.push(self.show_kind(step, (&step.kind, None), variant)?);
+            return Ok(());
         };
         let is_mail = |kind: &StepKind| matches!(kind, StepKind::Email { .. });
         match (&self.to, &step.kind) {

@@ -16,7 +16,7 @@ use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::domain::schedule::Due;
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, Phase, RecipientState, SuppressionReason};
+use crate::domain::words::{EnrollmentState, Phase, RecipientState, SuppressionReason, Word as _};
 use crate::store::outbox::RecipientRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
 use crate::store::outreach::person::PlaceRow;

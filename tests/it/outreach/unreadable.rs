@@ -11,6 +11,7 @@ use liaison::hub::outreach::enroll::{Again, Refusal, enroll, would_take};
 use liaison::hub::outreach::steer::{self, Act};
 use liaison::hub::outreach::{funnel, overview};
 use liaison::hub::signal::{self, Signal};
+use liaison::sequence::simulate::What;
 use liaison::sequence::{self, Apply, Becomes, Loaded, OldFolder, migrate_all};
 use serde_json::json;
 
@@ -113,7 +114,7 @@ async fn enrolling_steering_and_simulating_fail_nobody_else() {
         for broken in ["a run's", "the one in force"] {
             // An event may name a step of the version that can't be read: it is known nowhere else.
             let all = foreseen(order(None, &[])).await.unwrap();
-            let sent = |who| all.iter().filter(|e| e.influencer_id == who && e.step.as_deref() == Some("nudge")).count();
+            let sent = |who| all.iter().filter(|e| e.influencer_id == who && e.what == What::Sent).count();
             assert!(sent(scene.bo) > 0 && sent(scene.ana) == 0, "{name}, {broken}: {all:?}");
             foreseen(order(Some("spring"), &["nudge+1h open elsewhere"])).await.unwrap();
             foreseen(order(Some("autumn"), &["nudge+1h open nudge"])).await.unwrap();

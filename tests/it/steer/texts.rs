@@ -174,3 +174,17 @@ async fn preview_shows_the_else_the_review_and_the_wording_that_the_engine_takes
     assert_eq!(wordings.len(), 2, "both wordings are drawn: {wordings:?}");
     store.close().await;
 }
+
+#[tokio::test]
+async fn preview_that_is_sent_says_that_its_way_to_unsubscribe_does_nothing() {
+    let dir = folder();
+    let send = ["sequence", "preview", "spring", "--as", "@ana", "--step", "intro", "--send-to", "kim@acme.example"];
+    let sent = liaison(dir.path(), &[&send[..], &["--json"]].concat()).well().json();
+    let text = sent["text"].as_str().unwrap_or_else(|| panic!("no text: {sent}"));
+    let (_, below) = text.split_once("Unsubscribe: https://hub.acme.example/u/preview").unwrap_or_else(|| panic!("{text}"));
+    assert!(below.contains("This is a preview of the step intro of spring, as @ana would get it"), "{text}");
+    assert!(below.contains("is a placeholder: it does nothing"), "{text}");
+    // What is only shown is what they would get, and says nothing of it.
+    let shown = liaison(dir.path(), &[&send[..7], &["--json"]].concat()).well().json();
+    assert!(!text_of(&shown, 0).contains("preview of the step") && text_of(&shown, 0).starts_with("Hello @ana."));
+}

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod account;
 mod agent;
+mod change;
 mod config;
 mod date;
 pub mod demo;

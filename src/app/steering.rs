@@ -16,6 +16,8 @@ use crate::hub::people::{self, PeopleError};
 use crate::sequence::{self, FilesError, Standing};
 use crate::store::Tx;
 
+mod versions;
+
 /// Influencers named in one request.
 const NAMED_MAX: usize = 10_000;
 
@@ -48,6 +50,9 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
             Ok(json!({"account": name, "ok": steps.iter().all(|s| s.ok), "steps": steps}))
         }
         SteerOrder::Remove(id) => remove(hub, id).await,
+        SteerOrder::Preview(id, order) => versions::preview(hub, id, order).await,
+        SteerOrder::Diff(id) => versions::diff(hub, id).await,
+        SteerOrder::Migrate(id, apply) => versions::migrate(hub, id, apply).await,
     }
 }
 

@@ -71,12 +71,13 @@ pub(super) async fn run(global: &Global, command: AgentCommand) -> anyhow::Resul
     match command {
         AgentCommand::Import(_) => {}
         AgentCommand::Add { email, first_name, last_name, influencer } => {
-            let mut tx = desk.store.begin("cli.agent_add").await?;
-            let influencers = find_all(&mut tx, &influencer).await?;
-            let new = NewAgent { first_name, last_name, emails: email, influencers };
-            let added = people::create_agent(&mut tx, &desk.clock, new).await?;
-            let view = who::agent_view(&mut tx, added.id).await?;
-            tx.commit().await?;
+            let new = NewAgent { first_name, last_name, emails: email, influencers: Vec::new() };
+            let work = async |tx: &mut Tx| {
+                let influencers = find_all(tx, &influencer).await?;
+                let added = people::create_agent(tx, &desk.clock, NewAgent { influencers, ..new.clone() }).await?;
+                Ok(who::agent_view(tx, added.id).await?)
+            };
+            let view = desk.change("cli.agent_add", work).await?;
             tell(&desk, &view)?;
         }
         AgentCommand::List => list(&desk).await?,
@@ -86,17 +87,18 @@ pub(super) async fn run(global: &Global, command: AgentCommand) -> anyhow::Resul
             tell(&desk, &who::agent_view(&mut tx, id).await?)?;
         }
         AgentCommand::Link { agent, influencers, remove } => {
-            let mut tx = desk.store.begin("cli.agent_link").await?;
-            let id = who::agent(&mut tx, &agent).await?;
-            let ids = find_all(&mut tx, &influencers).await?;
-            let change = if remove {
-                AgentChange { remove_influencers: ids, ..AgentChange::default() }
-            } else {
-                AgentChange { add_influencers: ids, ..AgentChange::default() }
+            let work = async |tx: &mut Tx| {
+                let id = who::agent(tx, &agent).await?;
+                let ids = find_all(tx, &influencers).await?;
+                let change = if remove {
+                    AgentChange { remove_influencers: ids, ..AgentChange::default() }
+                } else {
+                    AgentChange { add_influencers: ids, ..AgentChange::default() }
+                };
+                people::update_agent(tx, &desk.clock, id, change).await?;
+                Ok(who::agent_view(tx, id).await?)
             };
-            people::update_agent(&mut tx, &desk.clock, id, change).await?;
-            let view = who::agent_view(&mut tx, id).await?;
-            tx.commit().await?;
+            let view = desk.change("cli.agent_link", work).await?;
             tell(&desk, &view)?;
         }
     }

@@ -15,6 +15,7 @@ use crate::domain::words::EnrollmentState;
 use crate::hub::outreach::steer::{self, Act};
 use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
 use crate::store::reading::{PAGE_MAX, Page};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EnrollmentCommand {
@@ -82,9 +83,8 @@ pub(super) async fn run(global: &Global, command: EnrollmentCommand) -> anyhow::
         EnrollmentCommand::Skip { id } => (id, Act::Skip),
         EnrollmentCommand::Exit { id } => (id, Act::Exit),
     };
-    let mut tx = desk.store.begin("cli.enrollment").await?;
-    steer::act(&mut tx, &desk.clock, id, act, &desk::by()).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(steer::act(tx, &desk.clock, id, act, &desk::by()).await?);
+    desk.change("cli.enrollment", work).await?;
     desk.wake().await;
     show(&desk, id).await?;
     Ok(ExitCode::SUCCESS)

@@ -16,6 +16,7 @@ use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::hub::hold;
 use crate::hub::people::{self, NetworkGiven, NewInfluencer, StageMove};
+use crate::store::Tx;
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
 use crate::store::reading::Page;
 use crate::store::reading::view::{TimelineEntry, TimelineItem};
@@ -213,10 +214,11 @@ async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<ExitCode> {
         networks: args.network,
         properties,
     };
-    let mut tx = desk.store.begin("cli.influencer_add").await?;
-    let added = people::create_influencer(&mut tx, &desk.clock, &desk.stages, &desk::by(), new).await?;
-    let view = who::view(&mut tx, added).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let added = people::create_influencer(tx, &desk.clock, &desk.stages, &desk::by(), new.clone()).await?;
+        Ok(who::view(tx, added).await?)
+    };
+    let view = desk.change("cli.influencer_add", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&view)?;
@@ -379,10 +381,12 @@ fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
 }
 
 async fn note(desk: &Desk, who: &str, text: &str) -> anyhow::Result<ExitCode> {
-    let mut tx = desk.store.begin("cli.note").await?;
-    let influencer = who::influencer(&mut tx, who).await?;
-    let note = people::add_note(&mut tx, &desk.clock, influencer.id, &desk::by(), text).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let influencer = who::influencer(tx, who).await?;
+        let note = people::add_note(tx, &desk.clock, influencer.id, &desk::by(), text).await?;
+        Ok((influencer, note))
+    };
+    let (influencer, note) = desk.change("cli.note", work).await?;
     if desk.out.is_json() {
         let (id, author) = (note.id, &note.author);
         let of = note.influencer_id;
@@ -394,16 +398,17 @@ async fn note(desk: &Desk, who: &str, text: &str) -> anyhow::Result<ExitCode> {
 }
 
 async fn stage(desk: &Desk, args: StageArgs) -> anyhow::Result<ExitCode> {
-    let mut tx = desk.store.begin("cli.stage").await?;
-    let influencer = who::influencer(&mut tx, &args.who).await?;
-    let (id, handle) = (influencer.id, influencer.handle.clone());
-    // Without a word about it, a pin stays as it is.
-    let pinned = args.pin || (influencer.stage_pinned && !args.unpin);
-    let step = StageMove { influencer_id: id, to: args.stage, pinned, cause: desk::by() };
-    let moved = people::move_stage(&mut tx, &desk.clock, &desk.stages, step).await?;
-    let influencer = who::influencer(&mut tx, &id.to_string()).await?;
-    let view = who::view(&mut tx, influencer).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let influencer = who::influencer(tx, &args.who).await?;
+        let id = influencer.id;
+        // Without a word about it, a pin stays as it is.
+        let pinned = args.pin || (influencer.stage_pinned && !args.unpin);
+        let step = StageMove { influencer_id: id, to: args.stage.clone(), pinned, cause: desk::by() };
+        let moved = people::move_stage(tx, &desk.clock, &desk.stages, step).await?;
+        let after = who::influencer(tx, &id.to_string()).await?;
+        Ok((influencer.handle, moved, who::view(tx, after).await?))
+    };
+    let (handle, moved, view) = desk.change("cli.stage", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&view)?;
@@ -416,29 +421,32 @@ async fn stage(desk: &Desk, args: StageArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn hold(desk: &Desk, args: HoldArgs) -> anyhow::Result<ExitCode> {
-    let mut tx = desk.store.begin("cli.hold").await?;
-    let influencer = who::influencer(&mut tx, &args.who).await?;
-    let (id, handle, by) = (influencer.id, influencer.handle, desk::by());
     let until = args.until.or(args.length.map(|length| desk.clock.now().plus(length)));
-    let words = match until {
-        Some(until) => {
-            hold::hold_by_hand(&mut tx, &desk.clock, id, (until, args.reason.as_deref()), &by).await?;
-            format!("nothing is sent to {handle} by itself until {}", desk.out.time(until))
-        }
-        None if hold::release(&mut tx, &desk.clock, id, &by).await? => format!("{handle} is not held any more"),
-        None => format!("{handle} was not held"),
+    let work = async |tx: &mut Tx| {
+        let influencer = who::influencer(tx, &args.who).await?;
+        let (id, handle, by) = (influencer.id, influencer.handle, desk::by());
+        let words = match until {
+            Some(until) => {
+                hold::hold_by_hand(tx, &desk.clock, id, (until, args.reason.as_deref()), &by).await?;
+                format!("nothing is sent to {handle} by itself until {}", desk.out.time(until))
+            }
+            None if hold::release(tx, &desk.clock, id, &by).await? => format!("{handle} is not held any more"),
+            None => format!("{handle} was not held"),
+        };
+        Ok((id, words))
     };
-    tx.commit().await?;
+    let (id, words) = desk.change("cli.hold", work).await?;
     desk.wake().await;
     tell(desk, id, &words).await
 }
 
 async fn waiting(desk: &Desk, args: WaitingArgs) -> anyhow::Result<ExitCode> {
-    let mut tx = desk.store.begin("cli.waiting").await?;
-    let influencer = who::influencer(&mut tx, &args.who).await?;
-    let (id, handle) = (influencer.id, influencer.handle);
-    hold::wait_for(&mut tx, &desk.clock, id, args.until, &desk::by()).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let influencer = who::influencer(tx, &args.who).await?;
+        hold::wait_for(tx, &desk.clock, influencer.id, args.until, &desk::by()).await?;
+        Ok((influencer.id, influencer.handle))
+    };
+    let (id, handle) = desk.change("cli.waiting", work).await?;
     desk.wake().await;
     let words = match args.until {
         Some(until) => format!("waiting for {handle} until {}", desk.out.time(until)),

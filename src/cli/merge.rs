@@ -10,6 +10,7 @@ use super::stop::Stop;
 use super::who;
 use crate::domain::people::{Influencer, InfluencerView};
 use crate::hub::people::{self, Merged, Unmerged};
+use crate::store::Tx;
 
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
@@ -44,9 +45,8 @@ pub(super) async fn merge(desk: &Desk, args: MergeArgs) -> anyhow::Result<ExitCo
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let mut tx = desk.store.begin("cli.merge").await?;
-    let merged = people::merge(&mut tx, &desk.clock, kept.id, gone.id, &desk::by()).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(people::merge(tx, &desk.clock, kept.id, gone.id, &desk::by()).await?);
+    let merged = desk.change("cli.merge", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&merged)?;
@@ -105,11 +105,13 @@ fn words(m: &Merged) -> String {
 }
 
 pub(super) async fn unmerge(desk: &Desk, args: UnmergeArgs) -> anyhow::Result<ExitCode> {
-    let mut tx = desk.store.begin("cli.unmerge").await?;
-    let row = people::find_merge(&mut tx, &args.who).await?;
-    let undone: Unmerged = people::unmerge(&mut tx, &desk.clock, row.gone, &desk::by()).await?;
-    let handles = who::handles(&mut tx, [undone.kept, undone.restored]).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let row = people::find_merge(tx, &args.who).await?;
+        let undone: Unmerged = people::unmerge(tx, &desk.clock, row.gone, &desk::by()).await?;
+        let handles = who::handles(tx, [undone.kept, undone.restored]).await?;
+        Ok((undone, handles))
+    };
+    let (undone, handles) = desk.change("cli.unmerge", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&undone)?;

@@ -15,6 +15,7 @@ use crate::hub::outreach::steer;
 use crate::hub::settle::{self, SettleError, Settlement};
 use crate::store::reading::view::OutboxView;
 use crate::store::reading::{PAGE_MAX, Page};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OutboxCommand {
@@ -78,20 +79,22 @@ pub(super) async fn run(global: &Global, command: OutboxCommand) -> anyhow::Resu
                 Verdict::SendAgain => Settlement::SendAgain,
                 Verdict::Drop => Settlement::Drop,
             };
-            let mut tx = desk.store.begin("cli.settle").await?;
-            let settled = settle::settle_by_person(&mut tx, &desk.clock, id, settlement).await;
-            settled.map_err(|error| refuse(error, id, "settled"))?;
-            tx.commit().await?;
+            let work = async |tx: &mut Tx| {
+                let settled = settle::settle_by_person(tx, &desk.clock, id, settlement).await;
+                settled.map_err(|error| refuse(error, id, "settled"))
+            };
+            desk.change("cli.settle", work).await?;
             desk.wake().await;
             show(&desk, id).await?;
         }
         OutboxCommand::Approve { ids, quiet } => approve(&desk, &ids, quiet).await?,
         OutboxCommand::Cancel { id } => {
-            let mut tx = desk.store.begin("cli.cancel").await?;
             let why = format!("taken back ({})", desk::by());
-            let cancelled = settle::cancel(&mut tx, &desk.clock, id, &why).await;
-            cancelled.map_err(|error| refuse(error, id, "taken back"))?;
-            tx.commit().await?;
+            let work = async |tx: &mut Tx| {
+                let cancelled = settle::cancel(tx, &desk.clock, id, &why).await;
+                cancelled.map_err(|error| refuse(error, id, "taken back"))
+            };
+            desk.change("cli.cancel", work).await?;
             desk.wake().await;
             show(&desk, id).await?;
         }
@@ -107,13 +110,15 @@ async fn approve(desk: &Desk, ids: &[MessageId], quiet: bool) -> anyhow::Result<
         }
     }
     let house = std::sync::Arc::new(crate::app::house_of(&desk.config));
-    let mut tx = desk.store.begin("cli.approve").await?;
-    let mut approved = Vec::new();
-    for id in ids {
-        let done = steer::approve(&mut tx, &desk.clock, &house, *id, &desk::by()).await?;
-        approved.push((*id, done.due_at));
-    }
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let mut approved = Vec::new();
+        for id in ids {
+            let done = steer::approve(tx, &desk.clock, &house, *id, &desk::by()).await?;
+            approved.push((*id, done.due_at));
+        }
+        Ok(approved)
+    };
+    let approved = desk.change("cli.approve", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         let mut tx = desk.store.read().await?;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Global;
 use super::desk::{self, Desk};
 use crate::hub::outreach::pause::{self as hub, Target};
+use crate::store::Tx;
 
 #[derive(Debug, Args)]
 pub(super) struct PauseArgs {
@@ -41,9 +42,9 @@ fn target<'a>(desk: &Desk, account: Option<&'a String>) -> anyhow::Result<(Targe
 pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let (what, name) = target(&desk, args.account.as_ref())?;
-    let mut tx = desk.store.begin("cli.pause").await?;
-    let changed = hub::pause(&mut tx, &desk.clock, what, &hub::by_hand(args.reason.as_deref(), &desk::by())).await?;
-    tx.commit().await?;
+    let why = hub::by_hand(args.reason.as_deref(), &desk::by());
+    let work = async |tx: &mut Tx| Ok(hub::pause(tx, &desk.clock, what, &why).await?);
+    let changed = desk.change("cli.pause", work).await?;
     desk.wake().await;
     tell(&desk, args.account.as_deref(), (changed, true), &name)
 }
@@ -51,12 +52,13 @@ pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<E
 pub(super) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let (what, name) = target(&desk, args.account.as_ref())?;
-    let mut tx = desk.store.begin("cli.resume").await?;
-    let changed = match what {
-        Target::Account(name) => hub::resume_account(&mut tx, &desk.clock, name, &desk::by()).await?,
-        Target::All | Target::Sequence(_) => hub::resume(&mut tx, &desk.clock, what, &desk::by()).await?,
+    let work = async |tx: &mut Tx| {
+        Ok(match what {
+            Target::Account(name) => hub::resume_account(tx, &desk.clock, name, &desk::by()).await?,
+            Target::All | Target::Sequence(_) => hub::resume(tx, &desk.clock, what, &desk::by()).await?,
+        })
     };
-    tx.commit().await?;
+    let changed = desk.change("cli.resume", work).await?;
     desk.wake().await;
     tell(&desk, args.account.as_deref(), (changed, false), &name)
 }

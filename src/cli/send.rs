@@ -73,20 +73,22 @@ pub(super) async fn run(global: &Global, args: SendArgs) -> anyhow::Result<ExitC
     }
     let desk = Desk::open(global).await?;
     let order_body = body(&args)?;
-    let mut tx = desk.store.begin("cli.send").await?;
-    let account = choose_account(&desk, &mut tx, &args).await?;
-    let to = recipients(&mut tx, &args.to, args.unknown_ok).await?;
-    let cc = recipients(&mut tx, &args.cc, args.unknown_ok).await?;
-    let order = order(&desk, account, args, order_body, (to, cc));
-    let name = account.id.clone();
-    let queued = enqueue::enqueue(&mut tx, &desk.clock, order).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let account = choose_account(&desk, tx, &args).await?;
+        let to = recipients(tx, &args.to, args.unknown_ok).await?;
+        let cc = recipients(tx, &args.cc, args.unknown_ok).await?;
+        let order = order(&desk, account, &args, order_body.clone(), (to, cc));
+        let queued = enqueue::enqueue(tx, &desk.clock, order).await?;
+        Ok((account.id.clone(), queued))
+    };
+    let (name, queued) = desk.change("cli.send", work).await?;
     let running = desk.wake().await;
     tell(&desk, &queued, &name, running).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The text, the HTML and the files.
+#[derive(Clone)]
 struct Body {
     text: String,
     html: Option<String>,
@@ -213,13 +215,13 @@ pub(super) fn sender_of(account: &Account) -> AccountFrom {
     }
 }
 
-fn order(desk: &Desk, account: &Account, args: SendArgs, body: Body, people: (Vec<Mailbox>, Vec<Mailbox>)) -> Order {
+fn order(desk: &Desk, account: &Account, args: &SendArgs, body: Body, people: (Vec<Mailbox>, Vec<Mailbox>)) -> Order {
     let wait = if args.now { 0 } else { u64::from(desk.config.undo_seconds) };
     Order {
         account: sender_of(account),
         to: people.0,
         cc: people.1,
-        subject: args.subject,
+        subject: args.subject.clone(),
         text: body.text,
         html: body.html,
         attachments: body.attachments,

@@ -1,9 +1,9 @@
 //! Why a command ended early, and the exit code for it: 1 it failed, 2 usage, 69 not reachable, 73 another daemon holds the
 //! store, 78 configuration.
 
+use super::change;
 use crate::config::Findings;
 use crate::control::ControlError;
-use crate::hub::import::ImportError;
 use crate::store::StoreError;
 
 /// It failed, or there are findings.
@@ -65,18 +65,15 @@ fn of_control(error: &ControlError) -> u8 {
 
 /// The exit code for an error, from what caused it.
 pub(super) fn code_of(error: &anyhow::Error) -> u8 {
+    if let Some(store) = change::of_store(error) {
+        return of_store(store);
+    }
     for cause in error.chain() {
         if let Some(stop) = cause.downcast_ref::<Stop>() {
             return stop.code;
         }
         if cause.is::<Findings>() {
             return CONFIG;
-        }
-        if let Some(ImportError::Store { source, .. }) = cause.downcast_ref() {
-            return of_store(source);
-        }
-        if let Some(store) = cause.downcast_ref::<StoreError>() {
-            return of_store(store);
         }
         if let Some(control) = cause.downcast_ref::<ControlError>() {
             return of_control(control);

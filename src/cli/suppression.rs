@@ -15,6 +15,7 @@ use crate::domain::ids::LedgerId;
 use crate::domain::people::{Consent, Suppression};
 use crate::domain::words::{Channel, SuppressionReason};
 use crate::hub::people::{self, NewSuppression};
+use crate::store::Tx;
 
 /// Read in one go.
 const PAGE: u32 = 500;
@@ -120,10 +121,9 @@ async fn add(desk: &Desk, given: &str, note: Option<&str>) -> anyhow::Result<()>
     let by = desk::by();
     let evidence = note.map_or_else(|| by.clone(), |note| format!("{by}: {note}"));
     let (channel, reason) = (Channel::Email, SuppressionReason::ByHand);
-    let mut tx = desk.store.begin("cli.suppress").await?;
     let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
-    let added = people::suppress_address(&mut tx, &desk.clock, new).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(people::suppress_address(tx, &desk.clock, new.clone()).await?);
+    let added = desk.change("cli.suppress", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         return desk.out.json(&json!({"address": given, "added": added}));
@@ -132,11 +132,13 @@ async fn add(desk: &Desk, given: &str, note: Option<&str>) -> anyhow::Result<()>
 }
 
 async fn remove(desk: &Desk, given: &str) -> anyhow::Result<()> {
-    let mut tx = desk.store.begin("cli.lift_suppression").await?;
-    if !people::lift_suppression(&mut tx, &desk.clock, Channel::Email, given, &desk::by()).await? {
-        return Err(Stop::failed(format!("`{given}` is not on the list")).into());
-    }
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        if !people::lift_suppression(tx, &desk.clock, Channel::Email, given, &desk::by()).await? {
+            return Err(Stop::failed(format!("`{given}` is not on the list")).into());
+        }
+        Ok(())
+    };
+    desk.change("cli.lift_suppression", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         return desk.out.json(&json!({"address": given, "removed": true}));

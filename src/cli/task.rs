@@ -15,6 +15,7 @@ use crate::domain::words::{TaskKind, TaskState};
 use crate::hub::task::{self, NewTask};
 use crate::store::reading::task::{TaskFilter, TaskView};
 use crate::store::reading::{PAGE_MAX, Page};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TaskCommand {
@@ -128,16 +129,14 @@ async fn show(desk: &Desk, id: TaskId, words: &str) -> anyhow::Result<()> {
 }
 
 async fn done(desk: &Desk, id: TaskId, answer: Option<&str>) -> anyhow::Result<()> {
-    let mut tx = desk.store.begin("cli.task_done").await?;
-    task::finish(&mut tx, &desk.clock, id, (answer, &desk::by())).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(task::finish(tx, &desk.clock, id, (answer, &desk::by())).await?);
+    desk.change("cli.task_done", work).await?;
     show(desk, id, "done").await
 }
 
 async fn cancel(desk: &Desk, id: TaskId) -> anyhow::Result<()> {
-    let mut tx = desk.store.begin("cli.task_cancel").await?;
-    task::cancel(&mut tx, &desk.clock, id, &desk::by()).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(task::cancel(tx, &desk.clock, id, &desk::by()).await?);
+    desk.change("cli.task_cancel", work).await?;
     show(desk, id, "cancelled").await
 }
 
@@ -150,14 +149,14 @@ async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<()> {
         let words = format!("there is no teammate `{name}`; there are: {}", known.join(", "));
         return Err(Stop::failed(words).into());
     }
-    let mut tx = desk.store.begin("cli.task_add").await?;
-    let influencer_id = match &args.influencer {
-        Some(given) => Some(who::influencer(&mut tx, given).await?.id),
-        None => None,
+    let new = NewTask { text: args.text, assignee: args.assignee, due_at: args.due, ..NewTask::default() };
+    let work = async |tx: &mut Tx| {
+        let influencer_id = match &args.influencer {
+            Some(given) => Some(who::influencer(tx, given).await?.id),
+            None => None,
+        };
+        Ok(task::add(tx, &desk.clock, NewTask { influencer_id, ..new.clone() }).await?)
     };
-    let new =
-        NewTask { influencer_id, text: args.text, assignee: args.assignee, due_at: args.due, ..NewTask::default() };
-    let id = task::add(&mut tx, &desk.clock, new).await?;
-    tx.commit().await?;
+    let id = desk.change("cli.task_add", work).await?;
     show(desk, id, &format!("made {id}")).await
 }

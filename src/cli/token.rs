@@ -13,6 +13,7 @@ use super::terminal::remark;
 use crate::domain::ids::TokenId;
 use crate::domain::words::{Scope, Word as _};
 use crate::hub::token::{self, TokenOrder};
+use crate::store::Tx;
 use crate::store::token::TokenView;
 
 #[derive(Debug, Subcommand)]
@@ -46,11 +47,13 @@ pub(super) async fn run(global: &Global, command: TokenCommand) -> anyhow::Resul
         TokenCommand::Create(args) => create(&desk, args).await?,
         TokenCommand::List => list(&desk).await?,
         TokenCommand::Revoke { id } => {
-            let mut tx = desk.store.begin("cli.token_revoke").await?;
-            if !tx.revoke_token(id, desk.clock.now()).await? {
-                return Err(Stop::failed(format!("there is no token `{id}`")).into());
-            }
-            tx.commit().await?;
+            let work = async |tx: &mut Tx| {
+                if !tx.revoke_token(id, desk.clock.now()).await? {
+                    return Err(Stop::failed(format!("there is no token `{id}`")).into());
+                }
+                Ok(())
+            };
+            desk.change("cli.token_revoke", work).await?;
             if desk.out.is_json() {
                 desk.out.json(&json!({"id": id, "revoked": true}))?;
             } else {
@@ -64,10 +67,9 @@ pub(super) async fn run(global: &Global, command: TokenCommand) -> anyhow::Resul
 async fn create(desk: &Desk, args: CreateArgs) -> anyhow::Result<()> {
     let scopes = if args.scope.is_empty() { Scope::ALL.to_vec() } else { args.scope };
     let expires_at = args.expires.map(|length| desk.clock.now().plus(length));
-    let mut tx = desk.store.begin("cli.token_create").await?;
     let order = TokenOrder { name: args.name, scopes, expires_at };
-    let (view, secret) = token::create_token(&mut tx, &desk.clock, order).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(token::create_token(tx, &desk.clock, order.clone()).await?);
+    let (view, secret) = desk.change("cli.token_create", work).await?;
     let secret = secret.expose_secret();
     if desk.out.is_json() {
         let mut answer = serde_json::to_value(&view)?;

@@ -14,6 +14,7 @@ use crate::hub::people::NewInfluencer;
 use crate::hub::unmatched::{self, Whose};
 use crate::store::reading::view::UnmatchedView;
 use crate::store::reading::{PAGE_MAX, Page};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UnmatchedCommand {
@@ -83,27 +84,33 @@ async fn list(desk: &Desk, page: &PageArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn match_one(desk: &Desk, args: MatchArgs) -> anyhow::Result<()> {
-    let mut tx = desk.store.begin("cli.match").await?;
-    let whose = match (&args.influencer, &args.agent, args.new_influencer) {
-        (Some(given), _, _) => Whose::Influencer(who::influencer(&mut tx, given).await?.id),
+/// Whose a message is, as it was said.
+async fn whose(desk: &Desk, tx: &mut Tx, args: &MatchArgs) -> anyhow::Result<Whose> {
+    Ok(match (&args.influencer, &args.agent, &args.new_influencer) {
+        (Some(given), _, _) => Whose::Influencer(who::influencer(tx, given).await?.id),
         (None, Some(given), _) => {
-            let agent = who::agent(&mut tx, given).await?;
+            let agent = who::agent(tx, given).await?;
             let mut about = Vec::new();
             for given in &args.about {
-                about.push(who::influencer(&mut tx, given).await?.id);
+                about.push(who::influencer(tx, given).await?.id);
             }
             Whose::Agent(agent, about)
         }
         (None, None, handle) => {
             let owner = desk.config.default_owner.clone();
-            let handle = handle.unwrap_or_default();
+            let handle = handle.clone().unwrap_or_default();
             Whose::New(Box::new(NewInfluencer { handle, owner, ..NewInfluencer::default() }))
         }
-    };
+    })
+}
+
+async fn match_one(desk: &Desk, args: MatchArgs) -> anyhow::Result<()> {
     let by = desk::by();
-    let placed = unmatched::match_message(&mut tx, &desk.clock, &desk.stages, args.message, (whose, &by)).await?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let whose = whose(desk, tx, &args).await?;
+        Ok(unmatched::match_message(tx, &desk.clock, &desk.stages, args.message, (whose, &by)).await?)
+    };
+    let placed = desk.change("cli.match", work).await?;
     desk.wake().await;
     let view = desk.store.read().await?.get_message_view(args.message).await?;
     if desk.out.is_json() {

@@ -15,6 +15,7 @@ use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel};
 use crate::hub::outreach::steer::Act;
+use crate::sequence::{Apply, preview};
 use crate::store::StoreError;
 use crate::store::people::list::InfluencerFilter;
 
@@ -312,6 +313,31 @@ pub enum SteerOrder {
     TestAccount(String),
     /// End a sequence and its live runs.
     Remove(String),
+    /// Show what somebody would get of a sequence.
+    Preview(String, PreviewOrder),
+    /// Say what the files of a sequence would change.
+    Diff(String),
+    /// Move the live runs of a sequence to the version in force, or only tell.
+    Migrate(String, Apply),
+}
+
+/// What is to be shown of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewOrder {
+    /// For whom: an id, a handle or a mail address.
+    #[serde(rename = "as")]
+    pub who: String,
+    /// Only this step.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// Another of the variants of an email than the one they would get, from 1.
+    #[serde(default)]
+    pub variant: Option<usize>,
+    /// Which text: that of the `files` as they are now, where it is not said; that `in_force`; or the one their live run is
+    /// `pinned` to.
+    #[serde(default)]
+    pub of: preview::Of,
 }
 
 /// What is paused or goes on.

@@ -50,12 +50,15 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
             "/v1/sequences/{id}/enrollments"
             | "/v1/sequences/{id}/pause"
             | "/v1/sequences/{id}/resume"
+            | "/v1/sequences/{id}/migrate"
             | "/v1/accounts/{name}/pause"
             | "/v1/accounts/{name}/resume"
             | "/v1/pause"
             | "/v1/resume",
         )
         | (&Method::PATCH, "/v1/enrollments/{id}") => Scope::SequencesRun,
+        // What they are asked is too much for a query; they change nothing.
+        (&Method::POST, "/v1/sequences/{id}/preview" | "/v1/sequences/{id}/diff") => Scope::Read,
         (&Method::GET | &Method::HEAD, _) => Scope::Read,
         _ => Scope::Write,
     }

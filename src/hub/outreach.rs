@@ -25,6 +25,7 @@ pub mod enroll;
 pub mod funnel;
 pub mod harm;
 pub mod house;
+pub mod instead;
 pub mod outgoing;
 pub mod overview;
 pub mod pause;
@@ -83,7 +84,7 @@ impl fmt::Display for ExitReason {
 ///
 /// # Errors
 /// [`StoreError::Damaged`] where it is not there or can't be read.
-pub async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, StoreError> {
+async fn definition(tx: &mut Tx, hash: &str) -> Result<Arc<Definition>, StoreError> {
     static KEPT: OnceLock<Mutex<HashMap<String, Arc<Definition>>>> = OnceLock::new();
     let kept = KEPT.get_or_init(Mutex::default);
     if let Some(found) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(hash) {

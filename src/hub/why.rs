@@ -12,16 +12,18 @@ use super::outreach::dossier::Dossier;
 use super::outreach::enroll::{Again, would_take};
 use super::outreach::house::House;
 use super::outreach::is_live;
-use super::outreach::plan::{Planner, Request, Taken, Who, step_seed};
+use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
-use crate::domain::schedule::Due;
 use crate::domain::time::Micros;
-use crate::domain::words::{EventType, OutboxStatus, Phase, StepState};
+use crate::domain::words::{EventType, OutboxStatus, StepState};
 use crate::domain::zone::{Zone, choose_zone};
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
+mod next;
 pub mod words;
+
+pub use next::{Next, OrElse};
 
 /// Events that are looked through for the cause of an end.
 const EVENTS_LOOKED_AT: i64 = 50;
@@ -112,6 +114,8 @@ pub struct RunWhy {
     pub step: Option<String>,
     /// What is planned, and when.
     pub next: Option<Next>,
+    /// What stands under the `else` of its step, where that may still come: when, and which text.
+    pub or_else: Option<OrElse>,
     /// What it waits for.
     pub waits_for: Option<String>,
     /// What makes time stand still for it.
@@ -122,18 +126,6 @@ pub struct RunWhy {
     pub steps: Vec<StepWhy>,
     /// Why and when it ended.
     pub ended: Option<End>,
-}
-
-/// What is planned.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
-#[schemars(rename = "PlannedNext")]
-pub struct Next {
-    /// When; for a place that is not given yet, as it would be now.
-    pub when: Instant,
-    /// What: `send`, `look`.
-    pub what: &'static str,
-    /// What moved it there.
-    pub shifts: serde_json::Value,
 }
 
 /// What became of a step.
@@ -298,6 +290,7 @@ impl Asker<'_> {
         let live = is_live(run);
         let blocked = if live { self.dossier.blocked(run, self.now).map(|b| b.why) } else { None };
         let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
+        let or_else = if live { self.or_else(run, &zone) } else { None };
         let ended = match run.ended_at {
             Some(at) => Some(self.end(tx, run, (at, &zone)).await?),
             None => None,
@@ -310,6 +303,7 @@ impl Asker<'_> {
             account: run.account.clone(),
             step: run.step.clone(),
             next: next.filter(|_| blocked.is_none()),
+            or_else: or_else.filter(|_| blocked.is_none()),
             waits_for: run.waiting_for.clone(),
             blocked,
             limits,
@@ -343,46 +337,6 @@ impl Asker<'_> {
             shifts: row.shifts.clone().unwrap_or_default(),
             message_id: row.message_id,
         }
-    }
-
-    /// What is planned next. A mail in the outbox has its place; for a step that has none yet, the place it would get now.
-    fn next(&mut self, run: &EnrollmentRow, zone: &Zone) -> (Option<Next>, Vec<Taken>) {
-        let ours = self.house.zone.clone();
-        let look = run.next_at.map(|at| (at, "look", serde_json::Value::Null));
-        let found = |(at, what, shifts)| Next { when: instant(at, zone, &ours), what, shifts };
-        let definition = self.dossier.definition(&run.version).cloned();
-        let Some(definition) = definition else { return (look.map(found), Vec::new()) };
-        let step = run.step.as_deref().and_then(|id| definition.step(id)).map(|(_, step)| step);
-        let Some(step) = step.filter(|s| s.kind.word() == "email") else { return (look.map(found), Vec::new()) };
-        let planned = self.dossier.steps(run.id).iter().find(|s| s.step == step.id && s.state == StepState::Planned);
-        let person = self.dossier.person(run.influencer_id);
-        let who = Who {
-            definition: &definition,
-            version: &run.version,
-            account: &run.account,
-            timezone: person.and_then(|p| p.timezone.as_deref()),
-            phone: None,
-        };
-        let domain = self.dossier.place(run.influencer_id).ok();
-        let domain = domain.and_then(|p| crate::domain::address::domain(&p.value)).unwrap_or_default();
-        let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
-        let due = self.planner.due_of(run.anchor_at, step.after.as_deref());
-        let request = Request { due, domain: &domain, first: run.first, yields: run.first, seed };
-        let limits = self.planner.taken(&who, &request);
-        if let Some((at, shifts)) = planned.and_then(|row| Some((row.planned_at?, row.shifts.clone()))) {
-            return (Some(found((at, "send", shifts.unwrap_or_default()))), limits);
-        }
-        if run.phase != Phase::Delay {
-            return (look.map(found), limits);
-        }
-        // Its own pencilled place is no obstacle to it.
-        let request = match self.planner.reservation(run.id.0).map(|row| row.at) {
-            Some(at) => Request { due: Due::At(at), ..request },
-            None => request,
-        };
-        let would = self.planner.place_again(&who, &request, run.id.0).ok();
-        let would = would.map(|p| (p.at, "send", super::outreach::shifts_json(&p.shifts)));
-        (would.or(look).map(found), limits)
     }
 
     /// Why it ended: what happened at that very moment, and in which message.

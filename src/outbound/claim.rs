@@ -1,5 +1,5 @@
-//! Claiming what is due, with everything checked again in the same transaction: the installation, the account, suppressions
-//! and dead addresses; for steps of a sequence also the run, its holds and pauses, its condition, its hours and every limit.
+//! Claiming what is due, with everything checked again in the same transaction: the installation, the account, who said no,
+//! whose address is dead; for steps of a sequence also the run, its holds and pauses, its condition, its hours and every limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -105,6 +105,8 @@ async fn claim_in(
         let over = stop_recipients(tx, &tools.clock, stopped).await?;
         due.retain(|id| !over.contains(id));
     }
+    let over = stop_dead(tx, &tools.clock, due.clone()).await?;
+    due.retain(|id| !over.contains(id));
     let later = recheck(tx, &tools.clock, &tools.desk.house(), (due.clone(), runs)).await?;
     due.retain(|id| !later.contains(id));
     let claimed = take(tx, tools, settings, due).await?;
@@ -124,6 +126,9 @@ async fn stop_recipients(
         reasons.insert(s.outbox_id, s.reason);
     }
     let mut over = Vec::new();
+    if reasons.is_empty() {
+        return Ok(over);
+    }
     let left = tx.list_recipients(reasons.keys().copied().collect()).await?;
     for (id, reason) in reasons {
         let open = left
@@ -140,6 +145,18 @@ async fn stop_recipients(
         }
     }
     Ok(over)
+}
+
+/// The same for addresses at which nothing arrives any more, in mail that a person wrote. Mail of a run may go to another
+/// address of theirs: that is for the last look at it, which knows all of them.
+async fn stop_dead(tx: &mut Tx, clock: &Clock, due: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+    let mut dead = tx.find_dead_recipients(due).await?;
+    if dead.is_empty() {
+        return Ok(Vec::new());
+    }
+    let steps = tx.steps_of_messages(dead.iter().map(|d| d.outbox_id).collect()).await?;
+    dead.retain(|d| !steps.iter().any(|step| step.id == d.outbox_id));
+    stop_recipients(tx, clock, dead).await
 }
 
 async fn take(

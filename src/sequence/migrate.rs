@@ -1,6 +1,8 @@
 //! Moving live runs to the version in force, by the ids of steps. A step that is done is never done again; a mail that is
 //! planned and would read otherwise now is taken back and planned anew.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::diff::{Next, StayReason, plan_migration};
@@ -25,7 +27,7 @@ pub struct Batch {
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The run.
     pub enrollment_id: EnrollmentId,
@@ -36,13 +38,11 @@ pub struct Migrated {
     /// The step it stood at.
     pub from_step: Option<String>,
     /// Where it goes on.
-    #[serde(flatten)]
     pub to: To,
 }
 
 /// Where a run goes on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "becomes", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum To {
     /// It goes on at this step of the new version.
     Moved {
@@ -59,7 +59,8 @@ pub enum To {
 }
 
 /// What becomes of what was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PlannedMail")]
 #[serde(rename_all = "snake_case")]
 pub enum Planned {
     /// Nothing was.
@@ -79,7 +80,7 @@ pub async fn migrate(
     after: Option<EnrollmentId>,
 ) -> Result<Option<Batch>, StoreError> {
     let Some(hash) = tx.get_sequence(sequence).await?.and_then(|row| row.active_hash) else { return Ok(None) };
-    let new = outreach::definition(tx, &hash).await?;
+    let new = outreach::readable(tx, &hash).await?;
     tx.lock_capacity().await?;
     let after = after.unwrap_or(EnrollmentId(uuid::Uuid::nil()));
     let outdated = tx.lock_outdated_enrollments(sequence, &hash, after, MIGRATED_MAX).await?;
@@ -90,10 +91,16 @@ pub async fn migrate(
         let steps: Vec<&StepRow> = all_steps.iter().filter(|s| s.enrollment_id == run.id).collect();
         let (enrollment_id, influencer_id) = (run.id, run.influencer_id);
         let (from_version, from_step) = (run.version.clone(), run.step.clone());
-        let to = match outreach::readable(tx, &run.version).await? {
-            Ok(old) => move_one(tx, clock, run, (&old, &new, &hash), &steps).await?,
+        let to = match (outreach::readable(tx, &run.version).await?, &new) {
+            (Ok(old), Ok(new)) => {
+                // One that could not be read when its sequence was renamed still has the old name in it.
+                let own = old.id == sequence;
+                let old = if own { old } else { Arc::new(Definition { id: sequence.to_owned(), ..(*old).clone() }) };
+                move_one(tx, clock, run, (&old, new, &hash), &steps).await?
+            }
             // The others move.
-            Err(reason) => To::Stays { reason },
+            (Err(reason), _) => To::Stays { reason },
+            (Ok(_), Err(reason)) => To::Stays { reason: format!("in force is another one, and {reason}") },
         };
         runs.push(Migrated { enrollment_id, influencer_id, from_version, from_step, to });
     }
@@ -130,7 +137,14 @@ async fn move_one(
     let mut planned = if under_way { Planned::Kept } else { Planned::Nothing };
     if must_replan && let Some(step) = &run.step {
         let why = "planned anew: the sequence was changed";
-        match steer::unplan(tx, clock, &run, step, why).await? {
+        // What stands under `else` goes on as that, where the new version has one.
+        let other = same && new.step(step).is_some_and(|(_, is)| is.otherwise.is_some());
+        let taken = if other {
+            steer::plan_anew(tx, clock, &run, step, why).await?
+        } else {
+            steer::unplan(tx, clock, &run, step, why).await?
+        };
+        match taken {
             steer::Replanned::Free | steer::Replanned::Nothing => planned = Planned::Anew,
             // It is on its way: what becomes of it is still recorded, and the run goes on from there.
             steer::Replanned::Stays if same => {}

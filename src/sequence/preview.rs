@@ -1,16 +1,21 @@
-//! What a message to one influencer is made of, from the configuration and what is known of them. Pure.
+//! What a message to one influencer is made of, from the configuration and what is known of them; and, in [`scene`], what
+//! they would get of every step.
 
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::profile::Profile;
-use crate::domain::schedule::jitter;
 use crate::domain::sequence::{Definition, StepKind};
 use crate::hub::enqueue::DraftAttachment;
-use crate::hub::outreach::plan::step_seed;
 use crate::render::template::{Given, Owner, Sender, Writer};
+
+mod note;
+pub mod scene;
+
+pub use crate::hub::outreach::plan::choose_variant;
+pub use note::{Note, note};
+pub use scene::{Of, Preview, PreviewError, Scene, Shown, Text, kept};
 
 /// An influencer as templates and conditions see them. Who looks after nobody else's is the default owner.
 pub fn profile(config: &Config, view: &InfluencerView) -> Profile {
@@ -65,27 +70,6 @@ pub fn stand_ins(definition: &Definition) -> Map<String, Value> {
         StepKind::Task { .. } | StepKind::Email { .. } | StepKind::WaitFor { .. } => None,
     });
     fills.collect()
-}
-
-/// The template somebody gets of a step: always the same for them, in the shares that are asked for. Nothing where there is
-/// none.
-pub fn choose_variant<'t>(
-    (sequence, influencer): (&str, InfluencerId),
-    step: &str,
-    templates: &'t [String],
-    split: &[u32],
-) -> Option<&'t String> {
-    let seed = step_seed(sequence, influencer.0, 0, step);
-    let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
-    let mut at = jitter(seed.wrapping_add(3), all);
-    for (template, share) in templates.iter().zip(split) {
-        let share = u64::from(*share);
-        if at < share {
-            return Some(template);
-        }
-        at = at.saturating_sub(share);
-    }
-    templates.first()
 }
 
 /// The files that go with a template; an error names the one that can't be read.

@@ -1,5 +1,7 @@
 //! A sequence whose folder was renamed: everything that names it moves along, so that its runs go on.
 
+use std::collections::BTreeMap;
+
 use super::load::{self, Loaded};
 use crate::clock::Clock;
 use crate::domain::sequence::Definition;
@@ -49,11 +51,17 @@ pub async fn rename(
     }
     let now = clock.now();
     let mut moved = 0;
-    let mut versions: Vec<String> = tx.count_live_steps(from).await?.into_iter().map(|(version, ..)| version).collect();
-    versions.dedup();
-    for version in versions {
+    let mut versions: BTreeMap<String, u64> = BTreeMap::new();
+    for (version, _, n) in tx.count_live_steps(from).await? {
+        *versions.entry(version).or_default() += u64::try_from(n).unwrap_or(0);
+    }
+    for (version, live) in versions {
         // What a run is pinned to names its sequence: the same text under the new name is another version.
-        let old = outreach::definition(tx, &version).await?;
+        let Ok(old) = outreach::readable(tx, &version).await? else {
+            // Its runs go along on the version as it is, and stand still until a build looks at them that can read it.
+            moved += live;
+            continue;
+        };
         let renamed = Definition { id: to.to_owned(), ..(*old).clone() };
         let hash = load::hash(&renamed);
         tx.publish_sequence(to, &hash, &body(&renamed)?, now).await?;

@@ -10,7 +10,8 @@ use crate::hub::outreach;
 use crate::store::{StoreError, Tx};
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SequenceChange")]
 pub struct Touched {
     /// In words: `~ step intro: after`.
     pub change: String,
@@ -22,7 +23,8 @@ pub struct Touched {
 }
 
 /// What the files say beside what is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SequenceDifference")]
 pub struct Difference {
     /// The version in force; none: there is none yet.
     pub in_force: Option<String>,
@@ -32,21 +34,47 @@ pub struct Difference {
     pub changes: Vec<Touched>,
     /// Live runs on a version older than the one in force.
     pub outdated: i64,
+    /// Versions that this build can't read: what is ahead of their runs is not known, and they are in no other count but
+    /// `outdated`.
+    pub unreadable: Vec<UnreadableVersion>,
 }
 
-/// Compares the files with what is in force.
+/// A version that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct UnreadableVersion {
+    /// Which.
+    pub version: String,
+    /// Why.
+    pub why: String,
+    /// How many live runs are on it.
+    pub live: i64,
+}
+
+/// Compares the files with what is in force. Where that can't be read, everything is new.
 pub async fn compare(tx: &mut Tx, files: &Definition, hash: &str) -> Result<Difference, StoreError> {
     let in_force = tx.get_sequence(&files.id).await?.and_then(|row| row.active_hash);
     let mut runs: Vec<(Arc<Definition>, Option<String>, i64)> = Vec::new();
     let mut outdated = 0;
+    let mut unreadable: Vec<UnreadableVersion> = Vec::new();
+    let mut note = |version: &str, why: String, live: i64| match unreadable.iter_mut().find(|u| u.version == version) {
+        Some(known) => known.live += live,
+        None => unreadable.push(UnreadableVersion { version: version.to_owned(), why, live }),
+    };
     for (version, step, n) in tx.count_live_steps(&files.id).await? {
         if Some(&version) != in_force.as_ref() {
             outdated += n;
         }
-        runs.push((outreach::definition(tx, &version).await?, step, n));
+        match outreach::readable(tx, &version).await? {
+            Ok(definition) => runs.push((definition, step, n)),
+            Err(why) => note(&version, why, n),
+        }
     }
-    let changes = match &in_force {
-        Some(active) => diff(&*outreach::definition(tx, active).await?, files),
+    let active = match &in_force {
+        Some(active) => outreach::readable(tx, active).await?.map_err(|why| note(active, why, 0)).ok(),
+        None => None,
+    };
+    let changes = match active {
+        Some(active) => diff(&active, files),
         None => files.steps.iter().map(|step| Change::StepAdded(step.id.clone())).collect(),
     };
     let touched = |change: Change| {
@@ -66,7 +94,7 @@ pub async fn compare(tx: &mut Tx, files: &Definition, hash: &str) -> Result<Diff
         Touched { change: change.to_string(), step, live }
     };
     let changes = changes.into_iter().map(touched).collect();
-    Ok(Difference { in_force, files: hash.to_owned(), changes, outdated })
+    Ok(Difference { in_force, files: hash.to_owned(), changes, outdated, unreadable })
 }
 
 /// The steps that use a template, in a version or in the files.

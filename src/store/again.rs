@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::StoreError;
+use super::{Store, StoreError, Tx};
 use crate::clock;
 
 /// How often one thing is tried before whoever asked for it learns that others came first each time.
@@ -46,6 +46,38 @@ where
             done => return done,
         }
     }
+}
+
+/// Does one change in a transaction of its own and commits it: again where another one overtook it, for then nothing of it was
+/// written. `work` may be done several times, so it does nothing but to read and write there.
+///
+/// # Errors
+/// Those of the last try.
+pub async fn change<T, E: From<StoreError>>(
+    store: &Store,
+    name: &'static str,
+    is_overtaken: impl Fn(&E) -> bool,
+    mut work: impl AsyncFnMut(&mut Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match change_once(store, name, &mut work).await {
+            Err(error) if is_overtaken(&error) && rest_before_next(tried).await => {}
+            done => return done,
+        }
+    }
+}
+
+async fn change_once<T, E: From<StoreError>>(
+    store: &Store,
+    name: &'static str,
+    work: &mut impl AsyncFnMut(&mut Tx) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut tx = store.begin(name).await?;
+    let value = work(&mut tx).await?;
+    tx.commit().await?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The command line as people and programs use it: the binary itself, on a folder of its own.
 
+mod overtaken;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

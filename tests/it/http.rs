@@ -565,6 +565,7 @@ async fn steering_needs_its_own_scope() {
         ("POST", "/v1/sequences/spring/enrollments".to_owned(), json!({"filter": {}})),
         ("POST", "/v1/sequences/spring/pause".to_owned(), json!({})),
         ("POST", "/v1/sequences/spring/resume".to_owned(), Value::Null),
+        ("POST", "/v1/sequences/spring/migrate".to_owned(), Value::Null),
         ("POST", "/v1/accounts/brand/pause".to_owned(), json!({})),
         ("POST", "/v1/accounts/brand/resume".to_owned(), Value::Null),
         ("POST", "/v1/pause".to_owned(), json!({"reason": "a storm"})),
@@ -581,4 +582,13 @@ async fn steering_needs_its_own_scope() {
     assert_eq!(refused.1["code"], "missing_scope", "a message leaves");
     let asked = api.recorder.asked.lock().unwrap().join("\n");
     assert!(asked.contains("Pause(All, Some(\"a storm\")) by token tests"), "{asked}");
+    assert!(asked.contains("Migrate(\"spring\", No) by token tests"), "nothing moves where it is not said: {asked}");
+    // What only shows needs no more than looking does.
+    let read = api.token(&[Scope::Read], None).await;
+    for (path, body) in [("preview", Some(r#"{"as": "@ana"}"#)), ("diff", None)] {
+        let path = format!("/v1/sequences/spring/{path}");
+        let (status, told) = api.call(Some(&read), "POST", &path, body).await;
+        assert!(status.is_success(), "{path}: {told}");
+        assert_eq!(api.call(Some(&run), "POST", &path, body).await.1["code"], "missing_scope", "{path}");
+    }
 }

@@ -2,6 +2,7 @@
 //! triggers it; shipped sequences are clean; no text makes it panic.
 
 mod cases;
+mod keys;
 mod pages;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Runs of sequences: the engine on both databases, on a clock that is stepped from one due instant to the next.
 
+mod address;
 mod calm;
 mod many;
 mod migrate;
@@ -12,5 +13,6 @@ mod rules;
 mod steer;
 mod stuck;
 mod threads;
+mod unreadable;
 mod why;
 mod world;

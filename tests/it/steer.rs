@@ -1,5 +1,7 @@
 //! Sequences as people and programs steer them: the command line on a folder, and the daemon's API over the same.
 
+mod texts;
+
 use crate::cli::{liaison, ready};
 use crate::e2e::api::Api;
 use liaison::app::{self, Parts};

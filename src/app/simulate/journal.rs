@@ -11,7 +11,7 @@ use crate::domain::words::{EventType, TaskKind, Word as _};
 use crate::domain::zone::{Zone, choose_zone};
 use crate::hub::outreach::enroll::Refusal;
 use crate::hub::outreach::plan::{Planner, Who};
-use crate::hub::outreach::{definition, is_live};
+use crate::hub::outreach::{is_live, readable};
 use crate::sequence::simulate::{Act, Ended, Entry, Given, Load, Moved, Report, Standing, What, When, clock_of};
 use crate::store::event::EventRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
@@ -88,7 +88,8 @@ impl Journal {
             None => None,
         };
         let of = match &hash {
-            Some(hash) => Some(definition(&mut tx, hash).await?),
+            // Where it can't be read, their zones are told as they are without it.
+            Some(hash) => readable(&mut tx, hash).await?.ok(),
             None => None,
         };
         let planner = Planner::new(world.desk.house(), world.clock.now());

@@ -1,6 +1,5 @@
 //! The files beside what is in force: what differs, moving live runs along, and a folder with another name.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
@@ -13,9 +12,9 @@ use crate::cli::stop::{self, Stop};
 use crate::cli::terminal::short;
 use crate::cli::who;
 use crate::config::Severity;
-use crate::domain::ids::EnrollmentId;
 use crate::hub::outreach::overview;
-use crate::sequence::{self, Known, Loaded, Migrated, OldFolder, Planned, To};
+use crate::sequence::{self, Apply, Becomes, Known, Loaded, Moves, OldFolder, Planned};
+use crate::store::Tx;
 
 /// Runs that can't be moved and are shown one by one.
 const SHOWN: usize = 50;
@@ -55,6 +54,11 @@ pub(super) async fn diff(desk: &Desk, id: &str) -> anyhow::Result<ExitCode> {
         desk.out.json(&found)?;
         return Ok(ExitCode::SUCCESS);
     }
+    for version in &found.unreadable {
+        let (why, n, hash) = (&version.why, version.live, short(&version.version, 13));
+        let in_force = if found.in_force.as_ref() == Some(&version.version) { ", which is in force" } else { "" };
+        desk.out.aside(&format!("the version {hash}{in_force}: {why}; {n} live runs are on it and stand still"))?;
+    }
     if found.in_force.is_none() {
         desk.out.say("Nothing of this sequence is in force yet; everything is new.")?;
     } else if found.changes.is_empty() {
@@ -75,61 +79,46 @@ pub(super) async fn diff(desk: &Desk, id: &str) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn migrate(desk: &Desk, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
-    let (mut all, mut after): (Vec<Migrated>, Option<EnrollmentId>) = (Vec::new(), None);
-    loop {
-        let mut tx = desk.store.begin("cli.migrate").await?;
-        let batch = sequence::migrate(&mut tx, &desk.clock, &args.id, after).await?;
-        let batch = batch.ok_or_else(|| unknown(&args.id))?;
-        if args.apply {
-            tx.commit().await?;
-        }
-        all.extend(batch.runs);
-        after = batch.last;
-        if after.is_none() {
-            break;
-        }
-    }
+    let apply = if args.apply { Apply::Yes } else { Apply::No };
+    let moves = sequence::migrate_all(&desk.store, &desk.clock, &args.id, apply).await?;
+    let moves = moves.ok_or_else(|| unknown(&args.id))?;
     if args.apply {
         desk.wake().await;
     }
-    let stay = all.iter().filter(|run| matches!(run.to, To::Stays { .. })).count();
     if desk.out.is_json() {
-        let moved = all.len() - stay;
-        desk.out.json(&json!({
-            "sequence": args.id, "applied": args.apply, "moved": moved, "stayed": stay, "runs": all,
-        }))?;
+        desk.out.json(&moves)?;
         return Ok(ExitCode::SUCCESS);
     }
-    tell_moves(desk, args, &all).await?;
+    tell_moves(desk, args, &moves).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tell_moves(desk: &Desk, args: &MigrateArgs, all: &[Migrated]) -> anyhow::Result<()> {
-    if all.is_empty() {
+async fn tell_moves(desk: &Desk, args: &MigrateArgs, moves: &Moves) -> anyhow::Result<()> {
+    if moves.groups.is_empty() {
         return desk.out.say("Every live run is on the version in force.");
     }
-    let mut groups: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
-    for run in all {
-        let (to, planned) = match &run.to {
-            To::Moved { step, planned } => {
-                let planned = match planned {
-                    Planned::Nothing => "",
-                    Planned::Kept => "what is planned stays",
-                    Planned::Anew => "what was planned is planned anew",
-                };
-                (step.clone().unwrap_or_else(|| "(the end)".to_owned()), planned.to_owned())
-            }
-            To::Stays { reason } => ("stays".to_owned(), reason.clone()),
+    let end = || "(the end)".to_owned();
+    let rows = moves.groups.iter().map(|group| {
+        let planned = match group.planned {
+            None | Some(Planned::Nothing) => "",
+            Some(Planned::Kept) => "what is planned stays",
+            Some(Planned::Anew) => "what was planned is planned anew",
         };
-        let at = run.from_step.clone().unwrap_or_else(|| "(the end)".to_owned());
-        *groups.entry((short(&run.from_version, 13), at, to, planned)).or_default() += 1;
-    }
-    let row = |((version, at, to, planned), n): ((String, String, String, String), usize)| {
-        vec![n.to_string(), version, at, to, planned]
-    };
+        let goes_on = match group.becomes {
+            Becomes::Moved => group.step.clone().unwrap_or_else(end),
+            Becomes::Stays => "stays".to_owned(),
+        };
+        vec![
+            group.runs.to_string(),
+            short(&group.from_version, 13),
+            group.from_step.clone().unwrap_or_else(end),
+            goes_on,
+            group.reason.clone().unwrap_or_else(|| planned.to_owned()),
+        ]
+    });
     let head = ["runs", "version", "at", "goes on at", ""];
-    desk.out.table(&head, groups.into_iter().map(row).collect())?;
-    let stays: Vec<&Migrated> = all.iter().filter(|run| matches!(run.to, To::Stays { .. })).take(SHOWN).collect();
+    desk.out.table(&head, rows.collect())?;
+    let stays: Vec<_> = moves.runs.iter().filter(|run| run.becomes == Becomes::Stays).take(SHOWN).collect();
     if !stays.is_empty() {
         let mut tx = desk.store.read().await?;
         let handles = who::handles(&mut tx, stays.iter().map(|run| run.influencer_id)).await?;
@@ -172,9 +161,8 @@ pub(super) async fn remove(desk: &Desk, id: &str, yes: bool) -> anyhow::Result<E
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let mut tx = desk.store.begin("cli.sequence_remove").await?;
-    let stopped = sequence::remove(&mut tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| Ok(sequence::remove(tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?);
+    let stopped = desk.change("cli.sequence_remove", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&json!({"sequence": id, "stopped": stopped}))?;
@@ -192,14 +180,15 @@ fn count(n: i64, noun: &str) -> String {
 pub(super) async fn rename(desk: &Desk, old: &str, new: &str) -> anyhow::Result<ExitCode> {
     let there = read(desk, new);
     let old_folder = if has_folder(desk, old) { OldFolder::Stays } else { OldFolder::Gone };
-    let mut tx = desk.store.begin("cli.sequence_rename").await?;
-    let moved = sequence::rename(&mut tx, &desk.clock, (old, new), &there, old_folder).await;
-    let moved = moved.map_err(|error| match error {
-        sequence::RenameError::Unknown(ref id) => unknown(id).into(),
-        sequence::RenameError::Store(error) => anyhow::Error::from(error),
-        sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
-    })?;
-    tx.commit().await?;
+    let work = async |tx: &mut Tx| {
+        let moved = sequence::rename(tx, &desk.clock, (old, new), &there, old_folder).await;
+        moved.map_err(|error| match error {
+            sequence::RenameError::Unknown(ref id) => unknown(id).into(),
+            sequence::RenameError::Store(error) => anyhow::Error::from(error),
+            sequence::RenameError::Files(_) | sequence::RenameError::Taken(_) => Stop::failed(error.to_string()).into(),
+        })
+    };
+    let moved = desk.change("cli.sequence_rename", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
         desk.out.json(&json!({"from": old, "to": new, "live": moved}))?;

@@ -14,6 +14,7 @@ use crate::cli::stop::Stop;
 use crate::cli::terminal::{clean_line, short};
 use crate::hub::outreach::overview::{self, SequenceView};
 use crate::hub::outreach::pause::{self, Target};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SteerCommand {
@@ -75,19 +76,21 @@ pub(in crate::cli) async fn run(global: &Global, command: SteerCommand) -> anyho
         SteerCommand::Show { id } => show(&desk, &id).await,
         SteerCommand::Enroll(args) => enroll::enroll(&desk, args).await,
         SteerCommand::Pause { id, reason } => {
-            let mut tx = desk.store.begin("cli.sequence_pause").await?;
             let why = pause::by_hand(reason.as_deref(), &desk::by());
-            let changed = pause::pause(&mut tx, &desk.clock, Target::Sequence(&id), &why).await?;
-            let view = overview::get(&mut tx, &id).await?.ok_or_else(|| unknown(&id))?;
-            tx.commit().await?;
+            let work = async |tx: &mut Tx| {
+                let changed = pause::pause(tx, &desk.clock, Target::Sequence(&id), &why).await?;
+                Ok((changed, overview::get(tx, &id).await?.ok_or_else(|| unknown(&id))?))
+            };
+            let (changed, view) = desk.change("cli.sequence_pause", work).await?;
             desk.wake().await;
             tell(&desk, &view, if changed { "is paused now" } else { "was paused already" })
         }
         SteerCommand::Resume { id } => {
-            let mut tx = desk.store.begin("cli.sequence_resume").await?;
-            let changed = pause::resume(&mut tx, &desk.clock, Target::Sequence(&id), &desk::by()).await?;
-            let view = overview::get(&mut tx, &id).await?.ok_or_else(|| unknown(&id))?;
-            tx.commit().await?;
+            let work = async |tx: &mut Tx| {
+                let changed = pause::resume(tx, &desk.clock, Target::Sequence(&id), &desk::by()).await?;
+                Ok((changed, overview::get(tx, &id).await?.ok_or_else(|| unknown(&id))?))
+            };
+            let (changed, view) = desk.change("cli.sequence_resume", work).await?;
             desk.wake().await;
             tell(&desk, &view, if changed { "goes on" } else { "was not paused" })
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::http::ApiState;
-use crate::http::actions::{EnrollOrder, PauseTarget, SteerOrder};
+use crate::http::actions::{EnrollOrder, PauseTarget, PreviewOrder, SteerOrder};
 use crate::http::body::{Body, Name, Optional};
 use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
@@ -18,6 +18,7 @@ use crate::http::problem::Problem;
 use crate::hub::outreach::admission::Admitted;
 use crate::hub::outreach::funnel::{self, SequenceStats};
 use crate::hub::outreach::overview::{self, SequenceView};
+use crate::sequence::{Apply, Difference, Moves, preview};
 
 /// The id of a sequence that is checked, where none is given.
 const UNNAMED: &str = "unnamed";
@@ -69,6 +70,25 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::at("/sequences/{id}/enrollments")
             .post(does("Begin runs for influencers, or only tell").or(StatusCode::OK).tells::<Admitted>(), enroll),
+        Route::at("/sequences/{id}/preview").post(
+            does("Show the exact messages somebody would get of a sequence; nothing is sent")
+                .conflicts(&["no_configuration", "not_read", "faulty_files", "no_run", "unreadable", "not_written"])
+                .conflicts(&["not_told"])
+                .tells::<preview::Preview>(),
+            show,
+        ),
+        Route::at("/sequences/{id}/diff").post(
+            does("Say what the files of a sequence would change, and for how many live runs")
+                .conflicts(&["no_configuration", "not_read", "faulty_files", "not_told"])
+                .tells::<Difference>(),
+            diff,
+        ),
+        Route::at("/sequences/{id}/migrate").post(
+            does("Tell what would become of live runs in the version in force; `apply` moves them, a batch at a time")
+                .conflicts(&["not_told"])
+                .tells::<Moves>(),
+            migrate,
+        ),
         Route::at("/sequences/{id}/pause").post(steered("Send nothing of a sequence"), pause),
         Route::at("/sequences/{id}/resume").post(steered("Let a sequence go on"), resume),
         Route::at("/sequences/{id}/stats").get(does("What became of a sequence, step by step"), stats),
@@ -123,6 +143,42 @@ async fn enroll(
     let status = if order.dry_run { StatusCode::OK } else { StatusCode::CREATED };
     let told = state.actions.steer(SteerOrder::Enroll(id, order), caller.by()).await?;
     Ok((status, Json(told)))
+}
+
+async fn show(
+    State(state): State<ApiState>,
+    Name(id): Name,
+    caller: Caller,
+    Body(order): Body<PreviewOrder>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.actions.steer(SteerOrder::Preview(id, order), caller.by()).await?))
+}
+
+async fn diff(
+    State(state): State<ApiState>,
+    Name(id): Name,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.actions.steer(SteerOrder::Diff(id), caller.by()).await?))
+}
+
+/// Whether runs are moved.
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct MigrateOrder {
+    /// Move them; where it is not said, nothing is written and the answer tells what would become of them.
+    apply: bool,
+}
+
+async fn migrate(
+    State(state): State<ApiState>,
+    Name(id): Name,
+    caller: Caller,
+    Optional(order): Optional<MigrateOrder>,
+) -> Result<Json<Value>, Problem> {
+    let apply = if order.apply { Apply::Yes } else { Apply::No };
+    Ok(Json(state.actions.steer(SteerOrder::Migrate(id, apply), caller.by()).await?))
 }
 
 /// Why something is paused.

@@ -102,14 +102,18 @@ pub async fn admit(store: &Store, clock: &Clock, wish: &Wish) -> Result<Admitted
         if room == 0 {
             return Ok(admitted);
         }
-        let batch = source.next(&mut store.read().await?, ENROLL_MAX).await?;
+        let mut batch = source.next(&mut store.read().await?, ENROLL_MAX).await?;
+        if room < batch.len() {
+            // Who may be enrolled is tried first, so that no more begin than are wanted.
+            let (tried, _) = enroll_batch(store, clock, wish, (&batch, Run::Dry)).await?;
+            batch.truncate(up_to(&tried, room));
+        }
         // The first look is made even for nobody: it says whether there is such a sequence.
         let first = admitted.enrolled + admitted.refused == 0;
         if batch.is_empty() && !first {
             return Ok(admitted);
         }
-        let done = again(is_lost_race, || admit_batch(store, clock, wish, (&batch, room))).await;
-        let (outcomes, handles) = match done {
+        let (outcomes, handles) = match enroll_batch(store, clock, wish, (&batch, wish.run)).await {
             Ok(done) => done,
             // Batches before this one stay: whoever asked must look, and not ask for all of it once more.
             Err(EnrollError::Store(StoreError::Conflict(error))) if admitted.enrolled > 0 && !dry_run => {
@@ -125,33 +129,26 @@ pub async fn admit(store: &Store, clock: &Clock, wish: &Wish) -> Result<Admitted
     }
 }
 
-fn is_lost_race(error: &EnrollError) -> bool {
-    matches!(error, EnrollError::Store(error) if is_overtaken(error))
-}
+type Taken = (Vec<Outcome>, HashMap<InfluencerId, String>);
 
-/// One batch in a transaction of its own.
-async fn admit_batch(
+/// Enrolls a batch, in a transaction of its own: again where another change overtook it, for then nothing of it was written.
+async fn enroll_batch(
     store: &Store,
     clock: &Clock,
     wish: &Wish,
-    (batch, room): (&[InfluencerId], usize),
-) -> Result<(Vec<Outcome>, HashMap<InfluencerId, String>), EnrollError> {
-    let mut batch = batch.to_vec();
-    let mut tx = store.begin("outreach.enroll").await?;
-    if room < batch.len() {
-        // Who may be enrolled is tried first, so that no more begin than are wanted.
-        let tried = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-        drop(tx);
-        batch.truncate(up_to(&tried, room));
-        tx = store.begin("outreach.enroll").await?;
-    }
-    let outcomes = enroll(&mut tx, clock, &wish.sequence, &batch, wish.again).await?;
-    let handles: HashMap<InfluencerId, String> =
-        tx.get_influencers(batch).await?.into_iter().map(|i| (i.id, i.handle)).collect();
-    if wish.run == Run::Real {
-        tx.commit().await?;
-    }
-    Ok((outcomes, handles))
+    (batch, run): (&[InfluencerId], Run),
+) -> Result<Taken, EnrollError> {
+    let overtaken = |error: &EnrollError| matches!(error, EnrollError::Store(error) if is_overtaken(error));
+    let work = || async {
+        let mut tx = store.begin("outreach.enroll").await?;
+        let outcomes = enroll(&mut tx, clock, &wish.sequence, batch, wish.again).await?;
+        let people = tx.get_influencers(batch.to_vec()).await?;
+        if run == Run::Real {
+            tx.commit().await?;
+        }
+        Ok::<Taken, EnrollError>((outcomes, people.into_iter().map(|i| (i.id, i.handle)).collect()))
+    };
+    again(overtaken, work).await
 }
 
 /// How many of these to take so that `wanted` of them begin.

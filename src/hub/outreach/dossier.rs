@@ -102,15 +102,7 @@ impl Dossier {
 
     /// The address that is written to, or why there is none.
     pub fn place(&self, id: InfluencerId) -> Result<&PlaceRow, String> {
-        let all = self.places(id);
-        if let Some(open) = all.iter().find(|p| p.dead_at.is_none() && p.suppressed.is_none()) {
-            return Ok(open);
-        }
-        Err(match all.iter().find_map(|p| p.suppressed.as_deref()) {
-            Some(reason) => format!("no email: they must not be written to ({reason})"),
-            None if all.is_empty() => "no email: no address is known".to_owned(),
-            None => "no email: nothing arrives at their address".to_owned(),
-        })
+        choose_place(self.places(id))
     }
 
     /// What makes time stand still for a run now, if anything does.
@@ -196,4 +188,16 @@ impl Dossier {
     pub fn note_step(&mut self, row: StepRow) {
         self.steps.entry(row.enrollment_id).or_default().push(row);
     }
+}
+
+/// Of somebody's addresses, in the order they are written to, the one that is; or why there is none.
+pub fn choose_place(all: &[PlaceRow]) -> Result<&PlaceRow, String> {
+    if let Some(open) = all.iter().find(|p| p.dead_at.is_none() && p.suppressed.is_none()) {
+        return Ok(open);
+    }
+    Err(match all.iter().find_map(|p| p.suppressed.as_deref()) {
+        Some(reason) => format!("no email: they must not be written to ({reason})"),
+        None if all.is_empty() => "no email: no address is known".to_owned(),
+        None => "no email: nothing arrives at their address".to_owned(),
+    })
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{definition, event_of, is_live, readable};
+use super::{event_of, is_live, readable};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::sequence::Definition;
@@ -106,7 +106,14 @@ pub async fn enroll(
     }
     let row = tx.get_sequence(sequence).await?;
     let hash = row.and_then(|s| s.active_hash).ok_or_else(|| EnrollError::NoSequence(sequence.to_owned()))?;
-    let definition = definition(tx, &hash).await?;
+    let definition = match readable(tx, &hash).await? {
+        Ok(definition) => definition,
+        // It takes nobody, and is no reason to fail whatever else is asked.
+        Err(why) => {
+            let refuse = |id: &InfluencerId| Outcome { influencer_id: *id, result: Err(Refusal::Unreadable(why.clone())) };
+            return Ok(influencers.iter().map(refuse).collect());
+        }
+    };
     let stages = react::stages(tx).await?;
     // Of two who enroll somebody at once, the second waits here and is told that they are in it.
     tx.lock_influencers(influencers.to_vec()).await?;
@@ -213,9 +220,9 @@ fn refuse(
     (!who.has_open_address).then(|| Refusal::Suppressed("every address of theirs is on the list".to_owned()))
 }
 
-/// The account of their newest thread, or else that they heard from in any run before, where this sequence may use it; else
+/// The account that somebody hears from: that of their newest thread, or else that they heard from in any run before, where this sequence may use it; else
 /// shared out by a hash, so that a dry run tells the same.
-fn choose_account(
+pub fn choose_account(
     definition: &Definition,
     influencer: InfluencerId,
     (known, runs): (Option<&String>, &[EnrollmentRow]),

@@ -11,8 +11,9 @@ use super::house::{House, Sender};
 use crate::domain::calendar::Calendar;
 use crate::domain::day::{Day, Minute, Weekdays};
 use crate::domain::delay::{After, Delay};
+use crate::domain::ids::InfluencerId;
 use crate::domain::schedule::{
-    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, next_open,
+    Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, jitter, next_open,
     plan_instant, resolve, seed,
 };
 use crate::domain::sequence::{Definition, ZoneRule};
@@ -105,6 +106,27 @@ fn is_punctual(place: Micros, at: Micros) -> bool {
 /// The number that spreads a step's send: the same in a dry run, in the daemon and after a restart.
 pub fn step_seed(sequence: &str, influencer: Uuid, run: i64, step: &str) -> u64 {
     seed(&[sequence, &influencer.simple().to_string(), &run.to_string(), step])
+}
+
+/// The template somebody gets of a step: always the same for them, in the shares that are asked for. Nothing where there is
+/// none.
+pub fn choose_variant<'t>(
+    (sequence, influencer): (&str, InfluencerId),
+    step: &str,
+    templates: &'t [String],
+    split: &[u32],
+) -> Option<&'t String> {
+    let seed = step_seed(sequence, influencer.0, 0, step);
+    let all: u64 = split.iter().map(|share| u64::from(*share)).sum();
+    let mut at = jitter(seed.wrapping_add(3), all);
+    for (template, share) in templates.iter().zip(split) {
+        let share = u64::from(*share);
+        if at < share {
+            return Some(template);
+        }
+        at = at.saturating_sub(share);
+    }
+    templates.first()
 }
 
 impl Planner {

@@ -16,9 +16,10 @@ use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::domain::schedule::Due;
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, Phase, RecipientState};
+use crate::domain::words::{EnrollmentState, Phase, RecipientState, SuppressionReason, Word as _};
 use crate::store::outbox::RecipientRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
+use crate::store::outreach::person::PlaceRow;
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
 
@@ -34,7 +35,8 @@ enum Answer {
     Blocked(Blocked),
     /// Somebody has to mend something first.
     Stuck(String),
-    /// It goes to an address that is not theirs any more: another is written in its place.
+    /// It goes to an address that is not theirs any more, or where nothing arrives: another is written in its place, to where
+    /// they are reached now.
     Anew(String),
     /// Its condition does not hold any more.
     Skip(String),
@@ -136,7 +138,7 @@ async fn carry_out(
             outgoing::stuck(tx, clock, run.clone(), (&why, Some(now.plus(LOOK_AGAIN)))).await?;
         }
         Answer::Anew(why) => {
-            if steer::unplan(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
+            if steer::plan_anew(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
                 planner.give_back(mail.id.0);
                 let state = EnrollmentState::Active;
                 let run =
@@ -175,10 +177,9 @@ fn judge(
     if planner.sender(&run.account).is_none() {
         return Answer::Stuck(format!("the account {} is not configured any more", run.account));
     }
-    let theirs = |r: &RecipientRow| dossier.places(run.influencer_id).iter().any(|p| p.value_key == r.address_key);
-    let open = |r: &&RecipientRow| matches!(r.state, RecipientState::Pending | RecipientState::Deferred);
-    if let Some(other) = recipients.iter().filter(open).find(|r| !theirs(r)) {
-        return Answer::Anew(format!("{} is not their address any more", other.address));
+    let places = dossier.places(run.influencer_id);
+    if let Some(answer) = recipients.iter().find_map(|recipient| misdirected(places, recipient)) {
+        return answer;
     }
     if let Some(condition) = definition.step(&mail.step).and_then(|(_, step)| step.condition.as_deref()) {
         match dossier.facts(house, run).map(|facts| evaluate(condition, &facts)) {
@@ -196,6 +197,25 @@ fn judge(
         phone: None,
     };
     find_room(planner, &who, (mail, run), now)
+}
+
+/// What becomes of mail that can't go to this recipient any more; nothing where it can. `places` are theirs and their agents'.
+fn misdirected(places: &[PlaceRow], recipient: &RecipientRow) -> Option<Answer> {
+    if !matches!(recipient.state, RecipientState::Pending | RecipientState::Deferred) {
+        return None;
+    }
+    let address = &recipient.address;
+    let Some(place) = places.iter().find(|place| place.value_key == recipient.address_key) else {
+        return Some(Answer::Anew(format!("{address} is not their address any more")));
+    };
+    place.dead_at?;
+    // A no is a person's: what would have reached them at one address is not sent to another then.
+    let own = places.iter().filter(|p| p.agent_id.is_none());
+    let mut stops = own.filter_map(|p| p.suppressed.as_deref());
+    Some(match stops.find(|reason| *reason != SuppressionReason::Bounced.as_str()) {
+        Some(reason) => Answer::Skip(format!("they must not be written to ({reason})")),
+        None => Answer::Anew(format!("nothing arrives at {address} any more")),
+    })
 }
 
 /// Whether there is room for it right now, or when there will be.

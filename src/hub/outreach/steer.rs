@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::dossier::Dossier;
 use super::house::House;
+use super::instead::ELSE;
 use super::plan::{Planner, Request, Who, step_seed};
 use super::{ExitReason, advance, event_of, is_live, stop_run};
 use crate::clock::Clock;
@@ -154,8 +155,9 @@ async fn skip(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resul
 
 /// A row for a step of which nothing is known yet.
 async fn blank(tx: &mut Tx, run: &EnrollmentRow, step: &str) -> Result<StepRow, StoreError> {
-    let definition = super::definition(tx, &run.version).await?;
-    let kind = definition.step(step).map_or("", |(_, step)| step.kind.word());
+    // Also a run whose version can't be read may be told to skip its step.
+    let definition = super::readable(tx, &run.version).await?.ok();
+    let kind = definition.as_ref().and_then(|d| d.step(step)).map_or("", |(_, step)| step.kind.word());
     Ok(StepRow {
         enrollment_id: run.id,
         step: step.to_owned(),
@@ -236,6 +238,25 @@ pub async fn unplan(
     tx.delete_reservations(vec![run.id.0]).await?;
     tx.delete_planned_step(run.id, step).await?;
     Ok(Replanned::Free)
+}
+
+/// The same where the step itself is planned anew in its place: one whose `else` is under way goes on with that, for what came
+/// before it is over and is not done twice.
+pub async fn plan_anew(
+    tx: &mut Tx,
+    clock: &Clock,
+    run: &EnrollmentRow,
+    step: &str,
+    why: &str,
+) -> Result<Replanned, StoreError> {
+    let steps = tx.list_steps(vec![run.id]).await?;
+    let other = steps.into_iter().find(|s| s.step == step && s.reason.as_deref() == Some(ELSE));
+    let done = unplan(tx, clock, run, step, why).await?;
+    if let (Replanned::Free, Some(row)) = (done, other) {
+        let row = StepRow { variant: None, shifts: None, message_id: None, task_id: None, ..row };
+        tx.insert_steps(vec![row]).await?;
+    }
+    Ok(done)
 }
 
 /// A message that a person let go.

@@ -63,9 +63,21 @@ pub fn of_run(run: &RunWhy) -> Vec<String> {
         out.push(format!("  It waits for {waits}."));
     }
     if let Some(next) = &run.next {
-        let what = if next.what == "send" { "The next mail is planned for" } else { "It is looked at next" };
+        let text = next.template.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let what = match (next.what, next.other) {
+            ("send", false) => format!("The next mail{text} is planned for"),
+            ("send", true) => format!("The mail under `else`{text} is planned for"),
+            _ => "It is looked at next".to_owned(),
+        };
         out.push(format!("  {what} {}.", both(&next.when)));
         out.extend(shifts(&next.shifts));
+    }
+    if let Some(other) = &run.or_else {
+        let text = other.template.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        let what = if other.kind == "email" { "mail" } else { other.kind };
+        let when = other.when.as_ref().map(|at| format!(", {}", both(at))).unwrap_or_default();
+        out.push(format!("  Else: {}; then the {what}{text} under `else` follows{when}.", other.why));
+        out.extend(shifts(&other.shifts));
     }
     for limit in run.limits.iter().filter(|l| l.taken >= l.limit) {
         let free = limit.free_at.map_or_else(String::new, |at| format!(" until {at}"));

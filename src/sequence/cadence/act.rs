@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Batch;
-use super::look::{Kept, blank, is_else, waits_for};
+use super::look::{Kept, blank, waits_for};
 use crate::domain::address;
 use crate::domain::ids::MessageId;
 use crate::domain::mail::Mailbox;
@@ -13,6 +13,7 @@ use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::words::{Phase, StepState, TaskKind};
 use crate::hub::enqueue::{self, Counting, EnqueueError, Ground, Order, Outreach, Start};
 use crate::hub::outreach::dossier::Dossier;
+use crate::hub::outreach::instead::is_else;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};

@@ -11,6 +11,7 @@ use crate::domain::sequence::{Awaited, Definition, Step, StepKind};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskState};
 use crate::hub::outreach::dossier::Blocked;
+use crate::hub::outreach::instead::{self, ELSE, is_else};
 use crate::hub::outreach::{self, event_of, outgoing};
 use crate::hub::signal;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
@@ -19,9 +20,6 @@ use crate::store::{StoreError, Tx};
 /// The run as it is to be kept; nothing where it is written already.
 pub(super) type Kept = Result<Option<EnrollmentRow>, StoreError>;
 
-/// What the row of a step says whose `else` is under way.
-const ELSE: &str = "what stands under `else`";
-
 /// What a run waits for whose step is a task or a wait.
 pub(super) fn waits_for(step: &Step, kind: &StepKind) -> Option<String> {
     match kind {
@@ -29,12 +27,6 @@ pub(super) fn waits_for(step: &Step, kind: &StepKind) -> Option<String> {
         StepKind::Task { .. } => Some(format!("a person to do the task of {}", step.id)),
         StepKind::WaitFor { what, .. } => Some(format!("{} to happen ({})", what.word(), step.id)),
     }
-}
-
-/// Whether something is the `else` of a step.
-pub(super) fn is_else(step: &Step, kind: &StepKind) -> bool {
-    let same = |other: &StepKind| std::ptr::eq(other, kind) || (other == kind && kind != &step.kind);
-    step.otherwise.as_ref().is_some_and(same)
 }
 
 impl Batch<'_> {
@@ -207,15 +199,7 @@ impl Batch<'_> {
 
     /// What a step does at this moment: where `else` took its place, that.
     fn under_way<'s>(&self, run: &EnrollmentRow, step: &'s Step) -> &'s StepKind {
-        let row = self.dossier.steps(run.id).iter().find(|s| s.step == step.id);
-        match (row, &step.otherwise) {
-            (Some(row), Some(other))
-                if row.reason.as_deref() == Some(ELSE) || row.kind == other.word() && row.kind != step.kind.word() =>
-            {
-                other
-            }
-            _ => &step.kind,
-        }
+        instead::under_way(self.dossier.steps(run.id), step)
     }
 
     /// The time of a task or wait has run out: what stands under `else`, or on with the run.

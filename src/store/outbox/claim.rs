@@ -27,7 +27,7 @@ pub struct ClaimedRow {
     pub sender: String,
 }
 
-/// A recipient that must not be written to any more.
+/// A recipient that is not written to any more.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct StoppedRecipient {
     /// The row.
@@ -79,11 +79,15 @@ impl Tx {
         Ok(row.map(|(at,)| at))
     }
 
-    /// Of the recipients of these rows that are still to be written to, those that must not be.
+    /// Of the recipients of these rows that are still to be written to, those that must not be: their owner, or somebody for
+    /// them, said no.
     pub async fn find_stopped_recipients(&mut self, ids: Vec<MessageId>) -> Result<Vec<StoppedRecipient>, StoreError> {
-        let mut stopped: Vec<StoppedRecipient> = self.all(&STOPPED, values![ids.clone()]).await?;
-        stopped.extend(self.all::<StoppedRecipient>(&DEAD, values![ids]).await?);
-        Ok(stopped)
+        self.all(&STOPPED, values![ids]).await
+    }
+
+    /// The same for those at whose address nothing arrives any more, which says nothing about other addresses of theirs.
+    pub async fn find_dead_recipients(&mut self, ids: Vec<MessageId>) -> Result<Vec<StoppedRecipient>, StoreError> {
+        self.all(&DEAD, values![ids]).await
     }
 
     /// Claims rows for a holder, until `seconds` from now. Only what is still waiting is claimed.

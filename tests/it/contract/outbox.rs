@@ -131,6 +131,36 @@ async fn suppression_after_the_claim_still_stops_the_hand_over() {
 }
 
 #[tokio::test]
+async fn recipients_who_said_no_and_addresses_that_died_are_told_apart() {
+    for bench in outbox_bench::both().await {
+        let owner = bench.influencer("crowd", "crowd@example.org").await;
+        bench.addresses_of(owner, 3).await;
+        let ids = bench.enqueue(4).await;
+        bench.suppress(&outbox_bench::address(0)).await;
+        let mut tx = bench.begin().await;
+        for n in 0..2 {
+            tx.set_address_dead(&outbox_bench::address(n), bench.clock.now(), "no such user").await.unwrap();
+        }
+        let told = |found: Vec<liaison::store::outbox::claim::StoppedRecipient>| {
+            let mut all: Vec<_> = found.into_iter().map(|f| (f.outbox_id, f.reason)).collect();
+            all.sort();
+            all
+        };
+        let stopped = tx.find_stopped_recipients(ids.clone()).await.unwrap();
+        assert_eq!(told(stopped), [(ids[0], "opted_out".to_owned())], "{}", bench.name());
+        let dead = tx.find_dead_recipients(ids.clone()).await.unwrap();
+        let why = || "no such user".to_owned();
+        assert_eq!(told(dead), [(ids[0], why()), (ids[1], why())], "{}", bench.name());
+        // What is decided already is not asked again.
+        for id in &ids[..2] {
+            tx.set_recipient(*id, 0, RecipientState::Suppressed, (None, None)).await.unwrap();
+        }
+        assert_eq!(tx.find_stopped_recipients(ids.clone()).await.unwrap(), []);
+        assert_eq!(tx.find_dead_recipients(ids).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn person_settles_what_is_uncertain_and_nothing_else() {
     for bench in outbox_bench::both().await {
         let ids = bench.enqueue(4).await;

@@ -332,6 +332,7 @@ async fn sequences(api: &Described, ana: InfluencerId) {
     api.well("DELETE", &waiting, None).await;
     let files = json!({"sequence.toml": SEQUENCE, "intro.md": "Hello", "nudge.md": "Well?"});
     api.well("POST", "/v1/sequences/check", Some(json!({"files": files}))).await;
+    texts(api).await;
     let asked = json!({"influencer_ids": [ana], "days": 20});
     let told = api.well("POST", "/v1/sequences/spring/simulate", Some(asked)).await;
     assert!(!told["entries"].as_array().unwrap().is_empty(), "{told}");
@@ -360,6 +361,30 @@ async fn sequences(api: &Described, ana: InfluencerId) {
         api.well("POST", path, None).await;
     }
     api.well("GET", "/v1/sequences/spring/stats", None).await;
+}
+
+/// What somebody would get, what the files would change, and moving along.
+async fn texts(api: &Described) {
+    let preview = "/v1/sequences/spring/preview";
+    let shown = api.well("POST", preview, Some(json!({"as": "@ana"}))).await;
+    assert_eq!((&shown["steps"][0]["kind"], &shown["of"]), (&json!("email"), &json!("files")), "{shown}");
+    for (body, status, code) in [
+        (json!({"as": "@nobody"}), 422, "invalid"),
+        (json!({"as": "@ana", "step": "none"}), 422, "invalid"),
+        (json!({"as": "@ana", "of": "pinned"}), 409, "no_run"),
+        (json!({"as": "@ana", "of": "yesterday"}), 422, "invalid"),
+    ] {
+        let (got, problem) = api.ask("POST", preview, Some(&body)).await;
+        assert_eq!((got, &problem["code"]), (status, &json!(code)), "{body}: {problem}");
+    }
+    assert_eq!(api.ask("POST", "/v1/sequences/autumn/preview", Some(&json!({"as": "@ana"}))).await.0, 404);
+    let same = api.well("POST", "/v1/sequences/spring/diff", None).await;
+    assert_eq!(same["changes"], json!([]), "{same}");
+    assert_eq!(api.ask("POST", "/v1/sequences/autumn/diff", None).await.0, 404);
+    let none = api.well("POST", "/v1/sequences/spring/migrate", None).await;
+    assert_eq!((&none["applied"], &none["runs"]), (&json!(false), &json!([])), "{none}");
+    api.well("POST", "/v1/sequences/spring/migrate", Some(json!({"apply": true}))).await;
+    assert_eq!(api.ask("POST", "/v1/sequences/autumn/migrate", None).await.0, 404);
 }
 
 async fn desk(api: &Described, ana: InfluencerId) {

@@ -1,10 +1,10 @@
 //! Moving live runs to an edited sequence, and to another name.
 
 use super::world::{World, definition, email, house, told};
-use crate::stores;
-use liaison::domain::ids::EnrollmentId;
+use crate::{seed, stores};
+use liaison::domain::ids::{EnrollmentId, InfluencerId};
 use liaison::domain::sequence::{Definition, StepKind};
-use liaison::domain::words::{OutboxStatus, Phase, StepState};
+use liaison::domain::words::{EventType, OutboxStatus, Phase, StepState};
 use liaison::sequence::{self, Loaded, Migrated, OldFolder, Planned, RenameError, To, Trust};
 
 fn first() -> Definition {
@@ -87,6 +87,62 @@ async fn planned_mail_of_a_changed_step_is_written_anew_and_a_sent_step_never_ag
         assert_eq!(states, [StepState::Sent; 3]);
         let left = tx.list_reservations("brand", super::world::instant("2026-11-02T00:00:00Z")).await.unwrap();
         assert_eq!(left.len(), 3, "one place for each that was sent: {left:?}");
+    }
+}
+
+/// A task that nobody does in time; then a mail.
+fn with_else(template: &str) -> Definition {
+    let mut look = email("look", None, "intro.md");
+    look.kind = StepKind::Task {
+        text: "Look".to_owned(),
+        assign: "owner".to_owned(),
+        due: None,
+        at_most: Some("12h".to_owned()),
+        fills: None,
+    };
+    look.otherwise = Some(StepKind::Email { templates: vec![template.to_owned()], split: vec![100] });
+    definition("spring", vec![look, email("last", Some("1 day"), "last.md")])
+}
+
+/// How many tasks were ever made for somebody.
+async fn tasks_of(world: &World, who: InfluencerId) -> usize {
+    let far = (liaison::domain::time::Micros(i64::MAX), uuid::Uuid::max());
+    let events = world.fresh.store.read().await.unwrap().list_timeline_events(who, far, 200).await.unwrap();
+    events.iter().filter(|e| e.kind == EventType::TaskCreated).count()
+}
+
+#[tokio::test]
+async fn planned_mail_under_else_is_written_anew_where_its_text_changed_and_only_there() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![with_else("intro.md")]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        // Her first mail is pencilled in; one of somebody who had mail before lies in the outbox at once.
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.settle().await;
+        seed::run(&world.fresh, "UPDATE enrollment SET first = (1 = 0) WHERE id = $1", &[run.0]).await;
+        world.run_until("2026-11-03T03:00:00Z").await;
+        let planned = world.steps_of(run).await.remove(0);
+        assert_eq!((planned.step.as_str(), planned.state), ("look", StepState::Planned), "{}", world.fresh.name);
+        let mail = planned.message_id.expect("the mail under else is in the outbox");
+        let mut edited = with_else("intro.md");
+        edited.templates.get_mut("last.md").unwrap().body = "Another last note.".to_owned();
+        world.publish(vec![edited.clone()]).await;
+        assert_eq!(migrate(&world, true).await[0].to, moved("look", Planned::Kept), "{}", world.fresh.name);
+        edited.templates.get_mut("intro.md").unwrap().body = "Another intro.".to_owned();
+        world.publish(vec![edited]).await;
+        assert_eq!(migrate(&world, true).await[0].to, moved("look", Planned::Anew), "{}", world.fresh.name);
+        let old = world.fresh.store.read().await.unwrap().get_outbox(mail).await.unwrap().unwrap();
+        assert_eq!(old.status, OutboxStatus::Cancelled);
+        // It is planned anew as what it is: nobody is asked to do the task again.
+        let sent = world.run_until("2026-11-03T23:00:00Z").await;
+        assert_eq!(told(&sent), ["2026-11-03T14:00Z look"], "{}", world.fresh.name);
+        let hers: Vec<_> = sent.iter().filter(|s| s.step == "look").collect();
+        assert_eq!(tasks_of(&world, ana).await, 1, "{}", world.fresh.name);
+        let mut tx = world.fresh.store.read().await.unwrap();
+        let text = tx.get_message_view(hers[0].id).await.unwrap().unwrap().text;
+        assert!(text.contains("Another intro."), "{text}");
     }
 }
 

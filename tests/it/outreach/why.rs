@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use liaison::domain::ids::InfluencerId;
+use liaison::domain::sequence::StepKind;
 use liaison::domain::words::EventType;
 use liaison::hub::hold;
 use liaison::hub::outreach::pause::{Target, pause};
@@ -11,6 +12,7 @@ use liaison::hub::why::{Why, of_influencer, of_message, words};
 use serde_json::json;
 
 use super::world::{MONDAY, World, definition, email, house, instant};
+use crate::seed;
 use crate::stores::both;
 
 async fn ask(world: &World, who: InfluencerId) -> (Why, String) {
@@ -92,5 +94,73 @@ async fn the_reason_of_everything_is_told() {
         assert_eq!((end.event, end.message_id), (Some(EventType::ThreadReplied), sent.message_id));
         assert!(text.contains("replied (thread.replied in"), "{text}");
         assert!(world.clock.now() > instant(MONDAY));
+    }
+}
+
+#[tokio::test]
+async fn text_under_else_is_foreseen_and_goes_as_it_was_said() {
+    for fresh in both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        let mut look = email("look", None, "intro.md");
+        look.kind = StepKind::Task {
+            text: "Look".to_owned(),
+            assign: "owner".to_owned(),
+            due: None,
+            at_most: Some("1 day".to_owned()),
+            fills: None,
+        };
+        let templates = ["intro.md", "intro-b.md"].map(str::to_owned).to_vec();
+        look.otherwise = Some(StepKind::Email { templates, split: vec![50, 50] });
+        let mut call = email("call", Some("30 days"), "nudge.md");
+        call.otherwise = Some(StepKind::Task {
+            text: "Call".to_owned(),
+            assign: "owner".to_owned(),
+            due: None,
+            at_most: None,
+            fills: None,
+        });
+        world.publish(vec![definition("spring", vec![look, call])]).await;
+        let mut people = Vec::new();
+        for n in 0..12 {
+            people.push(world.person(Some(if n == 0 { "Asia/Tokyo" } else { "America/New_York" })).await);
+        }
+        let runs = world.enroll("spring", &people).await;
+        world.settle().await;
+        let mut foreseen = Vec::new();
+        for who in &people {
+            let (why, text) = ask(&world, *who).await;
+            assert_eq!(why.runs[0].next.as_ref().map(|n| (n.what, n.template.clone())), Some(("look", None)));
+            let other = why.runs[0].or_else.clone().expect("something stands under else");
+            assert_eq!((other.kind, other.why.as_str()), ("email", "its time runs out (1 day)"));
+            let template = other.template.expect("a text");
+            let line = format!("its time runs out (1 day); then the mail {template} under `else` follows, ");
+            assert!(text.contains(&line), "{text}");
+            foreseen.push((template, other.when.expect("when").at));
+        }
+        // In Tokyo it is night when the time runs out: the mail has its place, and is the next thing.
+        world.run_until("2026-11-03T15:00:00Z").await;
+        let (why, text) = ask(&world, people[0]).await;
+        let next = why.runs[0].next.clone().expect("its place");
+        assert_eq!((next.what, next.other, why.runs[0].or_else.is_none()), ("send", true, true), "{text}");
+        assert_eq!((next.template, next.when.at), (Some(foreseen[0].0.clone()), foreseen[0].1), "{}", world.fresh.name);
+        assert!(text.contains("The mail under `else` (intro"), "{text}");
+        world.run_until("2026-11-06T00:00:00Z").await;
+        let mut texts = std::collections::BTreeSet::new();
+        for (run, (template, at)) in runs.iter().zip(&foreseen) {
+            let step = world.steps_of(*run.as_ref().unwrap()).await.remove(0);
+            assert_eq!(step.variant.as_ref(), Some(template), "{}", world.fresh.name);
+            assert_eq!(step.planned_at, Some(*at), "{}", world.fresh.name);
+            texts.insert(template);
+        }
+        assert_eq!(texts.len(), 2, "both wordings are drawn");
+        // A mail to somebody who has no address any more: the task is what comes.
+        seed::run(&world.fresh, "UPDATE address SET dead_at = 1 WHERE influencer_id = $1", &[people[1].0]).await;
+        let (why, text) = ask(&world, people[1]).await;
+        let other = why.runs[0].or_else.clone().expect("the task");
+        assert_eq!((other.kind, other.why.as_str()), ("task", "no email: nothing arrives at their address"), "{text}");
+        let (why, _) = ask(&world, people[2]).await;
+        assert_eq!(why.runs[0].or_else, None, "who can be written to gets the mail");
+        assert_eq!(why.runs[0].next.as_ref().and_then(|n| n.template.as_deref()), Some("nudge.md"));
     }
 }

@@ -35,6 +35,8 @@ pub mod tidy;
 
 /// What a run waits for while nobody knows whether its mail was sent.
 pub const UNSURE: &str = "to be known whether its mail was sent";
+/// What a run waits for that somebody paused.
+pub const PAUSED: &str = "this run is paused";
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;
 /// Live runs stopped in one go.
@@ -343,7 +345,6 @@ pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason
     tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;
     tx.delete_reservations(vec![message.0]).await?;
     if run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
-        let run = EnrollmentRow { state: EnrollmentState::Active, ..run };
         advance(tx, clock, run, now).await?;
     }
     Ok(())
@@ -373,7 +374,8 @@ pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) 
     let Some(run) = tx.lock_enrollment(id).await?.filter(is_live) else { return Ok(()) };
     let (now, why) = (clock.now(), format!("somebody to mend what is stored of it: {why}"));
     let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
-    let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why), ..run };
+    let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
+    let run = EnrollmentRow { state, next_at: None, waiting_for: Some(why), ..run };
     tx.update_enrollment(run, now).await?;
     signal::record(tx, clock, vec![held]).await
 }
@@ -407,9 +409,12 @@ pub async fn step_done(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micro
     advance(tx, clock, run, at).await
 }
 
-/// Goes on to the step below, or to the end.
+/// Goes on to the step below, or to the end. A run that somebody paused stays paused, at the step below: whatever ended the
+/// step above, only they let it go on.
 pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
     let now = clock.now();
+    // The wait below begins at `at`: what stood still before is none of it.
+    let run = EnrollmentRow { held_at: run.held_at.map(|since| since.max(at)), ..run };
     let definition = match readable(tx, &run.version).await? {
         Ok(definition) => definition,
         // Looked at again as one whose step is done: then it goes on.
@@ -419,13 +424,14 @@ pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros)
         }
     };
     let next = definition.step_after(run.step.as_deref());
+    let paused = run.state == EnrollmentState::Paused;
     let run = EnrollmentRow {
-        state: EnrollmentState::Active,
+        state: if paused { EnrollmentState::Paused } else { EnrollmentState::Active },
         step: next.map(|step| step.id.clone()),
         phase: if next.is_some() { Phase::Delay } else { Phase::Finish },
         anchor_at: at,
-        next_at: Some(at.max(now)),
-        waiting_for: None,
+        next_at: if paused { None } else { Some(at.max(now)) },
+        waiting_for: paused.then(|| PAUSED.to_owned()),
         ..run
     };
     tx.update_enrollment(run, now).await
@@ -448,5 +454,5 @@ pub async fn task_done(
     }
     let now = clock.now();
     tx.complete_step(run.id, step, StepState::Done, (now, None)).await?;
-    step_done(tx, clock, EnrollmentRow { state: EnrollmentState::Active, ..run }, now).await
+    step_done(tx, clock, run, now).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::house::House;
 use super::pause::{ALL, account_scope};
-use super::readable;
+use super::{PAUSED, readable};
 use crate::domain::expression::{Facts, StepFacts};
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::profile::Profile;
@@ -117,7 +117,7 @@ impl Dossier {
     pub fn blocked(&self, run: &EnrollmentRow, now: Micros) -> Option<Blocked> {
         let forever = |why: String| Some(Blocked { why, until: None });
         if run.state == EnrollmentState::Paused {
-            return forever("this run is paused".to_owned());
+            return forever(PAUSED.to_owned());
         }
         let paused = |scope: &str| self.pauses.iter().find(|p| p.scope == scope);
         if let Some(pause) = paused(ALL) {

@@ -360,6 +360,35 @@ async fn servers_policy_pauses_the_account_and_burns_no_step() {
 }
 
 #[tokio::test]
+async fn policy_at_one_recipient_holds_that_run_until_a_person_settles_its_mail() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        let (_, run, mail) = waiting(&world, nightly(), 1).await[0];
+        world.clock.advance_to(instant(MORNING));
+        let provider = Provider::new(false, |_| Does::RecipientPolicy);
+        dispatch(&world, &provider, "the account is paused", async || {
+            let mut tx = world.fresh.store.read().await.unwrap();
+            tx.get_account("brand").await.unwrap().unwrap().sending_state == AccountState::Paused
+        })
+        .await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        assert!(pause::resume_account(&mut tx, &world.clock, "brand", "kim").await.unwrap());
+        tx.commit().await.unwrap();
+        // Whatever makes it look again, it stays.
+        for _ in 0..2 {
+            assert!(loose(&world, run).await.unwrap().contains("5.7.133"), "{}", world.fresh.name);
+            assert!(outbox(&world, mail).await.held_reason.unwrap().contains("5.7.133"));
+            world.publish(vec![nightly()]).await;
+            assert!(world.run_until("2026-11-03T16:00:00Z").await.is_empty());
+        }
+        assert_eq!(settled(&world, mail, Settlement::SendAgain).await.unwrap(), OutboxStatus::Deferred);
+        let sent = world.run_until("2026-11-03T20:00:00Z").await;
+        assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [mail]);
+        assert_eq!(loose(&world, run).await, None);
+    }
+}
+
+#[tokio::test]
 async fn mail_goes_to_the_address_they_have_now() {
     for fresh in stores::both().await {
         let world = World::new(fresh, house());

@@ -51,6 +51,7 @@ pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<E
 pub(super) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let (what, name) = target(&desk, args.account.as_ref())?;
+    hub::finish_hold(&desk.store, what).await?;
     let mut tx = desk.store.begin("cli.resume").await?;
     let changed = match what {
         Target::Account(name) => hub::resume_account(&mut tx, &desk.clock, name, &desk::by()).await?,

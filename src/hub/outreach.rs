@@ -16,8 +16,8 @@ use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState};
-use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
-use crate::store::{StoreError, Tx};
+use crate::store::outreach::enrollment::{EnrollmentRow, Mark};
+use crate::store::{Store, StoreError, Tx};
 
 pub mod admission;
 pub mod dossier;
@@ -40,7 +40,7 @@ pub const PAUSED: &str = "this run is paused";
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;
 /// Live runs stopped in one go.
-const BATCH: i64 = 500;
+pub const BATCH: i64 = 500;
 
 /// Why a run ended before its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,15 +139,20 @@ pub async fn stop_runs(
     end(tx, clock, runs, why).await
 }
 
-/// Ends every live run of a sequence, a batch at a time.
-pub async fn stop_sequence(tx: &mut Tx, clock: &Clock, sequence: &str, why: &ExitReason) -> Result<u64, StoreError> {
-    let (mut ended, mut after) = (0, EnrollmentId(uuid::Uuid::nil()));
-    loop {
-        let runs = tx.lock_live_of_sequence(sequence, after, BATCH).await?;
-        let Some(last) = runs.last().map(|r| r.id) else { return Ok(ended) };
-        after = last;
-        ended += end(tx, clock, runs, why).await?;
+/// Ends at most so many live runs of a sequence that was removed, in a transaction of its own; how many ended. Nothing of them
+/// leaves before that: whatever plans, claims or hands over asks whether their sequence is still there.
+pub async fn end_removed(store: &Store, clock: &Clock, at_most: i64) -> Result<u64, StoreError> {
+    let ending = store.read().await?.list_ending().await?;
+    let Some(sequence) = ending.first() else { return Ok(0) };
+    let mut tx = store.begin("outreach.end_removed").await?;
+    // It may have come back meanwhile.
+    if tx.get_sequence(sequence).await?.is_none_or(|row| row.active_hash.is_some()) {
+        return Ok(0);
     }
+    let runs = tx.lock_live_of_sequence(sequence, EnrollmentId(uuid::Uuid::nil()), at_most).await?;
+    let ended = end(&mut tx, clock, runs, &ExitReason::SequenceRemoved).await?;
+    tx.commit().await?;
+    Ok(ended)
 }
 
 /// Ends one run by hand; `false` where it was over.
@@ -292,13 +297,13 @@ async fn hold_unreadable(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, why: &s
 
 /// Somebody is held from now on: time stands still for their runs.
 pub async fn hold_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
-    tx.hold_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    tx.hold_enrollments(influencer, clock.now()).await?;
     Ok(())
 }
 
 /// A hold was changed or ended: their runs are looked at.
 pub async fn wake_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
-    tx.wake_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    tx.wake_enrollments(influencer, clock.now()).await?;
     Ok(())
 }
 

@@ -84,6 +84,7 @@ pub(in crate::cli) async fn run(global: &Global, command: SteerCommand) -> anyho
             tell(&desk, &view, if changed { "is paused now" } else { "was paused already" })
         }
         SteerCommand::Resume { id } => {
+            pause::finish_hold(&desk.store, Target::Sequence(&id)).await?;
             let mut tx = desk.store.begin("cli.sequence_resume").await?;
             let changed = pause::resume(&mut tx, &desk.clock, Target::Sequence(&id), &desk::by()).await?;
             let view = overview::get(&mut tx, &id).await?.ok_or_else(|| unknown(&id))?;

@@ -126,7 +126,7 @@ async fn carry_out(
         Answer::Blocked(blocked) => {
             tx.reschedule_outbox(mail.id, mail.due_at, Some(&blocked.why)).await?;
             let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
-            let held_at = Some(run.held_at.unwrap_or(now));
+            let held_at = Some(blocked.held_at(run, now));
             let run =
                 EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run.clone() };
             tx.update_enrollment(run, now).await?;

@@ -197,14 +197,16 @@ async fn end_refused(
     }
     let asked = |r: &&RecipientRow| claimed.recipients.iter().any(|c| c.position == r.position);
     let rejected = recipients.iter().filter(asked).any(|r| r.state == RecipientState::Rejected);
-    let data = serde_json::json!({"recipients": refused(recipients)});
     match retry {
         Some(Retry::Later(_)) => {
-            signal::record_outcome(tx, &tools.clock, EventType::MessageDeferred, id, data.clone()).await?;
+            let data = serde_json::json!({"recipients": refused(recipients)});
+            signal::record_outcome(tx, &tools.clock, EventType::MessageDeferred, id, data).await?;
         }
         Some(Retry::GiveUp) | None => {}
     }
     if rejected || retry == Some(Retry::GiveUp) {
+        // Whom nobody could deliver to for three days refused nothing.
+        let data = serde_json::json!({"recipients": refused(recipients), "given_up": !rejected});
         signal::record_outcome(tx, &tools.clock, EventType::MessageRejected, id, data).await?;
     }
     Ok(())
@@ -354,7 +356,7 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
         }
         tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
         tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
-        let data = serde_json::json!({"reason": detail});
+        let data = serde_json::json!({"reason": detail, "given_up": true});
         signal::record_outcome(&mut tx, &tools.clock, EventType::MessageRejected, grip.id, data).await?;
     }
     tx.commit().await?;

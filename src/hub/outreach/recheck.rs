@@ -123,6 +123,8 @@ async fn carry_out(
             tx.move_reservation(mail.id.0, at).await?;
             planner.move_to(mail.id.0, at);
         }
+            // It is we who don't try it meanwhile: that uses nothing of the days it is tried for.
+            tx.shift_tries(run.id, at.0.saturating_sub(now.0)).await?;
         Answer::Blocked(blocked) => {
             tx.reschedule_outbox(mail.id, mail.due_at, Some(&blocked.why)).await?;
             let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };

@@ -302,6 +302,9 @@ async fn mail_that_was_given_up_holds_its_run_until_a_person_settles_it() {
         }
         // Whatever makes it look again, the reason stays.
         world.publish(vec![nightly()]).await;
+        let since = liaison::domain::time::Micros(0);
+        let harm = world.fresh.store.read().await.unwrap().measure_harm("spring", since).await.unwrap();
+        assert_eq!(harm.bounced, 0, "{}: nobody refused them", world.fresh.name);
         world.settle().await;
         assert!(world.run_of(people[0].1).await.waiting_for.unwrap().contains("given up"));
         let refused = settled(&world, people[0].2, Settlement::Sent).await.unwrap_err();
@@ -337,6 +340,38 @@ async fn days_of_trying_do_not_count_a_pause() {
 
 #[tokio::test]
 async fn servers_policy_pauses_the_account_and_burns_no_step() {
+#[tokio::test]
+async fn days_of_trying_do_not_count_closed_hours() {
+    let mut sequence = definition("spring", vec![email("intro", None, "intro.md")]);
+    sequence.schedule.holidays = vec!["2026-11-09".to_owned()];
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        // A minute before five on a Friday before a long weekend: 88 hours later it is Tuesday, nine in the morning.
+        world.clock.advance_to(instant("2026-11-06T21:59:00Z"));
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.cadence.tick().await.unwrap();
+        let mail = world.steps_of(run).await[0].message_id.expect("planned");
+        let provider = Provider::new(false, |_| Does::RecipientLater);
+        let tried = async |times: i64| {
+            dispatch(&world, &provider, "it is tried", async || {
+                let row = outbox(&world, mail).await;
+                row.failures == times || row.status == OutboxStatus::Rejected
+            })
+            .await;
+            let row = outbox(&world, mail).await;
+            assert_eq!((row.status, row.failures), (OutboxStatus::Deferred, times), "{}: {row:?}", world.fresh.name);
+        };
+        tried(1).await;
+        assert!(world.run_until("2026-11-10T13:00:00Z").await.is_empty(), "it waits for the window");
+        world.clock.advance_to(instant("2026-11-10T14:01:00Z"));
+        tried(2).await;
+        assert_eq!(world.run_until("2026-11-10T16:00:00Z").await.len(), 1, "greylisted twice, and through");
+    }
+}
+
     for fresh in stores::both().await {
         let world = World::new(fresh, house());
         let (who, run, mail) = waiting(&world, nightly(), 1).await[0];

@@ -16,7 +16,7 @@ use liaison::outbound::{SendingSettings, SentCopy, Tools};
 use liaison::store::{Place, Store, Tx};
 use sqlx::Connection;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -272,6 +272,8 @@ pub struct Provider {
     files: bool,
     /// What is done at the one who has this address, whatever the script says.
     pub at: Mutex<Option<(String, Does)>>,
+    /// Whether its mailbox finds nothing, whatever is searched for.
+    pub is_blind: AtomicBool,
     /// Pause inside the hand-over, so that others run meanwhile.
     pub pause: Duration,
     pub journal: Mutex<Vec<Taken>>,
@@ -300,6 +302,7 @@ impl Provider {
             tries: AtomicUsize::default(),
             files,
             at: Mutex::default(),
+            is_blind: AtomicBool::default(),
             pause: Duration::ZERO,
             journal: Mutex::default(),
             offers: Mutex::default(),
@@ -486,6 +489,9 @@ impl Source for FakeSource {
     fn find<'a>(&'a mut self, id: &'a str, token: &'a str) -> BoxFuture<'a, Result<Option<i64>, ConnectorError>> {
         Box::pin(async move {
             assert!(!id.is_empty() && !token.is_empty());
+            if self.provider.is_blind.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
             let appended = self.provider.appended.lock().unwrap().iter().any(|m| header(m, "X-Liaison-Id") == token);
             let journal = self.provider.journal.lock().unwrap();
             let filed = self.provider.files && journal.iter().any(|t| t.token == token);

@@ -164,6 +164,28 @@ async fn refused_mail_is_put_back_and_its_tries_are_counted_anew() {
 }
 
 #[tokio::test]
+async fn sent_mail_is_listed_newest_first_up_to_an_instant() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        for (mail, at) in scene.mail.iter().zip([40, 20, 30]) {
+            let sent = format!("UPDATE outbox SET status = 'confirmed', finished_at = {} WHERE id = $1", seed::at(at).0);
+            seed::run(&scene.fresh, &sent, &[mail.0]).await;
+        }
+        let mut tx = scene.fresh.store.read().await.unwrap();
+        let account = tx.get_outbox(scene.mail[0]).await.unwrap().unwrap().account;
+        let token = async |n: usize| {
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            tx.get_outbox(scene.mail[n]).await.unwrap().unwrap().token
+        };
+        let listed = |rows: Vec<(String, Option<String>)>| rows.into_iter().map(|(token, _)| token).collect::<Vec<_>>();
+        let all = listed(tx.list_sent_before(&account, seed::at(30), 9).await.unwrap());
+        assert_eq!(all, [token(2).await, token(1).await], "{}", scene.fresh.name);
+        assert_eq!(listed(tx.list_sent_before(&account, seed::at(90), 1).await.unwrap()), [token(2).await]);
+        assert!(tx.list_sent_before("nobody", seed::at(90), 9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn tries_leave_out_a_time_or_begin_anew() {
     for fresh in stores::both().await {
         let scene = scene(fresh).await;

@@ -149,7 +149,7 @@ pub async fn end_removed(store: &Store, clock: &Clock, at_most: i64) -> Result<u
     if tx.get_sequence(sequence).await?.is_none_or(|row| row.active_hash.is_some()) {
         return Ok(0);
     }
-    let runs = tx.lock_live_of_sequence(sequence, EnrollmentId(uuid::Uuid::nil()), at_most).await?;
+    let runs = tx.lock_some_of_sequence(sequence, at_most).await?;
     let ended = end(&mut tx, clock, runs, &ExitReason::SequenceRemoved).await?;
     tx.commit().await?;
     Ok(ended)

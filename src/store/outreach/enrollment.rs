@@ -287,14 +287,19 @@ impl Tx {
         self.all(&LIST, values![sequence, state, after, limit]).await
     }
 
-    /// Live runs of a sequence in batches, locked, after an id.
-    pub async fn lock_live_of_sequence(
+    /// Some live runs of a sequence, locked; none where it has none. Costs as much as there are, however many are over.
+    pub async fn lock_some_of_sequence(
         &mut self,
         sequence: &str,
-        after: EnrollmentId,
-        limit: i64,
+        at_most: i64,
     ) -> Result<Vec<EnrollmentRow>, StoreError> {
-        self.all(&LOCK_LIVE_OF, values![sequence, after, limit]).await
+        for state in [EnrollmentState::Active, EnrollmentState::Held, EnrollmentState::Paused] {
+            let rows: Vec<EnrollmentRow> = self.all(&LOCK_SOME_OF, values![sequence, state, at_most]).await?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Those who are in a sequence, in the order they came.
@@ -491,8 +496,7 @@ statements! {
     #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");
     LIST = concat!("SELECT ", columns!(), " FROM enrollment e WHERE ($1::text IS NULL OR e.sequence = $1) \
         AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
-    #[hot] LOCK_LIVE_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND ", live!(), " AND e.id > $2 \
-        ORDER BY e.id LIMIT $3 FOR UPDATE");
+    #[hot] LOCK_SOME_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND e.state = $2 ORDER BY e.id LIMIT $3 FOR UPDATE");
     #[hot] PEOPLE_IN = concat!("SELECT influencer_id FROM enrollment WHERE sequence = $1 AND ", live!(), " ORDER BY id");
     COUNT = "SELECT state, COUNT(*) FROM enrollment WHERE sequence = $1 GROUP BY state ORDER BY state";
     COUNT_STEPS = concat!("SELECT version, step, COUNT(*) FROM enrollment WHERE sequence = $1 AND ", live!(), " GROUP BY version, step ORDER BY version, step");

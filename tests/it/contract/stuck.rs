@@ -133,9 +133,20 @@ async fn rounds_go_over_live_runs_in_batches_and_remember_how_far_they_came() {
         assert_eq!(woken.iter().filter(|r| r.next_at == Some(seed::at(70))).count(), 2, "not who is paused");
         assert!(tx.end_round("hold:sequence:spring").await.unwrap());
         assert!(!tx.end_round("hold:sequence:spring").await.unwrap());
+        let states = async |tx: &mut liaison::store::Tx, at_most: i64| {
+            let some = tx.lock_some_of_sequence("spring", at_most).await.unwrap();
+            some.into_iter().map(|r| r.state).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&mut tx, 1).await, [EnrollmentState::Active]);
+        assert_eq!(states(&mut tx, 9).await, [EnrollmentState::Active; 2], "{}", scene.fresh.name);
+        assert!(tx.lock_some_of_sequence("autumn", 9).await.unwrap().is_empty());
         assert!(tx.list_ending().await.unwrap().is_empty());
         tx.remove_sequence("spring", seed::at(80)).await.unwrap();
         assert_eq!(tx.list_ending().await.unwrap(), ["spring"]);
+        for run in tx.lock_some_of_sequence("spring", 9).await.unwrap() {
+            tx.update_enrollment(EnrollmentRow { state: EnrollmentState::Exited, ..run }, seed::at(81)).await.unwrap();
+        }
+        assert_eq!(states(&mut tx, 9).await, [EnrollmentState::Paused], "those as well, in the end");
     }
 }
 
@@ -168,7 +179,8 @@ async fn sent_mail_is_listed_newest_first_up_to_an_instant() {
     for fresh in stores::both().await {
         let scene = scene(fresh).await;
         for (mail, at) in scene.mail.iter().zip([40, 20, 30]) {
-            let sent = format!("UPDATE outbox SET status = 'confirmed', finished_at = {} WHERE id = $1", seed::at(at).0);
+            let sent =
+                format!("UPDATE outbox SET status = 'confirmed', finished_at = {} WHERE id = $1", seed::at(at).0);
             seed::run(&scene.fresh, &sent, &[mail.0]).await;
         }
         let mut tx = scene.fresh.store.read().await.unwrap();

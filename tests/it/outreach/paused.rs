@@ -238,7 +238,10 @@ async fn removed_sequence_sends_nothing_while_its_runs_are_ended_a_few_at_a_time
         assert!(!tx.mark_handed_over(grip, world.clock.now()).await.unwrap(), "{}: it leaves", world.fresh.name);
         drop(tx);
         assert!(accept_due(&world.tools, &SendingSettings::new("brand")).await.unwrap().is_empty(), "the rest");
-        assert_eq!(outreach::end_removed(store, &world.clock, 2).await.unwrap(), 2);
+        // The one that was claimed, and then of those that the last look held.
+        for ended in [1, 2] {
+            assert_eq!(outreach::end_removed(store, &world.clock, 2).await.unwrap(), ended, "{}", world.fresh.name);
+        }
         // Whoever did that is gone; the daemon carries it on.
         assert!(world.run_until("2026-11-30T00:00:00Z").await.is_empty(), "{}", world.fresh.name);
         for run in &runs {

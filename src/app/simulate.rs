@@ -137,7 +137,8 @@ impl World {
     /// Does what is due at this instant, until nothing is.
     async fn settle(&self) -> Result<(), SimulateError> {
         for _ in 0..ROUNDS_MAX {
-            if self.cadence.tick().await?.0.runs > 0 {
+            let (looked, _) = self.cadence.tick().await?;
+            if looked.runs > 0 || looked.left {
                 continue;
             }
             let mut taken = 0;

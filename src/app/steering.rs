@@ -172,8 +172,9 @@ async fn pause(hub: &Hub, what: &PauseTarget, (reason, by): (Option<&str>, &str)
 }
 
 async fn resume(hub: &Hub, what: &PauseTarget, by: &str) -> Result<Value, ActionError> {
+    let on = target(hub, &mut hub.store.read().await?, what).await?;
+    pause::finish_hold(&hub.store, on).await?;
     let mut tx = hub.store.begin("api.resume").await?;
-    let on = target(hub, &mut tx, what).await?;
     let changed = match on {
         Target::Account(name) => pause::resume_account(&mut tx, &hub.clock, name, by).await?,
         Target::Sequence(_) | Target::All => pause::resume(&mut tx, &hub.clock, on, by).await?,

@@ -34,7 +34,8 @@ pub(super) enum OutboxCommand {
     },
     /// Say what became of a message whose outcome is unknown
     ///
-    /// The refused mail of a step whose run waits because of it can be settled too: send-again, or drop.
+    /// The refused mail of a step whose run waits because of it can be settled too, and mail at which a server stopped the
+    /// account: send-again, or drop.
     Settle {
         /// The message
         id: MessageId,

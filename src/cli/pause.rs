@@ -52,6 +52,7 @@ pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<E
 pub(super) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let (what, name) = target(&desk, args.account.as_ref())?;
+    hub::finish_hold(&desk.store, what).await?;
     let work = async |tx: &mut Tx| {
         Ok(match what {
             Target::Account(name) => hub::resume_account(tx, &desk.clock, name, &desk::by()).await?,

@@ -235,11 +235,16 @@ fn plan_late(at: Micros, ask: &Ask, shifts: &mut Vec<Shift>) -> Result<Micros, N
     let reason = ShiftReason::MaxLate { by, max: terms.max_late };
     shift::push(shifts, Shift { from: at, to: closes, reason: reason.clone() });
     let opens = open(closes, terms, shifts)?;
-    let ends = opening::window_end(opens, &terms.openings).unwrap_or(Micros(i64::MAX));
-    let width = ends.since(opens).min(SPREAD);
-    let spread = Duration::from_secs(jitter(ask.seed.wrapping_add(2), width.as_secs()));
-    shift::push(shifts, Shift { from: opens, to: opens.plus(spread), reason });
-    Ok(opens.plus(spread))
+    let at = spread(opens, &terms.openings, ask.seed);
+    shift::push(shifts, Shift { from: opens, to: at, reason });
+    Ok(at)
+}
+
+/// An instant of the first [`SPREAD`] from an open one on, while it stays open: by hash, so that what piled up is no burst.
+pub fn spread(from: Micros, openings: &[Opening], seed: u64) -> Micros {
+    let ends = opening::window_end(from, openings).unwrap_or(Micros(i64::MAX));
+    let width = ends.since(from).min(SPREAD);
+    from.plus(Duration::from_secs(jitter(seed.wrapping_add(2), width.as_secs())))
 }
 
 #[cfg(test)]

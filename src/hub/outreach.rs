@@ -16,8 +16,8 @@ use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState};
-use crate::store::outreach::enrollment::{EnrollmentRow, Mark, Scope};
-use crate::store::{StoreError, Tx};
+use crate::store::outreach::enrollment::{EnrollmentRow, Mark};
+use crate::store::{Store, StoreError, Tx};
 
 pub mod admission;
 pub mod dossier;
@@ -36,10 +36,12 @@ pub mod tidy;
 
 /// What a run waits for while nobody knows whether its mail was sent.
 pub const UNSURE: &str = "to be known whether its mail was sent";
+/// What a run waits for that somebody paused.
+pub const PAUSED: &str = "this run is paused";
 /// Versions kept in memory.
 const KEPT_MAX: usize = 2_000;
 /// Live runs stopped in one go.
-const BATCH: i64 = 500;
+pub const BATCH: i64 = 500;
 
 /// Why a run ended before its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,15 +140,20 @@ pub async fn stop_runs(
     end(tx, clock, runs, why).await
 }
 
-/// Ends every live run of a sequence, a batch at a time.
-pub async fn stop_sequence(tx: &mut Tx, clock: &Clock, sequence: &str, why: &ExitReason) -> Result<u64, StoreError> {
-    let (mut ended, mut after) = (0, EnrollmentId(uuid::Uuid::nil()));
-    loop {
-        let runs = tx.lock_live_of_sequence(sequence, after, BATCH).await?;
-        let Some(last) = runs.last().map(|r| r.id) else { return Ok(ended) };
-        after = last;
-        ended += end(tx, clock, runs, why).await?;
+/// Ends at most so many live runs of a sequence that was removed, in a transaction of its own; how many ended. Nothing of them
+/// leaves before that: whatever plans, claims or hands over asks whether their sequence is still there.
+pub async fn end_removed(store: &Store, clock: &Clock, at_most: i64) -> Result<u64, StoreError> {
+    let ending = store.read().await?.list_ending().await?;
+    let Some(sequence) = ending.first() else { return Ok(0) };
+    let mut tx = store.begin("outreach.end_removed").await?;
+    // It may have come back meanwhile.
+    if tx.get_sequence(sequence).await?.is_none_or(|row| row.active_hash.is_some()) {
+        return Ok(0);
     }
+    let runs = tx.lock_some_of_sequence(sequence, at_most).await?;
+    let ended = end(&mut tx, clock, runs, &ExitReason::SequenceRemoved).await?;
+    tx.commit().await?;
+    Ok(ended)
 }
 
 /// Ends one run by hand; `false` where it was over.
@@ -291,13 +298,13 @@ async fn hold_unreadable(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, why: &s
 
 /// Somebody is held from now on: time stands still for their runs.
 pub async fn hold_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
-    tx.hold_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    tx.hold_enrollments(influencer, clock.now()).await?;
     Ok(())
 }
 
 /// A hold was changed or ended: their runs are looked at.
 pub async fn wake_runs(tx: &mut Tx, clock: &Clock, influencer: InfluencerId) -> Result<(), StoreError> {
-    tx.wake_enrollments(Scope::Influencer(influencer), clock.now()).await?;
+    tx.wake_enrollments(influencer, clock.now()).await?;
     Ok(())
 }
 
@@ -344,7 +351,6 @@ pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason
     tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;
     tx.delete_reservations(vec![message.0]).await?;
     if run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
-        let run = EnrollmentRow { state: EnrollmentState::Active, ..run };
         advance(tx, clock, run, now).await?;
     }
     Ok(())
@@ -374,7 +380,8 @@ pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) 
     let Some(run) = tx.lock_enrollment(id).await?.filter(is_live) else { return Ok(()) };
     let (now, why) = (clock.now(), format!("somebody to mend what is stored of it: {why}"));
     let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
-    let run = EnrollmentRow { state: EnrollmentState::Held, next_at: None, waiting_for: Some(why), ..run };
+    let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
+    let run = EnrollmentRow { state, next_at: None, waiting_for: Some(why), ..run };
     tx.update_enrollment(run, now).await?;
     signal::record(tx, clock, vec![held]).await
 }
@@ -408,9 +415,12 @@ pub async fn step_done(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micro
     advance(tx, clock, run, at).await
 }
 
-/// Goes on to the step below, or to the end.
+/// Goes on to the step below, or to the end. A run that somebody paused stays paused, at the step below: whatever ended the
+/// step above, only they let it go on.
 pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros) -> Result<(), StoreError> {
     let now = clock.now();
+    // The wait below begins at `at`: what stood still before is none of it.
+    let run = EnrollmentRow { held_at: run.held_at.map(|since| since.max(at)), ..run };
     let definition = match readable(tx, &run.version).await? {
         Ok(definition) => definition,
         // Looked at again as one whose step is done: then it goes on.
@@ -420,13 +430,14 @@ pub async fn advance(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, at: Micros)
         }
     };
     let next = definition.step_after(run.step.as_deref());
+    let paused = run.state == EnrollmentState::Paused;
     let run = EnrollmentRow {
-        state: EnrollmentState::Active,
+        state: if paused { EnrollmentState::Paused } else { EnrollmentState::Active },
         step: next.map(|step| step.id.clone()),
         phase: if next.is_some() { Phase::Delay } else { Phase::Finish },
         anchor_at: at,
-        next_at: Some(at.max(now)),
-        waiting_for: None,
+        next_at: if paused { None } else { Some(at.max(now)) },
+        waiting_for: paused.then(|| PAUSED.to_owned()),
         ..run
     };
     tx.update_enrollment(run, now).await
@@ -449,5 +460,5 @@ pub async fn task_done(
     }
     let now = clock.now();
     tx.complete_step(run.id, step, StepState::Done, (now, None)).await?;
-    step_done(tx, clock, EnrollmentRow { state: EnrollmentState::Active, ..run }, now).await
+    step_done(tx, clock, run, now).await
 }

@@ -111,9 +111,13 @@ pub async fn settle_by_person(
     settlement: Settlement,
 ) -> Result<OutboxStatus, SettleError> {
     tx.lock_run_of(id).await?;
-    let status = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?.status;
+    let row = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?;
+    let status = row.status;
     if status == OutboxStatus::Rejected {
         return settle_refused(tx, clock, id, settlement).await;
+    }
+    if outreach::outgoing::is_stopped(&row) {
+        return settle_stopped(tx, clock, (id, status), settlement).await;
     }
     let row = tx.get_uncertain(id).await?.filter(|_| status == OutboxStatus::Uncertain);
     let row = row.ok_or(SettleError::State(status))?;
@@ -172,6 +176,26 @@ async fn settle_refused(
             Ok(OutboxStatus::Rejected)
         }
         Settlement::SendAgain | Settlement::Drop | Settlement::Sent => Err(SettleError::State(OutboxStatus::Rejected)),
+    }
+}
+
+/// Settles mail that is held because a server stopped our account at it: it is tried once more, or taken back. It was not sent.
+async fn settle_stopped(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, status): (MessageId, OutboxStatus),
+    settlement: Settlement,
+) -> Result<OutboxStatus, SettleError> {
+    match settlement {
+        Settlement::Sent => Err(SettleError::State(status)),
+        Settlement::Drop => cancel(tx, clock, id, "a person says: leave it").await,
+        Settlement::SendAgain => {
+            if !tx.reschedule_outbox(id, clock.now(), None).await? {
+                return Err(SettleError::State(status));
+            }
+            outreach::step_again(tx, clock, id).await?;
+            Ok(status)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::hub::outreach::recheck::{lock_runs, recheck};
 use crate::hub::settle;
 use crate::store::outbox::claim::StoppedRecipient;
 use crate::store::outbox::{Grip, RecipientRow};
+use crate::store::outreach::enrollment::StepMail;
 use crate::store::{StoreError, Tx};
 
 /// A message in hand.
@@ -100,6 +101,10 @@ async fn claim_in(
         (Vec::new(), tx.lock_due_by_hand(&settings.account, now, room).await?)
     };
     let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
+    // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
+    let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
+    let of_runs = tx.steps_of_messages(due.clone()).await?;
+    due.retain(|id| of_runs.iter().find(|mail| mail.id == *id).is_none_or(is_ours));
     let stopped = tx.find_stopped_recipients(due.clone()).await?;
     if !stopped.is_empty() {
         let over = stop_recipients(tx, &tools.clock, stopped).await?;

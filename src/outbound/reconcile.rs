@@ -2,7 +2,8 @@
 //!
 //! A claimed row goes back into the queue. One that was handed over is uncertain: the provider is asked for it by our token
 //! and by its Message-ID. Presence settles. Absence settles only where the provider files what it sends by itself and was
-//! seen to, after a stated delay on two clocks; elsewhere a person decides. Nothing is ever re-sent blindly.
+//! seen to, after a stated delay on two clocks, and where the same search finds what is known to lie there; elsewhere a person
+//! decides. Nothing is ever re-sent blindly.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use crate::worker::{Stop, Wake};
 
 /// Rows of one look.
 const BATCH: i64 = 50;
+/// Mails that a search is tried with before it is believed to miss one. More than one, for people delete some.
+const KNOWN: i64 = 3;
 /// Seconds of the lease on looking into one account's mailbox.
 const LEASE_SECONDS: i64 = 120;
 /// The longest time between two looks for one message.
@@ -213,13 +216,18 @@ impl Reconciler {
         let folders = source.folders().await?;
         let of = |role| folders.iter().find(|f| f.role == role).map(|f| f.name.clone());
         let places = Places { sent: of(FolderRole::Sent), all: of(FolderRole::All) };
+        let mut finds = None;
         for row in uncertain {
             let id = row.internet_message_id.as_deref().unwrap_or_default();
             if find(source, &places, (id, &row.token)).await? {
                 self.found(row).await?;
-            } else {
-                self.missed(row, places.sent.is_some() || places.all.is_some()).await?;
+                continue;
             }
+            let finds = match finds {
+                Some(known) => known,
+                None => *finds.insert(self.finds_anything(source, &places).await?),
+            };
+            self.missed(row, finds).await?;
         }
         let tools = self.tools.clone();
         for row in unfiled {
@@ -228,6 +236,21 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// Whether the search that missed a mail finds another that was sent before and has had the time to be filed. Some servers
+    /// don't search in headers at all, and find nothing, whatever lies there.
+    async fn finds_anything(&self, source: &mut dyn Source, places: &Places) -> Result<bool, VisitError> {
+        let before = self.tools.clock.now().minus(self.settings.settle_after);
+        let mut tx = self.tools.store.read().await?;
+        let known = tx.list_sent_before(&self.settings.account, before, KNOWN).await?;
+        drop(tx);
+        for (token, message_id) in known {
+            if find(source, places, (message_id.as_deref().unwrap_or_default(), &token)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn found(&mut self, row: &UncertainRow) -> Result<(), StoreError> {
@@ -240,13 +263,13 @@ impl Reconciler {
         tx.commit().await
     }
 
-    async fn missed(&mut self, row: &UncertainRow, has_sent: bool) -> Result<(), StoreError> {
+    async fn missed(&mut self, row: &UncertainRow, finds: bool) -> Result<(), StoreError> {
         let since = *self.missing.entry((row.id, row.attempt)).or_insert_with(Instant::now);
         let now = self.tools.clock.now();
         let waited = now.since(row.handed_over_at.unwrap_or(now)).min(since.elapsed());
         let mut tx = self.tools.store.begin("outbound.settle_missed").await?;
         tx.lock_run_of(row.id).await?;
-        let files_itself = has_sent
+        let files_itself = finds
             && self.settings.sent_copy == SentCopy::Server
             && tx.get_account(&self.settings.account).await?.is_some_and(|a| a.filing_seen_at.is_some());
         if files_itself && row.accepted == 0 && waited >= self.settings.settle_after {

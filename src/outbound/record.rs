@@ -13,6 +13,7 @@ use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judg
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
+use crate::hub::outreach::outgoing::STOPPED;
 use crate::hub::outreach::{self, UNSURE};
 use crate::hub::{settle, signal};
 use crate::store::outbox::outcome::Outcome;
@@ -196,14 +197,16 @@ async fn end_refused(
     }
     let asked = |r: &&RecipientRow| claimed.recipients.iter().any(|c| c.position == r.position);
     let rejected = recipients.iter().filter(asked).any(|r| r.state == RecipientState::Rejected);
-    let data = serde_json::json!({"recipients": refused(recipients)});
     match retry {
         Some(Retry::Later(_)) => {
-            signal::record_outcome(tx, &tools.clock, EventType::MessageDeferred, id, data.clone()).await?;
+            let data = serde_json::json!({"recipients": refused(recipients)});
+            signal::record_outcome(tx, &tools.clock, EventType::MessageDeferred, id, data).await?;
         }
         Some(Retry::GiveUp) | None => {}
     }
     if rejected || retry == Some(Retry::GiveUp) {
+        // Whom nobody could deliver to for three days refused nothing.
+        let data = serde_json::json!({"recipients": refused(recipients), "given_up": !rejected});
         signal::record_outcome(tx, &tools.clock, EventType::MessageRejected, id, data).await?;
     }
     Ok(())
@@ -220,9 +223,12 @@ pub(super) async fn refused_all(
         Judgement::Account(trouble) => Some((trouble, words(reply))),
         Judgement::Transient | Judgement::Permanent(_) => None,
     });
-    if let Some((kind, why)) = &trouble {
-        give_back(tools, claimed, Some((*kind, why))).await?;
-        return Ok(trouble);
+    if let Some((kind, why)) = trouble {
+        if !is_at_this_message(step, kind) {
+            give_back(tools, claimed, Some((kind, &why))).await?;
+            return Ok(Some((kind, why)));
+        }
+        return stopped_at(tools, claimed, (step, replies), (kind, why)).await.map(Some);
     }
     let mut tx = tools.store.begin("outbound.record_refused").await?;
     let (grip, now) = (claimed.grip, tools.clock.now());
@@ -239,7 +245,7 @@ pub(super) async fn refused_all(
     });
     let outcome = Outcome { tried_at: Some(now), detail, ..after(retry, end, now) };
     if !tx.record_outbox(grip, &outcome).await? {
-        return Ok(trouble);
+        return Ok(None);
     }
     for (recipient, reply) in replies {
         write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
@@ -255,7 +261,60 @@ pub(super) async fn refused_all(
     let recipients = tx.list_recipients(vec![grip.id]).await?;
     end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
     tx.commit().await?;
-    Ok(trouble)
+    Ok(None)
+}
+
+/// Whether a trouble of our account came up at something of the message itself: at one of its recipients or at its content. It
+/// may be all about that message, so the account must not be tried with it again and again.
+pub(super) fn is_at_this_message(step: Step, kind: AccountTrouble) -> bool {
+    matches!(step, Step::Recipient | Step::Content)
+        && matches!(kind, AccountTrouble::Unreachable | AccountTrouble::Policy)
+}
+
+/// Records that a server stopped our account at this message: it is tried later than others, and after a policy only when a
+/// person says so. Nothing of it was sent. The trouble, with the message named where it waits for somebody.
+pub(super) async fn stopped_at(
+    tools: &Tools,
+    claimed: &Claimed,
+    (step, replies): (Step, &[(&RecipientRow, &Reply)]),
+    (kind, why): (AccountTrouble, String),
+) -> Result<(AccountTrouble, String), StoreError> {
+    let mut tx = tools.store.begin("outbound.record_stopped").await?;
+    let (grip, now) = (claimed.grip, tools.clock.now());
+    tx.lock_run_of(grip.id).await?;
+    let retry = plan_retry(claimed.tried, now, chance());
+    let held = kind == AccountTrouble::Policy;
+    if retry == Retry::GiveUp && !held {
+        give_up(tx, tools, claimed, &why).await?;
+        return Ok((kind, why));
+    }
+    let due_at = if let Retry::Later(at) = retry { Some(at) } else { None };
+    let outcome = Outcome {
+        due_at,
+        failed: 1,
+        tried_at: Some(now),
+        detail: Some(why.clone()),
+        ..Outcome::plain(OutboxStatus::Deferred)
+    };
+    if !tx.record_outbox(grip, &outcome).await? {
+        return Ok((kind, why));
+    }
+    for (recipient, reply) in replies {
+        write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
+    }
+    let recipients = tx.list_recipients(vec![grip.id]).await?;
+    end_refused(&mut tx, tools, claimed, (Some(Retry::Later(due_at.unwrap_or(now))), &recipients)).await?;
+    if !held {
+        tx.commit().await?;
+        return Ok((kind, why));
+    }
+    let reason = format!("{STOPPED}: {why}");
+    tx.reschedule_outbox(grip.id, due_at.unwrap_or(now), Some(&reason)).await?;
+    outreach::step_stuck(&mut tx, &tools.clock, grip.id, &reason).await?;
+    tx.commit().await?;
+    let to: Vec<&str> = claimed.recipients.iter().map(|r| r.address.as_str()).collect();
+    let detail = format!("{why} (at the message {} to {}, which is held)", grip.id, to.join(", "));
+    Ok((kind, detail))
 }
 
 /// Puts a message back that did not leave: the account is in trouble, or we are told to stop. It does not count as a failure of
@@ -297,7 +356,7 @@ async fn give_up(mut tx: Tx, tools: &Tools, claimed: &Claimed, words: &str) -> R
         }
         tx.move_recipients(grip.id, RecipientState::Pending, RecipientState::Rejected, None).await?;
         tx.move_recipients(grip.id, RecipientState::Deferred, RecipientState::Rejected, None).await?;
-        let data = serde_json::json!({"reason": detail});
+        let data = serde_json::json!({"reason": detail, "given_up": true});
         signal::record_outcome(&mut tx, &tools.clock, EventType::MessageRejected, grip.id, data).await?;
     }
     tx.commit().await?;

@@ -174,7 +174,12 @@ impl Sessions {
         };
         let why = error.to_string();
         self.trouble(trouble, &why).await;
-        self.give_back(claimed, Some((trouble, &why))).await;
+        let step = record::step_of(error.phase);
+        if record::is_at_this_message(step, trouble) {
+            insist("stopped", || record::stopped_at(&self.tools, claimed, (step, &[]), (trouble, why.clone()))).await;
+        } else {
+            self.give_back(claimed, Some((trouble, &why))).await;
+        }
     }
 
     async fn go_on(&self, claimed: &Claimed, mail: &Outgoing, session: (&mut Box<dyn Sender>, Offer)) -> After {

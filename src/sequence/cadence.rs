@@ -18,6 +18,7 @@ use crate::hub::enqueue::{self, EnqueueError, Ground, Reserving};
 use crate::hub::outreach;
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::house::{Desk, House};
+use crate::hub::outreach::pause;
 use crate::hub::outreach::plan::Planner;
 use crate::lifecycle::Stop as LifeStop;
 use crate::store::outreach::enrollment::EnrollmentRow;
@@ -32,6 +33,8 @@ mod post;
 /// Runs looked at in one transaction. What they lead to is written with a few statements per table; more runs would hardly
 /// make it cheaper, and others that write would wait longer.
 pub const BATCH: i64 = 128;
+/// Batches of what is done with all runs of a scope, before those that are due are looked at in between.
+const ROUNDS_MAX: usize = 8;
 /// The longest sleep between two looks. Machine time.
 const POLL: Duration = Duration::from_secs(2);
 /// The longest wait after a failure. Machine time.
@@ -55,6 +58,8 @@ pub struct Looked {
     pub runs: usize,
     /// Mails that were planned.
     pub planned: usize,
+    /// Whether something is left to be done with all runs of a scope.
+    pub left: bool,
 }
 
 /// What the look at a batch carries along.
@@ -75,7 +80,33 @@ struct Batch<'a> {
 impl Cadence {
     /// Looks at the runs that are due, once; the accounts that have something to send are woken by the caller.
     pub async fn tick(&self) -> Result<(Looked, Vec<String>), StoreError> {
-        // Most looks find nothing: they cost one read.
+        // Most looks find nothing: they cost a read or two.
+        let left = self.carry_on().await?;
+        let (mut looked, accounts) = self.look_at_due().await?;
+        looked.left = left;
+        Ok((looked, accounts))
+    }
+
+    /// Goes on with what is to be done with all runs of a scope; whether some of it is left.
+    async fn carry_on(&self) -> Result<bool, StoreError> {
+        for _ in 0..ROUNDS_MAX {
+            let went_on = pause::carry_on(&self.store, pause::BATCH).await?;
+            let ended = match outreach::end_removed(&self.store, &self.clock, outreach::BATCH).await {
+                // It must not keep others from being looked at.
+                Err(error) if is_of_a_run(&error) => {
+                    tracing::error!(%error, "the runs of a sequence that was removed can't be ended");
+                    0
+                }
+                ended => ended?,
+            };
+            if ended == 0 && !went_on {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn look_at_due(&self) -> Result<(Looked, Vec<String>), StoreError> {
         let mut tx = self.store.read().await?;
         let now = self.clock.now();
         if tx.next_due_enrollment().await?.is_none_or(|at| at > now) {
@@ -190,7 +221,7 @@ impl Cadence {
         batch.pad.post(tx, clock, &mut batch.ground).await?;
         batch.accounts.sort();
         batch.accounts.dedup();
-        Ok((Looked { runs: count, planned: batch.planned }, batch.accounts))
+        Ok((Looked { runs: count, planned: batch.planned, left: false }, batch.accounts))
     }
 
     /// When the next run is to be looked at.
@@ -207,7 +238,7 @@ impl Cadence {
                     for account in &accounts {
                         wakes.wake(account);
                     }
-                    if looked.runs > 0 { Duration::ZERO } else { self.rest().await }
+                    if looked.runs > 0 || looked.left { Duration::ZERO } else { self.rest().await }
                 }
                 Err(StoreError::Conflict(_)) => Duration::ZERO,
                 Err(error) => {

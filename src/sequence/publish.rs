@@ -10,8 +10,6 @@ use super::codes;
 use super::load::{Loaded, bare};
 use crate::clock::Clock;
 use crate::config::Finding;
-use crate::hub::outreach::{self, ExitReason};
-use crate::store::outreach::enrollment::Scope;
 use crate::store::{StoreError, Tx};
 
 /// How far files are believed.
@@ -84,7 +82,7 @@ pub async fn publish(tx: &mut Tx, clock: &Clock, loaded: &Loaded, trust: Trust) 
         }
     }
     // What stood still for want of an account or a value may go on now.
-    tx.wake_enrollments(Scope::Stuck, now).await?;
+    tx.wake_stuck(now).await?;
     Ok(published)
 }
 
@@ -109,12 +107,14 @@ pub async fn absent(tx: &mut Tx, folders: &[String]) -> Result<Vec<Absent>, Stor
     Ok(all)
 }
 
-/// Ends a sequence because somebody wants it: it takes no new runs, and its live ones stop. How many stopped; none where there
-/// is no such sequence. Its history stays.
+/// Ends a sequence because somebody wants it: from the commit on it takes no new runs, and nothing of its live ones leaves. They
+/// are ended after that, a batch at a time, by [`crate::hub::outreach::end_removed`], for there may be very many. How many there are; none
+/// where there is no such sequence. Its history stays.
 pub async fn remove(tx: &mut Tx, clock: &Clock, id: &str) -> Result<Option<u64>, StoreError> {
     if tx.get_sequence(id).await?.is_none() {
         return Ok(None);
     }
     tx.remove_sequence(id, clock.now()).await?;
-    Ok(Some(outreach::stop_sequence(tx, clock, id, &ExitReason::SequenceRemoved).await?))
+    let live: i64 = tx.count_live_steps(id).await?.iter().map(|(_, _, n)| n).sum();
+    Ok(Some(u64::try_from(live).unwrap_or(0)))
 }

@@ -12,6 +12,7 @@ pub mod measure;
 pub mod migration;
 pub mod person;
 pub mod reservation;
+pub mod round;
 
 /// A sequence.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -115,7 +116,8 @@ statements! {
     RENAME_VERSIONS = "UPDATE sequence_version SET sequence = $2 WHERE sequence = $1";
     PAUSE = "INSERT INTO pause (scope, reason, at) VALUES ($1, $2, $3) ON CONFLICT (scope) DO NOTHING";
     UNPAUSE = "DELETE FROM pause WHERE scope = $1";
-    PAUSES = "SELECT scope, reason, at FROM pause ORDER BY scope";
+    // Rounds over runs stand beside them.
+    PAUSES = "SELECT scope, reason, at FROM pause WHERE scope NOT LIKE 'hold:%' AND scope NOT LIKE 'wake:%' ORDER BY scope";
 }
 
 /// The statements of this file and of those beside it.
@@ -127,6 +129,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         migration::STATEMENTS,
         person::STATEMENTS,
         reservation::STATEMENTS,
+        round::STATEMENTS,
     ]
     .concat()
 }

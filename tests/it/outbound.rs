@@ -1,5 +1,7 @@
 //! A person gets an email once, whatever goes wrong in between. The journal of the provider is the truth.
 
+mod trouble;
+
 use crate::outbox_bench::{self, Bench, Does, Provider, settings};
 use crate::stores;
 use liaison::domain::ids::{MessageId, RunId};
@@ -173,7 +175,9 @@ async fn failure_at_each_step_has_its_own_end() {
             (Does::TakesSilently, vec![OutboxStatus::Uncertain], 0),
             // These are the account's trouble: the message waits, and may have gone by now.
             (Does::NoConnection, vec![OutboxStatus::Queued, OutboxStatus::Confirmed], 0),
-            (Does::LostAtData, vec![OutboxStatus::Queued, OutboxStatus::Confirmed], 0),
+            // These may be its own: it waits longer than others.
+            (Does::LostAtData, vec![OutboxStatus::Deferred], 1),
+            (Does::LostAtRecipient, vec![OutboxStatus::Deferred], 1),
             (Does::NoLogin, vec![OutboxStatus::Queued], 0),
             (Does::RecipientNever, vec![OutboxStatus::Rejected], 0),
         ] {

@@ -16,7 +16,7 @@ use liaison::outbound::{SendingSettings, SentCopy, Tools};
 use liaison::store::{Place, Store, Tx};
 use sqlx::Connection;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -251,6 +251,14 @@ pub enum Does {
     LostAtData,
     /// Refuses the sender for what it has against us.
     PolicyNever,
+    /// Refuses the recipients for what it has against us, or them: nobody can tell.
+    RecipientPolicy,
+    /// Refuses the content for what it has against us, or it.
+    ContentPolicy,
+    /// Closes the session at the recipient.
+    ClosesAtRecipient,
+    /// The connection is cut at the recipient.
+    LostAtRecipient,
     /// Refuses every recipient: the mailbox is full.
     MailboxFull,
 }
@@ -262,6 +270,10 @@ pub struct Provider {
     script: Script,
     tries: AtomicUsize,
     files: bool,
+    /// What is done at the one who has this address, whatever the script says.
+    pub at: Mutex<Option<(String, Does)>>,
+    /// Whether its mailbox finds nothing, whatever is searched for.
+    pub is_blind: AtomicBool,
     /// Pause inside the hand-over, so that others run meanwhile.
     pub pause: Duration,
     pub journal: Mutex<Vec<Taken>>,
@@ -289,6 +301,8 @@ impl Provider {
             script: Box::new(script),
             tries: AtomicUsize::default(),
             files,
+            at: Mutex::default(),
+            is_blind: AtomicBool::default(),
             pause: Duration::ZERO,
             journal: Mutex::default(),
             offers: Mutex::default(),
@@ -350,6 +364,11 @@ impl Sender for FakeSender {
         Box::pin(async move {
             let n = self.provider.tries.fetch_add(1, Ordering::SeqCst);
             self.does = (self.provider.script)(n);
+            if let Some((address, does)) = &*self.provider.at.lock().unwrap()
+                && mail.recipients.contains(address)
+            {
+                self.does = *does;
+            }
             self.provider.offers.lock().unwrap().push(mail.clone());
             tokio::task::yield_now().await;
             let all = mail.recipients.len();
@@ -362,6 +381,9 @@ impl Sender for FakeSender {
                     Err(OfferError { phase: Phase::Login, error: ConnectorError::Login("535 5.7.8 no".into()) })
                 }
                 Does::LostAtData => Err(lost(Phase::Data)),
+                Does::LostAtRecipient => Err(lost(Phase::Recipient)),
+                Does::RecipientPolicy => refused(Phase::Recipient, 550, "5.7.133"),
+                Does::ClosesAtRecipient => refused(Phase::Recipient, 421, "4.3.2"),
                 Does::SenderLater => refused(Phase::Envelope, 451, "4.3.0"),
                 Does::RecipientLater => refused(Phase::Recipient, 450, "4.2.0"),
                 Does::RecipientNever => refused(Phase::Recipient, 550, "5.1.1"),
@@ -379,6 +401,7 @@ impl Sender for FakeSender {
                 | Does::LosesContent
                 | Does::LastLater
                 | Does::ContentLater
+                | Does::ContentPolicy
                 | Does::ContentNever => Ok(Offer::Ready { refused: vec![None; all] }),
             }
         })
@@ -398,12 +421,16 @@ impl Sender for FakeSender {
                 }
                 Does::ContentLater => SendOutcome::Refused(reply(451, "4.3.0")),
                 Does::ContentNever => SendOutcome::Refused(reply(554, "5.6.0")),
+                Does::ContentPolicy => SendOutcome::Refused(reply(554, "5.7.1")),
                 Does::NoConnection
                 | Does::NoLogin
                 | Does::SenderLater
                 | Does::RecipientLater
                 | Does::RecipientNever
                 | Does::PolicyNever
+                | Does::RecipientPolicy
+                | Does::ClosesAtRecipient
+                | Does::LostAtRecipient
                 | Does::MailboxFull
                 | Does::LostAtData => panic!("content was handed over after a refusal"),
                 Does::Rewrites => {
@@ -462,6 +489,9 @@ impl Source for FakeSource {
     fn find<'a>(&'a mut self, id: &'a str, token: &'a str) -> BoxFuture<'a, Result<Option<i64>, ConnectorError>> {
         Box::pin(async move {
             assert!(!id.is_empty() && !token.is_empty());
+            if self.provider.is_blind.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
             let appended = self.provider.appended.lock().unwrap().iter().any(|m| header(m, "X-Liaison-Id") == token);
             let journal = self.provider.journal.lock().unwrap();
             let filed = self.provider.files && journal.iter().any(|t| t.token == token);

@@ -7,6 +7,7 @@ mod migrate;
 mod model;
 mod nodes;
 mod numbers;
+mod paused;
 mod publish;
 mod races;
 mod rules;

@@ -12,9 +12,9 @@ use crate::cli::stop::{self, Stop};
 use crate::cli::terminal::short;
 use crate::cli::who;
 use crate::config::Severity;
-use crate::hub::outreach::overview;
+use crate::hub::outreach::{self, overview};
 use crate::sequence::{self, Apply, Becomes, Known, Loaded, Moves, OldFolder, Planned};
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 /// Runs that can't be moved and are shown one by one.
 const SHOWN: usize = 50;
@@ -164,6 +164,7 @@ pub(super) async fn remove(desk: &Desk, id: &str, yes: bool) -> anyhow::Result<E
     let work = async |tx: &mut Tx| Ok(sequence::remove(tx, &desk.clock, id).await?.ok_or_else(|| unknown(id))?);
     let stopped = desk.change("cli.sequence_remove", work).await?;
     desk.wake().await;
+    end_runs(desk).await;
     if desk.out.is_json() {
         desk.out.json(&json!({"sequence": id, "stopped": stopped}))?;
     } else {
@@ -171,6 +172,17 @@ pub(super) async fn remove(desk: &Desk, id: &str, yes: bool) -> anyhow::Result<E
         desk.out.say(&format!("{id} is removed; {runs} stopped"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the runs of what was removed. Where that does not come to its end, the daemon carries it on; nothing of them leaves.
+async fn end_runs(desk: &Desk) {
+    loop {
+        match outreach::end_removed(&desk.store, &desk.clock, outreach::BATCH).await {
+            Ok(0) => return,
+            Ok(_) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return tracing::warn!(%error, "its runs are ended by the daemon"),
+        }
+    }
 }
 
 fn count(n: i64, noun: &str) -> String {

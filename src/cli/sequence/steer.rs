@@ -86,6 +86,7 @@ pub(in crate::cli) async fn run(global: &Global, command: SteerCommand) -> anyho
             tell(&desk, &view, if changed { "is paused now" } else { "was paused already" })
         }
         SteerCommand::Resume { id } => {
+            pause::finish_hold(&desk.store, Target::Sequence(&id)).await?;
             let work = async |tx: &mut Tx| {
                 let changed = pause::resume(tx, &desk.clock, Target::Sequence(&id), &desk::by()).await?;
                 Ok((changed, overview::get(tx, &id).await?.ok_or_else(|| unknown(&id))?))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::house::House;
 use super::pause::{ALL, account_scope};
-use super::readable;
+use super::{ExitReason, PAUSED, readable};
 use crate::domain::expression::{Facts, StepFacts};
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::profile::Profile;
@@ -37,8 +37,18 @@ pub struct Dossier {
 pub struct Blocked {
     /// In words.
     pub why: String,
+    /// Since when, where that is known.
+    pub since: Option<Micros>,
     /// Until when, where that is known.
     pub until: Option<Micros>,
+}
+
+impl Blocked {
+    /// Since when time stands still for a run that is found blocked: also where nobody looked at it for a while.
+    pub fn held_at(&self, run: &EnrollmentRow, now: Micros) -> Micros {
+        let since = self.since.map_or(now, |since| since.max(run.anchor_at).min(now));
+        run.held_at.unwrap_or(since)
+    }
 }
 
 impl Dossier {
@@ -107,27 +117,31 @@ impl Dossier {
 
     /// What makes time stand still for a run now, if anything does.
     pub fn blocked(&self, run: &EnrollmentRow, now: Micros) -> Option<Blocked> {
-        let forever = |why: String| Some(Blocked { why, until: None });
+        let forever = |since: Micros, why: String| Some(Blocked { why, since: Some(since), until: None });
         if run.state == EnrollmentState::Paused {
-            return forever("this run is paused".to_owned());
+            return forever(now, PAUSED.to_owned());
         }
         let paused = |scope: &str| self.pauses.iter().find(|p| p.scope == scope);
         if let Some(pause) = paused(ALL) {
-            return forever(format!("everything is paused since {}: {}", pause.at, pause.reason));
+            return forever(pause.at, format!("everything is paused since {}: {}", pause.at, pause.reason));
         }
         if let Some(pause) = paused(&account_scope(&run.account)) {
-            return forever(format!("the account {} is paused since {}: {}", run.account, pause.at, pause.reason));
+            let why = format!("the account {} is paused since {}: {}", run.account, pause.at, pause.reason);
+            return forever(pause.at, why);
+        }
+        if self.sequences.get(&run.sequence).is_some_and(|sequence| sequence.active_hash.is_none()) {
+            return forever(now, ExitReason::SequenceRemoved.to_string());
         }
         if let Some(sequence) = self.sequences.get(&run.sequence)
             && let Some(at) = sequence.paused_at
         {
             let reason = sequence.pause_reason.as_deref().unwrap_or("no reason given");
-            return forever(format!("the sequence is paused since {at}: {reason}"));
+            return forever(at, format!("the sequence is paused since {at}: {reason}"));
         }
         let person = self.person(run.influencer_id)?;
         let until = person.held_until.filter(|until| *until > now)?;
         let reason = person.hold_reason.as_deref().unwrap_or("no reason given");
-        Some(Blocked { why: format!("they are held until {until}: {reason}"), until: Some(until) })
+        Some(Blocked { why: format!("they are held until {until}: {reason}"), since: None, until: Some(until) })
     }
 
     /// What templates and conditions of a run may speak of.

@@ -46,7 +46,8 @@ pub(in crate::hub) async fn note(
             }
             // A mailbox that is full, or a server that is busy, says nothing about a list.
             EventType::MessageBounced if text(signal, "severity") != Some("soft") => Harm::Bounced,
-            EventType::MessageRejected => Harm::Bounced,
+            // Nor does one that was given up after days of trying: nobody refused it.
+            EventType::MessageRejected if !is_given_up(signal) => Harm::Bounced,
             EventType::MessageComplained => Harm::Complained,
             EventType::InfluencerUnsubscribed => Harm::OptedOut,
             _ => continue,
@@ -60,6 +61,10 @@ pub(in crate::hub) async fn note(
 
 fn text<'s>(signal: &'s Signal, name: &str) -> Option<&'s str> {
     signal.data.as_ref()?.get(name)?.as_str()
+}
+
+fn is_given_up(signal: &Signal) -> bool {
+    signal.data.as_ref().and_then(|data| data.get("given_up")).and_then(serde_json::Value::as_bool) == Some(true)
 }
 
 fn verdict(signal: &Signal) -> Option<&str> {

@@ -14,6 +14,9 @@ use crate::store::outbox::OutboxRow;
 use crate::store::outreach::enrollment::EnrollmentRow;
 use crate::store::{StoreError, Tx};
 
+/// How the reason begins for which mail is held at which a server stopped our whole account. Whatever else changes, only a person
+/// lets it go: it would stop the account again.
+pub const STOPPED: &str = "the server stopped the account at it";
 /// How long a run that waits for something to be mended is left alone, where nothing wakes it before.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_hours(24);
 
@@ -38,6 +41,10 @@ pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow)
         OutboxStatus::Queued | OutboxStatus::Deferred if !house.accounts.contains_key(&row.account) => {
             let why = homeless(&row.account);
             tx.reschedule_outbox(row.id, row.due_at, Some(&why)).await?;
+            stuck(tx, clock, run, (&why, None)).await.map(|()| None)
+        }
+        OutboxStatus::Queued | OutboxStatus::Deferred if is_stopped(&row) => {
+            let why = row.held_reason.unwrap_or_default();
             stuck(tx, clock, run, (&why, None)).await.map(|()| None)
         }
         OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Deferred => go_on(tx, clock, run, &row).await,
@@ -80,6 +87,11 @@ async fn go_on(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, row: &OutboxRow) 
     let run = EnrollmentRow { state: EnrollmentState::Active, next_at: None, waiting_for, ..run };
     tx.update_enrollment(run, now).await?;
     Ok(held.then_some(account))
+}
+
+/// Whether mail is held because a server stopped our whole account at it.
+pub fn is_stopped(row: &OutboxRow) -> bool {
+    row.held_reason.as_deref().is_some_and(|why| why.starts_with(STOPPED))
 }
 
 fn homeless(account: &str) -> String {

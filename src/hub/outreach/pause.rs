@@ -7,9 +7,15 @@ use crate::clock::Clock;
 use crate::domain::words::{AccountState, EventType};
 use crate::hub::signal::{self, Signal};
 use crate::store::mailbox::Side;
-use crate::store::outreach::enrollment::Scope;
-use crate::store::{StoreError, Tx};
+use crate::store::outreach::round::Scope;
+use crate::store::{Store, StoreError, Tx};
 
+/// The round that notes on runs that time stands still for them.
+const HOLD: &str = "hold";
+/// The round that has runs looked at.
+const WAKE: &str = "wake";
+/// Runs of one transaction of a round.
+pub const BATCH: i64 = 2_000;
 /// Characters of a reason; what is beyond is cut.
 const REASON_MAX: usize = 500;
 
@@ -32,33 +38,108 @@ pub enum Target<'a> {
     All,
 }
 
+impl<'a> Target<'a> {
+    fn runs(self) -> Scope<'a> {
+        match self {
+            Self::Sequence(id) => Scope::Sequence(id),
+            Self::Account(name) => Scope::Account(name),
+            Self::All => Scope::All,
+        }
+    }
+
+    /// The name of a round over its runs.
+    fn round(self, what: &str) -> String {
+        match self {
+            Self::Sequence(id) => format!("{what}:sequence:{id}"),
+            Self::Account(name) => format!("{what}:{}", account_scope(name)),
+            Self::All => format!("{what}:{ALL}"),
+        }
+    }
+
+    /// Whose runs a round is about.
+    fn of_round(scope: &'a str) -> Self {
+        match scope.split_once(':') {
+            Some(("sequence", id)) => Self::Sequence(id),
+            Some(("account", name)) => Self::Account(name),
+            _ => Self::All,
+        }
+    }
+}
+
 /// Pauses; `false` where it was paused, or is not there.
+///
+/// From the commit on nothing leaves that it is about: whatever plans, claims or hands over asks for pauses. That time stands
+/// still is noted on each of the runs after that, a batch at a time ([`carry_on`]), for there may be very many.
 pub async fn pause(tx: &mut Tx, clock: &Clock, what: Target<'_>, reason: &str) -> Result<bool, StoreError> {
     let now = clock.now();
-    let (changed, scope) = match what {
-        Target::Sequence(id) => (tx.pause_sequence(id, reason, now).await?, Scope::Sequence(id)),
-        Target::Account(name) => (tx.insert_pause(&account_scope(name), reason, now).await?, Scope::Account(name)),
-        Target::All => (tx.insert_pause(ALL, reason, now).await?, Scope::All),
+    let changed = match what {
+        Target::Sequence(id) => tx.pause_sequence(id, reason, now).await?,
+        Target::Account(name) => tx.insert_pause(&account_scope(name), reason, now).await?,
+        Target::All => tx.insert_pause(ALL, reason, now).await?,
     };
     if changed {
-        tx.hold_enrollments(scope, now).await?;
+        tx.end_round(&what.round(WAKE)).await?;
+        tx.begin_round(&what.round(HOLD), now).await?;
         note(tx, clock, EventType::SequencePaused, what, json!({"reason": reason})).await?;
     }
     Ok(changed)
 }
 
-/// Ends a pause, because somebody says so; `false` where there was none.
+/// Ends a pause, because somebody says so; `false` where there was none. Its runs are woken a batch at a time ([`carry_on`]).
+///
+/// Those on which it is not noted yet that time stood still have that noted here; call [`finish_hold`] first, so that they are few.
 pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>, by: &str) -> Result<bool, StoreError> {
-    let (changed, scope) = match what {
-        Target::Sequence(id) => (tx.resume_sequence(id).await?, Scope::Sequence(id)),
-        Target::Account(name) => (tx.delete_pause(&account_scope(name)).await?, Scope::Account(name)),
-        Target::All => (tx.delete_pause(ALL).await?, Scope::All),
+    let hold = what.round(HOLD);
+    while carry_on_one(tx, &hold, BATCH).await? {}
+    let changed = match what {
+        Target::Sequence(id) => tx.resume_sequence(id).await?,
+        Target::Account(name) => tx.delete_pause(&account_scope(name)).await?,
+        Target::All => tx.delete_pause(ALL).await?,
     };
     if changed {
-        tx.wake_enrollments(scope, clock.now()).await?;
+        tx.begin_round(&what.round(WAKE), clock.now()).await?;
         note(tx, clock, EventType::SequenceResumed, what, json!({"by": by})).await?;
     }
     Ok(changed)
+}
+
+/// Goes on with at most so many runs of the oldest round that is under way; `false` where there is none.
+pub async fn carry_on(store: &Store, at_most: i64) -> Result<bool, StoreError> {
+    let rounds = store.read().await?.list_rounds().await?;
+    let Some(round) = rounds.first() else { return Ok(false) };
+    let mut tx = store.begin("outreach.round").await?;
+    carry_on_one(&mut tx, &round.scope, at_most).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Notes on every run of what is paused that time stands still for it, a batch in each transaction.
+pub async fn finish_hold(store: &Store, what: Target<'_>) -> Result<(), StoreError> {
+    let hold = what.round(HOLD);
+    while store.read().await?.list_rounds().await?.iter().any(|round| round.scope == hold) {
+        let mut tx = store.begin("outreach.round").await?;
+        carry_on_one(&mut tx, &hold, BATCH).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// One batch of a round; `false` where it is over.
+async fn carry_on_one(tx: &mut Tx, scope: &str, at_most: i64) -> Result<bool, StoreError> {
+    let Some(round) = tx.lock_round(scope).await? else { return Ok(false) };
+    let (what, of) = scope.split_once(':').unwrap_or((scope, ALL));
+    let ids = tx.lock_live_ids(Target::of_round(of).runs(), round.after(), at_most).await?;
+    let Some(last) = ids.last().copied() else {
+        tx.end_round(scope).await?;
+        return Ok(false);
+    };
+    if what == HOLD {
+        tx.hold_runs(ids, round.at).await?;
+    } else {
+        tx.wake_runs(ids, round.at).await?;
+    }
+    tx.move_round(scope, last).await?;
+    Ok(true)
 }
 
 /// Lets an account send again because somebody says so: its sequences, and, where a server's refusal had stopped it, all of

@@ -14,7 +14,7 @@ use crate::domain::delay::{After, Delay};
 use crate::domain::ids::InfluencerId;
 use crate::domain::schedule::{
     Ask, Due, Gap, Hours, Key, Ledger, Limit, Never, Opening, Planned, Range, Rule, Side, Terms, jitter, next_open,
-    plan_instant, resolve, seed,
+    plan_instant, resolve, seed, spread,
 };
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;
@@ -363,6 +363,12 @@ impl Planner {
     pub fn is_open_now(&mut self, who: &Who<'_>) -> bool {
         let terms = self.terms(who);
         next_open(self.now, &terms.openings) == Some(self.now)
+    }
+
+    /// An instant soon after now, while the hours of both sides are open, for a send of what piled up.
+    pub fn spread_from_now(&mut self, who: &Who<'_>, seed: u64) -> Micros {
+        let terms = self.terms(who);
+        spread(self.now, &terms.openings, seed)
     }
 
     /// Takes a place; one of the same id is given back first.

@@ -14,7 +14,7 @@ use super::{cancel_planned, is_live};
 use crate::clock::Clock;
 use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
-use crate::domain::schedule::Due;
+use crate::domain::schedule::{Due, Planned, Shift, ShiftReason};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, Phase, RecipientState, SuppressionReason, Word as _};
 use crate::store::outbox::RecipientRow;
@@ -22,6 +22,10 @@ use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
 use crate::store::outreach::person::PlaceRow;
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
+
+/// How much later it may be and still leave at once: others were before it. What is later stood still, with others (a pause, a
+/// daemon that was down), and all of that at once would be a burst: it is spread over the time after now.
+const QUEUED_MAX: std::time::Duration = std::time::Duration::from_mins(15);
 
 /// What the last look says.
 enum Answer {
@@ -121,6 +125,8 @@ async fn carry_out(
         }
         Answer::Later { at, shifts } => {
             tx.reschedule_outbox(mail.id, at, None).await?;
+            // It is we who don't try it meanwhile: that uses nothing of the days it is tried for.
+            tx.shift_tries(run.id, at.0.saturating_sub(now.0)).await?;
             tx.replan_step(run.id, &mail.step, at, Some(shifts)).await?;
             tx.move_reservation(mail.id.0, at).await?;
             planner.move_to(mail.id.0, at);
@@ -128,7 +134,7 @@ async fn carry_out(
         Answer::Blocked(blocked) => {
             tx.reschedule_outbox(mail.id, mail.due_at, Some(&blocked.why)).await?;
             let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
-            let held_at = Some(run.held_at.unwrap_or(now));
+            let held_at = Some(blocked.held_at(run, now));
             let run =
                 EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run.clone() };
             tx.update_enrollment(run, now).await?;
@@ -231,11 +237,23 @@ fn find_room(planner: &mut Planner, who: &Who<'_>, (mail, run): (&StepMail, &Enr
     if late <= PUNCTUAL && planner.is_open_now(who) && planner.has_room_now(who, &request, mail.id.0) {
         return Answer::Go;
     }
-    match planner.place_again(who, &request, mail.id.0) {
+    let mut found = planner.place_again(who, &request, mail.id.0);
+    if late > QUEUED_MAX && found.as_ref().is_ok_and(|found| found.at <= now) {
+        let spread = Request { due: Due::At(planner.spread_from_now(who, seed)), ..request };
+        found = planner.place_again(who, &spread, mail.id.0).map(|again| told_late((place, late), again));
+    }
+    match found {
         Ok(found) if found.at <= now => Answer::Go,
         Ok(found) => Answer::Later { at: found.at, shifts: super::shifts_json(&found.shifts) },
         Err(never) => Answer::Stuck(never.to_string()),
     }
+}
+
+/// The place of what is late, with that as the first reason.
+fn told_late((place, by): (Micros, std::time::Duration), mut found: Planned) -> Planned {
+    let to = found.shifts.first().map_or(found.at, |shift| shift.from);
+    found.shifts.insert(0, Shift { from: place, to, reason: ShiftReason::Late { by } });
+    found
 }
 
 /// A place for what a person writes: it counts, and never waits.

@@ -80,19 +80,15 @@ async fn pause(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resu
     let why = format!("paused by {by}");
     let paused = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why, "by": by}));
     hold_mail(tx, &run, &why).await?;
-    set_paused(tx, run, (&why, now)).await?;
-    Ok(signal::record(tx, clock, vec![paused]).await?)
-}
-
-async fn set_paused(tx: &mut Tx, run: EnrollmentRow, (why, now): (&str, Micros)) -> Result<(), StoreError> {
     let run = EnrollmentRow {
         state: EnrollmentState::Paused,
         held_at: Some(run.held_at.unwrap_or(now)),
         next_at: None,
-        waiting_for: Some(why.to_owned()),
+        waiting_for: Some(why),
         ..run
     };
-    tx.update_enrollment(run, now).await
+    tx.update_enrollment(run, now).await?;
+    Ok(signal::record(tx, clock, vec![paused]).await?)
 }
 
 /// What waits in the outbox for a run does not leave until the run is looked at again.
@@ -123,7 +119,6 @@ async fn skip(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resul
         return Err(SteerError::State(format!("all steps of {} are done: {hint}", run.id)));
     };
     let now = clock.now();
-    let (paused, held) = (run.state == EnrollmentState::Paused, run.held_at.is_some());
     let why = format!("skipped by {by}");
     let skipped = event_of(EventType::EnrollmentStepDone, &run, now, json!({"skipped": why, "by": by}));
     if run.phase == Phase::Send {
@@ -144,12 +139,7 @@ async fn skip(tx: &mut Tx, clock: &Clock, run: EnrollmentRow, by: &str) -> Resul
     }
     // What was pencilled in for it.
     tx.delete_reservations(vec![run.id.0]).await?;
-    // Its wait begins now: what it stood still before is not counted twice.
-    let run = EnrollmentRow { held_at: held.then_some(now), ..run };
-    advance(tx, clock, run.clone(), now).await?;
-    if paused && let Some(further) = tx.get_enrollment(run.id).await? {
-        set_paused(tx, further, (run.waiting_for.as_deref().unwrap_or("paused"), now)).await?;
-    }
+    advance(tx, clock, run, now).await?;
     Ok(signal::record(tx, clock, vec![skipped]).await?)
 }
 

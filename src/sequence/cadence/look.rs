@@ -78,7 +78,7 @@ impl Batch<'_> {
             self.planner.give_back(run.id.0);
         }
         let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };
-        let held_at = Some(run.held_at.unwrap_or(now));
+        let held_at = Some(blocked.held_at(&run, now));
         EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run }
     }
 

@@ -203,7 +203,7 @@ statements! {
         AND (enrollment_id IS NULL OR (\
           EXISTS (SELECT 1 FROM enrollment e JOIN influencer i ON i.id = e.influencer_id LEFT JOIN sequence q ON q.id = e.sequence \
             WHERE e.id = outbox.enrollment_id AND e.state IN ('active', 'held') AND e.phase = 'send' AND e.step = outbox.step \
-            AND i.merged_into IS NULL AND (i.held_until IS NULL OR i.held_until <= $4) AND q.paused_at IS NULL) \
+            AND i.merged_into IS NULL AND (i.held_until IS NULL OR i.held_until <= $4) AND q.paused_at IS NULL AND (q.id IS NULL OR q.active_hash IS NOT NULL)) \
           AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.scope IN ('all', 'account:' || outbox.account)) \
           AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN enrollment e ON e.id = outbox.enrollment_id \
             WHERE r.outbox_id = $1 AND r.state = 'pending' AND NOT EXISTS (SELECT 1 FROM address a LEFT JOIN agent_influencer g \

@@ -163,6 +163,17 @@ impl Tx {
         self.all(&UNCERTAIN_DUE, values![account, now, at_most]).await
     }
 
+    /// The newest mails of an account that were sent before an instant, by token and Message-ID: what a search of the mailbox
+    /// must find, if it finds anything.
+    pub async fn list_sent_before(
+        &mut self,
+        account: &str,
+        before: Micros,
+        at_most: i64,
+    ) -> Result<Vec<(String, Option<String>)>, StoreError> {
+        self.all(&SENT_BEFORE, values![account, before, at_most]).await
+    }
+
     /// Sets when an uncertain attempt is looked for next.
     pub async fn set_look_at(&mut self, id: MessageId, attempt: i64, at: Micros) -> Result<(), StoreError> {
         self.exec(&LOOK_AT, values![id, attempt, at]).await?;
@@ -209,6 +220,8 @@ statements! {
         (SELECT COUNT(*) FROM outbox_recipient r WHERE r.outbox_id = o.id AND r.state = 'accepted') AS accepted \
         FROM outbox o JOIN message m ON m.id = o.id WHERE o.account = $1 AND o.status = 'uncertain' AND o.look_at <= $2 \
         ORDER BY o.look_at, o.id LIMIT $3";
+    #[hot] SENT_BEFORE = "SELECT o.token, m.internet_message_id FROM outbox o JOIN message m ON m.id = o.id \
+        WHERE o.account = $1 AND o.status = 'confirmed' AND o.finished_at <= $2 ORDER BY o.id DESC LIMIT $3";
     #[hot] LOOK_AT = "UPDATE outbox SET look_at = $3 WHERE id = $1 AND attempts = $2 AND status = 'uncertain'";
     #[hot] UNFILED = "SELECT o.id, o.token, m.internet_message_id, o.handed_over_at FROM outbox o JOIN message m ON m.id = o.id \
         WHERE o.account = $1 AND o.file_copy AND o.finished_at IS NOT NULL AND o.status = 'confirmed' ORDER BY o.finished_at, o.id LIMIT $2";

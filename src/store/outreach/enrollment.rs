@@ -287,14 +287,19 @@ impl Tx {
         self.all(&LIST, values![sequence, state, after, limit]).await
     }
 
-    /// Live runs of a sequence in batches, locked, after an id.
-    pub async fn lock_live_of_sequence(
+    /// Some live runs of a sequence, locked; none where it has none. Costs as much as there are, however many are over.
+    pub async fn lock_some_of_sequence(
         &mut self,
         sequence: &str,
-        after: EnrollmentId,
-        limit: i64,
+        at_most: i64,
     ) -> Result<Vec<EnrollmentRow>, StoreError> {
-        self.all(&LOCK_LIVE_OF, values![sequence, after, limit]).await
+        for state in [EnrollmentState::Active, EnrollmentState::Held, EnrollmentState::Paused] {
+            let rows: Vec<EnrollmentRow> = self.all(&LOCK_SOME_OF, values![sequence, state, at_most]).await?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Those who are in a sequence, in the order they came.
@@ -313,24 +318,9 @@ impl Tx {
         self.all(&COUNT_STEPS, values![sequence]).await
     }
 
-    /// Time stands still for the live runs of a scope from now on: of an influencer, a sequence, an account, or all.
-    pub async fn hold_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
-        match of {
-            Scope::Influencer(id) => self.exec(&HOLD_INFLUENCER, values![id, now]).await,
-            // Nobody knows for how long: what is only pencilled in for them is free for others.
-            Scope::Sequence(id) => {
-                self.exec(&ERASE_SEQUENCE, values![id]).await?;
-                self.exec(&HOLD_SEQUENCE, values![id, now]).await
-            }
-            Scope::Account(name) => {
-                self.exec(&ERASE_ACCOUNT, values![name]).await?;
-                self.exec(&HOLD_ACCOUNT, values![name, now]).await
-            }
-            Scope::All | Scope::Stuck => {
-                self.exec(&ERASE_ALL, values![]).await?;
-                self.exec(&HOLD_ALL, values![now]).await
-            }
-        }
+    /// Time stands still for the live runs of an influencer from now on.
+    pub async fn hold_enrollments(&mut self, of: InfluencerId, now: Micros) -> Result<u64, StoreError> {
+        self.exec(&HOLD_INFLUENCER, values![of, now]).await
     }
 
     /// Has those runs of these influencers looked at now that wait for something to be mended.
@@ -338,15 +328,14 @@ impl Tx {
         self.exec(&WAKE_STUCK_OF, values![influencers, now]).await
     }
 
-    /// Has the live runs of a scope looked at now. One that is due already keeps its instant, which says when it went on.
-    pub async fn wake_enrollments(&mut self, of: Scope<'_>, now: Micros) -> Result<u64, StoreError> {
-        match of {
-            Scope::Influencer(id) => self.exec(&WAKE_INFLUENCER, values![id, now]).await,
-            Scope::Sequence(id) => self.exec(&WAKE_SEQUENCE, values![id, now]).await,
-            Scope::Account(name) => self.exec(&WAKE_ACCOUNT, values![name, now]).await,
-            Scope::All => self.exec(&WAKE_ALL, values![now]).await,
-            Scope::Stuck => self.exec(&WAKE_STUCK, values![now]).await,
-        }
+    /// Has the live runs of an influencer looked at now. One that is due already keeps its instant, which says when it went on.
+    pub async fn wake_enrollments(&mut self, of: InfluencerId, now: Micros) -> Result<u64, StoreError> {
+        self.exec(&WAKE_INFLUENCER, values![of, now]).await
+    }
+
+    /// Has the runs looked at now that wait for somebody to mend something.
+    pub async fn wake_stuck(&mut self, now: Micros) -> Result<u64, StoreError> {
+        self.exec(&WAKE_STUCK, values![now]).await
     }
 
     /// Writes what is planned or done. A step that was only pencilled in is written anew; one that has a mail or is done keeps
@@ -458,21 +447,6 @@ impl Tx {
     }
 }
 
-/// Whose runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope<'a> {
-    /// One influencer's.
-    Influencer(InfluencerId),
-    /// Those of one sequence.
-    Sequence(&'a str),
-    /// Those that one account sends for.
-    Account(&'a str),
-    /// All.
-    All,
-    /// Those that wait for somebody to mend something; to hold them is to hold all.
-    Stuck,
-}
-
 /// What a person did with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -522,25 +496,15 @@ statements! {
     #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");
     LIST = concat!("SELECT ", columns!(), " FROM enrollment e WHERE ($1::text IS NULL OR e.sequence = $1) \
         AND ($2::text IS NULL OR e.state = $2) AND e.id > $3 ORDER BY e.id LIMIT $4");
-    #[hot] LOCK_LIVE_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND ", live!(), " AND e.id > $2 \
-        ORDER BY e.id LIMIT $3 FOR UPDATE");
+    #[hot] LOCK_SOME_OF = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.sequence = $1 AND e.state = $2 ORDER BY e.id LIMIT $3 FOR UPDATE");
     #[hot] PEOPLE_IN = concat!("SELECT influencer_id FROM enrollment WHERE sequence = $1 AND ", live!(), " ORDER BY id");
     COUNT = "SELECT state, COUNT(*) FROM enrollment WHERE sequence = $1 GROUP BY state ORDER BY state";
     COUNT_STEPS = concat!("SELECT version, step, COUNT(*) FROM enrollment WHERE sequence = $1 AND ", live!(), " GROUP BY version, step ORDER BY version, step");
     #[hot] HOLD_INFLUENCER = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2) WHERE influencer_id = $1 AND ", live!());
-    HOLD_SEQUENCE = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE sequence = $1 AND ", live!());
-    HOLD_ACCOUNT = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $2), next_at = NULL WHERE account = $1 AND ", live!());
-    HOLD_ALL = concat!("UPDATE enrollment SET held_at = COALESCE(held_at, $1), next_at = NULL WHERE ", live!());
     #[hot] WAKE_INFLUENCER = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE influencer_id = $1 AND ", live!());
-    WAKE_SEQUENCE = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE sequence = $1 AND ", live!());
-    WAKE_ACCOUNT = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $2 THEN next_at ELSE $2 END WHERE account = $1 AND ", live!());
-    WAKE_ALL = concat!("UPDATE enrollment SET next_at = CASE WHEN next_at < $1 THEN next_at ELSE $1 END WHERE ", live!());
     #[hot] WAKE_STUCK = "UPDATE enrollment SET next_at = $1 WHERE state = 'held' AND held_at IS NULL AND (next_at IS NULL OR next_at > $1)";
     #[hot] WAKE_STUCK_OF = "UPDATE enrollment SET next_at = $2 WHERE influencer_id = ANY($1::uuid[]) AND state = 'held' AND held_at IS NULL \
         AND (next_at IS NULL OR next_at > $2)";
-    ERASE_SEQUENCE = concat!("DELETE FROM reservation WHERE pencilled AND id IN (SELECT id FROM enrollment WHERE sequence = $1 AND ", live!(), ")");
-    ERASE_ACCOUNT = concat!("DELETE FROM reservation WHERE pencilled AND id IN (SELECT id FROM enrollment WHERE account = $1 AND ", live!(), ")");
-    ERASE_ALL = "DELETE FROM reservation WHERE pencilled";
     #[hot] STEPS_OF = "SELECT enrollment_id, step, state, kind, variant, planned_at, shifts, completed_at, message_id, task_id, reason, \
         opened_at, clicked_at, replied_at FROM enrollment_step WHERE enrollment_id = ANY($1::uuid[]) ORDER BY enrollment_id, planned_at, step";
     #[hot] STEP_COMPLETE = "UPDATE enrollment_step SET state = $3, completed_at = $4, reason = COALESCE($5, reason) \

@@ -6,8 +6,9 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{EnrollmentId, InfluencerId, MessageId, RunId};
 use liaison::domain::time::Micros;
 use liaison::domain::words::{EnrollmentState, OutboxStatus, RecipientState};
-use liaison::store::outreach::enrollment::{EnrollmentRow, Scope};
+use liaison::store::outreach::enrollment::EnrollmentRow;
 use liaison::store::outreach::reservation::ReservationRow;
+use liaison::store::outreach::round::Scope;
 use liaison::store::reading::Page;
 use liaison::store::reading::loose::LooseRules;
 use stores::Fresh;
@@ -81,12 +82,71 @@ async fn stuck_runs_are_loose_ends_and_are_woken_those_that_stand_still_are_neit
         let rest = tx.list_loose_ends(&LooseRules::default(), seed::at(60), page).await.unwrap().data;
         assert_eq!(rest.iter().map(|l| l.enrollment_id).collect::<Vec<_>>(), [Some(scene.runs[1])]);
         assert_eq!(tx.wake_stuck_of(scene.people[1..].to_vec(), seed::at(70)).await.unwrap(), 1);
-        assert_eq!(tx.wake_enrollments(Scope::Stuck, seed::at(80)).await.unwrap(), 1, "one is due already");
+        assert_eq!(tx.wake_stuck(seed::at(80)).await.unwrap(), 1, "one is due already");
         // Whoever is due keeps the instant from which they go on.
-        assert_eq!(tx.wake_enrollments(Scope::All, seed::at(90)).await.unwrap(), 3);
+        tx.wake_runs(scene.runs.clone(), seed::at(90)).await.unwrap();
         tx.commit().await.unwrap();
         let next = [scene.next_at(0).await, scene.next_at(1).await, scene.next_at(2).await];
         assert_eq!(next, [Some(seed::at(80)), Some(seed::at(70)), Some(seed::at(90))]);
+    }
+}
+
+#[tokio::test]
+async fn rounds_go_over_live_runs_in_batches_and_remember_how_far_they_came() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        // One that is over, one that somebody paused, and one for which time stands still already.
+        scene.set(0, |r| EnrollmentRow { state: EnrollmentState::Paused, held_at: Some(seed::at(2)), ..r }).await;
+        scene.set(1, |r| EnrollmentRow { anchor_at: seed::at(60), ..r }).await;
+        let mut tx = scene.fresh.store.begin("test.round").await.unwrap();
+        tx.begin_round("hold:sequence:spring", seed::at(40)).await.unwrap();
+        tx.insert_pause("all", "a look", seed::at(41)).await.unwrap();
+        assert_eq!(tx.list_pauses().await.unwrap().len(), 1, "a round is no pause");
+        let round = tx.lock_round("hold:sequence:spring").await.unwrap().unwrap();
+        assert_eq!((round.at, round.after().0), (seed::at(40), uuid::Uuid::nil()));
+        let mut runs = scene.runs.clone();
+        runs.sort();
+        for scope in [Scope::Sequence("spring"), Scope::All] {
+            assert_eq!(tx.lock_live_ids(scope, round.after(), 2).await.unwrap(), runs[..2], "{}", scene.fresh.name);
+            assert_eq!(tx.lock_live_ids(scope, runs[1], 2).await.unwrap(), runs[2..]);
+        }
+        assert!(tx.lock_live_ids(Scope::Sequence("autumn"), round.after(), 2).await.unwrap().is_empty());
+        let account = tx.get_enrollment(runs[0]).await.unwrap().unwrap().account;
+        assert_eq!(tx.lock_live_ids(Scope::Account(&account), runs[0], 9).await.unwrap(), runs[1..]);
+        assert!(tx.lock_live_ids(Scope::Account("nobody"), round.after(), 9).await.unwrap().is_empty());
+        tx.move_round("hold:sequence:spring", runs[1]).await.unwrap();
+        assert_eq!(tx.list_rounds().await.unwrap()[0].after(), runs[1]);
+        tx.begin_round("hold:sequence:spring", seed::at(50)).await.unwrap();
+        let anew = tx.list_rounds().await.unwrap();
+        assert_eq!((anew.len(), anew[0].at, anew[0].after().0), (1, seed::at(50), uuid::Uuid::nil()));
+        tx.hold_runs(runs, seed::at(50)).await.unwrap();
+        let mut held = Vec::new();
+        for run in &scene.runs {
+            let row = tx.get_enrollment(*run).await.unwrap().unwrap();
+            held.push((row.held_at, row.next_at));
+        }
+        // Since the pause, since the wait began, or since it stood still for another reason.
+        let at = |n| (Some(seed::at(n)), None);
+        assert_eq!(held, [at(2), at(60), at(50)], "{}", scene.fresh.name);
+        tx.wake_runs(scene.runs.clone(), seed::at(70)).await.unwrap();
+        let woken = tx.lock_enrollments(scene.runs.clone()).await.unwrap();
+        assert_eq!(woken.iter().filter(|r| r.next_at == Some(seed::at(70))).count(), 2, "not who is paused");
+        assert!(tx.end_round("hold:sequence:spring").await.unwrap());
+        assert!(!tx.end_round("hold:sequence:spring").await.unwrap());
+        let states = async |tx: &mut liaison::store::Tx, at_most: i64| {
+            let some = tx.lock_some_of_sequence("spring", at_most).await.unwrap();
+            some.into_iter().map(|r| r.state).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&mut tx, 1).await, [EnrollmentState::Active]);
+        assert_eq!(states(&mut tx, 9).await, [EnrollmentState::Active; 2], "{}", scene.fresh.name);
+        assert!(tx.lock_some_of_sequence("autumn", 9).await.unwrap().is_empty());
+        assert!(tx.list_ending().await.unwrap().is_empty());
+        tx.remove_sequence("spring", seed::at(80)).await.unwrap();
+        assert_eq!(tx.list_ending().await.unwrap(), ["spring"]);
+        for run in tx.lock_some_of_sequence("spring", 9).await.unwrap() {
+            tx.update_enrollment(EnrollmentRow { state: EnrollmentState::Exited, ..run }, seed::at(81)).await.unwrap();
+        }
+        assert_eq!(states(&mut tx, 9).await, [EnrollmentState::Paused], "those as well, in the end");
     }
 }
 
@@ -111,6 +171,29 @@ async fn refused_mail_is_put_back_and_its_tries_are_counted_anew() {
         assert_eq!((row.first_try_at, row.finished_at, row.detail.as_deref()), (None, None, Some("again")));
         let recipients = tx.list_recipients(vec![mail]).await.unwrap();
         assert_eq!(recipients.iter().find(|r| r.position == 7).unwrap().state, RecipientState::Pending);
+    }
+}
+
+#[tokio::test]
+async fn sent_mail_is_listed_newest_first_up_to_an_instant() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        for (mail, at) in scene.mail.iter().zip([40, 20, 30]) {
+            let sent =
+                format!("UPDATE outbox SET status = 'confirmed', finished_at = {} WHERE id = $1", seed::at(at).0);
+            seed::run(&scene.fresh, &sent, &[mail.0]).await;
+        }
+        let mut tx = scene.fresh.store.read().await.unwrap();
+        let account = tx.get_outbox(scene.mail[0]).await.unwrap().unwrap().account;
+        let token = async |n: usize| {
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            tx.get_outbox(scene.mail[n]).await.unwrap().unwrap().token
+        };
+        let listed = |rows: Vec<(String, Option<String>)>| rows.into_iter().map(|(token, _)| token).collect::<Vec<_>>();
+        let all = listed(tx.list_sent_before(&account, seed::at(30), 9).await.unwrap());
+        assert_eq!(all, [token(2).await, token(1).await], "{}", scene.fresh.name);
+        assert_eq!(listed(tx.list_sent_before(&account, seed::at(90), 1).await.unwrap()), [token(2).await]);
+        assert!(tx.list_sent_before("nobody", seed::at(90), 9).await.unwrap().is_empty());
     }
 }
 

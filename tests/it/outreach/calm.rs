@@ -99,6 +99,36 @@ async fn backlog_of_a_long_pause_goes_out_in_the_next_window_and_spread() {
 }
 
 #[tokio::test]
+async fn backlog_of_a_few_hours_goes_out_spread_and_in_the_open_window() {
+    let sequence =
+        definition("spring", vec![email("intro", None, "intro.md"), email("nudge", Some("12h"), "nudge.md")]);
+    for (resumed, last) in [("2026-11-03T18:00:00Z", "2026-11-03T18:30"), ("2026-11-03T21:50:00Z", "2026-11-03T22:00")]
+    {
+        for fresh in stores::both().await {
+            let world = World::new(fresh, house());
+            world.accounts().await;
+            world.publish(vec![sequence.clone()]).await;
+            let mut people = Vec::new();
+            for _ in 0..60 {
+                people.push(world.person(Some("America/New_York")).await);
+            }
+            world.enroll("spring", &people).await;
+            assert_eq!(world.run_until("2026-11-03T03:00:00Z").await.len(), 60);
+            // From before their places at nine on, four hours and more.
+            pause(&world, Target::Sequence("spring")).await;
+            world.run_until(resumed).await;
+            resume(&world, Target::Sequence("spring")).await;
+            let sent = world.run_until("2026-12-01T00:00:00Z").await;
+            assert_eq!(sent.len(), 60, "{}", world.fresh.name);
+            let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+            sent.iter().for_each(|s| *at.entry(&s.at).or_default() += 1);
+            assert!(at.len() > 40 && at.values().all(|n| *n <= 5), "{}: a burst: {at:?}", world.fresh.name);
+            assert!(at.keys().all(|at| at[..16] >= resumed[..16] && &at[..16] < last), "{}: {at:?}", world.fresh.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn places_pencilled_in_for_a_paused_sequence_are_free_for_others() {
     for fresh in stores::both().await {
         let mut house = house();

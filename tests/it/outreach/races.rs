@@ -3,9 +3,10 @@
 use super::world::{World, definition, email, house};
 use crate::kills::parameter;
 use crate::ledger::print_table;
-use crate::stores;
+use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EnrollmentId, InfluencerId, RunId};
+use liaison::domain::words::{OutboxStatus, RecipientState};
 use liaison::hub::hold;
 use liaison::hub::outreach::steer::{self, Act};
 use liaison::hub::outreach::{self, ExitReason};
@@ -82,6 +83,40 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
         assert_eq!(sent_after, 0);
         assert!(sent > 0 && sent < stopped, "no race: {sent} of {stopped}");
     }
+}
+
+/// Runs are locked before their mail, always: mail that must be stopped, and whose run another holds, is left to the other.
+#[tokio::test]
+async fn claim_waits_for_no_run_that_another_holds() {
+    let Some(fresh) = stores::postgres().await else {
+        println!("skipped: LIAISON_TEST_POSTGRES is not set");
+        return;
+    };
+    let world = World::new(fresh, house());
+    world.accounts().await;
+    world.publish(vec![definition("spring", vec![email("intro", None, "intro.md")])]).await;
+    let ana = world.person(Some("America/New_York")).await;
+    let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+    world.cadence.tick().await.unwrap();
+    let mail = world.steps_of(run).await[0].message_id.expect("planned");
+    let suppress = format!(
+        "INSERT INTO suppression (id, channel, value_key, scope, reason, evidence, at) \
+         VALUES ($1, 'email', 'p{}@example.org', 'all', 'opted_out', 'a test', 1)",
+        ana.0.simple()
+    );
+    seed::run(&world.fresh, &suppress, &[world.clock.new_id()]).await;
+    let settings = SendingSettings::new("brand");
+    let mut other = world.fresh.store.begin("test.other").await.unwrap();
+    assert!(other.lock_enrollment(run).await.unwrap().is_some());
+    // The other goes on to the mail, as all do who have a run.
+    let claim = tokio::time::timeout(Duration::from_mins(1), accept_due(&world.tools, &settings));
+    assert!(claim.await.expect("it waits for the run").unwrap().is_empty());
+    assert!(other.reschedule_outbox(mail, world.clock.now(), None).await.unwrap());
+    assert_eq!(other.list_recipients(vec![mail]).await.unwrap()[0].state, RecipientState::Pending, "left to the other");
+    other.commit().await.unwrap();
+    assert!(accept_due(&world.tools, &settings).await.unwrap().is_empty());
+    let row = world.fresh.store.read().await.unwrap().get_outbox(mail).await.unwrap().unwrap();
+    assert_eq!(row.status, OutboxStatus::Cancelled);
 }
 
 /// Stops somebody in one of three ways, and says so once that is committed.

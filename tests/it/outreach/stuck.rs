@@ -149,7 +149,9 @@ async fn mail_held_by_the_last_look_goes_out_when_what_held_it_is_mended() {
         let change = serde_json::from_value(json!({"properties": {"size": "m"}})).unwrap();
         update_influencer(&mut tx, &world.clock, who, "kim", change).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(told(&world.run_until("2026-11-03T15:30:00Z").await), ["2026-11-03T15:00Z nudge"]);
+        // An hour late, so spread over half an hour.
+        let sent = world.run_until("2026-11-03T15:30:00Z").await;
+        assert_eq!((sent.len(), sent[0].step.as_str()), (1, "nudge"), "{:?}", told(&sent));
         assert_eq!(loose(&world, run).await, None);
     }
 }
@@ -300,6 +302,9 @@ async fn mail_that_was_given_up_holds_its_run_until_a_person_settles_it() {
             assert_eq!((held.state, held.next_at), (EnrollmentState::Held, None), "{}", world.fresh.name);
             assert!(loose(&world, *run).await.unwrap().contains("given up"), "{:?}", held.waiting_for);
         }
+        let since = liaison::domain::time::Micros(0);
+        let harm = world.fresh.store.read().await.unwrap().measure_harm("spring", since).await.unwrap();
+        assert_eq!(harm.bounced, 0, "{}: nobody refused them", world.fresh.name);
         // Whatever makes it look again, the reason stays.
         world.publish(vec![nightly()]).await;
         world.settle().await;
@@ -336,6 +341,38 @@ async fn days_of_trying_do_not_count_a_pause() {
 }
 
 #[tokio::test]
+async fn days_of_trying_do_not_count_closed_hours() {
+    let mut sequence = definition("spring", vec![email("intro", None, "intro.md")]);
+    sequence.schedule.holidays = vec!["2026-11-09".to_owned()];
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![sequence.clone()]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        // A minute before five on a Friday before a long weekend: 88 hours later it is Tuesday, nine in the morning.
+        world.clock.advance_to(instant("2026-11-06T21:59:00Z"));
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.cadence.tick().await.unwrap();
+        let mail = world.steps_of(run).await[0].message_id.expect("planned");
+        let provider = Provider::new(false, |_| Does::RecipientLater);
+        let tried = async |times: i64| {
+            dispatch(&world, &provider, "it is tried", async || {
+                let row = outbox(&world, mail).await;
+                row.failures == times || row.status == OutboxStatus::Rejected
+            })
+            .await;
+            let row = outbox(&world, mail).await;
+            assert_eq!((row.status, row.failures), (OutboxStatus::Deferred, times), "{}: {row:?}", world.fresh.name);
+        };
+        tried(1).await;
+        assert!(world.run_until("2026-11-10T13:00:00Z").await.is_empty(), "it waits for the window");
+        world.clock.advance_to(instant("2026-11-10T14:01:00Z"));
+        tried(2).await;
+        assert_eq!(world.run_until("2026-11-10T16:00:00Z").await.len(), 1, "greylisted twice, and through");
+    }
+}
+
+#[tokio::test]
 async fn servers_policy_pauses_the_account_and_burns_no_step() {
     for fresh in stores::both().await {
         let world = World::new(fresh, house());
@@ -356,6 +393,35 @@ async fn servers_policy_pauses_the_account_and_burns_no_step() {
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-03T14:30:00Z").await;
         assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [mail]);
+    }
+}
+
+#[tokio::test]
+async fn policy_at_one_recipient_holds_that_run_until_a_person_settles_its_mail() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        let (_, run, mail) = waiting(&world, nightly(), 1).await[0];
+        world.clock.advance_to(instant(MORNING));
+        let provider = Provider::new(false, |_| Does::RecipientPolicy);
+        dispatch(&world, &provider, "the account is paused", async || {
+            let mut tx = world.fresh.store.read().await.unwrap();
+            tx.get_account("brand").await.unwrap().unwrap().sending_state == AccountState::Paused
+        })
+        .await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        assert!(pause::resume_account(&mut tx, &world.clock, "brand", "kim").await.unwrap());
+        tx.commit().await.unwrap();
+        // Whatever makes it look again, it stays.
+        for _ in 0..2 {
+            assert!(loose(&world, run).await.unwrap().contains("5.7.133"), "{}", world.fresh.name);
+            assert!(outbox(&world, mail).await.held_reason.unwrap().contains("5.7.133"));
+            world.publish(vec![nightly()]).await;
+            assert!(world.run_until("2026-11-03T16:00:00Z").await.is_empty());
+        }
+        assert_eq!(settled(&world, mail, Settlement::SendAgain).await.unwrap(), OutboxStatus::Deferred);
+        let sent = world.run_until("2026-11-03T20:00:00Z").await;
+        assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [mail]);
+        assert_eq!(loose(&world, run).await, None);
     }
 }
 

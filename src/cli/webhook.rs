@@ -20,10 +20,9 @@ use crate::domain::webhook::OVERLAP_HOURS;
 use crate::domain::words::{DeliveryState, EventType, WebhookState};
 use crate::hub::seal::{SealError, Vault};
 use crate::hub::webhook::{self, Missed, NewWebhook, WebhookChange, Which};
-use crate::store::reading::webhook::WebhookDeliveryView;
+use crate::store::reading::webhook::{DeliveryFilter, WebhookDeliveryView};
 use crate::store::reading::{PAGE_MAX, Page};
 use crate::store::webhook::WebhookView;
-use crate::store::webhook::delivery::DeliveryFilter;
 
 /// How long the outcome of a test is waited for.
 const TEST_TIME: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@
 use crate::peers::{MailPeer, PASSWORD};
 use crate::stores::Fresh;
 use liaison::clock::Clock;
-use liaison::domain::words::Scope;
+use liaison::domain::words::{Scope, Word as _};
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::store::Place;
 use secrecy::ExposeSecret;

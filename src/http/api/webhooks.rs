@@ -18,9 +18,8 @@ use crate::http::problem::Problem;
 use crate::http::version::{Seen, Tagged};
 use crate::hub::seal::{SealError, Vault};
 use crate::hub::webhook::{self, Missed, NewWebhook, WebhookChange, WebhookError, Which};
-use crate::store::reading::webhook::WebhookDeliveryView;
+use crate::store::reading::webhook::{DeliveryFilter, WebhookDeliveryView};
 use crate::store::webhook::WebhookView;
-use crate::store::webhook::delivery::DeliveryFilter;
 
 pub(super) fn routes() -> Vec<Route> {
     let filters = vec![

@@ -97,7 +97,8 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
     let (allowed, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut random = measure.seed;
     let mut lives_told = 0;
-    std::thread::scope(|scope| {
+    let mut daemon = std::thread::scope(|scope| {
+        let mut daemon = daemon;
         let feeder = scope.spawn(|| feed(&home, measure.events, (&allowed, &over)));
         for kill in 1..=measure.kills {
             allowed.store(measure.events * kill / measure.kills, Ordering::SeqCst);
@@ -118,6 +119,7 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
             std::thread::sleep(Duration::from_millis(20));
         }
         over.store(true, Ordering::SeqCst);
+        daemon
     });
     let until = Instant::now() + FINISH_MAX;
     let (all, taken) = loop {

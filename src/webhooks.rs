@@ -87,7 +87,12 @@ impl Webhooks {
             stored: self.stored,
             wake: self.wake,
             stop: stop.clone(),
-            hand: Mutex::new(Hand { held: HashSet::new(), served: HashMap::new(), rounds: 0, prune_at: Instant::now() }),
+            hand: Mutex::new(Hand {
+                held: HashSet::new(),
+                served: HashMap::new(),
+                rounds: 0,
+                prune_at: Instant::now(),
+            }),
         });
         let pace = Pace { permits: PERMITS, poll: POLL, start: START };
         tokio::select! {

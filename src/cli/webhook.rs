@@ -328,7 +328,10 @@ async fn deliveries(
             d.id.to_string(),
         ]
     };
-    desk.out.table(&["in line since", "event", "state", "next try", "last try", "id"], slice.data.iter().map(row).collect())?;
+    desk.out.table(
+        &["in line since", "event", "state", "next try", "last try", "id"],
+        slice.data.iter().map(row).collect(),
+    )?;
     if slice.next.is_some() { desk.out.aside(MORE) } else { Ok(()) }
 }
 
@@ -349,5 +352,6 @@ async fn resend(desk: &Desk, args: ResendArgs) -> anyhow::Result<()> {
     if desk.out.is_json() {
         return desk.out.json(&json!({"deliveries": count}));
     }
-    desk.out.say(&count.map_or_else(|| "everything since then is told once more".to_owned(), |n| format!("{n} in line")))
+    desk.out
+        .say(&count.map_or_else(|| "everything since then is told once more".to_owned(), |n| format!("{n} in line")))
 }

@@ -17,7 +17,8 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Webhooks {
             allow.push(allowed);
         } else {
             let shown: String = given.value.chars().take(60).collect();
-            let hint = "write a name as in \"hooks.your-domain.example\", an address, or a network as in \"10.1.0.0/16\"";
+            let hint =
+                "write a name as in \"hooks.your-domain.example\", an address, or a network as in \"10.1.0.0/16\"";
             r.error(&given, format!("`{shown}` is no host and no network"), hint);
         }
     }

@@ -14,8 +14,8 @@ use super::ApiState;
 use super::page::NoQuery;
 use super::problem::Problem;
 use crate::domain::ids::{
-    AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId, WebhookDeliveryId,
-    WebhookId,
+    AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId,
+    WebhookDeliveryId, WebhookId,
 };
 use crate::hub::people::survivor;
 

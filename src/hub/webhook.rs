@@ -13,9 +13,7 @@ use crate::config::Config;
 use crate::domain::ids::{EventId, WebhookDeliveryId, WebhookId};
 use crate::domain::time::Micros;
 use crate::domain::webhook::guard::Reach;
-use crate::domain::webhook::{
-    DESCRIPTION_CHARS_MAX, OVERLAP_HOURS_MAX, SECRET_OCTETS, TEST, WEBHOOKS_MAX, secret_of,
-};
+use crate::domain::webhook::{DESCRIPTION_CHARS_MAX, OVERLAP_HOURS_MAX, SECRET_OCTETS, TEST, WEBHOOKS_MAX, secret_of};
 use crate::domain::words::{DisabledWhy, EventType, WebhookState, Word as _};
 use crate::store::webhook::WebhookRow;
 use crate::store::webhook::delivery::NewDelivery;

@@ -57,11 +57,7 @@ pub(super) async fn advance(tx: &mut Tx, clock: &Clock, row: &mut WebhookRow, no
 }
 
 /// What is said of a delivery, and under which id: that of the event, or of the test.
-pub(super) async fn say(
-    tx: &mut Tx,
-    row: &WebhookRow,
-    due: &DueDelivery,
-) -> Result<(String, Vec<u8>), StoreError> {
+pub(super) async fn say(tx: &mut Tx, row: &WebhookRow, due: &DueDelivery) -> Result<(String, Vec<u8>), StoreError> {
     let damaged = |e: serde_json::Error| StoreError::Damaged(e.to_string());
     let event = match due.event_id {
         Some(id) => tx.get_event(id).await?.map(EventView::from),

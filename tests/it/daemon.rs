@@ -176,6 +176,8 @@ impl Installation {
             .arg("serve")
             .env_clear()
             .envs([("HOME", self.dir.path().as_os_str()), ("PATH", &std::env::var_os("PATH").unwrap_or_default())])
+            // As the service manager would name it; commands beside the daemon do not have it.
+            .env("CREDENTIALS_DIRECTORY", self.dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

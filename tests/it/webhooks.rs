@@ -1,5 +1,6 @@
 //! Webhooks out, over real stores and real connections to loopback.
 
+mod command;
 mod guard;
 mod kills;
 mod receiver;
@@ -11,8 +12,8 @@ use liaison::domain::ids::{EventId, RunId, WebhookId};
 use liaison::domain::webhook::guard::{Allowed, Reach};
 use liaison::domain::words::EventType;
 use liaison::hub::seal::Vault;
-use liaison::hub::webhook::{self, NewWebhook};
 use liaison::hub::sequencer;
+use liaison::hub::webhook::{self, NewWebhook};
 use liaison::store::event::NewEvent;
 use liaison::store::webhook::WebhookRow;
 use liaison::webhooks::{Means, Webhooks};

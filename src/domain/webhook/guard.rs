@@ -125,7 +125,8 @@ impl Reach {
         if text.chars().count() > URL_CHARS_MAX {
             return Err(format!("an address has at most {URL_CHARS_MAX} characters"));
         }
-        let url = Url::parse(text).map_err(|e| format!("this is no address ({e}); write it as in https://example.com/hook"))?;
+        let url = Url::parse(text)
+            .map_err(|e| format!("this is no address ({e}); write it as in https://example.com/hook"))?;
         let Some(host) = url.host() else { return Err("the address names no host".to_owned()) };
         if !matches!(url.scheme(), "https" | "http") {
             return Err("a webhook is reached over https".to_owned());
@@ -154,7 +155,9 @@ impl Reach {
         }
         // A name may lead to an allowed network today and elsewhere tomorrow: over http only where it is named itself.
         if url.scheme() == "http" && !named {
-            return Err("a webhook is reached over https; over http only where [webhooks] allow names its host".to_owned());
+            return Err(
+                "a webhook is reached over https; over http only where [webhooks] allow names its host".to_owned()
+            );
         }
         Ok(url)
     }
@@ -166,30 +169,89 @@ mod tests {
 
     #[test]
     fn what_is_public_is_told_from_what_is_not() {
-        for public in ["1.1.1.1", "8.8.8.8", "172.15.0.1", "172.32.0.1", "100.63.255.255", "100.128.0.1", "198.20.0.1", "192.0.1.1",
-            "223.255.255.255", "2606:4700::1111", "2a00:1450::1", "2001:4860:4860::8888", "2620:fe::fe"]
-        {
+        for public in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "172.15.0.1",
+            "172.32.0.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "198.20.0.1",
+            "192.0.1.1",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860:4860::8888",
+            "2620:fe::fe",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
-        for inside in ["0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254", "169.254.169.254",
-            "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255",
-            "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "::1", "::127.0.0.1",
-            "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::7f00:1", "100::1", "fc00::1",
-            "fd12:3456::1", "fe80::1", "fec0::1", "ff02::1", "2001::1", "2001:0:7f00:1::", "2001:20::1", "2001:db8::1", "2002:7f00:1::",
-            "2002:a00:1::1", "3fff::1", "5f00::1", "2a00::5efe:7f00:1", "2a00::200:5efe:a00:1"]
-        {
+        for inside in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.250",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::7f00:1",
+            "64:ff9b::808:808",
+            "64:ff9b:1::7f00:1",
+            "100::1",
+            "fc00::1",
+            "fd12:3456::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:0:7f00:1::",
+            "2001:20::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "2002:a00:1::1",
+            "3fff::1",
+            "5f00::1",
+            "2a00::5efe:7f00:1",
+            "2a00::200:5efe:a00:1",
+        ] {
             assert!(!is_public(inside.parse().unwrap()), "{inside}");
         }
     }
 
     #[test]
     fn allowed_hosts_and_networks_are_reached_and_no_others() {
-        let allowed = ["10.1.0.0/16", "127.0.0.1", "fd00::/8", "Hooks.Internal."].map(|t| Allowed::read(t).unwrap()).to_vec();
+        let allowed =
+            ["10.1.0.0/16", "127.0.0.1", "fd00::/8", "Hooks.Internal."].map(|t| Allowed::read(t).unwrap()).to_vec();
         let reach = Reach { allowed, only_allowed: false };
         let lets = |host: &str, address: &str| reach.lets(host, address.parse().unwrap());
         assert!(lets("a", "10.1.2.3") && lets("a", "127.0.0.1") && lets("a", "fd00::1") && lets("a", "9.9.9.9"));
         assert!(lets("hooks.internal", "192.168.0.1") && lets("HOOKS.internal.", "192.168.0.1"));
-        assert!(!lets("a", "10.2.0.1") && !lets("a", "127.0.0.2") && !lets("a", "::ffff:10.1.2.3") && !lets("a", "192.168.0.1"));
+        assert!(
+            !lets("a", "10.2.0.1")
+                && !lets("a", "127.0.0.2")
+                && !lets("a", "::ffff:10.1.2.3")
+                && !lets("a", "192.168.0.1")
+        );
         let only = Reach { only_allowed: true, ..reach };
         assert!(!only.lets("a", "9.9.9.9".parse().unwrap()) && only.lets("a", "10.1.2.3".parse().unwrap()));
         assert!(only.check("https://example.com/").is_err() && only.check("http://hooks.internal:81/x").is_ok());

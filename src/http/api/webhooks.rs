@@ -48,7 +48,8 @@ pub(super) fn routes() -> Vec<Route> {
             .post(again.status(StatusCode::ACCEPTED).conflicts(&["webhook_disabled"]), resend_since),
         Route::at("/webhooks/{id}/deliveries")
             .get(does("What a webhook was told and is to be told, the newest first").takes(paged(filters)), deliveries),
-        Route::at("/webhooks/{id}/deliveries/{delivery}").get(does("Show a delivery and what came of each try"), delivery),
+        Route::at("/webhooks/{id}/deliveries/{delivery}")
+            .get(does("Show a delivery and what came of each try"), delivery),
         Route::at("/webhooks/{id}/deliveries/{delivery}/resend").post(
             does("Make one delivery once more").status(StatusCode::ACCEPTED).conflicts(&["webhook_disabled"]),
             resend,

@@ -143,7 +143,6 @@ impl Tx {
     pub async fn prune_webhook_deliveries(&mut self, before: Micros, at_most: i64) -> Result<u64, StoreError> {
         self.exec(&DELIVERIES_PRUNE, values![before, at_most]).await
     }
-
 }
 
 statements! {

@@ -8,8 +8,8 @@ use liaison::domain::words::{DeliveryState, DisabledWhy, EventType, WebhookState
 use liaison::store::Tx;
 use liaison::store::event::NewEvent;
 use liaison::store::reading::Page;
-use liaison::store::webhook::WebhookRow;
 use liaison::store::reading::webhook::DeliveryFilter;
+use liaison::store::webhook::WebhookRow;
 use liaison::store::webhook::delivery::{Attempt, NewDelivery};
 
 fn row(clock: &Clock) -> WebhookRow {

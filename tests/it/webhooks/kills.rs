@@ -129,7 +129,8 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
         if all.len() >= measure.events && all.values().all(|id| taken.contains(id)) {
             break (all, taken);
         }
-        let missing: Vec<i64> = all.iter().filter(|(_, id)| !taken.contains(*id)).map(|(seq, _)| *seq).take(20).collect();
+        let missing: Vec<i64> =
+            all.iter().filter(|(_, id)| !taken.contains(*id)).map(|(seq, _)| *seq).take(20).collect();
         assert!(Instant::now() < until, "never taken: {missing:?} of {}\n{}", all.len(), home.last_words());
         assert!(daemon.ended().is_none(), "the daemon ended by itself:\n{}", home.last_words());
         press();
@@ -195,8 +196,11 @@ fn kills_leave_no_event_untold_on_postgres() {
 #[test]
 #[ignore = "runs for many minutes: tests/prove webhooks"]
 fn many_kills() {
-    let measure =
-        Measure { events: parameter("EVENTS", 10_000), kills: parameter("KILLS", 200), seed: parameter("SEED", 1) as u64 };
+    let measure = Measure {
+        events: parameter("EVENTS", 10_000),
+        kills: parameter("KILLS", 200),
+        seed: parameter("SEED", 1) as u64,
+    };
     match std::env::var("LIAISON_PROVE_DATABASE").as_deref() {
         Ok("postgres") => prove(stores::postgres(), measure),
         Ok("sqlite") | Err(_) => prove(sqlite(), measure),

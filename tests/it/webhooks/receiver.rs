@@ -73,7 +73,8 @@ impl Receiver {
 
     pub fn on(at: SocketAddr, answers: impl Fn(&Received) -> Says + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(at).unwrap();
-        let (got, connections, over) = (Arc::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (got, connections, over) =
+            (Arc::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let receiver = Self { at: listener.local_addr().unwrap(), got, connections, over };
         let (got, connections, over) = (receiver.got.clone(), receiver.connections.clone(), receiver.over.clone());
         let answers: Answers = Arc::new(answers);

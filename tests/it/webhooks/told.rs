@@ -277,10 +277,7 @@ async fn one_or_all_are_sent_once_more_under_the_same_ids_and_tests_are_sent() {
         world.happen(&[UP; 5]).await;
         until("told", async || receiver.all().len() == 5).await;
         let tx = async || world.fresh.store.begin("test.again").await.unwrap();
-        until("written down", async || {
-            tx().await.count_pending_deliveries(id, 10).await.unwrap() == 0
-        })
-        .await;
+        until("written down", async || tx().await.count_pending_deliveries(id, 10).await.unwrap() == 0).await;
         let all = tx().await.list_webhook_deliveries(id, &DeliveryFilter::default(), Page::newest(9)).await.unwrap();
         let third: WebhookDeliveryId = all.data.iter().find(|d| d.seq == 3).unwrap().id;
         let mut begun = tx().await;
@@ -296,7 +293,8 @@ async fn one_or_all_are_sent_once_more_under_the_same_ids_and_tests_are_sent() {
         webhook::resend_since(&mut begun, id, (before, Which::All)).await.unwrap();
         begun.commit().await.unwrap();
         until("all once more", async || receiver.all().len() == 11).await;
-        let ids = |from: usize| -> Vec<String> { receiver.all()[from..from + 5].iter().map(|r| r.id().to_owned()).collect() };
+        let ids =
+            |from: usize| -> Vec<String> { receiver.all()[from..from + 5].iter().map(|r| r.id().to_owned()).collect() };
         assert_eq!(ids(0), ids(6), "{}", world.fresh.name);
         let mut begun = tx().await;
         let test = webhook::test(&mut begun, &world.clock, id).await.unwrap();

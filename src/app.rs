@@ -49,6 +49,7 @@ mod probe;
 mod sandbox;
 pub mod simulate;
 mod steering;
+mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
 pub use installation::release;
@@ -188,6 +189,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
     life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
     life.spawn("tidy", tidy::run(hub.store.clone(), hub.clock.clone(), life.stop()));
+    webhooks::spawn(&hub, life);
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();

@@ -43,6 +43,7 @@ mod terminal;
 mod thread;
 mod token;
 mod unmatched;
+mod webhook;
 mod who;
 mod why;
 
@@ -129,6 +130,9 @@ enum Command {
     /// Tokens for the HTTP API
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Programs that are told what happens: add, list, change, enable, disable, rotate, test, deliveries, resend, remove
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Let a copied or restored database send again
     Release,
     /// Check the configuration, the database and the accounts
@@ -194,6 +198,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => pause::resume(&global, &args).await,
         Command::Why(args) => why::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
+        Command::Webhook(command) => Box::pin(webhook::run(&global, command)).await,
         Command::Release => release::run(&global).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Reload => reload::run(&global).await,

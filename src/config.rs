@@ -26,6 +26,7 @@ pub(crate) mod suggest;
 pub mod teammates;
 pub mod tracking;
 pub(crate) mod tree;
+pub mod webhooks;
 
 pub use accounts::{Account, AccountKind, Backfill, ImapAccount, Login, RampUp, Security, SentCopy, ServerUrl};
 pub use finding::{Finding, Findings, Place, Severity};
@@ -38,6 +39,7 @@ pub use server::Server;
 pub use storage::{Database, Storage};
 pub use teammates::Teammate;
 pub use tracking::Tracking;
+pub use webhooks::Webhooks;
 
 use reader::{Found, Reader, Section};
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub storage: Storage,
     /// What is counted of sequence mail.
     pub tracking: Tracking,
+    /// Where webhooks may lead.
+    pub webhooks: Webhooks,
     /// How much is logged.
     pub log: Log,
     /// Our registrations with the providers that sign people in, and the key that seals tokens.
@@ -231,6 +235,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         None => storage::default(&r.folder),
     };
     let tracking = root.section(r, "tracking").map(|s| tracking::read(s, r)).unwrap_or_default();
+    let webhooks = root.section(r, "webhooks").map(|s| webhooks::read(s, r)).unwrap_or_default();
     let log = root.section(r, "log").map(|s| log::read(s, r)).unwrap_or_default();
     let teammates = teammates::read(&mut root, r);
     let oauth = oauth::read(&mut root, r)?;
@@ -261,6 +266,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         server,
         storage,
         tracking,
+        webhooks,
         log,
         oauth: Box::new(oauth),
         teammates,

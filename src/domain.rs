@@ -30,5 +30,6 @@ pub mod subject;
 pub mod threading;
 pub mod time;
 pub mod token;
+pub mod webhook;
 pub mod words;
 pub mod zone;

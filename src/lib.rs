@@ -21,6 +21,7 @@
 //! | [`inbound`] | the poller asks the network; ingest writes one transaction per batch |
 //! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain |
 //! | [`tracking`] | hits on pixels and links, kept before they are answered; judged when their session has settled |
+//! | [`webhooks`] | numbered events become signed requests to programs of others, in order, at least once each |
 //! | [`sequence`] | from the TOML and templates of a sequence to its published definition, with every mistake at its place |
 //! | [`http`], [`cli`] | how programs and people reach it |
 //! | [`app`] | the composition root: opens, builds, spawns; no logic |
@@ -67,4 +68,5 @@ pub mod sequence;
 pub mod store;
 pub mod telemetry;
 pub mod tracking;
+pub mod webhooks;
 pub mod worker;

@@ -6,12 +6,10 @@
 
 mod keeper;
 mod loopback;
-mod seal;
 mod sign_in;
 
 pub use keeper::Keeper;
 pub use loopback::Loopback;
-pub use seal::{SealError, Vault};
 pub use sign_in::{SignInError, SignIns, Wish};
 
 use crate::config::OAuth;
@@ -33,4 +31,19 @@ fn client_of(config: &OAuth, provider: Provider) -> Option<Client> {
 /// What a person is to type where nobody is signed in.
 fn how_to_sign_in(provider: Provider, account: &str) -> String {
     format!("run `liaison account add {provider} {account}`")
+}
+
+/// What the refresh token of an account is sealed for.
+fn refresh_of(account: &str) -> String {
+    format!("refresh token of account {account}")
+}
+
+/// What the access token of an account is sealed for.
+fn access_of(account: &str) -> String {
+    format!("access token of account {account}")
+}
+
+/// What the verifier of a sign-in to an account is sealed for.
+fn verifier_of(account: &str) -> String {
+    format!("verifier of account {account}")
 }

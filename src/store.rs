@@ -34,6 +34,7 @@ pub mod token;
 pub mod tracking;
 mod types;
 pub mod value;
+pub mod webhook;
 mod writer;
 
 use sql::{Rec, Sql};
@@ -400,6 +401,8 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
     all.extend(tracking::STATEMENTS);
+    all.extend(webhook::STATEMENTS);
+    all.extend(webhook::delivery::STATEMENTS);
     all
 }
 
@@ -414,5 +417,6 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(people::many_lists());
     all.extend(thread::MANY);
     all.extend(tracking::MANY);
+    all.extend(webhook::delivery::MANY);
     all
 }

@@ -8,6 +8,7 @@ use crate::connector::email::parse;
 use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
+use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
     About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder,
@@ -18,6 +19,7 @@ use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::{
     self, AgentChange, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove,
 };
+use crate::hub::seal::{SealError, Vault};
 use crate::hub::settle::{self, SettleError};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
@@ -379,6 +381,14 @@ impl Actions for HubActions {
 
     fn update_thread(&self, id: ThreadId, order: ThreadOrder, _by: String) -> Done<'_, ()> {
         super::desk::update_thread(&self.hub, id, order).boxed()
+    }
+
+    fn vault(&self) -> Result<Vault, SealError> {
+        super::webhooks::vault(&self.hub.live())
+    }
+
+    fn reach(&self) -> Reach {
+        super::webhooks::reach(&self.hub.live())
     }
 
     fn teammates(&self) -> Vec<Teammate> {

@@ -45,6 +45,7 @@ impl Handler for Commands {
                         self.hub.wakes.wake(&account.name);
                     }
                     self.hub.wakes.wake("cadence");
+                    self.hub.wakes.wake("webhooks");
                     self.hub.look.notify_waiters();
                     self.hub.stored.notify_waiters();
                     Response::Ok(json!({"woken": true}))
@@ -60,6 +61,12 @@ impl Handler for Commands {
                     }))
                 }
                 op if op.starts_with("login.") => self.sign_in(op, &request).await,
+                op @ ("webhook.create" | "webhook.rotate") => {
+                    match super::webhooks::answer(&self.hub, op, &json!(request.arguments)).await {
+                        Ok(told) => Response::Ok(told),
+                        Err(why) => Response::Error(why),
+                    }
+                }
                 "account.test" => {
                     let name = request.arguments.get("account").and_then(serde_json::Value::as_str).unwrap_or_default();
                     match self.hub.live().accounts.iter().find(|a| a.name == name) {

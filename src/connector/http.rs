@@ -1,7 +1,16 @@
-//! The one HTTP client: for the token endpoints of providers. Every request has a time limit, every answer a largest size,
-//! and a redirect is an answer, never followed: what is sent here holds secrets.
+//! The one HTTP client: for the token endpoints of providers, and for webhooks. Every request has a time limit, every answer a
+//! largest size, and a redirect is an answer, never followed: what is sent here holds secrets.
+//!
+//! A guarded client asks before each connection whether the address may be reached. It asks about the very address that it
+//! then connects to, so a name that means something else a moment later changes nothing.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::connector::email::tls;
 
@@ -26,6 +35,9 @@ pub enum HttpError {
         /// Why.
         why: String,
     },
+    /// The address may not be reached from here.
+    #[error("{0} leads to an address that may not be reached ([webhooks] allow)")]
+    NotAllowed(String),
     /// An answer larger than [`ANSWER_OCTETS_MAX`].
     #[error("{0} sent far more than an answer is")]
     TooLarge(String),
@@ -42,10 +54,22 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Whether an address may be connected to for a host.
+pub type Guard = Arc<dyn Fn(&str, IpAddr) -> bool + Send + Sync>;
+/// Finds the addresses of a name.
+pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
 /// Asks servers. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    guard: Option<Guard>,
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("guarded", &self.guard.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Http {
@@ -54,16 +78,18 @@ impl Http {
     /// # Errors
     /// [`HttpError::Setup`] where there are no usable certificates.
     pub fn new(ca_pem: Option<&[u8]>) -> Result<Self, HttpError> {
-        let config = tls::client_config(ca_pem).map_err(|e| HttpError::Setup(e.to_string()))?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*config).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME_MAX)
-            .timeout(REQUEST_TIME_MAX)
-            .user_agent(concat!("liaison/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| HttpError::Setup(words(&e)))?;
-        Ok(Self { client })
+        let client = builder(ca_pem)?.build().map_err(|e| HttpError::Setup(words(&e)))?;
+        Ok(Self { client, guard: None })
+    }
+
+    /// A client that connects to nothing its guard does not let through, and to no proxy, which would look names up by itself.
+    ///
+    /// # Errors
+    /// As [`Http::new`].
+    pub fn guarded(guard: Guard, lookup: Lookup) -> Result<Self, HttpError> {
+        let names = Arc::new(GuardedNames { guard: Arc::clone(&guard), lookup });
+        let client = builder(None)?.no_proxy().dns_resolver(names).build().map_err(|e| HttpError::Setup(words(&e)))?;
+        Ok(Self { client, guard: Some(guard) })
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`), and reads the whole answer.
@@ -87,6 +113,110 @@ impl Http {
         }
         Ok(Answer { status, retry_after, body })
     }
+
+    /// Posts JSON with these headers. Of the answer only the beginning is read, `body_max` octets, and where that does not come,
+    /// the status counts all the same.
+    ///
+    /// # Errors
+    /// [`HttpError::NotAllowed`], [`HttpError::Unreachable`]; any status is an answer.
+    pub async fn post_json(
+        &self,
+        url: &url::Url,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        (time_max, body_max): (Duration, usize),
+    ) -> Result<Answer, HttpError> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        // An address that is written as one is never looked up, so the guard of names does not see it.
+        let written = match url.host() {
+            Some(url::Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
+            Some(url::Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
+            Some(url::Host::Domain(_)) | None => None,
+        };
+        if let (Some(guard), Some(address)) = (&self.guard, written)
+            && !guard(&host, address)
+        {
+            return Err(HttpError::NotAllowed(host));
+        }
+        let mut request = self.client.post(url.clone()).timeout(time_max).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let lost = |e: reqwest::Error| {
+            if was_refused(&e) {
+                return HttpError::NotAllowed(host.clone());
+            }
+            HttpError::Unreachable { host: host.clone(), why: words(&e) }
+        };
+        let mut response = request.body(body).send().await.map_err(lost)?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
+        let retry_after = retry_after.and_then(|v| v.trim().parse().ok()).map(Duration::from_secs);
+        let mut body = Vec::new();
+        while let Ok(Some(piece)) = response.chunk().await {
+            body.extend_from_slice(&piece);
+            if body.len() >= body_max {
+                break;
+            }
+        }
+        body.truncate(body_max);
+        Ok(Answer { status, retry_after, body })
+    }
+}
+
+/// Looks names up as the operating system does.
+pub fn system_lookup() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|found| found.ip()).collect()) })
+    })
+}
+
+fn builder(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, HttpError> {
+    let config = tls::client_config(ca_pem).map_err(|e| HttpError::Setup(e.to_string()))?;
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured((*config).clone())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIME_MAX)
+        .timeout(REQUEST_TIME_MAX)
+        .user_agent(concat!("liaison/", env!("CARGO_PKG_VERSION"))))
+}
+
+/// Gives a connection only addresses that the guard lets through.
+struct GuardedNames {
+    guard: Guard,
+    lookup: Lookup,
+}
+
+/// A name that leads nowhere it may lead.
+#[derive(Debug, thiserror::Error)]
+#[error("none of its addresses may be reached")]
+struct Refused;
+
+impl Resolve for GuardedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (guard, host) = (Arc::clone(&self.guard), name.as_str().to_owned());
+        let found = (self.lookup)(host.clone());
+        Box::pin(async move {
+            let found = found.await?;
+            let let_through: Vec<SocketAddr> =
+                found.into_iter().filter(|ip| guard(&host, *ip)).map(|ip| SocketAddr::new(ip, 0)).collect();
+            if let_through.is_empty() {
+                return Err(Refused.into());
+            }
+            Ok(Box::new(let_through.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn was_refused(error: &reqwest::Error) -> bool {
+    let mut last: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = last {
+        if cause.is::<Refused>() {
+            return true;
+        }
+        last = cause.source();
+    }
+    false
 }
 
 /// An error with its causes, without the address: its query may hold what nobody is to read.

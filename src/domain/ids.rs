@@ -85,6 +85,8 @@ id!(/** One joining of two records of the same person. */ MergeId, "mrg");
 id!(/** One influencer's run of one sequence. */ EnrollmentId, "enr");
 id!(/** Something a person is to do. */ TaskId, "tsk");
 id!(/** One fetch of a pixel, link or page. */ HitId, "hit");
+id!(/** One address that is told what happens. */ WebhookId, "whk");
+id!(/** One event (or test) for one webhook. */ WebhookDeliveryId, "whd");
 id!(/** One start of a process; owns leases. */ RunId, "run");
 
 #[cfg(test)]

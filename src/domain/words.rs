@@ -141,7 +141,7 @@ word!(
         MessagesSend = "messages:send",
         /// Enroll people and steer their runs.
         SequencesRun = "sequences:run",
-        /// Make, list and revoke tokens.
+        /// Tokens and webhooks, and letting a copied database send.
         Admin = "admin",
     }
 );
@@ -189,7 +189,31 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     EnrollmentFinished = "enrollment.finished", EnrollmentExited = "enrollment.exited", EnrollmentHeld = "enrollment.held",
     SequencePaused = "sequence.paused", SequenceResumed = "sequence.resumed",
     TaskCreated = "task.created", TaskCompleted = "task.completed", AccountDown = "account.down", AccountUp = "account.up",
+    WebhookDisabled = "webhook.disabled",
 });
+word!(/** Whether a webhook is told anything. */ WebhookState { Enabled = "enabled", Disabled = "disabled" });
+word!(
+    /// Why a webhook is told nothing any more.
+    DisabledWhy {
+        /// Somebody said so.
+        ByHand = "by_hand",
+        /// It answered 410: it is gone.
+        Gone = "gone",
+        /// It took nothing for days.
+        Failing = "failing",
+    }
+);
+word!(
+    /// How the delivery of an event to a webhook stands.
+    DeliveryState {
+        /// It waits for its first try, or for the next one.
+        Pending = "pending",
+        /// The other side took it.
+        Delivered = "delivered",
+        /// Given up after the last try.
+        Failed = "failed",
+    }
+);
 word!(/** Why an address must not be written to. */ SuppressionReason {
     ByHand = "by_hand", OptedOut = "opted_out", Complaint = "complaint", Bounced = "bounced",
 });

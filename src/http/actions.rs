@@ -13,9 +13,11 @@ use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId,
 use crate::domain::mail::Mailbox;
 use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
+use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Awaiting, Channel};
 use crate::hub::outreach::steer::Act;
 use crate::sequence::{Apply, preview};
+use crate::hub::seal::{SealError, Vault};
 use crate::store::StoreError;
 use crate::store::people::list::InfluencerFilter;
 
@@ -493,6 +495,14 @@ pub trait Actions: Send + Sync {
     fn remove_agent(&self, id: AgentId, version: Option<i64>, by: String) -> Done<'_, ()>;
     /// Changes how a thread stands on the desk.
     fn update_thread(&self, id: ThreadId, order: ThreadOrder, by: String) -> Done<'_, ()>;
+    /// What seals and opens secrets of webhooks.
+    fn vault(&self) -> Result<Vault, SealError> {
+        Err(SealError::NoKey)
+    }
+    /// Where webhooks may lead.
+    fn reach(&self) -> Reach {
+        Reach::default()
+    }
     /// Our own people, by id.
     fn teammates(&self) -> Vec<Teammate>;
     /// Lets a copied database send; whether it was held.

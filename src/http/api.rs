@@ -22,6 +22,7 @@ mod teammates;
 mod threads;
 mod tokens;
 mod unmatched;
+mod webhooks;
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {
@@ -45,5 +46,6 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());
+    all.extend(webhooks::routes());
     all
 }

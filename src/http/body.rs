@@ -15,6 +15,7 @@ use super::page::NoQuery;
 use super::problem::Problem;
 use crate::domain::ids::{
     AgentId, EnrollmentId, EventId, IdError, InfluencerId, MessageId, NoteId, TaskId, ThreadId, TokenId,
+    WebhookDeliveryId, WebhookId,
 };
 use crate::hub::people::survivor;
 
@@ -136,11 +137,25 @@ impl<T: std::str::FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> fo
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let given = parameter(parts, state, "id").await?;
-        given.parse().map(Self).map_err(|error: IdError| {
-            let hint = sort_of(&given).map(|sort| format!(" (this is the id of {sort})")).unwrap_or_default();
-            Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{error}{hint}"))
-        })
+        read_id(&parameter(parts, state, "id").await?).map(Self)
+    }
+}
+
+fn read_id<T: std::str::FromStr<Err = IdError>>(given: &str) -> Result<T, Problem> {
+    given.parse().map_err(|error: IdError| {
+        let hint = sort_of(given).map(|sort| format!(" (this is the id of {sort})")).unwrap_or_default();
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{error}{hint}"))
+    })
+}
+
+/// The id of a delivery to a webhook, in a path that has two ids.
+pub(super) struct DeliveryId(pub(super) WebhookDeliveryId);
+
+impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        read_id(&parameter(parts, state, "delivery").await?).map(Self)
     }
 }
 
@@ -182,6 +197,8 @@ fn sort_of(given: &str) -> Option<&'static str> {
         TokenId::PREFIX => "a token",
         TaskId::PREFIX => "a task",
         EnrollmentId::PREFIX => "an enrollment",
+        WebhookId::PREFIX => "a webhook",
+        WebhookDeliveryId::PREFIX => "a delivery to a webhook",
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::body::{Body, Id, Name, Number, Optional, Whom};
+use super::body::{Body, DeliveryId, Id, Name, Number, Optional, Whom};
 use super::gate::Caller;
 use super::page::{Asked, NoQuery};
 use super::problem::Problem;
@@ -314,6 +314,7 @@ impl Taken for HeaderMap {}
 impl Taken for NoQuery {}
 impl Taken for Name {}
 impl Taken for Number {}
+impl Taken for DeliveryId {}
 impl Taken for Request {}
 impl Taken for Bytes {}
 impl<T> Taken for Path<T> {}

@@ -37,7 +37,10 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
 pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
-        (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release") => Scope::Admin,
+        // Whoever makes a webhook hears everything from then on, as with a token.
+        (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release")
+        | (&Method::POST, "/v1/webhooks" | "/v1/webhooks/{id}/rotate")
+        | (&Method::PATCH | &Method::DELETE, "/v1/webhooks/{id}") => Scope::Admin,
         // What lets mail go to somebody who said no is for those who answer for it, not for every program that writes.
         (&Method::DELETE, "/v1/suppressions") => Scope::Admin,
         (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,

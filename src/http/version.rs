@@ -13,6 +13,7 @@ use super::describe::{Given, Signature, Taken};
 use super::problem::Problem;
 use crate::domain::people::{AgentView, InfluencerView};
 use crate::store::reading::view::ThreadView;
+use crate::store::webhook::WebhookView;
 
 /// What has a version.
 pub(super) trait Versioned {
@@ -33,6 +34,12 @@ impl Versioned for AgentView {
 }
 
 impl Versioned for ThreadView {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Versioned for WebhookView {
     fn version(&self) -> i64 {
         self.version
     }

@@ -10,8 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::seal::{SealError, Vault, access_of, refresh_of};
-use super::{client_of, how_to_sign_in};
+use super::{access_of, client_of, how_to_sign_in, refresh_of};
 use crate::clock::{Clock, jitter, machine_now};
 use crate::config::OAuth;
 use crate::connector::http::{Http, HttpError};
@@ -20,6 +19,7 @@ use crate::connector::{ConnectorError, Tokens};
 use crate::domain::ids::RunId;
 use crate::domain::oauth::{Provider, renew_at};
 use crate::domain::time::Micros;
+use crate::hub::seal::{SealError, Vault};
 use crate::store::lease::Lease;
 use crate::store::login::{LoginRow, LoginTokens};
 use crate::store::{Store, StoreError};

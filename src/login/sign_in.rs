@@ -13,8 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::seal::{SealError, Vault, access_of, refresh_of, verifier_of};
-use super::{client_of, how_to_sign_in};
+use super::{access_of, client_of, how_to_sign_in, refresh_of, verifier_of};
 use crate::clock::{self, machine_now};
 use crate::config::{Config, ImapAccount};
 use crate::connector::email::imap::{ImapSettings, ImapSource};
@@ -23,6 +22,7 @@ use crate::connector::oauth::{self, Client, DeviceCode, Grant, OAuthError};
 use crate::connector::{ConnectorError, Source, Tokens};
 use crate::domain::address;
 use crate::domain::oauth::{Asking, Provider, Returned, authorize_url, read_pasted, renew_at, url_text};
+use crate::hub::seal::{SealError, Vault};
 use crate::store::login::{LoginTokens, PendingLogin};
 use crate::store::{Store, StoreError};
 

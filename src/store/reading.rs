@@ -17,6 +17,7 @@ pub mod task;
 pub mod thread;
 pub mod timeline;
 pub mod view;
+pub mod webhook;
 
 /// Every statement of this part of the room.
 pub(super) fn statement_lists() -> Vec<&'static Sql> {
@@ -29,6 +30,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         task::STATEMENTS,
         thread::STATEMENTS,
         timeline::STATEMENTS,
+        webhook::STATEMENTS,
     ]
     .concat()
 }

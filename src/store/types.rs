@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::domain::ids::{
     AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
+    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, HoldSource, Kind,
-    OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason,
-    Verdict,
+    AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind,
+    TaskState, UnmatchedReason, Verdict, WebhookState,
 };
 
 macro_rules! read_as {
@@ -59,6 +59,8 @@ read_as! {
     TaskId as Uuid, |v| Ok(Self(v));
     HitId as Uuid, |v| Ok(Self(v));
     MergeId as Uuid, |v| Ok(Self(v));
+    WebhookId as Uuid, |v| Ok(Self(v));
+    WebhookDeliveryId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
     Direction as String, word;
@@ -80,4 +82,7 @@ read_as! {
     HitKind as String, word;
     HoldSource as String, word;
     Verdict as String, word;
+    WebhookState as String, word;
+    DisabledWhy as String, word;
+    DeliveryState as String, word;
 }

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::ids::{
     AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
+    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EnrollmentState, EventType, FolderRole, HitKind, HoldSource, Kind,
-    OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason,
-    Verdict, Word,
+    AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind,
+    TaskState, UnmatchedReason, Verdict, WebhookState, Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.
@@ -173,7 +173,9 @@ from_id!(
     EnrollmentId,
     TaskId,
     HitId,
-    MergeId
+    MergeId,
+    WebhookId,
+    WebhookDeliveryId
 );
 
 macro_rules! from_word {
@@ -204,5 +206,8 @@ from_word!(
     TaskKind,
     HitKind,
     HoldSource,
-    Verdict
+    Verdict,
+    WebhookState,
+    DisabledWhy,
+    DeliveryState
 );

@@ -13,3 +13,4 @@ mod statements;
 mod steer;
 mod stuck;
 mod tracking;
+mod webhook;

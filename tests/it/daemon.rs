@@ -6,7 +6,7 @@
 use crate::peers::{MailPeer, PASSWORD};
 use crate::stores::Fresh;
 use liaison::clock::Clock;
-use liaison::domain::words::Scope;
+use liaison::domain::words::{Scope, Word as _};
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::store::Place;
 use secrecy::ExposeSecret;
@@ -90,30 +90,11 @@ fn free_port() -> u16 {
 impl Installation {
     /// Writes the configuration beside an empty database.
     pub(crate) async fn new(fresh: Fresh, peer: &MailPeer, accounts: &[OurAccount]) -> Self {
-        let clock = Clock::machine();
-        let mut tx = fresh.store.begin("test.token").await.unwrap();
-        let scopes = vec![Scope::Read, Scope::Write, Scope::MessagesSend];
-        let order = TokenOrder { name: "proof".into(), scopes, expires_at: None };
-        let (_, secret) = create_token(&mut tx, &clock, order).await.unwrap();
-        tx.commit().await.unwrap();
-        fresh.store.close().await;
-        let dir = tempfile::tempdir().unwrap();
-        let password = dir.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let port = free_port();
-        let url = match &fresh.place {
-            Place::Sqlite { file } => format!("sqlite:{}", file.display()),
-            Place::Postgres { url, .. } => url.clone(),
-        };
-        let mut config = format!(
-            "undo_seconds = 0\n[server]\nlisten = \"127.0.0.1:{port}\"\nsocket = \"control.sock\"\n\
-             [storage]\nstate_dir = \"state\"\nurl = \"{url}\"\n[log]\nlevel = \"info\"\n"
-        );
+        let mut sections = String::new();
         for account in accounts {
             let OurAccount { name, address, smtp, sent_copy } = account;
             write!(
-                config,
+                sections,
                 "[accounts.{name}]\nkind = \"imap\"\naddress = \"{address}\"\npassword = {{ file = \"password\" }}\n\
                  imap = \"imap+plain://127.0.0.1:{}\"\nsmtp = \"{smtp}\"\nca = \"{}\"\nsent_copy = \"{sent_copy}\"\n\
                  settle_minutes = 1\npoll_seconds = 2\n",
@@ -122,8 +103,54 @@ impl Installation {
             )
             .unwrap();
         }
+        let scopes = vec![Scope::Read, Scope::Write, Scope::MessagesSend];
+        Self::write(fresh, scopes, &sections, &[("password", PASSWORD)]).await
+    }
+
+    /// One without mailboxes, with these sections and secrets, and a token that may do all.
+    pub(crate) async fn bare(fresh: Fresh, sections: &str, secrets: &[(&str, &str)]) -> Self {
+        Self::write(fresh, Scope::ALL.to_vec(), sections, secrets).await
+    }
+
+    async fn write(fresh: Fresh, scopes: Vec<Scope>, sections: &str, secrets: &[(&str, &str)]) -> Self {
+        let clock = Clock::machine();
+        let mut tx = fresh.store.begin("test.token").await.unwrap();
+        let order = TokenOrder { name: "proof".into(), scopes, expires_at: None };
+        let (_, secret) = create_token(&mut tx, &clock, order).await.unwrap();
+        tx.commit().await.unwrap();
+        fresh.store.close().await;
+        let dir = tempfile::tempdir().unwrap();
+        for (name, value) in secrets {
+            let file = dir.path().join(name);
+            std::fs::write(&file, value).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let port = free_port();
+        let url = match &fresh.place {
+            Place::Sqlite { file } => format!("sqlite:{}", file.display()),
+            Place::Postgres { url, .. } => url.clone(),
+        };
+        let config = format!(
+            "undo_seconds = 0\n[server]\nlisten = \"127.0.0.1:{port}\"\nsocket = \"control.sock\"\n\
+             [storage]\nstate_dir = \"state\"\nurl = \"{url}\"\n[log]\nlevel = \"info\"\n{sections}"
+        );
         std::fs::write(dir.path().join("liaison.toml"), config).unwrap();
         Self { fresh, port, dir, token: secret.expose_secret().to_owned() }
+    }
+
+    /// Runs a command of the binary on it; what it printed, and whether it went well.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_liaison"))
+            .arg("--config")
+            .arg(self.dir.path().join("liaison.toml"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary starts");
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&told).into_owned())
     }
 
     /// The daemon's own words.
@@ -149,6 +176,8 @@ impl Installation {
             .arg("serve")
             .env_clear()
             .envs([("HOME", self.dir.path().as_os_str()), ("PATH", &std::env::var_os("PATH").unwrap_or_default())])
+            // As the service manager would name it; commands beside the daemon do not have it.
+            .env("CREDENTIALS_DIRECTORY", self.dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

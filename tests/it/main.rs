@@ -58,3 +58,4 @@ mod steer;
 mod stores;
 mod supply;
 mod tracking;
+mod webhooks;

@@ -12,7 +12,7 @@ use liaison::http::description;
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::lifecycle::{Asked, Lifecycle};
 use liaison::store::message::NewUnmatched;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -32,6 +32,9 @@ state_dir = "state"
 [sender]
 name = "Acme"
 address = "1 Main St, Portland"
+
+[webhooks]
+allow = ["127.0.0.1"]
 
 [teammates.kim]
 first_name = "Kim"
@@ -103,7 +106,10 @@ pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
     std::fs::write(spring.join("intro.md"), "---\nsubject: A tee\n---\nHello {{ influencer.handle }}.\n").unwrap();
     std::fs::write(spring.join("nudge.md"), "Did it reach you?\n").unwrap();
     let config = config::load_with(&dir.path().join("liaison.toml"), std::iter::empty(), Secrets::Skip);
-    let live = app::live_of(&config.unwrap_or_else(|e| panic!("{e}")).config);
+    let mut config = config.unwrap_or_else(|e| panic!("{e}")).config;
+    let value = SecretString::from("a master key of some length, 32 or more");
+    config.oauth.master_key = Some(config::Secret { source: config::SecretSource::Env("NONE".into()), value });
+    let live = app::live_of(&config);
     assert_eq!(live.sequences.errors(), 0, "{:?}", live.sequences.findings);
     let clock = Clock::machine();
     let token = token(&fresh, &clock, Scope::ALL).await;
@@ -387,6 +393,57 @@ async fn texts(api: &Described) {
     assert_eq!(api.ask("POST", "/v1/sequences/autumn/migrate", None).await.0, 404);
 }
 
+async fn webhooks(api: &Described) {
+    let order = json!({"url": "http://127.0.0.1:1/in", "events": ["message.received"], "description": "reports"});
+    let made = api.well("POST", "/v1/webhooks", Some(order)).await;
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    for (wrong, field) in [
+        (json!({"url": "http://127.0.0.2/"}), "/url"),
+        (json!({"url": "https://hooks.example/", "events": ["message.eaten"]}), "/events/0"),
+        (json!({"url": "https://hooks.example/", "description": "x".repeat(501)}), "/description"),
+    ] {
+        let (status, problem) = api.ask("POST", "/v1/webhooks", Some(&wrong)).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(field)), "{problem}");
+    }
+    let listed = api.well("GET", "/v1/webhooks", None).await;
+    let shown = api.well("GET", &path, None).await;
+    assert_eq!(listed["data"][0], shown);
+    assert!(shown.get("secret").is_none());
+    let disabled = api.well("PATCH", &path, Some(json!({"state": "disabled"}))).await;
+    assert_eq!((&disabled["disabled_why"], &disabled["version"]), (&json!("by_hand"), &json!(2)));
+    let (status, problem) = api.ask_with("If-Match: \"1\"", "PATCH", &path, Some(&json!({"events": []}))).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")));
+    let since = json!({"since": "2026-01-01T00:00:00Z"});
+    let order = json!({"since": "2026-01-01T00:00:00Z", "failed_only": true});
+    for (ask, body) in [("test", None), ("resend", Some(&since))] {
+        assert_eq!(api.ask("POST", &format!("{path}/{ask}"), body).await.1["code"], "webhook_disabled");
+    }
+    api.well("PATCH", &path, Some(json!({"state": "enabled", "missed": "skip", "events": []}))).await;
+    let new = api.well("POST", &format!("{path}/rotate"), Some(json!({"overlap_hours": 2}))).await;
+    assert!(new["secret"] != made["secret"] && new["old_secret_until"].is_string(), "{new}");
+    assert_eq!(api.ask("POST", &format!("{path}/rotate"), Some(&json!({"overlap_hours": 169}))).await.0, 422);
+    let test = api.well("POST", &format!("{path}/test"), None).await;
+    let delivery = format!("{path}/deliveries/{}", test["id"].as_str().unwrap());
+    // Nobody listens there: what comes of it is written down.
+    until("a try", || async {
+        let told = api.well("GET", &delivery, None).await;
+        told["attempts"][0]["error"].is_string().then_some(())
+    })
+    .await;
+    api.well("POST", &format!("{delivery}/resend"), None).await;
+    let lost = format!("{path}/deliveries/whd_{:032}/resend", 1);
+    assert_eq!(api.ask("POST", &lost, None).await.0, 404);
+    api.well("GET", &format!("{path}/deliveries?state=pending&type=webhook.test&limit=5"), None).await;
+    assert_eq!(api.ask("GET", &format!("{path}/deliveries?state=odd"), None).await.0, 400);
+    api.well("POST", &format!("{path}/resend"), Some(since)).await;
+    let failed = api.well("POST", &format!("{path}/resend"), Some(order)).await;
+    assert!(failed["deliveries"].is_number(), "{failed}");
+    assert_eq!(api.ask_with("If-Match: \"1\"", "DELETE", &path, None).await.0, 409);
+    api.well("DELETE", &path, None).await;
+    assert_eq!(api.ask("GET", &path, None).await.0, 404);
+}
+
 async fn desk(api: &Described, ana: InfluencerId) {
     let task = json!({"text": "call her", "influencer_id": ana, "due_at": "2026-03-01T08:00:00Z"});
     let task = api.well("POST", "/v1/tasks", Some(task)).await;
@@ -455,6 +512,7 @@ async fn every_operation_answers_as_it_is_described() {
         let (ana, _) = people(&api).await;
         sequences(&api, ana).await;
         messages(&api, ana).await;
+        webhooks(&api).await;
         desk(&api, ana).await;
         std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();
         api.well("DELETE", "/v1/sequences/spring", None).await;

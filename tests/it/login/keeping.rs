@@ -7,7 +7,7 @@ use liaison::connector::email::imap::{ImapSettings, ImapSource};
 use liaison::connector::email::smtp::{SmtpSender, SmtpSettings, Timeouts};
 use liaison::connector::email::tls::Security;
 use liaison::connector::{ConnectorError, Outgoing, SendOutcome, Sender, Source, Tokens};
-use liaison::login::Vault;
+use liaison::hub::seal::Vault;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{MASTER_KEY, World, until, world, worlds};

@@ -1,5 +1,5 @@
-//! Sealing of tokens (XChaCha20-Poly1305): a copy of the database opens no mailbox, and a sealed token holds only for the
-//! account and the use it was sealed for.
+//! Sealing of secrets that must be had again (XChaCha20-Poly1305): tokens that sign in, secrets that sign. A copy of the database
+//! opens no mailbox, and what is sealed holds only for whom and for what it was sealed.
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
+use crate::config::OAuth;
 
 /// The first octet of everything sealed: how it is sealed.
 const FORM: u8 = 1;
@@ -17,13 +18,13 @@ const NONCE_OCTETS: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// There is no master key, or it can't be read here.
-    #[error("the master key ([secrets] master_key) can't be read here; only the service may be able to")]
+    #[error("there is no master key ([secrets] master_key), or it can't be read here; only the service may be able to")]
     NoKey,
     /// It was sealed with another key.
-    #[error("it was sealed with another master key; put that one back, or sign in again")]
+    #[error("it was sealed with another master key; put that one back, or make it anew")]
     OtherKey,
     /// It was changed, or belongs to something else.
-    #[error("what is stored was changed or is damaged; sign in again")]
+    #[error("what is stored was changed or is damaged; make it anew")]
     Damaged,
     /// The machine has no source of chance.
     #[error("nothing can be sealed: {0}")]
@@ -64,6 +65,14 @@ impl Vault {
         Ok(Self { cipher, mark })
     }
 
+    /// The vault of a configuration.
+    ///
+    /// # Errors
+    /// [`SealError::NoKey`] where it names no key, or was loaded without secrets.
+    pub fn of(config: &OAuth) -> Result<Self, SealError> {
+        Self::new(&config.master_key.as_ref().ok_or(SealError::NoKey)?.value)
+    }
+
     /// Seals a secret. `about` says whose it is and what for; it is needed to open it, and not kept.
     ///
     /// # Errors
@@ -96,42 +105,27 @@ impl Vault {
     }
 }
 
-/// What the refresh token of an account is sealed for.
-pub(super) fn refresh_of(account: &str) -> String {
-    format!("refresh token of account {account}")
-}
-
-/// What the access token of an account is sealed for.
-pub(super) fn access_of(account: &str) -> String {
-    format!("access token of account {account}")
-}
-
-/// What the verifier of a sign-in to an account is sealed for.
-pub(super) fn verifier_of(account: &str) -> String {
-    format!("verifier of account {account}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sealed_token_opens_only_with_its_key_for_its_account_and_unchanged() {
+    fn sealed_secret_opens_only_with_its_key_for_its_use_and_unchanged() {
         let vault = Vault::new(&SecretString::from("a master key of some length, 32 or more")).unwrap();
         let other = Vault::new(&SecretString::from("another master key of some length, 32+")).unwrap();
-        let sealed = vault.seal(&refresh_of("a"), &SecretString::from("sesame")).unwrap();
-        let again = vault.seal(&refresh_of("a"), &SecretString::from("sesame")).unwrap();
+        let sealed = vault.seal("refresh of a", &SecretString::from("sesame")).unwrap();
+        let again = vault.seal("refresh of a", &SecretString::from("sesame")).unwrap();
         assert_ne!(sealed, again, "a nonce is used once");
         assert!(!sealed.windows(6).any(|w| w == b"sesame"));
-        assert_eq!(vault.open(&refresh_of("a"), &sealed).unwrap().expose_secret(), "sesame");
-        assert_eq!(vault.open(&refresh_of("b"), &sealed).unwrap_err(), SealError::Damaged);
-        assert_eq!(vault.open(&access_of("a"), &sealed).unwrap_err(), SealError::Damaged);
-        assert_eq!(other.open(&refresh_of("a"), &sealed).unwrap_err(), SealError::OtherKey);
+        assert_eq!(vault.open("refresh of a", &sealed).unwrap().expose_secret(), "sesame");
+        assert_eq!(vault.open("refresh of b", &sealed).unwrap_err(), SealError::Damaged);
+        assert_eq!(vault.open("access of a", &sealed).unwrap_err(), SealError::Damaged);
+        assert_eq!(other.open("refresh of a", &sealed).unwrap_err(), SealError::OtherKey);
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert!(vault.open(&refresh_of("a"), &changed).is_err(), "octet {at}");
-            assert!(vault.open(&refresh_of("a"), &sealed[..at]).is_err(), "cut at {at}");
+            assert!(vault.open("refresh of a", &changed).is_err(), "octet {at}");
+            assert!(vault.open("refresh of a", &sealed[..at]).is_err(), "cut at {at}");
         }
         assert_eq!(Vault::new(&SecretString::default()).unwrap_err(), SealError::NoKey);
     }

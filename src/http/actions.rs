@@ -15,6 +15,7 @@ use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel};
 use crate::hub::outreach::steer::Act;
+use crate::hub::people::erase::Erased;
 use crate::store::StoreError;
 use crate::store::people::list::InfluencerFilter;
 
@@ -457,6 +458,10 @@ pub trait Actions: Send + Sync {
     fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value>;
     /// Takes that back, by the record that went or the one that was kept; what went back.
     fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value>;
+    /// Erases somebody, or only tells how much would go.
+    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased>;
+    /// Everything that is kept about somebody, as a ZIP archive; none where it is larger than is given at once.
+    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>>;
     /// Writes a note on a timeline.
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.

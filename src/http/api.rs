@@ -5,6 +5,7 @@ use super::describe::Route;
 mod accounts;
 mod agents;
 mod enrollments;
+mod erasure;
 mod events;
 mod foresight;
 mod holds;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
     all.extend(enrollments::routes());
+    all.extend(erasure::routes());
     all.extend(events::routes());
     all.extend(foresight::routes());
     all.extend(holds::routes());

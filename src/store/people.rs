@@ -18,11 +18,14 @@ use crate::domain::words::{Awaiting, Channel};
 pub mod address;
 pub mod agent;
 pub mod attribute;
+pub mod erase;
+pub mod erased;
 pub mod hold;
 pub mod ledger;
 pub mod list;
 pub mod merge;
 pub mod note;
+pub mod personal;
 pub mod view;
 
 #[derive(sqlx::FromRow)]
@@ -326,10 +329,13 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         address::STATEMENTS,
         agent::STATEMENTS,
         attribute::STATEMENTS,
+        erase::STATEMENTS,
+        erased::STATEMENTS,
         hold::STATEMENTS,
         ledger::STATEMENTS,
         merge::STATEMENTS,
         note::STATEMENTS,
+        personal::STATEMENTS,
         view::STATEMENTS,
     ]
     .concat()
@@ -337,5 +343,5 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
 
 /// The multi-row texts of the files below this one.
 pub(super) fn many_lists() -> Vec<&'static Many> {
-    [MANY, address::MANY, agent::MANY, attribute::MANY, ledger::MANY, note::MANY].concat()
+    [MANY, address::MANY, agent::MANY, attribute::MANY, erased::MANY, ledger::MANY, note::MANY].concat()
 }

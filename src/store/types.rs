@@ -5,7 +5,7 @@ use sqlx::{Database, Decode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
     MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
@@ -59,6 +59,7 @@ read_as! {
     TaskId as Uuid, |v| Ok(Self(v));
     HitId as Uuid, |v| Ok(Self(v));
     MergeId as Uuid, |v| Ok(Self(v));
+    ErasureId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
     Direction as String, word;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
     MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
@@ -173,7 +173,8 @@ from_id!(
     EnrollmentId,
     TaskId,
     HitId,
-    MergeId
+    MergeId,
+    ErasureId
 );
 
 macro_rules! from_word {

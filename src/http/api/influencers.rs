@@ -32,7 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
             .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
         Route::at("/influencers/{id}")
             .get(does("Show an influencer"), one)
-            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update),
+            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update)
+            .delete(super::erasure::erasing(), super::erasure::erase),
         Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
         Route::at("/influencers/{id}/timeline")
             .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),

@@ -22,4 +22,5 @@ pub mod thread;
 pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;
+pub mod view;
 pub mod why;

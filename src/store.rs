@@ -34,6 +34,7 @@ pub mod token;
 pub mod tracking;
 mod types;
 pub mod value;
+pub mod view;
 mod writer;
 
 use sql::{Rec, Sql};
@@ -408,6 +409,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
     all.extend(tracking::STATEMENTS);
+    all.extend(view::STATEMENTS);
     all
 }
 

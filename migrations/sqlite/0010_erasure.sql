@@ -42,8 +42,17 @@ CREATE TABLE saved_view (
   version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
--- Threads of one influencer's stage, tag and the like are found from the influencer; this serves the other way round.
-CREATE INDEX influencer_awaiting ON influencer (awaiting, COALESCE(last_message_at, 0), id) WHERE awaiting IS NOT NULL;
+-- Who follows somebody, as the last report says: the share of a country, an age or a gender.
+CREATE TABLE influencer_audience (
+  influencer_id BLOB NOT NULL REFERENCES influencer (id),
+  dimension TEXT NOT NULL,
+  key TEXT NOT NULL,
+  share REAL NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (influencer_id, dimension, key)
+) STRICT;
+
+-- Those in a stage, the one with the newest message first.
 CREATE INDEX influencer_stage_recent ON influencer (stage, COALESCE(last_message_at, 0), id);
 
 -- Whoever goes takes rows along that were never looked for from this side.

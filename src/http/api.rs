@@ -23,6 +23,7 @@ mod teammates;
 mod threads;
 mod tokens;
 mod unmatched;
+mod views;
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {
@@ -47,5 +48,6 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(threads::routes());
     all.extend(tokens::routes());
     all.extend(unmatched::routes());
+    all.extend(views::routes());
     all
 }

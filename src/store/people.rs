@@ -20,6 +20,7 @@ pub mod agent;
 pub mod attribute;
 pub mod erase;
 pub mod erased;
+pub mod filter;
 pub mod hold;
 pub mod ledger;
 pub mod list;

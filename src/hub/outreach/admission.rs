@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError, Tx};
 pub const NAMED_MAX: usize = 1_000;
 
 /// Who is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Whom {
     /// These, in this order.
     These(Vec<InfluencerId>),
@@ -33,7 +33,7 @@ pub enum Run {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
     /// Into which sequence.
     pub sequence: String,

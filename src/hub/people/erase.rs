@@ -228,7 +228,7 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
         let of = |a: &&Address| a.channel == channel;
         let keys: Vec<String> = person.addresses.iter().filter(of).map(|a| a.value_key.clone()).collect();
         let suppressed = tx.suppressed(channel, keys.clone()).await?;
-        let hash = |value: &String| Mark::Address(channel.as_str().to_owned(), value.clone()).hash(&key);
+        let hash = |value: &String| Mark::Address(channel.to_string(), value.clone()).hash(&key);
         for s in &suppressed {
             let hash = hash(&s.value_key);
             rows.push(NewErasedAddress { id: s.id, hash, scope: s.scope.clone(), reason: s.reason, at: s.at });

@@ -108,7 +108,7 @@ impl Tx {
         keys: &[String],
     ) -> Result<Vec<Suppression>, StoreError> {
         let Some(key) = self.erasure_key().await? else { return Ok(Vec::new()) };
-        let mark = |value: &String| Mark::Address(channel.as_str().to_owned(), value.clone()).hash(&key);
+        let mark = |value: &String| Mark::Address(channel.to_string(), value.clone()).hash(&key);
         let by_hash: HashMap<Vec<u8>, &String> = keys.iter().map(|value| (mark(value), value)).collect();
         let hashes: Vec<Vec<u8>> = by_hash.keys().cloned().collect();
         let rows: Vec<ErasedAddressRow> = self.all(&ADDRESSES_FIND, values![hashes]).await?;
@@ -140,7 +140,7 @@ impl Tx {
         value_key: &str,
     ) -> Result<u64, StoreError> {
         let Some(key) = self.erasure_key().await? else { return Ok(0) };
-        let hash = Mark::Address(channel.as_str().to_owned(), value_key.to_owned()).hash(&key);
+        let hash = Mark::Address(channel.to_string(), value_key.to_owned()).hash(&key);
         self.exec(&ADDRESS_FORGET, values![hash]).await
     }
 

@@ -6,7 +6,7 @@ use crate::domain::ids::AgentId;
 use crate::domain::people::query_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, EnrollmentState};
-use crate::store::value::{Value, values};
+use crate::store::value::Value;
 
 /// Which influencers. All that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,6 +4,7 @@ use super::describe::Route;
 
 mod accounts;
 mod agents;
+mod audience;
 mod enrollments;
 mod erasure;
 mod events;
@@ -29,6 +30,7 @@ mod views;
 pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
+    all.extend(audience::routes());
     all.extend(enrollments::routes());
     all.extend(erasure::routes());
     all.extend(events::routes());

@@ -70,7 +70,7 @@ pub struct FilterOrder {
 }
 
 /// What is wrong with one of the filters: its name, and what to do.
-pub type Wrong = (String, String);
+pub(super) type Wrong = (String, String);
 
 /// The filters as query parameters, in the order they are told.
 pub(super) const NAMES: [&str; 24] = [

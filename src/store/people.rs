@@ -18,6 +18,7 @@ use crate::domain::words::{Awaiting, Channel};
 pub mod address;
 pub mod agent;
 pub mod attribute;
+pub mod audience;
 pub mod erase;
 pub mod erased;
 pub mod filter;
@@ -330,6 +331,7 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         address::STATEMENTS,
         agent::STATEMENTS,
         attribute::STATEMENTS,
+        audience::STATEMENTS,
         erase::STATEMENTS,
         erased::STATEMENTS,
         hold::STATEMENTS,
@@ -344,5 +346,5 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
 
 /// The multi-row texts of the files below this one.
 pub(super) fn many_lists() -> Vec<&'static Many> {
-    [MANY, address::MANY, agent::MANY, attribute::MANY, erased::MANY, ledger::MANY, note::MANY].concat()
+    [MANY, address::MANY, agent::MANY, attribute::MANY, audience::MANY, erased::MANY, ledger::MANY, note::MANY].concat()
 }

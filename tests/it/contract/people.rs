@@ -438,7 +438,7 @@ fn narrows(filter: &InfluencerFilter) -> bool {
 /// Who there is, each known by something of their own.
 async fn different(fresh: &stores::Fresh, clock: &Clock) -> Vec<Influencer> {
     let mut all: Vec<Influencer> = ["ana", "bo", "cy", "di"].map(|h| influencer(clock, h, "", "")).to_vec();
-    let json = serde_json::json;
+    use serde_json::json;
     for (n, (niche, fee, contract, vip)) in [
         (json!("running"), json!(5), json!("2026-05-01"), json!(true)),
         (json!("food"), json!("40"), json!("2026-07-01"), json!(false)),

@@ -58,3 +58,5 @@ CREATE INDEX influencer_stage_recent ON influencer (stage, COALESCE(last_message
 -- Whoever goes takes rows along that were never looked for from this side.
 CREATE INDEX outbox_clean ON outbox (clean_hash) WHERE clean_hash IS NOT NULL;
 CREATE INDEX thread_owner ON thread (influencer_id);
+CREATE INDEX merge_record_kept_ever ON merge_record (kept);
+CREATE INDEX merge_record_gone_ever ON merge_record (gone);

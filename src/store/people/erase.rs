@@ -388,8 +388,7 @@ macro_rules! turn_of {
 
 statements! {
     #[hot] MERGED = "SELECT gone FROM merge_record WHERE kept = ANY($1::uuid[]) AND undone_at IS NULL";
-    // Two are joined seldom, and taken apart again more seldom still.
-    MERGED_ONCE = "SELECT kept, gone FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[])";
+    #[hot] MERGED_ONCE = "SELECT kept, gone FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[])";
     #[hot] OUTBOX_LOCK = concat!("SELECT id FROM outbox WHERE id IN ", theirs!(), " ORDER BY id FOR UPDATE");
     #[hot] MESSAGES_OF = concat!("SELECT m.id, m.conversation_id, m.author_address, m.internet_message_id, m.fingerprint, m.raw_hash, \
         o.clean_hash, o.status, o.token, EXISTS (SELECT 1 FROM participation q WHERE q.message_id = m.id \
@@ -422,8 +421,8 @@ statements! {
     #[hot] RAWS = "DELETE FROM raw WHERE hash = ANY($1::bytea[]) AND NOT EXISTS (SELECT 1 FROM message m WHERE m.raw_hash = raw.hash) \
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.clean_hash = raw.hash)";
 
-    #[hot] TASKS = "DELETE FROM task WHERE influencer_id = ANY($1::uuid[]) \
-        OR enrollment_id IN (SELECT e.id FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]))";
+    #[hot] TASKS = "DELETE FROM task WHERE id IN (SELECT k.id FROM task k WHERE k.influencer_id = ANY($1::uuid[]) \
+        UNION SELECT k.id FROM enrollment e JOIN task k ON k.enrollment_id = e.id WHERE e.influencer_id = ANY($1::uuid[]))";
     #[hot] STEPS = "DELETE FROM enrollment_step WHERE enrollment_id IN (SELECT e.id FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]))";
     #[hot] RUNS = "DELETE FROM enrollment WHERE influencer_id = ANY($1::uuid[])";
     #[hot] PARTS_OF = "DELETE FROM participation WHERE influencer_id = ANY($1::uuid[])";
@@ -440,7 +439,7 @@ statements! {
     #[hot] AUDIENCE = "DELETE FROM influencer_audience WHERE influencer_id = ANY($1::uuid[])";
     #[hot] AGENTS = "DELETE FROM agent_influencer WHERE influencer_id = ANY($1::uuid[])";
     #[hot] ADDRESSES = "DELETE FROM address WHERE influencer_id = ANY($1::uuid[])";
-    MERGES = "DELETE FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[])";
+    #[hot] MERGES = "DELETE FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[])";
     #[hot] INFLUENCERS = "DELETE FROM influencer WHERE id = ANY($1::uuid[])";
 
     #[hot] CONSENTS = "DELETE FROM consent WHERE value_key = ANY($1::text[])";

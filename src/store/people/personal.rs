@@ -266,10 +266,11 @@ static OF_PEOPLE: &[(&str, &Sql)] = &[
     ("enrollment_step", &STEP),
     ("task", &TASK),
 ];
-static OF_ADDRESSES: &[(&str, &Sql)] = &[("consent", &CONSENT), ("suppression", &SUPPRESSION), ("stranger", &STRANGER)];
+static OF_ADDRESSES: &[(&str, &Sql)] = &[("consent", &CONSENT), ("suppression", &SUPPRESSION)];
 static OF_MESSAGES: &[(&str, &Sql)] = &[
     ("message", &MESSAGE),
     ("delivery", &DELIVERY),
+    ("stranger", &STRANGER),
     ("unmatched", &UNMATCHED),
     ("outbox", &OUTBOX),
     ("outbox_recipient", &RECIPIENT),
@@ -294,8 +295,7 @@ statements! {
     #[hot] ADDRESS = "SELECT * FROM address WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
     #[hot] HOLD = "SELECT * FROM hold WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, source";
     #[hot] NOTE = "SELECT * FROM note WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, id";
-    // Two are joined seldom.
-    MERGE = "SELECT * FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[]) ORDER BY id";
+    #[hot] MERGE = "SELECT * FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[]) ORDER BY id";
     #[hot] EVENT = "SELECT * FROM event WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, id";
     #[hot] THREAD = "SELECT * FROM thread WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
     #[hot] PARTICIPATION = "SELECT * FROM participation WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, message_id";
@@ -305,7 +305,7 @@ statements! {
     #[hot] TASK = "SELECT * FROM task WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
     #[hot] CONSENT = "SELECT * FROM consent WHERE value_key = ANY($1::text[]) ORDER BY id";
     #[hot] SUPPRESSION = "SELECT * FROM suppression WHERE value_key = ANY($1::text[]) ORDER BY id";
-    #[hot] STRANGER = "SELECT * FROM stranger WHERE address_key = ANY($1::text[]) ORDER BY address_key, message_id";
+    #[hot] STRANGER = "SELECT * FROM stranger WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, address_key";
     #[hot] MESSAGE = "SELECT * FROM message WHERE id = ANY($1::uuid[]) ORDER BY at, id";
     #[hot] DELIVERY = "SELECT d.*, f.account, f.name AS folder FROM delivery d JOIN folder f ON f.id = d.folder_id \
         WHERE d.message_id = ANY($1::uuid[]) ORDER BY d.message_id, d.folder_id, d.uid";

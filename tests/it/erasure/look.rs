@@ -49,7 +49,7 @@ pub async fn tables(fresh: &Fresh) -> Vec<(String, Vec<String>)> {
 /// Every row as lower-case text, and raw mail unpacked.
 pub async fn everything(fresh: &Fresh) -> Found {
     let mut found = BTreeMap::new();
-    for (table, columns) in tables(fresh).await {
+    for (table, columns) in tables(fresh).await.into_iter().filter(|(table, _)| table != "raw") {
         let texts: Vec<(Option<String>,)> = match raw_connection(&fresh.place).await {
             // Its words are in the index alone; they are looked for on the disk.
             Raw::Sqlite(_) if table == "message_search" => continue,

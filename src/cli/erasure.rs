@@ -14,8 +14,8 @@ use super::stop::Stop;
 use super::who;
 use crate::hub::people::erase::{self, Erased};
 use crate::hub::people::sweep;
-use crate::store::again::again;
 use crate::store::StoreError;
+use crate::store::again::again;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {

@@ -287,7 +287,9 @@ mod tests {
         }
         let read = |name: &str, least| share((name.to_owned(), least)).map(|s| (s.dimension, s.key));
         assert_eq!(read("country[US][gte]", 0.4), Ok(("country".to_owned(), "us".to_owned())));
-        for (wrong, least) in [("country[us]", 0.4), ("shoe[9][gte]", 0.4), ("age[][gte]", 0.4), ("age[18-24][gte]", 40.0)] {
+        for (wrong, least) in
+            [("country[us]", 0.4), ("shoe[9][gte]", 0.4), ("age[][gte]", 0.4), ("age[18-24][gte]", 40.0)]
+        {
             assert_eq!(read(wrong, least).map_err(|(name, _)| name), Err(format!("audience.{wrong}")));
         }
     }

@@ -37,7 +37,9 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
 pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
-        (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release") | (&Method::DELETE, "/v1/influencers/{id}") => Scope::Admin,
+        (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release") | (&Method::DELETE, "/v1/influencers/{id}") => {
+            Scope::Admin
+        }
         (
             &Method::POST,
             "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",

@@ -97,9 +97,7 @@ pub struct ViewChange {
 async fn seen(tx: &mut Tx, name: &str, version: Option<i64>) -> Result<SavedView, ViewError> {
     let view = tx.lock_view(name).await?.ok_or_else(|| ViewError::Unknown(name.to_owned()))?;
     match version {
-        Some(version) if version != view.version => {
-            Err(ViewError::Changed { name: view.name, version: view.version })
-        }
+        Some(version) if version != view.version => Err(ViewError::Changed { name: view.name, version: view.version }),
         _ => Ok(view),
     }
 }

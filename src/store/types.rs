@@ -5,8 +5,8 @@ use sqlx::{Database, Decode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
+    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
+    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{

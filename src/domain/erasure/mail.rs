@@ -186,7 +186,8 @@ fn quoted_printable(octets: &[u8]) -> Vec<u8> {
             length = 0;
             continue;
         }
-        let plain = matches!(first, 33..=60 | 62..=126) || (*first == b' ' && !matches!(after.first(), None | Some(b'\r' | b'\n')));
+        let plain = matches!(first, 33..=60 | 62..=126)
+            || (*first == b' ' && !matches!(after.first(), None | Some(b'\r' | b'\n')));
         let written = if plain { char::from(*first).to_string() } else { format!("={first:02X}") };
         if length + written.len() >= LINE {
             out.extend_from_slice(b"=\r\n");

@@ -27,7 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
                 .problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             export,
         ),
-        Route::at("/erasures").get(does("Who was erased, when and by whom, the newest first").takes(paged(vec![])), list),
+        Route::at("/erasures")
+            .get(does("Who was erased, when and by whom, the newest first").takes(paged(vec![])), list),
     ]
 }
 
@@ -58,7 +59,9 @@ pub(super) async fn erase(
 
 async fn export(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Response, Problem> {
     let Some(archive) = state.actions.export(id).await? else {
-        let what = format!("there is more about {id} than is given at once; on the machine itself `liaison influencer export` writes it");
+        let what = format!(
+            "there is more about {id} than is given at once; on the machine itself `liaison influencer export` writes it"
+        );
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what));
     };
     Ok(download(archive, "application/zip", &format!("{id}.zip")))

@@ -30,7 +30,11 @@ pub(super) fn routes() -> Vec<Route> {
     let changes = ["handle_taken", "address_taken"];
     vec![
         Route::at("/influencers")
-            .get(does("List influencers, the one with the newest message first").takes(paged(views::filters(vec![sort]))), list)
+            .get(
+                does("List influencers, the one with the newest message first")
+                    .takes(paged(views::filters(vec![sort]))),
+                list,
+            )
             .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
         Route::at("/influencers/{id}")
             .get(does("Show an influencer"), one)

@@ -40,7 +40,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<ThreadView>>, Problem> {
-    let asked = asked.only(&views::names(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"]))?;
+    let asked =
+        asked.only(&views::names(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"]))?;
     let asked = views::with_view(&state, asked).await?;
     // Whose turn it is, and which account it is of, is asked of the thread itself here.
     let of = InfluencerFilter { awaiting: None, account: None, ..filter::read(&asked, state.clock.now())? };

@@ -18,6 +18,7 @@ use crate::domain::address;
 use crate::domain::erasure::{Blot, Blotted, KEY_OCTETS, Mark, blot_mail};
 use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, MessageId, ThreadId};
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
+use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason};
 use crate::hub::settle::{self, SettleError};
@@ -66,7 +67,13 @@ struct Person {
 ///
 /// # Errors
 /// [`PeopleError::NoInfluencer`]; [`PeopleError::InHand`] where something to them is being handed over right now.
-pub async fn erase(tx: &mut Tx, clock: &Clock, id: InfluencerId, by: &str, dry_run: bool) -> Result<Erased, PeopleError> {
+pub async fn erase(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: InfluencerId,
+    by: &str,
+    dry_run: bool,
+) -> Result<Erased, PeopleError> {
     tx.overwrite_what_is_deleted().await?;
     // First of all, as those do who store messages: nobody writes one to them meanwhile.
     tx.lock_conversations().await?;
@@ -144,22 +151,27 @@ async fn know(tx: &mut Tx, influencer: &Influencer) -> Result<Person, StoreError
     let mut keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let records = tx.get_influencers(ids.clone()).await?;
-    let networks = tx.list_networks(ids.clone()).await?;
+    let blot = blot_of(&addresses, &names_of(tx, &ids).await?);
+    Ok(Person { ids, addresses, keys, blot })
+}
+
+/// Their handles, here and on networks, and their whole names: one word of a name is anybody's.
+async fn names_of(tx: &mut Tx, ids: &[InfluencerId]) -> Result<BTreeSet<String>, StoreError> {
+    let networks = tx.list_networks(ids.to_vec()).await?;
     let mut names: BTreeSet<String> = networks.into_iter().map(|(_, network)| network.handle).collect();
-    for record in &records {
-        names.insert(record.handle.clone());
-        names.insert(format!("{} {}", record.first_name, record.last_name));
-        names.insert(format!("{}, {}", record.last_name, record.first_name));
+    for Influencer { handle, first_name, last_name, .. } in tx.get_influencers(ids.to_vec()).await? {
+        names.insert(handle);
+        if !first_name.trim().is_empty() && !last_name.trim().is_empty() {
+            names.insert(format!("{} {}", first_name.trim(), last_name.trim()));
+            names.insert(format!("{}, {}", last_name.trim(), first_name.trim()));
+        }
     }
-    let person = Person { blot: blot_of(&addresses, &names), ids, addresses, keys };
-    Ok(person)
+    Ok(names)
 }
 
 fn blot_of(addresses: &[Address], names: &BTreeSet<String>) -> Blot {
     let written = addresses.iter().flat_map(|a| [a.value.as_str(), a.value_key.as_str()]);
-    // One word of a name is anybody's; a whole one is theirs.
-    let names = names.iter().map(|name| name.trim().trim_matches(',').trim().trim_start_matches('@'));
+    let names = names.iter().map(|name| name.trim().trim_start_matches('@'));
     Blot::new(written, names)
 }
 
@@ -178,13 +190,7 @@ async fn name_more(tx: &mut Tx, person: &mut Person, stays: &[TheirMessage]) -> 
         }
     }
     if !names.is_empty() {
-        let records = tx.get_influencers(person.ids.clone()).await?;
-        names.extend(tx.list_networks(person.ids.clone()).await?.into_iter().map(|(_, network)| network.handle));
-        for record in records {
-            names.insert(format!("{} {}", record.first_name, record.last_name));
-            names.insert(format!("{}, {}", record.last_name, record.first_name));
-            names.insert(record.handle);
-        }
+        names.extend(names_of(tx, &person.ids).await?);
         person.blot = blot_of(&person.addresses, &names);
     }
     Ok(())
@@ -201,7 +207,8 @@ fn ids_of(messages: &[TheirMessage]) -> Vec<MessageId> {
 /// What waits to be sent to them and to others is not sent to anybody.
 async fn take_back(tx: &mut Tx, clock: &Clock, stays: &[TheirMessage]) -> Result<(), PeopleError> {
     for message in stays {
-        let waits = matches!(message.status, Some(OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Deferred));
+        let waits =
+            matches!(message.status, Some(OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Deferred));
         if waits {
             match settle::cancel(tx, clock, message.id, "one of those it was for was erased").await {
                 Ok(_) => {}
@@ -442,8 +449,9 @@ async fn close_refs(
         }
         let named = |mails: &[String], key: &str| mails.iter().any(|mail| mail.contains(key));
         let goes = |key: &String| {
-            let theirs = ours.iter().any(|m| m.internet_message_id.as_ref() == Some(key)) || named(&gone_mail, key);
-            theirs && !kept_ids.contains(key) && !named(&kept_mail, key)
+            let Some(id) = key.strip_prefix(&id_key("")) else { return false };
+            let theirs = ours.iter().any(|m| m.internet_message_id.as_deref() == Some(id)) || named(&gone_mail, id);
+            theirs && !kept_ids.contains(id) && !named(&kept_mail, id)
         };
         let refs: Vec<String> = tx.list_refs(vec![conversation]).await?.into_iter().filter(goes).collect();
         let n = tx.erase_refs(refs).await?;

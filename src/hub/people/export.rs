@@ -62,12 +62,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// [`ExportError`].
-pub async fn export(
-    tx: &mut Tx,
-    clock: &Clock,
-    id: InfluencerId,
-    means: Means<'_>,
-) -> Result<Exported, ExportError> {
+pub async fn export(tx: &mut Tx, clock: &Clock, id: InfluencerId, means: Means<'_>) -> Result<Exported, ExportError> {
     let id = survivor(tx, id).await?;
     let unknown = || PeopleError::NoInfluencer(id.to_string());
     let influencer = tx.get_influencer(id).await?.ok_or_else(unknown)?;
@@ -136,7 +131,9 @@ mod tests {
 
     #[test]
     fn names_of_files_lead_nowhere_else() {
-        for (given, kept) in [("../../etc/passwd", "_.._etc_passwd"), ("a b.pdf", "a b.pdf"), ("..", "file"), ("c:\\x\u{0}", "c__x_")] {
+        for (given, kept) in
+            [("../../etc/passwd", "_.._etc_passwd"), ("a b.pdf", "a b.pdf"), ("..", "file"), ("c:\\x\u{0}", "c__x_")]
+        {
             assert_eq!(plain(given), kept);
         }
     }

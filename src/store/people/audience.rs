@@ -20,11 +20,8 @@ pub struct AudienceShare {
     pub at: Micros,
 }
 
-const SHARES: Many = Many {
-    head: "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at)",
-    columns: 5,
-    tail: "",
-};
+const SHARES: Many =
+    Many { head: "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at)", columns: 5, tail: "" };
 
 impl Tx {
     /// Writes a report in the place of the one before.

@@ -241,7 +241,11 @@ impl Tx {
     }
 
     /// Takes these people's hits off messages that stay.
-    pub async fn erase_hits_of(&mut self, messages: Vec<MessageId>, people: Vec<InfluencerId>) -> Result<u64, StoreError> {
+    pub async fn erase_hits_of(
+        &mut self,
+        messages: Vec<MessageId>,
+        people: Vec<InfluencerId>,
+    ) -> Result<u64, StoreError> {
         self.exec(&HITS_OF_PEOPLE, values![messages, people]).await
     }
 
@@ -251,7 +255,8 @@ impl Tx {
         messages: Vec<MessageId>,
         people: Vec<InfluencerId>,
     ) -> Result<Vec<(EventId, Json<serde_json::Value>)>, StoreError> {
-        let mut rows: Vec<(EventId, Json<serde_json::Value>)> = self.all(&EVENT_WORDS_MESSAGES, values![messages]).await?;
+        let mut rows: Vec<(EventId, Json<serde_json::Value>)> =
+            self.all(&EVENT_WORDS_MESSAGES, values![messages]).await?;
         rows.extend(self.all::<(EventId, Json<serde_json::Value>)>(&EVENT_WORDS_PEOPLE, values![people]).await?);
         Ok(rows)
     }
@@ -286,7 +291,11 @@ impl Tx {
     }
 
     /// Writes one of them.
-    pub async fn rewrite_loose(&mut self, (what, id, n): (LooseWords, Uuid, i64), text: String) -> Result<(), StoreError> {
+    pub async fn rewrite_loose(
+        &mut self,
+        (what, id, n): (LooseWords, Uuid, i64),
+        text: String,
+    ) -> Result<(), StoreError> {
         self.exec(what.statements().1, values![id, n, text]).await?;
         Ok(())
     }

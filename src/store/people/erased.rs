@@ -97,7 +97,8 @@ impl Tx {
     pub async fn find_erased_messages(&mut self, marks: Vec<Mark>) -> Result<HashSet<Mark>, StoreError> {
         let Some(key) = self.erasure_key().await? else { return Ok(HashSet::new()) };
         let mut by_hash: HashMap<Vec<u8>, Mark> = marks.into_iter().map(|mark| (mark.hash(&key), mark)).collect();
-        let rows: Vec<(Vec<u8>,)> = self.all(&MESSAGES_FIND, values![by_hash.keys().cloned().collect::<Vec<_>>()]).await?;
+        let rows: Vec<(Vec<u8>,)> =
+            self.all(&MESSAGES_FIND, values![by_hash.keys().cloned().collect::<Vec<_>>()]).await?;
         Ok(rows.into_iter().filter_map(|(hash,)| by_hash.remove(&hash)).collect())
     }
 
@@ -115,7 +116,15 @@ impl Tx {
         let read = |row: ErasedAddressRow| {
             let value_key = (*by_hash.get(&row.hash)?).clone();
             let evidence = "kept when the record of this address was erased".to_owned();
-            Some(Suppression { id: row.id, channel, value_key, scope: row.scope, reason: row.reason, evidence, at: row.at })
+            Some(Suppression {
+                id: row.id,
+                channel,
+                value_key,
+                scope: row.scope,
+                reason: row.reason,
+                evidence,
+                at: row.at,
+            })
         };
         Ok(rows.into_iter().filter_map(read).collect())
     }
@@ -151,7 +160,11 @@ impl Tx {
     }
 
     /// Who was erased, the newest first, before one.
-    pub async fn list_erasures(&mut self, before: Option<ErasureId>, limit: i64) -> Result<Vec<ErasureRow>, StoreError> {
+    pub async fn list_erasures(
+        &mut self,
+        before: Option<ErasureId>,
+        limit: i64,
+    ) -> Result<Vec<ErasureRow>, StoreError> {
         let before = before.map_or(uuid::Uuid::max(), |id| id.0);
         self.all(&ERASURES_LIST, values![before, limit]).await
     }

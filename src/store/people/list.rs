@@ -62,12 +62,16 @@ impl FromStr for InfluencerCursor {
 }
 
 /// The text of a page: `$1` is the limit, `$2` the id before the page (and `$3` its message time).
-fn page_text(filter: &InfluencerFilter, order: InfluencerOrder, sqlite: bool, bound: Vec<Value>) -> (String, Vec<Value>) {
+fn page_text(
+    filter: &InfluencerFilter,
+    order: InfluencerOrder,
+    sqlite: bool,
+    bound: Vec<Value>,
+) -> (String, Vec<Value>) {
     let (place, by) = match order {
-        InfluencerOrder::NewestMessage => (
-            "(COALESCE(i.last_message_at, 0), i.id) < ($3, $2)",
-            "COALESCE(i.last_message_at, 0) DESC, i.id DESC",
-        ),
+        InfluencerOrder::NewestMessage => {
+            ("(COALESCE(i.last_message_at, 0), i.id) < ($3, $2)", "COALESCE(i.last_message_at, 0) DESC, i.id DESC")
+        }
         InfluencerOrder::Added => ("i.id > $2", "i.id"),
     };
     let mut wanted = Wanted::new(sqlite, bound);

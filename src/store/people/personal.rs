@@ -66,7 +66,10 @@ pub const TABLES: &[(&str, Care)] = &[
     ("hit_surplus", Care::Erased),
     // Forgotten after a day anyway.
     ("idempotency", Care::Derived),
-    ("agent", Care::Kept("an agent is a person of their own, who may write for others; DELETE /v1/agents takes them away")),
+    (
+        "agent",
+        Care::Kept("an agent is a person of their own, who may write for others; DELETE /v1/agents takes them away"),
+    ),
     ("erased_address", Care::Kept("by a keyed hash it is known which addresses must not be written to")),
     ("erased_message", Care::Kept("by a keyed hash it is known which mail is not to be stored again")),
     ("erasure", Care::Kept("that somebody was erased, when and by whom, without who it was")),
@@ -208,7 +211,10 @@ fn told(table: &str, row: Named) -> Map<String, Value> {
 }
 
 fn is_instant(column: &str) -> bool {
-    matches!(column, "at" | "until") || column.ends_with("_at") || column.ends_with("_until") || column == "sending_since"
+    matches!(column, "at" | "until")
+        || column.ends_with("_at")
+        || column.ends_with("_until")
+        || column == "sending_since"
 }
 
 impl Tx {

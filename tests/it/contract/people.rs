@@ -455,7 +455,9 @@ async fn different(fresh: &stores::Fresh, clock: &Clock) -> Vec<Influencer> {
     all[3].properties.clear();
     added(&fresh.store, &all).await;
     for (who, key, share) in [(0, "us", 0.5), (1, "us", 0.3), (1, "de", 0.6)] {
-        let sql = format!("INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{key}', {share}, 0)");
+        let sql = format!(
+            "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{key}', {share}, 0)"
+        );
         seed::run(fresh, &sql, &[all[who].id.0]).await;
     }
     for (who, n, account) in [(0, 100, "brand"), (0, 200, "brand"), (1, 50, "brand"), (2, 300, "other")] {

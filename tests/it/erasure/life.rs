@@ -11,8 +11,8 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{Channel, EnrollmentState, FolderRole, Phase, Scope, StepState, SuppressionReason};
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{
-    KnownStages, NetworkGiven, NewInfluencer, NewSuppression, StageMove, add_note, create_influencer, merge, move_stage,
-    suppress_address,
+    KnownStages, NetworkGiven, NewInfluencer, NewSuppression, StageMove, add_note, create_influencer, merge,
+    move_stage, suppress_address,
 };
 use liaison::hub::task::{self, NewTask};
 use liaison::hub::token::{TokenOrder, create_token};
@@ -116,14 +116,22 @@ async fn person(desk: &Desk, word: &str) -> (InfluencerId, InfluencerId) {
     let agent = people::find_agent(&mut tx, "mgr@talent.example").await.unwrap();
     tx.link_agents(&[(agent, id)]).await.unwrap();
     tx.commit().await.unwrap();
-    let audience = format!("INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{word}', 0.5, 0)");
+    let audience = format!(
+        "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{word}', 0.5, 0)"
+    );
     seed::run(&desk.fresh, &audience, &[id.0]).await;
     (id, twin)
 }
 
 /// What they wrote and what was written to them, by mail.
 async fn mails(desk: &Desk, word: &str, n: usize) -> (InfluencerId, Vec<Vec<u8>>, Vec<Vec<u8>>, String) {
-    let friend = crate::ingest::add_influencer(&desk.fresh.store, &desk.clock, &format!("friend{n}"), &format!("friend{n}@pals.example")).await;
+    let friend = crate::ingest::add_influencer(
+        &desk.fresh.store,
+        &desk.clock,
+        &format!("friend{n}"),
+        &format!("friend{n}@pals.example"),
+    )
+    .await;
     let me = format!("{word}first {word}last <{word}@home.example>");
     let file = format!("an offer of {word}");
     let packed = STANDARD.encode(&file);
@@ -158,7 +166,9 @@ async fn mails(desk: &Desk, word: &str, n: usize) -> (InfluencerId, Vec<Vec<u8>>
     let to_all = letter(
         &me,
         "team@acme.example",
-        &format!("\nCc: friend{n}@pals.example\nIn-Reply-To: <friends-{n}@mail.example>\nReferences: <friends-{n}@mail.example> <{word}-unseen@mail.example>"),
+        &format!(
+            "\nCc: friend{n}@pals.example\nIn-Reply-To: <friends-{n}@mail.example>\nReferences: <friends-{n}@mail.example> <{word}-unseen@mail.example>"
+        ),
         &format!("{word}-4"),
         &format!("I, {word}, agree."),
     );
@@ -222,12 +232,22 @@ async fn outreach(desk: &Desk, word: &str, id: InfluencerId) -> MessageId {
     tx.commit().await.unwrap();
     let at = now.0;
     for (sql, of) in [
-        (format!("UPDATE outbox SET enrollment_id = $2, step = 'intro', detail = '{word}detail' WHERE id = $1"), vec![queued.0, run.id.0]),
+        (
+            format!("UPDATE outbox SET enrollment_id = $2, step = 'intro', detail = '{word}detail' WHERE id = $1"),
+            vec![queued.0, run.id.0],
+        ),
         (format!("UPDATE outbox SET status = 'confirmed', handed_over_at = {at} WHERE id = $1"), vec![sent.0]),
         (format!("UPDATE reservation SET domain = '{word}.example' WHERE id = $1 OR id = $2"), vec![sent.0, queued.0]),
-        (format!("INSERT INTO tracked_link (message_id, n, url, label) VALUES ($1, 1, 'https://acme.example/{word}', '{word}label')"), vec![sent.0]),
         (
-            format!("INSERT INTO hit (id, message_id, influencer_id, kind, at, method, agent) VALUES ($1, $2, $3, 'open', {at}, 'GET', '{word}agent')"),
+            format!(
+                "INSERT INTO tracked_link (message_id, n, url, label) VALUES ($1, 1, 'https://acme.example/{word}', '{word}label')"
+            ),
+            vec![sent.0],
+        ),
+        (
+            format!(
+                "INSERT INTO hit (id, message_id, influencer_id, kind, at, method, agent) VALUES ($1, $2, $3, 'open', {at}, 'GET', '{word}agent')"
+            ),
             vec![clock.new_id(), sent.0, id.0],
         ),
         (format!("INSERT INTO hit_surplus (message_id, hits, last_at) VALUES ($1, 4, {at})"), vec![sent.0]),
@@ -280,7 +300,8 @@ impl Life {
         assert!(message.cc.is_empty(), "{:?}", message.cc);
         let raw = String::from_utf8(tx.get_raw_mail(message.id).await.unwrap().unwrap()).unwrap();
         assert!(raw.contains(clean) && raw.contains(&format!("friend{}@pals.example", self.n)), "{raw}");
-        let threads = liaison::store::reading::thread::ThreadFilter { influencer: Some(self.friend), ..Default::default() };
+        let threads =
+            liaison::store::reading::thread::ThreadFilter { influencer: Some(self.friend), ..Default::default() };
         let threads = tx.list_threads(&threads, Page::newest(9)).await.unwrap().data;
         assert_eq!(threads.iter().map(|t| t.message_count).collect::<Vec<_>>(), [1]);
         let found = tx.search_messages("together", 100).await.unwrap();

@@ -14,6 +14,12 @@ impl Found {
         self.0.iter().filter(|(_, texts)| has(texts)).map(|(place, _)| place.as_str()).collect()
     }
 
+    /// What has a word in it.
+    pub fn texts(&self, word: &str) -> Vec<(&str, &str)> {
+        let texts = self.0.iter().flat_map(|(place, texts)| texts.iter().map(|text| (place.as_str(), text.as_str())));
+        texts.filter(|(_, text)| text.contains(word)).collect()
+    }
+
     /// How often it is there.
     pub fn hits(&self, word: &str) -> usize {
         self.0.values().flatten().map(|text| text.matches(word).count()).sum()
@@ -54,18 +60,30 @@ pub async fn everything(fresh: &Fresh) -> Found {
             // Its words are in the index alone; they are looked for on the disk.
             Raw::Sqlite(_) if table == "message_search" => continue,
             Raw::Sqlite(mut c) => {
-                let text = |c: &String| format!("COALESCE(CASE WHEN typeof(\"{c}\") = 'blob' AND length(\"{c}\") <= 32 THEN lower(hex(\"{c}\")) ELSE CAST(\"{c}\" AS TEXT) END, '')");
-                let list = columns.iter().map(text).collect::<Vec<_>>().join(" || ' ' || ");
-                sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT {list} FROM {table}"))).fetch_all(&mut c).await.unwrap()
-            }
-            Raw::Postgres(mut c) => {
-                let text = |c: &String| if table == "idempotency" && c == "answer" {
-                    "COALESCE(encode(answer, 'escape'), '')".to_owned()
-                } else {
-                    format!("COALESCE(REPLACE(CAST(\"{c}\" AS TEXT), '-', ''), '')")
+                let text = |c: &String| {
+                    format!(
+                        "COALESCE(CASE WHEN typeof(\"{c}\") = 'blob' AND length(\"{c}\") <= 32 THEN lower(hex(\"{c}\")) ELSE CAST(\"{c}\" AS TEXT) END, '')"
+                    )
                 };
                 let list = columns.iter().map(text).collect::<Vec<_>>().join(" || ' ' || ");
-                sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT {list} FROM {table}"))).fetch_all(&mut c).await.unwrap()
+                sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT {list} FROM {table}")))
+                    .fetch_all(&mut c)
+                    .await
+                    .unwrap()
+            }
+            Raw::Postgres(mut c) => {
+                let text = |c: &String| {
+                    if table == "idempotency" && c == "answer" {
+                        "COALESCE(encode(answer, 'escape'), '')".to_owned()
+                    } else {
+                        format!("COALESCE(REPLACE(CAST(\"{c}\" AS TEXT), '-', ''), '')")
+                    }
+                };
+                let list = columns.iter().map(text).collect::<Vec<_>>().join(" || ' ' || ");
+                sqlx::query_as(sqlx::AssertSqlSafe(format!("SELECT {list} FROM {table}")))
+                    .fetch_all(&mut c)
+                    .await
+                    .unwrap()
             }
         };
         found.insert(table, texts.into_iter().filter_map(|(text,)| text).map(|text| text.to_lowercase()).collect());
@@ -105,7 +123,8 @@ pub fn files(dir: &Path) -> Found {
 pub fn unpacked(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; z.extractall(sys.argv[2]); print('\\n'.join(z.namelist()))";
-    let told = std::process::Command::new("python3").args(["-c", script]).arg(archive).arg(dir.path()).output().unwrap();
+    let told =
+        std::process::Command::new("python3").args(["-c", script]).arg(archive).arg(dir.path()).output().unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let names = String::from_utf8(told.stdout).unwrap();
     names.lines().map(|name| (name.to_owned(), std::fs::read(dir.path().join(name)).unwrap())).collect()

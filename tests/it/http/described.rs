@@ -266,7 +266,8 @@ async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     let report = json!({"country": {"US": 0.4, "de": 0.1}, "gender": {"f": 0.7}});
     let kept = api.well("PUT", &format!("{path}/audience-report"), Some(report)).await;
     assert_eq!(kept["country"], json!({"us": 0.4, "de": 0.1}));
-    let (status, problem) = api.ask("PUT", &format!("{path}/audience-report"), Some(&json!({"age": {"18-24": 40}}))).await;
+    let (status, problem) =
+        api.ask("PUT", &format!("{path}/audience-report"), Some(&json!({"age": {"18-24": 40}}))).await;
     assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/age/18-24")));
     api.well("GET", &format!("{path}/audience-report"), None).await;
     views(api).await;
@@ -293,7 +294,13 @@ async fn views(api: &Described) {
     for list in ["influencers", "threads", "enrollments"] {
         let path = format!("/v1/{list}?view=runners&property.niche=running&last_reply[gte]=30d&stage=contacted");
         api.well("GET", &path, None).await;
-        for (name, value) in [("view", "none"), ("tier", "giga"), ("last_reply[lt]", "soon"), ("audience.country[us][gte]", "40"), ("property.x[ne]", "1")] {
+        for (name, value) in [
+            ("view", "none"),
+            ("tier", "giga"),
+            ("last_reply[lt]", "soon"),
+            ("audience.country[us][gte]", "40"),
+            ("property.x[ne]", "1"),
+        ] {
             let (status, problem) = api.ask("GET", &format!("/v1/{list}?{name}={value}"), None).await;
             let blamed = problem["errors"][0]["parameter"].as_str().unwrap_or_default();
             assert_eq!((status, &problem["code"]), (400, &json!("bad_query")), "{list} {name}: {problem}");

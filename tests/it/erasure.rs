@@ -1,6 +1,7 @@
 //! Erasing one person: nothing of theirs is left anywhere, everything of the others is, they are not written to again, and their
 //! mail is not stored again. And the export of all that is kept about one.
 
+mod command;
 mod life;
 mod look;
 

@@ -44,16 +44,13 @@ impl Blot {
         let mut out = String::with_capacity(text.len());
         let (mut at, mut found) = (0, false);
         while let Some(c) = chars.get(at) {
-            match self.here(&small, at) {
-                Some(length) => {
-                    out.push_str(BLOT);
-                    found = true;
-                    at += length;
-                }
-                None => {
-                    out.push(*c);
-                    at += 1;
-                }
+            if let Some(length) = self.here(&small, at) {
+                out.push_str(BLOT);
+                found = true;
+                at += length;
+            } else {
+                out.push(*c);
+                at += 1;
             }
         }
         found.then_some(out)

@@ -37,7 +37,7 @@ fn blot_within(raw: &[u8], blot: &Blot, depth: usize) -> Blotted {
         return Blotted::Same;
     }
     let parsed = if depth < DEPTH_MAX { MessageParser::new().parse(raw) } else { None };
-    let Some(edits) = parsed.and_then(|mail| edits(raw, &mail, blot, depth)) else { return Blotted::Lost };
+    let Some(Ok(edits)) = parsed.map(|mail| edits(raw, &mail, blot, depth)) else { return Blotted::Lost };
     let Some(clean) = applied(raw, edits) else { return Blotted::Lost };
     if is_still_in(&clean, blot, depth) { Blotted::Lost } else { Blotted::Changed(clean) }
 }
@@ -74,14 +74,12 @@ fn text_of(octets: &[u8]) -> String {
 }
 
 fn blotted_octets(octets: &[u8], blot: &Blot) -> Vec<u8> {
-    match std::str::from_utf8(octets) {
-        Ok(text) => blot.text(text).map_or_else(|| octets.to_vec(), String::into_bytes),
-        Err(_) => {
-            let text: String = octets.iter().map(|o| char::from(*o)).collect();
-            let clean = blot.text(&text).unwrap_or(text);
-            clean.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
-        }
+    if let Ok(text) = std::str::from_utf8(octets) {
+        return blot.text(text).map_or_else(|| octets.to_vec(), String::into_bytes);
     }
+    let text: String = octets.iter().map(|o| char::from(*o)).collect();
+    let clean = blot.text(&text).unwrap_or(text);
+    clean.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
 }
 
 /// From where to where, and what stands there instead.
@@ -91,7 +89,10 @@ fn place(offset: u32) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-fn edits(raw: &[u8], mail: &Message<'_>, blot: &Blot, depth: usize) -> Option<Vec<Edit>> {
+/// That they can't be taken out of a part.
+struct Stuck;
+
+fn edits(raw: &[u8], mail: &Message<'_>, blot: &Blot, depth: usize) -> Result<Vec<Edit>, Stuck> {
     let mut edits = Vec::new();
     for part in &mail.parts {
         for header in &part.headers {
@@ -99,49 +100,49 @@ fn edits(raw: &[u8], mail: &Message<'_>, blot: &Blot, depth: usize) -> Option<Ve
         }
         edits.extend(body_edit(raw, part, blot, depth)?);
     }
-    Some(edits)
+    Ok(edits)
 }
 
-/// The outer nothing: it can't be done.
-fn header_edit(raw: &[u8], header: &Header<'_>, blot: &Blot) -> Option<Option<Edit>> {
+#[allow(clippy::wildcard_enum_match_arm, reason = "another crate's enum")]
+fn header_edit(raw: &[u8], header: &Header<'_>, blot: &Blot) -> Result<Option<Edit>, Stuck> {
     let (from, to) = (place(header.offset_start), place(header.offset_end));
-    let written = text_of(raw.get(from..to)?);
+    let written = text_of(raw.get(from..to).ok_or(Stuck)?);
     if !blot.is_in(&written) && !blot.is_in(&shown(header)) {
-        return Some(None);
+        return Ok(None);
     }
     let value = match &header.name {
         // The mail is taken apart by these: only what stands in them plainly can be taken out.
         HeaderName::ContentType | HeaderName::ContentDisposition | HeaderName::ContentTransferEncoding => {
-            blot.text(&written)?
+            blot.text(&written).ok_or(Stuck)?
         }
         _ if matches!(header.value, HeaderValue::Address(_)) => " erased:;\r\n".to_owned(),
         _ => format!(" {BLOT}\r\n"),
     };
-    Some(Some((from, to, value.into_bytes())))
+    Ok(Some((from, to, value.into_bytes())))
 }
 
-fn body_edit(raw: &[u8], part: &MessagePart<'_>, blot: &Blot, depth: usize) -> Option<Option<Edit>> {
+fn body_edit(raw: &[u8], part: &MessagePart<'_>, blot: &Blot, depth: usize) -> Result<Option<Edit>, Stuck> {
     let (from, to) = (place(part.offset_body), place(part.offset_end));
-    let body = raw.get(from..to)?;
+    let body = raw.get(from..to).ok_or(Stuck)?;
     let is_text = match &part.body {
-        PartType::Multipart(_) => return Some(None),
+        PartType::Multipart(_) => return Ok(None),
         PartType::Message(_) if part.encoding == Encoding::None => {
             return match blot_within(body, blot, depth + 1) {
-                Blotted::Same => Some(None),
-                Blotted::Changed(clean) => Some(Some((from, to, clean))),
-                Blotted::Lost => None,
+                Blotted::Same => Ok(None),
+                Blotted::Changed(clean) => Ok(Some((from, to, clean))),
+                Blotted::Lost => Err(Stuck),
             };
         }
         PartType::Text(_) | PartType::Html(_) => true,
         PartType::Message(_) | PartType::Binary(_) | PartType::InlineBinary(_) => false,
     };
     if !blot.is_in(&text_of(part.contents())) && !blot.is_in(&text_of(body)) {
-        return Some(None);
+        return Ok(None);
     }
     let decoded = match part.encoding {
         Encoding::None => body.to_vec(),
-        Encoding::Base64 => base64_decode(body)?,
-        Encoding::QuotedPrintable => quoted_printable_decode(body)?,
+        Encoding::Base64 => base64_decode(body).ok_or(Stuck)?,
+        Encoding::QuotedPrintable => quoted_printable_decode(body).ok_or(Stuck)?,
     };
     // A file that names them is not mended but left out: what it is made of can't be told.
     let clean = if is_text { blotted_octets(&decoded, blot) } else { BLOT.as_bytes().to_vec() };
@@ -150,7 +151,7 @@ fn body_edit(raw: &[u8], part: &MessagePart<'_>, blot: &Blot, depth: usize) -> O
         Encoding::Base64 => lines(&STANDARD.encode(clean)),
         Encoding::QuotedPrintable => quoted_printable(&clean),
     };
-    Some(Some((from, to, encoded)))
+    Ok(Some((from, to, encoded)))
 }
 
 fn applied(raw: &[u8], mut edits: Vec<Edit>) -> Option<Vec<u8>> {
@@ -210,7 +211,7 @@ mod tests {
     fn clean(raw: &str) -> String {
         match blot_mail(raw.as_bytes(), &blot()) {
             Blotted::Changed(clean) => String::from_utf8(clean).unwrap(),
-            other => panic!("{other:?}"),
+            other @ (Blotted::Same | Blotted::Lost) => panic!("{other:?}"),
         }
     }
 

@@ -16,6 +16,7 @@ pub const NAMED_MAX: usize = 1_000;
 
 /// Who is wanted.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum Whom {
     /// These, in this order.
     These(Vec<InfluencerId>),

@@ -223,12 +223,11 @@ async fn take_back(tx: &mut Tx, clock: &Clock, stays: &[TheirMessage]) -> Result
 /// Keeps what their addresses and mail are known by when they come back.
 async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMessage]) -> Result<(), PeopleError> {
     let now = clock.now();
-    let key = match tx.erasure_key().await? {
-        Some(key) => key,
-        None => {
-            let octets: [u8; KEY_OCTETS] = clock::random_octets().map_err(|e| PeopleError::Chance(e.to_string()))?;
-            tx.ensure_erasure_key(octets.to_vec(), now).await?
-        }
+    let key = if let Some(key) = tx.erasure_key().await? {
+        key
+    } else {
+        let octets: [u8; KEY_OCTETS] = clock::random_octets().map_err(|e| PeopleError::Chance(e.to_string()))?;
+        tx.ensure_erasure_key(octets.to_vec(), now).await?
     };
     let mut rows = Vec::new();
     for channel in person.addresses.iter().map(|a| a.channel).collect::<HashSet<Channel>>() {
@@ -415,8 +414,8 @@ async fn take_out(
         let rows = tx.erase_messages(ids_of(messages)).await?;
         add(&mut erased.rows, rows);
         let hashes = messages.iter().flat_map(|m| m.raw_hash.iter().chain(&m.clean_hash)).cloned().collect();
-        let raws = tx.erase_raws(hashes).await?;
-        add(&mut erased.rows, vec![("raw", raws)]);
+        let mails = tx.erase_raws(hashes).await?;
+        add(&mut erased.rows, vec![("raw", mails)]);
     }
     let rows = tx.erase_people(person.ids.clone(), person.keys.clone()).await?;
     add(&mut erased.rows, rows);

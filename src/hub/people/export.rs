@@ -37,12 +37,17 @@ pub enum ExportError {
 /// A file out of a mail: its name and content.
 pub type Attached = (String, Vec<u8>);
 
+/// Takes the files out of a raw mail.
+pub type Opener = dyn Fn(&[u8]) -> Vec<Attached> + Send + Sync;
+/// Where the octets of an archive go.
+pub type Output = dyn std::io::Write + Send;
+
 /// What an export goes by besides the store.
 pub struct Means<'a> {
     /// Takes the files out of a raw mail.
-    pub attachments: &'a (dyn Fn(&[u8]) -> Vec<Attached> + Send + Sync),
+    pub attachments: &'a Opener,
     /// Where the octets go.
-    pub output: &'a mut (dyn std::io::Write + Send),
+    pub output: &'a mut Output,
 }
 
 /// What was written.
@@ -87,14 +92,14 @@ pub async fn export(tx: &mut Tx, clock: &Clock, id: InfluencerId, means: Means<'
             files += write_mail(tx, *message, &mut archive, (means.attachments, &mut *means.output)).await?;
         }
     }
-    let person = person(clock, json!(view), tables);
+    let person = person(clock, &json!(view), tables);
     let text = serde_json::to_vec_pretty(&person).map_err(|e| StoreError::Damaged(e.to_string()))?;
     means.output.write_all(&archive.file("person.json", &text)?)?;
     means.output.write_all(&archive.finish()?)?;
     Ok(Exported { influencer_id: id, handle: influencer.handle, messages: messages.len(), files: files + 1 })
 }
 
-fn person(clock: &Clock, influencer: Value, tables: BTreeMap<&'static str, Rows>) -> Value {
+fn person(clock: &Clock, influencer: &Value, tables: BTreeMap<&'static str, Rows>) -> Value {
     let tables: Map<String, Value> = tables.into_iter().map(|(table, rows)| (table.to_owned(), json!(rows))).collect();
     json!({"about": "everything that is kept about one person", "made_at": clock.now(), "influencer": influencer, "rows": tables})
 }
@@ -104,7 +109,7 @@ async fn write_mail(
     tx: &mut Tx,
     message: MessageId,
     archive: &mut Archive,
-    (attachments, output): (&(dyn Fn(&[u8]) -> Vec<Attached> + Send + Sync), &mut (dyn std::io::Write + Send)),
+    (attachments, output): (&Opener, &mut Output),
 ) -> Result<usize, ExportError> {
     let Some(raw) = tx.get_raw_mail(message).await? else { return Ok(0) };
     output.write_all(&archive.file(&format!("messages/{message}.eml"), &raw)?)?;

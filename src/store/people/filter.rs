@@ -132,7 +132,7 @@ impl Wanted {
 
     /// All conditions, each with AND before it.
     pub(in crate::store) fn text(&self) -> String {
-        self.parts.iter().map(|part| format!(" AND {part}")).collect()
+        self.parts.iter().flat_map(|part| [" AND ", part.as_str()]).collect()
     }
 }
 
@@ -231,7 +231,7 @@ impl InfluencerFilter {
             for (column, value) in [("sequence", &self.run.sequence), ("step", &self.run.step), ("state", &state)] {
                 if let Some(value) = value {
                     let value = wanted.bind(value);
-                    run.push_str(&format!(" AND r.{column} = {value}"));
+                    run = format!("{run} AND r.{column} = {value}");
                 }
             }
             wanted.and(format!("{run})"));

@@ -13,7 +13,8 @@ fn on_disk(dir: &std::path::Path, words: &str) -> bool {
 fn somebody_is_given_out_and_then_erased_on_the_command_line() {
     let dir = ready();
     let run = |args: &[&str]| liaison(dir.path(), args);
-    let add = ["influencer", "add", "--handle", "@zqruns", "--email", "zqana@example.org", "--property", "shoe=zqfortytwo"];
+    let add =
+        ["influencer", "add", "--handle", "@zqruns", "--email", "zqana@example.org", "--property", "shoe=zqfortytwo"];
     let id = run(&[&add[..], &["--json"]].concat()).well().json()["id"].as_str().unwrap().to_owned();
     run(&["influencer", "add", "--handle", "@bo", "--email", "bo@example.org"]).well();
     run(&["influencer", "note", "@zqruns", "zqlikes tea"]).well();

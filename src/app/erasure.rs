@@ -9,7 +9,7 @@ use crate::domain::ids::InfluencerId;
 use crate::http::ActionError;
 use crate::hub::people::PeopleError;
 use crate::hub::people::erase::{self, Erased};
-use crate::hub::people::export::{self, Attached, ExportError, Exported, Means};
+use crate::hub::people::export::{self, Attached, ExportError, Exported, Means, Output};
 use crate::store::Store;
 
 /// Octets of an archive that is given over HTTP.
@@ -29,7 +29,7 @@ pub async fn write_export(
     store: &Store,
     clock: &Clock,
     id: InfluencerId,
-    output: &mut (dyn Write + Send),
+    output: &mut Output,
 ) -> Result<Exported, ExportError> {
     let mut tx = store.snapshot().await?;
     export::export(&mut tx, clock, id, Means { attachments: &attachments, output }).await

@@ -19,6 +19,7 @@ pub mod demo;
 mod desk;
 mod doctor;
 mod enrollment;
+mod erasure;
 mod events;
 mod import;
 mod influencer;
@@ -81,7 +82,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Influencers: import, add, list, show, note, stage, hold, waiting
+    /// Influencers: import, add, list, show, note, stage, hold, waiting, merge, export, erase
     #[command(subcommand)]
     Influencer(influencer::InfluencerCommand),
     /// Agents, who write for influencers: import, add, list, show, link

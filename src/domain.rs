@@ -4,6 +4,7 @@
 //! command line and the tests run the same rules.
 
 pub mod address;
+pub mod archive;
 pub mod automatic;
 pub mod bounce;
 pub mod calendar;
@@ -11,6 +12,7 @@ pub mod consequence;
 pub mod day;
 pub mod delay;
 pub mod envelope;
+pub mod erasure;
 pub mod expression;
 pub mod hit;
 pub mod html;

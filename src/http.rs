@@ -23,6 +23,7 @@ mod api;
 mod body;
 mod describe;
 mod docs;
+mod filter;
 mod gate;
 mod health;
 mod idempotency;

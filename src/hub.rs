@@ -24,4 +24,5 @@ pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;
 pub mod webhook;
+pub mod view;
 pub mod why;

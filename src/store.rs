@@ -35,6 +35,7 @@ pub mod tracking;
 mod types;
 pub mod value;
 pub mod webhook;
+pub mod view;
 mod writer;
 
 use sql::{Rec, Sql};
@@ -278,6 +279,18 @@ impl Store {
         matches!(self.inner, Inner::Postgres(_))
     }
 
+    /// Makes what was deleted unreadable: on SQLite the file is rewritten and its journal emptied, while nobody writes. On
+    /// PostgreSQL that is the server's affair; `false` then.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where somebody still reads what was; [`StoreError::Unavailable`] where the disk is full.
+    pub async fn overwrite_deleted(&self) -> Result<bool, StoreError> {
+        match &self.inner {
+            Inner::Sqlite { write, .. } => write.rewrite().await.map(|()| true),
+            Inner::Postgres(_) => Ok(false),
+        }
+    }
+
     /// Closes all connections; what was committed stays.
     pub async fn close(&self) {
         match &self.inner {
@@ -403,6 +416,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(tracking::STATEMENTS);
     all.extend(webhook::STATEMENTS);
     all.extend(webhook::delivery::STATEMENTS);
+    all.extend(view::STATEMENTS);
     all
 }
 

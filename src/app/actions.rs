@@ -16,6 +16,7 @@ use crate::http::actions::{
     ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
+use crate::hub::people::erase::Erased;
 use crate::hub::people::{
     self, AgentChange, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove,
 };
@@ -218,7 +219,7 @@ fn not_matched(error: MatchError) -> ActionError {
     }
 }
 
-fn not_changed(error: PeopleError) -> ActionError {
+pub(super) fn not_changed(error: PeopleError) -> ActionError {
     let detail = error.to_string();
     match error {
         PeopleError::Store(error) => ActionError::Store(error),
@@ -230,6 +231,8 @@ fn not_changed(error: PeopleError) -> ActionError {
         }
         PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
+        PeopleError::InHand(_) => ActionError::Conflict { code: "in_hand", detail },
+        PeopleError::Chance(_) => ActionError::Conflict { code: "no_chance", detail },
         PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },
         PeopleError::Changed(_) | PeopleError::AgentChanged(_) => {
             ActionError::Conflict { code: "changed_meanwhile", detail }
@@ -333,6 +336,14 @@ impl Actions for HubActions {
             self.commit(tx).await?;
             Ok(json!(undone))
         })
+    }
+
+    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased> {
+        Box::pin(async move { super::erasure::erase(&self.hub, id, dry_run, &by).await.map_err(not_changed) })
+    }
+
+    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
+        Box::pin(async move { super::erasure::export(&self.hub, id).await })
     }
 
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId> {

@@ -67,6 +67,8 @@ async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, Action
         | PeopleError::Invalid(_)
         | PeopleError::HandleTaken { .. }
         | PeopleError::AddressTaken { .. }
+        | PeopleError::InHand(_)
+        | PeopleError::Chance(_)
         | PeopleError::NotMerged(_)
         | PeopleError::Changed(_)
         | PeopleError::AgentChanged(_)) => ActionError::Invalid(vec![(at, other.to_string())]),

@@ -74,6 +74,12 @@ fn not_steered(error: SteerError) -> ActionError {
     }
 }
 
+/// Where a filter stands in the body, by its name as a query parameter.
+fn pointer(name: &str) -> String {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    format!("/filter/{}", name.replacen('.', "/", 1))
+}
+
 fn invalid(pointer: &str, what: impl Into<String>) -> ActionError {
     ActionError::Invalid(vec![(pointer.to_owned(), what.into())])
 }
@@ -86,7 +92,7 @@ async fn enroll(hub: &Hub, sequence: String, order: EnrollOrder) -> Result<Value
                 let known = hub.live().stages.ids.join(", ");
                 return Err(invalid("/filter/stage", format!("there is no stage `{stage}`; there are: {known}")));
             }
-            Whom::Filter(filter.filter().map_err(|what| invalid("/filter/tier", what))?)
+            Whom::Filter(filter.filter(hub.clock.now()).map_err(|(name, what)| invalid(&pointer(&name), what))?)
         }
         _ => return Err(invalid("", "say exactly one of influencers, filter")),
     };

@@ -71,7 +71,8 @@ pub(super) async fn run(global: &Global, command: EnrollmentCommand) -> anyhow::
                 Some(who) => Some(who::influencer(&mut desk.store.read().await?, &who).await?.id),
                 None => None,
             };
-            list(&desk, EnrollmentFilter { sequence, state, step, influencer }, &page).await?;
+            list(&desk, EnrollmentFilter { sequence, state, step, influencer, ..EnrollmentFilter::default() }, &page)
+                .await?;
             return Ok(ExitCode::SUCCESS);
         }
         EnrollmentCommand::Show { id } => {

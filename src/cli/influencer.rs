@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::desk::{self, Desk};
+use super::erasure::{self, EraseArgs, ExportArgs};
 use super::import::{self, ImportArgs, Sort};
 use super::merge::{self, MergeArgs, UnmergeArgs};
 use super::page::MORE;
@@ -52,6 +53,10 @@ pub(super) enum InfluencerCommand {
     Waiting(WaitingArgs),
     /// Join two records of one person
     Merge(MergeArgs),
+    /// Write everything that is kept about one into a ZIP archive
+    Export(ExportArgs),
+    /// Erase one for ever, with everything that is kept about them
+    Erase(EraseArgs),
     /// Take a merge back
     Unmerge(UnmergeArgs),
 }
@@ -186,6 +191,8 @@ pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::
         InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
         InfluencerCommand::Hold(args) => hold(&Desk::open(global).await?, args).await,
         InfluencerCommand::Merge(args) => merge::merge(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Export(args) => erasure::export(&Desk::open(global).await?, args).await,
+        InfluencerCommand::Erase(args) => Box::pin(erasure::erase(&Desk::open(global).await?, args)).await,
         InfluencerCommand::Unmerge(args) => merge::unmerge(&Desk::open(global).await?, args).await,
         InfluencerCommand::Waiting(args) => waiting(&Desk::open(global).await?, args).await,
     }

@@ -81,6 +81,7 @@ id!(/** One folder of one account. */ FolderId, "fld");
 id!(/** A place where a message was seen. */ DeliveryId, "dlv");
 id!(/** One API token. */ TokenId, "tok");
 id!(/** One consent, refusal of contact or import: rows of the ledgers. */ LedgerId, "led");
+id!(/** The record that somebody was erased. */ ErasureId, "ers");
 id!(/** One joining of two records of the same person. */ MergeId, "mrg");
 id!(/** One influencer's run of one sequence. */ EnrollmentId, "enr");
 id!(/** Something a person is to do. */ TaskId, "tsk");

@@ -183,7 +183,7 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     MessageBounced = "message.bounced", MessageComplained = "message.complained", ThreadReplied = "thread.replied",
     InfluencerCreated = "influencer.created", InfluencerUpdated = "influencer.updated",
     InfluencerStageChanged = "influencer.stage_changed", InfluencerUnsubscribed = "influencer.unsubscribed",
-    InfluencerHeld = "influencer.held", InfluencerMerged = "influencer.merged",
+    InfluencerHeld = "influencer.held", InfluencerMerged = "influencer.merged", InfluencerErased = "influencer.erased",
     MessageOpened = "message.opened", MessageClicked = "message.clicked",
     EnrollmentStarted = "enrollment.started", EnrollmentStepDone = "enrollment.step_done",
     EnrollmentFinished = "enrollment.finished", EnrollmentExited = "enrollment.exited", EnrollmentHeld = "enrollment.held",
@@ -215,7 +215,7 @@ word!(
     }
 );
 word!(/** Why an address must not be written to. */ SuppressionReason {
-    ByHand = "by_hand", OptedOut = "opted_out", Complaint = "complaint", Bounced = "bounced",
+    ByHand = "by_hand", OptedOut = "opted_out", Complaint = "complaint", Bounced = "bounced", Erased = "erased",
 });
 word!(
     /// How a run of a sequence stands.

@@ -9,17 +9,17 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use super::filter::FilterOrder;
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
-use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
 use crate::domain::webhook::guard::Reach;
-use crate::domain::words::{Awaiting, Channel};
+use crate::domain::words::Channel;
 use crate::hub::outreach::steer::Act;
-use crate::sequence::{Apply, preview};
+use crate::hub::people::erase::Erased;
 use crate::hub::seal::{SealError, Vault};
+use crate::sequence::{Apply, preview};
 use crate::store::StoreError;
-use crate::store::people::list::InfluencerFilter;
 
 /// Why something was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -297,7 +297,7 @@ pub struct Teammate {
 }
 
 /// Something done with sequences and their runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SteerOrder {
     /// Begin runs.
     Enroll(String, EnrollOrder),
@@ -354,7 +354,7 @@ pub enum PauseTarget {
 }
 
 /// Who is to be enrolled: exactly one of `influencers` and `filter`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrollOrder {
     /// Ids, handles or mail addresses.
@@ -367,61 +367,6 @@ pub struct EnrollOrder {
     pub dry_run: bool,
     /// Also those who had this sequence before.
     pub again: bool,
-}
-
-/// The filters of `GET /v1/influencers`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilterOrder {
-    /// In this stage.
-    pub stage: Option<String>,
-    /// Looked after by this teammate.
-    pub owner: Option<String>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// Whose handle or a part of whose name begins so.
-    pub q: Option<String>,
-    /// Whose turn it is.
-    pub awaiting: Option<Awaiting>,
-    /// On this network.
-    pub network: Option<String>,
-    /// For whom this agent writes.
-    pub agent: Option<AgentId>,
-    /// With at least so many followers over all networks.
-    #[serde(rename = "reach[gte]")]
-    pub reach_from: Option<i64>,
-    /// With fewer than so many.
-    #[serde(rename = "reach[lt]")]
-    pub reach_below: Option<i64>,
-    /// In this tier: `nano`, `micro`, `macro` or `mega`.
-    pub tier: Option<String>,
-}
-
-impl FilterOrder {
-    /// The filter of the store, or what is wrong with the tier.
-    ///
-    /// # Errors
-    /// Where there is no such tier: what to write instead.
-    pub fn filter(self) -> Result<InfluencerFilter, String> {
-        let Self { stage, owner, tag, q, awaiting, network, agent, reach_from, reach_below, tier } = self;
-        let (from, below) = match tier {
-            Some(tier) => tier_bounds(&tier)
-                .ok_or_else(|| format!("there is no tier `{tier}`; there are: nano, micro, macro, mega"))
-                .map(|(from, below)| (Some(from), below))?,
-            None => (None, None),
-        };
-        Ok(InfluencerFilter {
-            stage,
-            owner,
-            tag,
-            q,
-            awaiting,
-            network: network.map(|name| name.trim().to_lowercase()),
-            agent,
-            reach_from: reach_from.max(from),
-            reach_below: reach_below.into_iter().chain(below).min(),
-        })
-    }
 }
 
 /// A file out of a message.
@@ -485,6 +430,10 @@ pub trait Actions: Send + Sync {
     fn merge(&self, keep: InfluencerId, from: InfluencerId, by: String) -> Done<'_, Value>;
     /// Takes that back, by the record that went or the one that was kept; what went back.
     fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value>;
+    /// Erases somebody, or only tells how much would go.
+    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased>;
+    /// Everything that is kept about somebody, as a ZIP archive; none where it is larger than is given at once.
+    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>>;
     /// Writes a note on a timeline.
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.

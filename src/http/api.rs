@@ -4,7 +4,9 @@ use super::describe::Route;
 
 mod accounts;
 mod agents;
+mod audience;
 mod enrollments;
+mod erasure;
 mod events;
 mod foresight;
 mod holds;
@@ -23,12 +25,15 @@ mod threads;
 mod tokens;
 mod unmatched;
 mod webhooks;
+mod views;
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {
     let mut all = accounts::routes();
     all.extend(agents::routes());
+    all.extend(audience::routes());
     all.extend(enrollments::routes());
+    all.extend(erasure::routes());
     all.extend(events::routes());
     all.extend(foresight::routes());
     all.extend(holds::routes());
@@ -47,5 +52,6 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(tokens::routes());
     all.extend(unmatched::routes());
     all.extend(webhooks::routes());
+    all.extend(views::routes());
     all
 }

@@ -42,7 +42,7 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
         | (&Method::POST, "/v1/webhooks" | "/v1/webhooks/{id}/rotate")
         | (&Method::PATCH | &Method::DELETE, "/v1/webhooks/{id}") => Scope::Admin,
         // What lets mail go to somebody who said no is for those who answer for it, not for every program that writes.
-        (&Method::DELETE, "/v1/suppressions") => Scope::Admin,
+        (&Method::DELETE, "/v1/suppressions" | "/v1/influencers/{id}") => Scope::Admin,
         (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,
         (
             &Method::POST,

@@ -74,13 +74,21 @@ fn short(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
+/// Whether a parameter is a known one; `{…}` in it stands for any text without brackets that is not empty.
+fn fits(known: &str, given: &str) -> bool {
+    let Some((before, rest)) = known.split_once('{') else { return known == given };
+    let Some((_, after)) = rest.split_once('}') else { return false };
+    let inside = given.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    inside.is_some_and(|inside| !inside.is_empty() && !inside.contains(['[', ']']))
+}
+
 impl Asked {
     /// Refuses parameters that are not among these, and any that is there twice.
     pub(super) fn only(self, known: &[&str]) -> Result<Self, Problem> {
         let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let mut problem = bad(format!("this takes these query parameters: {takes}"));
         for (n, (name, _)) in self.given.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
+            if !known.iter().any(|known| fits(known, name)) {
                 problem = problem.parameter(&short(name), "there is no such parameter here");
             } else if self.given.iter().take(n).any(|(earlier, _)| earlier == name) {
                 problem = problem.parameter(name, "it is there twice");
@@ -92,6 +100,33 @@ impl Asked {
     /// A parameter as it was given; an empty one counts as not given.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// The parameters that begin so, without that; empty ones count as not given.
+    pub(super) fn starting<'a>(&'a self, with: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let rest = move |(n, v): &'a (String, String)| Some((n.strip_prefix(with)?, v.as_str()));
+        self.given.iter().filter_map(rest).filter(|(_, v)| !v.is_empty())
+    }
+
+    /// Takes parameters along that were not given here.
+    pub(super) fn with(mut self, more: impl IntoIterator<Item = (String, String)>) -> Self {
+        for (name, value) in more {
+            if !self.given.iter().any(|(given, _)| *given == name) {
+                self.given.push((name, value));
+            }
+        }
+        self
+    }
+
+    /// Parameters that come from elsewhere than a request.
+    pub(super) fn of(given: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { path: String::new(), given: given.into_iter().collect() }
+    }
+
+    /// That a parameter can't be taken.
+    pub(super) fn wrong(name: &str, what: impl Into<String>) -> Problem {
+        let what = what.into();
+        bad(format!("the query parameter `{name}` can't be read: {what}")).parameter(name, what)
     }
 
     /// A parameter, read.

@@ -166,6 +166,8 @@ impl From<PeopleError> for Problem {
             }
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
+            | PeopleError::InHand(_)
+            | PeopleError::Chance(_)
             | PeopleError::NotMerged(_)
             | PeopleError::Changed(_)
             | PeopleError::AgentChanged(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),

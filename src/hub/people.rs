@@ -6,16 +6,19 @@ use serde_json::json;
 use super::react;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::ids::{AgentId, InfluencerId, LedgerId, NoteId};
+use crate::domain::ids::{AgentId, InfluencerId, LedgerId, MessageId, NoteId};
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Influencer, NOTE_MAX, Note, Person, SCOPE_ALL, Suppression, handle_key};
 use crate::domain::words::{Channel, EventType, SuppressionReason};
 use crate::store::{StoreError, Tx};
 
 mod agent;
+pub mod erase;
+pub mod export;
 mod influencer;
 pub mod merge;
 pub(in crate::hub) mod refused;
+pub mod sweep;
 mod unmerge;
 
 pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
@@ -62,6 +65,12 @@ pub enum PeopleError {
     /// Two records that can't be joined, or taken apart again.
     #[error("{0}")]
     NotMerged(String),
+    /// A message that somebody is to be erased from is being handed over right now.
+    #[error("message {0} is being handed over right now; erase them again in a minute")]
+    InHand(MessageId),
+    /// The machine has no source of chance.
+    #[error("no key can be made: {0}")]
+    Chance(String),
     /// Somebody else changed the influencer since it was read: read it again.
     #[error("somebody changed {0} meanwhile; read it again")]
     Changed(InfluencerId),

@@ -98,97 +98,11 @@ impl Many {
     }
 }
 
-/// A page of influencers: which of its parts the text has. `$1` is the limit, `$2` the id before the page (and `$3` its
-/// message time), then stage, owner, tag, beginning and end of the word, as far as they are there.
-#[derive(Debug, Clone, Copy)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a part that is there or not")]
-pub struct ListText {
-    /// Newest message first; else in the order they were added.
-    pub newest_message_first: bool,
-    /// Only one stage.
-    pub stage: bool,
-    /// Only one owner's.
-    pub owner: bool,
-    /// Only those with a tag.
-    pub tag: bool,
-    /// Only those found by the beginning of a word.
-    pub q: bool,
-    /// Further wishes, each of which may be NULL: whose turn it is, a network, an agent, the least reach, and one above all.
-    pub more: bool,
-}
-
-impl ListText {
-    /// Every text there can be, for the tests.
-    pub fn all() -> Vec<Self> {
-        let bit = |n: u32, i: u32| n & (1 << i) != 0;
-        let text = |n| Self {
-            newest_message_first: bit(n, 0),
-            stage: bit(n, 1),
-            owner: bit(n, 2),
-            tag: bit(n, 3),
-            q: bit(n, 4),
-            more: bit(n, 5),
-        };
-        (0..64).map(text).collect()
-    }
-
-    /// The whole text.
-    pub fn text(self) -> String {
-        let (place, order, mut next) = if self.newest_message_first {
-            ("(COALESCE(i.last_message_at, 0), i.id) < ($3, $2)", "COALESCE(i.last_message_at, 0) DESC, i.id DESC", 4)
-        } else {
-            ("i.id > $2", "i.id", 3)
-        };
-        let mut parameter = || {
-            next += 1;
-            format!("${}", next - 1)
-        };
-        let mut parts = vec![format!(
-            "SELECT {} FROM influencer i WHERE {place} AND i.merged_into IS NULL",
-            super::people::COLUMNS
-        )];
-        if self.stage {
-            parts.push(format!("AND i.stage = {}", parameter()));
-        }
-        if self.owner {
-            parts.push(format!("AND i.owner = {}", parameter()));
-        }
-        if self.tag {
-            let tag = parameter();
-            parts.push(format!("AND i.id IN (SELECT influencer_id FROM influencer_tag WHERE tag = {tag})"));
-        }
-        if self.q {
-            let (from, to) = (parameter(), parameter());
-            parts.push(format!(
-                "AND i.id IN (SELECT influencer_id FROM influencer_word WHERE word >= {from} AND word < {to})"
-            ));
-        }
-        if self.more {
-            let (awaiting, network, agent) = (parameter(), parameter(), parameter());
-            let (from, below) = (parameter(), parameter());
-            let reach =
-                "(SELECT CAST(SUM(n.followers) AS BIGINT) FROM influencer_network n WHERE n.influencer_id = i.id)";
-            parts.push(format!(
-                "AND (i.awaiting = {awaiting} OR {awaiting} IS NULL) \
-                 AND (EXISTS (SELECT 1 FROM influencer_network n WHERE n.influencer_id = i.id AND n.network = {network}) OR {network} IS NULL) \
-                 AND (EXISTS (SELECT 1 FROM agent_influencer a WHERE a.influencer_id = i.id AND a.agent_id = {agent}) OR {agent} IS NULL) \
-                 AND ({reach} >= {from} OR {from} IS NULL) AND ({reach} < {below} OR {below} IS NULL)"
-            ));
-        }
-        parts.push(format!("ORDER BY {order} LIMIT $1"));
-        parts.join(" ")
-    }
-}
-
 impl Tx {
-    /// All rows of a page.
+    /// All rows of a page whose text was put together from constants and placeholders, in the words of PostgreSQL.
     #[allow(clippy::disallowed_types, reason = "the text is made of constants and placeholders")]
-    pub(super) async fn all_listed<T: Rec>(
-        &mut self,
-        list: ListText,
-        values: Vec<Value>,
-    ) -> Result<Vec<T>, StoreError> {
-        let text = sqlx::AssertSqlSafe(list.text());
+    pub(super) async fn all_listed<T: Rec>(&mut self, text: String, values: Vec<Value>) -> Result<Vec<T>, StoreError> {
+        let text = sqlx::AssertSqlSafe(if self.is_sqlite() { for_sqlite(&text) } else { text });
         Ok(match &mut self.inner {
             TxInner::SqliteWrite(tx) => {
                 sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(tx.connection()?).await?

@@ -238,6 +238,11 @@ impl Tx {
             ]);
         }
         self.insert_many(&MESSAGES, rows).await?;
+        self.index_messages(ids).await
+    }
+
+    /// Makes messages searchable that are not.
+    pub(in crate::store) async fn index_messages(&mut self, ids: Vec<MessageId>) -> Result<(), StoreError> {
         self.exec(&SEARCH_INSERT, values![ids]).await?;
         Ok(())
     }

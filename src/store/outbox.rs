@@ -10,8 +10,9 @@ use super::sql::statements;
 use super::value::values;
 use super::{StoreError, Tx};
 use crate::domain::ids::{AgentId, ConversationId, EnrollmentId, InfluencerId, MessageId, RunId, ThreadId};
+use crate::domain::people::Suppression;
 use crate::domain::time::Micros;
-use crate::domain::words::{Direction, OutboxStatus, RecipientState};
+use crate::domain::words::{Channel, Direction, OutboxStatus, RecipientState};
 
 pub mod claim;
 pub mod outcome;
@@ -267,7 +268,11 @@ impl Tx {
 
     /// Which of these addresses must not be written to, and why.
     pub async fn outbox_suppressed(&mut self, keys: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
-        self.all(&SUPPRESSED, values![keys]).await
+        let mut found: Vec<(String, String)> = self.all(&SUPPRESSED, values![keys.clone()]).await?;
+        let kept = self.suppressed_when_erased(Channel::Email, &keys).await?;
+        let holds = |s: &Suppression| matches!(s.scope.as_str(), "all" | "email");
+        found.extend(kept.into_iter().filter(holds).map(|s| (s.value_key, s.reason.to_string())));
+        Ok(found)
     }
 
     /// The influencers who take part in a message, with the stage each is in.

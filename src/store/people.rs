@@ -18,11 +18,16 @@ use crate::domain::words::{Awaiting, Channel};
 pub mod address;
 pub mod agent;
 pub mod attribute;
+pub mod audience;
+pub mod erase;
+pub mod erased;
+pub mod filter;
 pub mod hold;
 pub mod ledger;
 pub mod list;
 pub mod merge;
 pub mod note;
+pub mod personal;
 pub mod view;
 
 #[derive(sqlx::FromRow)]
@@ -326,10 +331,14 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
         address::STATEMENTS,
         agent::STATEMENTS,
         attribute::STATEMENTS,
+        audience::STATEMENTS,
+        erase::STATEMENTS,
+        erased::STATEMENTS,
         hold::STATEMENTS,
         ledger::STATEMENTS,
         merge::STATEMENTS,
         note::STATEMENTS,
+        personal::STATEMENTS,
         view::STATEMENTS,
     ]
     .concat()
@@ -337,5 +346,5 @@ pub(super) fn statement_lists() -> Vec<&'static Sql> {
 
 /// The multi-row texts of the files below this one.
 pub(super) fn many_lists() -> Vec<&'static Many> {
-    [MANY, address::MANY, agent::MANY, attribute::MANY, ledger::MANY, note::MANY].concat()
+    [MANY, address::MANY, agent::MANY, attribute::MANY, audience::MANY, erased::MANY, ledger::MANY, note::MANY].concat()
 }

@@ -5,8 +5,8 @@ use sqlx::{Database, Decode, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
+    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
@@ -61,6 +61,7 @@ read_as! {
     MergeId as Uuid, |v| Ok(Self(v));
     WebhookId as Uuid, |v| Ok(Self(v));
     WebhookDeliveryId as Uuid, |v| Ok(Self(v));
+    ErasureId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
     Direction as String, word;

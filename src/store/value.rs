@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{
-    AddressId, AgentId, ConversationId, EnrollmentId, EventId, FolderId, HitId, InfluencerId, LedgerId, MergeId,
-    MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
+    AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
+    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
@@ -175,7 +175,8 @@ from_id!(
     HitId,
     MergeId,
     WebhookId,
-    WebhookDeliveryId
+    WebhookDeliveryId,
+    ErasureId
 );
 
 macro_rules! from_word {

@@ -87,6 +87,24 @@ impl Writer {
         Ok(WriterTx { state: Some(state), writer: self.clone() })
     }
 
+    /// Rewrites the whole file without anything that was deleted, the index of words included, and empties the journal beside
+    /// it. Nobody writes meanwhile; it needs as much free space as the file is large.
+    ///
+    /// # Errors
+    /// Where the disk is full, or another process is in the way; the file is as it was then.
+    pub(super) async fn rewrite(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock().await;
+        state.settle().await;
+        if state.connection.is_none() {
+            state.connection = Some(state.options.connect().await?);
+        }
+        // What is sorted on the way must not fill the memory.
+        state.run("PRAGMA temp_store = FILE").await?;
+        let done = state.rewrite_now().await;
+        state.run("PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY").await?;
+        done
+    }
+
     pub(super) async fn close(&self) {
         let mut state = self.state.lock().await;
         state.settle().await;
@@ -118,6 +136,16 @@ impl State {
     async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         sqlx::raw_sql(statement).execute(connection).await.map(|_| ())
+    }
+
+    async fn rewrite_now(&mut self) -> Result<(), StoreError> {
+        self.run("INSERT INTO message_search (message_search) VALUES ('optimize')").await?;
+        self.run("VACUUM").await?;
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let (busy, _, _): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await?;
+        // Somebody still reads the state before: the journal is there until they are done.
+        if busy == 0 { Ok(()) } else { Err(StoreError::Conflict(sqlx::Error::WorkerCrashed)) }
     }
 
     /// Finishes what a caller that went away in the middle had begun.

@@ -75,6 +75,13 @@ impl Actions for Recorder {
     fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
         self.note(format!("unmerge {id} by {by}"), Ok(json!({"restored": id})))
     }
+    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, liaison::hub::people::erase::Erased> {
+        let gone = ActionError::NotFound { sort: "influencer", given: id.to_string() };
+        self.note(format!("erase {id} {dry_run} by {by}"), Err(gone))
+    }
+    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
+        self.note(format!("export {id}"), Ok(None))
+    }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
         let left = self.overtaken.load(Ordering::SeqCst);
         self.overtaken.store(left.saturating_sub(1), Ordering::SeqCst);

@@ -27,6 +27,7 @@ mod cut;
 mod daemon;
 mod demo;
 mod e2e;
+mod erasure;
 mod fault;
 mod foresee;
 mod house;

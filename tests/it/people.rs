@@ -29,7 +29,7 @@ async fn import_with(store: &Store, text: &str, options: &ImportOptions) -> Impo
     import_influencers(store, &clock, text.as_bytes(), options, &mut |_| {}).await.unwrap()
 }
 
-async fn import(store: &Store, text: &str) -> ImportReport {
+pub async fn import(store: &Store, text: &str) -> ImportReport {
     import_with(store, text, &options()).await
 }
 

@@ -4,25 +4,30 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use super::views;
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::words::EnrollmentState;
 use crate::http::ApiState;
 use crate::http::actions::SteerOrder;
 use crate::http::body::{Body, Id};
 use crate::http::describe::{Route, does, of, paged, text};
+use crate::http::filter;
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::hub::outreach::steer::Act;
+use crate::store::people::filter::{InfluencerFilter, RunFilter};
 use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
 
 pub(super) fn routes() -> Vec<Route> {
-    let filters = paged(vec![
+    let filters = paged(views::filters(vec![
         text("sequence", "Of this sequence"),
         of::<EnrollmentState>("state", "In this state"),
+        of::<EnrollmentState>("sequence_state", "The same, as the other lists call it"),
         text("step", "At this step"),
+        text("sequence_step", "The same, as the other lists call it"),
         of::<InfluencerId>("influencer", "Of this influencer"),
-    ]);
+    ]));
     vec![
         Route::at("/enrollments").get(does("List runs of sequences, the newest first").takes(filters), list),
         Route::at("/enrollments/{id}")
@@ -32,12 +37,17 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<EnrollmentView>>, Problem> {
-    let asked = asked.only(&["limit", "cursor", "sequence", "state", "step", "influencer"])?;
+    let own = ["limit", "cursor", "sequence", "state", "sequence_state", "step", "sequence_step", "influencer"];
+    let asked = asked.only(&views::names(&own))?;
+    let asked = views::with_view(&state, asked).await?;
+    // Which sequence, step and state is asked of the run itself here.
+    let of = InfluencerFilter { run: RunFilter::default(), ..filter::read(&asked, state.clock.now())? };
     let filter = EnrollmentFilter {
         sequence: asked.text("sequence").map(str::to_owned),
-        state: asked.get::<EnrollmentState>("state")?,
-        step: asked.text("step").map(str::to_owned),
+        state: asked.get::<EnrollmentState>("state")?.or(asked.get("sequence_state")?),
+        step: asked.text("step").or(asked.text("sequence_step")).map(str::to_owned),
         influencer: asked.get::<InfluencerId>("influencer")?,
+        of,
     };
     let page = asked.page()?;
     let slice = state.store.read().await?.list_enrollment_views(&filter, page).await?;

@@ -6,14 +6,15 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::ids::{AgentId, InfluencerId, NoteId};
+use super::views;
+use crate::domain::ids::{InfluencerId, NoteId};
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
-use crate::domain::words::Awaiting;
 use crate::http::ApiState;
-use crate::http::actions::{FilterOrder, InfluencerChangeOrder, InfluencerOrder, StageOrder};
+use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
 use crate::http::body::{Body, Id, Whom, created};
-use crate::http::describe::{Parameter, Route, does, of, paged, text};
+use crate::http::describe::{Route, does, of, paged, text};
+use crate::http::filter;
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
@@ -25,14 +26,20 @@ use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
     let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
+    let sort = text("sort", "`-last_message`: the newest message first, as usual; or `added`: as they were added");
     let changes = ["handle_taken", "address_taken"];
     vec![
         Route::at("/influencers")
-            .get(does("List influencers, the one with the newest message first").takes(paged(filters())), list)
+            .get(
+                does("List influencers, the one with the newest message first")
+                    .takes(paged(views::filters(vec![sort]))),
+                list,
+            )
             .post(does("Add an influencer").conflicts(&["handle_taken", "address_taken"]), create),
         Route::at("/influencers/{id}")
             .get(does("Show an influencer"), one)
-            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update),
+            .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update)
+            .delete(super::erasure::erasing(), super::erasure::erase),
         Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
         Route::at("/influencers/{id}/timeline")
             .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
@@ -44,61 +51,23 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Every parameter of the list.
-const TAKEN: [&str; 12] = [
-    "limit",
-    "cursor",
-    "stage",
-    "owner",
-    "tag",
-    "q",
-    "awaiting",
-    "network",
-    "agent",
-    "reach[gte]",
-    "reach[lt]",
-    "tier",
-];
-
-/// The filters of the list.
-fn filters() -> Vec<Parameter> {
-    vec![
-        text("stage", "In this stage"),
-        text("owner", "Looked after by this teammate"),
-        text("tag", "With this tag"),
-        text("q", "Whose handle or a part of whose name begins so"),
-        of::<Awaiting>("awaiting", "Whose turn it is"),
-        text("network", "On this network"),
-        of::<AgentId>("agent", "For whom this agent writes"),
-        of::<i64>("reach[gte]", "With at least so many followers over all networks"),
-        of::<i64>("reach[lt]", "With fewer than so many"),
-        text("tier", "In this tier: `nano`, `micro`, `macro` or `mega`"),
-    ]
-}
+/// How the list is ordered.
+const SORTS: [(&str, ListOrder); 2] = [("-last_message", ListOrder::NewestMessage), ("added", ListOrder::Added)];
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<InfluencerView>>, Problem> {
-    let asked = asked.only(&TAKEN)?;
+    let asked = asked.only(&views::names(&["limit", "cursor", "sort"]))?;
+    let asked = views::with_view(&state, asked).await?;
     let page = asked.page()?;
-    let text = |name| asked.text(name).map(str::to_owned);
-    let order = FilterOrder {
-        stage: text("stage"),
-        owner: text("owner"),
-        tag: text("tag"),
-        q: text("q"),
-        awaiting: asked.get("awaiting")?,
-        network: text("network"),
-        agent: asked.get("agent")?,
-        reach_from: asked.get("reach[gte]")?,
-        reach_below: asked.get("reach[lt]")?,
-        tier: text("tier"),
-    };
-    let filter = order
-        .filter()
-        .map_err(|what| Problem::new(StatusCode::BAD_REQUEST, "bad_query", what.clone()).parameter("tier", what))?;
+    let sort = asked.text("sort").unwrap_or("-last_message");
+    let (_, order) = SORTS
+        .into_iter()
+        .find(|(name, _)| *name == sort)
+        .ok_or_else(|| Asked::wrong("sort", "expected `-last_message` or `added`"))?;
+    let filter = filter::read(&asked, state.clock.now())?;
     let after = page.after.map(|p| InfluencerCursor { at: p.at.0, id: InfluencerId(p.id) });
     let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut tx = state.store.read().await?;
-    let mut found = tx.list_influencers(&filter, ListOrder::NewestMessage, after, fetch).await?;
+    let mut found = tx.list_influencers(&filter, order, after, fetch).await?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next = found.last().filter(|_| more).map(|i| {

@@ -117,7 +117,7 @@ async fn attachment(
 }
 
 /// Content from a stranger: saved, never shown in place, and without any right where a browser opens it all the same.
-fn download(content: Vec<u8>, kind: &'static str, name: &str) -> Response {
+pub(super) fn download(content: Vec<u8>, kind: &'static str, name: &str) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_DISPOSITION, disposition(name));

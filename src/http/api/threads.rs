@@ -4,27 +4,30 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::views;
 use crate::domain::ids::{InfluencerId, ThreadId};
 use crate::domain::words::Awaiting;
 use crate::http::ApiState;
 use crate::http::actions::{SendOrder, ThreadOrder};
 use crate::http::body::{Body, Id};
 use crate::http::describe::{Route, does, of, paged, text};
+use crate::http::filter;
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::version::{Seen, Tagged};
+use crate::store::people::filter::InfluencerFilter;
 use crate::store::reading::thread::ThreadFilter;
 use crate::store::reading::view::{MessageView, ThreadView};
 
 pub(super) fn routes() -> Vec<Route> {
-    let filters = paged(vec![
+    let filters = paged(views::filters(vec![
         of::<InfluencerId>("influencer", "Of this influencer"),
-        of::<Awaiting>("awaiting", "Whose turn it is"),
+        of::<Awaiting>("awaiting", "Whose turn it is in it"),
         text("account", "Of this account of ours"),
         text("assignee", "Looked after by this teammate"),
         of::<bool>("archived", "Whether it is done with"),
-    ]);
+    ]));
     let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
     vec![
         Route::at("/threads").get(does("List threads, the one with the newest message first").takes(filters), list),
@@ -37,13 +40,18 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<ThreadView>>, Problem> {
-    let asked = asked.only(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"])?;
+    let asked =
+        asked.only(&views::names(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"]))?;
+    let asked = views::with_view(&state, asked).await?;
+    // Whose turn it is, and which account it is of, is asked of the thread itself here.
+    let of = InfluencerFilter { awaiting: None, account: None, ..filter::read(&asked, state.clock.now())? };
     let filter = ThreadFilter {
         influencer: asked.get::<InfluencerId>("influencer")?,
         awaiting: asked.get::<Awaiting>("awaiting")?,
         account: asked.text("account").map(str::to_owned),
         assignee: asked.text("assignee").map(str::to_owned),
         archived: asked.get::<bool>("archived")?,
+        of,
     };
     let page = asked.page()?;
     let slice = state.store.read().await?.list_threads(&filter, page).await?;

@@ -16,7 +16,8 @@ use crate::store::{Store, StoreError, Tx};
 pub const NAMED_MAX: usize = 1_000;
 
 /// Who is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum Whom {
     /// These, in this order.
     These(Vec<InfluencerId>),
@@ -34,7 +35,7 @@ pub enum Run {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
     /// Into which sequence.
     pub sequence: String,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Context, Draft};
 use crate::domain::address;
 use crate::domain::bounce::Report;
+use crate::domain::erasure::Mark;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId};
 use crate::domain::subject;
 use crate::domain::threading::books::{Books, Entry};
@@ -41,6 +42,8 @@ pub(super) struct Known {
     pub(super) people: People,
     /// Conversations and threads.
     pub(super) books: Books,
+    /// Of what these messages are known by, what belongs to mail that was erased.
+    pub(super) erased: HashSet<Mark>,
     /// Recent threads of writers whose mail names no other mail.
     pub(super) by_subject: Vec<ThreadRow>,
 }
@@ -65,12 +68,24 @@ pub(super) async fn load(tx: &mut Tx, context: &Context, drafts: &[Draft<'_>]) -
     }
     let prints = drafts.iter().flat_map(|d| [d.arrival.weak.clone(), d.arrival.strong.clone()]).collect();
     known.prints = tx.find_fingerprints(prints).await?.into_iter().map(|m| (m.fingerprint.clone(), m)).collect();
+    known.erased = tx.find_erased_messages(drafts.iter().flat_map(marks_of).collect()).await?;
     load_own(tx, drafts, &mut known).await?;
     load_envelopes(tx, drafts, &mut known).await?;
     load_people(tx, context, drafts, &mut known).await?;
     load_sent_to(tx, context, drafts, &mut known).await?;
     load_books(tx, drafts, &mut known).await?;
     Ok(known)
+}
+
+/// What a message would be known by if it had been erased.
+pub(super) fn marks_of(draft: &Draft<'_>) -> Vec<Mark> {
+    let (arrival, mail) = (draft.arrival, &draft.arrival.mail);
+    let mut marks = vec![Mark::Print(arrival.weak.clone()), Mark::Print(arrival.strong.clone())];
+    if draft.direction == Direction::Outbound {
+        marks.extend(mail.token.clone().map(Mark::Token));
+        marks.extend(mail.message_id.clone().map(Mark::OwnId));
+    }
+    marks
 }
 
 /// What we sent, and who took part in what is answered.

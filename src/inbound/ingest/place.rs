@@ -91,6 +91,11 @@ impl Planner<'_> {
             self.deliver(draft, Some(id), None);
             return;
         }
+        if know::marks_of(draft).iter().any(|mark| self.known.erased.contains(mark)) {
+            self.plan.left_out += 1;
+            self.deliver(draft, None, Some("erased"));
+            return;
+        }
         let stranger = draft.author.as_ref().is_none_or(|key| !self.known.people.owners.contains_key(key));
         if self.context.role == FolderRole::Junk && stranger {
             self.plan.left_out += 1;

@@ -89,7 +89,10 @@ impl Tx {
             ]
         };
         self.insert_many(&ADDRESSES, addresses.iter().flat_map(row).collect()).await?;
-        Ok(())
+        // Whose record was erased before is no more written to than then.
+        let keys: Vec<String> =
+            addresses.iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key.clone()).collect();
+        self.restore_suppressions(Channel::Email, &keys).await
     }
 
     /// Who is behind some addresses (in their looked-up form); those nobody has are left out. In no order.

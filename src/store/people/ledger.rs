@@ -109,8 +109,14 @@ impl Tx {
 
     /// Which of some addresses must not be written to, and why. In no order.
     pub async fn suppressed(&mut self, channel: Channel, keys: Vec<String>) -> Result<Vec<Suppression>, StoreError> {
-        let rows: Vec<SuppressionRow> = self.all(&SUPPRESSED, values![channel, keys]).await?;
-        Ok(rows.into_iter().map(Suppression::from).collect())
+        let rows: Vec<SuppressionRow> = self.all(&SUPPRESSED, values![channel, keys.clone()]).await?;
+        let mut found: Vec<Suppression> = rows.into_iter().map(Suppression::from).collect();
+        for kept in self.suppressed_when_erased(channel, &keys).await? {
+            if !found.iter().any(|s| s.value_key == kept.value_key && s.scope == kept.scope) {
+                found.push(kept);
+            }
+        }
+        Ok(found)
     }
 
     /// Suppressions in the order they were added, after one.
@@ -131,7 +137,8 @@ impl Tx {
 
     /// Lifts every suppression of an address. Only a person may; how many there were.
     pub async fn delete_suppressions(&mut self, channel: Channel, value_key: &str) -> Result<u64, StoreError> {
-        self.exec(&SUPPRESSIONS_DELETE, values![channel, value_key]).await
+        let kept = self.forget_erased_address(channel, value_key).await?;
+        Ok(kept + self.exec(&SUPPRESSIONS_DELETE, values![channel, value_key]).await?)
     }
 }
 

@@ -4,48 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::InfluencerRow;
-use crate::domain::ids::{AgentId, InfluencerId};
-use crate::domain::people::{Influencer, query_key};
-use crate::domain::words::Awaiting;
-use crate::store::dialect::ListText;
+use super::filter::Wanted;
+use crate::domain::ids::InfluencerId;
+use crate::domain::people::Influencer;
 use crate::store::value::{Value, values};
 use crate::store::{StoreError, Tx};
 
+pub use super::filter::InfluencerFilter;
+
 /// Greatest page.
 pub const PAGE_MAX: i64 = 1_000;
-
-/// Which influencers. All that is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InfluencerFilter {
-    /// In this stage.
-    pub stage: Option<String>,
-    /// Looked after by this teammate.
-    pub owner: Option<String>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// Whose handle or a part of whose name begins so; case does not matter.
-    pub q: Option<String>,
-    /// Whose turn it is.
-    pub awaiting: Option<Awaiting>,
-    /// On this network, by its name in lower case.
-    pub network: Option<String>,
-    /// For whom this agent writes.
-    pub agent: Option<AgentId>,
-    /// With at least so many followers over all networks.
-    pub reach_from: Option<i64>,
-    /// With fewer than so many.
-    pub reach_below: Option<i64>,
-}
-
-impl InfluencerFilter {
-    fn wants_more(&self) -> bool {
-        self.awaiting.is_some()
-            || self.network.is_some()
-            || self.agent.is_some()
-            || self.reach_from.is_some()
-            || self.reach_below.is_some()
-    }
-}
 
 /// In which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +61,39 @@ impl FromStr for InfluencerCursor {
     }
 }
 
+/// The text of a page: `$1` is the limit, `$2` the id before the page (and `$3` its message time).
+fn page_text(
+    filter: &InfluencerFilter,
+    order: InfluencerOrder,
+    sqlite: bool,
+    bound: Vec<Value>,
+) -> (String, Vec<Value>) {
+    let (place, by) = match order {
+        InfluencerOrder::NewestMessage => {
+            ("(COALESCE(i.last_message_at, 0), i.id) < ($3, $2)", "COALESCE(i.last_message_at, 0) DESC, i.id DESC")
+        }
+        InfluencerOrder::Added => ("i.id > $2", "i.id"),
+    };
+    let mut wanted = Wanted::new(sqlite, bound);
+    filter.conditions(&mut wanted);
+    let conditions = wanted.text();
+    let columns = super::COLUMNS;
+    let text = format!(
+        "SELECT {columns} FROM influencer i WHERE {place} AND i.merged_into IS NULL{conditions} ORDER BY {by} LIMIT $1"
+    );
+    (text, wanted.bound)
+}
+
+/// The text of a page as it is sent, and how many values are bound in it, for the test of its plan.
+pub fn explain_text(filter: &InfluencerFilter, order: InfluencerOrder, sqlite: bool) -> (String, usize) {
+    let bound = match order {
+        InfluencerOrder::NewestMessage => values![1_i64, uuid::Uuid::max(), i64::MAX],
+        InfluencerOrder::Added => values![1_i64, uuid::Uuid::nil()],
+    };
+    let (text, bound) = page_text(filter, order, sqlite, bound);
+    (if sqlite { crate::store::dialect::for_sqlite(&text) } else { text }, bound.len())
+}
+
 impl Tx {
     /// A page of influencers after a place; `limit` is cut to [`PAGE_MAX`].
     pub async fn list_influencers(
@@ -102,34 +103,14 @@ impl Tx {
         after: Option<InfluencerCursor>,
         limit: i64,
     ) -> Result<Vec<Influencer>, StoreError> {
-        let q = filter.q.as_deref().map(query_key).filter(|q| !q.is_empty());
-        let text = ListText {
-            newest_message_first: order == InfluencerOrder::NewestMessage,
-            stage: filter.stage.is_some(),
-            owner: filter.owner.is_some(),
-            tag: filter.tag.is_some(),
-            q: q.is_some(),
-            more: filter.wants_more(),
-        };
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut bound: Vec<Value> = match (order, after) {
+        let bound: Vec<Value> = match (order, after) {
             (InfluencerOrder::NewestMessage, Some(c)) => values![limit, c.id, c.at],
             (InfluencerOrder::NewestMessage, None) => values![limit, uuid::Uuid::max(), i64::MAX],
             (InfluencerOrder::Added, Some(c)) => values![limit, c.id],
             (InfluencerOrder::Added, None) => values![limit, uuid::Uuid::nil()],
         };
-        for value in [&filter.stage, &filter.owner, &filter.tag].into_iter().flatten() {
-            bound.extend(values![value]);
-        }
-        if let Some(q) = q {
-            // The last code point there is sorts after everything that begins with `q`.
-            let end = format!("{q}\u{10ffff}");
-            bound.extend(values![q, end]);
-        }
-        if filter.wants_more() {
-            let InfluencerFilter { awaiting, network, agent, reach_from, reach_below, .. } = filter.clone();
-            bound.extend(values![awaiting, network, agent, reach_from, reach_below]);
-        }
+        let (text, bound) = page_text(filter, order, self.is_sqlite(), bound);
         let rows: Vec<InfluencerRow> = self.all_listed(text, bound).await?;
         Ok(rows.into_iter().map(Influencer::from).collect())
     }

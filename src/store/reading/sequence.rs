@@ -6,12 +6,13 @@ use super::{Order, Page, Place, Slice};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState};
+use crate::store::people::filter::{InfluencerFilter, Wanted};
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
 /// Which runs are wanted; what is `None` does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EnrollmentFilter {
     /// Of this sequence.
     pub sequence: Option<String>,
@@ -21,6 +22,8 @@ pub struct EnrollmentFilter {
     pub step: Option<String>,
     /// Of this influencer.
     pub influencer: Option<InfluencerId>,
+    /// Of influencers like this.
+    pub of: InfluencerFilter,
 }
 
 /// A run as programs outside see one.
@@ -145,6 +148,22 @@ pub struct SkipRow {
     pub count: i64,
 }
 
+/// A run whose mail is planned goes on at the instant of that mail.
+macro_rules! run {
+    () => {
+        "SELECT e.id, e.influencer_id, i.handle AS influencer_handle, e.sequence, e.version, e.run, e.account, e.state, e.step, e.phase, \
+         e.waiting_for, CASE WHEN e.phase = 'send' AND e.state = 'active' THEN s.planned_at ELSE e.next_at END AS next_at, e.held_at, \
+         e.exit_reason, e.started_at, e.ended_at \
+         FROM enrollment e JOIN influencer i ON i.id = e.influencer_id \
+         LEFT JOIN enrollment_step s ON s.enrollment_id = e.id AND s.step = e.step AND s.state = 'planned' "
+    };
+}
+macro_rules! narrowed {
+    () => {
+        "AND e.id < $1 AND ($3::text IS NULL OR e.state = $3) AND ($4::text IS NULL OR e.step = $4) ORDER BY e.id DESC LIMIT $2"
+    };
+}
+
 impl Tx {
     /// Runs, the one that began last first.
     pub async fn list_enrollment_views(
@@ -153,14 +172,40 @@ impl Tx {
         page: Page,
     ) -> Result<Slice<EnrollmentView>, StoreError> {
         let page = Page { order: Order::NewestFirst, ..page };
+        if !filter.of.is_empty() {
+            return self.list_enrollments_like(filter, page).await;
+        }
         let (from, limit) = (page.from().id, page.fetch());
-        let EnrollmentFilter { sequence, state, step, influencer } = filter.clone();
+        let EnrollmentFilter { sequence, state, step, influencer, of: _ } = filter.clone();
         let rows: Vec<EnrollmentView> = match (influencer, sequence) {
             (Some(id), sequence) => self.all(&OF_INFLUENCER, values![from, limit, state, step, sequence, id]).await?,
             (None, Some(sequence)) => self.all(&OF_SEQUENCE, values![from, limit, state, step, sequence]).await?,
             (None, None) => self.all(&RUNS, values![from, limit, state, step]).await?,
         };
         // Ordered by id alone: an id tells when the run began.
+        Ok(page.cut(rows, |r: &EnrollmentView| Place { at: r.started_at, id: r.id.0 }))
+    }
+
+    /// The same, of influencers like these.
+    async fn list_enrollments_like(
+        &mut self,
+        filter: &EnrollmentFilter,
+        page: Page,
+    ) -> Result<Slice<EnrollmentView>, StoreError> {
+        let EnrollmentFilter { sequence, state, step, influencer, of } = filter;
+        let bound = values![page.from().id, page.fetch(), *state, step.clone()];
+        let mut wanted = Wanted::new(self.is_sqlite(), bound);
+        if let Some(sequence) = sequence {
+            let sequence = wanted.bind(sequence);
+            wanted.and(format!("e.sequence = {sequence}"));
+        }
+        if let Some(id) = influencer {
+            let id = wanted.bind(*id);
+            wanted.and(format!("e.influencer_id = {id}"));
+        }
+        of.conditions(&mut wanted);
+        let text = format!("{}WHERE TRUE{} {}", run!(), wanted.text(), narrowed!());
+        let rows: Vec<EnrollmentView> = self.all_listed(text, wanted.bound).await?;
         Ok(page.cut(rows, |r: &EnrollmentView| Place { at: r.started_at, id: r.id.0 }))
     }
 
@@ -183,22 +228,6 @@ impl Tx {
     pub async fn count_skips(&mut self, sequence: &str) -> Result<Vec<SkipRow>, StoreError> {
         self.all(&SKIPS, values![sequence]).await
     }
-}
-
-/// A run whose mail is planned goes on at the instant of that mail.
-macro_rules! run {
-    () => {
-        "SELECT e.id, e.influencer_id, i.handle AS influencer_handle, e.sequence, e.version, e.run, e.account, e.state, e.step, e.phase, \
-         e.waiting_for, CASE WHEN e.phase = 'send' AND e.state = 'active' THEN s.planned_at ELSE e.next_at END AS next_at, e.held_at, \
-         e.exit_reason, e.started_at, e.ended_at \
-         FROM enrollment e JOIN influencer i ON i.id = e.influencer_id \
-         LEFT JOIN enrollment_step s ON s.enrollment_id = e.id AND s.step = e.step AND s.state = 'planned' "
-    };
-}
-macro_rules! narrowed {
-    () => {
-        "AND e.id < $1 AND ($3::text IS NULL OR e.state = $3) AND ($4::text IS NULL OR e.step = $4) ORDER BY e.id DESC LIMIT $2"
-    };
 }
 
 statements! {

@@ -5,12 +5,13 @@ use super::{Order, Page, Place, Slice};
 use crate::domain::ids::{InfluencerId, MessageId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel};
+use crate::store::people::filter::{InfluencerFilter, Wanted};
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
 /// Which threads are wanted; what is `None` does not matter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThreadFilter {
     /// Whose.
     pub influencer: Option<InfluencerId>,
@@ -22,6 +23,8 @@ pub struct ThreadFilter {
     pub assignee: Option<String>,
     /// Whether it is done with.
     pub archived: Option<bool>,
+    /// Of influencers like this.
+    pub of: InfluencerFilter,
 }
 
 #[derive(sqlx::FromRow)]
@@ -63,12 +66,33 @@ impl From<ThreadViewRow> for ThreadView {
     }
 }
 
+macro_rules! thread_columns {
+    () => {
+        "SELECT t.id, t.influencer_id, i.handle AS influencer_handle, t.channel, t.account, t.subject, t.message_count, \
+         t.last_message_at, t.awaiting, t.assignee, \
+         COALESCE(t.awaiting = 'us', FALSE) AND COALESCE(t.read_at < t.last_message_at, TRUE) AS unread, \
+         CASE WHEN t.snoozed_at >= t.last_message_at THEN t.snoozed_until END AS snoozed_until, \
+         COALESCE(t.archived_at >= t.last_message_at, FALSE) AS archived, t.version FROM thread t JOIN influencer i ON i.id = t.influencer_id "
+    };
+}
+
+/// Further wishes, at `$4` and `$5`.
+macro_rules! on_the_desk {
+    () => {
+        " AND ($4::text IS NULL OR t.assignee = $4) \
+         AND ($5::boolean IS NULL OR COALESCE(t.archived_at >= t.last_message_at, FALSE) = $5) "
+    };
+}
+
 impl Tx {
     /// Threads, always the one with the newest message first. A thread that gets a message meanwhile moves to the
     /// front: it is not met again further down.
     pub async fn list_threads(&mut self, filter: &ThreadFilter, page: Page) -> Result<Slice<ThreadView>, StoreError> {
         let page = Page { order: Order::NewestFirst, ..page };
-        let ThreadFilter { influencer, awaiting, account, assignee, archived } = filter.clone();
+        if !filter.of.is_empty() {
+            return self.list_threads_of(filter, page).await;
+        }
+        let ThreadFilter { influencer, awaiting, account, assignee, archived, of: _ } = filter.clone();
         let (from, limit) = (page.from(), page.fetch());
         let mut bound = values![from.at, from.id, limit, assignee, archived];
         let statement = match (influencer, awaiting, account) {
@@ -87,6 +111,34 @@ impl Tx {
             (None, None, None) => &THREADS_RECENT,
         };
         let rows: Vec<ThreadViewRow> = self.all(statement, bound).await?;
+        let views = rows.into_iter().map(ThreadView::from).collect();
+        Ok(page.cut(views, |t: &ThreadView| Place { at: t.last_message_at, id: t.id.0 }))
+    }
+
+    /// The same, of influencers like these.
+    async fn list_threads_of(&mut self, filter: &ThreadFilter, page: Page) -> Result<Slice<ThreadView>, StoreError> {
+        let ThreadFilter { influencer, awaiting, account, assignee, archived, of } = filter;
+        let (from, limit) = (page.from(), page.fetch());
+        let mut wanted = Wanted::new(self.is_sqlite(), values![from.at, from.id, limit, assignee.clone(), *archived]);
+        if let Some(id) = influencer {
+            let id = wanted.bind(*id);
+            wanted.and(format!("t.influencer_id = {id}"));
+        }
+        let awaiting = awaiting.map(|awaiting| awaiting.to_string());
+        for (column, value) in [("awaiting", &awaiting), ("account", account)] {
+            if let Some(value) = value {
+                let value = wanted.bind(value);
+                wanted.and(format!("t.{column} = {value}"));
+            }
+        }
+        of.conditions(&mut wanted);
+        let text = format!(
+            "{}WHERE t.merged_into IS NULL AND (t.last_message_at, t.id) < ($1, $2){}{}ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3",
+            thread_columns!(),
+            wanted.text(),
+            on_the_desk!()
+        );
+        let rows: Vec<ThreadViewRow> = self.all_listed(text, wanted.bound).await?;
         let views = rows.into_iter().map(ThreadView::from).collect();
         Ok(page.cut(views, |t: &ThreadView| Place { at: t.last_message_at, id: t.id.0 }))
     }
@@ -143,24 +195,6 @@ impl Tx {
         let views = self.list_message_views(slice.data.iter().map(|(id, _)| *id).collect()).await?;
         Ok(slice.with(views))
     }
-}
-
-macro_rules! thread_columns {
-    () => {
-        "SELECT t.id, t.influencer_id, i.handle AS influencer_handle, t.channel, t.account, t.subject, t.message_count, \
-         t.last_message_at, t.awaiting, t.assignee, \
-         COALESCE(t.awaiting = 'us', FALSE) AND COALESCE(t.read_at < t.last_message_at, TRUE) AS unread, \
-         CASE WHEN t.snoozed_at >= t.last_message_at THEN t.snoozed_until END AS snoozed_until, \
-         COALESCE(t.archived_at >= t.last_message_at, FALSE) AS archived, t.version FROM thread t JOIN influencer i ON i.id = t.influencer_id "
-    };
-}
-
-/// Further wishes, at `$4` and `$5`.
-macro_rules! on_the_desk {
-    () => {
-        " AND ($4::text IS NULL OR t.assignee = $4) \
-         AND ($5::boolean IS NULL OR COALESCE(t.archived_at >= t.last_message_at, FALSE) = $5) "
-    };
 }
 
 statements! {

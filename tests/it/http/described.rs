@@ -269,7 +269,75 @@ async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     assert_eq!(api.ask("POST", &back, None).await.1["code"], "not_merged");
     api.well("POST", &format!("{path}/merge"), Some(json!({"from": twin["id"]}))).await;
     api.well("POST", &back, None).await;
+    let report = json!({"country": {"US": 0.4, "de": 0.1}, "gender": {"f": 0.7}});
+    let kept = api.well("PUT", &format!("{path}/audience-report"), Some(report)).await;
+    assert_eq!(kept["country"], json!({"us": 0.4, "de": 0.1}));
+    let (status, problem) =
+        api.ask("PUT", &format!("{path}/audience-report"), Some(&json!({"age": {"18-24": 40}}))).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/age/18-24")));
+    api.well("GET", &format!("{path}/audience-report"), None).await;
+    views(api).await;
     (id.parse().unwrap(), twin["id"].as_str().unwrap().parse().unwrap())
+}
+
+/// Saved filters, and the lists that take them.
+async fn views(api: &Described) {
+    let view = json!({"name": "runners", "filters": {"tag": "runner", "audience.country[us][gte]": "0.3"}});
+    api.well("POST", "/v1/views", Some(view.clone())).await;
+    assert_eq!(api.ask("POST", "/v1/views", Some(&view)).await.1["code"], "name_taken");
+    for (name, value) in [("limit", "1"), ("tier", "giga"), ("property.x[ne]", "1"), ("last_reply[lt]", "soon")] {
+        let wrong = json!({"name": "wrong", "filters": {name: value}});
+        let (status, problem) = api.ask("POST", "/v1/views", Some(&wrong)).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(format!("/filters/{name}"))), "{problem}");
+    }
+    let listed = async |path: &str| {
+        let list = api.well("GET", path, None).await;
+        list["data"].as_array().unwrap().iter().map(|i| i["handle"].clone()).collect::<Vec<Value>>()
+    };
+    assert_eq!(listed("/v1/influencers?view=runners").await, [json!("@ana")]);
+    assert_eq!(listed("/v1/influencers?view=runners&tag=nobody").await, Vec::<Value>::new());
+    assert_eq!(listed("/v1/influencers?sort=added&limit=1").await, [json!("@ana")]);
+    for list in ["influencers", "threads", "enrollments"] {
+        let path = format!("/v1/{list}?view=runners&property.niche=running&last_reply[gte]=30d&stage=contacted");
+        api.well("GET", &path, None).await;
+        for (name, value) in [
+            ("view", "none"),
+            ("tier", "giga"),
+            ("last_reply[lt]", "soon"),
+            ("audience.country[us][gte]", "40"),
+            ("property.x[ne]", "1"),
+        ] {
+            let (status, problem) = api.ask("GET", &format!("/v1/{list}?{name}={value}"), None).await;
+            let blamed = problem["errors"][0]["parameter"].as_str().unwrap_or_default();
+            assert_eq!((status, &problem["code"]), (400, &json!("bad_query")), "{list} {name}: {problem}");
+            assert!(name.starts_with(blamed) && !blamed.is_empty(), "{list} {name}: {problem}");
+        }
+    }
+    let (seen, path) = ("If-Match: \"1\"", "/v1/views/runners");
+    api.well("GET", "/v1/views", None).await;
+    api.well("GET", path, None).await;
+    let change = json!({"about": "All who run", "filters": {"tag": "runner"}});
+    let (status, changed) = api.ask_with(seen, "PATCH", path, Some(&change)).await;
+    assert_eq!((status, &changed["version"]), (200, &json!(2)));
+    assert_eq!(api.ask_with(seen, "DELETE", path, None).await.1["code"], "changed_meanwhile");
+    api.well("DELETE", path, None).await;
+    assert_eq!(api.ask("GET", path, None).await.0, 404);
+}
+
+/// Everything about somebody given out, and then erased.
+async fn erasure(api: &Described, who: InfluencerId) {
+    let path = format!("/v1/influencers/{who}");
+    api.well("GET", &format!("{path}/export"), None).await;
+    let (status, problem) = api.ask("DELETE", &path, None).await;
+    assert_eq!((status, &problem["errors"][0]["parameter"]), (400, &json!("erase")), "{problem}");
+    let tried = api.well("DELETE", &format!("{path}?erase=true&dry_run=true"), None).await;
+    let erased = api.well("DELETE", &format!("{path}?erase=true"), None).await;
+    assert_eq!((&tried["rows"], &tried["id"]), (&erased["rows"], &Value::Null));
+    for (method, more) in [("GET", ""), ("GET", "/export"), ("DELETE", "?erase=true")] {
+        assert_eq!(api.ask(method, &format!("{path}{more}"), None).await.0, 404, "{method} {more}");
+    }
+    let records = api.well("GET", "/v1/erasures", None).await;
+    assert_eq!((&records["data"][0]["id"], &records["data"][0]["by"]), (&erased["id"], &json!("token tests")));
 }
 
 async fn messages(api: &Described, ana: InfluencerId) {
@@ -509,11 +577,13 @@ const ELSEWHERE: [&str; 5] =
 async fn every_operation_answers_as_it_is_described() {
     for fresh in stores::both().await {
         let api = daemon(fresh).await;
-        let (ana, _) = people(&api).await;
+        let (ana, twin) = people(&api).await;
         sequences(&api, ana).await;
         messages(&api, ana).await;
         webhooks(&api).await;
         desk(&api, ana).await;
+        erasure(&api, twin).await;
+        erasure(&api, ana).await;
         std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();
         api.well("DELETE", "/v1/sequences/spring", None).await;
         let wrong = api.wrong.lock().unwrap().join("\n");

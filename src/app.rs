@@ -41,9 +41,11 @@ mod accounts;
 mod actions;
 mod commands;
 mod connect;
+mod database;
 mod desk;
 mod foresight;
 mod installation;
+mod metrics;
 mod node;
 mod probe;
 mod sandbox;
@@ -51,6 +53,7 @@ pub mod simulate;
 mod steering;
 
 pub use connect::{account_parts, identity_of, keeper_of};
+pub use database::{Restored, UnreadyError, ready_for_command, restore};
 pub use installation::release;
 pub use probe::{ProbeStep, probe};
 pub use sandbox::{Simulated, start_sandbox};
@@ -59,6 +62,9 @@ pub use sandbox::{Simulated, start_sandbox};
 pub const EXIT_TAKEN: u8 = 73;
 /// The configuration can't be used.
 pub const EXIT_CONFIG: u8 = 78;
+/// How long a loop may be silent before the watchdog is not fed any more, beside the rests it announces: far longer than any
+/// wait for a lock or a server that goes well in the end. Machine time.
+const LOOP_SILENCE_MAX: Duration = Duration::from_mins(5);
 
 /// One account, ready to run.
 #[derive(Clone)]
@@ -184,9 +190,11 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     // The files of another node may be newer than ours.
     publish_sequences(&hub, if hub.store.is_shared() { Trust::News } else { Trust::Whole }).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
-    life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
+    let sequencer = sequencer::run(hub.store.clone(), hub.run, numbering, life.stop());
+    life.spawn("sequencer", life.watched("sequencer", LOOP_SILENCE_MAX, sequencer));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
-    life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
+    let cadence = cadence.run(hub.wakes.clone(), life.stop());
+    life.spawn("cadence", life.watched("cadence", LOOP_SILENCE_MAX, cadence));
     life.spawn("tidy", tidy::run(hub.store.clone(), hub.clock.clone(), life.stop()));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
@@ -224,6 +232,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         }
         None => api = api.merge(readers),
     }
+    let guard = Some((hub.store.clone(), hub.clock.clone()));
+    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), guard }));
     life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }
@@ -284,10 +294,10 @@ async fn open_tracking(hub: &Hub, life: &Lifecycle, limits: http::limit::Limits)
     let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
     let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
-    life.spawn("hits", writer.run(life.stop()));
+    life.spawn("hits", life.watched("hits", LOOP_SILENCE_MAX, writer.run(life.stop())));
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
-    life.spawn("judge", judge.run(life.stop()));
+    life.spawn("judge", life.watched("judge", LOOP_SILENCE_MAX, judge.run(life.stop())));
     Ok(http::PublicState { store, clock, tracking, stored, limits })
 }
 
@@ -334,6 +344,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
+    database::keep_copy(&config).await?;
     let place = place_of(&config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
     let clock = Clock::machine();
@@ -371,6 +382,11 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         reload: Some(reload_from(config.path.clone(), store.clone())),
     };
     let hub = start(parts, &life).await?;
+    let seen = installation::remember(store.clone(), config.storage.state_dir.clone(), life.stop());
+    life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
+    if let Some(address) = config.server.metrics_listen {
+        metrics::listen(address, metrics::page_of(&hub, &life), &life).await?;
+    }
     let (handler, stop) = (commands::Commands::new(hub.clone(), life.clone()), life.stop());
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");

@@ -21,8 +21,9 @@ use tokio_util::task::TaskTracker;
 pub mod lock;
 pub mod systemd;
 
-use systemd::Pulses;
-pub use systemd::{Pulse, Supervisor};
+use crate::telemetry::pulse::{Pulses, Seen};
+pub use lock::{DatabaseLock, LockError};
+pub use systemd::Supervisor;
 
 /// How long a soft stop may take, unless told otherwise; below systemd's `TimeoutStopSec=30s`.
 pub const STOP_TIME: Duration = Duration::from_secs(25);
@@ -225,10 +226,20 @@ impl Lifecycle {
         self.0.service.ready(status);
     }
 
-    /// A pulse of a loop: the watchdog of the service manager is fed only while every pulse beats at least once in
-    /// `silence_max`. Dropping it takes it out.
-    pub fn pulse(&self, name: &'static str, silence_max: Duration) -> Pulse {
-        self.0.pulses.add(name, silence_max)
+    /// A loop under a pulse of its own: the watchdog of the service manager is fed only while each beats at least once in
+    /// `silence_max` (machine time), but where it says that it rests.
+    pub fn watched<N: Into<Cow<'static, str>>, F: Future + Send>(
+        &self,
+        name: N,
+        silence_max: Duration,
+        future: F,
+    ) -> impl Future<Output = F::Output> + Send + use<N, F> {
+        self.0.pulses.add(name, silence_max).over(future)
+    }
+
+    /// How the loops are.
+    pub fn pulses(&self) -> Vec<Seen> {
+        self.0.pulses.all()
     }
 
     /// Serves signals and the watchdog until everything has stopped. Fails only if signals can't be listened to.

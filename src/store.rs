@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub mod again;
+pub mod backup;
 pub mod copy;
 pub mod dialect;
 pub mod event;

@@ -141,6 +141,8 @@ word!(
         MessagesSend = "messages:send",
         /// Enroll people and steer their runs.
         SequencesRun = "sequences:run",
+        /// Fetch the numbers of `/metrics`.
+        Metrics = "metrics",
         /// Make, list and revoke tokens.
         Admin = "admin",
     }

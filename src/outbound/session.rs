@@ -19,6 +19,7 @@ use crate::hub::enqueue::SIZE_MAX;
 use crate::render::mail::with_date;
 use crate::store::StoreError;
 use crate::store::outbox::RecipientRow;
+use crate::telemetry::metrics;
 use crate::worker::{Stop, Taken, Wake, Work};
 
 /// Lost answers in a row after which the account rests: a server that takes everything and answers nothing would make every
@@ -216,6 +217,7 @@ impl Sessions {
         match outcome {
             SendOutcome::Accepted { reply } => {
                 insist("accepted", || record::accepted(&self.tools, claimed, &reply)).await;
+                self.count("accepted");
                 self.well().await;
                 After::Keep
             }
@@ -227,6 +229,7 @@ impl Sessions {
             SendOutcome::Uncertain(why) => {
                 let look_after = self.settings.look_after;
                 insist("uncertain", || record::uncertain(&self.tools, claimed.grip, look_after, &why)).await;
+                self.count("uncertain");
                 self.lost_answer(&why).await;
                 After::Leave
             }
@@ -234,6 +237,7 @@ impl Sessions {
     }
 
     async fn refused(&self, claimed: &Claimed, step: Step, replies: &[(&RecipientRow, &Reply)]) -> After {
+        self.count("refused");
         let trouble = insist("refused", || record::refused_all(&self.tools, claimed, step, replies)).await;
         if let Some((trouble, why)) = trouble.flatten() {
             self.trouble(trouble, &why).await;
@@ -241,6 +245,10 @@ impl Sessions {
         }
         self.well().await;
         After::Keep
+    }
+
+    fn count(&self, result: &str) {
+        metrics::count(&metrics::MESSAGES_SENT, &["email", &self.settings.account, result], 1);
     }
 
     async fn trouble(&self, trouble: AccountTrouble, why: &str) {

@@ -19,6 +19,7 @@ use crate::hub::signing;
 use crate::lifecycle::Stop;
 use crate::store::tracking::{HitRow, LinkRow};
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 use crate::worker::Wake;
 
 /// Hits that share a commit.
@@ -118,6 +119,7 @@ impl Front {
         tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
+            pulse::beat();
             tokio::select! {
                 n = self.asked.recv_many(&mut batch, BATCH_MAX) => {
                     if n == 0 {

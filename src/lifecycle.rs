@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -244,9 +244,13 @@ impl Lifecycle {
 
     /// Serves signals and the watchdog until everything has stopped. Fails only if signals can't be listened to.
     pub async fn run_until_stopped(self) -> std::io::Result<Outcome> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+        let signals = Signals::listen()?;
+        Ok(self.run_until_stopped_by(signals).await)
+    }
+
+    /// The same with signals that were listened to before: one that came since is not lost.
+    pub async fn run_until_stopped_by(self, signals: Signals) -> Outcome {
+        let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
         let (asked, asked_of) = mpsc::channel(8);
         let listen = async {
             loop {
@@ -262,8 +266,8 @@ impl Lifecycle {
             }
         };
         tokio::select! {
-            outcome = self.run(asked_of) => Ok(outcome),
-            () = listen => Ok(Outcome::Clean),
+            outcome = self.run(asked_of) => outcome,
+            () = listen => Outcome::Clean,
         }
     }
 
@@ -318,6 +322,25 @@ impl Lifecycle {
 
     fn failure(&self) -> Option<Failure> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The signals of the process. From the first of these on, they do not end it by themselves any more.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. Fails only if signals can't be listened to.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The daemon as those who run it see it: the real binary, its numbers, its watchdog, its backups and its upgrades.
 
 mod backups;
-mod service;
+mod place;
 mod upgrades;
 mod watched;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::service::{Place, call, get};
+use super::place::{Place, call, get};
 use super::watched::value;
 use crate::kills::parameter;
 use crate::mail_record::SubmissionLog;
@@ -181,14 +181,15 @@ fn what_to_run_for_postgresql_is_said_in_full() {
     let path = place.path().join("liaison.toml");
     let config = std::fs::read_to_string(&path).unwrap().replace(
         "state_dir = \"state\"",
-        "state_dir = \"state\"\nurl = \"postgres://l@db.example/l?sslmode=require\"\npassword = { file = \"pw\" }",
+        "state_dir = \"state\"\nurl = \"postgres://l@db.example/l?sslmode=require\"\npassword = { file = \"db-pw\" }",
     );
     std::fs::write(&path, config).unwrap();
+    std::fs::write(place.path().join("db-pw"), "hunter2").unwrap();
     let told = place.run(&["backup", "a copy"]);
     told.says(1, "pg_dump --format=custom --no-owner --file='a copy' 'postgres://l@db.example/l?sslmode=require'");
     told.says(1, "nothing was written");
     place.run(&["restore", "x.dump"]).says(1, "pg_restore --clean --if-exists");
-    assert!(!told.err.contains(peers::PASSWORD), "{}", told.err);
+    assert!(told.err.contains("PGPASSWORD") && !told.err.contains("hunter2"), "{}", told.err);
 }
 
 #[test]

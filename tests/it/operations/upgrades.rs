@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use super::service::Place;
+use super::place::Place;
 use crate::kills::{next_random, parameter};
 
 /// Events in an old database: copying and changing it takes a moment.

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use super::service::{Place, WAIT_MAX, get};
+use super::place::{Place, WAIT_MAX, get};
 use crate::peers::{self, fresh_user};
 
 /// The value of one line of the page.

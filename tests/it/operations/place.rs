@@ -21,9 +21,9 @@ pub struct Place {
 }
 
 /// A daemon that runs; killed when dropped.
-pub struct Service(pub Child);
+pub struct Running(pub Child);
 
-impl Drop for Service {
+impl Drop for Running {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
@@ -72,7 +72,7 @@ impl Place {
     }
 
     /// Starts the daemon; it is not up yet when this returns.
-    pub fn start(&self, env: &[(&str, &str)]) -> Service {
+    pub fn start(&self, env: &[(&str, &str)]) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_liaison"))
             .arg("serve")
@@ -85,11 +85,11 @@ impl Place {
             .stderr(log)
             .spawn()
             .unwrap();
-        Service(child)
+        Running(child)
     }
 
     /// Starts the daemon and waits until it is ready.
-    pub fn up(&self, env: &[(&str, &str)]) -> Service {
+    pub fn up(&self, env: &[(&str, &str)]) -> Running {
         let mut service = self.start(env);
         self.until("the daemon is ready", || {
             assert!(service.0.try_wait().unwrap().is_none(), "it ended: {}", self.log());
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-impl Service {
+impl Running {
     /// SIGTERM, and the end.
     pub fn stop(mut self) -> ExitStatus {
         let asked = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();

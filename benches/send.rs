@@ -165,6 +165,7 @@ pub async fn part(args: SendPartArgs) {
         run: RunId(clock.new_id()),
         clock,
         desk: liaison::hub::outreach::house::Desk::default(),
+        watermark: liaison::outbound::Watermark::none(),
     };
     let settings =
         SendingSettings { sessions: args.sessions, sent_copy: SentCopy::Server, ..SendingSettings::new("brand") };

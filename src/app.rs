@@ -27,11 +27,11 @@ use crate::hub::outreach::tidy;
 use crate::hub::people::KnownStages;
 use crate::hub::sequencer;
 use crate::inbound::poller;
-use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::login::{Keeper, SignIns};
 use crate::outbound::reconcile;
-use crate::outbound::{SenderFactory, SendingSettings, Tools};
+use crate::outbound::{SenderFactory, SendingSettings, Tools, Watermark};
 use crate::sequence::{self, Cadence, Trust};
 use crate::store::{Place, Store, StoreError};
 use crate::tracking::{self, Judge};
@@ -132,6 +132,8 @@ pub struct Parts {
     pub public: Option<TcpListener>,
     /// Reads the configuration again; `None` where there is none to read.
     pub reload: Option<Reload>,
+    /// How far the accounts have handed over, kept beside the database.
+    pub watermark: Watermark,
 }
 
 /// Reads the configuration again.
@@ -156,6 +158,8 @@ pub struct Hub {
     pub stored: Arc<Notify>,
     /// Rung when events got their numbers.
     pub numbered: Arc<Notify>,
+    /// How far the accounts have handed over, kept beside the database.
+    pub watermark: Watermark,
     live: Arc<RwLock<Arc<Live>>>,
 }
 
@@ -173,7 +177,7 @@ impl Hub {
 
 /// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
 pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
-    let Parts { store, clock, run, live, listener, public, reload } = parts;
+    let Parts { store, clock, run, live, listener, public, reload, watermark } = parts;
     let hub = Hub {
         run,
         store,
@@ -183,6 +187,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         look: Arc::default(),
         stored: Arc::default(),
         numbered: Arc::default(),
+        watermark,
         live: Arc::new(RwLock::new(Arc::new(live))),
     };
     settle_after_start(&hub).await?;
@@ -195,7 +200,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
     let cadence = cadence.run(hub.wakes.clone(), life.stop());
     life.spawn("cadence", life.watched("cadence", LOOP_SILENCE_MAX, cadence));
-    life.spawn("tidy", tidy::run(hub.store.clone(), hub.clock.clone(), life.stop()));
+    let tidy = tidy::run(hub.store.clone(), hub.clock.clone(), life.stop());
+    life.spawn("tidy", life.watched("tidy", LOOP_SILENCE_MAX, tidy));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -327,6 +333,30 @@ pub fn place_of(config: &Config) -> Place {
     }
 }
 
+/// What is listened on. Bound before anything answers: whoever finds one of them up finds all.
+struct Listeners {
+    api: TcpListener,
+    public: Option<TcpListener>,
+    numbers: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(server: &config::Server) -> anyhow::Result<Self> {
+        let bind = async |name: &str, address: std::net::SocketAddr| {
+            let bound = TcpListener::bind(address).await;
+            bound.with_context(|| format!("server.{name}: can't listen on {address}"))
+        };
+        let mut all = Self { api: bind("listen", server.listen).await?, public: None, numbers: None };
+        if let Some(address) = server.public_listen {
+            all.public = Some(bind("public_listen", address).await?);
+        }
+        if let Some(address) = server.metrics_listen {
+            all.numbers = Some(bind("metrics_listen", address).await?);
+        }
+        Ok(all)
+    }
+}
+
 /// Runs the daemon until it is told to stop.
 pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let config = loaded.config;
@@ -348,22 +378,13 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let place = place_of(&config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
     let clock = Clock::machine();
-    let held = installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
-    if held {
+    let watermark = installation::watermark(&config.storage.state_dir)?;
+    if installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await? {
         tracing::error!("this database was copied or restored: nothing is sent until `liaison release`");
     }
     installation::publish_stages(&store, &clock, &config).await?;
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .with_context(|| format!("server.listen: can't listen on {}", config.server.listen))?;
+    let Listeners { api: listener, public, numbers } = Listeners::bind(&config.server).await?;
     let environment = |name: &str| std::env::var(name).ok();
-    let public = match config.server.public_listen {
-        Some(address) => {
-            let bound = TcpListener::bind(address).await;
-            Some(bound.with_context(|| format!("server.public_listen: can't listen on {address}"))?)
-        }
-        None => None,
-    };
     let socket = control::socket_path(config.server.socket.as_deref(), &config.storage.state_dir, environment);
     let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
     control.announce(&config.storage.state_dir)?;
@@ -380,18 +401,23 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         listener,
         public,
         reload: Some(reload_from(config.path.clone(), store.clone())),
+        watermark: watermark.clone(),
     };
+    // Before anybody can see that this process is up: whoever stops it then is to find it listening.
+    let signals = Signals::listen().context("signals can't be listened to")?;
     let hub = start(parts, &life).await?;
-    let seen = installation::remember(store.clone(), config.storage.state_dir.clone(), life.stop());
-    life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
-    if let Some(address) = config.server.metrics_listen {
-        metrics::listen(address, metrics::page_of(&hub, &life), &life).await?;
+    if store.is_shared() {
+        let seen = installation::keep_up(store.clone(), watermark, life.stop());
+        life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
+    }
+    if let Some(listener) = numbers {
+        metrics::listen(listener, metrics::page_of(&hub, &life), &life);
     }
     let (handler, stop) = (commands::Commands::new(hub.clone(), life.clone()), life.stop());
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
     life.ready("running");
-    let outcome = life.run_until_stopped().await?;
+    let outcome = life.run_until_stopped_by(signals).await;
     for keeper in hub.live().accounts.iter().filter_map(|a| a.tokens.as_ref()) {
         keeper.settle().await;
     }

@@ -98,7 +98,13 @@ fn spawn_account(
         wake: hub.look.clone(),
         stored: hub.stored.clone(),
     };
-    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run, desk: hub.desk.clone() };
+    let tools = Tools {
+        store: hub.store.clone(),
+        clock: hub.clock.clone(),
+        run: hub.run,
+        desk: hub.desk.clone(),
+        watermark: hub.watermark.clone(),
+    };
     let wake = hub.wakes.of(&account.name);
     let named = |part: &str| format!("{part}:{}", account.name);
     let (poll, send, settle) = (named("poller"), named("dispatcher"), named("reconciler"));

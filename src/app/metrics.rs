@@ -1,9 +1,7 @@
 //! The page of numbers: what this process counted, and what it looks up in the store and in its loops when asked.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::Hub;
@@ -44,12 +42,9 @@ pub(super) fn page_of(hub: &Hub, life: &Lifecycle) -> MetricsPage {
 }
 
 /// Serves the page on an address of its own.
-pub(super) async fn listen(address: SocketAddr, page: MetricsPage, life: &Lifecycle) -> anyhow::Result<()> {
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.with_context(|| format!("server.metrics_listen: can't listen on {address}"))?;
+pub(super) fn listen(listener: TcpListener, page: MetricsPage, life: &Lifecycle) {
     let (router, stop) = (http::metrics_router(MetricsState { page, guard: None }), life.stop());
     life.spawn("metrics", http::serve(listener, router, async move { stop.soft().await }));
-    Ok(())
 }
 
 async fn look_up(hub: &Hub, page: &mut Page) -> Result<(), StoreError> {

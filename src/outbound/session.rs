@@ -194,23 +194,42 @@ impl Sessions {
             .map(|(n, recipient)| Answer { recipient, reply: refused.get(n).and_then(Option::as_ref) })
             .collect();
         let began = Instant::now();
-        let is_ours = !self.stop.soft.is_cancelled()
-            && match record::hand_over(&self.tools, claimed.grip, &answers).await {
-                Ok(is_ours) => is_ours,
-                Err(error) => {
-                    tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
-                    false
-                }
-            };
+        let marked = match self.mark(claimed, &answers).await {
+            Ok(marked) => marked,
+            Err(why) => {
+                sender.withdraw().await;
+                self.trouble(AccountTrouble::Unreachable, &why).await;
+                self.give_back(claimed, Some((AccountTrouble::Unreachable, &why))).await;
+                return After::Keep;
+            }
+        };
         // A process that slept between the commit and here may have lost its lease; nothing has left yet.
         let is_late = began.elapsed() >= Duration::from_secs(u64::from(self.settings.lease_seconds));
-        if !is_ours || is_late {
+        if !marked || is_late {
             sender.withdraw().await;
             self.give_back(claimed, None).await;
             return After::Keep;
         }
         let outcome = sender.hand_over(mail).await;
         self.record(claimed, &answers, outcome).await
+    }
+
+    /// Marks it as handed over, in the database and then beside it. `false` where it may not be sent (any more); an error where
+    /// it can't be remembered that it was, so that an older copy of the database would send it again.
+    async fn mark(&self, claimed: &Claimed, answers: &[Answer<'_>]) -> Result<bool, String> {
+        if self.stop.soft.is_cancelled() {
+            return Ok(false);
+        }
+        let handed_over = match record::hand_over(&self.tools, claimed.grip, answers).await {
+            Ok(Some(handed_over)) => handed_over,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
+                return Ok(false);
+            }
+        };
+        let reached = self.tools.watermark.reach(handed_over).await;
+        reached.map(|()| true).map_err(|error| format!("the state directory can't be written: {error}"))
     }
 
     async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {

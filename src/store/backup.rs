@@ -248,10 +248,15 @@ fn settle(draft: &Path, to: &Path) -> Result<(), BackupError> {
     std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io)
 }
 
-/// Holds a database that nobody has open: nothing is sent from it until it is released.
+/// Holds a database that nobody has open: nothing is sent from it until it is released. One that never ran has no row yet that
+/// could say so; it gets it.
 async fn hold(file: &Path) -> Result<(), BackupError> {
     let mut connection = connect(file).await?;
-    sqlx::query("UPDATE installation SET held = TRUE").execute(&mut connection).await?;
+    let done = sqlx::query("UPDATE installation SET held = TRUE").execute(&mut connection).await?;
+    if done.rows_affected() == 0 {
+        let row = "INSERT INTO installation (id, installed_at, held) VALUES (randomblob(16), unixepoch() * 1000000, TRUE)";
+        sqlx::query(row).execute(&mut connection).await?;
+    }
     connection.close().await?;
     Ok(())
 }
@@ -269,22 +274,20 @@ pub async fn put(copy_of: &Path, database: &Path, kept: &str) -> Result<(Held, O
     let draft = copy(copy_of, database).await?;
     hold(&draft).await?;
     check(&draft).await?;
-    let mut aside = None;
-    if database.exists() {
-        let to = beside(database, kept);
-        for part in ["", "-wal", "-shm"] {
-            let (from, to) = (beside(database, part), beside(&to, part));
-            match std::fs::rename(&from, &to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(BackupError::Io { path: from, source: error });
-                }
-                Ok(()) | Err(_) => {}
+    let aside = beside(database, kept);
+    let was_there = database.exists();
+    // The parts of a database go even where it is gone itself: SQLite would read them into the new one.
+    for part in ["", "-wal", "-shm"] {
+        let (from, to) = (beside(database, part), beside(&aside, part));
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(BackupError::Io { path: from, source: error });
             }
+            Ok(()) | Err(_) => {}
         }
-        aside = Some(to);
     }
     settle(&draft, database)?;
-    Ok((held, aside))
+    Ok((held, was_there.then_some(aside)))
 }
 
 #[cfg(test)]

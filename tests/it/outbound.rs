@@ -444,7 +444,7 @@ async fn node_that_slept_through_its_lease_sends_nothing() {
             other.look_once().await.unwrap();
             let mut tx = bench.begin().await;
             let grip = Grip { id: row.id, holder: dozing, attempt: row.attempt };
-            assert!(!tx.mark_handed_over(grip, bench.clock.now()).await.unwrap());
+            assert!(tx.mark_handed_over(grip, bench.clock.now()).await.unwrap().is_none());
             refused += 1;
             tx.commit().await.unwrap();
         }

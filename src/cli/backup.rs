@@ -96,6 +96,7 @@ fn by_hand(config: &Config, url: &str, file: &Path, tool: Tool) -> anyhow::Error
     let password = config.storage.password.as_ref().map_or(String::new(), |secret| {
         format!("\n  # the password is the {}; give it to the command as PGPASSWORD or in ~/.pgpass", secret.source)
     });
+    let script = quoted(&format!("{}.sql", file.display()));
     let (url, file) = (quoted(url), quoted(&file.display().to_string()));
     let words = match tool {
         Tool::Dump => format!(
@@ -103,11 +104,12 @@ fn by_hand(config: &Config, url: &str, file: &Path, tool: Tool) -> anyhow::Error
              pg_dump --format=custom --no-owner --file={file} {url}\n  pg_restore --list {file}\n{LEFT_OUT}"
         ),
         Tool::Restore => format!(
-            "PostgreSQL is restored by its own tools; nothing was changed. Stop every node, then run:{password}\n  \
-             pg_restore --clean --if-exists --no-owner --single-transaction --exit-on-error --dbname={url} {file}\n\
-             A node that knew more than the backup holds sends nothing from it until `liaison release`, and neither does one \
-             that never saw this database. To be certain, run before you start one:\n  \
-             psql {url} --command='UPDATE installation SET held = TRUE'"
+            "PostgreSQL is restored by its own tools; nothing was changed. Stop every node, then run both; the second does \
+             all or nothing, and holds what it restores:{password}\n  \
+             pg_restore --clean --if-exists --no-owner --file={script} {file}\n  \
+             psql --quiet --set=ON_ERROR_STOP=1 --single-transaction --file={script} --command='RESET search_path' \
+             --command='UPDATE installation SET held = TRUE' {url}\n\
+             A backup of an older version goes into an empty database. Nothing is sent from it until `liaison release`."
         ),
     };
     Stop::failed(words).into()

@@ -6,7 +6,7 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{OutboxStatus, RecipientState};
 use liaison::hub::settle::{self, SettleError, Settlement};
 use liaison::outbound::reconcile;
-use liaison::store::outbox::Grip;
+use liaison::store::outbox::{Grip, HandedOver};
 use liaison::store::outbox::outcome::Outcome;
 use std::time::Duration;
 
@@ -49,6 +49,32 @@ async fn record_counts_only_for_the_attempt_that_holds_the_row() {
         assert!(tx.record_outbox(grip(id, a), &done).await.unwrap());
         assert!(!tx.record_outbox(grip(id, a), &done).await.unwrap(), "only once");
         assert_eq!(tx.get_outbox(id).await.unwrap().unwrap().status, OutboxStatus::Confirmed);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_counted_in_the_same_transaction() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(3).await;
+        let (run, now) = (RunId(bench.clock.new_id()), bench.clock.now());
+        let of = |count: i64| HandedOver { account: "brand".to_owned(), count };
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.list_handed_over().await.unwrap(), []);
+        tx.claim_due("brand", run, now, (3, 60)).await.unwrap();
+        assert_eq!(tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), Some(of(1)), "{}", bench.name());
+        assert_eq!(tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), None, "only once");
+        tx.commit().await.unwrap();
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.mark_handed_over(grip(ids[1], run), now).await.unwrap(), Some(of(2)));
+        drop(tx);
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.list_handed_over().await.unwrap(), [of(1)], "what is taken back is not counted");
+        tx.set_handed_over(&of(70)).await.unwrap();
+        tx.set_handed_over(&HandedOver { account: "a".to_owned(), count: 5 }).await.unwrap();
+        assert_eq!(tx.mark_handed_over(grip(ids[2], run), now).await.unwrap(), Some(of(71)));
+        let all = tx.list_handed_over().await.unwrap();
+        assert_eq!(all.iter().map(|row| row.count).collect::<Vec<_>>(), [5, 71]);
         tx.commit().await.unwrap();
     }
 }

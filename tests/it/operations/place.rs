@@ -33,6 +33,11 @@ impl Drop for Running {
 impl Place {
     /// With an account whose servers nobody reaches, or one of a real mail server.
     pub fn new(mailbox: Option<(&MailPeer, &str)>) -> Self {
+        Self::on("", mailbox)
+    }
+
+    /// With these lines in `[storage]` as well.
+    pub fn on(storage: &str, mailbox: Option<(&MailPeer, &str)>) -> Self {
         let (dir, port, metrics) = (tempfile::tempdir().unwrap(), free_port(), free_port());
         let (address, servers) = match mailbox {
             None => (
@@ -52,7 +57,7 @@ impl Place {
         };
         let config = format!(
             "undo_seconds = 0\n[server]\nlisten = \"127.0.0.1:{port}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
-             socket = \"control.sock\"\n[storage]\nstate_dir = \"state\"\n[accounts.hello]\nkind = \"imap\"\n\
+             socket = \"control.sock\"\n[storage]\nstate_dir = \"state\"\n{storage}[accounts.hello]\nkind = \"imap\"\n\
              address = \"{address}\"\npassword = {{ file = \"pw\" }}\n{servers}"
         );
         std::fs::write(dir.path().join("liaison.toml"), config).unwrap();

@@ -37,7 +37,7 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
         .lines()
         .filter_map(|l| l.strip_prefix("liaison_loop_last_pulse_timestamp_seconds{loop=\"")?.split('"').next())
         .collect();
-    let all = ["cadence", "dispatcher:hello", "hits", "judge", "poller:hello", "reconciler:hello", "seen", "sequencer"];
+    let all = ["cadence", "dispatcher:hello", "hits", "judge", "poller:hello", "reconciler:hello", "sequencer", "tidy"];
     assert_eq!(loops, all, "every loop has a pulse");
     let page = place.until("the account is down, and its mail waits", || {
         let page = get(place.metrics, "/metrics", None)?.1;

@@ -196,6 +196,8 @@ mod tests {
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_') && metric.help.ends_with('.'), "{name}");
             assert_eq!(name.ends_with("_total"), metric.sort == Sort::Counter, "{name}");
             assert_eq!(ALL.iter().filter(|m| m.name == name).count(), 1, "{name}");
+            let row = format!("\n| `{name}` | {} |", metric.labels.join(", ")).replace("|  |", "| |");
+            assert!(include_str!("../../docs/operations.md").contains(&row), "docs/operations.md tells of it: {row}");
         }
     }
 

@@ -254,7 +254,8 @@ async fn hold(file: &Path) -> Result<(), BackupError> {
     let mut connection = connect(file).await?;
     let done = sqlx::query("UPDATE installation SET held = TRUE").execute(&mut connection).await?;
     if done.rows_affected() == 0 {
-        let row = "INSERT INTO installation (id, installed_at, held) VALUES (randomblob(16), unixepoch() * 1000000, TRUE)";
+        let row =
+            "INSERT INTO installation (id, installed_at, held) VALUES (randomblob(16), unixepoch() * 1000000, TRUE)";
         sqlx::query(row).execute(&mut connection).await?;
     }
     connection.close().await?;

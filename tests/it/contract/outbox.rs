@@ -6,8 +6,8 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{OutboxStatus, RecipientState};
 use liaison::hub::settle::{self, SettleError, Settlement};
 use liaison::outbound::reconcile;
-use liaison::store::outbox::{Grip, HandedOver};
 use liaison::store::outbox::outcome::Outcome;
+use liaison::store::outbox::{Grip, HandedOver};
 use std::time::Duration;
 
 fn grip(id: liaison::domain::ids::MessageId, holder: RunId) -> Grip {
@@ -91,7 +91,11 @@ async fn lease_that_ran_out_requeues_what_was_claimed_and_marks_what_was_handed_
         assert_eq!(reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap(), reconcile::Swept::default());
         // A lease of no length: over by the next statement.
         tx.renew_outbox(run, ids.clone(), -1).await.unwrap();
-        assert!(tx.mark_handed_over(grip(ids[0], run), now).await.unwrap().is_none(), "{}: lease is over", bench.name());
+        assert!(
+            tx.mark_handed_over(grip(ids[0], run), now).await.unwrap().is_none(),
+            "{}: lease is over",
+            bench.name()
+        );
         let swept = reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap();
         assert_eq!(swept, reconcile::Swept { requeued: 1, uncertain: 1 });
         assert_eq!(bench.status(&mut tx, ids[0]).await, OutboxStatus::Queued);

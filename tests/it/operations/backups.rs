@@ -56,7 +56,10 @@ impl Home {
     }
 
     fn sql(&self, text: &str) {
-        shell(Path::new("."), &format!("psql --quiet --set=ON_ERROR_STOP=1 --command='{text}' '{}'", self.url("postgres")));
+        shell(
+            Path::new("."),
+            &format!("psql --quiet --set=ON_ERROR_STOP=1 --command='{text}' '{}'", self.url("postgres")),
+        );
     }
 
     fn storage(&self) -> String {
@@ -70,7 +73,9 @@ impl Home {
     fn by(&self, place: &Place, verb: &str) {
         let done = place.run(&[verb, "spare"]);
         match self {
-            Self::File => done.says(0, if verb == "backup" { "It was read back and is whole" } else { "liaison release" }),
+            Self::File => {
+                done.says(0, if verb == "backup" { "It was read back and is whole" } else { "liaison release" })
+            }
             Self::Server { .. } => {
                 done.says(1, "by its own tools");
                 let commands: Vec<&str> = done.err.lines().filter_map(|line| line.strip_prefix("  ")).collect();
@@ -84,7 +89,8 @@ impl Home {
     fn copy(&self, place: &Place, way: Way) {
         match self {
             Self::File if way == Way::Hot => {
-                let into = "import sqlite3; sqlite3.connect(\"state/liaison.db\").execute(\"VACUUM INTO ?\", (\"spare\",))";
+                let into =
+                    "import sqlite3; sqlite3.connect(\"state/liaison.db\").execute(\"VACUUM INTO ?\", (\"spare\",))";
                 shell(place.path(), &format!("python3 -c '{into}'"));
             }
             Self::File => copy_database(&place.path().join("state/liaison.db"), &place.path().join("spare")),
@@ -169,7 +175,11 @@ fn queue_and_copy(place: &Place, home: &Home, way: Way) -> (Vec<String>, Running
         return (ids, running);
     }
     let ids = queue(place);
-    if way == Way::Snapshot { home.copy(place, way) } else { home.by(place, "backup") }
+    if way == Way::Snapshot {
+        home.copy(place, way)
+    } else {
+        home.by(place, "backup")
+    }
     (ids, place.up(&[]))
 }
 
@@ -238,7 +248,9 @@ fn rounds(on_server: bool, ways: &[Way], count: usize) {
         again += twice;
     }
     let name = if on_server { "PostgreSQL" } else { "SQLite" };
-    println!("\n| {name} | |\n|---|--:|\n| databases restored | {count} |\n| messages sent since the backup | {sent} |");
+    println!(
+        "\n| {name} | |\n|---|--:|\n| databases restored | {count} |\n| messages sent since the backup | {sent} |"
+    );
     println!("| **sent again before a release** | {again} |\n");
     assert_eq!(again, 0);
 }

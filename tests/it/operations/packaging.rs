@@ -48,7 +48,8 @@ fn the_unit_exposes_little() {
     let Some((fine, words)) = security_of(&unit()) else { return };
     assert!(fine && words.contains("Overall exposure level"), "{words}");
     // That it looks at all is seen where a line is gone.
-    let open: String = unit().lines().filter(|line| !line.starts_with("SystemCall")).map(|l| format!("{l}\n")).collect();
+    let open: String =
+        unit().lines().filter(|line| !line.starts_with("SystemCall")).map(|l| format!("{l}\n")).collect();
     let (fine, words) = security_of(&open).unwrap();
     assert!(!fine, "{words}");
 }

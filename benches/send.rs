@@ -158,13 +158,14 @@ fn ours(file: &Path, port: u16, args: &SendArgs) -> Run {
 
 /// Sends all there is, from the start of the process to its end.
 pub async fn part(args: SendPartArgs) {
-    let store = Store::open(&Place::Sqlite { file: args.file }).await.expect("store");
+    let store = Store::open(&Place::Sqlite { file: args.file.clone() }).await.expect("store");
     let clock = Clock::machine();
     let tools = Tools {
         store: store.clone(),
         run: RunId(clock.new_id()),
         clock,
         desk: liaison::hub::outreach::house::Desk::default(),
+        watermark: liaison::outbound::Watermark::open(&args.file.with_extension("seen")).expect("state"),
     };
     let settings =
         SendingSettings { sessions: args.sessions, sent_copy: SentCopy::Server, ..SendingSettings::new("brand") };

@@ -28,11 +28,11 @@ use crate::hub::people::KnownStages;
 use crate::hub::people::sweep;
 use crate::hub::sequencer;
 use crate::inbound::poller;
-use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::login::{Keeper, SignIns};
 use crate::outbound::reconcile;
-use crate::outbound::{SenderFactory, SendingSettings, Tools};
+use crate::outbound::{SenderFactory, SendingSettings, Tools, Watermark};
 use crate::sequence::{self, Cadence, Trust};
 use crate::store::{Place, Store, StoreError};
 use crate::tracking::{self, Judge};
@@ -42,10 +42,12 @@ mod accounts;
 mod actions;
 mod commands;
 mod connect;
+mod database;
 mod desk;
 mod erasure;
 mod foresight;
 mod installation;
+mod metrics;
 mod node;
 mod probe;
 mod sandbox;
@@ -54,6 +56,7 @@ mod steering;
 mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
+pub use database::{Restored, UnreadyError, ready_for_command, restore};
 pub use erasure::write_export;
 pub use installation::release;
 pub use probe::{ProbeStep, probe};
@@ -63,6 +66,9 @@ pub use sandbox::{Simulated, start_sandbox};
 pub const EXIT_TAKEN: u8 = 73;
 /// The configuration can't be used.
 pub const EXIT_CONFIG: u8 = 78;
+/// How long a loop may be silent before the watchdog is not fed any more, beside the rests it announces: far longer than any
+/// wait for a lock or a server that goes well in the end. Machine time.
+const LOOP_SILENCE_MAX: Duration = Duration::from_mins(5);
 
 /// One account, ready to run.
 #[derive(Clone)]
@@ -130,6 +136,8 @@ pub struct Parts {
     pub public: Option<TcpListener>,
     /// Reads the configuration again; `None` where there is none to read.
     pub reload: Option<Reload>,
+    /// How far the accounts have handed over, kept beside the database.
+    pub watermark: Watermark,
 }
 
 /// Reads the configuration again.
@@ -154,6 +162,8 @@ pub struct Hub {
     pub stored: Arc<Notify>,
     /// Rung when events got their numbers.
     pub numbered: Arc<Notify>,
+    /// How far the accounts have handed over, kept beside the database.
+    pub watermark: Watermark,
     live: Arc<RwLock<Arc<Live>>>,
 }
 
@@ -171,7 +181,7 @@ impl Hub {
 
 /// Starts everything below the configuration: accounts, API, numbering. The caller runs the [`Lifecycle`].
 pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
-    let Parts { store, clock, run, live, listener, public, reload } = parts;
+    let Parts { store, clock, run, live, listener, public, reload, watermark } = parts;
     let hub = Hub {
         run,
         store,
@@ -181,6 +191,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         look: Arc::default(),
         stored: Arc::default(),
         numbered: Arc::default(),
+        watermark,
         live: Arc::new(RwLock::new(Arc::new(live))),
     };
     settle_after_start(&hub).await?;
@@ -188,12 +199,16 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     // The files of another node may be newer than ours.
     publish_sequences(&hub, if hub.store.is_shared() { Trust::News } else { Trust::Whole }).await?;
     let numbering = (Arc::clone(&hub.stored), Arc::clone(&hub.numbered));
-    life.spawn("sequencer", sequencer::run(hub.store.clone(), hub.run, numbering, life.stop()));
+    let sequencer = sequencer::run(hub.store.clone(), hub.run, numbering, life.stop());
+    life.spawn("sequencer", life.watched("sequencer", LOOP_SILENCE_MAX, sequencer));
     let cadence = Cadence { store: hub.store.clone(), clock: hub.clock.clone(), desk: hub.desk.clone() };
-    life.spawn("cadence", cadence.run(hub.wakes.clone(), life.stop()));
-    life.spawn("tidy", tidy::run(hub.store.clone(), hub.clock.clone(), life.stop()));
+    let cadence = cadence.run(hub.wakes.clone(), life.stop());
+    life.spawn("cadence", life.watched("cadence", LOOP_SILENCE_MAX, cadence));
+    let tidy = tidy::run(hub.store.clone(), hub.clock.clone(), life.stop());
+    life.spawn("tidy", life.watched("tidy", LOOP_SILENCE_MAX, tidy));
     webhooks::spawn(&hub, life);
-    life.spawn("sweep", sweep::run(hub.store.clone(), hub.clock.clone(), life.stop()));
+    let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), life.stop());
+    life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -230,6 +245,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         }
         None => api = api.merge(readers),
     }
+    let guard = Some((hub.store.clone(), hub.clock.clone()));
+    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), guard }));
     life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }
@@ -290,10 +307,10 @@ async fn open_tracking(hub: &Hub, life: &Lifecycle, limits: http::limit::Limits)
     let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
     let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
-    life.spawn("hits", writer.run(life.stop()));
+    life.spawn("hits", life.watched("hits", LOOP_SILENCE_MAX, writer.run(life.stop())));
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
-    life.spawn("judge", judge.run(life.stop()));
+    life.spawn("judge", life.watched("judge", LOOP_SILENCE_MAX, judge.run(life.stop())));
     Ok(http::PublicState { store, clock, tracking, stored, limits })
 }
 
@@ -323,6 +340,30 @@ pub fn place_of(config: &Config) -> Place {
     }
 }
 
+/// What is listened on. Bound before anything answers: whoever finds one of them up finds all.
+struct Listeners {
+    api: TcpListener,
+    public: Option<TcpListener>,
+    numbers: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(server: &config::Server) -> anyhow::Result<Self> {
+        let bind = async |name: &str, address: std::net::SocketAddr| {
+            let bound = TcpListener::bind(address).await;
+            bound.with_context(|| format!("server.{name}: can't listen on {address}"))
+        };
+        let mut all = Self { api: bind("listen", server.listen).await?, public: None, numbers: None };
+        if let Some(address) = server.public_listen {
+            all.public = Some(bind("public_listen", address).await?);
+        }
+        if let Some(address) = server.metrics_listen {
+            all.numbers = Some(bind("metrics_listen", address).await?);
+        }
+        Ok(all)
+    }
+}
+
 /// Runs the daemon until it is told to stop.
 pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let config = loaded.config;
@@ -340,25 +381,17 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
+    database::keep_copy(&config).await?;
     let place = place_of(&config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
     let clock = Clock::machine();
-    let held = installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
-    if held {
+    let watermark = installation::watermark(&config.storage.state_dir)?;
+    if installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await? {
         tracing::error!("this database was copied or restored: nothing is sent until `liaison release`");
     }
     installation::publish_stages(&store, &clock, &config).await?;
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .with_context(|| format!("server.listen: can't listen on {}", config.server.listen))?;
+    let Listeners { api: listener, public, numbers } = Listeners::bind(&config.server).await?;
     let environment = |name: &str| std::env::var(name).ok();
-    let public = match config.server.public_listen {
-        Some(address) => {
-            let bound = TcpListener::bind(address).await;
-            Some(bound.with_context(|| format!("server.public_listen: can't listen on {address}"))?)
-        }
-        None => None,
-    };
     let socket = control::socket_path(config.server.socket.as_deref(), &config.storage.state_dir, environment);
     let control = ControlSocket::bind(&socket).await.context("server.socket: the control socket can't be made")?;
     control.announce(&config.storage.state_dir)?;
@@ -375,13 +408,23 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
         listener,
         public,
         reload: Some(reload_from(config.path.clone(), store.clone())),
+        watermark: watermark.clone(),
     };
+    // Before anybody can see that this process is up: whoever stops it then is to find it listening.
+    let signals = Signals::listen().context("signals can't be listened to")?;
     let hub = start(parts, &life).await?;
+    if store.is_shared() {
+        let seen = installation::keep_up(store.clone(), watermark, life.stop());
+        life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));
+    }
+    if let Some(listener) = numbers {
+        metrics::listen(listener, metrics::page_of(&hub, &life), &life);
+    }
     let (handler, stop) = (commands::Commands::new(hub.clone(), life.clone()), life.stop());
     life.spawn("control", async move { control::serve(control, &handler, stop).await });
     tracing::info!(listen = %config.server.listen, accounts = config.accounts.len(), "liaison is up");
     life.ready("running");
-    let outcome = life.run_until_stopped().await?;
+    let outcome = life.run_until_stopped_by(signals).await;
     for keeper in hub.live().accounts.iter().filter_map(|a| a.tokens.as_ref()) {
         keeper.settle().await;
     }

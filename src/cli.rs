@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand};
 
 mod account;
 mod agent;
+mod backup;
 mod change;
+mod completions;
 mod config;
 mod date;
 pub mod demo;
@@ -136,6 +138,12 @@ enum Command {
     Webhook(webhook::WebhookCommand),
     /// Let a copied or restored database send again
     Release,
+    /// Write the database into one file, checked, also while the daemon runs
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the database; nothing is sent from it until `liaison release`
+    Restore(backup::RestoreArgs),
+    /// What a shell needs to complete commands
+    Completions(completions::CompletionsArgs),
     /// Check the configuration, the database and the accounts
     Doctor(doctor::DoctorArgs),
     /// Make the daemon read its configuration again
@@ -155,7 +163,8 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let mut needs_owner = !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_));
+    let mut needs_owner =
+        !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_) | Command::Completions(_));
     if let Command::Sequence(command) = &cli.command {
         needs_owner = command.opens_the_store();
     }
@@ -201,6 +210,9 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run(&global, command).await,
         Command::Webhook(command) => Box::pin(webhook::run(&global, command)).await,
         Command::Release => release::run(&global).await,
+        Command::Backup(args) => backup::backup(&global, &args).await,
+        Command::Restore(args) => backup::restore(&global, &args).await,
+        Command::Completions(args) => completions::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Reload => reload::run(&global).await,
     }

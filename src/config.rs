@@ -19,6 +19,7 @@ pub mod outreach;
 pub(crate) mod reader;
 pub mod secret;
 pub mod server;
+pub mod show;
 pub(crate) mod source;
 pub mod stages;
 pub mod storage;
@@ -121,6 +122,18 @@ pub fn load_with(
     env: impl Iterator<Item = (String, String)>,
     secrets: Secrets,
 ) -> Result<Loaded, Findings> {
+    let show::Opened { reader: mut r, tree, path, files } = open(path, env, secrets)?;
+    let config = read(&mut r, &tree, path, files);
+    let failed = r.has_errors();
+    let findings = r.findings();
+    match config {
+        Some(config) if !failed => Ok(Loaded { config, warnings: findings }),
+        _ => Err(Findings(findings)),
+    }
+}
+
+/// Parses all files and lays the environment over them.
+fn open(path: &Path, env: impl Iterator<Item = (String, String)>, secrets: Secrets) -> Result<show::Opened, Findings> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     let mut r = Reader::new(&folder, env.collect(), secrets);
@@ -134,13 +147,7 @@ pub fn load_with(
         }
     }
     environment::overlay(&mut r, &mut tree);
-    let config = read(&mut r, &tree, path, files);
-    let failed = r.has_errors();
-    let findings = r.findings();
-    match config {
-        Some(config) if !failed => Ok(Loaded { config, warnings: findings }),
-        _ => Err(Findings(findings)),
-    }
+    Ok(show::Opened { reader: r, tree, path, files })
 }
 
 /// What `config check` says, and whether the configuration can be used. `env` is the environment of the process.

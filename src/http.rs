@@ -28,6 +28,7 @@ mod gate;
 mod health;
 mod idempotency;
 pub mod limit;
+mod metrics;
 mod page;
 mod problem;
 mod sign_in;
@@ -38,6 +39,7 @@ use describe::document::Placed;
 use describe::{Operation, Route};
 
 pub use actions::{ActionError, Actions};
+pub use metrics::{MetricsPage, MetricsState, metrics_router};
 pub use sign_in::{CurrentSignIns, sign_in_router};
 pub use track::{PublicState, public_router};
 

@@ -23,6 +23,6 @@ pub mod thread;
 pub mod token;
 pub mod unmatched;
 pub mod unsubscribe;
-pub mod webhook;
 pub mod view;
+pub mod webhook;
 pub mod why;

@@ -25,7 +25,7 @@
 //! | [`sequence`] | from the TOML and templates of a sequence to its published definition, with every mistake at its place |
 //! | [`http`], [`cli`] | how programs and people reach it |
 //! | [`app`] | the composition root: opens, builds, spawns; no logic |
-//! | [`telemetry`] | logs, with every span and field name in one place |
+//! | [`telemetry`] | logs, numbers and pulses of loops, with every name in one place |
 //!
 //! Who may use whom is held by a test (`tests/it/house`).
 //!

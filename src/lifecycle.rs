@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,9 @@ use tokio_util::task::TaskTracker;
 pub mod lock;
 pub mod systemd;
 
-use systemd::Pulses;
-pub use systemd::{Pulse, Supervisor};
+use crate::telemetry::pulse::{Pulses, Seen};
+pub use lock::{DatabaseLock, LockError};
+pub use systemd::Supervisor;
 
 /// How long a soft stop may take, unless told otherwise; below systemd's `TimeoutStopSec=30s`.
 pub const STOP_TIME: Duration = Duration::from_secs(25);
@@ -225,17 +226,31 @@ impl Lifecycle {
         self.0.service.ready(status);
     }
 
-    /// A pulse of a loop: the watchdog of the service manager is fed only while every pulse beats at least once in
-    /// `silence_max`. Dropping it takes it out.
-    pub fn pulse(&self, name: &'static str, silence_max: Duration) -> Pulse {
-        self.0.pulses.add(name, silence_max)
+    /// A loop under a pulse of its own: the watchdog of the service manager is fed only while each beats at least once in
+    /// `silence_max` (machine time), but where it says that it rests.
+    pub fn watched<N: Into<Cow<'static, str>>, F: Future + Send>(
+        &self,
+        name: N,
+        silence_max: Duration,
+        future: F,
+    ) -> impl Future<Output = F::Output> + Send + use<N, F> {
+        self.0.pulses.add(name, silence_max).over(future)
+    }
+
+    /// How the loops are.
+    pub fn pulses(&self) -> Vec<Seen> {
+        self.0.pulses.all()
     }
 
     /// Serves signals and the watchdog until everything has stopped. Fails only if signals can't be listened to.
     pub async fn run_until_stopped(self) -> std::io::Result<Outcome> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+        let signals = Signals::listen()?;
+        Ok(self.run_until_stopped_by(signals).await)
+    }
+
+    /// The same with signals that were listened to before: one that came since is not lost.
+    pub async fn run_until_stopped_by(self, signals: Signals) -> Outcome {
+        let Signals { mut terminate, mut interrupt, mut hang_up } = signals;
         let (asked, asked_of) = mpsc::channel(8);
         let listen = async {
             loop {
@@ -251,8 +266,8 @@ impl Lifecycle {
             }
         };
         tokio::select! {
-            outcome = self.run(asked_of) => Ok(outcome),
-            () = listen => Ok(Outcome::Clean),
+            outcome = self.run(asked_of) => outcome,
+            () = listen => Outcome::Clean,
         }
     }
 
@@ -307,6 +322,25 @@ impl Lifecycle {
 
     fn failure(&self) -> Option<Failure> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The signals of the process. From the first of these on, they do not end it by themselves any more.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. Fails only if signals can't be listened to.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 }
 

@@ -21,6 +21,9 @@ pub mod reconcile;
 pub mod record;
 pub mod rehearsal;
 mod session;
+mod watermark;
+
+pub use watermark::Watermark;
 
 /// Makes a session with an account's provider. It connects when it is first used.
 pub type SenderFactory = Arc<dyn Fn() -> Box<dyn Sender> + Send + Sync>;
@@ -87,4 +90,6 @@ pub struct Tools {
     pub run: RunId,
     /// Our side, for the last look at steps of sequences.
     pub desk: Desk,
+    /// How far the accounts have handed over, kept beside the database.
+    pub watermark: Watermark,
 }

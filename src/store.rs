@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub mod again;
+pub mod backup;
 pub mod copy;
 pub mod dialect;
 pub mod event;
@@ -34,8 +35,8 @@ pub mod token;
 pub mod tracking;
 mod types;
 pub mod value;
-pub mod webhook;
 pub mod view;
+pub mod webhook;
 mod writer;
 
 use sql::{Rec, Sql};

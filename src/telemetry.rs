@@ -1,4 +1,4 @@
-//! Logs: where they go, how much of them, and the names in them.
+//! Logs: where they go, how much of them, and the names in them; numbers in [`metrics`], signs of life in [`pulse`].
 //!
 //! Log lines carry ids. Bodies, addresses and secrets never appear above debug, and the crates that would write them
 //! (protocol traces) are held at their own levels whatever the configuration says.
@@ -9,6 +9,9 @@ use tracing_subscriber::filter::{FilterExt as _, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+pub mod metrics;
+pub mod pulse;
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

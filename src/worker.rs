@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::telemetry::pulse;
+
+/// How long pieces may take until there is room again; a mail server alone may think about one for ten minutes. Machine time.
+const PIECE_MAX: Duration = Duration::from_mins(30);
 
 /// How a worker is told to end.
 #[derive(Debug, Clone, Default)]
@@ -113,9 +117,12 @@ pub async fn drive<W: Work>(work: Arc<W>, pace: Pace, wake: Wake, stop: Stop) ->
         () = stop.hard.cancelled() => {}
     }
     while !stop.soft.is_cancelled() && !stop.hard.is_cancelled() {
+        pulse::beat();
         let room = pace.permits.saturating_sub(running.len());
         // One claim for several pieces costs little more than one for one: wait until half of the room is there.
         if room.saturating_mul(2) < pace.permits.max(1) {
+            // A piece has its own time limits, and they may be long.
+            pulse::rest(PIECE_MAX);
             ended(wait_for_room(&mut running, &stop).await)?;
             continue;
         }
@@ -125,6 +132,7 @@ pub async fn drive<W: Work>(work: Arc<W>, pace: Pace, wake: Wake, stop: Stop) ->
         }
         if !taken.more {
             let until = Instant::now() + taken.rest.unwrap_or(pace.poll).min(pace.poll);
+            pulse::rest(until.saturating_duration_since(Instant::now()));
             sleep(&mut running, until, &wake, &stop).await?;
         }
     }

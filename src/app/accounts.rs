@@ -1,8 +1,10 @@
 //! Runs the accounts: for each a poller, a dispatcher and a reconciler; all anew after a reload.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 
-use super::{AccountParts, Hub, Reload, Tools};
+use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Reload, Tools};
 use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::outbound::SendingSettings;
@@ -11,6 +13,9 @@ use crate::outbound::reconcile::Reconciler;
 use crate::sequence::Trust;
 use crate::store::StoreError;
 use crate::worker;
+
+/// How long a poller may be silent: one large mail over a slow line takes its time. Machine time.
+const POLLER_SILENCE_MAX: Duration = Duration::from_mins(20);
 
 /// Writes the accounts of the configuration into the store, and says which of the store's are not in it any more.
 pub(super) async fn register(hub: &Hub) -> Result<(), StoreError> {
@@ -33,7 +38,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
     let mut reloads = life.reloads();
     loop {
         let round = stop.child();
-        let mut tasks = spawn_all(&hub, &round);
+        let mut tasks = spawn_all(&hub, &life, &round);
         let again = loop {
             tokio::select! {
                 () = stop.soft() => break false,
@@ -73,15 +78,20 @@ fn ended(done: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(),
     }
 }
 
-fn spawn_all(hub: &Hub, stop: &Stop) -> JoinSet<Result<(), String>> {
+fn spawn_all(hub: &Hub, life: &Lifecycle, stop: &Stop) -> JoinSet<Result<(), String>> {
     let mut tasks = JoinSet::new();
     for account in &hub.live().accounts {
-        spawn_account(hub, account.clone(), stop, &mut tasks);
+        spawn_account(hub, account.clone(), (life, stop), &mut tasks);
     }
     tasks
 }
 
-fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut JoinSet<Result<(), String>>) {
+fn spawn_account(
+    hub: &Hub,
+    account: AccountParts,
+    (life, stop): (&Lifecycle, &Stop),
+    tasks: &mut JoinSet<Result<(), String>>,
+) {
     let shared = Shared {
         store: hub.store.clone(),
         clock: hub.clock.clone(),
@@ -89,8 +99,16 @@ fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut Join
         wake: hub.look.clone(),
         stored: hub.stored.clone(),
     };
-    let tools = Tools { store: hub.store.clone(), clock: hub.clock.clone(), run: hub.run, desk: hub.desk.clone() };
+    let tools = Tools {
+        store: hub.store.clone(),
+        clock: hub.clock.clone(),
+        run: hub.run,
+        desk: hub.desk.clone(),
+        watermark: hub.watermark.clone(),
+    };
     let wake = hub.wakes.of(&account.name);
+    let named = |part: &str| format!("{part}:{}", account.name);
+    let (poll, send, settle) = (named("poller"), named("dispatcher"), named("reconciler"));
     let poller = Poller::new(shared, account.reading, account.source.clone());
     // From this moment on: what came while nobody looked is read before a sequence says another word.
     let sending = SendingSettings { read_since: Some(hub.clock.now()), ..account.sending };
@@ -99,10 +117,18 @@ fn spawn_account(hub: &Hub, account: AccountParts, stop: &Stop, tasks: &mut Join
     let (soft, hard) = stop.tokens();
     let halt = worker::Stop { soft, hard };
     let (reads, sends) = (stop.clone(), halt.clone());
-    tasks.spawn(async move { poller.run(reads).await.map_err(|e| format!("poller: {e}")) });
-    tasks.spawn(async move { dispatcher.run(sends).await.map_err(|e| format!("dispatcher: {e}")) });
-    tasks.spawn(async move {
+    tasks.spawn(
+        life.watched(
+            poll,
+            POLLER_SILENCE_MAX,
+            async move { poller.run(reads).await.map_err(|e| format!("poller: {e}")) },
+        ),
+    );
+    tasks.spawn(life.watched(send, LOOP_SILENCE_MAX, async move {
+        dispatcher.run(sends).await.map_err(|e| format!("dispatcher: {e}"))
+    }));
+    tasks.spawn(life.watched(settle, LOOP_SILENCE_MAX, async move {
         reconciler.run(halt).await;
         Ok(())
-    });
+    }));
 }

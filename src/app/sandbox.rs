@@ -52,12 +52,14 @@ pub async fn start_sandbox(
     };
     let place = place_of(config);
     let store = Store::open(&place).await.context("the database can't be opened")?;
-    installation::check(&store, &clock, &config.storage.state_dir, &place).await?;
+    let watermark = installation::watermark(&config.storage.state_dir)?;
+    installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await?;
     installation::publish_stages(&store, &clock, config).await?;
     let mut parts = live_of(config);
     parts.accounts = config.accounts.values().map(|a| parts_of(a, world, &parts.identity)).collect();
     let run = RunId(clock.new_id());
-    let hub = start(Parts { store, clock, run, live: parts, listener, public: None, reload: None }, life).await?;
+    let parts = Parts { store, clock, run, live: parts, listener, public: None, reload: None, watermark };
+    let hub = start(parts, life).await?;
     Ok(Simulated { hub, lock })
 }
 

@@ -16,7 +16,7 @@ use crate::hub::outreach;
 use crate::hub::outreach::enroll::{self, Again, ENROLL_MAX, EnrollError, Refusal};
 use crate::hub::outreach::house::{Desk, House};
 use crate::outbound::rehearsal::accept_due;
-use crate::outbound::{SendingSettings, Tools};
+use crate::outbound::{SendingSettings, Tools, Watermark};
 use crate::sequence::Cadence;
 use crate::sequence::simulate::{DAYS_MAX, Ended, GIVEN_MAX, Given, INSTANTS_MAX, PEOPLE_MAX, Report};
 use crate::store::{Store, StoreError, Tx};
@@ -129,7 +129,8 @@ impl World {
         let desk = Desk::new(house);
         let cadence = Cadence { store: store.clone(), clock: clock.clone(), desk: desk.clone() };
         let run = RunId(clock.new_id());
-        let tools = Tools { store: store.clone(), clock: clock.clone(), run, desk: desk.clone() };
+        let watermark = Watermark::none();
+        let tools = Tools { store: store.clone(), clock: clock.clone(), run, desk: desk.clone(), watermark };
         let sending = accounts.iter().map(SendingSettings::new).collect();
         Ok(Self { store, clock, desk, cadence, tools, accounts, sending, _place: place })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::{Hub, Live};
+use super::{Hub, LOOP_SILENCE_MAX, Live};
 use crate::domain::webhook::guard::Reach;
 use crate::hub::seal::{SealError, Vault};
 use crate::hub::webhook::{self, NewWebhook, WebhookError};
@@ -41,7 +41,7 @@ pub(super) fn spawn(hub: &Hub, life: &Lifecycle) {
         wake: hub.wakes.of("webhooks"),
     };
     let (soft, hard) = life.stop().tokens();
-    life.spawn("webhooks", webhooks.run(worker::Stop { soft, hard }));
+    life.spawn("webhooks", life.watched("webhooks", LOOP_SILENCE_MAX, webhooks.run(worker::Stop { soft, hard })));
 }
 
 /// Makes a webhook, or a new secret for one, for a command line that can't read the master key itself.

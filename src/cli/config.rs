@@ -1,12 +1,13 @@
-//! `liaison config check`.
+//! `liaison config …`: what is wrong with the configuration, and what it says.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::terminal::Out;
+use super::terminal::{Out, clean_line};
 use super::{Global, desk, environment, stop};
+use crate::config::show::{Setting, show};
 use crate::config::{self, Config, Finding, Secrets, Severity};
 use crate::sequence::{self, Known};
 
@@ -14,13 +15,25 @@ use crate::sequence::{self, Known};
 pub(super) enum ConfigCommand {
     /// Say everything that is wrong with the configuration, with its place
     Check,
+    /// Show every value and where it comes from: a file and line, an environment variable, or the default
+    Show,
 }
 
 pub(super) fn run(global: &Global, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
-    let ConfigCommand::Check = command;
     let out = Out::new(global);
+    let fine = match command {
+        ConfigCommand::Check => check(global, &out)?,
+        ConfigCommand::Show => {
+            print(&out, &show(&desk::config_file(global), environment())?)?;
+            true
+        }
+    };
+    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(stop::CONFIG) })
+}
+
+fn check(global: &Global, out: &Out) -> anyhow::Result<bool> {
     let path = desk::config_file(global);
-    let fine = if out.is_json() {
+    if out.is_json() {
         let (fine, findings) = match config::load_with(&path, environment(), Secrets::Check) {
             Ok(mut loaded) => {
                 loaded.warnings.extend(of_sequences(&loaded.config));
@@ -30,17 +43,15 @@ pub(super) fn run(global: &Global, command: &ConfigCommand) -> anyhow::Result<Ex
         };
         let findings: Vec<_> = findings.iter().map(config::Finding::to_json).collect();
         out.json(&json!({"ok": fine, "findings": findings}))?;
-        fine
-    } else {
-        let (text, fine) = config::check(&path, environment(), out.colour());
-        out.own(&text)?;
-        let loaded = if fine { config::load_with(&path, environment(), Secrets::Skip).ok() } else { None };
-        for finding in loaded.iter().filter_map(|loaded| of_sequences(&loaded.config)) {
-            out.own(&format!("{}\n", finding.render(out.colour())))?;
-        }
-        fine
-    };
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(stop::CONFIG) })
+        return Ok(fine);
+    }
+    let (text, fine) = config::check(&path, environment(), out.colour());
+    out.own(&text)?;
+    let loaded = if fine { config::load_with(&path, environment(), Secrets::Skip).ok() } else { None };
+    for finding in loaded.iter().filter_map(|loaded| of_sequences(&loaded.config)) {
+        out.own(&format!("{}\n", finding.render(out.colour())))?;
+    }
+    Ok(fine)
 }
 
 /// What sequences want of the configuration and do not find there: told once, and only as a warning, for the rest of the hub
@@ -49,4 +60,15 @@ fn of_sequences(config: &Config) -> Option<Finding> {
     let loaded = sequence::load(&Known { config, live: None, audience: None });
     let found = loaded.findings.into_iter().find(|f| f.code == Some("L033"))?;
     Some(Finding { severity: Severity::Warning, ..found })
+}
+
+fn print(out: &Out, settings: &[Setting]) -> anyhow::Result<()> {
+    if out.is_json() {
+        let settings: Vec<Value> = settings.iter().map(Setting::to_json).collect();
+        return out.json(&json!({"settings": settings}));
+    }
+    for setting in settings {
+        out.say(&clean_line(&setting.to_line()))?;
+    }
+    Ok(())
 }

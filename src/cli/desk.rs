@@ -70,6 +70,7 @@ impl Desk {
                 .create(folder)
                 .with_context(|| format!("{} can't be made", folder.display()))?;
         }
+        crate::app::ready_for_command(&config).await?;
         let store = Store::open(&crate::app::place_of(&config)).await.context("the database can't be opened")?;
         let stages = KnownStages {
             start: config.stages.start().0.clone(),

@@ -22,7 +22,7 @@ use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
 use crate::domain::time::Micros;
 use crate::store::reading::view::AccountView;
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, backup};
 
 /// How long one account may take to answer everything.
 const ACCOUNT_TIME: Duration = Duration::from_mins(1);
@@ -120,6 +120,12 @@ async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Resu
         checks.push(Check::ok("database", detail));
         return Ok((None, Vec::new()));
     }
+    if let Database::Sqlite { path } = &config.storage.database
+        && let Some(check) = look_at_schema(path).await
+    {
+        checks.push(check);
+        return Ok((None, Vec::new()));
+    }
     match Store::open(&app::place_of(config)).await {
         Ok(store) => {
             checks.push(Check::ok("database", "it answers, and its tables are those of this version"));
@@ -135,6 +141,27 @@ async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Resu
             checks.push(Check::found("database", State::Problem, error.to_string(), hint));
             Ok((None, Vec::new()))
         }
+    }
+}
+
+/// What is to be done about the schema before the database may be opened, where there is something: a look changes nothing.
+async fn look_at_schema(path: &Path) -> Option<Check> {
+    let newest = backup::newest_schema();
+    match backup::look(path).await {
+        Ok(Some(held)) if held.schema > newest => Some(Check::found(
+            "database",
+            State::Problem,
+            format!("it was written by a newer version (migration {})", held.schema),
+            "install that version or a later one; this one does not touch it",
+        )),
+        Ok(Some(held)) if held.schema < newest => Some(Check::found(
+            "database",
+            State::Warning,
+            format!("its tables are of an older version (migration {} of {newest})", held.schema),
+            "the next start of the daemon copies it and brings it up to date",
+        )),
+        Ok(_) => None,
+        Err(error) => Some(Check::found("database", State::Problem, error.to_string(), "restore a backup")),
     }
 }
 

@@ -2,9 +2,11 @@
 //! store, 78 configuration.
 
 use super::change;
+use crate::app::UnreadyError;
 use crate::config::Findings;
 use crate::control::ControlError;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 
 /// It failed, or there are findings.
 pub(super) const FAILED: u8 = 1;
@@ -44,12 +46,21 @@ impl Stop {
 fn of_store(error: &StoreError) -> u8 {
     match error {
         StoreError::Unavailable(_) => UNREACHABLE,
+        // An older program on it would not help: the service manager is not to try again.
+        StoreError::Newer(_) => CONFIG,
         StoreError::Conflict(_)
         | StoreError::Exists(_)
-        | StoreError::Newer(_)
         | StoreError::Commit(_)
         | StoreError::Unhandled(_)
         | StoreError::Damaged(_) => FAILED,
+    }
+}
+
+fn of_unready(error: &UnreadyError) -> u8 {
+    match error {
+        UnreadyError::OlderDaemon(_) | UnreadyError::Taken(_) => TAKEN,
+        UnreadyError::Backup(BackupError::Store(store)) => of_store(store),
+        UnreadyError::Lock(_) | UnreadyError::Backup(_) => FAILED,
     }
 }
 
@@ -74,6 +85,12 @@ pub(super) fn code_of(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<Findings>() {
             return CONFIG;
+        }
+        if let Some(unready) = cause.downcast_ref::<UnreadyError>() {
+            return of_unready(unready);
+        }
+        if let Some(BackupError::Store(store)) = cause.downcast_ref() {
+            return of_store(store);
         }
         if let Some(control) = cause.downcast_ref::<ControlError>() {
             return of_control(control);

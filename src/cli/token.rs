@@ -33,7 +33,7 @@ pub(super) enum TokenCommand {
 pub(super) struct CreateArgs {
     /// What it is for
     name: String,
-    /// What it may do: read, write, messages:send, admin; all of it where nothing is said
+    /// What it may do: read, write, messages:send, sequences:run, metrics, admin; all of it where nothing is said
     #[arg(long, value_delimiter = ',')]
     scope: Vec<Scope>,
     /// How long it holds, as in 90d, 12h or 30m; for good where nothing is said

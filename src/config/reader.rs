@@ -65,6 +65,10 @@ pub(crate) struct Reader {
     /// The folder of the main file: relative paths count from it.
     pub(crate) folder: PathBuf,
     pub(crate) secrets: Secrets,
+    /// Every key that was asked for, in that order.
+    pub(crate) known: Vec<String>,
+    /// Those of them that hold secrets.
+    pub(crate) secret_keys: Vec<String>,
     raised: Vec<Raised>,
     /// Codes of findings by their sort, where findings have codes.
     codes: Option<SortCodes>,
@@ -81,7 +85,16 @@ pub(crate) struct SortCodes {
 
 impl Reader {
     pub(crate) fn new(folder: &Path, env: BTreeMap<String, String>, secrets: Secrets) -> Self {
-        Self { sources: Sources::default(), env, folder: folder.to_owned(), secrets, raised: Vec::new(), codes: None }
+        Self {
+            sources: Sources::default(),
+            env,
+            folder: folder.to_owned(),
+            secrets,
+            known: Vec::new(),
+            secret_keys: Vec::new(),
+            raised: Vec::new(),
+            codes: None,
+        }
     }
 
     /// Gives findings codes from here on.
@@ -372,6 +385,7 @@ impl<'t> Section<'t> {
 
     /// Finds keys that nothing read.
     pub(crate) fn finish(self, r: &mut Reader) {
+        r.known.extend(self.known.iter().map(|key| self.full(key)));
         for entry in &self.table.entries {
             if self.known.contains(&entry.key.as_str()) {
                 continue;

@@ -46,6 +46,7 @@ const FORMS: &str = "write { credential = \"name\" }, { file = \"path\" } or { e
 
 /// Reads the secret named by a key.
 pub(super) fn read(s: &mut Section<'_>, r: &mut Reader, key: &'static str) -> Option<Secret> {
+    r.secret_keys.push(s.full(key));
     let node = s.node(key)?;
     if matches!(node.value.value, Value::Raw(_)) {
         r.sources.mask(node.span);

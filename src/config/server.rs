@@ -15,6 +15,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where the public routes (pixel, links, unsubscribe) listen, and nothing else; `None`: beside the API.
     pub public_listen: Option<SocketAddr>,
+    /// Where `/metrics` is served without a token, and nothing else; `None`: only beside the API, with a token.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where readers of mail reach them: `https://host`, without a slash at its end. `None`: nothing is counted, and mail of
     /// sequences can be declined only by mail.
     pub base_url: Option<String>,
@@ -46,6 +48,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
             public_listen: None,
+            metrics_listen: None,
             base_url: None,
             rates: Rates::default(),
             socket: None,
@@ -72,6 +75,20 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
         if server.public_listen.is_none() {
             let message = format!("`{}` is no IP address with a port", listen.value);
             r.error(&listen, message, "write it as in \"0.0.0.0:8421\"");
+        }
+    }
+    if let Some(listen) = s.text(r, "metrics_listen") {
+        server.metrics_listen = listen.value.parse().ok();
+        match server.metrics_listen {
+            Some(address) if !address.ip().is_loopback() => {
+                let message = format!("whoever reaches {address} sees names of accounts and how much is sent");
+                r.warn(&listen, message, "let a firewall keep it to who collects the numbers");
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("`{}` is no IP address with a port", listen.value);
+                r.error(&listen, message, "write it as in \"127.0.0.1:9464\"");
+            }
         }
     }
     server.base_url = s.text(r, "base_url").and_then(|url| base_url(r, &url));

@@ -63,6 +63,17 @@ impl Sources {
         self.1 = true;
     }
 
+    /// The name of a source, as people are shown it.
+    pub(crate) fn name(&self, span: Span) -> &str {
+        self.0.get(span.source).map_or("", |source| source.name.as_str())
+    }
+
+    /// The environment variable that a value comes from, where it comes from one.
+    pub(crate) fn variable(&self, span: Span) -> Option<&str> {
+        let source = self.0.get(span.source)?;
+        source.text.get(..source.value_at?.checked_sub(1)?)
+    }
+
     /// What stands there.
     pub(crate) fn text(&self, span: Span) -> &str {
         self.0.get(span.source).and_then(|source| source.text.get(span.start..span.end)).unwrap_or_default()
@@ -162,6 +173,17 @@ fn is_reference(rest: &str) -> bool {
         && parts.next().is_none()
         && !value.contains(',')
         && (after.is_empty() || after.starts_with('#'))
+}
+
+/// A text with asterisks for the password of every `scheme://user:password@host` in it.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut masks = Vec::new();
+    mask_urls(text, &mut masks);
+    let mut shown = text.to_owned();
+    for mask in masks.into_iter().rev() {
+        shown.replace_range(mask, "********");
+    }
+    shown
 }
 
 /// Masks the password of every `scheme://user:password@host`.

@@ -141,7 +141,9 @@ word!(
         MessagesSend = "messages:send",
         /// Enroll people and steer their runs.
         SequencesRun = "sequences:run",
-        /// Tokens and webhooks, and letting a copied database send.
+        /// Fetch the numbers of `/metrics`.
+        Metrics = "metrics",
+        /// Tokens and webhooks, letting a copied database send, erasing somebody.
         Admin = "admin",
     }
 );

@@ -24,8 +24,8 @@ mod teammates;
 mod threads;
 mod tokens;
 mod unmatched;
-mod webhooks;
 mod views;
+mod webhooks;
 
 /// Every route, paths without `/v1`.
 pub(super) fn routes() -> Vec<Route> {

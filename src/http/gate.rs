@@ -11,9 +11,12 @@ use axum::response::{IntoResponse, Response};
 use super::problem::{Problem, numbered};
 use super::track::address_of;
 use super::{ApiState, REQUEST_TIME_MAX};
+use crate::clock::Clock;
 use crate::domain::words::{Scope, Word as _};
 use crate::hub::token::{TokenRefusal, check_token};
+use crate::store::Store;
 use crate::store::token::TokenView;
+use crate::telemetry::metrics;
 
 /// Whoever asks, once the token was checked.
 #[derive(Debug, Clone)]
@@ -75,19 +78,19 @@ fn unauthorized() -> Problem {
     )
 }
 
-fn bearer(request: &Request) -> Option<&str> {
+pub(super) fn bearer(request: &Request) -> Option<String> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// Lets a request pass whose token is good for the route.
 pub(super) async fn authorize(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let presented = bearer(&request).map(str::to_owned);
+    let presented = bearer(&request);
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
     let address = address_of(&request);
-    let checked = check(&state, presented, needed).await;
+    let checked = check(&state.store, &state.clock, presented, needed).await;
     match checked.and_then(|caller| state.limits.token(caller.0.id).map(|()| caller)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -100,11 +103,17 @@ pub(super) async fn authorize(State(state): State<ApiState>, mut request: Reques
     }
 }
 
-async fn check(state: &ApiState, presented: Option<String>, needed: Scope) -> Result<Caller, Problem> {
+/// Whoever presents a token, where it is good for the scope.
+pub(super) async fn check(
+    store: &Store,
+    clock: &Clock,
+    presented: Option<String>,
+    needed: Scope,
+) -> Result<Caller, Problem> {
     let presented = presented.ok_or_else(unauthorized)?;
-    let mut tx = state.store.read().await?;
+    let mut tx = store.read().await?;
     let refused = |code, detail| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
-    let token = check_token(&mut tx, &state.clock, &presented).await?.map_err(|refusal| match refusal {
+    let token = check_token(&mut tx, clock, &presented).await?.map_err(|refusal| match refusal {
         TokenRefusal::Unknown => refused("bad_token", "there is no such token"),
         TokenRefusal::Expired => refused("token_expired", "this token has expired; make another one"),
         TokenRefusal::Revoked => refused("token_revoked", "this token was revoked; make another one"),
@@ -139,13 +148,14 @@ pub(super) async fn number(State(state): State<ApiState>, request: Request, next
     let request_id = format!("req_{}", state.clock.new_id().simple());
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default();
-    let span = tracing::info_span!("http.request", request_id, %method, path);
+    let span = tracing::info_span!("http.request", request_id, %method, path = path.as_str());
     let begun = tokio::time::Instant::now();
     let response = tracing::Instrument::instrument(next.run(request), span.clone()).await;
     let mut response = numbered(response, &request_id);
     span.in_scope(|| {
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(status = response.status().as_u16(), took_ms, "answered");
+        metrics::http_request(method.as_str(), &path, response.status().as_u16(), begun.elapsed());
     });
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", value);

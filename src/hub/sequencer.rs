@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::domain::ids::RunId;
 use crate::lifecycle::Stop;
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 
 /// The lease of whoever numbers.
 const LEASE: &str = "sequencer";
@@ -30,6 +31,7 @@ pub async fn run(
     stop: Stop,
 ) -> Result<(), StoreError> {
     loop {
+        pulse::beat();
         match number_once(&store, run).await {
             Ok(0) => {}
             Ok(_) => {

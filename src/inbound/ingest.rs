@@ -22,6 +22,7 @@ use crate::domain::words::{Direction, FolderRole, Kind};
 use crate::store::again::again;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics;
 
 mod facts;
 mod know;
@@ -198,9 +199,11 @@ async fn ingest_once(
     let known = know::load(&mut tx, context, &drafts).await?;
     let plan = place::plan(clock, context, &drafts, known);
     let done = plan.summary();
+    let received = plan.messages.iter().filter(|m| m.direction == Direction::Inbound).count();
     write::write(&mut tx, clock, context, plan).await?;
     tx.advance_folder(context.folder_id, context.uid_validity, last_uid).await?;
     tx.commit().await?;
+    metrics::count(&metrics::MESSAGES_RECEIVED, &["email", &context.account], received);
     Ok(done)
 }
 

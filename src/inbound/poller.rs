@@ -19,6 +19,7 @@ use crate::lifecycle::Stop;
 use crate::store::lease::Lease;
 use crate::store::mailbox::Side;
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 
 use super::ingest::IngestError;
 
@@ -168,6 +169,7 @@ impl Poller {
 
     async fn take_lease(&self, name: &str) -> Result<Lease, StoreError> {
         loop {
+            pulse::beat();
             match self.try_lease(name).await {
                 Ok(Some(lease)) => return Ok(lease),
                 Ok(None) => {}
@@ -203,6 +205,7 @@ impl Poller {
     async fn read_under(&self, name: &str, lease: Lease) -> Result<(), StoreError> {
         let mut lost = 0_u32;
         loop {
+            pulse::beat();
             let mut source = (self.connect)();
             let ended = self.session(source.as_mut(), (name, lease), &mut lost).await;
             let Err(ended) = ended else { continue };
@@ -231,6 +234,7 @@ impl Poller {
                     jitter((first * 2_u32.saturating_pow(lost.min(16) - 1)).min(longest))
                 }
             };
+            pulse::rest(pause);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
@@ -268,6 +272,7 @@ impl Poller {
             if now.uid_next > read.uid_next || now.uid_validity != read.uid_validity {
                 continue;
             }
+            pulse::rest(self.settings.poll);
             tokio::select! {
                 news = source.wait(self.settings.poll) => match news? {
                     Wake::News | Wake::Elapsed => {}

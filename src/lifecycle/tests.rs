@@ -169,3 +169,64 @@ async fn raise(signal: &'static str) {
     });
     assert!(sent.await.unwrap().success());
 }
+
+/// What a service manager was told so far.
+fn told(socket: &std::os::unix::net::UnixDatagram) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut octets = [0; 4096];
+    while let Ok(n) = socket.recv(&mut octets) {
+        all.push(String::from_utf8(octets[..n].to_vec()).unwrap());
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watchdog_is_fed_only_while_every_loop_gets_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let (ask, asked) = mpsc::channel(8);
+    let life = Lifecycle::with(STOP_TIME, Supervisor::at(&path, Duration::from_mins(1)));
+    let road = Arc::new(tokio::sync::Semaphore::new(1));
+    for name in ["goes on", "gets stuck"] {
+        let (stop, road) = (life.stop(), Arc::clone(&road));
+        let beating = async move {
+            while !stop.is_soft() {
+                crate::telemetry::pulse::beat();
+                if name == "gets stuck" {
+                    // What it needs is taken away from it, for good or for a while.
+                    drop(road.acquire().await.unwrap());
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok::<_, Infallible>(())
+        };
+        life.spawn(name, life.watched(name, Duration::from_mins(5), beating));
+    }
+    // How often it is fed in so many minutes; what is told waits nowhere for long.
+    let fed_within = async |minutes: u32| {
+        let mut fed = 0;
+        for _ in 0..minutes {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            let told = told(&socket);
+            assert!(told.iter().all(|t| t == "WATCHDOG=1\n"), "{told:?}");
+            fed += told.len();
+        }
+        fed
+    };
+    let story = async {
+        let fed = fed_within(10).await;
+        assert!((19..=21).contains(&fed), "twice a minute, not {fed}");
+        let taken = road.acquire().await.unwrap();
+        let fed = fed_within(6).await;
+        assert!((9..=12).contains(&fed), "until five minutes of silence are over, not {fed}");
+        assert_eq!(fed_within(60).await, 0, "one loop is stuck: the service manager is to step in");
+        drop(taken);
+        assert!(fed_within(2).await >= 3, "it goes again");
+        ask.send(Asked::Stop).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(life.run(asked), story);
+    assert_eq!(outcome, Outcome::Clean);
+    assert_eq!(told(&socket), ["STOPPING=1\n"]);
+}

@@ -21,6 +21,7 @@ use crate::hub::{outreach, settle, signal};
 use crate::store::lease::Lease;
 use crate::store::outbox::outcome::{UncertainRow, UnfiledRow};
 use crate::store::{StoreError, Tx};
+use crate::telemetry::pulse;
 use crate::worker::{Stop, Wake};
 
 /// Rows of one look.
@@ -130,6 +131,7 @@ impl Reconciler {
     pub async fn run(mut self, stop: Stop) {
         loop {
             let pause = clock::jitter(self.settings.poll);
+            pulse::rest(pause);
             tokio::select! {
                 () = stop.soft.cancelled() => return,
                 () = stop.hard.cancelled() => return,

@@ -17,7 +17,7 @@ use crate::hub::outreach::outgoing::STOPPED;
 use crate::hub::outreach::{self, UNSURE};
 use crate::hub::{settle, signal};
 use crate::store::outbox::outcome::Outcome;
-use crate::store::outbox::{Grip, RecipientRow};
+use crate::store::outbox::{Grip, HandedOver, RecipientRow};
 use crate::store::{StoreError, Tx};
 
 /// Tries of a write that fails for another reason than a database that is away.
@@ -72,12 +72,16 @@ where
     }
 }
 
-/// Writes, right before the content goes out, which recipients are in the offer, and that it is handed over. `false`: the
+/// Writes, right before the content goes out, which recipients are in the offer, and that it is handed over. `None`: the
 /// row is not ours any more, or it was stopped meanwhile; nothing may be sent.
-pub(super) async fn hand_over(tools: &Tools, grip: Grip, answers: &[Answer<'_>]) -> Result<bool, StoreError> {
+pub(super) async fn hand_over(
+    tools: &Tools,
+    grip: Grip,
+    answers: &[Answer<'_>],
+) -> Result<Option<HandedOver>, StoreError> {
     let mut tx = tools.store.begin("outbound.hand_over").await?;
     if tx.get_installation().await?.is_some_and(|i| i.held) {
-        return Ok(false);
+        return Ok(None);
     }
     for answer in answers {
         match answer.reply {
@@ -88,11 +92,9 @@ pub(super) async fn hand_over(tools: &Tools, grip: Grip, answers: &[Answer<'_>])
             }
         }
     }
-    if !tx.mark_handed_over(grip, tools.clock.now()).await? {
-        return Ok(false);
-    }
+    let Some(handed_over) = tx.mark_handed_over(grip, tools.clock.now()).await? else { return Ok(None) };
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(handed_over))
 }
 
 /// Writes what the server said of one recipient; a dead address is marked as such.

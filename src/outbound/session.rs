@@ -19,6 +19,7 @@ use crate::hub::enqueue::SIZE_MAX;
 use crate::render::mail::with_date;
 use crate::store::StoreError;
 use crate::store::outbox::RecipientRow;
+use crate::telemetry::metrics;
 use crate::worker::{Stop, Taken, Wake, Work};
 
 /// Lost answers in a row after which the account rests: a server that takes everything and answers nothing would make every
@@ -198,17 +199,18 @@ impl Sessions {
             .map(|(n, recipient)| Answer { recipient, reply: refused.get(n).and_then(Option::as_ref) })
             .collect();
         let began = Instant::now();
-        let is_ours = !self.stop.soft.is_cancelled()
-            && match record::hand_over(&self.tools, claimed.grip, &answers).await {
-                Ok(is_ours) => is_ours,
-                Err(error) => {
-                    tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
-                    false
-                }
-            };
+        let marked = match self.mark(claimed, &answers).await {
+            Ok(marked) => marked,
+            Err(why) => {
+                sender.withdraw().await;
+                self.trouble(AccountTrouble::Unreachable, &why).await;
+                self.give_back(claimed, Some((AccountTrouble::Unreachable, &why))).await;
+                return After::Keep;
+            }
+        };
         // A process that slept between the commit and here may have lost its lease; nothing has left yet.
         let is_late = began.elapsed() >= Duration::from_secs(u64::from(self.settings.lease_seconds));
-        if !is_ours || is_late {
+        if !marked || is_late {
             sender.withdraw().await;
             self.give_back(claimed, None).await;
             return After::Keep;
@@ -217,10 +219,29 @@ impl Sessions {
         self.record(claimed, &answers, outcome).await
     }
 
+    /// Marks it as handed over, in the database and then beside it. `false` where it may not be sent (any more); an error where
+    /// it can't be remembered that it was, so that an older copy of the database would send it again.
+    async fn mark(&self, claimed: &Claimed, answers: &[Answer<'_>]) -> Result<bool, String> {
+        if self.stop.soft.is_cancelled() {
+            return Ok(false);
+        }
+        let handed_over = match record::hand_over(&self.tools, claimed.grip, answers).await {
+            Ok(Some(handed_over)) => handed_over,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
+                return Ok(false);
+            }
+        };
+        let reached = self.tools.watermark.reach(handed_over).await;
+        reached.map(|()| true).map_err(|error| format!("the state directory can't be written: {error}"))
+    }
+
     async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
         match outcome {
             SendOutcome::Accepted { reply } => {
                 insist("accepted", || record::accepted(&self.tools, claimed, &reply)).await;
+                self.count("accepted");
                 self.well().await;
                 After::Keep
             }
@@ -232,6 +253,7 @@ impl Sessions {
             SendOutcome::Uncertain(why) => {
                 let look_after = self.settings.look_after;
                 insist("uncertain", || record::uncertain(&self.tools, claimed.grip, look_after, &why)).await;
+                self.count("uncertain");
                 self.lost_answer(&why).await;
                 After::Leave
             }
@@ -239,6 +261,7 @@ impl Sessions {
     }
 
     async fn refused(&self, claimed: &Claimed, step: Step, replies: &[(&RecipientRow, &Reply)]) -> After {
+        self.count("refused");
         let trouble = insist("refused", || record::refused_all(&self.tools, claimed, step, replies)).await;
         if let Some((trouble, why)) = trouble.flatten() {
             self.trouble(trouble, &why).await;
@@ -246,6 +269,10 @@ impl Sessions {
         }
         self.well().await;
         After::Keep
+    }
+
+    fn count(&self, result: &str) {
+        metrics::count(&metrics::MESSAGES_SENT, &["email", &self.settings.account, result], 1);
     }
 
     async fn trouble(&self, trouble: AccountTrouble, why: &str) {

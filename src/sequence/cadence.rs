@@ -23,6 +23,7 @@ use crate::hub::outreach::plan::Planner;
 use crate::lifecycle::Stop as LifeStop;
 use crate::store::outreach::enrollment::EnrollmentRow;
 use crate::store::{Store, StoreError, Tx};
+use crate::telemetry::pulse;
 use crate::worker::Wakes;
 
 mod above;
@@ -233,6 +234,7 @@ impl Cadence {
     pub async fn run(self, wakes: Wakes, stop: LifeStop) -> Result<(), std::convert::Infallible> {
         let wake = wakes.of("cadence");
         while !stop.is_soft() {
+            pulse::beat();
             let rest = match self.tick().await {
                 Ok((looked, accounts)) => {
                     for account in &accounts {

@@ -9,6 +9,17 @@ use super::{StoreError, Tx};
 use crate::domain::ids::RunId;
 use crate::domain::time::Micros;
 
+/// A lease as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct LeaseRow {
+    /// Its name.
+    pub name: String,
+    /// Who holds it, or held it last.
+    pub holder: Option<RunId>,
+    /// Until when, by the clock of [`Tx::lease_now`].
+    pub until: Micros,
+}
+
 /// A lease that was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
@@ -57,6 +68,11 @@ impl Tx {
         }
     }
 
+    /// All leases, by name: a few for each account.
+    pub async fn list_leases(&mut self) -> Result<Vec<LeaseRow>, StoreError> {
+        self.all(&LEASE_LIST, values![]).await
+    }
+
     /// Gives a lease back, so that the next holder need not wait.
     pub async fn release_lease(&mut self, name: &str, lease: Lease) -> Result<(), StoreError> {
         self.exec(&LEASE_RELEASE, values![name, lease.holder, lease.fence]).await?;
@@ -83,6 +99,7 @@ statements! {
     #[hot] LEASE_TAKE = "UPDATE lease SET fence = CASE WHEN holder = $2 AND until >= $4 THEN fence ELSE fence + 1 END, \
         holder = $2, until = $3 WHERE name = $1 AND (holder = $2 OR holder IS NULL OR until < $4) RETURNING fence";
     #[hot] LEASE_CHECK = "SELECT fence FROM lease WHERE name = $1 AND holder = $2 AND fence = $3 AND until >= $4 FOR UPDATE";
+    LEASE_LIST = "SELECT name, holder, until FROM lease ORDER BY name";
     LEASE_RELEASE = "UPDATE lease SET holder = NULL, until = 0 WHERE name = $1 AND holder = $2 AND fence = $3";
     LEASES_END = "UPDATE lease SET until = 0";
     LEASES_END_OF = "UPDATE lease SET until = 0 WHERE holder = $1";

@@ -148,6 +148,15 @@ pub struct Answered {
     pub recipients: sqlx::types::Json<serde_json::Value>,
 }
 
+/// How many messages an account has handed over.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct HandedOver {
+    /// The account.
+    pub account: String,
+    /// How many; a release begins far above.
+    pub count: i64,
+}
+
 /// Who holds which attempt of a row. Every write of an attempt carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Grip {

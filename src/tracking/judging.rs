@@ -18,6 +18,7 @@ use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
 use crate::store::tracking::{HitRow, JudgedRow, MessageEvent, TrackedMessage};
 use crate::store::{Store, StoreError, Tx};
+use crate::telemetry::pulse;
 use crate::worker::Wake;
 
 /// Hits looked at to find what is due.
@@ -109,6 +110,7 @@ pub async fn next_due(store: &Store) -> Result<Option<Micros>, StoreError> {
 pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<usize, StoreError> {
     let mut judged = 0;
     loop {
+        pulse::beat();
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {

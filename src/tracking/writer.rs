@@ -20,6 +20,7 @@ use crate::lifecycle::Stop;
 use crate::store::again::{again, is_overtaken};
 use crate::store::tracking::{HitRow, LinkRow};
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 use crate::worker::Wake;
 
 /// Hits that share a commit.
@@ -119,6 +120,7 @@ impl Front {
         tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
+            pulse::beat();
             tokio::select! {
                 n = self.asked.recv_many(&mut batch, BATCH_MAX) => {
                     if n == 0 {

@@ -14,9 +14,9 @@ use crate::{peers, stores};
 
 /// What a command did.
 pub struct Done {
-    code: i32,
-    out: String,
-    err: String,
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Done {

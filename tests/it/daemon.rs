@@ -81,7 +81,7 @@ impl Daemon {
 }
 
 /// A port of loopback below those the system gives to connections that leave, so that none of them takes it meanwhile.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let start = u16::try_from(uuid::Uuid::now_v7().as_u128() % 9_000).expect("small");
     let mut ports = (0..9_000_u16).map(|n| 12_000 + (start + n) % 9_000);
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")

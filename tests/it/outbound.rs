@@ -12,7 +12,7 @@ use liaison::hub::enqueue::{self, Answers, EnqueueError};
 use liaison::hub::settle;
 use liaison::outbound::dispatcher::Dispatcher;
 use liaison::outbound::reconcile::{self, Reconciler};
-use liaison::outbound::{SendingSettings, SentCopy, Tools};
+use liaison::outbound::{SendingSettings, SentCopy, Tools, Watermark};
 use liaison::store::Store;
 use liaison::store::mailbox::Side;
 use liaison::store::outbox::Grip;
@@ -125,6 +125,35 @@ async fn lost_answers_are_settled_where_the_server_files_what_it_sends() {
         assert_eq!(taken.len(), 2_000);
         assert!(taken.values().all(|n| *n == 1), "{}: sent twice", bench.name());
         assert_eq!(bench.events(EventType::MessageSent).await, 2_000);
+    }
+}
+
+/// An older copy of the database would send it again, and nothing would tell.
+#[tokio::test]
+async fn what_can_not_be_remembered_beside_the_database_is_not_sent() {
+    for bench in outbox_bench::both().await {
+        bench.enqueue(3).await;
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("state"), dir.path().join("state/seen"));
+        std::fs::create_dir(&folder).unwrap();
+        // So many lines that the next one is written into a new file, in a folder that is not there.
+        std::fs::write(&file, (0..10_000).map(|n| format!("1 other{n}\n")).collect::<String>()).unwrap();
+        let tools = Tools { watermark: Watermark::open(&file).unwrap(), ..bench.tools() };
+        std::fs::remove_dir_all(&folder).unwrap();
+        let provider = Provider::new(true, |_| Does::Takes);
+        let running = run(tools, settings(), &provider);
+        until("the account says so", async || {
+            let mut tx = bench.fresh.store.read().await.unwrap();
+            tx.get_account("brand").await.unwrap().is_some_and(|a| a.sending_state == AccountState::Down)
+        })
+        .await;
+        assert!(provider.taken().is_empty(), "{}", bench.name());
+        std::fs::create_dir(&folder).unwrap();
+        until("all are sent", async || bench.count(OutboxStatus::Confirmed).await == 3).await;
+        running.stop().await;
+        assert!(provider.taken().values().all(|n| *n == 1) && provider.taken().len() == 3);
+        let counted = bench.fresh.store.read().await.unwrap().list_handed_over().await.unwrap();
+        assert_eq!(Watermark::read(&file).unwrap()["brand"], counted[0].count, "{}", bench.name());
     }
 }
 
@@ -448,7 +477,7 @@ async fn node_that_slept_through_its_lease_sends_nothing() {
             other.look_once().await.unwrap();
             let mut tx = bench.begin().await;
             let grip = Grip { id: row.id, holder: dozing, attempt: row.attempt };
-            assert!(!tx.mark_handed_over(grip, bench.clock.now()).await.unwrap());
+            assert!(tx.mark_handed_over(grip, bench.clock.now()).await.unwrap().is_none());
             refused += 1;
             tx.commit().await.unwrap();
         }

@@ -173,6 +173,7 @@ impl Bench {
             clock: self.clock.clone(),
             run: RunId(self.clock.new_id()),
             desk: liaison::hub::outreach::house::Desk::default(),
+            watermark: liaison::outbound::Watermark::none(),
         }
     }
 

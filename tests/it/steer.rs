@@ -187,9 +187,21 @@ async fn daemon(dir: &Path) -> (Api, mpsc::Sender<Asked>, Store) {
     let api = Api { at: listener.local_addr().unwrap(), token: secret.expose_secret().to_owned() };
     let life = Lifecycle::new();
     let run = RunId(clock.new_id());
-    app::start(Parts { store: store.clone(), clock, run, live, listener, public: None, reload: None }, &life)
-        .await
-        .unwrap();
+    app::start(
+        Parts {
+            store: store.clone(),
+            clock,
+            run,
+            live,
+            listener,
+            public: None,
+            reload: None,
+            watermark: liaison::outbound::Watermark::none(),
+        },
+        &life,
+    )
+    .await
+    .unwrap();
     let (ask, told) = mpsc::channel(1);
     tokio::spawn(life.run(told));
     (api, ask, store)

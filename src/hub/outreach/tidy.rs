@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::lifecycle::Stop;
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 
 /// How long a place is kept. Limits look over 24 hours and a local day, the simulator copies a little more.
 pub const KEPT: Duration = Duration::from_hours(4 * 24);
@@ -20,6 +21,7 @@ const IDLE: Duration = Duration::from_hours(1);
 /// None: what can't be done now is done an hour later.
 pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallible> {
     loop {
+        pulse::beat();
         match tidy_once(&store, &clock).await {
             Ok(0) => {}
             Ok(_) if !stop.is_soft() => {
@@ -29,6 +31,7 @@ pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallibl
             Ok(_) => return Ok(()),
             Err(error) => tracing::warn!(%error, "old places can't be forgotten now"),
         }
+        pulse::rest(IDLE);
         tokio::select! {
             () = stop.soft() => return Ok(()),
             () = tokio::time::sleep(IDLE) => {}

@@ -8,9 +8,12 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::lifecycle::Stop;
 use crate::store::{Store, StoreError};
+use crate::telemetry::pulse;
 
 /// The time between two looks. Machine time.
 const IDLE: Duration = Duration::from_secs(20);
+/// How long the whole database may take to be rewritten before the watchdog may think that nobody is there.
+const REWRITE_MAX: Duration = Duration::from_hours(2);
 
 /// Rewrites whenever somebody was erased, until told to stop. On PostgreSQL there is nothing to do.
 ///
@@ -19,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(20);
 pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallible> {
     let mut seen = None;
     loop {
+        pulse::rest(IDLE);
         tokio::select! {
             () = stop.soft() => return Ok(()),
             () = tokio::time::sleep(IDLE) => {}
@@ -35,6 +39,7 @@ pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallibl
         };
         // One more came since the last look: another may follow.
         if newest.is_some() && newest == seen {
+            pulse::rest(REWRITE_MAX);
             match sweep(&store, &clock).await {
                 Ok(done) => tracing::info!(erasures = done, "the database was rewritten without those who were erased"),
                 Err(error) => tracing::warn!(%error, "the database can't be rewritten now; it is tried again"),

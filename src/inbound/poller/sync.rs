@@ -12,6 +12,7 @@ use crate::inbound::ingest::{self, Arrival, Context};
 use crate::store::lease::Lease;
 use crate::store::mailbox::FolderRow;
 use crate::store::message::NewDelivery;
+use crate::telemetry::pulse;
 
 /// Uids between the cursor and the end that are asked for without listing them first.
 const GAP_MAX: i64 = 2_000;
@@ -59,6 +60,7 @@ impl Poller {
         (lease_name, lease): (&str, Lease),
         check: Check,
     ) -> Result<FolderStatus, Ended> {
+        pulse::beat();
         let status = source.select(&folder.name).await?;
         let row = self.folder_row(source, folder, status).await?;
         let context = Context {
@@ -184,6 +186,7 @@ impl Poller {
         let mut rest = uids.as_slice();
         let mut waiting: Option<Batch> = None;
         loop {
+            pulse::beat();
             let ahead = rest.get(..rest.len().min(FETCH_MAX)).unwrap_or_default();
             if ahead.is_empty() && waiting.is_none() {
                 return Ok(());
@@ -211,6 +214,7 @@ impl Poller {
     async fn remap(&self, source: &mut dyn Source, context: &Context, uids: Vec<i64>) -> Result<Vec<i64>, Ended> {
         let mut unknown = Vec::new();
         for piece in uids.chunks(HEADERS_AT_ONCE) {
+            pulse::beat();
             let items = source.fetch_headers(piece).await?;
             let prints: Vec<(HeaderItem, Vec<u8>)> = items
                 .into_iter()

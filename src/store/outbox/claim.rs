@@ -2,7 +2,7 @@
 //!
 //! Leases run by the database's clock on PostgreSQL and by the machine's on SQLite, never by business time.
 
-use super::Grip;
+use super::{Grip, HandedOver};
 use crate::domain::ids::{MessageId, RunId};
 use crate::domain::time::Micros;
 use crate::domain::words::OutboxStatus;
@@ -117,14 +117,28 @@ impl Tx {
         self.claim_outbox(ids, holder, lease_seconds).await
     }
 
-    /// Writes that the content is about to go out. `false` where the row is not (or no longer) this attempt's, the account
+    /// Writes that the content is about to go out, and counts it. `None` where the row is not (or no longer) this attempt's, the account
     /// was paused, or one of the recipients in the offer must not be written to any more; for a step of a run also where the
     /// run is over or elsewhere by now, it, its sequence, its account or everything is paused, its influencer is held, or a
     /// recipient is not theirs any more. Then nothing may be sent.
-    pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<bool, StoreError> {
+    pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<Option<HandedOver>, StoreError> {
         let lease_now = self.lease_now().await?;
         let n = self.exec(&HAND_OVER, values![grip.id, grip.holder, grip.attempt, now, lease_now]).await?;
-        Ok(n == 1)
+        if n == 0 {
+            return Ok(None);
+        }
+        self.opt(&HAND_OVER_COUNT, values![grip.id]).await
+    }
+
+    /// How many messages each account has handed over.
+    pub async fn list_handed_over(&mut self) -> Result<Vec<HandedOver>, StoreError> {
+        self.all(&HANDED_OVER, values![]).await
+    }
+
+    /// Counts on from here.
+    pub async fn set_handed_over(&mut self, to: &HandedOver) -> Result<(), StoreError> {
+        self.exec(&HANDED_OVER_SET, values![to.account.clone(), to.count]).await?;
+        Ok(())
     }
 
     /// Keeps hold of rows for another `seconds` from now; how many were still held.
@@ -209,6 +223,11 @@ statements! {
             WHERE r.outbox_id = $1 AND r.state = 'pending' AND NOT EXISTS (SELECT 1 FROM address a LEFT JOIN agent_influencer g \
               ON g.agent_id = a.agent_id AND g.influencer_id = e.influencer_id WHERE a.channel = 'email' AND a.value_key = r.address_key \
               AND (a.influencer_id = e.influencer_id OR g.influencer_id IS NOT NULL)))))";
+    #[hot] HAND_OVER_COUNT = "INSERT INTO handed_over (account, count) SELECT account, 1 FROM outbox WHERE id = $1 \
+        ON CONFLICT (account) DO UPDATE SET count = handed_over.count + 1 RETURNING account, count";
+    HANDED_OVER = "SELECT account, count FROM handed_over ORDER BY account";
+    HANDED_OVER_SET = "INSERT INTO handed_over (account, count) VALUES ($1, $2) \
+        ON CONFLICT (account) DO UPDATE SET count = excluded.count";
     #[hot] RENEW = "UPDATE outbox SET lease_until = $3 WHERE lease_holder = $1 AND id = ANY($2::uuid[]) \
         AND status IN ('claimed', 'handed_over')";
     #[hot] EXPIRED = "SELECT id, status, account FROM outbox WHERE status IN ('claimed', 'handed_over') AND lease_until < $1 \

@@ -33,6 +33,9 @@ async fn lease_is_held_by_one_and_its_fence_grows_when_it_changes_hands() {
         tx.release_lease("poll:x", first).await.unwrap();
         let second = tx.acquire_lease("poll:x", b, 60).await.unwrap().unwrap();
         assert!(second.fence > first.fence);
+        let leases = tx.list_leases().await.unwrap();
+        let now = tx.lease_now().await.unwrap();
+        assert!(leases.len() == 1 && leases[0].holder == Some(b) && leases[0].until > now, "{leases:?}");
         assert!(!tx.holds_lease("poll:x", first).await.unwrap());
         tx.end_all_leases().await.unwrap();
         assert!(!tx.holds_lease("poll:x", second).await.unwrap());

@@ -6,8 +6,8 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{OutboxStatus, RecipientState};
 use liaison::hub::settle::{self, SettleError, Settlement};
 use liaison::outbound::reconcile;
-use liaison::store::outbox::Grip;
 use liaison::store::outbox::outcome::Outcome;
+use liaison::store::outbox::{Grip, HandedOver};
 use std::time::Duration;
 
 fn grip(id: liaison::domain::ids::MessageId, holder: RunId) -> Grip {
@@ -40,15 +40,41 @@ async fn record_counts_only_for_the_attempt_that_holds_the_row() {
         let now = bench.clock.now();
         let mut tx = bench.begin().await;
         tx.claim_due("brand", a, now, (1, 60)).await.unwrap();
-        assert!(!tx.mark_handed_over(grip(id, b), now).await.unwrap());
-        assert!(!tx.mark_handed_over(Grip { attempt: 2, ..grip(id, a) }, now).await.unwrap());
-        assert!(tx.mark_handed_over(grip(id, a), now).await.unwrap());
-        assert!(!tx.mark_handed_over(grip(id, a), now).await.unwrap(), "only once");
+        assert!(tx.mark_handed_over(grip(id, b), now).await.unwrap().is_none());
+        assert!(tx.mark_handed_over(Grip { attempt: 2, ..grip(id, a) }, now).await.unwrap().is_none());
+        assert!(tx.mark_handed_over(grip(id, a), now).await.unwrap().is_some());
+        assert!(tx.mark_handed_over(grip(id, a), now).await.unwrap().is_none(), "only once");
         let done = Outcome { finished_at: Some(now), ..Outcome::plain(OutboxStatus::Confirmed) };
         assert!(!tx.record_outbox(grip(id, b), &done).await.unwrap());
         assert!(tx.record_outbox(grip(id, a), &done).await.unwrap());
         assert!(!tx.record_outbox(grip(id, a), &done).await.unwrap(), "only once");
         assert_eq!(tx.get_outbox(id).await.unwrap().unwrap().status, OutboxStatus::Confirmed);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_counted_in_the_same_transaction() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(3).await;
+        let (run, now) = (RunId(bench.clock.new_id()), bench.clock.now());
+        let of = |count: i64| HandedOver { account: "brand".to_owned(), count };
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.list_handed_over().await.unwrap(), []);
+        tx.claim_due("brand", run, now, (3, 60)).await.unwrap();
+        assert_eq!(tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), Some(of(1)), "{}", bench.name());
+        assert_eq!(tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), None, "only once");
+        tx.commit().await.unwrap();
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.mark_handed_over(grip(ids[1], run), now).await.unwrap(), Some(of(2)));
+        drop(tx);
+        let mut tx = bench.begin().await;
+        assert_eq!(tx.list_handed_over().await.unwrap(), [of(1)], "what is taken back is not counted");
+        tx.set_handed_over(&of(70)).await.unwrap();
+        tx.set_handed_over(&HandedOver { account: "a".to_owned(), count: 5 }).await.unwrap();
+        assert_eq!(tx.mark_handed_over(grip(ids[2], run), now).await.unwrap(), Some(of(71)));
+        let all = tx.list_handed_over().await.unwrap();
+        assert_eq!(all.iter().map(|row| row.count).collect::<Vec<_>>(), [5, 71]);
         tx.commit().await.unwrap();
     }
 }
@@ -61,11 +87,15 @@ async fn lease_that_ran_out_requeues_what_was_claimed_and_marks_what_was_handed_
         let now = bench.clock.now();
         let mut tx = bench.begin().await;
         tx.claim_due("brand", run, now, (2, 60)).await.unwrap();
-        assert!(tx.mark_handed_over(grip(ids[1], run), now).await.unwrap());
+        assert!(tx.mark_handed_over(grip(ids[1], run), now).await.unwrap().is_some());
         assert_eq!(reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap(), reconcile::Swept::default());
         // A lease of no length: over by the next statement.
         tx.renew_outbox(run, ids.clone(), -1).await.unwrap();
-        assert!(!tx.mark_handed_over(grip(ids[0], run), now).await.unwrap(), "{}: lease is over", bench.name());
+        assert!(
+            tx.mark_handed_over(grip(ids[0], run), now).await.unwrap().is_none(),
+            "{}: lease is over",
+            bench.name()
+        );
         let swept = reconcile::sweep(&mut tx, &bench.clock, Duration::ZERO).await.unwrap();
         assert_eq!(swept, reconcile::Swept { requeued: 1, uncertain: 1 });
         assert_eq!(bench.status(&mut tx, ids[0]).await, OutboxStatus::Queued);
@@ -86,7 +116,7 @@ async fn start_ends_the_leases_of_former_runs() {
         let mut tx = bench.begin().await;
         tx.claim_due("brand", run, bench.clock.now(), (120, 6_000)).await.unwrap();
         for id in &ids[..60] {
-            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap());
+            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap().is_some());
         }
         let swept = reconcile::recover(&mut tx, &bench.clock).await.unwrap();
         assert_eq!(swept, reconcile::Swept { requeued: 60, uncertain: 60 });
@@ -106,8 +136,8 @@ async fn cancelled_row_can_not_be_handed_over_and_handed_over_row_can_not_be_can
         let mut tx = bench.begin().await;
         tx.claim_due("brand", run, bench.clock.now(), (2, 60)).await.unwrap();
         assert_eq!(settle::cancel(&mut tx, &bench.clock, ids[0], "undo").await.unwrap(), OutboxStatus::Cancelled);
-        assert!(!tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap());
-        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap());
+        assert!(tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap().is_none());
+        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap().is_some());
         let late = settle::cancel(&mut tx, &bench.clock, ids[1], "undo").await;
         assert!(matches!(late, Err(SettleError::State(OutboxStatus::HandedOver))), "{late:?}");
         tx.commit().await.unwrap();
@@ -124,8 +154,8 @@ async fn suppression_after_the_claim_still_stops_the_hand_over() {
         tx.commit().await.unwrap();
         bench.suppress(&outbox_bench::address(0)).await;
         let mut tx = bench.begin().await;
-        assert!(!tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap());
-        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap());
+        assert!(tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap().is_none());
+        assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap().is_some());
         tx.commit().await.unwrap();
     }
 }
@@ -168,7 +198,7 @@ async fn person_settles_what_is_uncertain_and_nothing_else() {
         let mut tx = bench.begin().await;
         tx.claim_due("brand", run, bench.clock.now(), (3, 60)).await.unwrap();
         for id in &ids[..3] {
-            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap());
+            assert!(tx.mark_handed_over(grip(*id, run), bench.clock.now()).await.unwrap().is_some());
             let unsure = Outcome { look_at: Some(bench.clock.now()), ..Outcome::plain(OutboxStatus::Uncertain) };
             assert!(tx.record_outbox(grip(*id, run), &unsure).await.unwrap());
         }

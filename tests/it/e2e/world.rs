@@ -169,7 +169,16 @@ impl World {
         }
         let lifecycle = Lifecycle::new();
         let (clock, run) = (self.clock.clone(), RunId(self.clock.new_id()));
-        let parts = Parts { store: store.clone(), clock, run, live, listener, public: None, reload: None };
+        let parts = Parts {
+            store: store.clone(),
+            clock,
+            run,
+            live,
+            listener,
+            public: None,
+            reload: None,
+            watermark: liaison::outbound::Watermark::none(),
+        };
         app::start(parts, &lifecycle).await.unwrap();
         let (asked, told) = mpsc::channel(1);
         let ended = tokio::spawn(lifecycle.run(told));

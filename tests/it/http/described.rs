@@ -116,7 +116,16 @@ pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, life) = (listener.local_addr().unwrap(), Lifecycle::new());
     let (store, run) = (fresh.store.clone(), RunId(clock.new_id()));
-    let parts = Parts { store, clock: clock.clone(), run, live, listener, public: None, reload: None };
+    let parts = Parts {
+        store,
+        clock: clock.clone(),
+        run,
+        live,
+        listener,
+        public: None,
+        reload: None,
+        watermark: liaison::outbound::Watermark::none(),
+    };
     app::start(parts, &life).await.unwrap();
     let (ask, told) = mpsc::channel(1);
     tokio::spawn(life.run(told));

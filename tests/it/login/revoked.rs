@@ -67,7 +67,16 @@ async fn revoked_sign_in_stops_the_account_and_loses_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let run = RunId(clock.new_id());
         let store = world.fresh.store.clone();
-        let parts = Parts { store, clock: clock.clone(), run, live, listener, public: None, reload: None };
+        let parts = Parts {
+            store,
+            clock: clock.clone(),
+            run,
+            live,
+            listener,
+            public: None,
+            reload: None,
+            watermark: liaison::outbound::Watermark::none(),
+        };
         world.control(&[("revoke", "yes")]).await;
         // The token of the sign-in itself was good for an hour, so the first connection works; it is closed by what follows.
         let mut tx = world.fresh.store.begin("test.end").await.unwrap();

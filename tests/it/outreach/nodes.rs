@@ -16,7 +16,7 @@ use liaison::hub::settle::{Settlement, settle_by_person};
 use liaison::lifecycle;
 use liaison::outbound::dispatcher::Dispatcher;
 use liaison::outbound::reconcile::Reconciler;
-use liaison::outbound::{SendingSettings, Tools};
+use liaison::outbound::{SendingSettings, Tools, Watermark};
 use liaison::sequence::Cadence;
 use liaison::store::{Place, Store};
 use liaison::worker::{Stop, Wakes};
@@ -96,7 +96,7 @@ fn node() {
             let cadence = Cadence { store: store.clone(), clock: clock.clone(), desk: desk.clone() };
             tokio::spawn(cadence.run(wakes.clone(), stop.clone()));
         }
-        let tools = Tools { store, clock, run, desk };
+        let tools = Tools { store, clock, run, desk, watermark: Watermark::none() };
         let settings = SendingSettings {
             sessions: WORKERS,
             lease_seconds: LEASE,

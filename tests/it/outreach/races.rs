@@ -152,7 +152,7 @@ async fn mark(store: &Store, clock: &Clock, grip: Grip) -> bool {
     loop {
         let mut tx = store.begin("test.mark").await.unwrap();
         match tx.mark_handed_over(grip, clock.now()).await {
-            Ok(may) if tx.commit().await.is_ok() => return may,
+            Ok(may) if tx.commit().await.is_ok() => return may.is_some(),
             Ok(_) | Err(StoreError::Conflict(_)) => {}
             Err(error) => panic!("{error}"),
         }

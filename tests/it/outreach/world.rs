@@ -15,7 +15,7 @@ use liaison::hub::enqueue::AccountFrom;
 use liaison::hub::outreach::enroll::{Again, enroll};
 use liaison::hub::outreach::house::{Desk, House, Owner, Sender};
 use liaison::outbound::rehearsal::accept_due;
-use liaison::outbound::{SendingSettings, Tools};
+use liaison::outbound::{SendingSettings, Tools, Watermark};
 use liaison::sequence::{self, Cadence, Trust};
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use std::collections::BTreeMap;
@@ -145,8 +145,13 @@ impl World {
     pub(super) fn new(fresh: Fresh, house: House) -> Self {
         let clock = Clock::stepped(instant(MONDAY));
         let desk = Desk::new(house);
-        let tools =
-            Tools { store: fresh.store.clone(), clock: clock.clone(), run: RunId(clock.new_id()), desk: desk.clone() };
+        let tools = Tools {
+            store: fresh.store.clone(),
+            clock: clock.clone(),
+            run: RunId(clock.new_id()),
+            desk: desk.clone(),
+            watermark: Watermark::none(),
+        };
         let cadence = Cadence { store: fresh.store.clone(), clock: clock.clone(), desk: desk.clone() };
         Self { fresh, clock, desk, tools, cadence }
     }

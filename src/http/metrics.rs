@@ -1,0 +1,43 @@
+//! `/metrics`: numbers for Prometheus. On the API it takes a token with the scope `metrics`; on an address of its own, which
+//! whoever runs the hub keeps private, it takes none.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::future::BoxFuture;
+
+use super::gate;
+use super::problem::Problem;
+use crate::clock::Clock;
+use crate::domain::words::Scope;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::CONTENT_TYPE;
+
+/// Makes the page.
+pub type MetricsPage = Arc<dyn Fn() -> BoxFuture<'static, Result<String, StoreError>> + Send + Sync>;
+
+/// What `/metrics` works with. Cheap to clone.
+#[derive(Clone)]
+pub struct MetricsState {
+    /// Makes the page.
+    pub page: MetricsPage,
+    /// Where tokens are looked up, and time for their end; `None` where no token is asked for.
+    pub guard: Option<(Store, Clock)>,
+}
+
+/// The route, to be merged into the API's or served by itself.
+pub fn metrics_router(state: MetricsState) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(state)
+}
+
+async fn metrics(State(state): State<MetricsState>, request: Request) -> Result<Response, Problem> {
+    if let Some((store, clock)) = &state.guard {
+        gate::check(store, clock, gate::bearer(&request), Scope::Metrics).await?;
+    }
+    let page = (state.page)().await?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], page).into_response())
+}

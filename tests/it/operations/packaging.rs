@@ -1,0 +1,147 @@
+//! The unit for systemd and the Debian package, looked at with the tools of those who install them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::peers;
+
+/// The most exposure that `systemd-analyze security` may find, in tenths.
+const EXPOSURE_MAX: u32 = 15;
+
+fn packaging(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
+}
+
+fn unit() -> String {
+    std::fs::read_to_string(packaging("liaison.service")).unwrap()
+}
+
+/// Runs a program; `None`, said aloud, where it is not installed.
+fn tool(command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            peers::skip(&format!("{:?}", command.get_program()));
+            None
+        }
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Whether `systemd-analyze security` is content with a unit, and what it says.
+fn security_of(text: &str) -> Option<(bool, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("liaison.service");
+    std::fs::write(&file, text).unwrap();
+    let threshold = format!("--threshold={EXPOSURE_MAX}");
+    let mut command = Command::new("systemd-analyze");
+    let output = tool(command.args(["security", "--offline=true", "--no-pager", &threshold]).arg(&file))?;
+    Some((output.status.success(), told(&output)))
+}
+
+#[test]
+fn the_unit_exposes_little() {
+    let Some((fine, words)) = security_of(&unit()) else { return };
+    assert!(fine && words.contains("Overall exposure level"), "{words}");
+    // That it looks at all is seen where a line is gone.
+    let open: String =
+        unit().lines().filter(|line| !line.starts_with("SystemCall")).map(|l| format!("{l}\n")).collect();
+    let (fine, words) = security_of(&open).unwrap();
+    assert!(!fine, "{words}");
+}
+
+#[test]
+fn the_unit_is_understood_and_starts_the_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("liaison.service");
+    let installed = "ExecStart=/usr/bin/liaison ";
+    assert!(unit().contains(installed));
+    let here = unit().replace(installed, &format!("ExecStart={} ", env!("CARGO_BIN_EXE_liaison")));
+    let verify = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        tool(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&file)).map(|output| told(&output))
+    };
+    let Some(words) = verify(&here) else { return };
+    // Units of this machine are looked at too, and are not ours to judge.
+    let ours = |words: &str| words.lines().filter(|l| l.contains("liaison.service")).map(str::to_owned).collect();
+    let found: Vec<String> = ours(&words);
+    assert!(found.is_empty(), "{found:?}");
+    let found: Vec<String> = ours(&verify(&here.replace("WatchdogSec=60s", "WatchdogSec=often")).unwrap());
+    assert!(!found.is_empty(), "a wrong value is seen");
+}
+
+#[test]
+fn the_unit_says_what_the_daemon_goes_by() {
+    let text = unit();
+    let says = |line: &str| assert!(text.lines().any(|l| l == line), "{line}");
+    let (taken, config) = (liaison::app::EXIT_TAKEN, liaison::app::EXIT_CONFIG);
+    says(&format!("RestartPreventExitStatus={taken} {config}"));
+    says("Type=notify");
+    let seconds = |key: &str| -> u64 {
+        let value = text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_else(|| panic!("{key}"));
+        value.trim_end_matches('s').parse().unwrap()
+    };
+    assert!(seconds("TimeoutStopSec=") > liaison::lifecycle::STOP_TIME.as_secs());
+    assert!(seconds("WatchdogSec=") > 0);
+    // The folder that is the default for a configuration below /etc.
+    says("StateDirectory=liaison");
+    assert!(text.contains("--config /etc/liaison/liaison.toml serve"));
+}
+
+#[test]
+fn the_package_holds_what_an_installation_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    if tool(Command::new("dpkg-deb").arg("--version")).is_none() {
+        return;
+    }
+    // Packing takes long where it compresses, and this binary is not for anybody.
+    let made = Command::new(packaging("deb"))
+        .arg(env!("CARGO_BIN_EXE_liaison"))
+        .arg(dir.path())
+        .env("COMPRESS", "none")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", told(&made));
+    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let ask = |args: &[&str]| {
+        let output = Command::new("dpkg-deb").args(args).arg(&package).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let fields = ask(&["--field"]);
+    assert!(fields.contains(&format!("Version: {}\n", env!("CARGO_PKG_VERSION"))), "{fields}");
+    assert!(fields.contains("Depends: libc6 (>= 2."), "{fields}");
+    let listed = ask(&["--contents"]);
+    let mode = |path: &str| {
+        let line = listed.lines().find(|l| l.split_whitespace().nth(5) == Some(path));
+        let line = line.unwrap_or_else(|| panic!("{path} is not in it:\n{listed}"));
+        assert_eq!(line.split_whitespace().nth(1), Some("root/root"), "{line}");
+        line.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(mode("./usr/bin/liaison"), "-rwxr-xr-x");
+    assert_eq!(mode("./etc/liaison/secrets/"), "drwx------");
+    for path in [
+        "./etc/liaison/liaison.toml",
+        "./usr/lib/systemd/system/liaison.service",
+        "./usr/lib/sysusers.d/liaison.conf",
+        "./usr/share/bash-completion/completions/liaison",
+        "./usr/share/doc/liaison/copyright",
+        "./usr/share/doc/liaison/operations.md",
+    ] {
+        assert_eq!(mode(path), "-rw-r--r--", "{path}");
+    }
+    let root = dir.path().join("root");
+    let unpacked = Command::new("dpkg-deb").arg("--raw-extract").arg(&package).arg(&root).status().unwrap();
+    assert!(unpacked.success());
+    assert_eq!(std::fs::read_to_string(root.join("DEBIAN/conffiles")).unwrap(), "/etc/liaison/liaison.toml\n");
+    let version = Command::new(root.join("usr/bin/liaison")).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), format!("liaison {}", env!("CARGO_PKG_VERSION")));
+    for script in ["postinst", "prerm", "postrm"] {
+        let read = Command::new("sh").arg("-n").arg(root.join("DEBIAN").join(script)).status().unwrap();
+        assert!(read.success(), "{script}");
+    }
+}

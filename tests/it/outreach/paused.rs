@@ -94,7 +94,7 @@ async fn mail_that_was_on_its_way_leaves_a_paused_run_paused() {
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         let attempt = tx.claim_outbox(vec![mail], holder, 60).await.unwrap()[0].attempt;
         let grip = Grip { id: mail, holder, attempt };
-        assert!(tx.mark_handed_over(grip, world.clock.now()).await.unwrap());
+        assert!(tx.mark_handed_over(grip, world.clock.now()).await.unwrap().is_some());
         tx.commit().await.unwrap();
         act(&world, run, Act::Pause).await;
         let mut tx = world.fresh.store.begin("test").await.unwrap();
@@ -235,7 +235,11 @@ async fn removed_sequence_sends_nothing_while_its_runs_are_ended_a_few_at_a_time
         tx.commit().await.unwrap();
         let mut tx = store.begin("test").await.unwrap();
         let grip = Grip { id: mail, holder, attempt };
-        assert!(!tx.mark_handed_over(grip, world.clock.now()).await.unwrap(), "{}: it leaves", world.fresh.name);
+        assert!(
+            tx.mark_handed_over(grip, world.clock.now()).await.unwrap().is_none(),
+            "{}: it leaves",
+            world.fresh.name
+        );
         drop(tx);
         assert!(accept_due(&world.tools, &SendingSettings::new("brand")).await.unwrap().is_empty(), "the rest");
         // The one that was claimed, and then of those that the last look held.

@@ -458,7 +458,7 @@ mod tests {
         }
         for foot in [
             "What's your rate?\n\nAna Lee\nTo unsubscribe from my newsletter click here: https://ana.example/u",
-            "Sounds good, send it over.\n\nYou received this as a reader. Unsubscribe | Preferences: https://ana.example/u",
+            "Great, what are the dates?\n\nYou received this as a reader. Unsubscribe | Preferences: https://ana.example/u",
         ] {
             assert_eq!(means(foot), Meaning::Neither, "{foot}");
         }

@@ -30,7 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Shares from 0 to 1, by country (`us`), age (`18-24`) and gender (`f`).
-#[derive(Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct AudienceReport {
     /// By country.
@@ -40,6 +40,19 @@ struct AudienceReport {
     /// By gender.
     gender: BTreeMap<String, f64>,
     /// When that was measured; now where it is not said.
+    measured_at: Option<Micros>,
+}
+
+/// Shares from 0 to 1, as they are kept.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+struct Audience {
+    /// By country.
+    country: BTreeMap<String, f64>,
+    /// By age.
+    age: BTreeMap<String, f64>,
+    /// By gender.
+    gender: BTreeMap<String, f64>,
+    /// When that was measured; none where there is no report.
     measured_at: Option<Micros>,
 }
 
@@ -68,7 +81,9 @@ impl AudienceReport {
         }
         if problem.errors.is_empty() { Ok(all) } else { Err(problem) }
     }
+}
 
+impl Audience {
     fn of(shares: Vec<AudienceShare>) -> Self {
         let mut report = Self::default();
         for AudienceShare { dimension, key, share, at } in shares {
@@ -83,15 +98,15 @@ impl AudienceReport {
     }
 }
 
-async fn view(state: &ApiState, id: InfluencerId) -> Result<Json<AudienceReport>, Problem> {
+async fn view(state: &ApiState, id: InfluencerId) -> Result<Json<Audience>, Problem> {
     let mut tx = state.store.read().await?;
     if tx.get_influencer(id).await?.is_none() {
         return Err(Problem::not_found("influencer", id));
     }
-    Ok(Json(AudienceReport::of(tx.list_audience(id).await?)))
+    Ok(Json(Audience::of(tx.list_audience(id).await?)))
 }
 
-async fn one(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Json<AudienceReport>, Problem> {
+async fn one(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Json<Audience>, Problem> {
     view(&state, id).await
 }
 
@@ -99,7 +114,7 @@ async fn put(
     State(state): State<ApiState>,
     Whom(id): Whom,
     Body(report): Body<AudienceReport>,
-) -> Result<Json<AudienceReport>, Problem> {
+) -> Result<Json<Audience>, Problem> {
     let shares = report.shares(state.clock.now())?;
     let mut tx = state.store.begin("http.audience").await?;
     if tx.lock_influencer(id).await?.is_none() {

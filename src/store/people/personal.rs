@@ -66,6 +66,9 @@ pub const TABLES: &[(&str, Care)] = &[
     ("hit_surplus", Care::Erased),
     // Forgotten after a day anyway.
     ("idempotency", Care::Derived),
+    // They name an event and go with it.
+    ("webhook_delivery", Care::Derived),
+    ("webhook_attempt", Care::Derived),
     (
         "agent",
         Care::Kept("an agent is a person of their own, who may write for others; DELETE /v1/agents takes them away"),
@@ -74,6 +77,8 @@ pub const TABLES: &[(&str, Care)] = &[
     ("erased_message", Care::Kept("by a keyed hash it is known which mail is not to be stored again")),
     ("erasure", Care::Kept("that somebody was erased, when and by whom, without who it was")),
     ("account", Care::Impersonal),
+    ("handed_over", Care::Impersonal),
+    ("webhook", Care::Impersonal),
     ("active_definition", Care::Impersonal),
     ("api_token", Care::Impersonal),
     ("definition", Care::Impersonal),

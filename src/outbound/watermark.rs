@@ -124,7 +124,11 @@ fn raise(known: &mut BTreeMap<String, i64>, account: &str, count: i64) {
 }
 
 fn lines_of(counts: &BTreeMap<String, i64>) -> String {
-    counts.iter().map(|(account, count)| format!("{count} {account}\n")).collect()
+    let mut lines = String::new();
+    for (account, count) in counts {
+        lines.extend([count.to_string().as_str(), " ", account, "\n"]);
+    }
+    lines
 }
 
 /// Writes the whole file, for good and whole or not at all; open for more.
@@ -168,7 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("seen");
         let mark = Watermark::open(&file).unwrap();
-        let all = (1..=500).map(|n| mark.reach(of(["a", "b"][n as usize % 2], n)));
+        let all = (1..=500).map(|n| mark.reach(of(if n % 2 == 0 { "a" } else { "b" }, n)));
         for done in futures_util::future::join_all(all).await {
             done.unwrap();
         }

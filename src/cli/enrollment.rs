@@ -13,9 +13,9 @@ use super::{Global, who};
 use crate::domain::ids::EnrollmentId;
 use crate::domain::words::EnrollmentState;
 use crate::hub::outreach::steer::{self, Act};
+use crate::store::Tx;
 use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
 use crate::store::reading::{PAGE_MAX, Page};
-use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EnrollmentCommand {

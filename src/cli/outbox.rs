@@ -13,9 +13,9 @@ use crate::domain::ids::MessageId;
 use crate::domain::words::OutboxStatus;
 use crate::hub::outreach::steer;
 use crate::hub::settle::{self, SettleError, Settlement};
+use crate::store::Tx;
 use crate::store::reading::view::OutboxView;
 use crate::store::reading::{PAGE_MAX, Page};
-use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OutboxCommand {

@@ -13,9 +13,9 @@ use crate::domain::ids::TaskId;
 use crate::domain::time::Micros;
 use crate::domain::words::{TaskKind, TaskState};
 use crate::hub::task::{self, NewTask};
+use crate::store::Tx;
 use crate::store::reading::task::{TaskFilter, TaskView};
 use crate::store::reading::{PAGE_MAX, Page};
-use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TaskCommand {

@@ -12,9 +12,9 @@ use super::{Global, who};
 use crate::domain::ids::MessageId;
 use crate::hub::people::NewInfluencer;
 use crate::hub::unmatched::{self, Whose};
+use crate::store::Tx;
 use crate::store::reading::view::UnmatchedView;
 use crate::store::reading::{PAGE_MAX, Page};
-use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UnmatchedCommand {

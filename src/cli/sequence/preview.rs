@@ -188,7 +188,11 @@ fn write_html(path: &Path, shown: &[preview::Shown]) -> anyhow::Result<()> {
 }
 
 /// Puts the message into the outbox as mail that a person writes, to somebody of ours: no run, no counting.
-async fn send_one(desk: &Desk, scene: &preview::Scene<'_>, (shown, to): (&preview::Preview, &str)) -> anyhow::Result<()> {
+async fn send_one(
+    desk: &Desk,
+    scene: &preview::Scene<'_>,
+    (shown, to): (&preview::Preview, &str),
+) -> anyhow::Result<()> {
     let mail = only_mail(&shown.steps, "--send-to")?;
     let preview::Shown::Email { step, template, text, html, .. } = mail else { return Ok(()) };
     let account = scene.account().ok_or_else(|| Stop::failed("there is no account that it could go out from"))?;

@@ -110,7 +110,8 @@ pub async fn enroll(
         Ok(definition) => definition,
         // It takes nobody, and is no reason to fail whatever else is asked.
         Err(why) => {
-            let refuse = |id: &InfluencerId| Outcome { influencer_id: *id, result: Err(Refusal::Unreadable(why.clone())) };
+            let refuse =
+                |id: &InfluencerId| Outcome { influencer_id: *id, result: Err(Refusal::Unreadable(why.clone())) };
             return Ok(influencers.iter().map(refuse).collect());
         }
     };

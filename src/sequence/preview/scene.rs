@@ -231,10 +231,8 @@ impl<'a> Scene<'a> {
         let runs = tx.list_enrollments_of(vec![view.id]).await?;
         let known = tx.newest_accounts(vec![view.id]).await?.pop().map(|(_, account)| account);
         let run = runs.iter().find(|run| run.sequence == definition.id && outreach::is_live(run));
-        let account = run.map_or_else(
-            || choose_account(definition, view.id, (known.as_ref(), &runs)),
-            |run| run.account.clone(),
-        );
+        let account =
+            run.map_or_else(|| choose_account(definition, view.id, (known.as_ref(), &runs)), |run| run.account.clone());
         let places = tx.list_places(vec![view.id]).await?;
         let to = dossier::choose_place(&places).cloned();
         let mut given = given(config, &view, &account);

@@ -35,12 +35,8 @@ async fn nudge(world: &World, run: EnrollmentId) -> StepRow {
 
 async fn suppress(world: &World, address: &str, reason: SuppressionReason) {
     let mut tx = world.fresh.store.begin("test").await.unwrap();
-    let new = NewSuppression {
-        channel: Channel::Email,
-        address: address.to_owned(),
-        reason,
-        evidence: "a test".to_owned(),
-    };
+    let new =
+        NewSuppression { channel: Channel::Email, address: address.to_owned(), reason, evidence: "a test".to_owned() };
     assert!(suppress_address(&mut tx, &world.clock, new).await.unwrap());
     tx.commit().await.unwrap();
 }
@@ -101,7 +97,10 @@ async fn mail_whose_address_died_goes_to_another_of_theirs_and_never_after_a_no(
         }
         assert_eq!(of(&sent, alone), [], "{name}");
         let step = nudge(&world, runs[3]).await;
-        assert_eq!((step.state, step.reason.as_deref()), (StepState::Skipped, Some("no email: nothing arrives at their address")));
+        assert_eq!(
+            (step.state, step.reason.as_deref()),
+            (StepState::Skipped, Some("no email: nothing arrives at their address"))
+        );
         assert_eq!(to(&world, of(&sent, bounced)[0]).await, "fourth@example.net", "{name}");
         // It was done once: the last step follows, to where they are reached now.
         let sent = world.run_until("2026-11-06T00:00:00Z").await;
@@ -185,7 +184,10 @@ async fn mail_to_an_agent_does_not_leave_once_they_no_longer_write_for_the_influ
         assert_eq!((of(&sent, parted), of(&sent, gone)), (vec![], vec![]), "{name}: {sent:?}");
         for run in [runs[0], runs[1]] {
             let step = nudge(&world, run).await;
-            assert_eq!((step.state, step.reason.as_deref()), (StepState::Skipped, Some("no email: no address is known")));
+            assert_eq!(
+                (step.state, step.reason.as_deref()),
+                (StepState::Skipped, Some("no email: no address is known"))
+            );
         }
         assert_eq!(to(&world, of(&sent, kept)[0]).await, "lou@agency.example", "{name}");
         assert_eq!(to(&world, of(&sent, own)[0]).await, "own@example.net", "{name}");

@@ -70,7 +70,8 @@ async fn lists_numbers_and_absences_are_there_beside_a_version_that_cant_be_read
         let (world, name) = (&scene.world, scene.world.fresh.name);
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         let listed = overview::list(&mut tx).await.unwrap();
-        let shown: Vec<_> = listed.iter().map(|v| (v.id.as_str(), v.name.as_deref(), v.steps.len(), v.runs.live)).collect();
+        let shown: Vec<_> =
+            listed.iter().map(|v| (v.id.as_str(), v.name.as_deref(), v.steps.len(), v.runs.live)).collect();
         assert_eq!(shown, [("autumn", Some("autumn"), 2, 1), ("spring", None, 0, 1)], "{name}");
         let numbers = funnel::measure_all(&mut tx).await.unwrap();
         let sent: Vec<_> = numbers.iter().map(|s| (s.sequence.as_str(), s.total.sent, s.steps.len())).collect();
@@ -109,8 +110,9 @@ async fn enrolling_steering_and_simulating_fail_nobody_else() {
             tasks_after: None,
         };
         let at = world.clock.now();
-        let foreseen =
-            async |order: Order| simulate((&world.fresh.store, at), house(), None, order).await.map(|report| report.entries);
+        let foreseen = async |order: Order| {
+            simulate((&world.fresh.store, at), house(), None, order).await.map(|report| report.entries)
+        };
         for broken in ["a run's", "the one in force"] {
             // An event may name a step of the version that can't be read: it is known nowhere else.
             let all = foreseen(order(None, &[])).await.unwrap();
@@ -125,7 +127,10 @@ async fn enrolling_steering_and_simulating_fail_nobody_else() {
         let cy = world.person(Some("America/New_York")).await;
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         let refused = enroll(&mut tx, &world.clock, "spring", &[cy], Again::Refused).await.unwrap().remove(0).result;
-        assert!(matches!(&refused, Err(Refusal::Unreadable(why)) if why.contains("can't be read")), "{name}: {refused:?}");
+        assert!(
+            matches!(&refused, Err(Refusal::Unreadable(why)) if why.contains("can't be read")),
+            "{name}: {refused:?}"
+        );
         assert_eq!(would_take(&mut tx, "spring", cy, Again::Refused).await.unwrap(), refused.err());
         assert!(enroll(&mut tx, &world.clock, "autumn", &[cy], Again::Refused).await.unwrap()[0].result.is_ok());
         // A person may still leave out its step, or end it.
@@ -169,7 +174,8 @@ async fn difference_migration_and_another_name_go_on_beside_it() {
             ids: vec!["summer".to_owned()],
         };
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        let moved = sequence::rename(&mut tx, &world.clock, ("spring", "summer"), &there, OldFolder::Gone).await.unwrap();
+        let moved =
+            sequence::rename(&mut tx, &world.clock, ("spring", "summer"), &there, OldFolder::Gone).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(moved, 2, "{name}");
         for run in [scene.runs[0], runs_of_di] {

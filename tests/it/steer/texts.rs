@@ -55,7 +55,10 @@ async fn what_the_api_shows_and_moves_is_what_the_command_line_does() {
     write(dir.path(), INTRO, &intro("Hello again"));
     let diff = asked(&api, "POST", "/sequences/spring/diff", None, 200).await;
     assert_eq!(diff, told(&["sequence", "diff", "spring"]));
-    assert_eq!((&diff["changes"][0]["change"], &diff["changes"][0]["live"]), (&json!("~ template intro.md: text"), &json!(1)));
+    assert_eq!(
+        (&diff["changes"][0]["change"], &diff["changes"][0]["live"]),
+        (&json!("~ template intro.md: text"), &json!(1))
+    );
     let of = async |of: &str| asked(&api, "POST", preview, Some(json!({"as": "@ana", "of": of})), 200).await;
     assert!(text_of(&of("files").await, 0).starts_with("Hello again @ana."));
     assert!(text_of(&of("in_force").await, 0).starts_with("Hello @ana."));
@@ -70,7 +73,10 @@ async fn what_the_api_shows_and_moves_is_what_the_command_line_does() {
     let migrate = "/sequences/spring/migrate";
     let plan = asked(&api, "POST", migrate, None, 200).await;
     assert_eq!(plan, told(&["sequence", "migrate", "spring", "--plan"]));
-    assert_eq!((&plan["applied"], &plan["moved"], &plan["runs"][0]["planned"]), (&json!(false), &json!(1), &json!("anew")));
+    assert_eq!(
+        (&plan["applied"], &plan["moved"], &plan["runs"][0]["planned"]),
+        (&json!(false), &json!(1), &json!("anew"))
+    );
     assert_eq!(asked(&api, "POST", migrate, Some(json!({"apply": false})), 200).await, plan, "nothing was written");
     let done = asked(&api, "POST", migrate, Some(json!({"apply": true})), 200).await;
     assert_eq!((&done["applied"], &done["runs"]), (&json!(true), &plan["runs"]), "{done}");
@@ -117,7 +123,11 @@ async fn preview_shows_the_else_the_review_and_the_wording_that_the_engine_takes
     let dir = folder();
     let head = SEQUENCE.split("[[step]]").next().unwrap();
     write(dir.path(), "sequences/spring/sequence.toml", &format!("{head}{}", WHOLE.trim_start()));
-    write(dir.path(), "sequences/spring/intro-b.md", "---\nsubject: Another tee\n---\nGood day {{ influencer.handle }}.\n");
+    write(
+        dir.path(),
+        "sequences/spring/intro-b.md",
+        "---\nsubject: Another tee\n---\nGood day {{ influencer.handle }}.\n",
+    );
     write(dir.path(), "sequences/spring/late.md", "---\nsubject: Late\n---\nSorry {{ influencer.handle }}.\n");
     let shown = |who: &str| {
         liaison(dir.path(), &["sequence", "preview", "spring", "--as", who, "--json"]).well().json()["steps"].clone()
@@ -127,11 +137,7 @@ async fn preview_shows_the_else_the_review_and_the_wording_that_the_engine_takes
         steps.as_array().unwrap().iter().map(kind).collect()
     };
     let ana = shown("@ana");
-    assert_eq!(
-        kinds(&ana),
-        ["look task false", "look email true", "intro email false", "nudge email false"],
-        "{ana}"
-    );
+    assert_eq!(kinds(&ana), ["look task false", "look email true", "intro email false", "nudge email false"], "{ana}");
     assert_eq!((&ana[1]["review"], &ana[2]["review"], &ana[3]["review"]), (&json!(true), &json!(true), &json!(false)));
     assert_eq!(ana[1]["why"], "when its time runs out (2 days)");
     assert!(ana[1]["text"].as_str().unwrap().starts_with("Sorry @ana."));
@@ -156,7 +162,8 @@ async fn preview_shows_the_else_the_review_and_the_wording_that_the_engine_takes
     liaison(dir.path(), &["influencer", "import", "people.csv"]).well();
     publish_and_look(dir.path()).await;
     let people: Vec<String> = (0..20).map(|n| format!("@p{n}")).collect();
-    let enroll: Vec<&str> = ["sequence", "enroll", "spring"].into_iter().chain(people.iter().map(String::as_str)).collect();
+    let enroll: Vec<&str> =
+        ["sequence", "enroll", "spring"].into_iter().chain(people.iter().map(String::as_str)).collect();
     liaison(dir.path(), &enroll).well();
     publish_and_look(dir.path()).await;
     let store = Store::open(&app::place_of(&configuration(dir.path()))).await.unwrap();
@@ -181,7 +188,8 @@ async fn preview_that_is_sent_says_that_its_way_to_unsubscribe_does_nothing() {
     let send = ["sequence", "preview", "spring", "--as", "@ana", "--step", "intro", "--send-to", "kim@acme.example"];
     let sent = liaison(dir.path(), &[&send[..], &["--json"]].concat()).well().json();
     let text = sent["text"].as_str().unwrap_or_else(|| panic!("no text: {sent}"));
-    let (_, below) = text.split_once("Unsubscribe: https://hub.acme.example/u/preview").unwrap_or_else(|| panic!("{text}"));
+    let (_, below) =
+        text.split_once("Unsubscribe: https://hub.acme.example/u/preview").unwrap_or_else(|| panic!("{text}"));
     assert!(below.contains("This is a preview of the step intro of spring, as @ana would get it"), "{text}");
     assert!(below.contains("is a placeholder: it does nothing"), "{text}");
     // What is only shown is what they would get, and says nothing of it.

@@ -64,8 +64,8 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
         )
         | (&Method::PATCH, "/v1/enrollments/{id}") => Scope::SequencesRun,
         // What they are asked is too much for a query; they change nothing.
-        (&Method::POST, "/v1/sequences/{id}/preview" | "/v1/sequences/{id}/diff") => Scope::Read,
-        (&Method::GET | &Method::HEAD, _) => Scope::Read,
+        (&Method::POST, "/v1/sequences/{id}/preview" | "/v1/sequences/{id}/diff")
+        | (&Method::GET | &Method::HEAD, _) => Scope::Read,
         _ => Scope::Write,
     }
 }

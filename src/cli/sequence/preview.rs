@@ -137,17 +137,14 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
     let (preview::Shown::Email { step, after, condition, why, .. }
     | preview::Shown::Task { step, after, condition, why, .. }
     | preview::Shown::WaitFor { step, after, condition, why, .. }) = shown;
-    match why {
-        // What stands under `else` waits for nothing else.
-        Some(_) => out.title(step)?,
-        None => {
-            let after = after.as_deref().map_or_else(String::new, |after| format!(", after {after}"));
-            let condition = condition.as_deref().map_or_else(String::new, |text| format!(", if {text}"));
-            out.title(&format!("{step}{after}{condition}"))?;
-        }
-    }
     if let Some(why) = why {
+        // What stands under `else` waits for nothing else.
+        out.title(step)?;
         out.aside(&format!("what stands under `else`: {}", clean_line(why)))?;
+    } else {
+        let after = after.as_deref().map_or_else(String::new, |after| format!(", after {after}"));
+        let condition = condition.as_deref().map_or_else(String::new, |text| format!(", if {text}"));
+        out.title(&format!("{step}{after}{condition}"))?;
     }
     match shown {
         preview::Shown::Email { template, variants, review, headers, text, .. } => {

@@ -68,7 +68,7 @@ impl Asker<'_> {
     }
 
     /// The text they get, where it is a mail.
-    fn template(&self, run: &EnrollmentRow, step: &Step, kind: &StepKind) -> Option<String> {
+    fn template(run: &EnrollmentRow, step: &Step, kind: &StepKind) -> Option<String> {
         let StepKind::Email { templates, split } = kind else { return None };
         choose_variant((&run.sequence, run.influencer_id), &step.id, templates, split).cloned()
     }
@@ -97,9 +97,9 @@ impl Asker<'_> {
             return (look, Vec::new());
         }
         let planned = rows.iter().find(|s| s.step == step.id && s.state == StepState::Planned).cloned();
-        let drawn = self.template(run, &step, kind);
+        let drawn = Self::template(run, &step, kind);
         let template = planned.as_ref().and_then(|row| row.variant.clone()).or(drawn);
-        let send = |at: Micros, shifts: serde_json::Value| Next {
+        let mail = |at: Micros, shifts: serde_json::Value| Next {
             when: instant(at, zone, &ours),
             what: "send",
             template: template.clone(),
@@ -119,7 +119,7 @@ impl Asker<'_> {
         if let Some(row) = planned.filter(has_place)
             && let Some(at) = row.planned_at
         {
-            return (Some(send(at, row.shifts.unwrap_or_default())), limits);
+            return (Some(mail(at, row.shifts.unwrap_or_default())), limits);
         }
         if run.phase != Phase::Delay {
             return (look, limits);
@@ -130,7 +130,7 @@ impl Asker<'_> {
             None => request,
         };
         let would = self.planner.place_again(&who, &request, run.id.0).ok();
-        (would.map(|place| send(place.at, shifts_json(&place.shifts))).or(look), limits)
+        (would.map(|place| mail(place.at, shifts_json(&place.shifts))).or(look), limits)
     }
 
     /// What stands under the `else` of the step that is next or under way, where it may still come.
@@ -154,7 +154,7 @@ impl Asker<'_> {
             return Some(blank(why, None));
         }
         let at_most = ends_after(&step.kind)?;
-        let found = blank(format!("its time runs out ({at_most})"), self.template(run, &step, &other));
+        let found = blank(format!("its time runs out ({at_most})"), Self::template(run, &step, &other));
         if !matches!(run.phase, Phase::Task | Phase::Event) {
             return Some(found);
         }

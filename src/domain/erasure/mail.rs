@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(mail.subject(), Some(BLOT));
         assert_eq!(mail.from().and_then(|a| a.first()).and_then(|a| a.address()), Some("bo@example.org"));
         assert_eq!(mail.body_text(0).as_deref().map(str::trim_end), Some("[erased] said so"));
-        assert_eq!(mail.body_html(0).as_deref().map(str::trim_end), Some("<p>[erased] = fine</p>"));
+        assert_eq!(mail.body_html(1).as_deref().map(str::trim_end), Some("<p>[erased] = fine</p>"));
         assert!(mail.parts.iter().any(|p| p.contents() == BLOT.as_bytes()), "{clean}");
         assert!(clean.contains("kept as it is"));
     }

@@ -188,7 +188,7 @@ async fn who_was_erased_is_not_written_to_and_their_mail_is_not_stored_again() {
         tx.commit().await.unwrap();
 
         // What they write anew comes from somebody nobody knows.
-        let anew = life::letter(&format!("{work}"), "team@acme.example", "", "new", "Is it me?");
+        let anew = life::letter(&work, "team@acme.example", "", "new", "Is it me?");
         desk.drop_into(FolderRole::Inbox, &[anew]).await;
         let waiting =
             desk.fresh.store.read().await.unwrap().list_unmatched(liaison::store::reading::Page::newest(9)).await;

@@ -172,8 +172,8 @@ async fn mails(desk: &Desk, word: &str, n: usize) -> (InfluencerId, Vec<Vec<u8>>
         &format!("{word}-4"),
         &format!("I, {word}, agree."),
     );
-    desk.drop_into(FolderRole::Inbox, &[first.clone()]).await;
-    desk.drop_into(FolderRole::Sent, &[answer.clone()]).await;
+    desk.drop_into(FolderRole::Inbox, std::slice::from_ref(&first)).await;
+    desk.drop_into(FolderRole::Sent, std::slice::from_ref(&answer)).await;
     desk.drop_into(FolderRole::Inbox, &[alias.clone(), friend_writes, to_all.clone()]).await;
     (friend, vec![first, alias, to_all], vec![answer], file)
 }

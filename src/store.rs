@@ -374,9 +374,9 @@ impl Tx {
         let result = match self.inner {
             TxInner::SqliteWrite(tx) => tx.commit().await,
             // Only where another transaction won is it certain that nothing was kept: the answer to a commit can be lost.
-            TxInner::Postgres(tx) => tx.commit().await.map_err(|error| match StoreError::from(error) {
-                conflict @ StoreError::Conflict(_) => conflict,
-                other => StoreError::Commit(other.to_string()),
+            TxInner::Postgres(tx) => tx.commit().await.map_err(|error| {
+                let error = StoreError::from(error);
+                if again::is_overtaken(&error) { error } else { StoreError::Commit(error.to_string()) }
             }),
             TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_) | TxInner::PostgresRead(_) => Ok(()),
         };

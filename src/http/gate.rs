@@ -40,13 +40,12 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
 pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
-        // Whoever makes a webhook hears everything from then on, as with a token.
+        // Whoever makes a webhook hears everything from then on, as with a token. What lets mail go to somebody who said no is for
+        // those who answer for it, not for every program that writes.
         (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release")
         | (&Method::POST, "/v1/webhooks" | "/v1/webhooks/{id}/rotate")
-        | (&Method::PATCH | &Method::DELETE, "/v1/webhooks/{id}") => Scope::Admin,
-        // What lets mail go to somebody who said no is for those who answer for it, not for every program that writes.
-        (&Method::DELETE, "/v1/suppressions" | "/v1/influencers/{id}") => Scope::Admin,
-        (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,
+        | (&Method::PATCH | &Method::DELETE, "/v1/webhooks/{id}")
+        | (&Method::DELETE, "/v1/suppressions" | "/v1/influencers/{id}") => Scope::Admin,
         (
             &Method::POST,
             "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",
@@ -62,7 +61,8 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
             | "/v1/pause"
             | "/v1/resume",
         )
-        | (&Method::PATCH, "/v1/enrollments/{id}") => Scope::SequencesRun,
+        | (&Method::PATCH, "/v1/enrollments/{id}")
+        | (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,
         // What they are asked is too much for a query; they change nothing.
         (&Method::POST, "/v1/sequences/{id}/preview" | "/v1/sequences/{id}/diff")
         | (&Method::GET | &Method::HEAD, _) => Scope::Read,

@@ -11,6 +11,9 @@ use crate::domain::ids::{EnrollmentId, EventId, HitId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HitKind, Verdict};
 
+/// A message, the number of a link of its, where it leads and its label.
+type FoundLink = (Uuid, i64, String, String);
+
 /// A hit as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HitRow {
@@ -206,7 +209,7 @@ impl Tx {
         numbers: Vec<i64>,
     ) -> Result<Vec<LinkRow>, StoreError> {
         // In one row: each row of SQLite's crosses from its thread to ours and wakes somebody.
-        let found: Option<(Json<Vec<(Uuid, i64, String, String)>>,)> =
+        let found: Option<(Json<Vec<FoundLink>>,)> =
             self.opt(&LINKS_FIND, values![messages, Value::Ints(numbers)]).await?;
         let rows = found.map(|(json,)| json.0).unwrap_or_default().into_iter();
         Ok(rows.map(|(id, n, url, label)| LinkRow { message_id: MessageId(id), n, url, label }).collect())
@@ -230,8 +233,8 @@ impl Tx {
             let (id, message) = (h.id.0.simple().to_string(), h.message_id.0.simple().to_string());
             // As every other text: PostgreSQL keeps no NUL.
             let plain = |text: String| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
-            let (agent, network, hints) = (plain(h.agent), h.network.map(plain), h.hint.map(|hint| [plain(hint)]));
-            serde_json::json!([id, message, h.kind, h.link, h.at.0, plain(h.method), agent, network, hints])
+            let (agent, network, said) = (plain(h.agent), h.network.map(plain), h.hint.map(|hint| [plain(hint)]));
+            serde_json::json!([id, message, h.kind, h.link, h.at.0, plain(h.method), agent, network, said])
         };
         let rows: Vec<serde_json::Value> = hits.into_iter().map(row).collect();
         if !rows.is_empty() {

@@ -27,14 +27,14 @@ pub(super) fn reach(live: &Live) -> Reach {
 
 /// Starts telling webhooks what happens.
 pub(super) fn spawn(hub: &Hub, life: &Lifecycle) {
-    let live = hub.clone();
+    let current = hub.clone();
     let webhooks = Webhooks {
         store: hub.store.clone(),
         clock: hub.clock.clone(),
         run: hub.run,
         means: Arc::new(move || {
-            let live = live.live();
-            Means { vault: vault(&live), reach: reach(&live) }
+            let now = current.live();
+            Means { vault: vault(&now), reach: reach(&now) }
         }),
         numbered: Arc::clone(&hub.numbered),
         stored: Arc::clone(&hub.stored),

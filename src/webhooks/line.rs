@@ -95,10 +95,12 @@ pub(super) async fn settle(
     }
     let failures = row.failures.saturating_add(1);
     tx.note_webhook_failed(row.id, now, now.plus(plan_rest(failures))).await?;
-    let why = match next {
-        Next::Gone => DisabledWhy::Gone,
-        _ if is_given_up(failures, row.failing_since.unwrap_or(now), now) => DisabledWhy::Failing,
-        _ => return Ok(Settled::Goes),
+    let why = if next == Next::Gone {
+        DisabledWhy::Gone
+    } else if is_given_up(failures, row.failing_since.unwrap_or(now), now) {
+        DisabledWhy::Failing
+    } else {
+        return Ok(Settled::Goes);
     };
     if !tx.disable_webhook(row.id, why, now).await? {
         return Ok(Settled::Goes);

@@ -90,7 +90,8 @@ struct Request {
 #[derive(Clone)]
 struct Tried {
     delivery: WebhookDeliveryId,
-    tried: i64,
+    /// Tries with this one.
+    times: i64,
     heard: Heard,
     attempt: Attempt,
 }
@@ -206,8 +207,8 @@ impl Rounds {
         let now = tx.lease_now().await?;
         let mut disabled = false;
         if let Some(last) = last {
-            let Tried { delivery, tried, heard, attempt } = last;
-            let settled = line::settle(&mut tx, &self.clock, (&row, now), (delivery, tried, &heard), attempt).await?;
+            let Tried { delivery, times, heard, attempt } = last;
+            let settled = line::settle(&mut tx, &self.clock, (&row, now), (delivery, times, &heard), attempt).await?;
             disabled = settled == line::Settled::Disabled;
         }
         let step = if begins { self.next(&mut tx, piece.id, now).await? } else { Step::Rest };
@@ -275,7 +276,7 @@ impl Rounds {
             Err(why) => (Heard::Nothing, None, Some(webhook::brief(&why)), None),
         };
         tracing::debug!(%delivery, status, took_ms, "a webhook was told something");
-        Tried { delivery, tried, heard, attempt: Attempt { at, took_ms, status, error, answer } }
+        Tried { delivery, times: tried, heard, attempt: Attempt { at, took_ms, status, error, answer } }
     }
 
     async fn post(&self, request: Request, at: Micros) -> Result<Answer, String> {

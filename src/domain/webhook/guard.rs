@@ -10,7 +10,7 @@ use super::URL_CHARS_MAX;
 
 /// Networks of IPv4 that are not the public internet (the IANA registry of special addresses, RFC 6890), and 6to4 relays.
 const INSIDE_V4: [(Ipv4Addr, u32); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

@@ -160,7 +160,7 @@ fn judge_footers(body: &str, footers: &[Footer<'_>]) -> Option<Verdict> {
     footers.iter().find_map(|footer| {
         let told = sentences(footer.line);
         let verdict = judge_whole(&told, "").unwrap_or_else(|| Reading::of(&told, 0).judge());
-        let above = sentences(&lines.get(..footer.above).unwrap_or_default().join("\n"));
+        let above = sentences(&lines.get(..footer.above.min(lines.len())).unwrap_or_default().join("\n"));
         let alone = above.iter().enumerate().all(|(number, s)| is_polite(s) || greets(s, number));
         let leads = ["http", "www.", "mailto:"].iter().any(|place| footer.line.to_lowercase().contains(place));
         let says = verdict.meaning == Meaning::OptOut || (alone && verdict.meaning != Meaning::Neither);

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use tokio::sync::Semaphore;
+
 use super::Hub;
 use crate::clock::Clock;
 use crate::connector::email::parse;
@@ -52,8 +54,13 @@ impl Write for Bounded {
     }
 }
 
+/// One archive at a time is put together in memory; whoever else wants one waits, and holds nothing meanwhile.
+static ONE: Semaphore = Semaphore::const_new(1);
+
 /// The archive; none where it is larger than is given at once.
 pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Option<Vec<u8>>, ActionError> {
+    // Never closed.
+    let _one = ONE.acquire().await.ok();
     let mut output = Bounded(Vec::new());
     match write_export(&hub.store, &hub.clock, id, &mut output).await {
         Ok(_) => Ok(Some(output.0)),

@@ -236,7 +236,7 @@ fn property((given, value): (String, String)) -> Result<PropertyFilter, Wrong> {
         None => (given.as_str(), Compare::Is),
     };
     // SQLite would read such a name as a path.
-    if name.is_empty() || name.starts_with(['$', '[']) {
+    if name.is_empty() || name.starts_with(['$', '[']) || name.contains('"') {
         return Err((format!("property.{given}"), "this can't be the name of a property".to_owned()));
     }
     Ok(PropertyFilter { name: name.to_owned(), compare, value })

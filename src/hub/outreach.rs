@@ -141,10 +141,22 @@ pub async fn stop_runs(
 }
 
 /// Ends at most so many live runs of a sequence that was removed, in a transaction of its own; how many ended. Nothing of them
-/// leaves before that: whatever plans, claims or hands over asks whether their sequence is still there.
+/// leaves before that: whatever plans, claims or hands over asks whether their sequence is still there. One whose runs can't be ended
+/// keeps no other from it.
 pub async fn end_removed(store: &Store, clock: &Clock, at_most: i64) -> Result<u64, StoreError> {
     let ending = store.read().await?.list_ending().await?;
-    let Some(sequence) = ending.first() else { return Ok(0) };
+    let mut failed = None;
+    for sequence in &ending {
+        match end_some_of(store, clock, (sequence, at_most)).await {
+            Ok(0) => {}
+            Ok(ended) => return Ok(ended),
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(0), Err)
+}
+
+async fn end_some_of(store: &Store, clock: &Clock, (sequence, at_most): (&str, i64)) -> Result<u64, StoreError> {
     let mut tx = store.begin("outreach.end_removed").await?;
     // It may have come back meanwhile.
     if tx.get_sequence(sequence).await?.is_none_or(|row| row.active_hash.is_some()) {

@@ -10,6 +10,7 @@ use super::codes;
 use super::load::{Loaded, bare};
 use crate::clock::Clock;
 use crate::config::Finding;
+use crate::hub::outreach::pause::{self, Target};
 use crate::store::{StoreError, Tx};
 
 /// How far files are believed.
@@ -67,6 +68,10 @@ pub async fn publish(tx: &mut Tx, clock: &Clock, loaded: &Loaded, trust: Trust) 
             continue;
         }
         let body = serde_json::to_string(definition).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        // One that was removed and comes back before all its runs were ended: those that were found blocked meanwhile go on.
+        if tx.get_sequence(&definition.id).await?.is_some_and(|row| row.active_hash.is_none()) {
+            pause::wake(tx, clock, Target::Sequence(&definition.id)).await?;
+        }
         if tx.publish_sequence(&definition.id, hash, &body, now).await? {
             published.changed.push(definition.id.clone());
         }

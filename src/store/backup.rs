@@ -167,15 +167,17 @@ pub async fn write(from: &Path, to: &Path) -> Result<Held, BackupError> {
 }
 
 /// The copy before a migration: beside the database, named by the schema it has; a copy of that schema that is there already is
-/// replaced. It is as sending as the original was: going back to it is what it is for.
+/// replaced. It is held, as every copy is: once it is in the place of the database again, what was sent since would go out a second
+/// time, and the version it belongs to may not see that by itself.
 ///
 /// # Errors
 /// [`BackupError::NoRoom`]: nothing was migrated.
 pub async fn before_migration(file: &Path, schema: i64) -> Result<PathBuf, BackupError> {
     let to = beside(file, &format!(".schema-{schema}"));
     // The copy, and what the migration may write anew.
-    room_for(file, file.parent().unwrap_or(Path::new(".")), 3)?;
+    room_for(file, file.parent().unwrap_or(Path::new(".")), 2)?;
     let draft = copy(file, &to).await?;
+    hold(&draft).await?;
     check(&draft).await?;
     settle(&draft, &to)?;
     Ok(to)

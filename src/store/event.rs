@@ -81,11 +81,14 @@ impl Tx {
     /// sequencer's lease.
     pub async fn number_events(&mut self, at_most: i64) -> Result<u64, StoreError> {
         self.exec(&SEQUENCER_ENSURE, values![]).await?;
-        let (last,): (i64,) = self.one(&SEQUENCER_LOCK, values![]).await?;
-        let done = self.exec(&EVENTS_NUMBER, values![last, at_most]).await?;
+        let (noted,): (i64,) = self.one(&SEQUENCER_LOCK, values![]).await?;
+        // Events of somebody who is erased may go while their numbers are given out: how many rows were changed does not say which
+        // number was the last. Gaps harm nobody.
+        let (given,): (i64,) = self.one(&EVENTS_LAST, values![]).await?;
+        let done = self.exec(&EVENTS_NUMBER, values![noted.max(given), at_most]).await?;
         if done > 0 {
-            let last = last.saturating_add(i64::try_from(done).unwrap_or(i64::MAX));
-            self.exec(&SEQUENCER_SET, values![last]).await?;
+            let (last,): (i64,) = self.one(&EVENTS_LAST, values![]).await?;
+            self.exec(&SEQUENCER_SET, values![last.max(noted)]).await?;
         }
         Ok(done)
     }
@@ -140,6 +143,7 @@ statements! {
     SEQUENCER_LOCK = "SELECT last_seq FROM sequencer WHERE name = 'event' FOR UPDATE";
     #[hot] EVENTS_NUMBER = "UPDATE event SET seq = n.seq FROM (SELECT id, $1::bigint + ROW_NUMBER() OVER (ORDER BY id) AS seq FROM \
         (SELECT id FROM event WHERE seq IS NULL ORDER BY id LIMIT $2) w) n WHERE event.id = n.id";
+    EVENTS_LAST = "SELECT COALESCE(MAX(seq), 0) FROM event";
     #[hot] EVENTS_UNNUMBERED = "SELECT id FROM event WHERE seq IS NULL LIMIT 1";
     #[hot] EVENTS_BOUNCES = "SELECT data FROM event WHERE influencer_id = $1 AND at >= $2 AND type = 'message.bounced'";
     SEQUENCER_SET = "UPDATE sequencer SET last_seq = $1 WHERE name = 'event'";

@@ -26,6 +26,12 @@ pub fn rest(longer: Duration) {
     PULSE.try_with(|pulse| pulse.rest(longer)).unwrap_or_default();
 }
 
+/// Every loop may be silent for so long from now on, whatever it does: something is under way that all of them wait for. Zero ends
+/// that, and each has its usual time again.
+pub fn excuse(length: Duration) {
+    PULSE.try_with(|pulse| pulse.pulses.excuse(length)).unwrap_or_default();
+}
+
 #[derive(Debug)]
 struct Beats {
     name: Cow<'static, str>,
@@ -51,6 +57,8 @@ pub struct Seen {
 pub struct Pulses {
     beats: Arc<Mutex<BTreeMap<u64, Beats>>>,
     next: Arc<AtomicU64>,
+    /// Until when nobody's silence counts.
+    excused: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Pulses {
@@ -64,12 +72,22 @@ impl Pulses {
 
     /// How each of them is, in the order in which they were added.
     pub fn all(&self) -> Vec<Seen> {
+        let excused = *self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_excused = excused.is_some_and(|until| Instant::now() < until);
         let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = |b: &Beats| {
             let silent_for = b.last.elapsed();
-            Seen { name: b.name.to_string(), silent_for, is_silent: silent_for > b.allowed }
+            Seen { name: b.name.to_string(), silent_for, is_silent: silent_for > b.allowed && !is_excused }
         };
         beats.values().map(seen).collect()
+    }
+
+    fn excuse(&self, length: Duration) {
+        let now = Instant::now();
+        *self.excused.lock().unwrap_or_else(PoisonError::into_inner) = Some(now + length);
+        for beats in self.beats.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            beats.last = now;
+        }
     }
 
     /// A pulse that has been silent for too long.
@@ -125,6 +143,33 @@ mod tests {
         assert_eq!(pulses.silent(), None);
         drop(send);
         assert!(pulses.all().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_all_wait_for_excuses_all_until_it_is_over() {
+        let pulses = Pulses::default();
+        let (_poll, long) = (pulses.add("poll", Duration::from_secs(10)), Duration::from_hours(1));
+        pulses
+            .add("sweep", Duration::from_secs(10))
+            .over(async {
+                excuse(long);
+                tokio::time::advance(long - Duration::from_secs(60)).await;
+                assert_eq!(pulses.silent(), None);
+                excuse(Duration::ZERO);
+                tokio::time::advance(Duration::from_secs(9)).await;
+                assert_eq!(pulses.silent(), None, "each has its usual time again");
+                beat();
+                tokio::time::advance(Duration::from_secs(2)).await;
+                assert_eq!(pulses.silent().as_deref(), Some("poll"));
+                excuse(long);
+                tokio::time::advance(long + Duration::from_secs(11)).await;
+                assert_eq!(
+                    pulses.silent().as_deref(),
+                    Some("poll"),
+                    "what takes longer than it may is nobody's excuse"
+                );
+            })
+            .await;
     }
 
     #[tokio::test(start_paused = true)]

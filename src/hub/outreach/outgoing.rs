@@ -38,13 +38,14 @@ pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow)
         return Ok(None);
     };
     match row.status {
+        // First of all: only a person lets that go, whatever else holds it.
+        OutboxStatus::Queued | OutboxStatus::Deferred if is_stopped(&row) => {
+            let why = row.held_reason.unwrap_or_default();
+            stuck(tx, clock, run, (&why, None)).await.map(|()| None)
+        }
         OutboxStatus::Queued | OutboxStatus::Deferred if !house.accounts.contains_key(&row.account) => {
             let why = homeless(&row.account);
             tx.reschedule_outbox(row.id, row.due_at, Some(&why)).await?;
-            stuck(tx, clock, run, (&why, None)).await.map(|()| None)
-        }
-        OutboxStatus::Queued | OutboxStatus::Deferred if is_stopped(&row) => {
-            let why = row.held_reason.unwrap_or_default();
             stuck(tx, clock, run, (&why, None)).await.map(|()| None)
         }
         OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Deferred => go_on(tx, clock, run, &row).await,

@@ -97,10 +97,15 @@ pub async fn resume(tx: &mut Tx, clock: &Clock, what: Target<'_>, by: &str) -> R
         Target::All => tx.delete_pause(ALL).await?,
     };
     if changed {
-        tx.begin_round(&what.round(WAKE), clock.now()).await?;
+        wake(tx, clock, what).await?;
         note(tx, clock, EventType::SequenceResumed, what, json!({"by": by})).await?;
     }
     Ok(changed)
+}
+
+/// Has every run of these looked at again, a batch at a time: what blocked them may be over.
+pub async fn wake(tx: &mut Tx, clock: &Clock, what: Target<'_>) -> Result<(), StoreError> {
+    tx.begin_round(&what.round(WAKE), clock.now()).await
 }
 
 /// Goes on with at most so many runs of the oldest round that is under way; `false` where there is none.

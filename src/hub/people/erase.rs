@@ -422,6 +422,15 @@ async fn take_out(
     Ok(())
 }
 
+/// The header of a mail: whatever it names stands there, and the rest of it may be large.
+fn head_of(raw: &[u8]) -> String {
+    let end = raw.windows(2).zip(0..).find_map(|(pair, at)| {
+        let rest = raw.get(at..).unwrap_or_default();
+        (pair == b"\n\n" || rest.starts_with(b"\n\r\n")).then_some(at)
+    });
+    String::from_utf8_lossy(raw.get(..end.unwrap_or(raw.len())).unwrap_or_default()).into_owned()
+}
+
 /// The ids by which mail that goes was tied to conversations that stay: those that nothing that stays names.
 async fn close_refs(
     tx: &mut Tx,
@@ -438,7 +447,7 @@ async fn close_refs(
         let left = tx.messages_left_in(vec![conversation]).await?;
         let (mut kept_ids, mut kept_mail, mut gone_mail) = (HashSet::new(), Vec::new(), Vec::new());
         for (id, internet_id) in left {
-            let raw = tx.get_raw_mail(id).await?.map(|raw| String::from_utf8_lossy(&raw).into_owned());
+            let raw = tx.get_raw_mail(id).await?.map(|raw| head_of(&raw));
             if ours.iter().any(|m| m.id == id) {
                 gone_mail.extend(raw);
             } else {

@@ -39,8 +39,11 @@ pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallibl
         };
         // One more came since the last look: another may follow.
         if newest.is_some() && newest == seen {
-            pulse::rest(REWRITE_MAX);
-            match sweep(&store, &clock).await {
+            // Whoever writes waits for it.
+            pulse::excuse(REWRITE_MAX);
+            let done = sweep(&store, &clock).await;
+            pulse::excuse(Duration::ZERO);
+            match done {
                 Ok(done) => tracing::info!(erasures = done, "the database was rewritten without those who were erased"),
                 Err(error) => tracing::warn!(%error, "the database can't be rewritten now; it is tried again"),
             }

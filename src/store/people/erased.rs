@@ -63,7 +63,9 @@ struct ErasedAddressRow {
 const ADDRESSES: Many = Many {
     head: "INSERT INTO erased_address (hash, scope, id, reason, at)",
     columns: 5,
-    tail: "ON CONFLICT (hash, scope) DO NOTHING",
+    // A no that was said after they came back is the stronger reason.
+    tail: "ON CONFLICT (hash, scope) DO UPDATE SET id = excluded.id, reason = excluded.reason, at = excluded.at \
+        WHERE excluded.reason IN ('opted_out', 'complaint')",
 };
 const MESSAGES: Many =
     Many { head: "INSERT INTO erased_message (hash, at)", columns: 2, tail: "ON CONFLICT (hash) DO NOTHING" };

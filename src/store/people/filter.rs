@@ -263,7 +263,7 @@ impl PropertyFilter {
         let is_number = if wanted.sqlite {
             format!("({value} GLOB '[0-9]*' OR {value} GLOB '-[0-9]*') AND NOT {value} GLOB '?*[^0-9.]*'")
         } else {
-            format!("{value} ~ '^-?[0-9]+([.][0-9]+)?$'")
+            format!("{value} ~ '^-?[0-9]{{1,30}}([.][0-9]{{1,30}})?$'")
         };
         wanted.and(format!(
             "(CASE WHEN {is_number} THEN CAST({value} AS DOUBLE PRECISION) {sign} {number} ELSE FALSE END)"

@@ -69,10 +69,12 @@ const CONSENTS: Many = Many {
 const SUPPRESSIONS: Many = Many {
     head: "INSERT INTO suppression (id, channel, value_key, scope, reason, evidence, at)",
     columns: 7,
-    // An own no replaces what was there: another reason, or a no that was only carried over from another address.
+    // An own reason replaces one that was only carried over from another address, and a no every other reason. What is carried over
+    // replaces nothing: it goes with the merge that brought it.
     tail: "ON CONFLICT (channel, value_key, scope) DO UPDATE SET id = excluded.id, reason = excluded.reason, \
-        evidence = excluded.evidence, at = excluded.at WHERE excluded.reason = 'opted_out' AND (suppression.reason <> 'opted_out' \
-        OR (suppression.evidence LIKE '%, the same person)' AND excluded.evidence NOT LIKE '%, the same person)'))",
+        evidence = excluded.evidence, at = excluded.at WHERE excluded.evidence NOT LIKE '%, the same person)' \
+        AND (suppression.evidence LIKE '%, the same person)' \
+        OR (excluded.reason = 'opted_out' AND suppression.reason <> 'opted_out'))",
 };
 
 impl Tx {

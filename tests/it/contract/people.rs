@@ -286,6 +286,37 @@ async fn agent_stands_for_many_influencers() {
 }
 
 #[tokio::test]
+async fn own_no_replaces_other_reasons_and_what_is_carried_over_replaces_nothing() {
+    let clock = Clock::machine();
+    let row = |reason, evidence: &str| Suppression {
+        id: LedgerId(clock.new_id()),
+        channel: Channel::Email,
+        value_key: "a@example.org".into(),
+        scope: SCOPE_ALL.into(),
+        reason,
+        evidence: evidence.into(),
+        at: AT,
+    };
+    let carried = || row(SuppressionReason::OptedOut, "m1 (as b@example.org, the same person)");
+    for fresh in stores::both().await {
+        for (first, second, which) in [
+            (row(SuppressionReason::ByHand, "e"), carried(), 0),
+            (row(SuppressionReason::Complaint, "e"), row(SuppressionReason::OptedOut, "m2"), 1),
+            (row(SuppressionReason::OptedOut, "m1"), row(SuppressionReason::Complaint, "m2"), 0),
+            (carried(), row(SuppressionReason::OptedOut, "m2"), 1),
+            (carried(), row(SuppressionReason::Complaint, "m2"), 1),
+            (carried(), carried(), 0),
+        ] {
+            let mut tx = fresh.store.begin("test.ledger").await.unwrap();
+            tx.insert_suppressions(std::slice::from_ref(&first)).await.unwrap();
+            assert_eq!(tx.insert_suppressions(std::slice::from_ref(&second)).await.unwrap(), which, "{}", fresh.name);
+            let kept = tx.suppressed(Channel::Email, vec!["a@example.org".into()]).await.unwrap();
+            assert_eq!(kept, [if which == 1 { second } else { first }], "{}", fresh.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn suppression_is_kept_once_and_consents_are_kept_all() {
     let clock = Clock::machine();
     let suppression = |key: &str, reason| Suppression {

@@ -1,6 +1,6 @@
 //! Transactions, leases, the installation and events.
 
-use crate::stores;
+use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EventId, RunId};
 use liaison::domain::words::EventType;
@@ -64,8 +64,8 @@ async fn events_get_their_numbers_after_the_commit_and_without_gaps() {
         let mut tx = fresh.store.read().await.unwrap();
         let events = tx.list_events(0, 1_000).await.unwrap();
         let numbers: Vec<i64> = events.iter().filter_map(|e| e.seq).collect();
-        assert_eq!(numbers, (1..=300).collect::<Vec<_>>(), "{}", fresh.name);
-        assert_eq!(tx.last_event_seq().await.unwrap(), 300);
+        assert_eq!(numbers, (1..=301).collect::<Vec<_>>(), "{}", fresh.name);
+        assert_eq!(tx.last_event_seq().await.unwrap(), 301);
         assert_eq!(events[0].data.as_ref().unwrap().0["n"], 1);
     }
 }

@@ -20,6 +20,7 @@ use super::gate::Caller;
 use super::problem::Problem;
 use super::{ApiState, BODY_MAX, REQUEST_TIME_MAX};
 use crate::store::StoreError;
+use crate::store::again::rest_before_next;
 use crate::store::idempotency::{Claimed, KeptAnswer, Receipt};
 use crate::worker;
 
@@ -111,9 +112,18 @@ async fn claim(state: &ApiState, key: String, request: Request) -> Result<Step, 
     let token = request.extensions().get::<Caller>().map(|caller| caller.0.id).ok_or_else(Problem::internal)?;
     let (request, body) = read(request, body_max).await?;
     let receipt = Receipt { token, key, attempt: state.clock.new_id() };
-    let mut tx = state.store.begin("http.claim_request").await?;
-    let claimed = tx.claim_request(&receipt, hash_of(&request, &body)).await?;
-    tx.commit().await?;
+    let hash = hash_of(&request, &body);
+    let mut tried = 0;
+    let claimed = loop {
+        let mut tx = state.store.begin("http.claim_request").await?;
+        let claimed = tx.claim_request(&receipt, hash.clone()).await?;
+        tx.commit().await?;
+        tried += 1;
+        // What was done a moment ago may not have its answer beside it yet.
+        if !matches!(claimed, Claimed::Done) || !rest_before_next(tried).await {
+            break claimed;
+        }
+    };
     let conflict = |code, detail| Problem::new(StatusCode::CONFLICT, code, detail);
     match claimed {
         Claimed::Ours => {

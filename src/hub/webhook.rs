@@ -282,7 +282,7 @@ pub async fn test(tx: &mut Tx, clock: &Clock, id: WebhookId) -> Result<WebhookDe
 /// Puts one delivery in line once more, whatever became of it.
 ///
 /// # Errors
-/// As [`test`]; [`WebhookError::NoDelivery`].
+/// As [`test()`]; [`WebhookError::NoDelivery`].
 pub async fn resend(tx: &mut Tx, id: WebhookId, delivery: WebhookDeliveryId) -> Result<(), WebhookError> {
     enabled(tx, id).await?;
     let now = tx.lease_now().await?;
@@ -296,7 +296,7 @@ pub async fn resend(tx: &mut Tx, id: WebhookId, delivery: WebhookDeliveryId) -> 
 /// What was told before comes under the same id. How many deliveries it is, where that is known already.
 ///
 /// # Errors
-/// As [`test`].
+/// As [`test()`].
 pub async fn resend_since(
     tx: &mut Tx,
     id: WebhookId,

@@ -259,7 +259,7 @@ impl Rounds {
                 Ok(secret) => secrets.push(secret),
                 // Made before the master key was changed: the one that holds now signs alone.
                 Err(error) => {
-                    tracing::warn!(webhook = %row.id, %error, "the secret before can't be opened and signs no more")
+                    tracing::warn!(webhook = %row.id, %error, "the secret before can't be opened and signs no more");
                 }
             }
         }

@@ -21,7 +21,7 @@ pub use session::judge_session;
 pub const JUDGE: i64 = 1;
 /// From this confidence on a person is believed to be one.
 pub const HUMAN_CONFIDENCE_MIN: f64 = 0.8;
-/// A session settles so long after its first hit.
+/// A hit is judged so long after it came: what speaks of it has come by then. Hits within it are one session.
 pub const SETTLE: Duration = Duration::from_secs(25);
 /// Hits this near to one on the hidden link are its doing.
 pub const HIDDEN_NEAR: Duration = Duration::from_secs(20);

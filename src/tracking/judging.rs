@@ -289,11 +289,18 @@ fn set(data: &mut serde_json::Value, name: &str, value: serde_json::Value) {
     }
 }
 
+/// The events that tell of a hit.
+fn events_of<'e>(told: &'e [MessageEvent], change: &Change) -> impl Iterator<Item = &'e MessageEvent> {
+    let id = json!(change.row.id);
+    told.iter().filter(move |e| datum(e, "hit_id") == Some(&id))
+}
+
 impl Session<'_> {
     /// Raises what is new, and corrects what was said before.
     async fn tell(&self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
         let told = tx.list_reader_events(self.tracked.id).await?;
         self.correct(tx, clock, &told).await?;
+        self.count_links(tx, &told).await?;
         let chosen = self.choose_told(&told);
         if chosen.is_empty() {
             return Ok(());
@@ -369,13 +376,17 @@ impl Session<'_> {
         }
         let mut links = Vec::new();
         for click in fresh().filter(|c| c.row.kind == HitKind::Click && c.is_human()) {
-            if !links.contains(&click.row.link) {
+            let same = |c: &&Change| c.is_human() && c.row.link == click.row.link;
+            if !links.contains(&click.row.link) && self.told_beside(told, click).find(same).is_none() {
                 links.push(click.row.link);
                 chosen.push((click, 1));
             }
         }
-        let swept: Vec<&Change> =
-            fresh().filter(|c| c.row.kind == HitKind::Click && !c.is_human() && c.is_new()).collect();
+        let of_machine = |c: &&Change| !c.is_human();
+        let swept: Vec<&Change> = fresh()
+            .filter(|c| c.row.kind == HitKind::Click && !c.is_human() && c.is_new())
+            .filter(|c| self.told_beside(told, c).find(of_machine).is_none())
+            .collect();
         if let Some(first) = swept.first() {
             let mut links: Vec<Option<i64>> = swept.iter().map(|c| c.row.link).collect();
             links.sort_unstable();
@@ -383,6 +394,39 @@ impl Session<'_> {
             chosen.push((first, links.len()));
         }
         chosen
+    }
+
+    /// Clicks of the session of this one that have an event: each hit is judged when it is old enough, so those of one session are
+    /// not always judged together.
+    fn told_beside<'s>(&'s self, told: &'s [MessageEvent], click: &'s Change) -> impl Iterator<Item = &'s Change> {
+        self.changes.iter().filter(move |c| {
+            let apart = c.row.at.since(click.row.at).max(click.row.at.since(c.row.at));
+            c.row.kind == HitKind::Click && !c.is_new() && apart <= SETTLE && events_of(told, c).next().is_some()
+        })
+    }
+
+    /// The one event of a machine's clicks says how many links it followed, those that were judged after it included.
+    async fn count_links(&self, tx: &mut Tx, told: &[MessageEvent]) -> Result<(), StoreError> {
+        let swept = |c: &&Change| c.row.kind == HitKind::Click && !c.is_human();
+        for first in self.changes.iter().filter(swept).filter(|c| !c.is_new()) {
+            let beside = self.changes.iter().filter(swept).filter(|c| {
+                let later = c.row.at.since(first.row.at);
+                c.row.at >= first.row.at && later <= SETTLE
+            });
+            let mut links: Vec<Option<i64>> = beside.map(|c| c.row.link).collect();
+            links.sort_unstable();
+            links.dedup();
+            for event in events_of(told, first).filter(|e| e.machine == Some(true)) {
+                let known = datum(event, "links").and_then(serde_json::Value::as_u64).unwrap_or(1);
+                let count = u64::try_from(links.len()).unwrap_or(u64::MAX);
+                if count > known {
+                    let mut data = event.data.as_ref().map_or_else(|| json!({}), |d| d.0.clone());
+                    set(&mut data, "links", json!(count));
+                    tx.rescore_event(event.id, true, data).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// An event of a hit that is no person's after all says so.

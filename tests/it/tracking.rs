@@ -357,6 +357,35 @@ async fn machines_are_told_as_such_and_open_nothing() {
 }
 
 #[tokio::test]
+async fn clicks_of_one_session_are_told_once_though_they_are_judged_one_after_the_other() {
+    for world in World::all().await {
+        let (person, machine) = (world.mail(1).await, world.mail(2).await);
+        world.pass(600);
+        for n in [0, 0, 1] {
+            world.get(&person.links()[n]).await;
+            world.ask("GET", &machine.links()[n], "curl/8.5.0").await;
+            world.pass(11);
+            world.judge().await;
+        }
+        for _ in 0..4 {
+            world.pass(12);
+            world.judge().await;
+        }
+        let clicks = async |id| -> Vec<_> {
+            let told = world.told(id).await;
+            told.into_iter().filter(|e| e.kind == EventType::MessageClicked).collect()
+        };
+        let told = clicks(person.id).await;
+        let links: Vec<_> = told.iter().map(|e| e.data.as_ref().unwrap().0["link"].clone()).collect();
+        assert_eq!(links, [serde_json::json!(1), serde_json::json!(2)], "{}: {told:?}", world.bench.name());
+        assert!(told.iter().all(|e| e.machine == Some(false)), "{told:?}");
+        let told = clicks(machine.id).await;
+        assert_eq!((told.len(), told[0].machine), (1, Some(true)), "{}: {told:?}", world.bench.name());
+        assert_eq!(told[0].data.as_ref().unwrap().0["links"], 2);
+    }
+}
+
+#[tokio::test]
 async fn later_hits_and_later_lists_correct_what_was_said() {
     for world in World::all().await {
         let (swept, odd, late) = (world.mail(1).await, world.mail(2).await, world.mail(3).await);

@@ -133,15 +133,23 @@ async fn add(desk: &Desk, given: &str, note: Option<&str>) -> anyhow::Result<()>
 
 async fn remove(desk: &Desk, given: &str) -> anyhow::Result<()> {
     let work = async |tx: &mut Tx| {
-        if !people::lift_suppression(tx, &desk.clock, Channel::Email, given, &desk::by()).await? {
+        let lifted = people::lift_suppression(tx, &desk.clock, Channel::Email, given, &desk::by()).await?;
+        if lifted.is_empty() {
             return Err(Stop::failed(format!("`{given}` is not on the list")).into());
         }
-        Ok(())
+        Ok(lifted)
     };
-    desk.change("cli.lift_suppression", work).await?;
+    let lifted = desk.change("cli.lift_suppression", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
-        return desk.out.json(&json!({"address": given, "removed": true}));
+        return desk.out.json(&json!({"address": given, "removed": true, "lifted": lifted}));
     }
-    desk.out.say("it may be written to again")
+    desk.out.say("it may be written to again")?;
+    match lifted.get(1..).filter(|others| !others.is_empty()) {
+        Some(others) => {
+            let others: Vec<String> = others.iter().map(|address| clean_line(address)).collect();
+            desk.out.say(&format!("so may {}, which the same no had stopped", others.join(", ")))
+        }
+        None => Ok(()),
+    }
 }

@@ -126,18 +126,27 @@ pub fn event_of(what: EventType, run: &EnrollmentRow, at: Micros, more: serde_js
     Signal { what, influencer: Some(run.influencer_id), message: None, at, data: Some(data) }
 }
 
+/// What brought the end of a run about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// What happened.
+    pub what: EventType,
+    /// In which message.
+    pub message: Option<MessageId>,
+}
+
 /// Ends every live run of these influencers: what waits for them is cancelled, their open tasks with it. How many ended.
 pub async fn stop_runs(
     tx: &mut Tx,
     clock: &Clock,
     influencers: &[InfluencerId],
-    why: &ExitReason,
+    (why, cause): (&ExitReason, Option<Cause>),
 ) -> Result<u64, StoreError> {
     if influencers.is_empty() {
         return Ok(0);
     }
     let runs = tx.lock_live_enrollments(influencers.to_vec()).await?;
-    end(tx, clock, runs, why).await
+    end(tx, clock, runs, (why, cause)).await
 }
 
 /// Ends at most so many live runs of a sequence that was removed, in a transaction of its own; how many ended. Nothing of them
@@ -163,7 +172,7 @@ async fn end_some_of(store: &Store, clock: &Clock, (sequence, at_most): (&str, i
         return Ok(0);
     }
     let runs = tx.lock_some_of_sequence(sequence, at_most).await?;
-    let ended = end(&mut tx, clock, runs, &ExitReason::SequenceRemoved).await?;
+    let ended = end(&mut tx, clock, runs, (&ExitReason::SequenceRemoved, None)).await?;
     tx.commit().await?;
     Ok(ended)
 }
@@ -171,7 +180,7 @@ async fn end_some_of(store: &Store, clock: &Clock, (sequence, at_most): (&str, i
 /// Ends one run by hand; `false` where it was over.
 pub async fn stop_run(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &ExitReason) -> Result<bool, StoreError> {
     let run = tx.lock_enrollment(id).await?.filter(is_live);
-    Ok(end(tx, clock, run.into_iter().collect(), why).await? > 0)
+    Ok(end(tx, clock, run.into_iter().collect(), (why, None)).await? > 0)
 }
 
 /// Whether a run is not over.
@@ -179,7 +188,12 @@ pub fn is_live(run: &EnrollmentRow) -> bool {
     matches!(run.state, EnrollmentState::Active | EnrollmentState::Held | EnrollmentState::Paused)
 }
 
-async fn end(tx: &mut Tx, clock: &Clock, runs: Vec<EnrollmentRow>, why: &ExitReason) -> Result<u64, StoreError> {
+async fn end(
+    tx: &mut Tx,
+    clock: &Clock,
+    runs: Vec<EnrollmentRow>,
+    (why, cause): (&ExitReason, Option<Cause>),
+) -> Result<u64, StoreError> {
     if runs.is_empty() {
         return Ok(0);
     }
@@ -189,7 +203,11 @@ async fn end(tx: &mut Tx, clock: &Clock, runs: Vec<EnrollmentRow>, why: &ExitRea
     // The runs are over before their mail is looked for, so that nothing can be planned in between.
     let mut signals = Vec::new();
     for run in &runs {
-        signals.push(event_of(EventType::EnrollmentExited, run, now, json!({"reason": reason})));
+        let mut data = json!({"reason": reason});
+        if let (Some(cause), Some(data)) = (cause, data.as_object_mut()) {
+            data.insert("because_of".into(), json!({"event": cause.what, "message_id": cause.message}));
+        }
+        signals.push(event_of(EventType::EnrollmentExited, run, now, data));
         let over = EnrollmentRow {
             state: EnrollmentState::Exited,
             phase: Phase::Over,
@@ -297,7 +315,8 @@ pub async fn stage_reached(
             Err(why) => Box::pin(hold_unreadable(tx, clock, run, &why)).await?,
         }
     }
-    end(tx, clock, over, &ExitReason::StageReached(stage.to_owned())).await?;
+    let cause = Cause { what: EventType::InfluencerStageChanged, message: None };
+    end(tx, clock, over, (&ExitReason::StageReached(stage.to_owned()), Some(cause))).await?;
     Ok(())
 }
 
@@ -404,7 +423,8 @@ pub async fn step_rejected(tx: &mut Tx, clock: &Clock, message: MessageId, why: 
     let Some(run) = tx.get_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
     let reach = tx.list_reachable(vec![run.influencer_id]).await?;
     if reach.iter().any(|r| !r.has_address) {
-        stop_runs(tx, clock, &[run.influencer_id], &ExitReason::Bounced).await?;
+        let cause = Cause { what: EventType::MessageRejected, message: Some(message) };
+        stop_runs(tx, clock, &[run.influencer_id], (&ExitReason::Bounced, Some(cause))).await?;
         return Ok(());
     }
     step_stuck(tx, clock, message, &outgoing::refused(&mail.step, why)).await

@@ -232,18 +232,33 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
     Ok(added)
 }
 
-/// Lets an address be written to again; only a person may. `false` where it was not suppressed.
+/// Lets an address be written to again; only a person may. Where it was its owner's own no, that is taken back as a whole: all
+/// their addresses were stopped by it, and any that stayed would bring it back. The addresses that were lifted, this one first; none
+/// where it was not suppressed.
 pub async fn lift_suppression(
     tx: &mut Tx,
     clock: &Clock,
     channel: Channel,
     address: &str,
     by: &str,
-) -> Result<bool, PeopleError> {
+) -> Result<Vec<String>, PeopleError> {
     let key = address_key(address)?;
-    let lifted = tx.delete_suppressions(channel, &key).await? > 0;
-    if lifted {
-        note_change(tx, clock, &key, json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
+    let said = tx.suppressed(channel, vec![key.clone()]).await?;
+    let mut lifted = Vec::new();
+    if tx.delete_suppressions(channel, &key).await? == 0 {
+        return Ok(lifted);
+    }
+    lifted.push(key.clone());
+    if said.iter().any(|s| refused::is_no(s.reason)) {
+        let others = refused::other_addresses(tx, channel, &key).await?;
+        for other in tx.suppressed(channel, others).await?.into_iter().filter(|s| refused::is_no(s.reason)) {
+            if tx.delete_suppressions(channel, &other.value_key).await? > 0 {
+                lifted.push(other.value_key);
+            }
+        }
+    }
+    for key in &lifted {
+        note_change(tx, clock, key, json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
     }
     Ok(lifted)
 }

@@ -292,7 +292,8 @@ pub(in crate::hub) fn reached<'a>(
         let kind = stages.and_then(|s| s.get(&stage.into())).map(|s| s.kind);
         if matches!(kind, Some(StageKind::Declined | StageKind::Closed)) {
             let why = outreach::ExitReason::StageReached(stage.to_owned());
-            outreach::stop_runs(tx, clock, &[influencer], &why).await?;
+            let cause = outreach::Cause { what: EventType::InfluencerStageChanged, message: None };
+            outreach::stop_runs(tx, clock, &[influencer], (&why, Some(cause))).await?;
             return Ok(());
         }
         outreach::stage_reached(tx, clock, influencer, stage).await

@@ -21,6 +21,7 @@ use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
 mod next;
+mod withheld;
 pub mod words;
 
 pub use next::{Next, OrElse};
@@ -120,6 +121,8 @@ pub struct RunWhy {
     pub waits_for: Option<String>,
     /// What makes time stand still for it.
     pub blocked: Option<String>,
+    /// Why nothing of its account leaves for the time being, whatever is planned.
+    pub withheld: Option<String>,
     /// The limits of its next send, with what is taken of them.
     pub limits: Vec<Taken>,
     /// Its steps so far.
@@ -176,6 +179,8 @@ pub struct MessageWhy {
     pub due: Instant,
     /// Why it does not leave.
     pub held: Option<String>,
+    /// Why nothing of its account leaves for the time being, where it has not left.
+    pub withheld: Option<String>,
     /// The last words on it.
     pub detail: Option<String>,
     /// Its place in a run.
@@ -268,11 +273,20 @@ pub async fn of_message(
         None => None,
     };
     let zone = choose_zone(theirs.as_deref(), None, &house.zone).0;
+    let withheld = if matches!(
+        row.status,
+        OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Deferred
+    ) {
+        withheld::of_account(tx, &row.account).await?
+    } else {
+        None
+    };
     Ok(Some(MessageWhy {
         message_id: id,
         status: row.status,
         due: instant(row.handed_over_at.unwrap_or(row.due_at), &zone, &house.zone),
         held: row.held_reason,
+        withheld,
         detail: row.detail,
         step,
         run,
@@ -291,6 +305,7 @@ impl Asker<'_> {
         let blocked = if live { self.dossier.blocked(run, self.now).map(|b| b.why) } else { None };
         let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
         let or_else = if live { self.or_else(run, &zone) } else { None };
+        let withheld = if live { withheld::of_account(tx, &run.account).await? } else { None };
         let ended = match run.ended_at {
             Some(at) => Some(self.end(tx, run, (at, &zone)).await?),
             None => None,
@@ -306,6 +321,7 @@ impl Asker<'_> {
             or_else: or_else.filter(|_| blocked.is_none()),
             waits_for: run.waiting_for.clone(),
             blocked,
+            withheld,
             limits,
             steps: self.dossier.steps(run.id).iter().map(|s| self.step(s, &zone)).collect(),
             ended,
@@ -339,25 +355,27 @@ impl Asker<'_> {
         }
     }
 
-    /// Why it ended: what happened at that very moment, and in which message.
+    /// Why it ended: what brought it about, and in which message, as the event of its end says.
     async fn end(&self, tx: &mut Tx, run: &EnrollmentRow, (at, zone): (Micros, &Zone)) -> Result<End, StoreError> {
         let before = (Micros(at.0.saturating_add(1)), uuid::Uuid::nil());
         let events = tx.list_timeline_events(run.influencer_id, before, EVENTS_LOOKED_AT).await?;
-        #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else ends a run")]
-        let cause = events.iter().filter(|e| e.at == at).find(|e| match e.kind {
-            EventType::ThreadReplied
-            | EventType::MessageBounced
-            | EventType::MessageComplained
-            | EventType::MessageRejected
-            | EventType::InfluencerUnsubscribed => true,
-            EventType::InfluencerStageChanged => run.exit_reason.as_deref().is_some_and(|r| r.contains("stage")),
-            _ => false,
+        let id = serde_json::json!(run.id);
+        let cause = events.into_iter().filter(|e| e.kind == EventType::EnrollmentExited).find_map(|e| {
+            let data = e.data.filter(|data| data.get("enrollment_id") == Some(&id))?;
+            serde_json::from_value::<BecauseOf>(data.get("because_of")?.clone()).ok()
         });
         Ok(End {
             when: instant(at, zone, &self.house.zone),
             reason: run.exit_reason.clone(),
-            event: cause.map(|e| e.kind).filter(|_| run.exit_reason.is_some()),
-            message_id: cause.and_then(|e| e.message_id).filter(|_| run.exit_reason.is_some()),
+            event: cause.as_ref().map(|c| c.event),
+            message_id: cause.and_then(|c| c.message_id),
         })
     }
+}
+
+/// What the event of an end says of its cause.
+#[derive(serde::Deserialize)]
+struct BecauseOf {
+    event: EventType,
+    message_id: Option<MessageId>,
 }

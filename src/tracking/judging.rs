@@ -396,12 +396,13 @@ impl Session<'_> {
         chosen
     }
 
-    /// Clicks of the session of this one that have an event: each hit is judged when it is old enough, so those of one session are
-    /// not always judged together.
+    /// Clicks of the session of this one that have an event of what they are now: each hit is judged when it is old enough, so those
+    /// of one session are not always judged together. The event of one that was a person's says by now that it is none.
     fn told_beside<'s>(&'s self, told: &'s [MessageEvent], click: &'s Change) -> impl Iterator<Item = &'s Change> {
         self.changes.iter().filter(move |c| {
             let apart = c.row.at.since(click.row.at).max(click.row.at.since(c.row.at));
-            c.row.kind == HitKind::Click && !c.is_new() && apart <= SETTLE && events_of(told, c).next().is_some()
+            let says_so = |e: &MessageEvent| e.machine == Some(!c.is_human()) || (c.was_human() && !c.is_human());
+            c.row.kind == HitKind::Click && !c.is_new() && apart <= SETTLE && events_of(told, c).any(says_so)
         })
     }
 

@@ -10,10 +10,10 @@ use liaison::hub::people::{
     add_note, create_agent, create_influencer, find_agent, find_influencer, lift_suppression, move_stage,
     suppress_address, update_agent, update_influencer,
 };
-use liaison::store::Store;
 use liaison::store::event::EventRow;
 use liaison::store::people::list::{InfluencerFilter, InfluencerOrder};
 use liaison::store::reading::Page;
+use liaison::store::{Store, Tx};
 
 fn stages() -> KnownStages {
     let ids = ["applicant", "prospect", "in_talks", "declined"].map(str::to_owned).to_vec();
@@ -167,8 +167,9 @@ async fn notes_and_suppressions_by_hand() {
         import(&fresh.store, "handle,email,first_name\nana,ana@example.org,Ana\n").await;
         assert_eq!(views(&fresh.store).await[0].addresses[0].suppressed, Some(SuppressionReason::ByHand));
         let mut tx = fresh.store.begin("test.hub").await.unwrap();
-        assert!(lift_suppression(&mut tx, &clock, Channel::Email, "ana@example.org", "kim").await.unwrap());
-        assert!(!lift_suppression(&mut tx, &clock, Channel::Email, "ana@example.org", "kim").await.unwrap());
+        let lift = async |tx: &mut Tx| lift_suppression(tx, &clock, Channel::Email, "ana@example.org", "kim").await;
+        assert_eq!(lift(&mut tx).await.unwrap(), ["ana@example.org"]);
+        assert!(lift(&mut tx).await.unwrap().is_empty());
         tx.commit().await.unwrap();
         assert_eq!(views(&fresh.store).await[0].addresses[0].suppressed, None);
         let kinds: Vec<_> = events(&fresh.store).await.iter().map(|e| e.kind).collect();

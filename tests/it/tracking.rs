@@ -389,7 +389,9 @@ async fn clicks_of_one_session_are_told_once_though_they_are_judged_one_after_th
 async fn later_hits_and_later_lists_correct_what_was_said() {
     for world in World::all().await {
         let (swept, odd, late) = (world.mail(1).await, world.mail(2).await, world.mail(3).await);
+        let followed = world.mail(4).await;
         world.pass(600);
+        world.ask("GET", &followed.links()[0], "NewReader/1.0").await;
         world.get(&swept.pixel()).await;
         world.ask("GET", &odd.pixel(), "NewReader/1.0").await;
         world.pass(18);
@@ -435,7 +437,11 @@ async fn later_hits_and_later_lists_correct_what_was_said() {
         let books = Books { agents: liaison::domain::hit::Agents::read(&text).unwrap(), ..Books::shipped() };
         let since = crate::seed::at(0);
         let done = tracking::rescore(&world.bench.fresh.store, &world.bench.clock, &books, since).await.unwrap();
-        assert_eq!((done.now_human, done.now_machine), (1, 0), "{done:?}");
+        assert_eq!((done.now_human, done.now_machine), (2, 0), "{done:?}");
+        let told = world.told(followed.id).await;
+        let said: Vec<_> = told.iter().map(|e| (e.kind, e.machine)).collect();
+        let clicked = EventType::MessageClicked;
+        assert_eq!(said, [(clicked, Some(true)), (clicked, Some(false))], "a click is told anew as well");
         let told = world.told(odd.id).await;
         let human = told.iter().find(|e| e.machine == Some(false)).expect("raised late");
         assert_eq!(human.data.as_ref().unwrap().0["rescored"], true);

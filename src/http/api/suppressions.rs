@@ -120,7 +120,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> 
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("address", what));
     };
     let mut tx = state.store.begin("http.lift_suppression").await?;
-    if !people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await? {
+    if people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await?.is_empty() {
         return Err(Problem::not_found("suppression of", address));
     }
     state.commit(tx).await?;

@@ -1,6 +1,9 @@
 //! What a mail is, and where it shows: everything about it is decided here, nothing is read and nothing is written.
 
+use std::cell::RefCell;
+
 use sha2::{Digest, Sha256};
+use zstd::bulk::Compressor;
 
 use super::ground::{About, Ground};
 use super::outreach::{self, Outreach};
@@ -220,10 +223,19 @@ pub(super) fn reference_of(enqueued: &Enqueued) -> (String, ConversationId) {
     (id_key(&enqueued.internet_message_id), enqueued.conversation_id)
 }
 
+thread_local! {
+    /// Setting one up takes longer than to compress a mail with it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Raw mail as it is kept.
 fn pack(raw: &[u8]) -> Result<Raw, EnqueueError> {
     let size = i64::try_from(raw.len()).unwrap_or(i64::MAX);
-    Ok((Sha256::digest(raw).to_vec(), size, zstd::bulk::compress(raw, COMPRESSION)?))
+    let packed = COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(compressor) => compressor.compress(raw),
+        None => kept.insert(Compressor::new(COMPRESSION)?).compress(raw),
+    })?;
+    Ok((Sha256::digest(raw).to_vec(), size, packed))
 }
 
 fn new_token() -> Result<String, EnqueueError> {

@@ -11,7 +11,8 @@ use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::profile::Profile;
 use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, StepState};
+use crate::domain::words::{EnrollmentState, StepState, SuppressionReason};
+use crate::hub::people::refused::is_no;
 use crate::render::template::{Context, Given, Owner, Sender, Writer};
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::outreach::person::{PersonRow, PlaceRow};
@@ -204,8 +205,19 @@ impl Dossier {
     }
 }
 
+/// The no that somebody said themselves, where one of their own addresses carries it.
+pub fn own_no(all: &[PlaceRow]) -> Option<&str> {
+    let mut own = all.iter().filter(|p| p.agent_id.is_none()).filter_map(|p| p.suppressed.as_deref());
+    own.find(|reason| reason.parse::<SuppressionReason>().is_ok_and(is_no))
+}
+
 /// Of somebody's addresses, in the order they are written to, the one that is; or why there is none.
+///
+/// Who said no themselves is not written to over their agent either.
 pub fn choose_place(all: &[PlaceRow]) -> Result<&PlaceRow, String> {
+    if let Some(no) = own_no(all) {
+        return Err(format!("no email: they said no themselves ({no})"));
+    }
     if let Some(open) = all.iter().find(|p| p.dead_at.is_none() && p.suppressed.is_none()) {
         return Ok(open);
     }

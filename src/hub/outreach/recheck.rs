@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::dossier::{Blocked, Dossier};
+use super::dossier::{Blocked, Dossier, own_no};
 use super::house::House;
 use super::outgoing::{self, LOOK_AGAIN};
 use super::plan::{PUNCTUAL, Planner, Request, Who, step_seed};
@@ -184,6 +184,9 @@ fn judge(
         return Answer::Stuck(format!("the account {} is not configured any more", run.account));
     }
     let places = dossier.places(run.influencer_id);
+    if let Some(no) = own_no(places) {
+        return Answer::Skip(format!("they must not be written to ({no})"));
+    }
     if let Some(answer) = recipients.iter().find_map(|recipient| misdirected(places, recipient)) {
         return answer;
     }

@@ -174,7 +174,7 @@ pub async fn merge(
 ) -> Result<Merged, PeopleError> {
     let (kept, gone) = lock(tx, keep, gone).await?;
     let why = ExitReason::ByHand(format!("{by}, who merged {} into {}", gone.handle, kept.handle));
-    let runs_stopped = outreach::stop_runs(tx, clock, &[gone.id], &why).await?;
+    let runs_stopped = outreach::stop_runs(tx, clock, &[gone.id], (&why, None)).await?;
     let mut undo = Undo {
         handle_key: handle_key(&gone.handle).unwrap_or_default(),
         last_message_at: kept.last_message_at,

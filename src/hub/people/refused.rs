@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Clock;
-use crate::domain::ids::{InfluencerId, LedgerId};
+use crate::domain::ids::{AgentId, InfluencerId, LedgerId};
 use crate::domain::people::{Address, CARRIED_OVER, Person, SCOPE_ALL, Suppression};
 use crate::domain::words::{Channel, SuppressionReason};
 use crate::hub::outreach::{self, ExitReason};
@@ -13,6 +13,22 @@ use crate::store::{StoreError, Tx};
 /// Whether a reason is a person's own no: one that holds for all of theirs. Calling a mail spam is the stronger one.
 pub(in crate::hub) fn is_no(reason: SuppressionReason) -> bool {
     matches!(reason, SuppressionReason::OptedOut | SuppressionReason::Complaint)
+}
+
+/// The other addresses of whoever has this one.
+pub(super) async fn other_addresses(tx: &mut Tx, channel: Channel, key: &str) -> Result<Vec<String>, StoreError> {
+    let owners = tx.find_addresses(channel, vec![key.to_owned()]).await?;
+    let influencers: Vec<InfluencerId> = owners.iter().filter_map(|o| o.influencer_id).collect();
+    let agents: Vec<AgentId> = owners.iter().filter_map(|o| o.agent_id).collect();
+    let mut addresses = Vec::new();
+    if !influencers.is_empty() {
+        addresses.extend(tx.list_addresses_of_influencers(influencers).await?);
+    }
+    if !agents.is_empty() {
+        addresses.extend(tx.list_addresses_of_agents(agents).await?);
+    }
+    let others = addresses.into_iter().filter(|a| a.channel == channel && a.value_key != key);
+    Ok(others.map(|a| a.value_key).collect())
 }
 
 /// Carries a no over to every mail address of these people, and ends their runs; to be called when somebody got an address.
@@ -35,7 +51,7 @@ pub(in crate::hub) async fn spread_opt_out(
         addresses.extend(tx.list_addresses_of_influencers(ids).await?);
     }
     if !agents.is_empty() {
-        let ids = agents.into_iter().map(crate::domain::ids::AgentId).collect();
+        let ids = agents.into_iter().map(AgentId).collect();
         addresses.extend(tx.list_addresses_of_agents(ids).await?);
     }
     addresses.retain(|address| address.channel == Channel::Email);
@@ -75,6 +91,6 @@ pub(in crate::hub) async fn spread_opt_out(
         tx.withdraw_consents(Channel::Email, &row.value_key, now).await?;
     }
     refused.dedup();
-    outreach::stop_runs(tx, clock, &refused, &ExitReason::OptedOut).await?;
+    outreach::stop_runs(tx, clock, &refused, (&ExitReason::OptedOut, None)).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }

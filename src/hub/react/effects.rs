@@ -15,7 +15,7 @@ use crate::domain::people::{SCOPE_ALL, Suppression};
 use crate::domain::words::{AccountState, Channel, EventType, HoldSource, SuppressionReason, TaskKind};
 use crate::domain::zone::{Zone, country_of};
 use crate::hub::hold::ByRule;
-use crate::hub::outreach::{self, ExitReason};
+use crate::hub::outreach::{self, Cause, ExitReason};
 use crate::hub::signal::{self, Signal};
 use crate::hub::unsubscribe::{self, How};
 use crate::hub::{hold, signing, task};
@@ -30,9 +30,13 @@ struct Pass<'a> {
     standings: &'a HashMap<InfluencerId, StageOf>,
     events: Vec<NewEvent>,
     /// Whose runs end, and why; the first reason stays.
-    endings: BTreeMap<InfluencerId, Ending>,
+    endings: BTreeMap<InfluencerId, (Ending, Cause)>,
     /// Whose runs end if nothing of theirs is left.
-    doubtful: BTreeSet<InfluencerId>,
+    doubtful: BTreeMap<InfluencerId, Cause>,
+}
+
+fn cause_of(signal: &Signal) -> Cause {
+    Cause { what: signal.what, message: signal.message }
 }
 
 pub(super) async fn carry_out(
@@ -41,7 +45,7 @@ pub(super) async fn carry_out(
     effects: &[(&Signal, Consequence)],
     standings: &HashMap<InfluencerId, StageOf>,
 ) -> Result<Vec<NewEvent>, StoreError> {
-    let (endings, doubtful) = (BTreeMap::new(), BTreeSet::new());
+    let (endings, doubtful) = (BTreeMap::new(), BTreeMap::new());
     let mut pass = Pass { clock, standings, events: Vec::new(), endings, doubtful };
     for (signal, consequence) in effects {
         pass.take(tx, signal, consequence).await?;
@@ -65,10 +69,10 @@ impl Pass<'_> {
             // Moves are made at the end, all at once.
             Consequence::Move(_) => {}
             Consequence::End(ending) => {
-                self.endings.entry(id).or_insert(*ending);
+                self.endings.entry(id).or_insert((*ending, cause_of(signal)));
             }
             Consequence::EndIfUnreachable => {
-                self.doubtful.insert(id);
+                self.doubtful.entry(id).or_insert_with(|| cause_of(signal));
             }
             Consequence::Suppress(whose) => self.suppress(tx, signal, (Some(id), *whose)).await?,
             Consequence::Dead(given) => self.bury(tx, signal, (id, given.as_deref())).await?,
@@ -95,21 +99,21 @@ impl Pass<'_> {
     }
 
     async fn end_runs(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        let doubtful: Vec<InfluencerId> = self.doubtful.iter().copied().filter(|id| self.runs(*id)).collect();
+        let doubtful: Vec<InfluencerId> = self.doubtful.keys().copied().filter(|id| self.runs(*id)).collect();
         if !doubtful.is_empty() {
             for who in tx.list_reachable(doubtful).await? {
-                if !who.has_address {
-                    self.endings.entry(who.id).or_insert(Ending::Unreachable);
+                if let (false, Some(cause)) = (who.has_address, self.doubtful.get(&who.id)) {
+                    self.endings.entry(who.id).or_insert((Ending::Unreachable, *cause));
                 }
             }
         }
-        let mut by_reason: BTreeMap<Ending, Vec<InfluencerId>> = BTreeMap::new();
+        let mut by_reason: BTreeMap<(Ending, Cause), Vec<InfluencerId>> = BTreeMap::new();
         for (id, ending) in &self.endings {
             if self.runs(*id) {
                 by_reason.entry(*ending).or_default().push(*id);
             }
         }
-        for (ending, ids) in by_reason {
+        for ((ending, cause), ids) in by_reason {
             let why = match ending {
                 Ending::Replied => ExitReason::Replied,
                 Ending::Unclear => ExitReason::Unclear,
@@ -118,7 +122,7 @@ impl Pass<'_> {
                 Ending::Complained => ExitReason::Complained,
                 Ending::Unreachable => ExitReason::Bounced,
             };
-            outreach::stop_runs(tx, self.clock, &ids, &why).await?;
+            outreach::stop_runs(tx, self.clock, &ids, (&why, Some(cause))).await?;
         }
         Ok(())
     }

@@ -72,6 +72,9 @@ pub fn of_run(run: &RunWhy) -> Vec<String> {
         out.push(format!("  {what} {}.", both(&next.when)));
         out.extend(shifts(&next.shifts));
     }
+    if let Some(withheld) = &run.withheld {
+        out.push(format!("  Nothing leaves for now: {withheld}."));
+    }
     if let Some(other) = &run.or_else {
         let text = other.template.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         let what = if other.kind == "email" { "mail" } else { other.kind };
@@ -100,6 +103,9 @@ pub fn of_message(why: &MessageWhy) -> Vec<String> {
     let mut out = vec![format!("{} is {}, {}.", why.message_id, why.status, both(&why.due))];
     if let Some(held) = &why.held {
         out.push(format!("It does not leave: {held}."));
+    }
+    if let Some(withheld) = &why.withheld {
+        out.push(format!("Nothing leaves for now: {withheld}."));
     }
     if let Some(detail) = &why.detail {
         out.push(format!("The last word on it: {detail}."));

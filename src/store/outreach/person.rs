@@ -91,10 +91,12 @@ statements! {
     #[hot] REACHABLE = "SELECT i.id, i.stage, \
         (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL) \
           OR EXISTS (SELECT 1 FROM agent_influencer g JOIN address a ON a.agent_id = g.agent_id WHERE g.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL)) AS has_address, \
-        (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL \
+        (NOT EXISTS (SELECT 1 FROM address a JOIN suppression s ON s.value_key = a.value_key WHERE a.influencer_id = i.id AND a.channel = 'email' \
+            AND s.channel = 'email' AND s.scope IN ('all', 'email') AND s.reason IN ('opted_out', 'complaint')) AND \
+          (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL \
             AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email'))) \
           OR EXISTS (SELECT 1 FROM agent_influencer g JOIN address a ON a.agent_id = g.agent_id WHERE g.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL \
-            AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')))) AS has_open_address \
+            AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email'))))) AS has_open_address \
         FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
     #[hot] PERSONS = "SELECT i.id, i.handle, i.first_name, i.last_name, i.stage, i.owner, i.timezone, i.properties, i.held_until, i.hold_reason, \
         CAST(COALESCE((SELECT SUM(n.followers) FROM influencer_network n WHERE n.influencer_id = i.id), 0) AS BIGINT) AS reach \

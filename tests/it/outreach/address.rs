@@ -6,7 +6,8 @@ use liaison::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId};
 use liaison::domain::sequence::{Definition, StepKind};
 use liaison::domain::words::{Channel, EnrollmentState, EventType, OutboxStatus, StepState, SuppressionReason};
 use liaison::hub::people::{
-    AgentChange, NewAgent, NewSuppression, create_agent, remove_agent, suppress_address, update_agent,
+    AgentChange, InfluencerChange, NewAgent, NewSuppression, create_agent, lift_suppression, remove_agent,
+    suppress_address, update_agent, update_influencer,
 };
 use liaison::store::outreach::enrollment::StepRow;
 
@@ -191,5 +192,58 @@ async fn mail_to_an_agent_does_not_leave_once_they_no_longer_write_for_the_influ
         }
         assert_eq!(to(&world, of(&sent, kept)[0]).await, "lou@agency.example", "{name}");
         assert_eq!(to(&world, of(&sent, own)[0]).await, "own@example.net", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_said_no_themselves_is_not_written_to_over_their_agent() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        let name = world.fresh.name;
+        world.accounts().await;
+        world.publish(vec![nightly()]).await;
+        let (no, mistaken) = (world.person(None).await, world.person(None).await);
+        agent(&world, "lou@agency.example", vec![no, mistaken]).await;
+        another(&world, no, "no@example.net").await;
+        another(&world, mistaken, "mistaken@example.net").await;
+        seed::run(&world.fresh, "DELETE FROM address WHERE influencer_id IS NOT NULL AND is_primary = (1 = 1)", &[])
+            .await;
+        suppress(&world, "no@example.net", SuppressionReason::OptedOut).await;
+        suppress(&world, "mistaken@example.net", SuppressionReason::ByHand).await;
+        let runs = world.enroll("spring", &[no, mistaken]).await;
+        assert!(runs[0].as_ref().is_err_and(|why| why.contains("on the list")), "{name}: {runs:?}");
+        let sent = world.run_until(NIGHT).await;
+        assert_eq!(sent.len(), 1, "{name}: {sent:?}");
+        assert_eq!(to(&world, of(&sent, mistaken)[0]).await, "lou@agency.example", "{name}");
+        // Said while a run is under way, by whatever path: its next mail goes to nobody.
+        seed::run(&world.fresh, "UPDATE suppression SET reason = 'complaint' WHERE reason = 'by_hand'", &[]).await;
+        let sent = world.run_until(NOON).await;
+        assert!(sent.is_empty(), "{name}: {sent:?}");
+        let step = nudge(&world, *runs[1].as_ref().unwrap()).await;
+        assert_eq!(step.reason.as_deref(), Some("they must not be written to (complaint)"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_that_was_taken_back_does_not_come_back_by_itself() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        let name = world.fresh.name;
+        let ana = world.person(None).await;
+        for address in ["one@example.net", "two@example.net"] {
+            another(&world, ana, address).await;
+            suppress(&world, address, SuppressionReason::OptedOut).await;
+        }
+        another(&world, ana, "typo@example.net").await;
+        suppress(&world, "typo@example.net", SuppressionReason::ByHand).await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let lifted = lift_suppression(&mut tx, &world.clock, Channel::Email, "two@example.net", "kim").await.unwrap();
+        assert_eq!(lifted, ["two@example.net", "one@example.net"], "{name}");
+        let change = InfluencerChange { add_emails: vec!["three@example.net".into()], ..InfluencerChange::default() };
+        update_influencer(&mut tx, &world.clock, ana, "kim", change).await.unwrap();
+        let all = ["one", "two", "three", "typo"].map(|n| format!("{n}@example.net")).to_vec();
+        let said = tx.suppressed(Channel::Email, all).await.unwrap();
+        assert_eq!(said.iter().map(|s| s.value_key.as_str()).collect::<Vec<_>>(), ["typo@example.net"], "{name}");
+        tx.commit().await.unwrap();
     }
 }

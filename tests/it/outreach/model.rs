@@ -96,7 +96,7 @@ impl Life {
             8 => {
                 let mut tx = store.begin("test").await.unwrap();
                 let why = if self.dice.below(2) == 0 { ExitReason::Replied } else { ExitReason::OptedOut };
-                outreach::stop_runs(&mut tx, &clock, &[who], &why).await.unwrap();
+                outreach::stop_runs(&mut tx, &clock, &[who], (&why, None)).await.unwrap();
                 tx.commit().await.unwrap();
                 format!("stop {who}")
             }

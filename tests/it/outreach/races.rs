@@ -46,7 +46,7 @@ async fn stop_that_is_committed_before_the_hand_over_wins() {
                     tokio::time::sleep(wait).await;
                     loop {
                         let mut tx = store.begin("test.stop").await.unwrap();
-                        match outreach::stop_runs(&mut tx, &clock, &[who], &ExitReason::Replied).await {
+                        match outreach::stop_runs(&mut tx, &clock, &[who], (&ExitReason::Replied, None)).await {
                             Ok(_) => {}
                             Err(liaison::store::StoreError::Conflict(_)) => continue,
                             Err(error) => panic!("{error}"),
@@ -124,7 +124,7 @@ async fn stop(store: Store, clock: Clock, (who, run): (InfluencerId, EnrollmentI
     loop {
         let mut tx = store.begin("test.stop").await.unwrap();
         let stopped = match n % 3 {
-            0 => outreach::stop_runs(&mut tx, &clock, &[who], &ExitReason::Replied).await.map(drop),
+            0 => outreach::stop_runs(&mut tx, &clock, &[who], (&ExitReason::Replied, None)).await.map(drop),
             1 => {
                 let until = clock.now().plus(Duration::from_hours(48));
                 match hold::hold_by_hand(&mut tx, &clock, who, (until, None), "kim").await {

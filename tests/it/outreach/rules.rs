@@ -71,7 +71,7 @@ async fn reply_ends_the_run_and_takes_back_what_is_planned() {
         world.cadence.tick().await.unwrap();
         assert_eq!(world.run_of(run).await.phase, Phase::Send, "it is planned for the morning");
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        let stopped = outreach::stop_runs(&mut tx, &world.clock, &[ana], &ExitReason::Replied).await.unwrap();
+        let stopped = outreach::stop_runs(&mut tx, &world.clock, &[ana], (&ExitReason::Replied, None)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(stopped, 1);
         assert!(world.run_until("2026-12-01T00:00:00Z").await.is_empty());

@@ -95,7 +95,7 @@ async fn halt(world: &World, way: &str, (who, run, _): Waiting, begin: bool) {
         }
         ("run", None, true) => steer::act(&mut tx, clock, run, Act::Pause, "kim").await.unwrap(),
         ("over", None, true) => {
-            outreach::stop_runs(&mut tx, clock, &[who], &ExitReason::Replied).await.unwrap();
+            outreach::stop_runs(&mut tx, clock, &[who], (&ExitReason::Replied, None)).await.unwrap();
         }
         _ => {}
     }
@@ -202,7 +202,7 @@ async fn version_that_cant_be_read_holds_its_own_runs_and_nobody_else() {
         assert!(tx.cancel_outbox(people[1].2, "sent elsewhere", morning).await.unwrap().is_some());
         outreach::step_sent(&mut tx, &world.clock, people[1].2, world.clock.now()).await.unwrap();
         outreach::stage_reached(&mut tx, &world.clock, people[0].0, "in_talks").await.unwrap();
-        outreach::stop_runs(&mut tx, &world.clock, &[people[2].0], &ExitReason::Replied).await.unwrap();
+        outreach::stop_runs(&mut tx, &world.clock, &[people[2].0], (&ExitReason::Replied, None)).await.unwrap();
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-03T15:00:00Z").await;
         assert_eq!(sent.iter().map(|s| s.who).collect::<Vec<_>>(), [people[3].0], "{}", world.fresh.name);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use liaison::domain::ids::InfluencerId;
 use liaison::domain::sequence::StepKind;
+use liaison::domain::time::Micros;
 use liaison::domain::words::EventType;
 use liaison::hub::hold;
 use liaison::hub::outreach::pause::{Target, pause};
@@ -82,13 +83,27 @@ async fn the_reason_of_everything_is_told() {
             what: EventType::ThreadReplied,
             influencer: Some(ana),
             message: sent.message_id,
-            at: world.clock.now(),
+            // As a Date header says it: another instant than that at which it was read.
+            at: Micros(world.clock.now().0 - 90_000_000),
             data: Some(json!({"answer": {"verdict": "none"}})),
         };
         signal::record(&mut tx, &world.clock, vec![answered]).await.unwrap();
         tx.commit().await.unwrap();
         let (_, text) = ask(&world, bo).await;
         assert!(text.contains("the account brand is paused") && text.contains("a new password"), "{text}");
+        let refused = "UPDATE account SET sending_state = 'needs_login', sending_detail = '535 5.7.8 no'";
+        seed::run(&world.fresh, refused, &[]).await;
+        let (_, text) = ask(&world, bo).await;
+        assert!(
+            text.contains("Nothing leaves for now: the account brand has to sign in anew: 535 5.7.8 no."),
+            "{text}"
+        );
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.insert_installation(world.clock.new_id(), world.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        seed::run(&world.fresh, "UPDATE installation SET held = (1 = 1)", &[]).await;
+        let (_, text) = ask(&world, bo).await;
+        assert!(text.contains("`liaison release`"), "{text}");
         let (why, text) = ask(&world, ana).await;
         let end = why.runs[0].ended.as_ref().unwrap();
         assert_eq!((end.event, end.message_id), (Some(EventType::ThreadReplied), sent.message_id));

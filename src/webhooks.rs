@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::connector::http::{Guard, Http, Lookup, system_lookup};
@@ -91,7 +90,6 @@ impl Webhooks {
                 held: HashSet::new(),
                 served: HashMap::new(),
                 rounds: 0,
-                prune_at: Instant::now(),
             }),
         });
         let pace = Pace { permits: PERMITS, poll: POLL, start: START };

@@ -9,6 +9,7 @@ mod merge;
 mod outbox;
 mod people;
 mod reading;
+mod retention;
 mod statements;
 mod steer;
 mod stuck;

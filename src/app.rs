@@ -57,9 +57,9 @@ mod steering;
 mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
-pub use database::{Restored, UnreadyError, ready_for_command, restore};
+pub use database::{Restored, UnreadyError, move_to, ready_for_command, restore};
 pub use erasure::write_export;
-pub use installation::release;
+pub use installation::{Moved, release};
 pub use probe::{ProbeStep, probe};
 pub use sandbox::{Simulated, start_sandbox};
 

@@ -34,6 +34,7 @@ pub mod task;
 pub mod thread;
 pub mod token;
 pub mod tracking;
+pub mod transfer;
 mod types;
 pub mod value;
 pub mod view;

@@ -14,4 +14,5 @@ mod statements;
 mod steer;
 mod stuck;
 mod tracking;
+mod transfer;
 mod webhook;

@@ -159,15 +159,14 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives a live thread from one influencer to another, who has none in its conversation, with its place on their timelines, what
-    /// happened in it beside runs, and the open tasks about it. Given back to whom it belonged, it is as it was.
+    /// Gives a live thread from one influencer to another, who has none in its conversation, with its place on their timelines and the
+    /// open tasks about it. What happened stays where it happened. Given back to whom it belonged, it is as it was.
     pub async fn give_thread(
         &mut self,
         id: ThreadId,
         from: InfluencerId,
         to: InfluencerId,
     ) -> Result<(), StoreError> {
-        self.exec(&GIVE_EVENTS, values![id, from, to]).await?;
         self.exec(&GIVE_TASKS, values![id, from, to]).await?;
         self.exec(&GIVE_PARTS, values![id, from, to]).await?;
         self.exec(&GIVE_THREAD, values![id, from, to]).await?;
@@ -218,8 +217,6 @@ impl Tx {
 }
 
 statements! {
-    #[hot] GIVE_EVENTS = "UPDATE event SET influencer_id = $3 WHERE influencer_id = $2 AND enrollment_id IS NULL \
-        AND message_id IN (SELECT p.message_id FROM participation p WHERE p.thread_id = $1)";
     #[hot] GIVE_TASKS = "UPDATE task SET influencer_id = $3, version = version + 1 WHERE influencer_id = $2 AND state = 'open' \
         AND kind <> 'step' AND message_id IN (SELECT p.message_id FROM participation p WHERE p.thread_id = $1)";
     #[hot] GIVE_PARTS = "UPDATE participation SET influencer_id = $3 WHERE thread_id = $1 AND influencer_id = $2";

@@ -86,11 +86,7 @@ impl Webhooks {
             stored: self.stored,
             wake: self.wake,
             stop: stop.clone(),
-            hand: Mutex::new(Hand {
-                held: HashSet::new(),
-                served: HashMap::new(),
-                rounds: 0,
-            }),
+            hand: Mutex::new(Hand { held: HashSet::new(), served: HashMap::new(), rounds: 0 }),
         });
         let pace = Pace { permits: PERMITS, poll: POLL, start: START };
         tokio::select! {

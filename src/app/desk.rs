@@ -8,7 +8,11 @@ use crate::http::actions::{Teammate, ThreadOrder};
 use crate::hub::thread::{self, ThreadChange, ThreadError};
 
 /// Changes how a thread stands.
-pub(super) async fn update_thread(hub: &Hub, id: ThreadId, (order, by): (ThreadOrder, String)) -> Result<(), ActionError> {
+pub(super) async fn update_thread(
+    hub: &Hub,
+    id: ThreadId,
+    (order, by): (ThreadOrder, String),
+) -> Result<(), ActionError> {
     let ThreadOrder { assignee, read, snoozed_until, archived, influencer, version } = order;
     if let Some(Some(assignee)) = &assignee {
         let house = hub.desk.house();

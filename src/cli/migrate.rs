@@ -43,7 +43,10 @@ pub(super) async fn run(global: &Global, args: &MigrateArgs) -> anyhow::Result<E
     }
     out.say(&format!("{rows:>10}  rows in {} tables are there, as many as were read.", copied.len()))?;
     out.say(&format!("{} is as it was, but marked: nothing is sent from it any more.", path.display()))?;
-    out.say(&format!("Next: write url = \"{}\" into [storage], start the daemon, let it read the mailboxes, look through", args.to))?;
+    out.say(&format!(
+        "Next: write url = \"{}\" into [storage], start the daemon, let it read the mailboxes, look through",
+        args.to
+    ))?;
     out.say("`liaison outbox list --status queued`, and then: liaison release")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -666,7 +666,8 @@ const OAUTH_TENANT: &str = "[oauth.microsoft365]\nclient_id = \"id\"\ntenant = \
 fn what_is_kept_for_a_time_has_bounds() {
     let with = |lines: &str| load_text(&format!("[retention]\n{lines}"), &[]);
     let days = |n: u64| Some(std::time::Duration::from_secs(n * 86_400));
-    let loaded = with("originals = \"365 days\"\nevents = \"keep\"\nwebhook_log = \"1 day\"\n").unwrap().config.retention;
+    let loaded =
+        with("originals = \"365 days\"\nevents = \"keep\"\nwebhook_log = \"1 day\"\n").unwrap().config.retention;
     let expected = Retention { originals: days(365), events: None, hits: None, webhook_log: days(1) };
     assert_eq!(loaded, expected);
     assert_eq!(load_good(&[]).retention, Retention { webhook_log: days(30), ..Retention::default() });

@@ -18,14 +18,16 @@ const PIECE: usize = 64 * 1024;
 static OPEN: Semaphore = Semaphore::const_new(OPEN_MB_MAX as usize);
 
 /// The room that something takes; free again when this is dropped.
-pub(super) struct Room(Option<SemaphorePermit<'static>>);
+pub(super) struct Room {
+    _held: Option<SemaphorePermit<'static>>,
+}
 
 impl Room {
     /// Waits for the room for so many octets. What is larger than all of it takes all of it.
     pub(super) async fn of(octets: u64) -> Self {
         let megabytes = u32::try_from(octets / 1_000_000).unwrap_or(u32::MAX).saturating_add(1);
         // It is never closed.
-        Self(OPEN.acquire_many(megabytes.min(OPEN_MB_MAX)).await.ok())
+        Self { _held: OPEN.acquire_many(megabytes.min(OPEN_MB_MAX)).await.ok() }
     }
 }
 
@@ -41,12 +43,12 @@ pub(super) struct Streamed {
 
 impl IntoResponse for Streamed {
     fn into_response(self) -> Response {
-        let length = self.length;
-        let pieces = stream::try_unfold(self, |mut whole| async move {
+        let Self { length, content, room } = self;
+        let pieces = stream::try_unfold((content, room), |(mut content, room)| async move {
             let mut piece = Vec::with_capacity(PIECE);
             // A piece is unpacked faster than another thread would begin to.
-            (&mut whole.content).take(PIECE as u64).read_to_end(&mut piece)?;
-            Ok::<_, std::io::Error>((!piece.is_empty()).then(|| (Bytes::from(piece), whole)))
+            (&mut content).take(PIECE as u64).read_to_end(&mut piece)?;
+            Ok::<_, std::io::Error>((!piece.is_empty()).then(|| (Bytes::from(piece), (content, room))))
         });
         let mut response = Body::from_stream(pieces).into_response();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::clock::{Clock, machine_now};
 use crate::config::Retention;
 use crate::domain::ids::RunId;
+use crate::domain::time::Micros;
 use crate::lifecycle::Stop;
-use crate::store::retention::Page;
+use crate::store::retention::Place;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::{metrics, pulse};
 
@@ -35,9 +36,10 @@ pub async fn run(
     let keeper = Keeper { store, clock, run };
     loop {
         pulse::beat();
+        let kept = current();
         tokio::select! {
             () = stop.soft() => return Ok(()),
-            done = keeper.round(&current()) => if let Err(error) = done {
+            done = keeper.round(&kept) => if let Err(error) = done {
                 tracing::warn!(%error, "what was kept long enough can't be deleted now");
             },
         }
@@ -64,6 +66,60 @@ pub struct Deleted {
     pub keys: u64,
 }
 
+/// What is deleted, and how old it must be.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    Originals(Micros),
+    Events(Micros),
+    Hits(Micros),
+    /// Deliveries go by the clock of the database.
+    WebhookLog(Duration),
+    Keys,
+}
+
+/// Where a batch begins.
+#[derive(Debug, Clone, Copy)]
+enum After {
+    Beginning,
+    Message(Place),
+    Event(i64),
+}
+
+impl Sort {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Originals(_) => "originals",
+            Self::Events(_) => "events",
+            Self::Hits(_) => "hits",
+            Self::WebhookLog(_) => "webhook_log",
+            Self::Keys => "idempotency_keys",
+        }
+    }
+
+    /// Deletes one batch: how many went, and where the next begins, if there is one.
+    async fn delete(self, tx: &mut Tx, after: After) -> Result<(u64, Option<After>), StoreError> {
+        let full = |deleted: u64| (deleted, (deleted >= BATCH.unsigned_abs()).then_some(After::Beginning));
+        Ok(match (self, after) {
+            (Self::Originals(before), after) => {
+                let after = if let After::Message(place) = after { Some(place) } else { None };
+                let page = tx.delete_originals(before, after, BATCH).await?;
+                (page.deleted, page.next.map(After::Message))
+            }
+            (Self::Events(before), after) => {
+                let after = if let After::Event(seq) = after { Some(seq) } else { None };
+                let page = tx.delete_events(before, after, BATCH).await?;
+                (page.deleted, page.next.map(After::Event))
+            }
+            (Self::Hits(before), _) => full(tx.delete_hits(before, BATCH).await?),
+            (Self::WebhookLog(length), _) => {
+                let before = tx.lease_now().await?.minus(length);
+                full(tx.prune_webhook_deliveries(before, BATCH).await?)
+            }
+            (Self::Keys, _) => full(tx.forget_requests(BATCH).await?),
+        })
+    }
+}
+
 /// Whoever deletes.
 pub struct Keeper {
     /// The database.
@@ -81,26 +137,20 @@ impl Keeper {
     /// Those of the store; what was deleted by then stays so.
     pub async fn round(&self, kept: &Retention) -> Result<Deleted, StoreError> {
         let now = self.clock.now();
-        let before = |length: Option<Duration>| length.map(|length| now.minus(length));
         let mut gone = Deleted::default();
-        if let Some(before) = before(kept.originals) {
-            gone.originals = self.pages("originals", async |tx, after| tx.delete_originals(before, after, BATCH).await).await?;
+        if let Some(length) = kept.originals {
+            gone.originals = self.all(Sort::Originals(now.minus(length))).await?;
         }
-        if let Some(before) = before(kept.events) {
-            gone.events = self.pages("events", async |tx, after| tx.delete_events(before, after, BATCH).await).await?;
+        if let Some(length) = kept.events {
+            gone.events = self.all(Sort::Events(now.minus(length))).await?;
         }
-        if let Some(before) = before(kept.hits) {
-            gone.hits = self.batches("hits", async |tx| tx.delete_hits(before, BATCH).await).await?;
+        if let Some(length) = kept.hits {
+            gone.hits = self.all(Sort::Hits(now.minus(length))).await?;
         }
         if let Some(length) = kept.webhook_log {
-            let work = async |tx: &mut Tx| {
-                // Deliveries go by the clock of the database.
-                let before = tx.lease_now().await?.minus(length);
-                tx.prune_webhook_deliveries(before, BATCH).await
-            };
-            gone.webhook_log = self.batches("webhook_log", work).await?;
+            gone.webhook_log = self.all(Sort::WebhookLog(length)).await?;
         }
-        gone.keys = self.batches("idempotency_keys", async |tx| tx.forget_requests(BATCH).await).await?;
+        gone.keys = self.all(Sort::Keys).await?;
         let at = u64::try_from(machine_now().seconds()).unwrap_or_default();
         metrics::set(&metrics::RETENTION_ROUND, &[], Duration::from_secs(at).as_secs_f64());
         if gone != Deleted::default() {
@@ -109,42 +159,24 @@ impl Keeper {
         Ok(gone)
     }
 
-    /// Page after page, each in a transaction of its own.
-    async fn pages<P>(
-        &self,
-        what: &str,
-        mut page: impl AsyncFnMut(&mut Tx, Option<P>) -> Result<Page<P>, StoreError>,
-    ) -> Result<u64, StoreError> {
-        let (mut after, mut deleted) = (None, 0);
+    /// Batch after batch, each in a transaction of its own.
+    async fn all(&self, sort: Sort) -> Result<u64, StoreError> {
+        let (mut after, mut deleted) = (After::Beginning, 0);
         loop {
             let Some(mut tx) = self.begin().await? else { return Ok(deleted) };
-            let done = page(&mut tx, after).await?;
+            let (gone, next) = sort.delete(&mut tx, after).await?;
             tx.commit().await?;
-            deleted += self.count(what, done.deleted);
-            match done.next {
+            deleted += gone;
+            if gone > 0 {
+                let count = usize::try_from(gone).unwrap_or(usize::MAX);
+                metrics::count(&metrics::RETENTION_DELETED, &[sort.name()], count);
+            }
+            match next {
                 None => return Ok(deleted),
-                next => after = next,
+                Some(next) => after = next,
             }
-            rest().await;
-        }
-    }
-
-    /// Batch after batch, until one is not full.
-    async fn batches(
-        &self,
-        what: &str,
-        mut batch: impl AsyncFnMut(&mut Tx) -> Result<u64, StoreError>,
-    ) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let Some(mut tx) = self.begin().await? else { return Ok(deleted) };
-            let done = batch(&mut tx).await?;
-            tx.commit().await?;
-            deleted += self.count(what, done);
-            if done < BATCH.unsigned_abs() {
-                return Ok(deleted);
-            }
-            rest().await;
+            pulse::beat();
+            tokio::time::sleep(BATCH_REST).await;
         }
     }
 
@@ -154,16 +186,4 @@ impl Keeper {
         let lease = tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?;
         Ok(lease.map(|_| tx))
     }
-
-    fn count(&self, what: &str, deleted: u64) -> u64 {
-        if deleted > 0 {
-            metrics::count(&metrics::RETENTION_DELETED, &[what], usize::try_from(deleted).unwrap_or(usize::MAX));
-        }
-        deleted
-    }
-}
-
-async fn rest() {
-    pulse::beat();
-    tokio::time::sleep(BATCH_REST).await;
 }

@@ -262,4 +262,3 @@ pub async fn cancel(tx: &mut Tx, clock: &Clock, id: TaskId, by: &str) -> Result<
     tx.end_task(id, TaskState::Cancelled, None, (by, clock.now())).await?;
     Ok(())
 }
-

@@ -100,12 +100,7 @@ pub async fn change(
 /// A person says that a thread is another influencer's: it moves to their timeline, what is said in this conversation from now on
 /// follows it, and what was said there last counts as their answer, read by whoever gave it. What followed for the one who had it
 /// (runs that ended, a stage) stays as it is. Given back to them, the thread is as it was, and nothing follows a second time.
-async fn give(
-    tx: &mut Tx,
-    clock: &Clock,
-    id: ThreadId,
-    (to, by): (InfluencerId, &str),
-) -> Result<(), ThreadError> {
+async fn give(tx: &mut Tx, clock: &Clock, id: ThreadId, (to, by): (InfluencerId, &str)) -> Result<(), ThreadError> {
     tx.lock_conversations().await?;
     let thread = tx.get_thread(id).await?.ok_or(ThreadError::Unknown(id))?;
     let to = people::survivor(tx, to).await?;

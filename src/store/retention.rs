@@ -56,7 +56,8 @@ impl Tx {
         let next = rows.last().filter(|_| is_full).map(|row| (row.stored_at, row.id.0));
         let gone: Vec<Original> = rows.into_iter().filter(|row| !row.needed).collect();
         let ids: Vec<MessageId> = gone.iter().map(|row| row.id).collect();
-        let hashes: Vec<Vec<u8>> = gone.into_iter().flat_map(|row| [Some(row.raw_hash), row.clean_hash]).flatten().collect();
+        let hashes: Vec<Vec<u8>> =
+            gone.into_iter().flat_map(|row| [Some(row.raw_hash), row.clean_hash]).flatten().collect();
         if ids.is_empty() {
             return Ok(Page { deleted: 0, next });
         }
@@ -75,7 +76,9 @@ impl Tx {
         after: Option<i64>,
         at_most: i64,
     ) -> Result<Page<i64>, StoreError> {
-        let rows: Vec<OldEvent> = self.all(&EVENTS_OLD, values![after.unwrap_or(0), at_most]).await?;
+        let (told,): (Option<i64>,) = self.one(&EVENTS_TOLD, values![]).await?;
+        let bound = values![after.unwrap_or(0), at_most, told.unwrap_or(i64::MAX)];
+        let rows: Vec<OldEvent> = self.all(&EVENTS_OLD, bound).await?;
         let is_old = |row: &OldEvent| row.at < before;
         let is_full = i64::try_from(rows.len()).is_ok_and(|n| n >= at_most) && rows.iter().any(is_old);
         let next = rows.last().filter(|_| is_full).map(|row| row.seq);
@@ -108,11 +111,12 @@ statements! {
     #[hot] EVENTS_OLD = "SELECT e.id, e.seq, e.at, \
         (e.type IN ('influencer.created', 'influencer.stage_changed', 'influencer.unsubscribed', 'message.complained') \
           OR EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.event_id = e.id AND d.state = 'pending') \
-          OR EXISTS (SELECT 1 FROM webhook h WHERE h.state = 'enabled' AND h.seen_seq < e.seq) \
+          OR e.seq > $3 \
           OR EXISTS (SELECT 1 FROM enrollment r WHERE r.id = e.enrollment_id AND r.state IN ('active', 'held', 'paused')) \
           OR EXISTS (SELECT 1 FROM outbox o WHERE o.id = e.message_id \
             AND o.status IN ('review', 'queued', 'claimed', 'handed_over', 'deferred', 'uncertain'))) AS needed \
         FROM event e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2";
+    EVENTS_TOLD = "SELECT MIN(seen_seq) FROM webhook WHERE state = 'enabled'";
     #[hot] EVENTS_DELETE = "DELETE FROM event WHERE id = ANY($1::uuid[])";
     #[hot] HITS_DELETE = "DELETE FROM hit WHERE id IN (SELECT id FROM hit WHERE at < $1 AND judged_at IS NOT NULL ORDER BY at, id LIMIT $2)";
 }

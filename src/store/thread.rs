@@ -161,12 +161,7 @@ impl Tx {
 
     /// Gives a live thread from one influencer to another, who has none in its conversation, with its place on their timelines and the
     /// open tasks about it. What happened stays where it happened. Given back to whom it belonged, it is as it was.
-    pub async fn give_thread(
-        &mut self,
-        id: ThreadId,
-        from: InfluencerId,
-        to: InfluencerId,
-    ) -> Result<(), StoreError> {
+    pub async fn give_thread(&mut self, id: ThreadId, from: InfluencerId, to: InfluencerId) -> Result<(), StoreError> {
         self.exec(&GIVE_TASKS, values![id, from, to]).await?;
         self.exec(&GIVE_PARTS, values![id, from, to]).await?;
         self.exec(&GIVE_THREAD, values![id, from, to]).await?;

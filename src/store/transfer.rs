@@ -129,7 +129,8 @@ pub async fn transfer(
         let columns = tables.get(&table).ok_or_else(|| TransferError::Schema(table.clone()))?;
         copy_table(&mut source, &mut target, (&table, columns)).await?;
         let read = count(&mut source, &table).await?;
-        let there: i64 = sqlx::query_scalar(safe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut *target).await?;
+        let there: i64 =
+            sqlx::query_scalar(safe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut *target).await?;
         if read != there {
             return Err(TransferError::Count { table, read, there });
         }
@@ -166,10 +167,11 @@ async fn open_source(file: &Path) -> Result<SqliteConnection, TransferError> {
 
 /// Before anything is made there: tables of somebody else's stay alone.
 async fn refuse_strangers(target: &mut PgConnection) -> Result<(), TransferError> {
-    let tables: Vec<(String,)> =
-        sqlx::query_as("SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1")
-            .fetch_all(target)
-            .await?;
+    let tables: Vec<(String,)> = sqlx::query_as(
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1",
+    )
+    .fetch_all(target)
+    .await?;
     let names: Vec<String> = tables.into_iter().map(|(name,)| name).collect();
     if names.is_empty() || names.iter().any(|name| name == "_sqlx_migrations") {
         return Ok(());

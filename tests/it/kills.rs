@@ -374,14 +374,20 @@ pub(crate) fn prove_beside(
 }
 
 fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
-    prove_beside("kills", fresh, measure, |_| {}, |proof, runtime, daemon| {
-        let (daemon, most) = proof.kill_over_and_over(runtime, daemon);
-        let lines = vec![
-            ("kills (SIGKILL)", measure.kills.to_string()),
-            ("most in the air on one account after a kill (4 sessions)", most.to_string()),
-        ];
-        (daemon, lines)
-    });
+    prove_beside(
+        "kills",
+        fresh,
+        measure,
+        |_| {},
+        |proof, runtime, daemon| {
+            let (daemon, most) = proof.kill_over_and_over(runtime, daemon);
+            let lines = vec![
+                ("kills (SIGKILL)", measure.kills.to_string()),
+                ("most in the air on one account after a kill (4 sessions)", most.to_string()),
+            ];
+            (daemon, lines)
+        },
+    );
 }
 
 async fn sqlite() -> Option<stores::Fresh> {

@@ -86,7 +86,9 @@ pub fn find_attachment(raw: &[u8], index: usize) -> Option<FoundAttachment> {
     let (way, length) = match part.encoding() {
         Encoding::Plain => (Way::Plain, part.body.len()),
         Encoding::Base64 => (Way::Base64, decode::base64_end(part.body)),
-        other @ (Encoding::QuotedPrintable | Encoding::Uuencode) => (Way::Decoded(other.decode(part.body).into_owned()), 0),
+        other @ (Encoding::QuotedPrintable | Encoding::Uuencode) => {
+            (Way::Decoded(other.decode(part.body).into_owned()), 0)
+        }
     };
     let from = part.body.as_ptr().addr().checked_sub(read.as_ptr().addr())?;
     let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);

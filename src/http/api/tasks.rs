@@ -33,8 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/tasks/{id}")
             .get(does("Show a task"), one)
             .patch(does("Change an open task").conflicts(&["task_over"]), update),
-        Route::at("/tasks/{id}/complete")
-            .post(does("Say that a task is done").conflicts(&["task_over"]), complete),
+        Route::at("/tasks/{id}/complete").post(does("Say that a task is done").conflicts(&["task_over"]), complete),
     ]
 }
 

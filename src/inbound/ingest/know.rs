@@ -59,7 +59,8 @@ impl Known {
     /// Who is meant where an address says that somebody is: whoever has their thread in this conversation now.
     pub(super) fn given(&self, conversation: ConversationId, influencer: InfluencerId) -> InfluencerId {
         let conversation = self.books.find(conversation);
-        let mut given = self.given.iter().filter(|(id, from, _)| *from == influencer && self.books.find(*id) == conversation);
+        let mut given =
+            self.given.iter().filter(|(id, from, _)| *from == influencer && self.books.find(*id) == conversation);
         given.next().map_or(influencer, |(_, _, to)| *to)
     }
 

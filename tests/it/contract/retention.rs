@@ -102,7 +102,8 @@ async fn original_mail_goes_but_for_what_is_needed_and_the_newest_of_a_thread() 
         assert_eq!(texts, 15, "{}: every text stays", fresh.name);
         assert_eq!(count(&fresh, "SELECT COUNT(*) FROM raw").await, 10, "{}: no octets without a message", fresh.name);
         // What was needed goes once it is not.
-        seed::run(&fresh, "UPDATE outbox SET status = 'confirmed', file_copy = FALSE WHERE id = $1", &[unfiled.0]).await;
+        seed::run(&fresh, "UPDATE outbox SET status = 'confirmed', file_copy = FALSE WHERE id = $1", &[unfiled.0])
+            .await;
         let other = keeper(&fresh, &clock).round(&all_of(since(&clock, 50))).await.unwrap();
         assert_eq!(other, Deleted::default(), "{}: another holds the lease", fresh.name);
         seed::run(&fresh, "UPDATE lease SET until = 0 WHERE name = 'retention'", &[]).await;
@@ -185,7 +186,8 @@ async fn events_go_but_for_every_no_and_what_somebody_is_still_to_be_told() {
         assert_eq!(keeper.round(&rules).await.unwrap().events, 2, "{}", fresh.name);
         assert_eq!(count(&fresh, "SELECT COUNT(*) FROM event").await, 6, "{}", fresh.name);
         // Told, and settled.
-        seed::run(&fresh, "UPDATE webhook_delivery SET state = 'delivered', finished_at = 1 WHERE id = $1", &[told.0]).await;
+        seed::run(&fresh, "UPDATE webhook_delivery SET state = 'delivered', finished_at = 1 WHERE id = $1", &[told.0])
+            .await;
         seed::run(&fresh, "UPDATE outbox SET status = 'confirmed' WHERE id = $1", &[waiting.0]).await;
         // A webhook that has not come so far yet.
         seed::run(&fresh, "UPDATE webhook SET seen_seq = 6 WHERE id = $1", &[told.0]).await;
@@ -225,7 +227,12 @@ async fn judged_hits_go_and_keys_that_are_over() {
         let keeper = keeper(&fresh, &clock);
         let rules = all_of(since(&clock, 50));
         assert_eq!(keeper.round(&rules).await.unwrap().hits, 0, "{}: not judged yet", fresh.name);
-        seed::run(&fresh, "UPDATE hit SET judged_at = 1, verdict = 'human', confidence = 1, reasons = '[]', judge = 1", &[]).await;
+        seed::run(
+            &fresh,
+            "UPDATE hit SET judged_at = 1, verdict = 'human', confidence = 1, reasons = '[]', judge = 1",
+            &[],
+        )
+        .await;
         assert_eq!(keeper.round(&rules).await.unwrap().hits, 2, "{}", fresh.name);
         assert_eq!(count(&fresh, "SELECT COUNT(*) FROM hit").await, 1, "{}", fresh.name);
         let token = clock.new_id();

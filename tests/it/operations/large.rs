@@ -77,17 +77,26 @@ fn a_mail_of_fifty_megabytes_comes_in_and_its_file_goes_out_many_times_at_once_i
     assert!(content == file, "{head}: {} octets of {}", content.len(), file.len());
     assert!(head.contains("content-type: application/octet-stream"), "{head}");
     assert!(head.contains(&format!("content-length: {}", file.len())), "{head}");
-    assert!(head.contains("content-disposition: attachment; filename=\"film _.html\"; filename*=utf-8''film%20%e6%98%a5.html"), "{head}");
+    assert!(
+        head.contains(
+            "content-disposition: attachment; filename=\"film _.html\"; filename*=utf-8''film%20%e6%98%a5.html"
+        ),
+        "{head}"
+    );
     assert!(head.contains("x-content-type-options: nosniff") && head.contains("sandbox"), "{head}");
     let one = peak(process);
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| download(place.port, &path, token).1 == file)).collect();
+        let readers: Vec<_> =
+            (0..READERS).map(|_| scope.spawn(|| download(place.port, &path, token).1 == file)).collect();
         assert!(readers.into_iter().all(|reader| reader.join().unwrap()), "somebody got something else");
     });
     let many = peak(process);
     let (head, raw) = download(place.port, &format!("/v1/messages/{id}/raw"), token);
     assert!(head.contains("content-type: message/rfc822") && raw.len() >= mail.len(), "{head}");
-    println!("\n| a mail of {} MB | most memory, MB |\n|---|--:|\n| idle | {idle} |\n| as it came in | {taken} |", mail.len() / 1_000_000);
+    println!(
+        "\n| a mail of {} MB | most memory, MB |\n|---|--:|\n| idle | {idle} |\n| as it came in | {taken} |",
+        mail.len() / 1_000_000
+    );
     println!("| its file to one reader | {one} |\n| its file to {READERS} at once | {many} |\n");
     assert!(many < one + BESIDE_MAX, "{READERS} readers cost {many} MB, one {one} MB");
     assert!(running.stop().success());

@@ -21,13 +21,16 @@ fn a_database_moves_to_postgresql_and_neither_sends_until_it_is_released() {
     let Some(base) = peers::postgres_url() else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
     let name = format!("moved_{}", liaison::clock::Clock::machine().new_id().simple());
     let sql = |text: &str| {
-        let done = std::process::Command::new("psql").args(["--quiet", "--set=ON_ERROR_STOP=1", "-c", text, &base]).output();
+        let done =
+            std::process::Command::new("psql").args(["--quiet", "--set=ON_ERROR_STOP=1", "-c", text, &base]).output();
         assert!(done.unwrap().status.success(), "{text}");
     };
     sql(&format!("CREATE DATABASE {name}"));
     let url = format!("{}/{name}", base.rsplit_once('/').unwrap().0);
     let place = Place::new(None);
-    place.run(&["influencer", "add", "--handle", "@anaruns", "--first-name", "Ana", "--email", "ana@example.org"]).well();
+    place
+        .run(&["influencer", "add", "--handle", "@anaruns", "--first-name", "Ana", "--email", "ana@example.org"])
+        .well();
     let running = place.up(&[]);
     let sent = ["send", "--to", "ana@example.org", "--subject", "Shoes", "--text", "running shoes"];
     place.run(&sent).well();

@@ -14,7 +14,7 @@ use crate::store::transfer::Copied;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
-    /// An empty database, as in postgres://user@host/name; the password comes from PGPASSWORD or ~/.pgpass
+    /// An empty database, as in `postgres://user@host/name`; the password comes from PGPASSWORD or ~/.pgpass
     #[arg(long, value_name = "URL")]
     to: String,
 }

@@ -44,6 +44,7 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Retention {
 }
 
 /// `"keep"`, or a number of days from `least` on; `None` where nothing is said, or nothing that can be read.
+#[allow(clippy::option_option, reason = "not said, for ever, and a length are three things")]
 fn length(s: &mut Section<'_>, r: &mut Reader, (key, least): (&'static str, u64)) -> Option<Option<Duration>> {
     let text: Found<String> = s.text(r, key)?;
     if text.value == "keep" {

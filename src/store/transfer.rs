@@ -11,9 +11,10 @@ use futures_util::TryStreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use uuid::Uuid;
 
+use super::dialect::of_the_schema;
 use super::value::Value;
 use super::{BUSY_TIMEOUT, Place, Store, StoreError, message, value};
 
@@ -130,7 +131,7 @@ pub async fn transfer(
         copy_table(&mut source, &mut target, (&table, columns)).await?;
         let read = count(&mut source, &table).await?;
         let there: i64 =
-            sqlx::query_scalar(safe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut *target).await?;
+            sqlx::query_scalar(of_the_schema(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut *target).await?;
         if read != there {
             return Err(TransferError::Count { table, read, there });
         }
@@ -143,12 +144,6 @@ pub async fn transfer(
     mark(file, name).await?;
     target.commit().await?;
     Ok(done)
-}
-
-/// Names of tables and columns of our own migrations, and placeholders.
-#[allow(clippy::disallowed_types, reason = "the text is made of names of our own schema and placeholders")]
-fn safe(text: String) -> AssertSqlSafe<String> {
-    AssertSqlSafe(text)
 }
 
 async fn connect(url: &str, password: Option<&SecretString>) -> Result<PgConnection, TransferError> {
@@ -200,7 +195,7 @@ async fn tables_of(target: &mut PgConnection) -> Result<BTreeMap<String, Columns
 async fn refuse_rows(target: &mut PgConnection, tables: &BTreeMap<String, Columns>) -> Result<(), TransferError> {
     sqlx::query("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE").execute(&mut *target).await?;
     for table in tables.keys() {
-        let some = safe(format!("SELECT EXISTS (SELECT 1 FROM {table})"));
+        let some = of_the_schema(format!("SELECT EXISTS (SELECT 1 FROM {table})"));
         if sqlx::query_scalar::<_, bool>(some).fetch_one(&mut *target).await? {
             return Err(TransferError::NotEmpty(format!("there are rows in {table}")));
         }
@@ -247,7 +242,7 @@ async fn in_order(
 }
 
 async fn count(source: &mut SqliteConnection, table: &str) -> Result<i64, TransferError> {
-    Ok(sqlx::query_scalar(safe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(source).await?)
+    Ok(sqlx::query_scalar(of_the_schema(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(source).await?)
 }
 
 async fn copy_table(
@@ -257,7 +252,7 @@ async fn copy_table(
 ) -> Result<(), TransferError> {
     let names = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let rows_max = ROWS_MAX.min(VALUES_MAX / columns.len().max(1)).max(1);
-    let mut rows = sqlx::query(safe(format!("SELECT {names} FROM {table} ORDER BY rowid"))).fetch(source);
+    let mut rows = sqlx::query(of_the_schema(format!("SELECT {names} FROM {table} ORDER BY rowid"))).fetch(source);
     let (mut waiting, mut octets) = (Vec::new(), 0);
     while let Some(row) = rows.try_next().await? {
         for (n, (_, sort)) in columns.iter().enumerate() {
@@ -327,7 +322,7 @@ async fn write(
     let places: Vec<String> = (1..=values.len()).map(|n| format!("${n}")).collect();
     let rows: Vec<String> = places.chunks(columns).map(|row| format!("({})", row.join(", "))).collect();
     let text = format!("INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES {}", rows.join(", "));
-    sqlx::query_with(safe(text), value::postgres(values)?).persistent(false).execute(target).await?;
+    sqlx::query_with(of_the_schema(text), value::postgres(values)?).persistent(false).execute(target).await?;
     Ok(())
 }
 
@@ -343,7 +338,7 @@ async fn finish(target: &mut PgConnection) -> Result<(), TransferError> {
         let text = format!(
             "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), MAX({column})) FROM {table} HAVING MAX({column}) IS NOT NULL"
         );
-        sqlx::query(safe(text)).execute(&mut *target).await?;
+        sqlx::query(of_the_schema(text)).execute(&mut *target).await?;
     }
     let mut after = i64::MIN;
     loop {

@@ -115,8 +115,8 @@ struct Seen {
     refused: usize,
     /// Read while writes failed.
     reads: usize,
-    /// Ends of the daemon, each with a failing exit code.
-    ends: usize,
+    /// Ends of the daemon, each with a failing exit code: of one that ran before writes failed, and of one that was started then.
+    ends: [usize; 2],
     /// Kills while writes failed.
     kills: usize,
     /// The longest time from the end of the harm to the first thing taken.
@@ -154,10 +154,10 @@ impl Seen {
     }
 
     /// Where it ended, it ended as one that failed, and is started again as the service manager would.
-    fn look_after(&mut self, proof: &Proof, daemon: &mut Daemon) {
+    fn look_after(&mut self, proof: &Proof, daemon: &mut Daemon, was_started: bool) {
         if let Some(status) = daemon.ended() {
             assert_eq!(status.code(), Some(1), "{status}\n{}", proof.home.last_words());
-            self.ends += 1;
+            self.ends[usize::from(was_started)] += 1;
             *daemon = proof.home.start();
         }
     }
@@ -189,7 +189,7 @@ impl Seen {
         harm.end(daemon);
         let began = Instant::now();
         for offer in 0.. {
-            self.look_after(proof, daemon);
+            self.look_after(proof, daemon, n % KILL_EVERY == 0);
             if self.offer(proof, &format!("@room{n}x{offer}")) {
                 break;
             }
@@ -208,7 +208,8 @@ impl Seen {
             ("– of these, the API refused something", self.refused.to_string()),
             ("– of these, the API could be read", self.reads.to_string()),
             ("killed meanwhile, and started on it", self.kills.to_string()),
-            ("ended by itself, with a failing exit code", self.ends.to_string()),
+            ("– of these starts, ended with a failing exit code", self.ends[1].to_string()),
+            ("others that ended by themselves, with a failing exit code", self.ends[0].to_string()),
             ("longest until all went on, ms", self.recovery.as_millis().to_string()),
             ("people the API took", self.taken.len().to_string()),
         ]

@@ -68,6 +68,23 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
 }
 
 #[test]
+fn a_log_that_can_not_be_written_takes_nobody_down() {
+    let place = Place::new(None);
+    // Every write to it fails as on a full disk.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut running = place.start_telling(&[("LIAISON_LOG__LEVEL", "debug")], full);
+    place.until("it answers", || {
+        assert!(running.0.try_wait().unwrap().is_none(), "it ended");
+        (get(place.port, "/readyz", None)?.0 == 200).then_some(())
+    });
+    // What is told while it works.
+    for _ in 0..3 {
+        assert_eq!(get(place.port, "/v1/accounts", None).map(|(status, _)| status), Some(401));
+    }
+    assert!(running.stop().success());
+}
+
+#[test]
 fn mail_that_comes_and_goes_is_counted() {
     let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
     let (brand, ana) = (fresh_user("brand"), fresh_user("ana"));

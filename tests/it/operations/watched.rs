@@ -55,7 +55,9 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
         let page = get(place.metrics, "/metrics", None)?.1;
         // While somebody has it in hand, none is due.
         let lags = value(&page, "liaison_send_lag_seconds{account=\"hello\"}").is_some_and(|lag| lag > 0.0);
-        (lags && value(&page, "liaison_account_up{account=\"hello\"}") == Some(0.0)).then_some(page)
+        // It counts as down from the start on; that somebody tries to read it shows a moment later.
+        let is_tried = value(&page, "liaison_lease_held{lease=\"poll:hello\"}") == Some(1.0);
+        (lags && is_tried && value(&page, "liaison_account_up{account=\"hello\"}") == Some(0.0)).then_some(page)
     });
     let waiting = ["queued", "deferred", "claimed"]
         .map(|s| value(&page, &format!("liaison_outbox_messages{{account=\"hello\",status=\"{s}\"}}")).unwrap());

@@ -26,6 +26,7 @@ use crate::hub::outreach::outgoing::hold_homeless;
 use crate::hub::outreach::tidy;
 use crate::hub::people::KnownStages;
 use crate::hub::people::sweep;
+use crate::hub::retention;
 use crate::hub::sequencer;
 use crate::inbound::poller;
 use crate::lifecycle::lock::{DatabaseLock, LockError};
@@ -56,9 +57,9 @@ mod steering;
 mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
-pub use database::{Restored, UnreadyError, ready_for_command, restore};
+pub use database::{Restored, UnreadyError, move_to, ready_for_command, restore};
 pub use erasure::write_export;
-pub use installation::release;
+pub use installation::{Moved, release};
 pub use probe::{ProbeStep, probe};
 pub use sandbox::{Simulated, start_sandbox};
 
@@ -209,6 +210,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     webhooks::spawn(&hub, life);
     let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), life.stop());
     life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
+    spawn_retention(&hub, life);
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
@@ -300,6 +302,14 @@ async fn publish_once(hub: &Hub, loaded: &sequence::Loaded, trust: Trust) -> Res
         tracing::warn!(homeless, "runs wait for an account that is not configured");
     }
     Ok(published)
+}
+
+/// Starts deleting what was kept for as long as the configuration in force says.
+fn spawn_retention(hub: &Hub, life: &Lifecycle) {
+    let current = hub.clone();
+    let kept = move || current.live().config.as_ref().map(|config| config.retention).unwrap_or_default();
+    let retention = retention::run((hub.store.clone(), hub.clock.clone(), hub.run), kept, life.stop());
+    life.spawn("retention", life.watched("retention", LOOP_SILENCE_MAX, retention));
 }
 
 /// Starts keeping and judging hits.

@@ -29,6 +29,7 @@ mod init;
 mod length;
 mod loose_ends;
 mod merge;
+mod migrate;
 mod outbox;
 mod owner;
 mod page;
@@ -136,12 +137,14 @@ enum Command {
     /// Programs that are told what happens: add, list, change, enable, disable, rotate, test, deliveries, resend, remove
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
-    /// Let a copied or restored database send again
-    Release,
+    /// Let a copied, restored or moved database send again
+    Release(release::ReleaseArgs),
     /// Write the database into one file, checked, also while the daemon runs
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the database; nothing is sent from it until `liaison release`
     Restore(backup::RestoreArgs),
+    /// Move an SQLite database into an empty one of PostgreSQL; nothing is sent from it until `liaison release`
+    Migrate(migrate::MigrateArgs),
     /// What a shell needs to complete commands
     Completions(completions::CompletionsArgs),
     /// Check the configuration, the database and the accounts
@@ -209,9 +212,10 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Webhook(command) => Box::pin(webhook::run(&global, command)).await,
-        Command::Release => release::run(&global).await,
+        Command::Release(args) => release::run(&global, &args).await,
         Command::Backup(args) => backup::backup(&global, &args).await,
         Command::Restore(args) => backup::restore(&global, &args).await,
+        Command::Migrate(args) => migrate::run(&global, &args).await,
         Command::Completions(args) => completions::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Reload => reload::run(&global).await,

@@ -17,6 +17,7 @@ pub mod log;
 pub mod oauth;
 pub mod outreach;
 pub(crate) mod reader;
+pub mod retention;
 pub mod secret;
 pub mod server;
 pub mod show;
@@ -35,6 +36,7 @@ pub use log::{Log, LogFormat};
 pub use oauth::{OAuth, Registration};
 pub use outreach::{Outreach, SenderInfo};
 pub use reader::Secrets;
+pub use retention::Retention;
 pub use secret::{Secret, SecretSource};
 pub use server::Server;
 pub use storage::{Database, Storage};
@@ -73,6 +75,8 @@ pub struct Config {
     pub tracking: Tracking,
     /// Where webhooks may lead.
     pub webhooks: Webhooks,
+    /// How long what is not needed any more is kept.
+    pub retention: Retention,
     /// How much is logged.
     pub log: Log,
     /// Our registrations with the providers that sign people in, and the key that seals tokens.
@@ -243,6 +247,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
     };
     let tracking = root.section(r, "tracking").map(|s| tracking::read(s, r)).unwrap_or_default();
     let webhooks = root.section(r, "webhooks").map(|s| webhooks::read(s, r)).unwrap_or_default();
+    let retention = root.section(r, "retention").map(|s| retention::read(s, r)).unwrap_or_default();
     let log = root.section(r, "log").map(|s| log::read(s, r)).unwrap_or_default();
     let teammates = teammates::read(&mut root, r);
     let oauth = oauth::read(&mut root, r)?;
@@ -274,6 +279,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         storage,
         tracking,
         webhooks,
+        retention,
         log,
         oauth: Box::new(oauth),
         teammates,

@@ -32,6 +32,7 @@ mod metrics;
 mod page;
 mod problem;
 mod sign_in;
+mod streamed;
 mod track;
 mod version;
 

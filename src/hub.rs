@@ -12,6 +12,7 @@ pub mod matching;
 pub mod outreach;
 pub mod people;
 pub mod react;
+pub mod retention;
 pub mod seal;
 pub mod sequencer;
 pub mod settle;

@@ -28,11 +28,13 @@ pub mod outbox;
 pub mod outreach;
 pub mod people;
 pub mod reading;
+pub mod retention;
 pub mod sql;
 pub mod task;
 pub mod thread;
 pub mod token;
 pub mod tracking;
+pub mod transfer;
 mod types;
 pub mod value;
 pub mod view;
@@ -97,11 +99,14 @@ impl From<sqlx::Error> for StoreError {
                 if db.is_unique_violation() {
                     return Self::Exists(db.constraint().map_or_else(|| db.message().to_owned(), str::to_owned));
                 }
-                match code.as_ref() {
-                    // PostgreSQL: serialization failure, deadlock. SQLite: busy and its kin.
-                    "40001" | "40P01" | "5" | "261" | "517" => Self::Conflict(error),
-                    // PostgreSQL: too many connections, out of disk, shutting down. SQLite: I/O error, full, can't open.
-                    "53300" | "53100" | "57P01" | "57P03" | "10" | "13" | "14" => Self::Unavailable(error),
+                match (code.as_ref(), sqlite_sort(&code)) {
+                    // PostgreSQL: serialization failure, deadlock. SQLite: busy.
+                    ("40001" | "40P01", _) | (_, Some(5)) => Self::Conflict(error),
+                    // PostgreSQL: too many connections, out of disk, I/O error, shutting down or gone. SQLite: I/O error of any
+                    // sort (a write, a sync, memory shared by processes), full, can't open.
+                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03", _) | (_, Some(10 | 13 | 14)) => {
+                        Self::Unavailable(error)
+                    }
                     _ => Self::Unhandled(error),
                 }
             }
@@ -110,6 +115,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Unhandled(error),
         }
     }
+}
+
+/// The sort of an error of SQLite, whose codes say more in their upper bits. PostgreSQL's have five characters.
+fn sqlite_sort(code: &str) -> Option<u32> {
+    (code.len() < 5).then(|| code.parse::<u32>().ok()).flatten().map(|code| code & 0xFF)
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "another crate's enum")]
@@ -411,6 +421,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(outreach::statement_lists());
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
+    all.extend(retention::STATEMENTS);
     all.extend(task::STATEMENTS);
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);

@@ -80,7 +80,8 @@ where
 {
     let pinned = Targets::new().with_default(LevelFilter::TRACE).with_targets(PINNED);
     let filter = EnvFilter::builder().parse(level)?.and(pinned);
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    // A log that can't be written (its disk is full) must not take the daemon down, as telling of it on the same log would.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match (form, stamp) {
         (Form::Json, _) => layer.json().flatten_event(true).with_span_list(false).boxed(),
         (Form::Text, Stamp::Time) => layer.boxed(),

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::connector::http::{Guard, Http, Lookup, system_lookup};
@@ -87,12 +86,7 @@ impl Webhooks {
             stored: self.stored,
             wake: self.wake,
             stop: stop.clone(),
-            hand: Mutex::new(Hand {
-                held: HashSet::new(),
-                served: HashMap::new(),
-                rounds: 0,
-                prune_at: Instant::now(),
-            }),
+            hand: Mutex::new(Hand { held: HashSet::new(), served: HashMap::new(), rounds: 0 }),
         });
         let pace = Pace { permits: PERMITS, poll: POLL, start: START };
         tokio::select! {

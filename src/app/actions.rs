@@ -7,7 +7,7 @@ use super::{AccountParts, Hub};
 use crate::connector::email::parse;
 use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
-use crate::domain::mail::Mailbox;
+use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
@@ -25,7 +25,8 @@ use crate::hub::settle::{self, SettleError};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
 use crate::render::shown::shown;
-use crate::store::Tx;
+use crate::store::reading::message::PackedMail;
+use crate::store::{StoreError, Tx};
 
 pub(super) struct HubActions {
     hub: Hub,
@@ -390,8 +391,8 @@ impl Actions for HubActions {
         })
     }
 
-    fn update_thread(&self, id: ThreadId, order: ThreadOrder, _by: String) -> Done<'_, ()> {
-        super::desk::update_thread(&self.hub, id, order).boxed()
+    fn update_thread(&self, id: ThreadId, order: ThreadOrder, by: String) -> Done<'_, ()> {
+        super::desk::update_thread(&self.hub, id, (order, by)).boxed()
     }
 
     fn vault(&self) -> Result<Vault, SealError> {
@@ -430,14 +431,10 @@ impl Actions for HubActions {
         super::foresight::why_of(&self.hub, about).boxed()
     }
 
-    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
+    fn open_attachment(&self, mail: PackedMail, n: usize) -> Done<'_, Option<AttachmentContent>> {
         Box::pin(async move {
-            let found = tokio::task::spawn_blocking(move || parse::attachment(&raw, n)).await.ok().flatten();
-            Ok(found.map(|(about, content)| AttachmentContent {
-                name: about.name,
-                content_type: about.content_type,
-                content,
-            }))
+            let open = move || open_attachment(mail, n);
+            tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Damaged("a mail can't be opened".into()))?
         })
     }
 
@@ -447,4 +444,12 @@ impl Actions for HubActions {
             Ok(tokio::task::spawn_blocking(safe).await.ok().flatten())
         })
     }
+}
+
+/// Unpacks a mail to find the attachment, and a second time, a little at a time, to give it out.
+fn open_attachment(mail: PackedMail, n: usize) -> Result<Option<AttachmentContent>, ActionError> {
+    let Some(found) = parse::find_attachment(&mail.unpack()?, n) else { return Ok(None) };
+    let Attachment { name, content_type, size, .. } = found.about.clone();
+    let content = found.open(mail.into_reader()?).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(Some(AttachmentContent { name, content_type, size, content }))
 }

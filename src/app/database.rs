@@ -6,8 +6,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::domain::time::Micros;
 use crate::lifecycle::{DatabaseLock, LockError};
-use crate::store::StoreError;
 use crate::store::backup::{self, BackupError, Held};
+use crate::store::transfer::{self, Copied};
+use crate::store::{Place, Store, StoreError};
 
 /// Why a database can't be used by this version now.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,7 @@ pub async fn ready_for_command(config: &Config) -> Result<(), UnreadyError> {
     })?;
     keep_copy(config).await?;
     // Opened, it is up to date; whoever comes next finds it so.
-    let store = crate::store::Store::open(&super::place_of(config)).await.map_err(BackupError::from)?;
+    let store = Store::open(&super::place_of(config)).await.map_err(BackupError::from)?;
     store.close().await;
     Ok(())
 }
@@ -98,6 +99,26 @@ pub async fn restore(
     let suffix = format!(".before-restore-{}", stamp(Clock::machine().now()));
     let (held, kept) = backup::put(copy, database, &suffix).await.map_err(UnreadyError::from)?;
     Ok(Restored { held, kept })
+}
+
+/// Moves an SQLite database into an empty one of PostgreSQL. Nothing is sent from either until the new one is released.
+///
+/// # Errors
+/// [`UnreadyError::Taken`] while a daemon runs; where the other one is not empty or can't be reached.
+pub async fn move_to(
+    config: &Config,
+    (database, url): (&std::path::Path, &str),
+    told: impl FnMut(&Copied),
+) -> anyhow::Result<Vec<Copied>> {
+    let _lock = DatabaseLock::take(database).map_err(|error| match error {
+        LockError::Taken { path } => UnreadyError::Taken(path),
+        error @ LockError::Io { .. } => UnreadyError::Lock(error),
+    })?;
+    keep_copy(config).await?;
+    // Both with the newest tables.
+    Store::open(&super::place_of(config)).await?.close().await;
+    let to = Place::Postgres { url: url.to_owned(), password: None };
+    Ok(transfer::transfer(database, (&to, url), told).await?)
 }
 
 /// An instant as a part of a file name.

@@ -1,14 +1,19 @@
 //! What people do at their desk over the API: threads, our own people, letting a copied database send.
 
 use super::Hub;
+use super::installation::Moved;
 use crate::domain::ids::ThreadId;
 use crate::http::ActionError;
 use crate::http::actions::{Teammate, ThreadOrder};
 use crate::hub::thread::{self, ThreadChange, ThreadError};
 
 /// Changes how a thread stands.
-pub(super) async fn update_thread(hub: &Hub, id: ThreadId, order: ThreadOrder) -> Result<(), ActionError> {
-    let ThreadOrder { assignee, read, snoozed_until, archived, version } = order;
+pub(super) async fn update_thread(
+    hub: &Hub,
+    id: ThreadId,
+    (order, by): (ThreadOrder, String),
+) -> Result<(), ActionError> {
+    let ThreadOrder { assignee, read, snoozed_until, archived, influencer, version } = order;
     if let Some(Some(assignee)) = &assignee {
         let house = hub.desk.house();
         if !house.owners.contains_key(assignee) {
@@ -17,11 +22,14 @@ pub(super) async fn update_thread(hub: &Hub, id: ThreadId, order: ThreadOrder) -
             return Err(ActionError::Invalid(vec![("/assignee".to_owned(), what)]));
         }
     }
-    let change = ThreadChange { assignee, read, snoozed_until, archived, version };
+    let change = ThreadChange { assignee, read, snoozed_until, archived, influencer, version };
     let mut tx = hub.store.begin("api.update_thread").await?;
-    thread::change(&mut tx, &hub.clock, id, change).await.map_err(not_changed)?;
+    thread::change(&mut tx, &hub.clock, id, (change, &by)).await.map_err(not_changed)?;
     tx.commit().await?;
     hub.stored.notify_waiters();
+    if influencer.is_some() {
+        hub.wakes.wake("cadence");
+    }
     Ok(())
 }
 
@@ -31,6 +39,8 @@ fn not_changed(error: ThreadError) -> ActionError {
         ThreadError::Unknown(id) => ActionError::NotFound { sort: "thread", given: id.to_string() },
         ThreadError::Changed { .. } => ActionError::Conflict { code: "changed_meanwhile", detail },
         ThreadError::Past(_) => ActionError::Invalid(vec![("/snoozed_until".to_owned(), detail)]),
+        ThreadError::NoInfluencer(_) => ActionError::Invalid(vec![("/influencer".to_owned(), detail)]),
+        ThreadError::TheirOwn { .. } => ActionError::Conflict { code: "thread_of_their_own", detail },
         ThreadError::Store(error) => ActionError::Store(error),
     }
 }
@@ -59,7 +69,7 @@ pub(super) async fn release(hub: &Hub, by: &str) -> Result<bool, ActionError> {
         let detail = "this hub runs without a configuration, so there is nothing to release".to_owned();
         return Err(ActionError::Conflict { code: "no_configuration", detail });
     };
-    let released = super::installation::release(&hub.store, &config.storage.state_dir).await;
+    let released = super::installation::release(&hub.store, &config.storage.state_dir, Moved::Unknown).await;
     let was_held = released.map_err(|error| {
         tracing::error!(error = format!("{error:#}"), "the database was not released");
         let detail = "the database was not released; the log says why".to_owned();

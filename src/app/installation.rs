@@ -139,12 +139,32 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     written().with_context(|| format!("{} can't be written", file.display()))
 }
 
+/// Whether whoever releases a database knows that it was moved elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// They do, and the other one is gone.
+    Known,
+    /// They did not say so.
+    Unknown,
+}
+
 /// Lets a held database send: the file is written for the id in the store, which counts hand-overs on from above whatever any
 /// node has seen. Whether it was held.
-pub async fn release(store: &Store, state_dir: &Path) -> anyhow::Result<bool> {
+///
+/// # Errors
+/// Where it was moved elsewhere, unless `moved` says that this is known: the two would send the same.
+pub async fn release(store: &Store, state_dir: &Path, moved: Moved) -> anyhow::Result<bool> {
     let seen = Watermark::read(&state_dir.join(SEEN_FILE)).context("what was handed over can't be read")?;
     let mut tx = store.begin("app.release").await?;
     let Some(installation) = tx.get_installation().await? else { return Ok(false) };
+    if let Some(to) = tx.get_moved_to().await? {
+        anyhow::ensure!(
+            moved == Moved::Known,
+            "this database was moved to {to}, which sends in its place: sent from here as well, messages would reach people twice. \
+             Where the other one is gone for good: liaison release --moved"
+        );
+        tx.forget_move().await?;
+    }
     if installation.held || is_behind(&mut tx, &seen).await? {
         for next in next_era(tx.list_handed_over().await?, seen) {
             tx.set_handed_over(&next).await?;

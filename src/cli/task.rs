@@ -129,7 +129,7 @@ async fn show(desk: &Desk, id: TaskId, words: &str) -> anyhow::Result<()> {
 }
 
 async fn done(desk: &Desk, id: TaskId, answer: Option<&str>) -> anyhow::Result<()> {
-    let work = async |tx: &mut Tx| Ok(task::finish(tx, &desk.clock, id, (answer, &desk::by())).await?);
+    let work = async |tx: &mut Tx| Ok(task::finish(tx, &desk.clock, (id, None), (answer, &desk::by())).await?);
     desk.change("cli.task_done", work).await?;
     show(desk, id, "done").await
 }

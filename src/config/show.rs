@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::reader::{Reader, Secrets};
 use super::source::{Span, looks_secret, without_passwords};
 use super::tree::{Entry, Node, Table, Value};
-use super::{Account, AccountKind, Backfill, Config, Database, Findings, LogFormat, SentCopy, Storage};
+use super::{Account, AccountKind, Backfill, Config, Database, Findings, LogFormat, Retention, SentCopy, Storage};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Setting {
 }
 
 /// Sections that hold defaults where no file has them.
-const SECTIONS: [&str; 4] = ["server", "storage", "tracking", "log"];
+const SECTIONS: [&str; 5] = ["server", "storage", "tracking", "retention", "log"];
 
 /// Every setting of a configuration that can be used, in the order of the sections. `env` is the environment of the process.
 ///
@@ -195,6 +195,7 @@ fn default_of(config: &Config, key: &str) -> Json {
         ["tracking", "opens"] => json!(config.tracking.opens),
         ["tracking", "clicks"] => json!(config.tracking.clicks),
         ["tracking", "agents" | "networks"] => json!("(shipped list)"),
+        ["retention", of] => default_of_retention(&config.retention, of),
         ["log", "level"] => json!(config.log.level),
         ["log", "format"] => json!(if config.log.format == LogFormat::Json { "json" } else { "text" }),
         ["accounts", name, of] => {
@@ -210,6 +211,17 @@ fn default_of_storage(storage: &Storage, key: &str) -> Json {
         ("url", Database::Sqlite { path }) => Json::String(format!("sqlite:{}", path.display())),
         _ => Json::Null,
     }
+}
+
+fn default_of_retention(retention: &Retention, key: &str) -> Json {
+    let length = match key {
+        "originals" => retention.originals,
+        "events" => retention.events,
+        "hits" => retention.hits,
+        "webhook_log" => retention.webhook_log,
+        _ => return Json::Null,
+    };
+    Json::String(super::retention::written(length))
 }
 
 fn default_of_account(account: &Account, key: &str) -> Json {

@@ -661,3 +661,25 @@ fn what_an_account_with_a_provider_lacks_or_must_not_have_is_told() {
 }
 
 const OAUTH_TENANT: &str = "[oauth.microsoft365]\nclient_id = \"id\"\ntenant = \"a/b\"\n";
+
+#[test]
+fn what_is_kept_for_a_time_has_bounds() {
+    let with = |lines: &str| load_text(&format!("[retention]\n{lines}"), &[]);
+    let days = |n: u64| Some(std::time::Duration::from_secs(n * 86_400));
+    let loaded =
+        with("originals = \"365 days\"\nevents = \"keep\"\nwebhook_log = \"1 day\"\n").unwrap().config.retention;
+    let expected = Retention { originals: days(365), events: None, hits: None, webhook_log: days(1) };
+    assert_eq!(loaded, expected);
+    assert_eq!(load_good(&[]).retention, Retention { webhook_log: days(30), ..Retention::default() });
+    for (line, least) in [
+        ("originals = \"29 days\"", "30 days"),
+        ("events = \"89 days\"", "90 days"),
+        ("hits = \"0 days\"", "30 days"),
+        ("webhook_log = \"a while\"", "1 days"),
+        ("hits = \"36501 days\"", "36500 days"),
+    ] {
+        let told = text_of(with(line));
+        assert!(told.contains(least) && told.contains("\"keep\""), "{line}: {told}");
+    }
+    assert!(text_of(with("original = \"30 days\"")).contains("did you mean `originals`"));
+}

@@ -20,6 +20,7 @@ use crate::hub::people::erase::Erased;
 use crate::hub::seal::{SealError, Vault};
 use crate::sequence::{Apply, preview};
 use crate::store::StoreError;
+use crate::store::reading::message::PackedMail;
 
 /// Why something was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -278,6 +279,8 @@ pub struct ThreadOrder {
     pub snoozed_until: Option<Option<Micros>>,
     /// Done with, until the next message.
     pub archived: Option<bool>,
+    /// Whose it is: it moves to their timeline, and what is said in this conversation from now on follows it.
+    pub influencer: Option<InfluencerId>,
     /// The version that was seen (`If-Match`): refused where it is another by now.
     #[serde(skip)]
     pub version: Option<i64>,
@@ -370,14 +373,15 @@ pub struct EnrollOrder {
 }
 
 /// A file out of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachmentContent {
     /// The file name the sender gave; may be empty.
     pub name: String,
     /// The media type the sender gave.
     pub content_type: String,
-    /// The content, decoded.
-    pub content: Vec<u8>,
+    /// Octets of the content.
+    pub size: u64,
+    /// The content, decoded as it is read.
+    pub content: Box<dyn std::io::Read + Send>,
 }
 
 /// What is to be simulated.
@@ -463,7 +467,7 @@ pub trait Actions: Send + Sync {
     /// Says why something is, or is not, planned.
     fn why(&self, about: About) -> Done<'_, Value>;
     /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.
-    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>>;
+    fn open_attachment(&self, mail: PackedMail, n: usize) -> Done<'_, Option<AttachmentContent>>;
     /// The HTML of a raw mail, made safe to show; `None` where it has none.
     fn open_html(&self, raw: Vec<u8>) -> Done<'_, Option<String>>;
 }

@@ -111,7 +111,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_unavailable",
-                "the database can't be used now; try again later",
+                "the database can't be used now: its disk may be full, or its server away; nothing was changed; try again later",
             ),
             StoreError::Commit(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

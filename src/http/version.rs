@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::describe::{Given, Signature, Taken};
 use super::problem::Problem;
 use crate::domain::people::{AgentView, InfluencerView};
+use crate::store::reading::task::TaskView;
 use crate::store::reading::view::ThreadView;
 use crate::store::webhook::WebhookView;
 
@@ -34,6 +35,12 @@ impl Versioned for AgentView {
 }
 
 impl Versioned for ThreadView {
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Versioned for TaskView {
     fn version(&self) -> i64 {
         self.version
     }

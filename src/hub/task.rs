@@ -132,6 +132,14 @@ pub enum TaskError {
         /// How it stands.
         state: TaskState,
     },
+    /// It was changed since it was seen.
+    #[error("the task {id} was changed meanwhile: it is at version {version} now; read it again")]
+    Changed {
+        /// Which.
+        id: TaskId,
+        /// Its version now.
+        version: i64,
+    },
     /// It asks for an answer, which becomes a variable.
     #[error("the task {id} asks for an answer (`{fills}`): say it, for without it nothing goes on")]
     NoAnswer {
@@ -180,17 +188,17 @@ pub async fn add(tx: &mut Tx, clock: &Clock, mut new: NewTask) -> Result<TaskId,
     Ok(create(tx, clock, NewTask { text, assignee, ..new }).await?)
 }
 
-/// A person did a task.
+/// A person did a task; `version` is the one that was seen, where that matters.
 ///
 /// # Errors
 /// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Text`].
 pub async fn finish(
     tx: &mut Tx,
     clock: &Clock,
-    id: TaskId,
+    (id, version): (TaskId, Option<i64>),
     (answer, by): (Option<&str>, &str),
 ) -> Result<(), TaskError> {
-    let task = lock_open(tx, id).await?;
+    let task = lock_seen(tx, id, version).await?;
     let answer = answer.filter(|a| !a.trim().is_empty()).map(|a| check("answer", a)).transpose()?;
     if let (Some(fills), None) = (task.fills, &answer) {
         return Err(TaskError::NoAnswer { id, fills });
@@ -199,22 +207,58 @@ pub async fn finish(
     Ok(())
 }
 
+/// What is to change of a task; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+pub struct TaskChange {
+    /// What is to be done.
+    pub text: Option<String>,
+    /// The teammate who is to do it.
+    pub assignee: Option<Option<String>>,
+    /// Late after this.
+    pub due_at: Option<Option<Micros>>,
+}
+
+/// A person changes an open task. `version` is the one that was seen.
+///
+/// # Errors
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::Changed`], [`TaskError::Text`].
+pub async fn change(tx: &mut Tx, id: TaskId, (change, version): (TaskChange, Option<i64>)) -> Result<(), TaskError> {
+    let mut task = lock_seen(tx, id, version).await?;
+    if let Some(text) = change.text {
+        task.text = check("text", &text)?;
+    }
+    if let Some(assignee) = change.assignee {
+        task.assignee = assignee.as_deref().map(|a| check("assignee", a)).transpose()?;
+    }
+    if let Some(due_at) = change.due_at {
+        task.due_at = due_at;
+    }
+    tx.update_task(&task).await?;
+    Ok(())
+}
+
+/// An open task, locked, where it is as it was seen.
+async fn lock_seen(tx: &mut Tx, id: TaskId, seen: Option<i64>) -> Result<TaskRow, TaskError> {
+    let task = tx.lock_task(id).await?.ok_or(TaskError::Unknown(id))?;
+    let version = tx.task_version(id).await?;
+    if seen.is_some_and(|seen| seen != version) {
+        return Err(TaskError::Changed { id, version });
+    }
+    if task.state == TaskState::Open { Ok(task) } else { Err(TaskError::Over { id, state: task.state }) }
+}
+
 /// A person takes a task away that is not to be done any more; `by` says who. A task of a step is done or skipped, never
 /// taken away: its run would wait for ever.
 ///
 /// # Errors
 /// [`TaskError::Unknown`], [`TaskError::Over`]; [`TaskError::Text`] for the task of a step.
 pub async fn cancel(tx: &mut Tx, clock: &Clock, id: TaskId, by: &str) -> Result<(), TaskError> {
-    let task = lock_open(tx, id).await?;
+    let task = lock_seen(tx, id, None).await?;
     if task.kind == TaskKind::Step {
         let reason = "a step of a sequence waits for it; do it, or skip the step".to_owned();
         return Err(TaskError::Text { field: "task", reason });
     }
     tx.end_task(id, TaskState::Cancelled, None, (by, clock.now())).await?;
     Ok(())
-}
-
-async fn lock_open(tx: &mut Tx, id: TaskId) -> Result<TaskRow, TaskError> {
-    let task = tx.lock_task(id).await?.ok_or(TaskError::Unknown(id))?;
-    if task.state == TaskState::Open { Ok(task) } else { Err(TaskError::Over { id, state: task.state }) }
 }

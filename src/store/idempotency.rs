@@ -105,6 +105,12 @@ impl Tx {
         })
     }
 
+    /// Forgets keys older than [`REMEMBERED`], a batch; how many.
+    pub async fn forget_requests(&mut self, at_most: i64) -> Result<u64, StoreError> {
+        let before = self.lease_now().await?.minus(REMEMBERED);
+        self.exec(&FORGET_SOME, values![before, at_most]).await
+    }
+
     /// Keeps the answer of an attempt that came to its end.
     pub async fn keep_answer(&mut self, receipt: &Receipt, answer: KeptAnswer) -> Result<(), StoreError> {
         let Receipt { token, key, attempt } = receipt.clone();
@@ -148,6 +154,8 @@ impl Tx {
 
 statements! {
     #[hot] FORGET = "DELETE FROM idempotency WHERE begun_at < $1";
+    #[hot] FORGET_SOME = "DELETE FROM idempotency WHERE (token_id, key) IN \
+        (SELECT token_id, key FROM idempotency WHERE begun_at < $1 ORDER BY begun_at LIMIT $2)";
     #[hot] BEGIN = "INSERT INTO idempotency (token_id, key, request, attempt, state, begun_at) VALUES ($1, $2, $3, $4, 'running', $5) \
         ON CONFLICT (token_id, key) DO NOTHING";
     #[hot] LOOK = "SELECT request, state, begun_at, status, media, answer FROM idempotency WHERE token_id = $1 AND key = $2 FOR UPDATE";

@@ -27,6 +27,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Where this database was moved to, whence it is not to send any more.
+    pub async fn get_moved_to(&mut self) -> Result<Option<String>, StoreError> {
+        let row: Option<(Option<String>,)> = self.opt(&INSTALLATION_MOVED, values![]).await?;
+        Ok(row.and_then(|(to,)| to))
+    }
+
+    /// Forgets that it was moved.
+    pub async fn forget_move(&mut self) -> Result<(), StoreError> {
+        self.exec(&INSTALLATION_MOVE_FORGET, values![]).await?;
+        Ok(())
+    }
+
     /// Holds or releases all sending.
     pub async fn set_installation_held(&mut self, held: bool) -> Result<(), StoreError> {
         self.exec(&INSTALLATION_HOLD, values![held]).await?;
@@ -62,6 +74,8 @@ statements! {
     #[hot] DEFINITION_ACTIVE_HASH = "SELECT hash FROM active_definition WHERE kind = $1";
     INSTALLATION_GET = "SELECT id, held FROM installation LIMIT 1";
     INSTALLATION_INSERT = "INSERT INTO installation (id, installed_at, held) VALUES ($1, $2, FALSE)";
+    INSTALLATION_MOVED = "SELECT moved_to FROM installation LIMIT 1";
+    INSTALLATION_MOVE_FORGET = "UPDATE installation SET moved_to = NULL";
     INSTALLATION_HOLD = "UPDATE installation SET held = $1";
     DEFINITION_INSERT = "INSERT INTO definition (hash, kind, body, at) VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
     DEFINITION_ACTIVATE = "INSERT INTO active_definition (kind, hash, at) VALUES ($1, $2, $3) \

@@ -543,6 +543,11 @@ pub struct SentTo {
     pub at: Micros,
 }
 
+/// What makes messages searchable, by their ids.
+pub(in crate::store) fn search_insert() -> &'static super::sql::Sql {
+    &SEARCH_INSERT
+}
+
 statements! {
     #[hot] ORIGIN = "SELECT author_address, backfilled FROM message WHERE id = $1";
     #[hot] SURE_OF = "SELECT p.message_id, p.influencer_id FROM participation p LEFT JOIN outbox o ON o.id = p.message_id \

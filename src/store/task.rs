@@ -71,6 +71,18 @@ impl Tx {
         self.opt(&LOCK, values![id]).await
     }
 
+    /// The version of a task: grows with every change.
+    pub async fn task_version(&mut self, id: TaskId) -> Result<i64, StoreError> {
+        let row: Option<(i64,)> = self.opt(&VERSION, values![id]).await?;
+        Ok(row.map_or(0, |(version,)| version))
+    }
+
+    /// Changes what an open task says, who is to do it and until when.
+    pub async fn update_task(&mut self, t: &TaskRow) -> Result<(), StoreError> {
+        self.exec(&UPDATE, values![t.id, t.text.clone(), t.assignee.clone(), t.due_at]).await?;
+        Ok(())
+    }
+
     /// Ends an open task; `false` where it was over.
     pub async fn end_task(
         &mut self,
@@ -119,6 +131,8 @@ statements! {
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
-    #[hot] END = "UPDATE task SET state = $2, answer = $3, completed_by = $4, completed_at = $5 WHERE id = $1 AND state = 'open'";
-    #[hot] CANCEL_OF = "UPDATE task SET state = 'cancelled', completed_at = $2 WHERE enrollment_id = ANY($1::uuid[]) AND state = 'open' AND kind = 'step'";
+    #[hot] VERSION = "SELECT version FROM task WHERE id = $1";
+    #[hot] UPDATE = "UPDATE task SET text = $2, assignee = $3, due_at = $4, version = version + 1 WHERE id = $1 AND state = 'open'";
+    #[hot] END = "UPDATE task SET state = $2, answer = $3, completed_by = $4, completed_at = $5, version = version + 1 WHERE id = $1 AND state = 'open'";
+    #[hot] CANCEL_OF = "UPDATE task SET state = 'cancelled', completed_at = $2, version = version + 1 WHERE enrollment_id = ANY($1::uuid[]) AND state = 'open' AND kind = 'step'";
 }

@@ -159,6 +159,33 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives a live thread from one influencer to another, who has none in its conversation, with its place on their timelines and the
+    /// open tasks about it. What happened stays where it happened. Given back to whom it belonged, it is as it was.
+    pub async fn give_thread(&mut self, id: ThreadId, from: InfluencerId, to: InfluencerId) -> Result<(), StoreError> {
+        self.exec(&GIVE_TASKS, values![id, from, to]).await?;
+        self.exec(&GIVE_PARTS, values![id, from, to]).await?;
+        self.exec(&GIVE_THREAD, values![id, from, to]).await?;
+        Ok(())
+    }
+
+    /// Threads of these conversations that were given away: (conversation, from whom, to whom).
+    pub async fn list_given(
+        &mut self,
+        conversations: Vec<ConversationId>,
+    ) -> Result<Vec<(ConversationId, InfluencerId, InfluencerId)>, StoreError> {
+        self.all(&GIVEN, values![conversations]).await
+    }
+
+    /// The newest thing a person said in a thread that is no old mail: the message and our account.
+    pub async fn newest_said(&mut self, id: ThreadId) -> Result<Option<(MessageId, String)>, StoreError> {
+        self.opt(&NEWEST_SAID, values![id]).await
+    }
+
+    /// Whose turn it is in the newest live thread of an influencer, and when its newest message was said.
+    pub async fn newest_turn(&mut self, of: InfluencerId) -> Result<Option<(Micros, Option<Awaiting>)>, StoreError> {
+        self.opt(&NEWEST_TURN, values![of]).await
+    }
+
     /// Writes threads, new ones and those whose count, time or turn changed.
     pub async fn upsert_threads(&mut self, threads: Vec<ThreadRow>, at: Micros) -> Result<(), StoreError> {
         let rows: Vec<Value> = threads
@@ -185,6 +212,17 @@ impl Tx {
 }
 
 statements! {
+    #[hot] GIVE_TASKS = "UPDATE task SET influencer_id = $3, version = version + 1 WHERE influencer_id = $2 AND state = 'open' \
+        AND kind <> 'step' AND message_id IN (SELECT p.message_id FROM participation p WHERE p.thread_id = $1)";
+    #[hot] GIVE_PARTS = "UPDATE participation SET influencer_id = $3 WHERE thread_id = $1 AND influencer_id = $2";
+    #[hot] GIVE_THREAD = "UPDATE thread SET influencer_id = $3, given_from = CASE WHEN given_from = $3 THEN NULL \
+        ELSE COALESCE(given_from, $2) END WHERE id = $1";
+    #[hot] GIVEN = "SELECT conversation_id, given_from, influencer_id FROM thread WHERE conversation_id = ANY($1::uuid[]) \
+        AND given_from IS NOT NULL AND merged_into IS NULL";
+    #[hot] NEWEST_SAID = "SELECT m.id, m.account FROM participation p JOIN message m ON m.id = p.message_id WHERE p.thread_id = $1 \
+        AND p.role = 'author' AND m.direction = 'inbound' AND m.kind = 'human' AND NOT m.backfilled ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
+    #[hot] NEWEST_TURN = "SELECT last_message_at, awaiting FROM thread WHERE influencer_id = $1 AND merged_into IS NULL \
+        ORDER BY last_message_at DESC, id DESC LIMIT 1";
     #[hot] REF_OF = "INSERT INTO message_ref (ref, conversation_id) SELECT $2::text, conversation_id FROM message WHERE id = $1 \
         ON CONFLICT (ref) DO NOTHING";
     #[hot] DESK_LOCK = "SELECT id, last_message_at, assignee, read_at, snoozed_at, snoozed_until, archived_at, version FROM thread \

@@ -34,12 +34,6 @@ const ROUND_TRIES: usize = 100;
 const ANSWER_OCTETS_MAX: usize = 4 * webhook::ANSWER_CHARS_MAX;
 /// The rest of a webhook whose secret can't be opened here.
 const SEALED_REST: Duration = Duration::from_mins(1);
-/// How long finished deliveries are kept.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-/// Deliveries forgotten in one transaction.
-const PRUNE_BATCH: i64 = 2_000;
-/// The time between two looks for what is to be forgotten.
-const PRUNE_PAUSE: Duration = Duration::from_hours(1);
 /// The rest after the database could not be used.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -49,7 +43,6 @@ pub(super) struct Hand {
     /// In which round each was served last, so that all have their turn.
     pub(super) served: HashMap<WebhookId, u64>,
     pub(super) rounds: u64,
-    pub(super) prune_at: Instant,
 }
 
 pub(super) struct Rounds {
@@ -145,7 +138,6 @@ impl Rounds {
 
     /// Webhooks with something to do, of which nobody else takes care; and whether there are more.
     async fn claim_now(&self, at_most: usize) -> Result<(Vec<Piece>, bool), StoreError> {
-        self.forget_old().await?;
         let mut tx = self.store.read().await?;
         let now = tx.lease_now().await?;
         let mut due = tx.list_due_webhooks(now).await?;
@@ -298,21 +290,5 @@ impl Rounds {
             ("webhook-signature", signatures.join(" ")),
         ];
         http.post_json(&url, &headers, body, (TRY_TIME_MAX, ANSWER_OCTETS_MAX)).await.map_err(|e| e.to_string())
-    }
-
-    /// Forgets a batch of what was finished long ago, now and then.
-    async fn forget_old(&self) -> Result<(), StoreError> {
-        let begun = Instant::now();
-        if self.hand().prune_at > begun {
-            return Ok(());
-        }
-        let mut tx = self.store.begin("webhooks.forget").await?;
-        let before = tx.lease_now().await?.minus(KEPT);
-        let gone = tx.prune_webhook_deliveries(before, PRUNE_BATCH).await?;
-        tx.commit().await?;
-        if gone == 0 {
-            self.hand().prune_at = begun + PRUNE_PAUSE;
-        }
-        Ok(())
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct OurAccount {
 pub(crate) struct Installation {
     pub(crate) fresh: Fresh,
     pub(crate) port: u16,
+    /// Words in front of the binary when the daemon is started.
+    pub(crate) started_by: Vec<String>,
     dir: tempfile::TempDir,
     token: String,
 }
@@ -73,8 +75,18 @@ impl Daemon {
         self.0.try_wait().expect("child")
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL, and the end of the process.
     pub(crate) fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// The same, of one that is still to be replaced.
+    pub(crate) fn kill_now(&mut self) {
         self.0.kill().expect("kill");
         self.0.wait().expect("end");
     }
@@ -135,7 +147,7 @@ impl Installation {
              [storage]\nstate_dir = \"state\"\nurl = \"{url}\"\n[log]\nlevel = \"info\"\n{sections}"
         );
         std::fs::write(dir.path().join("liaison.toml"), config).unwrap();
-        Self { fresh, port, dir, token: secret.expose_secret().to_owned() }
+        Self { fresh, port, started_by: Vec::new(), dir, token: secret.expose_secret().to_owned() }
     }
 
     /// Runs a command of the binary on it; what it printed, and whether it went well.
@@ -151,6 +163,14 @@ impl Installation {
             .expect("the binary starts");
         let told = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    }
+
+    /// Puts the state directory and the daemon's own words into a folder elsewhere.
+    pub(crate) fn keep_state_in(&self, folder: &std::path::Path) {
+        for name in ["state", "log"] {
+            std::os::unix::fs::symlink(folder.join(name), self.dir.path().join(name)).unwrap();
+        }
+        std::fs::create_dir_all(folder.join("state")).unwrap();
     }
 
     /// The daemon's own words.
@@ -170,7 +190,10 @@ impl Installation {
         let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         // Another build of it (a release, say) where one is named; else the one just built.
         let binary = std::env::var_os("LIAISON_PROVE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_liaison").into());
-        let child = Command::new(binary)
+        let mut words: Vec<std::ffi::OsString> = self.started_by.iter().map(Into::into).collect();
+        words.push(binary);
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .arg("--config")
             .arg(self.dir.path().join("liaison.toml"))
             .arg("serve")

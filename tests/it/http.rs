@@ -20,6 +20,7 @@ use liaison::http::actions::{
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
+use liaison::store::reading::message::PackedMail;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -119,8 +120,9 @@ impl Actions for Recorder {
     fn why(&self, about: About) -> Done<'_, serde_json::Value> {
         self.note(format!("why {about:?}"), Ok(json!({"runs": []})))
     }
-    fn open_attachment(&self, raw: Vec<u8>, n: usize) -> Done<'_, Option<AttachmentContent>> {
-        let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), content: raw };
+    fn open_attachment(&self, mail: PackedMail, n: usize) -> Done<'_, Option<AttachmentContent>> {
+        let (size, content) = (mail.size() as u64, Box::new(mail.into_reader().unwrap()));
+        let file = AttachmentContent { name: "a\"b.html".into(), content_type: "text/html".into(), size, content };
         self.note(format!("open {n}"), Ok((n == 0).then_some(file)))
     }
 }

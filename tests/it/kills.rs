@@ -27,11 +27,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// How much is tried.
 #[derive(Clone, Copy)]
-struct Measure {
-    kills: usize,
-    mails: usize,
-    sends: usize,
-    seed: u64,
+pub(crate) struct Measure {
+    pub(crate) kills: usize,
+    pub(crate) mails: usize,
+    pub(crate) sends: usize,
+    pub(crate) seed: u64,
 }
 
 /// A number from the environment, which `tests/prove` sets.
@@ -50,12 +50,12 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
 }
 
 /// A run: one installation, its people, and what was offered to it so far.
-struct Proof {
-    home: Installation,
+pub(crate) struct Proof {
+    pub(crate) home: Installation,
     peer: MailPeer,
     accounts: Vec<OurAccount>,
     people: Vec<String>,
-    measure: Measure,
+    pub(crate) measure: Measure,
     /// How many mails and messages may have been offered by now: so that some are under way at every kill.
     allowed: [AtomicUsize; 2],
     /// Somebody gave up.
@@ -91,7 +91,7 @@ impl Proof {
     }
 
     /// Lets feeders offer their share of all up to so many half lives.
-    fn allow(&self, halves: usize) {
+    pub(crate) fn allow(&self, halves: usize) {
         let of = self.measure.kills.max(1) * 2;
         for (allowed, all) in self.allowed.iter().zip([self.measure.mails, self.measure.sends]) {
             allowed.store((all * halves).div_ceil(of).min(all), Ordering::SeqCst);
@@ -307,41 +307,53 @@ impl Drop for Over<'_> {
     }
 }
 
-fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
-    let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
+/// Everything but the kills: people, what comes in and what goes out beside `harm`, which starts the daemon over as it likes, and
+/// the record in the end. `prepare` may change how the daemon is started. `None` where a server is missing.
+pub(crate) fn prove_beside(
+    title: &str,
+    fresh: impl Future<Output = Option<stores::Fresh>>,
+    measure: Measure,
+    prepare: impl FnOnce(&mut Installation),
+    harm: impl FnOnce(&Proof, &tokio::runtime::Runtime, Daemon) -> (Daemon, Vec<(&'static str, String)>),
+) -> Option<Proof> {
+    let Some(peer) = peers::mail() else {
+        peers::skip("mail server (LIAISON_TEST_MAIL)");
+        return None;
+    };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let Some(fresh) = runtime.block_on(fresh) else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
+    let Some(fresh) = runtime.block_on(fresh) else {
+        peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)");
+        return None;
+    };
     let database = fresh.name;
-    let proof = runtime.block_on(Proof::new(peer, fresh, measure));
+    let mut proof = runtime.block_on(Proof::new(peer, fresh, measure));
+    prepare(&mut proof.home);
     let log = SubmissionLog::from_now(&proof.peer);
     let mut daemon = proof.home.start();
     proof.home.await_up(&mut daemon);
     proof.import_people();
     let began = Instant::now();
-    let (asked, most, before, mut daemon) = std::thread::scope(|scope| {
+    let (asked, harmed, before, mut daemon) = std::thread::scope(|scope| {
         let _over = Over(&proof.over);
         let mailboxes = scope.spawn(|| proof.feed_mailboxes());
         let requests = scope.spawn(|| proof.feed_outbox());
-        let (daemon, most) = proof.kill_over_and_over(&runtime, daemon);
+        let (daemon, harmed) = harm(&proof, &runtime, daemon);
         let done = "SELECT COUNT(*) FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.direction = 'inbound' \
             OR o.status = 'confirmed'";
         let before = runtime.block_on(count(&proof.home.fresh.place, done));
         mailboxes.join().expect("mails come in");
-        (requests.join().expect("messages go out"), most, before, daemon)
+        (requests.join().expect("messages go out"), harmed, before, daemon)
     });
     proof.home.await_up(&mut daemon);
     runtime.block_on(proof.await_finish(&mut daemon, &log));
     let sent = runtime.block_on(outbox(&proof.home.fresh.place));
     let record = ServerRecord::read(&proof.peer, &log, &proof.people);
-    let mut lines = vec![
-        ("kills (SIGKILL)", measure.kills.to_string()),
-        ("seed", measure.seed.to_string()),
-        ("stored or sent by the last kill", before.to_string()),
-    ];
+    let mut lines = harmed;
+    lines.push(("seed", measure.seed.to_string()));
+    lines.push(("stored or sent by the last of them", before.to_string()));
     lines.extend(runtime.block_on(proof.check_inbound()));
     lines.push(proof.check_taken(&asked, &sent));
     assert_eq!(record.strangers(&sent), 0, "mails that no row of the outbox stands for");
-    lines.push(("most in the air on one account after a kill (4 sessions)", most.to_string()));
     for account in &proof.accounts {
         let fates = Fates::of(account.name, &sent, &record);
         fates.check(account.name);
@@ -357,7 +369,25 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
         lines.extend(fates.lines());
     }
     lines.push(("seconds", began.elapsed().as_secs().to_string()));
-    ledger::print_table(&format!("kills on {database}"), &lines);
+    ledger::print_table(&format!("{title} on {database}"), &lines);
+    Some(proof)
+}
+
+fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
+    prove_beside(
+        "kills",
+        fresh,
+        measure,
+        |_| {},
+        |proof, runtime, daemon| {
+            let (daemon, most) = proof.kill_over_and_over(runtime, daemon);
+            let lines = vec![
+                ("kills (SIGKILL)", measure.kills.to_string()),
+                ("most in the air on one account after a kill (4 sessions)", most.to_string()),
+            ];
+            (daemon, lines)
+        },
+    );
 }
 
 async fn sqlite() -> Option<stores::Fresh> {

@@ -30,6 +30,7 @@ mod e2e;
 mod erasure;
 mod fault;
 mod foresee;
+mod full;
 mod house;
 mod http;
 mod imap;

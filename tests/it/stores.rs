@@ -27,6 +27,12 @@ pub async fn sqlite() -> Fresh {
     Fresh { name: "sqlite", store: Store::open(&place).await.unwrap(), place, _dir: dir }
 }
 
+/// An empty SQLite store in a folder of somebody else's.
+pub async fn sqlite_in(folder: &std::path::Path) -> Fresh {
+    let place = Place::Sqlite { file: folder.join("liaison.db") };
+    Fresh { name: "sqlite", store: Store::open(&place).await.unwrap(), place, _dir: tempfile::tempdir().unwrap() }
+}
+
 /// An empty PostgreSQL store; none where `LIAISON_TEST_POSTGRES` is not set.
 pub async fn postgres() -> Option<Fresh> {
     use sqlx::{Connection, Executor};

@@ -7,6 +7,9 @@ mod fields;
 mod mime;
 mod report;
 
+use std::io::{self, Read};
+
+use decode::{Base64Reader, Encoding};
 use fields::{Fields, addresses, cut, date, ids, unfold};
 use mime::{Part, Parts};
 
@@ -51,6 +54,60 @@ pub fn attachment(raw: &[u8], index: usize) -> Option<(Attachment, Vec<u8>)> {
     let body = Body::of(&parts);
     let part = body.files.get(index).and_then(|at| parts.list.get(*at))?;
     Some((describe(part, &parts), part.encoding().decode(part.body).into_owned()))
+}
+
+/// Where an attachment stands in its mail, so that it can be decoded while it is given out.
+#[derive(Debug)]
+pub struct FoundAttachment {
+    /// What the mail says of it. Its size is that of the decoded content.
+    pub about: Attachment,
+    from: u64,
+    length: u64,
+    way: Way,
+}
+
+/// How its content comes out.
+#[derive(Debug)]
+enum Way {
+    /// As it stands.
+    Plain,
+    /// Out of base64, piece by piece.
+    Base64,
+    /// Decoded already: encodings that are meant for text, not for files.
+    Decoded(Vec<u8>),
+}
+
+/// Finds the attachment at `index` of [`ParsedMail::attachments`].
+pub fn find_attachment(raw: &[u8], index: usize) -> Option<FoundAttachment> {
+    let read = raw.get(..PARSED_MAX).unwrap_or(raw);
+    let parts = Parts::read(read, false);
+    let body = Body::of(&parts);
+    let part = body.files.get(index).and_then(|at| parts.list.get(*at))?;
+    let (way, length) = match part.encoding() {
+        Encoding::Plain => (Way::Plain, part.body.len()),
+        Encoding::Base64 => (Way::Base64, decode::base64_end(part.body)),
+        other @ (Encoding::QuotedPrintable | Encoding::Uuencode) => {
+            (Way::Decoded(other.decode(part.body).into_owned()), 0)
+        }
+    };
+    let from = part.body.as_ptr().addr().checked_sub(read.as_ptr().addr())?;
+    let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    Some(FoundAttachment { about: describe(part, &parts), from: wide(from), length: wide(length), way })
+}
+
+impl FoundAttachment {
+    /// Its content, out of the same mail read from its beginning. Goes on to where it begins.
+    ///
+    /// # Errors
+    /// Where the mail can't be read.
+    pub fn open<R: Read + Send + 'static>(self, mut mail: R) -> io::Result<Box<dyn Read + Send>> {
+        if let Way::Decoded(content) = self.way {
+            return Ok(Box::new(io::Cursor::new(content)));
+        }
+        io::copy(&mut (&mut mail).take(self.from), &mut io::sink())?;
+        let rest = mail.take(self.length);
+        Ok(if matches!(self.way, Way::Base64) { Box::new(Base64Reader::new(rest)) } else { Box::new(rest) })
+    }
 }
 
 /// The first HTML page meant to be shown, as it came; never safe to show as it is.

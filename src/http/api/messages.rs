@@ -12,7 +12,9 @@ use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
+use crate::http::streamed::{Room, Streamed};
 use crate::http::{ApiState, MESSAGE_BODY_MAX};
+use crate::store::reading::message::PackedMail;
 use crate::store::reading::view::MessageView;
 
 /// Media types that a browser may be told; anything else is handed out as plain octets.
@@ -77,14 +79,26 @@ pub(super) async fn cancel(
     view(&state, id).await.map(Json)
 }
 
-async fn raw_mail(state: &ApiState, id: MessageId) -> Result<Vec<u8>, Problem> {
-    let found = state.store.read().await?.get_raw_mail(id).await?;
-    found.ok_or_else(|| Problem::not_found("message with raw mail", id))
+/// A mail that is open, and the room it takes.
+struct OpenMail {
+    packed: PackedMail,
+    room: Room,
+}
+
+/// Reads a mail once there is room for it.
+async fn open(state: &ApiState, id: MessageId) -> Result<OpenMail, Problem> {
+    let none = || Problem::not_found("message with raw mail", id);
+    let size = state.store.read().await?.raw_mail_size(id).await?.ok_or_else(none)?;
+    let room = Room::of(size).await;
+    let packed = state.store.read().await?.get_packed_mail(id).await?.ok_or_else(none)?;
+    Ok(OpenMail { packed, room })
 }
 
 async fn raw(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
-    let mail = raw_mail(&state, id).await?;
-    Ok(download(mail, "message/rfc822", &format!("{id}.eml")))
+    let OpenMail { packed, room } = open(&state, id).await?;
+    let length = u64::try_from(packed.size()).unwrap_or(u64::MAX);
+    let content = Streamed { length, content: Box::new(packed.into_reader()?), room };
+    Ok(download(content, "message/rfc822", &format!("{id}.eml")))
 }
 
 /// For a frame without rights: no script, nothing is fetched, and what is opened is opened outside of it.
@@ -92,8 +106,9 @@ const HTML_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-a
     allow-popups allow-popups-to-escape-sandbox";
 
 async fn html(State(state): State<ApiState>, Id(id): Id<MessageId>, _: NoQuery) -> Result<Response, Problem> {
-    let mail = raw_mail(&state, id).await?;
-    let page = state.actions.open_html(mail).await?;
+    let OpenMail { packed, room } = open(&state, id).await?;
+    let page = state.actions.open_html(packed.unpack()?).await?;
+    drop(room);
     let page = page.ok_or_else(|| Problem::not_found("message with HTML", id))?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -108,16 +123,17 @@ async fn attachment(
     Number(n): Number,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let mail = raw_mail(&state, id).await?;
-    let found = state.actions.open_attachment(mail, n).await?;
+    let OpenMail { packed, room } = open(&state, id).await?;
+    let found = state.actions.open_attachment(packed, n).await?;
     let found = found.ok_or_else(|| Problem::not_found("attachment", n))?;
     let said = TYPES_SAID.iter().find(|t| **t == found.content_type).copied();
     let name = if found.name.is_empty() { format!("{id}-{n}") } else { found.name };
-    Ok(download(found.content, said.unwrap_or("application/octet-stream"), &name))
+    let content = Streamed { length: found.size, content: found.content, room };
+    Ok(download(content, said.unwrap_or("application/octet-stream"), &name))
 }
 
 /// Content from a stranger: saved, never shown in place, and without any right where a browser opens it all the same.
-pub(super) fn download(content: Vec<u8>, kind: &'static str, name: &str) -> Response {
+pub(super) fn download(content: impl IntoResponse, kind: &'static str, name: &str) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_DISPOSITION, disposition(name));

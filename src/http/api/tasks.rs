@@ -12,9 +12,10 @@ use crate::http::ApiState;
 use crate::http::body::{Body, Id, created};
 use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::gate::Caller;
-use crate::http::page::{Asked, Listed};
+use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
-use crate::hub::task::{self, NewTask, TaskError};
+use crate::http::version::{Seen, Tagged};
+use crate::hub::task::{self, NewTask, TaskChange, TaskError};
 use crate::store::reading::task::{TaskFilter, TaskView};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -29,6 +30,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/tasks")
             .get(does("List tasks, what is due first").takes(filters), list)
             .post(does("Make a task"), add),
+        Route::at("/tasks/{id}")
+            .get(does("Show a task"), one)
+            .patch(does("Change an open task").conflicts(&["task_over"]), update),
         Route::at("/tasks/{id}/complete").post(does("Say that a task is done").conflicts(&["task_over"]), complete),
     ]
 }
@@ -80,6 +84,38 @@ async fn add(
     view(&state, id).await.map(created)
 }
 
+async fn one(State(state): State<ApiState>, Id(id): Id<TaskId>, _: NoQuery) -> Result<Tagged<TaskView>, Problem> {
+    view(&state, id).await.map(Tagged)
+}
+
+/// What is to change of a task; what is left out stays.
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[serde(deny_unknown_fields, default)]
+struct TaskChangeOrder {
+    /// What is to be done.
+    text: Option<String>,
+    /// The teammate who is to do it; `null` takes the present one away.
+    #[serde(deserialize_with = "crate::http::body::said")]
+    assignee: Option<Option<String>>,
+    /// Late after this; `null`: never.
+    #[serde(deserialize_with = "crate::http::body::said")]
+    due_at: Option<Option<Micros>>,
+}
+
+async fn update(
+    State(state): State<ApiState>,
+    Id(id): Id<TaskId>,
+    Seen(version): Seen,
+    Body(order): Body<TaskChangeOrder>,
+) -> Result<Tagged<TaskView>, Problem> {
+    let TaskChangeOrder { text, assignee, due_at } = order;
+    let mut tx = state.store.begin("http.update_task").await?;
+    task::change(&mut tx, id, (TaskChange { text, assignee, due_at }, version)).await?;
+    state.commit(tx).await?;
+    view(&state, id).await.map(Tagged)
+}
+
 async fn view(state: &ApiState, id: TaskId) -> Result<TaskView, Problem> {
     let found = state.store.read().await?.get_task_view(id, state.clock.now()).await?;
     found.ok_or_else(|| Problem::not_found("task", id))
@@ -96,10 +132,11 @@ async fn complete(
     State(state): State<ApiState>,
     Id(id): Id<TaskId>,
     caller: Caller,
+    Seen(version): Seen,
     Body(said): Body<Completion>,
 ) -> Result<Json<TaskView>, Problem> {
     let mut tx = state.store.begin("http.complete_task").await?;
-    task::finish(&mut tx, &state.clock, id, (said.answer.as_deref(), &caller.by())).await?;
+    task::finish(&mut tx, &state.clock, (id, version), (said.answer.as_deref(), &caller.by())).await?;
     state.commit(tx).await?;
     view(&state, id).await.map(Json)
 }
@@ -114,6 +151,7 @@ impl From<TaskError> for Problem {
         match error {
             TaskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "not_found", what),
             TaskError::Over { .. } => Self::new(StatusCode::CONFLICT, "task_over", what),
+            TaskError::Changed { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", what),
             TaskError::NoAnswer { .. } => invalid("answer"),
             TaskError::Text { field, .. } => invalid(field),
             TaskError::NoInfluencer(_) => invalid("influencer_id"),

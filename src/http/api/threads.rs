@@ -31,9 +31,11 @@ pub(super) fn routes() -> Vec<Route> {
     let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
     vec![
         Route::at("/threads").get(does("List threads, the one with the newest message first").takes(filters), list),
-        Route::at("/threads/{id}")
-            .get(does("Show a thread"), one)
-            .patch(does("Give a thread to somebody, mark it as read, put it off or aside"), update),
+        Route::at("/threads/{id}").get(does("Show a thread"), one).patch(
+            does("Give a thread to a teammate or to another influencer, mark it as read, put it off or aside")
+                .conflicts(&["thread_of_their_own"]),
+            update,
+        ),
         Route::at("/threads/{id}/messages").get(does("The messages of a thread").takes(paged(vec![order])), messages),
         Route::at("/threads/{id}/reply").post(super::messages::sending("Answer in a thread"), reply),
     ]

@@ -34,6 +34,8 @@ pub(super) struct Known {
     pub(super) sure_parents: HashMap<String, Vec<InfluencerId>>,
     /// Who is surely meant by some message of a conversation, as it was called when that was learned.
     pub(super) sure_in: Vec<(ConversationId, InfluencerId)>,
+    /// Threads that a person gave to somebody else: in which conversation, from whom, to whom.
+    pub(super) given: Vec<(ConversationId, InfluencerId, InfluencerId)>,
     /// Address keys that the messages went to of which a report speaks.
     pub(super) envelopes: HashMap<MessageId, Vec<String>>,
     /// The newest message that left for an address, for reports that name none.
@@ -52,6 +54,14 @@ impl Known {
     /// Address keys that one of our messages went to, as far as a report speaks of it.
     pub(super) fn envelope(&self, message: MessageId) -> &[String] {
         self.envelopes.get(&message).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who is meant where an address says that somebody is: whoever has their thread in this conversation now.
+    pub(super) fn given(&self, conversation: ConversationId, influencer: InfluencerId) -> InfluencerId {
+        let conversation = self.books.find(conversation);
+        let mut given =
+            self.given.iter().filter(|(id, from, _)| *from == influencer && self.books.find(*id) == conversation);
+        given.next().map_or(influencer, |(_, _, to)| *to)
     }
 
     /// Who is surely meant by some message of a conversation.
@@ -253,6 +263,7 @@ async fn load_books(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Res
     if drafts.iter().any(|d| d.author.iter().chain(&d.to).chain(&d.cc).any(|key| is_agents(known, key))) {
         known.sure_in = tx.find_sure_in(conversations.clone()).await?;
     }
+    known.given = tx.list_given(conversations.clone()).await?;
     for row in tx.find_threads_in(conversations).await? {
         let entry = Entry {
             id: row.id,

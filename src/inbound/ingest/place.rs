@@ -199,6 +199,7 @@ impl Planner<'_> {
             identity: &self.context.identity,
             people: &self.known.people,
         });
+        self.give(conversation, &mut placed);
         if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
             self.plan.recheck.insert(conversation);
         }
@@ -216,6 +217,20 @@ impl Planner<'_> {
         let arrival = draft.arrival;
         self.plan.raws.push((arrival.raw_hash.clone(), arrival.raw_size, arrival.raw_data.clone()));
         self.deliver(draft, Some(id), None);
+    }
+
+    /// Where a person gave a thread of this conversation to somebody else, it concerns that one.
+    fn give(&self, conversation: ConversationId, placed: &mut Placed) {
+        if self.known.given.is_empty() {
+            return;
+        }
+        let mut seen = HashSet::new();
+        for part in &mut placed.parts {
+            part.influencer = self.known.given(conversation, part.influencer);
+        }
+        // The writer counts, where both were concerned.
+        placed.parts.sort_by_key(|part| part.role != Role::Author);
+        placed.parts.retain(|part| seen.insert(part.influencer));
     }
 
     fn message(&mut self, draft: &Draft<'_>, id: MessageId, conversation: ConversationId, kind: Kind) -> NewMessage {

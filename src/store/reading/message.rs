@@ -2,6 +2,7 @@
 //! sending stands; and messages found by their words.
 
 use std::collections::HashMap;
+use std::io::{Cursor, Read};
 
 use sqlx::types::Json;
 
@@ -23,6 +24,48 @@ const WHOLE_TEXT: i64 = 16 * 1024 * 1024;
 const SEARCH_WORDS_MAX: usize = 32;
 /// Characters of the excerpt of a hit.
 const EXCERPT_MAX: usize = 200;
+
+/// A raw mail as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PackedMail {
+    /// Its octets when it is unpacked.
+    size: usize,
+    data: Vec<u8>,
+}
+
+impl std::fmt::Debug for PackedMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackedMail").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl PackedMail {
+    /// Its octets when it is unpacked.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where it is not what was stored.
+    pub fn unpack(&self) -> Result<Vec<u8>, StoreError> {
+        zstd::bulk::decompress(&self.data, self.size).map_err(|e| damaged(&e))
+    }
+
+    /// Unpacks it as it is read, a little at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where there is no memory for it.
+    pub fn into_reader(self) -> Result<impl Read + Send + 'static, StoreError> {
+        let most = u64::try_from(self.size).unwrap_or(u64::MAX);
+        Ok(zstd::Decoder::new(Cursor::new(self.data)).map_err(|e| damaged(&e))?.take(most))
+    }
+}
+
+fn damaged(error: &std::io::Error) -> StoreError {
+    StoreError::Damaged(format!("raw mail can't be unpacked: {error}"))
+}
 
 #[derive(sqlx::FromRow)]
 struct MessageRow {
@@ -120,12 +163,21 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Damaged`] where the stored blob can't be read.
     pub async fn get_raw_mail(&mut self, id: MessageId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get_packed_mail(id).await?.map(|packed| packed.unpack()).transpose()
+    }
+
+    /// The same, still packed.
+    pub async fn get_packed_mail(&mut self, id: MessageId) -> Result<Option<PackedMail>, StoreError> {
         let row: Option<(i64, Vec<u8>)> = self.opt(&RAW_SIZED, values![id]).await?;
         let Some((size, data)) = row else { return Ok(None) };
         let size = usize::try_from(size).map_err(|e| StoreError::Damaged(e.to_string()))?;
-        let raw = zstd::bulk::decompress(&data, size)
-            .map_err(|e| StoreError::Damaged(format!("the raw mail of {id} can't be unpacked: {e}")))?;
-        Ok(Some(raw))
+        Ok(Some(PackedMail { size, data }))
+    }
+
+    /// How many octets the raw mail of a message has, without reading it; `None` where there is none.
+    pub async fn raw_mail_size(&mut self, id: MessageId) -> Result<Option<u64>, StoreError> {
+        let row: Option<(i64,)> = self.opt(&RAW_SIZE, values![id]).await?;
+        Ok(row.map(|(size,)| u64::try_from(size).unwrap_or_default()))
     }
 
     /// Messages that contain all words of `query`, newest stored first.
@@ -335,6 +387,8 @@ statements! {
     #[hot] ADDRESSES_OF_INFLUENCERS = "SELECT value_key, influencer_id, agent_id FROM address WHERE influencer_id = ANY($1::uuid[])";
     #[hot] ADDRESSES_OF_AGENTS = "SELECT value_key, influencer_id, agent_id FROM address WHERE agent_id = ANY($1::uuid[])";
     #[hot] RAW_SIZED = "SELECT r.size, r.data FROM message m LEFT JOIN outbox o ON o.id = m.id \
+        JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
+    #[hot] RAW_SIZE = "SELECT r.size FROM message m LEFT JOIN outbox o ON o.id = m.id \
         JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     // `+ 0`: PostgreSQL is to look the words up and sort the hits; walking the table in order until enough rows happen to
     // match would read all of it for a rare word.

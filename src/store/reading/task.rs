@@ -70,6 +70,8 @@ pub struct TaskView {
     pub completed_at: Option<Micros>,
     /// Who ended it.
     pub completed_by: Option<String>,
+    /// Grows with every change; `If-Match` takes it.
+    pub version: i64,
 }
 
 impl Tx {
@@ -106,7 +108,7 @@ macro_rules! task_columns {
              t.enrollment_id, t.step, t.fills, t.assignee, t.due_at, \
              (t.state = 'open' AND t.due_at IS NOT NULL AND t.due_at < ",
             $now,
-            ") AS late, t.expires_at, t.answer, t.created_at, t.completed_at, t.completed_by \
+            ") AS late, t.expires_at, t.answer, t.created_at, t.completed_at, t.completed_by, t.version \
              FROM task t LEFT JOIN influencer i ON i.id = t.influencer_id "
         )
     };

@@ -373,7 +373,7 @@ async fn messages(api: &Described, ana: InfluencerId) {
     let thread = format!("/v1/threads/{}", thread.id);
     api.well("GET", &thread, None).await;
     api.well("GET", &format!("{thread}/messages?order=oldest"), None).await;
-    api.well("PATCH", &thread, Some(json!({"assignee": "kim", "read": true}))).await;
+    api.well("PATCH", &thread, Some(json!({"assignee": "kim", "read": true, "influencer": ana}))).await;
     let far = "2100-01-01T00:00:00Z";
     api.well("POST", &format!("{thread}/reply"), Some(json!({"text": "thanks", "send_at": far}))).await;
     let send = json!({"text": "hi", "to": [{"name": "Ana", "address": "ana@example.org"}], "send_at": far});
@@ -525,7 +525,10 @@ async fn desk(api: &Described, ana: InfluencerId) {
     let task = json!({"text": "call her", "influencer_id": ana, "due_at": "2026-03-01T08:00:00Z"});
     let task = api.well("POST", "/v1/tasks", Some(task)).await;
     api.well("GET", "/v1/tasks?due[lt]=2027-01-01T00:00:00Z&kind=by_hand", None).await;
-    let path = format!("/v1/tasks/{}/complete", task["id"].as_str().unwrap());
+    let path = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
+    api.well("GET", &path, None).await;
+    api.well("PATCH", &path, Some(json!({"text": "call her today", "assignee": "kim", "due_at": null}))).await;
+    let path = format!("{path}/complete");
     api.well("POST", &path, Some(json!({"answer": "yes"}))).await;
     assert_eq!(api.ask("POST", &path, Some(&json!({}))).await.1["code"], "task_over");
     api.well("POST", "/v1/suppressions", Some(json!({"address": "no@example.org"}))).await;

@@ -43,6 +43,17 @@ async fn what_two_people_edit_is_changed_only_as_it_was_seen() {
         assert_eq!((&now["first_name"], &now["last_name"]), (&json!("Maxi"), &json!("Moll")));
         assert_eq!((now["addresses"].as_array().unwrap().len(), &now["influencers"]), (2, &json!([])));
 
+        let task = api.well("POST", "/v1/tasks", Some(json!({"text": "call her", "assignee": "kim"}))).await;
+        let task = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
+        let now = changed_once(&api, &task, &json!({"text": "write to her", "assignee": null})).await;
+        assert_eq!((&now["text"], &now["assignee"]), (&json!("write to her"), &Value::Null), "{}", api.fresh.name);
+        let done = format!("{task}/complete");
+        let (status, problem) = api.ask_with("If-Match: \"1\"", "POST", &done, Some(&json!({}))).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")), "{problem}");
+        api.well("POST", &done, Some(json!({}))).await;
+        let (status, problem) = api.ask("PATCH", &task, Some(&json!({"text": "too late"}))).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("task_over")), "{problem}");
+
         // An agent who is taken away frees their addresses, and is seen by nobody any more.
         let (status, problem) = api.ask_with("If-Match: \"1\"", "DELETE", &path, None).await;
         assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")));
@@ -70,6 +81,7 @@ async fn a_thread_is_given_read_put_off_and_aside_until_the_next_message() {
         for (order, pointer) in [
             (json!({"assignee": "nobody"}), "/assignee"),
             (json!({"snoozed_until": "2020-01-01T00:00:00Z"}), "/snoozed_until"),
+            (json!({"influencer": liaison::domain::ids::InfluencerId(uuid::Uuid::from_u128(1))}), "/influencer"),
         ] {
             let (status, problem) = api.ask("PATCH", &path, Some(&order)).await;
             assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)), "{problem}");

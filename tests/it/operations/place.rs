@@ -79,6 +79,11 @@ impl Place {
     /// Starts the daemon; it is not up yet when this returns.
     pub fn start(&self, env: &[(&str, &str)]) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).unwrap();
+        self.start_telling(env, log)
+    }
+
+    /// The same, with its words going somewhere else.
+    pub fn start_telling(&self, env: &[(&str, &str)], log: std::fs::File) -> Running {
         let child = Command::new(env!("CARGO_BIN_EXE_liaison"))
             .arg("serve")
             .current_dir(self.path())

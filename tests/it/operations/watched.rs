@@ -44,6 +44,7 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
         "judge",
         "poller:hello",
         "reconciler:hello",
+        "retention",
         "sequencer",
         "sweep",
         "tidy",
@@ -54,7 +55,9 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
         let page = get(place.metrics, "/metrics", None)?.1;
         // While somebody has it in hand, none is due.
         let lags = value(&page, "liaison_send_lag_seconds{account=\"hello\"}").is_some_and(|lag| lag > 0.0);
-        (lags && value(&page, "liaison_account_up{account=\"hello\"}") == Some(0.0)).then_some(page)
+        // It counts as down from the start on; that somebody tries to read it shows a moment later.
+        let is_tried = value(&page, "liaison_lease_held{lease=\"poll:hello\"}") == Some(1.0);
+        (lags && is_tried && value(&page, "liaison_account_up{account=\"hello\"}") == Some(0.0)).then_some(page)
     });
     let waiting = ["queued", "deferred", "claimed"]
         .map(|s| value(&page, &format!("liaison_outbox_messages{{account=\"hello\",status=\"{s}\"}}")).unwrap());
@@ -64,6 +67,23 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
     assert_eq!(value(&page, answered), Some(1.0), "{page}");
     assert!(!page.contains("a@b.example") && !page.contains("hello@acme.example"), "no address of anybody: {page}");
     assert!(service.stop().success());
+}
+
+#[test]
+fn a_log_that_can_not_be_written_takes_nobody_down() {
+    let place = Place::new(None);
+    // Every write to it fails as on a full disk.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut running = place.start_telling(&[("LIAISON_LOG__LEVEL", "debug")], full);
+    place.until("it answers", || {
+        assert!(running.0.try_wait().unwrap().is_none(), "it ended");
+        (get(place.port, "/readyz", None)?.0 == 200).then_some(())
+    });
+    // What is told while it works.
+    for _ in 0..3 {
+        assert_eq!(get(place.port, "/v1/accounts", None).map(|(status, _)| status), Some(401));
+    }
+    assert!(running.stop().success());
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Story {
             let about = PROSPECTS.iter().find(|p| Some(p.role.handle) == open.influencer_handle.as_deref());
             let answer = open.fills.as_ref().and(about).map(|p| p.line);
             let mut tx = self.hub.store.begin("demo.task").await?;
-            task::finish(&mut tx, &self.hub.clock, open.id, (answer, TEAMMATE)).await?;
+            task::finish(&mut tx, &self.hub.clock, (open.id, None), (answer, TEAMMATE)).await?;
             tx.commit().await?;
             self.wake();
             self.settle().await?;

@@ -3,6 +3,7 @@
 //! Everything here is lenient and linear: what is wrong in the input costs its own place, never the rest.
 
 use std::borrow::Cow;
+use std::io::{self, Read};
 
 use mail_parser::decoders::charsets::map::charset_decoder;
 
@@ -61,6 +62,84 @@ impl Encoding {
             Self::Uuencode => uuencoded(body).len(),
         };
         u64::try_from(length).unwrap_or(u64::MAX)
+    }
+}
+
+/// Where base64 ends for [`base64`]: at a padding after which something else comes, or with the body.
+pub(super) fn base64_end(body: &[u8]) -> usize {
+    let mut held = 0_u8;
+    for (at, &octet) in body.iter().enumerate() {
+        if sextet(octet).is_some() {
+            held = (held + 1) % 4;
+        } else if octet == b'=' && held >= 2 {
+            let rest = body.get(at..).unwrap_or_default();
+            let is_digit = |b: &u8| sextet(*b).is_some() || matches!(b, b'=' | b'\r' | b'\n');
+            return if rest.trim_ascii_end().iter().all(is_digit) { body.len() } else { at };
+        }
+    }
+    body.len()
+}
+
+/// Decodes base64 up to [`base64_end`] as it is read.
+pub(super) struct Base64Reader<R> {
+    inner: R,
+    /// Encoded octets, as they came.
+    raw: Vec<u8>,
+    /// Decoded ones, and how many of them were given out.
+    ready: Vec<u8>,
+    given: usize,
+    group: u32,
+    held: u8,
+    over: bool,
+}
+
+/// Encoded octets that are read at once.
+const READ_AT_ONCE: usize = 32 * 1024;
+
+impl<R: Read> Base64Reader<R> {
+    pub(super) fn new(inner: R) -> Self {
+        let (raw, ready) = (vec![0; READ_AT_ONCE], Vec::with_capacity(READ_AT_ONCE));
+        Self { inner, raw, ready, given: 0, group: 0, held: 0, over: false }
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        (self.given, self.over) = (0, false);
+        self.ready.clear();
+        let n = self.inner.read(&mut self.raw)?;
+        for &octet in self.raw.get(..n).unwrap_or_default() {
+            if let Some(value) = sextet(octet) {
+                self.group = self.group << 6 | u32::from(value);
+                self.held += 1;
+                if self.held == 4 {
+                    let [_, a, b, c] = self.group.to_be_bytes();
+                    self.ready.extend_from_slice(&[a, b, c]);
+                    (self.group, self.held) = (0, 0);
+                }
+            } else if octet == b'=' && self.held >= 2 {
+                flush(&mut self.ready, self.group, self.held);
+                (self.group, self.held) = (0, 0);
+            }
+        }
+        if n == 0 {
+            flush(&mut self.ready, self.group, self.held);
+            (self.group, self.held, self.over) = (0, 0, true);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Base64Reader<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.given >= self.ready.len() && !self.over {
+            self.more()?;
+        }
+        let rest = self.ready.get(self.given..).unwrap_or_default();
+        let n = rest.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.given += n;
+        Ok(n)
     }
 }
 
@@ -296,6 +375,31 @@ mod tests {
         assert_eq!(quoted_printable(b"a=3Db=\r\nc  \r\nd=ZZ"), b"a=bc\r\nd=ZZ");
         for body in [b"aGVsbG8=".as_slice(), b"aGVsbG8=aGVsbG8=", b"", b"a"] {
             assert_eq!(Encoding::Base64.decoded_len(body), base64(body).len() as u64);
+        }
+    }
+
+    #[test]
+    fn base64_that_is_read_piece_by_piece_is_the_same() {
+        let long = b"aGVsbG8g".repeat(40_000);
+        let glued = b"aGVsbG8=\r\naGVsbG8=\r\n".repeat(9_000);
+        for body in [
+            b"aGVs\r\nbG8=".as_slice(),
+            b"aGVsbG8= and a footer",
+            b"aGVsbG8=\r\naGVsbG8=",
+            b"a*G#Vsbg",
+            b"",
+            b"a",
+            b"ab",
+            b"abc=",
+            b"=ab==cd",
+            &long,
+            &glued,
+        ] {
+            let end = base64_end(body);
+            let mut read = Vec::new();
+            Base64Reader::new(&body[..end]).read_to_end(&mut read).unwrap();
+            assert_eq!(read, base64(body));
+            assert_eq!(Encoding::Base64.decoded_len(body), read.len() as u64);
         }
     }
 

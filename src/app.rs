@@ -227,7 +227,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    let mut readers = http::public_router(open_tracking(&hub, life, limits).await?);
+    let mut readers = http::public_router(open_tracking(&hub, life, limits.clone()).await?);
     if let Some(config) = hub.live().config.clone().filter(|c| !c.is_sandbox()) {
         let (hub, store) = (hub.clone(), hub.store.clone());
         // A reload may have brought another registration.
@@ -245,8 +245,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         }
         None => api = api.merge(readers),
     }
-    let guard = Some((hub.store.clone(), hub.clock.clone()));
-    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), guard }));
+    let door = Some(http::Door { store: hub.store.clone(), clock: hub.clock.clone(), limits: limits.clone() });
+    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), door }));
     life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }

@@ -43,7 +43,7 @@ pub(super) fn page_of(hub: &Hub, life: &Lifecycle) -> MetricsPage {
 
 /// Serves the page on an address of its own.
 pub(super) fn listen(listener: TcpListener, page: MetricsPage, life: &Lifecycle) {
-    let (router, stop) = (http::metrics_router(MetricsState { page, guard: None }), life.stop());
+    let (router, stop) = (http::metrics_router(MetricsState { page, door: None }), life.stop());
     life.spawn("metrics", http::serve(listener, router, async move { stop.soft().await }));
 }
 

@@ -44,6 +44,7 @@ mod commands;
 mod connect;
 mod database;
 mod desk;
+mod domains;
 mod erasure;
 mod foresight;
 mod installation;
@@ -57,6 +58,7 @@ mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
 pub use database::{Restored, UnreadyError, ready_for_command, restore};
+pub use domains::{DomainCheck, look_at_domains};
 pub use erasure::write_export;
 pub use installation::release;
 pub use probe::{ProbeStep, probe};

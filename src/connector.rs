@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 
+pub mod dns;
 pub mod email;
 pub mod http;
 pub mod oauth;

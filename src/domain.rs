@@ -18,6 +18,7 @@ pub mod hit;
 pub mod html;
 pub mod ids;
 pub mod mail;
+pub mod mail_auth;
 pub mod oauth;
 pub mod people;
 pub mod profile;

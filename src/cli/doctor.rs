@@ -21,6 +21,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
+use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
 use crate::domain::words::SignInState;
 use crate::store::reading::view::AccountView;
@@ -37,7 +38,7 @@ const SKEW: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Leave the mail servers alone
+    /// Leave mail servers and name servers alone
     #[arg(long)]
     offline: bool,
 }
@@ -84,6 +85,7 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
     checks.push(look_at_daemon(&config).await);
     checks.extend(look_at_sign_ins(&config, &accounts, &out));
     if !args.offline {
+        checks.extend(app::look_at_domains(&config).await.into_iter().map(of_domain));
         checks.extend(look_at_accounts(&config, (store.as_ref(), &accounts)).await);
     }
     tell(&out, &checks)?;
@@ -111,6 +113,14 @@ fn tell(out: &Out, checks: &[Check]) -> anyhow::Result<()> {
         0 => out.say("\nAll is well."),
         1 => out.say("\n1 finding."),
         n => out.say(&format!("\n{n} findings.")),
+    }
+}
+
+fn of_domain((what, judged): app::DomainCheck) -> Check {
+    match judged {
+        Judged::Good(detail) => Check::ok(&what, detail),
+        Judged::Weak(detail, hint) => Check::found(&what, State::Warning, detail, &hint),
+        Judged::Bad(detail, hint) => Check::found(&what, State::Problem, detail, &hint),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The daemon as those who run it see it: the real binary, its numbers, its watchdog, its backups and its upgrades.
 
 mod backups;
+mod canaries;
+mod domains;
 mod packaging;
-mod place;
+pub mod place;
 mod upgrades;
-mod watched;
+pub mod watched;

@@ -122,6 +122,40 @@ async fn version(world: &World) -> i64 {
     world.fresh.store.read().await.unwrap().get_login("brand").await.unwrap().unwrap().version
 }
 
+/// What a command prints.
+fn run(world: &World, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
+    let output = command.arg("--config").arg(&world.file).args(args).env_clear().stdin(Stdio::null()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// How the sign-in is, in each place that tells it.
+fn is_told(world: &World, token: &str, is_good: bool) {
+    let (_, page) = crate::operations::place::get(world.port, "/metrics", Some(token)).unwrap();
+    let number = |name: &str| {
+        let series = format!("liaison_{name}{{account=\"brand\"}}");
+        crate::operations::watched::value(&page, &series).unwrap_or_else(|| panic!("no {series}: {page}"))
+    };
+    assert_eq!(number("oauth_signed_in"), if is_good { 1.0 } else { 0.0 });
+    let (_, told) = crate::operations::place::get(world.port, "/v1/accounts", Some(token)).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let sign_in = &told["data"][0]["sign_in"];
+    let expires = liaison::domain::time::Micros::parse(sign_in["expires_at"].as_str().unwrap()).unwrap();
+    #[allow(clippy::cast_precision_loss, reason = "exact to less than a second")]
+    let seconds = expires.0 as f64 / 1e6;
+    assert!((number("oauth_token_expiry_timestamp_seconds") - seconds).abs() < 1.0, "{sign_in} {page}");
+    assert_eq!(expires > Clock::machine().now(), is_good, "{sign_in}");
+    assert_eq!(sign_in["state"], if is_good { "valid" } else { "refused" }, "{sign_in}");
+    assert_eq!(sign_in["refused_why"].is_null(), is_good, "{sign_in}");
+    let words = if is_good { "sign-in: its token holds until" } else { "sign-in: the provider does not take it since" };
+    for args in [&["doctor", "--offline"][..], &["account", "list"]] {
+        let told = run(world, args);
+        assert!(told.contains(words), "{args:?}: {told}");
+    }
+    let told = run(world, &["doctor", "--offline"]);
+    assert_eq!(told.contains("sign in again: liaison account add gmail brand"), !is_good, "{told}");
+}
+
 /// When the daemon is killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
@@ -134,7 +168,7 @@ enum Moment {
 }
 
 /// One life and its end, and the next life; whether the account signed in by itself.
-async fn kill_and_start(world: &World, gate: &Gate, moment: Moment, round: i64) -> bool {
+async fn kill_and_start(world: &World, (gate, token): (&Gate, &str), moment: Moment, round: i64) -> bool {
     let clock = Clock::machine();
     end_token(world).await;
     let mail = format!("From: a@example.test\r\nSubject: in {round}\r\nMessage-ID: <in-{round}@example.test>\r\n\r\nbody\r\n");
@@ -178,6 +212,7 @@ async fn kill_and_start(world: &World, gate: &Gate, moment: Moment, round: i64) 
     })
     .await;
     assert_eq!(by_itself, kept, "what was kept signs in, and nothing else can ({moment:?})");
+    is_told(world, token, by_itself);
     if !by_itself {
         world.sign_in().await;
     }
@@ -204,6 +239,9 @@ async fn killed_while_the_provider_answers_a_renewal_it_signs_in_or_says_who_has
         let direct = format!("token = \"{}token\"", world.url);
         assert!(text.contains(&direct));
         std::fs::write(&world.file, text.replace(&direct, &format!("token = \"http://{}/token\"", gate.at))).unwrap();
+        let made = run(&world, &["token", "create", "numbers", "--scope", "metrics", "--scope", "read", "--json"]);
+        let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+        let token = made["token"].as_str().unwrap().to_owned();
         let ms = |n| Moment::After(Duration::from_millis(n));
         // On PostgreSQL each kill leaves a lease that has to run out.
         let moments: &[Moment] = match world.fresh.name {
@@ -212,7 +250,7 @@ async fn killed_while_the_provider_answers_a_renewal_it_signs_in_or_says_who_has
         };
         let mut rounds = Vec::new();
         for (n, moment) in (1..).zip(moments) {
-            rounds.push(kill_and_start(&world, &gate, *moment, n).await);
+            rounds.push(kill_and_start(&world, (&gate, &token), *moment, n).await);
         }
         println!("{}: signed in by itself {rounds:?}", world.fresh.name);
         assert!(!rounds[0], "nobody has the token that was in that answer");

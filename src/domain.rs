@@ -33,6 +33,7 @@ pub mod subject;
 pub mod threading;
 pub mod time;
 pub mod token;
+pub mod veil;
 pub mod webhook;
 pub mod words;
 pub mod zone;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::reader::{Found, Reader, Section};
+use super::source::without_passwords;
 
 /// The largest rate that can be set.
 const RATE_MAX: i64 = 1_000_000;
@@ -129,7 +130,7 @@ fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
             && u.path() == "/"
     };
     let Some(url) = url.filter(plain) else {
-        let shown: String = given.value.chars().take(80).collect();
+        let shown: String = without_passwords(&given.value).chars().take(80).collect();
         r.error(
             given,
             format!("`{shown}` is no address of a host"),

@@ -258,7 +258,8 @@ fn read_one(
 
 /// A name below `_domainkey`, of one label or several.
 fn dkim_selector(r: &mut Reader, given: &Found<String>) -> Option<String> {
-    let is_label = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_label =
+        |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if given.value.len() <= 200 && given.value.split('.').all(is_label) {
         return Some(given.value.to_ascii_lowercase());
     }

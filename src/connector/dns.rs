@@ -115,7 +115,11 @@ fn servers_in(text: &str) -> Vec<SocketAddr> {
     let named = text.lines().filter_map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().ok());
     let named = named.filter_map(|[key, address]: [&str; 2]| (key == "nameserver").then_some(address));
     // A scope (`fe80::1%eth0`) can't be said here.
-    named.filter_map(|address| address.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip, PORT)).take(SERVERS_MAX).collect()
+    named
+        .filter_map(|address| address.parse::<IpAddr>().ok())
+        .map(|ip| SocketAddr::new(ip, PORT))
+        .take(SERVERS_MAX)
+        .collect()
 }
 
 /// One question and its answer: over UDP, and again over TCP where it does not fit.
@@ -128,7 +132,7 @@ async fn exchange(server: SocketAddr, name: &str, sort: u16) -> Result<Vec<Vec<u
     let asked = Asked { id, question: &question, sort };
     let over_udp = timeout(ANSWER_TIME, udp(server, &query, &asked)).await.map_err(|_| late())?;
     let mut answer = over_udp.map_err(|e| silent(e.to_string()))?;
-    if asked.is_cut(&answer) {
+    if is_cut(&answer) {
         let over_tcp = timeout(ANSWER_TIME, tcp(server, &query)).await.map_err(|_| late())?;
         answer = over_tcp.map_err(|e| silent(e.to_string()))?;
     }
@@ -210,10 +214,6 @@ impl Asked<'_> {
         answer.starts_with(&self.id) && is_answer && begins && header.word_at(4) == Some(1)
     }
 
-    fn is_cut(&self, answer: &[u8]) -> bool {
-        answer.get(2).is_some_and(|flags| flags & 2 != 0)
-    }
-
     /// The code of an answer, and the data of the records that were asked for.
     fn read(&self, answer: &[u8]) -> Option<(u16, Vec<Vec<u8>>)> {
         self.is_answered_by(answer).then_some(())?;
@@ -234,6 +234,11 @@ impl Asked<'_> {
         }
         Some((code, records))
     }
+}
+
+/// Whether an answer did not fit and was cut off.
+fn is_cut(answer: &[u8]) -> bool {
+    answer.get(2).is_some_and(|flags| flags & 2 != 0)
 }
 
 /// A message that is read from front to back.
@@ -276,7 +281,8 @@ impl<'a> Message<'a> {
 /// The strings of a TXT record, as one text.
 fn text_of(data: &[u8]) -> String {
     let (mut message, mut text) = (Message { octets: data, at: 0 }, Vec::new());
-    while let Some(piece) = message.take(1).and_then(|n| n.first().copied()).and_then(|n| message.take(usize::from(n))) {
+    while let Some(piece) = message.take(1).and_then(|n| n.first().copied()).and_then(|n| message.take(usize::from(n)))
+    {
         text.extend_from_slice(piece);
     }
     String::from_utf8_lossy(&text).into_owned()
@@ -302,7 +308,7 @@ mod tests {
         let (code, records) = asked.read(&whole).unwrap();
         assert_eq!((code, text_of(&records[0]).as_str(), records.len()), (0, "abcd", 1));
         assert_eq!(asked.read(&answer(&asked, [0x81, 0x83], b"", 0)).unwrap().0, 3);
-        assert!(asked.is_cut(&answer(&asked, [0x83, 0x80], b"", 0)));
+        assert!(is_cut(&answer(&asked, [0x83, 0x80], b"", 0)));
         for end in 0..whole.len() {
             assert!(asked.read(&whole[..end]).is_none(), "{end}");
         }

@@ -82,7 +82,8 @@ pub fn judge_spf(texts: &[String], through: Option<Provider>) -> Judged {
     let record = match records.as_slice() {
         [record] => record.to_ascii_lowercase(),
         [] => {
-            let wanted = through.map_or("include:… of your provider".to_owned(), |p| format!("include:{}", included_by(p)));
+            let wanted =
+                through.map_or("include:… of your provider".to_owned(), |p| format!("include:{}", included_by(p)));
             return bad("there is no SPF record", format!("add a TXT record: v=spf1 {wanted} ~all"));
         }
         several => {
@@ -133,7 +134,8 @@ pub fn judge_dmarc(texts: &[String]) -> Judged {
     let records = tagged(texts, "v=DMARC1");
     let [record] = records.as_slice() else {
         let what = if records.is_empty() { "there is no DMARC record" } else { "there is more than one DMARC record" };
-        let hint = "add one TXT record at _dmarc: v=DMARC1; p=none; rua=mailto:you@your-domain. Large providers ask for it";
+        let hint =
+            "add one TXT record at _dmarc: v=DMARC1; p=none; rua=mailto:you@your-domain. Large providers ask for it";
         return bad(what, hint);
     };
     match tag(record, "p").map(str::to_ascii_lowercase).as_deref() {
@@ -226,7 +228,10 @@ mod tests {
 
     #[test]
     fn names_go_up_to_the_organization() {
-        assert_eq!(dmarc_names("mail.brand.acme.com"), ["mail.brand.acme.com", "brand.acme.com", "acme.com"].map(|n| format!("_dmarc.{n}")));
+        assert_eq!(
+            dmarc_names("mail.brand.acme.com"),
+            ["mail.brand.acme.com", "brand.acme.com", "acme.com"].map(|n| format!("_dmarc.{n}"))
+        );
         assert_eq!(dmarc_names("acme.com"), ["_dmarc.acme.com"]);
         assert!(is_reserved("mail.acme.example") && is_reserved("localhost") && !is_reserved("example.com"));
         assert!(is_consumer("gmail.com") && !is_consumer("acme.com"));

@@ -59,7 +59,7 @@ impl Limits {
         if token.is_some_and(|token| self.0.known.has(token)) {
             return Ok(());
         }
-        self.0.refused.look(network(address)).map_err(refused_too_often)
+        self.0.refused.look(&network(address)).map_err(refused_too_often)
     }
 
     /// A token was found to be good, or not.
@@ -161,9 +161,9 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 
     /// Whether there is one, without taking it; else how long to wait.
-    fn look(&self, key: K) -> Result<(), Duration> {
+    fn look(&self, key: &K) -> Result<(), Duration> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = all.get(&key).map_or(self.per_minute, |bucket| self.filled(*bucket, Instant::now()));
+        let left = all.get(key).map_or(self.per_minute, |bucket| self.filled(*bucket, Instant::now()));
         if left >= 1.0 { Ok(()) } else { Err(self.wait(left)) }
     }
 

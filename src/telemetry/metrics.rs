@@ -59,7 +59,7 @@ metrics! {
     OAUTH_RENEWALS = Counter "oauth_renewals_total" ["account", "result"]
         "Renewals of sign-ins: renewed, refused or failed.";
     WEBHOOK_DELIVERIES = Counter "webhook_deliveries_total" ["result"]
-        "Tries to tell a webhook something: delivered, failed (and tried again later) or given_up.";
+        "Tries to tell a webhook something: delivered, failed and tried again later, or given up.";
     WEBHOOKS = Gauge "webhooks" ["state"] "Webhooks, by whether they are told anything.";
     HTTP_DURATION = Histogram "http_request_duration_seconds" ["method", "route", "status"]
         "How long requests took, by the pattern of their route and the class of the answer.";

@@ -171,7 +171,8 @@ enum Moment {
 async fn kill_and_start(world: &World, (gate, token): (&Gate, &str), moment: Moment, round: i64) -> bool {
     let clock = Clock::machine();
     end_token(world).await;
-    let mail = format!("From: a@example.test\r\nSubject: in {round}\r\nMessage-ID: <in-{round}@example.test>\r\n\r\nbody\r\n");
+    let mail =
+        format!("From: a@example.test\r\nSubject: in {round}\r\nMessage-ID: <in-{round}@example.test>\r\n\r\nbody\r\n");
     world.peer.deliver(mail.as_bytes(), &world.user);
     let id = enqueue(world, &clock).await;
     let before = version(world).await;
@@ -186,9 +187,12 @@ async fn kill_and_start(world: &World, (gate, token): (&Gate, &str), moment: Mom
         }
         Moment::Kept => {
             gate.go.send(()).unwrap();
-            until("the new tokens in the store", async || {
-                if version(world).await > before { Ok(()) } else { Err(before) }
-            })
+            until(
+                "the new tokens in the store",
+                async || {
+                    if version(world).await > before { Ok(()) } else { Err(before) }
+                },
+            )
             .await;
             daemon.kill();
         }
@@ -199,14 +203,20 @@ async fn kill_and_start(world: &World, (gate, token): (&Gate, &str), moment: Mom
     let kept = version(world).await > before;
     let _daemon = Daemon::start(world);
     // What is asked from now on is answered at once.
-    let pass = || while gate.held.try_recv().is_ok() { gate.go.send(()).unwrap() };
+    let pass = || {
+        while gate.held.try_recv().is_ok() {
+            gate.go.send(()).unwrap()
+        }
+    };
     let by_itself = until("the account is up, or says what it needs", async || {
         pass();
         // What stands there may be of the life before; what is sent can only be of this one.
         let status = world.fresh.store.read().await.unwrap().get_outbox(id).await.unwrap().unwrap().status;
         match (status, states(world).await) {
             (OutboxStatus::Confirmed, _) => Ok(true),
-            (_, (AccountState::NeedsLogin, _, detail)) if detail.contains("liaison account add gmail brand") => Ok(false),
+            (_, (AccountState::NeedsLogin, _, detail)) if detail.contains("liaison account add gmail brand") => {
+                Ok(false)
+            }
             other => Err(other),
         }
     })
@@ -223,7 +233,11 @@ async fn kill_and_start(world: &World, (gate, token): (&Gate, &str), moment: Mom
         // What the brand sends to itself comes back as the same message.
         let (reading, sending, detail) = states(world).await;
         let is_up = (reading, sending) == (AccountState::Up, AccountState::Up);
-        if is_up && status == OutboxStatus::Confirmed && inbound == round { Ok(()) } else { Err((status, inbound, detail)) }
+        if is_up && status == OutboxStatus::Confirmed && inbound == round {
+            Ok(())
+        } else {
+            Err((status, inbound, detail))
+        }
     })
     .await;
     by_itself

@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use liaison::clock::Clock;
 use liaison::hub::seal::Vault;
-use liaison::store::login::LoginTokens;
 use liaison::store::Place as Database;
+use liaison::store::login::LoginTokens;
 use serde_json::{Value, json};
 
 use super::place::{Place, WAIT_MAX, call, get};
@@ -248,7 +248,8 @@ impl World {
             .unwrap();
             for name in [format!("{kind}-ended"), format!("{kind}-valid")] {
                 let ca = "poll_seconds = 1";
-                writeln!(sections, "[accounts.{name}]\nkind = \"{kind}\"\naddress = \"{name}@acme.example\"\n{ca}\n").unwrap();
+                writeln!(sections, "[accounts.{name}]\nkind = \"{kind}\"\naddress = \"{name}@acme.example\"\n{ca}\n")
+                    .unwrap();
                 self.accounts.push(name);
             }
         }
@@ -404,10 +405,18 @@ fn mistakes(world: &mut World) {
         ("a password in its place", "password = { file", "password = \"SECRET\"\n#"),
         ("a password in the URL of a server", "imap = \"imap+plain://", "imap = \"imap+plain://me:SECRET@"),
         ("a password in the URL of a server that is none", "imap = \"imap+plain://", "imap = \"ftp://me:SECRET@"),
-        ("a password in the base URL", &format!("base_url = \"http://127.0.0.1:{port}"), "base_url = \"http://me:SECRET@hub"),
+        (
+            "a password in the base URL",
+            &format!("base_url = \"http://127.0.0.1:{port}"),
+            "base_url = \"http://me:SECRET@hub",
+        ),
         ("a password in the URL of a provider", "authorize = \"http://", "authorize = \"http://me:SECRET@"),
         ("a password in the URL of the database", "[storage]\n", "[storage]\n#\n"),
-        ("a password in the host of links", "[secrets]\n", "[tracking]\nhost = \"https://me:SECRET@links\"\n[secrets]\n"),
+        (
+            "a password in the host of links",
+            "[secrets]\n",
+            "[tracking]\nhost = \"https://me:SECRET@links\"\n[secrets]\n",
+        ),
         ("a password in a host of webhooks", "allow = [", "allow = [\"https://me:SECRET@hook\", "),
         ("a key nobody knows", "[secrets]\n", "[secrets]\nmaster_keey = \"SECRET\"\n"),
     ] {
@@ -439,7 +448,9 @@ fn provoke(world: &mut World, admin: &str) {
     let (code, state) = (world.canaries.make("code of a provider"), world.canaries.make("state of a sign-in"));
     world.ask("GET", &format!("/oauth/callback?code={code}&state={state}"), "x");
     let returned = world.canaries.make("code pasted back");
-    world.control(&json!({"op": "login.finish", "returned": format!("http://127.0.0.1:1/?code={returned}&state=x")}).to_string());
+    world.control(
+        &json!({"op": "login.finish", "returned": format!("http://127.0.0.1:1/?code={returned}&state=x")}).to_string(),
+    );
     let stray = world.canaries.make("argument nobody knows");
     world.control(&json!({"op": "nothing", "password": stray}).to_string());
     let torn = world.canaries.make("request that is no JSON");
@@ -465,12 +476,12 @@ fn provoke(world: &mut World, admin: &str) {
 async fn look(fresh: Fresh) {
     let mut world = World::new(fresh).await;
     let name = world.fresh.name;
-    let [admin, metrics] =
-        [("all", &["read", "write", "messages:send", "admin"][..]), ("numbers", &["metrics"][..])]
-            .map(|(name, scopes)| world.token(name, scopes));
+    let [admin, metrics] = [("all", &["read", "write", "messages:send", "admin"][..]), ("numbers", &["metrics"][..])]
+        .map(|(name, scopes)| world.token(name, scopes));
     let revoked = world.token("revoked", &["read"]);
     for account in world.accounts.clone() {
-        let mail = ["send", "--account", &account, "--to", "a@b.example", "--subject", "s", "--text", "t", "--unknown-ok"];
+        let mail =
+            ["send", "--account", &account, "--to", "a@b.example", "--subject", "s", "--text", "t", "--unknown-ok"];
         let (code, told) = world.run(&mail);
         assert_eq!(code, 0, "{told}");
     }
@@ -509,9 +520,13 @@ async fn look(fresh: Fresh) {
         world.ask("GET", &path, &admin);
     }
     assert_eq!(world.ask("GET", "/metrics", &metrics), 200);
-    let tried = |series: &str| get(world.place.metrics, "/metrics", None).is_some_and(|(_, page)| page.contains(series));
+    let tried =
+        |series: &str| get(world.place.metrics, "/metrics", None).is_some_and(|(_, page)| page.contains(series));
     world.place.until("webhooks and renewals were tried", || {
-        let all = ["webhook_deliveries_total{result=\"failed\"}", "oauth_renewals_total{account=\"gmail-ended\",result=\"failed\"}"];
+        let all = [
+            "webhook_deliveries_total{result=\"failed\"}",
+            "oauth_renewals_total{account=\"gmail-ended\",result=\"failed\"}",
+        ];
         all.into_iter().all(tried).then_some(())
     });
     world.said.push(("metrics".to_owned(), get(world.place.metrics, "/metrics", None).unwrap().1.into_bytes()));
@@ -520,8 +535,13 @@ async fn look(fresh: Fresh) {
     // They were used: servers heard them.
     let heard = world.heard.lock().unwrap().clone();
     let used = world.canaries.found(&heard);
-    let meant = ["password of refused0", "password of refused11", "client secret of gmail", "refresh token of microsoft365-ended",
-        "access token of gmail-valid"];
+    let meant = [
+        "password of refused0",
+        "password of refused11",
+        "client secret of gmail",
+        "refresh token of microsoft365-ended",
+        "access token of gmail-valid",
+    ];
     for what in meant {
         assert!(used.contains(&what), "{name}: {what} was never used: {used:?}");
     }
@@ -532,9 +552,17 @@ async fn look(fresh: Fresh) {
     assert!(seen("refused11") > 5 && seen("TRACE") > 0, "{name}: the search finds nothing");
     let hits: Vec<String> = places
         .iter()
-        .flat_map(|(place, octets)| world.canaries.found(octets).into_iter().map(move |what| format!("{what} in {place}")))
+        .flat_map(|(place, octets)| {
+            world.canaries.found(octets).into_iter().map(move |what| format!("{what} in {place}"))
+        })
         .collect();
-    println!("{name}: {} secrets, {} of them heard by servers, {} places, {} hits", world.canaries.0.len(), used.len(), places.len(), hits.len());
+    println!(
+        "{name}: {} secrets, {} of them heard by servers, {} places, {} hits",
+        world.canaries.0.len(),
+        used.len(),
+        places.len(),
+        hits.len()
+    );
     assert!(world.canaries.0.len() >= 40);
     assert!(hits.is_empty(), "{name}:\n{}\n", hits.join("\n"));
 }

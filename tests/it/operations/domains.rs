@@ -47,7 +47,8 @@ impl Zone {
             (None, _) => 3,
             (Some(_), _) => 0,
         };
-        let mut out = [&query[..2], &[0x81, 0x80 | code, 0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0]].concat();
+        let mut out =
+            [&query[..2], &[0x81, 0x80 | code, 0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0]].concat();
         out.extend(&query[12..at + 5]);
         for (sort, data) in records {
             out.extend([0xc0, 12]);

@@ -45,6 +45,7 @@ mod commands;
 mod connect;
 mod database;
 mod desk;
+mod domains;
 mod erasure;
 mod foresight;
 mod installation;
@@ -58,6 +59,7 @@ mod webhooks;
 
 pub use connect::{account_parts, identity_of, keeper_of};
 pub use database::{Restored, UnreadyError, move_to, ready_for_command, restore};
+pub use domains::{DomainCheck, look_at_domains};
 pub use erasure::write_export;
 pub use installation::{Moved, release};
 pub use probe::{ProbeStep, probe};
@@ -229,7 +231,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         },
         stopping: Arc::new(move || stopping.is_soft()),
     };
-    let mut readers = http::public_router(open_tracking(&hub, life, limits).await?);
+    let mut readers = http::public_router(open_tracking(&hub, life, limits.clone()).await?);
     if let Some(config) = hub.live().config.clone().filter(|c| !c.is_sandbox()) {
         let (hub, store) = (hub.clone(), hub.store.clone());
         // A reload may have brought another registration.
@@ -247,8 +249,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         }
         None => api = api.merge(readers),
     }
-    let guard = Some((hub.store.clone(), hub.clock.clone()));
-    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), guard }));
+    let door = Some(http::Door { store: hub.store.clone(), clock: hub.clock.clone(), limits: limits.clone() });
+    api = api.merge(http::metrics_router(http::MetricsState { page: metrics::page_of(&hub, life), door }));
     life.spawn("http", http::serve(listener, api, async move { stop.soft().await }));
     Ok(hub)
 }

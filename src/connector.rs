@@ -10,8 +10,10 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::domain::time::Micros;
+use crate::domain::veil::veil;
 use crate::domain::words::FolderRole;
 
+pub mod dns;
 pub mod email;
 pub mod http;
 pub mod oauth;
@@ -36,6 +38,20 @@ pub enum ConnectorError {
     /// The provider answered, and said no to this request.
     #[error("refused by the server: {0}")]
     Refused(String),
+}
+
+impl ConnectorError {
+    /// The same without these secrets: a server may have said back what it was told.
+    #[must_use]
+    pub fn veiled(self, secrets: &[&str]) -> Self {
+        match self {
+            Self::Login(why) => Self::Login(veil(&why, secrets)),
+            Self::SignedOut(why) => Self::SignedOut(veil(&why, secrets)),
+            Self::Insecure(why) => Self::Insecure(veil(&why, secrets)),
+            Self::Lost(why) => Self::Lost(veil(&why, secrets)),
+            Self::Refused(why) => Self::Refused(veil(&why, secrets)),
+        }
+    }
 }
 
 /// Where a connector that signs in with OAuth 2 gets its access token from.

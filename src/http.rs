@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
+use crate::store::people::filter::InfluencerFilter;
 use crate::store::{Store, StoreError, Tx};
 
 pub mod actions;
@@ -28,6 +29,7 @@ mod gate;
 mod health;
 mod idempotency;
 pub mod limit;
+pub mod listen;
 mod metrics;
 mod page;
 mod problem;
@@ -40,6 +42,8 @@ use describe::document::Placed;
 use describe::{Operation, Route};
 
 pub use actions::{ActionError, Actions};
+pub use gate::Door;
+pub use listen::serve_within;
 pub use metrics::{MetricsPage, MetricsState, metrics_router};
 pub use sign_in::{CurrentSignIns, sign_in_router};
 pub use track::{PublicState, public_router};
@@ -50,8 +54,6 @@ pub const BODY_MAX: usize = 1024 * 1024;
 pub const MESSAGE_BODY_MAX: usize = 30 * 1024 * 1024;
 /// How long one request may take, its body included.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
-/// How long open requests may still take after a stop was asked for.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What wakes others in this process. Cheap to clone.
 #[derive(Clone, Default)]
@@ -112,6 +114,11 @@ pub fn router(state: ApiState) -> Router {
 }
 
 impl ApiState {
+    /// Begins the reads of a list.
+    async fn read_by(&self, filter: &InfluencerFilter) -> Result<Tx, StoreError> {
+        if filter.is_broad() { self.store.survey().await } else { self.store.read().await }
+    }
+
     /// Keeps what was changed, and rings for it.
     async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
         tx.commit().await?;
@@ -155,34 +162,14 @@ pub fn description() -> serde_json::Value {
     describe::document::document(&operations())
 }
 
-/// Serves until `stop` is done; then takes no more connections and gives open requests a moment to end.
+/// Serves until `stop` is done, with the usual limits; see [`serve_within`].
 ///
 /// # Errors
-/// Where the listener fails.
+/// As [`serve_within`].
 pub async fn serve(
     listener: tokio::net::TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    let (asked, was_asked) = tokio::sync::oneshot::channel();
-    let service = router.into_make_service_with_connect_info::<track::Peer>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        stop.await;
-        if asked.send(()).is_err() {
-            tracing::debug!("the server was gone before it was asked to stop");
-        }
-    });
-    let drained = async move {
-        match was_asked.await {
-            Ok(()) => tokio::time::sleep(DRAIN_TIME_MAX).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        result = async { served.await } => result,
-        () = drained => {
-            tracing::warn!("some requests did not end in time and were cut off");
-            Ok(())
-        }
-    }
+    serve_within(listener, router, listen::Limits::default(), stop).await
 }

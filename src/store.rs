@@ -30,6 +30,7 @@ pub mod people;
 pub mod reading;
 pub mod retention;
 pub mod sql;
+pub mod survey;
 pub mod task;
 pub mod thread;
 pub mod token;
@@ -42,6 +43,8 @@ pub mod webhook;
 mod writer;
 
 use sql::{Rec, Sql};
+use survey::{SURVEYS_MAX, Surveys};
+use tokio::sync::OwnedSemaphorePermit;
 use value::Value;
 use writer::{Writer, WriterTx};
 
@@ -82,6 +85,12 @@ pub enum StoreError {
     /// The shared commit failed; it is not known whether this transaction was kept.
     #[error("the commit failed: {0}")]
     Commit(String),
+    /// As many surveys as there may be are under way, and none ended in time: nothing was read; ask again later.
+    #[error("others look through all that is stored at the moment")]
+    Busy,
+    /// It has to look at more than can be looked at in the time there is: ask for less.
+    #[error("it took longer than one question may take")]
+    TooLong,
     /// What should not happen: a bug, or a damaged file.
     #[error("unexpected answer of the database: {0}")]
     Unhandled(#[source] sqlx::Error),
@@ -107,6 +116,8 @@ impl From<sqlx::Error> for StoreError {
                     ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03", _) | (_, Some(10 | 13 | 14)) => {
                         Self::Unavailable(error)
                     }
+                    // Ended by a time limit: PostgreSQL's, and what SQLite's machine asks now and then.
+                    ("57014", _) | (_, Some(9)) => Self::TooLong,
                     _ => Self::Unhandled(error),
                 }
             }
@@ -156,11 +167,12 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Inner,
+    surveys: Surveys,
 }
 
 #[derive(Debug, Clone)]
 enum Inner {
-    Sqlite { read: SqlitePool, write: Writer },
+    Sqlite { read: SqlitePool, survey: SqlitePool, write: Writer },
     Postgres(PgPool),
 }
 
@@ -168,6 +180,8 @@ enum Inner {
 pub struct Tx {
     inner: TxInner,
     name: &'static str,
+    /// Given back with it, where it is a survey.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 enum TxInner {
@@ -210,9 +224,13 @@ impl Store {
             .max_connections(SQLITE_READERS)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await?;
-        Ok(Self { inner: Inner::Sqlite { read, write } })
+        let survey = SqlitePoolOptions::new()
+            .max_connections(SURVEYS_MAX)
+            .min_connections(0)
+            .connect_lazy_with(options.read_only(true));
+        Ok(Self { inner: Inner::Sqlite { read, survey, write }, surveys: Surveys::default() })
     }
 
     /// Opens an empty database of this process alone, which nobody misses when it is gone: nothing is synced to the disk, and
@@ -253,7 +271,7 @@ impl Store {
             .connect_with(options.statement_cache_capacity(400))
             .await?;
         sqlx::migrate!("migrations/postgres").run(&pool).await?;
-        Ok(Self { inner: Inner::Postgres(pool) })
+        Ok(Self { inner: Inner::Postgres(pool), surveys: Surveys::default() })
     }
 
     /// Begins a transaction that writes. `name` is `room.verb`, for logs.
@@ -262,7 +280,7 @@ impl Store {
             Inner::Sqlite { write, .. } => TxInner::SqliteWrite(write.begin().await?),
             Inner::Postgres(pool) => TxInner::Postgres(pool.begin().await?),
         };
-        Ok(Tx { inner, name })
+        Ok(Tx { inner, name, _place: None })
     }
 
     /// Begins reads that need no common snapshot.
@@ -271,7 +289,7 @@ impl Store {
             Inner::Sqlite { read, .. } => TxInner::SqliteRead(read.acquire().await?),
             Inner::Postgres(pool) => TxInner::PostgresRead(pool.acquire().await?),
         };
-        Ok(Tx { inner, name: "read" })
+        Ok(Tx { inner, name: "read", _place: None })
     }
 
     /// Begins reads that all see the database as it is at the first of them.
@@ -282,7 +300,7 @@ impl Store {
                 TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
         };
-        Ok(Tx { inner, name: SNAPSHOT })
+        Ok(Tx { inner, name: SNAPSHOT, _place: None })
     }
 
     /// Whether several nodes may share this database.
@@ -305,8 +323,9 @@ impl Store {
     /// Closes all connections; what was committed stays.
     pub async fn close(&self) {
         match &self.inner {
-            Inner::Sqlite { read, write } => {
+            Inner::Sqlite { read, survey, write } => {
                 read.close().await;
+                survey.close().await;
                 write.close().await;
             }
             Inner::Postgres(pool) => pool.close().await,
@@ -422,6 +441,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(people::statement_lists());
     all.extend(reading::statement_lists());
     all.extend(retention::STATEMENTS);
+    all.extend(survey::STATEMENTS);
     all.extend(task::STATEMENTS);
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::Hub;
 use crate::clock::machine_now;
 use crate::domain::time::Micros;
-use crate::domain::words::{AccountState, OutboxStatus, Word as _};
+use crate::domain::words::{AccountState, OutboxStatus, WebhookState, Word as _};
 use crate::http::{self, MetricsPage, MetricsState};
 use crate::lifecycle::Lifecycle;
 use crate::store::{StoreError, Tx};
@@ -43,7 +43,7 @@ pub(super) fn page_of(hub: &Hub, life: &Lifecycle) -> MetricsPage {
 
 /// Serves the page on an address of its own.
 pub(super) fn listen(listener: TcpListener, page: MetricsPage, life: &Lifecycle) {
-    let (router, stop) = (http::metrics_router(MetricsState { page, guard: None }), life.stop());
+    let (router, stop) = (http::metrics_router(MetricsState { page, door: None }), life.stop());
     life.spawn("metrics", http::serve(listener, router, async move { stop.soft().await }));
 }
 
@@ -55,7 +55,12 @@ async fn look_up(hub: &Hub, page: &mut Page) -> Result<(), StoreError> {
         let ours = lease.holder == Some(hub.run) && lease.until >= tx.lease_now().await?;
         page.set(&metrics::LEASE_HELD, &[&lease.name], f64::from(u8::from(ours)));
     }
-    let rows = tx.list_accounts().await?;
+    let webhooks = tx.list_webhooks().await?;
+    for state in WebhookState::ALL.iter().copied() {
+        let count = u32::try_from(webhooks.iter().filter(|w| w.state == state).count()).unwrap_or(u32::MAX);
+        page.set(&metrics::WEBHOOKS, &[state.as_str()], f64::from(count));
+    }
+    let (rows, logins) = (tx.list_accounts().await?, tx.list_logins().await?);
     for account in &hub.live().accounts {
         let name = account.name.as_str();
         if let Some(row) = rows.iter().find(|row| row.name == name) {
@@ -63,6 +68,14 @@ async fn look_up(hub: &Hub, page: &mut Page) -> Result<(), StoreError> {
             page.set(&metrics::ACCOUNT_UP, &[name], f64::from(u8::from(is_up)));
             if let Some(at) = row.last_sync_at {
                 page.set(&metrics::ACCOUNT_LAST_SYNC, &[name], seconds(at));
+            }
+        }
+        if account.tokens.is_some() {
+            let login = logins.iter().find(|login| login.account == name);
+            let signed_in = login.is_some_and(|login| login.refused_at.is_none());
+            page.set(&metrics::OAUTH_SIGNED_IN, &[name], f64::from(u8::from(signed_in)));
+            if let Some(login) = login {
+                page.set(&metrics::OAUTH_TOKEN_EXPIRY, &[name], seconds(login.expires_at));
             }
         }
         look_at_outbox(&mut tx, name, hub.clock.now(), page).await?;

@@ -6,8 +6,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::desk::Desk;
+use super::terminal::Out;
 use super::{Global, pause};
-use crate::store::reading::view::AccountView;
+use crate::domain::words::SignInState;
+use crate::store::reading::view::{AccountView, SignInView};
 
 mod add;
 mod test;
@@ -68,6 +70,22 @@ async fn list(global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How a sign-in with OAuth is, in one line.
+pub(super) fn sign_in_words(out: &Out, sign_in: &SignInView) -> String {
+    let time = |at| out.time_or_dash(Some(at));
+    let renewed = time(sign_in.renewed_at);
+    match sign_in.state {
+        SignInState::Valid => format!("its token holds until {}, renewed {renewed}", time(sign_in.expires_at)),
+        SignInState::Due => {
+            format!("its token ended {}, renewed {renewed}; the next use gets another one", time(sign_in.expires_at))
+        }
+        SignInState::Refused => {
+            let (since, why) = (out.time_or_dash(sign_in.refused_at), sign_in.refused_why.as_deref());
+            format!("the provider does not take it since {since} ({})", why.unwrap_or("without a reason"))
+        }
+    }
+}
+
 fn print(desk: &Desk, account: &AccountView) -> anyhow::Result<()> {
     let gone = if desk.config.accounts.contains_key(&account.id) { "" } else { ", not in the configuration any more" };
     desk.out.title(&format!("{} <{}>  {}{gone}", account.id, account.address, account.state))?;
@@ -75,6 +93,9 @@ fn print(desk: &Desk, account: &AccountView) -> anyhow::Result<()> {
         desk.out.say(&format!("  {}", super::terminal::clean_line(detail)))?;
     }
     desk.out.aside(&format!("  last read to the end: {}", desk.out.time_or_dash(account.last_sync_at)))?;
+    if let Some(sign_in) = &account.sign_in {
+        desk.out.aside(&format!("  sign-in: {}", super::terminal::clean_line(&sign_in_words(&desk.out, sign_in))))?;
+    }
     if account.folders.is_empty() {
         return Ok(());
     }

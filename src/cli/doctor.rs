@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::account::sign_in_words;
 use super::stop::FAILED;
 use super::terminal::{Out, clean_line};
 use super::{Global, desk, environment};
@@ -20,7 +21,9 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
+use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
+use crate::domain::words::SignInState;
 use crate::store::reading::view::AccountView;
 use crate::store::{Store, Tx, backup};
 
@@ -35,7 +38,7 @@ const SKEW: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Leave the mail servers alone
+    /// Leave mail servers and name servers alone
     #[arg(long)]
     offline: bool,
 }
@@ -80,7 +83,9 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
     checks.extend(look_at_disk(&config.storage.state_dir).await);
     let (store, accounts) = look_at_store(&config, &mut checks).await?;
     checks.push(look_at_daemon(&config).await);
+    checks.extend(look_at_sign_ins(&config, &accounts, &out));
     if !args.offline {
+        checks.extend(app::look_at_domains(&config).await.into_iter().map(of_domain));
         checks.extend(look_at_accounts(&config, (store.as_ref(), &accounts)).await);
     }
     tell(&out, &checks)?;
@@ -108,6 +113,14 @@ fn tell(out: &Out, checks: &[Check]) -> anyhow::Result<()> {
         0 => out.say("\nAll is well."),
         1 => out.say("\n1 finding."),
         n => out.say(&format!("\n{n} findings.")),
+    }
+}
+
+fn of_domain((what, judged): app::DomainCheck) -> Check {
+    match judged {
+        Judged::Good(detail) => Check::ok(&what, detail),
+        Judged::Weak(detail, hint) => Check::found(&what, State::Warning, detail, &hint),
+        Judged::Bad(detail, hint) => Check::found(&what, State::Problem, detail, &hint),
     }
 }
 
@@ -248,6 +261,30 @@ async fn look_at_daemon(config: &Config) -> Check {
             Check::found("daemon", State::Problem, error.to_string(), "run this as the user the daemon runs as")
         }
     }
+}
+
+/// The sign-ins with OAuth as they are kept: until when their tokens run, and which ones the provider does not take.
+fn look_at_sign_ins(config: &Config, stored: &[AccountView], out: &Out) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for account in config.accounts.values() {
+        let Some(provider) = account.provider() else { continue };
+        let Some(view) = stored.iter().find(|view| view.id == account.id) else { continue };
+        let what = format!("account {}, sign-in", account.id);
+        let hint = format!("liaison account add {provider} {}", account.id);
+        checks.push(match &view.sign_in {
+            None => Check::found(&what, State::Problem, "nobody has signed in yet", &hint),
+            Some(sign_in) => {
+                let words = sign_in_words(out, sign_in);
+                match sign_in.state {
+                    SignInState::Valid | SignInState::Due => Check::ok(&what, words),
+                    SignInState::Refused => {
+                        Check::found(&what, State::Problem, words, &format!("sign in again: {hint}"))
+                    }
+                }
+            }
+        });
+    }
+    checks
 }
 
 async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[AccountView])) -> Vec<Check> {

@@ -51,6 +51,8 @@ fn of_store(error: &StoreError) -> u8 {
         StoreError::Conflict(_)
         | StoreError::Exists(_)
         | StoreError::Commit(_)
+        | StoreError::Busy
+        | StoreError::TooLong
         | StoreError::Unhandled(_)
         | StoreError::Damaged(_) => FAILED,
     }

@@ -32,6 +32,8 @@ pub struct Account {
     pub working_hours: Option<Vec<Range>>,
     /// How sequences warm a new mailbox up.
     pub ramp_up: Option<RampUp>,
+    /// The selector of the key with which its server or provider signs (DKIM); that of the provider where it says nothing.
+    pub dkim_selector: Option<String>,
     /// What sort it is, with what only that sort has.
     pub kind: AccountKind,
 }
@@ -224,6 +226,7 @@ fn read_one(
     let daily_limit = s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
     let working_hours = working_hours(s, r);
     let ramp_up = ramp_up(s, r);
+    let dkim_selector = s.text(r, "dkim_selector").and_then(|selector| dkim_selector(r, &selector));
     let Some(sort) = kind else {
         // Which of the other keys are right can't be told.
         s.know(&IMAP_KEYS);
@@ -247,9 +250,21 @@ fn read_one(
         daily_limit,
         working_hours,
         ramp_up,
+        dkim_selector,
         kind,
     });
     Some((account, sort.value == Sort::Sandbox))
+}
+
+/// A name below `_domainkey`, of one label or several.
+fn dkim_selector(r: &mut Reader, given: &Found<String>) -> Option<String> {
+    let is_label =
+        |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if given.value.len() <= 200 && given.value.split('.').all(is_label) {
+        return Some(given.value.to_ascii_lowercase());
+    }
+    r.error(given, "this is no DKIM selector", "write the part before ._domainkey, as in \"s1\"");
+    None
 }
 
 /// What stands in `kind`.

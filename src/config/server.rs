@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::reader::{Found, Reader, Section};
+use super::source::without_passwords;
 
 /// The largest rate that can be set.
 const RATE_MAX: i64 = 1_000_000;
+
+/// The port of a name server where none is said.
+const DNS_PORT: u16 = 53;
 
 /// `[server]`.
 #[derive(Debug, Clone)]
@@ -20,6 +24,8 @@ pub struct Server {
     /// Where readers of mail reach them: `https://host`, without a slash at its end. `None`: nothing is counted, and mail of
     /// sequences can be declined only by mail.
     pub base_url: Option<String>,
+    /// The name server that `doctor` asks about our domains; `None`: those of the machine.
+    pub dns: Option<SocketAddr>,
     /// How often programs and readers may ask.
     pub rates: Rates,
     /// The control socket. `None`: in the runtime directory, see [`crate::control::socket_path`].
@@ -50,6 +56,7 @@ impl Default for Server {
             public_listen: None,
             metrics_listen: None,
             base_url: None,
+            dns: None,
             rates: Rates::default(),
             socket: None,
         }
@@ -92,6 +99,14 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
         }
     }
     server.base_url = s.text(r, "base_url").and_then(|url| base_url(r, &url));
+    if let Some(given) = s.text(r, "dns") {
+        let with_port = |ip| SocketAddr::new(ip, DNS_PORT);
+        server.dns = given.value.parse().ok().or_else(|| given.value.parse().ok().map(with_port));
+        if server.dns.is_none() {
+            let message = format!("`{}` is no IP address", given.value);
+            r.error(&given, message, "write it as in \"9.9.9.9\" or \"127.0.0.1:5353\"");
+        }
+    }
     let mut rate = |key, usual: &mut u32| {
         let given = s.integer(r, key, 1..=RATE_MAX).and_then(|found| u32::try_from(found.value).ok());
         *usual = given.unwrap_or(*usual);
@@ -115,7 +130,7 @@ fn base_url(r: &mut Reader, given: &Found<String>) -> Option<String> {
             && u.path() == "/"
     };
     let Some(url) = url.filter(plain) else {
-        let shown: String = given.value.chars().take(80).collect();
+        let shown: String = without_passwords(&given.value).chars().take(80).collect();
         r.error(
             given,
             format!("`{shown}` is no address of a host"),

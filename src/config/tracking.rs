@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::reader::{Found, Reader, Section};
+use super::source::without_passwords;
 use crate::domain::hit::{Agents, Books, Networks};
 
 /// `[tracking]`.
@@ -50,7 +51,7 @@ fn read_host(r: &mut Reader, host: &Found<String>) -> Option<String> {
     let plain = !host.value.contains(['/', '@', ':', '*', ' ']) && host.value.contains('.');
     let parsed = url::Host::parse(&host.value).ok().filter(|_| plain).map(|host| host.to_string());
     if parsed.is_none() {
-        let shown: String = host.value.chars().take(60).collect();
+        let shown: String = without_passwords(&host.value).chars().take(60).collect();
         r.error(host, format!("`{shown}` is no host"), "a name alone, as in \"links.your-domain.example\"");
     }
     parsed

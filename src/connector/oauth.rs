@@ -10,6 +10,7 @@ use url::Url;
 
 use super::http::{Answer, Http, HttpError};
 use crate::domain::oauth::{Provider, brief};
+use crate::domain::veil::veil;
 
 /// The life of a token whose answer says none.
 const LIFE_DEFAULT: Duration = Duration::from_mins(30);
@@ -102,6 +103,18 @@ pub enum OAuthError {
     },
 }
 
+impl OAuthError {
+    /// The same without these secrets: a provider may have said back what it was told.
+    fn veiled(self, secrets: &[&str]) -> Self {
+        match self {
+            Self::Revoked(why) => Self::Revoked(veil(&why, secrets)),
+            Self::Refused(why) => Self::Refused(veil(&why, secrets)),
+            Self::Unreachable { why, after } => Self::Unreachable { why: veil(&why, secrets), after },
+            Self::Pending { slower } => Self::Pending { slower },
+        }
+    }
+}
+
 impl From<HttpError> for OAuthError {
     fn from(error: HttpError) -> Self {
         Self::Unreachable { why: error.to_string(), after: None }
@@ -185,7 +198,13 @@ async fn ask(http: &Http, client: &Client, url: &Url, fields: &[(&str, &str)]) -
     }
     all.extend_from_slice(fields);
     let answer = http.post_form(url, &all).await?;
-    if (200..300).contains(&answer.status) { Ok(answer) } else { Err(judge(&answer)) }
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    // What is public need not be taken out, and says which client it is about.
+    let public = ["client_id", "grant_type", "redirect_uri", "scope"];
+    let secrets: Vec<&str> = all.iter().filter(|(name, _)| !public.contains(name)).map(|(_, value)| *value).collect();
+    Err(judge(&answer).veiled(&secrets))
 }
 
 /// What a refusal is about. Words that only look like one of a person's sign-in are taken for trouble that passes: asking

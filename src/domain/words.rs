@@ -129,6 +129,17 @@ word!(
 word!(/** How someone takes part in a message. */ Role { Author = "author", Recipient = "recipient", Cc = "cc" });
 word!(/** What a folder of a mailbox is for. */ FolderRole { Inbox = "inbox", Sent = "sent", Junk = "junk", All = "all" });
 word!(/** How an account is. */ AccountState { Up = "up", Down = "down", Paused = "paused", NeedsLogin = "needs_login" });
+word!(
+    /// How the sign-in of an account is that signs in with OAuth.
+    SignInState {
+        /// Its access token holds.
+        Valid = "valid",
+        /// Its access token has ended; the next use gets another one.
+        Due = "due",
+        /// The provider does not take it any more: somebody has to sign in.
+        Refused = "refused",
+    }
+);
 word!(/** Whose turn it is. */ Awaiting { Us = "us", Them = "them" });
 word!(
     /// What a token may do. None implies another.

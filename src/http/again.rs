@@ -26,7 +26,8 @@ pub(super) async fn retry(request: Request, next: Next) -> Response {
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_MAX).await else {
-        return Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole").into_response();
+        return Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole and in time")
+            .into_response();
     };
     let mut tried = 0;
     loop {

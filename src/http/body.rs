@@ -48,7 +48,7 @@ pub(super) fn unread(status: StatusCode) -> Problem {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than is taken here")
     } else {
-        Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole")
+        Problem::new(StatusCode::BAD_REQUEST, "cut_off", "the body did not arrive whole and in time")
     }
 }
 

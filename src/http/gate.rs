@@ -3,11 +3,14 @@
 //! A route needs the scope that its method and path say here; one that is not named here needs `read` to be looked at and
 //! `write` for anything else, so that a new route is never open by accident.
 
+use std::net::IpAddr;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::limit::Limits;
 use super::problem::{Problem, numbered};
 use super::track::address_of;
 use super::{ApiState, REQUEST_TIME_MAX};
@@ -86,34 +89,61 @@ pub(super) fn bearer(request: &Request) -> Option<String> {
 
 /// Lets a request pass whose token is good for the route.
 pub(super) async fn authorize(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let presented = bearer(&request);
+    let (presented, address) = (bearer(&request), address_of(&request));
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
-    let address = address_of(&request);
-    let checked = check(&state.store, &state.clock, presented, needed).await;
-    match checked.and_then(|caller| state.limits.token(caller.0.id).map(|()| caller)) {
+    let door = Door { store: state.store, clock: state.clock, limits: state.limits };
+    let admitted = door.admit((presented, address), needed).await;
+    match admitted.and_then(|caller| door.limits.token(caller.0.id).map(|()| caller)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
-        }
-        Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
-            state.limits.refused(address).err().unwrap_or(problem).into_response()
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-/// Whoever presents a token, where it is good for the scope.
-pub(super) async fn check(
-    store: &Store,
-    clock: &Clock,
-    presented: Option<String>,
-    needed: Scope,
-) -> Result<Caller, Problem> {
-    let presented = presented.ok_or_else(unauthorized)?;
+/// Where tokens are looked at. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    /// Where they are looked up.
+    pub store: Store,
+    /// Time, for their end.
+    pub clock: Clock,
+    /// How often somebody without a good one may try.
+    pub limits: Limits,
+}
+
+impl Door {
+    /// Whoever presents a token from an address, where it is good for the scope. Whoever was refused there too often is told to
+    /// wait before anything is looked up.
+    pub(super) async fn admit(
+        &self,
+        (presented, address): (Option<String>, Option<IpAddr>),
+        needed: Scope,
+    ) -> Result<Caller, Problem> {
+        self.limits.try_token(address, presented.as_deref())?;
+        let checked = match &presented {
+            Some(token) => check(&self.store, &self.clock, token, needed).await,
+            None => Err(unauthorized()),
+        };
+        let is = |status: StatusCode| checked.as_ref().is_err_and(|problem| problem.status == status.as_u16());
+        let (is_refused, is_good) = (is(StatusCode::UNAUTHORIZED), checked.is_ok() || is(StatusCode::FORBIDDEN));
+        // Where the store could not say, nothing is known.
+        if let Some(token) = presented.as_deref().filter(|_| is_refused || is_good) {
+            self.limits.found(token, is_good);
+        }
+        if is_refused {
+            self.limits.refused(address)?;
+        }
+        checked
+    }
+}
+
+async fn check(store: &Store, clock: &Clock, presented: &str, needed: Scope) -> Result<Caller, Problem> {
     let mut tx = store.read().await?;
     let refused = |code, detail| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
-    let token = check_token(&mut tx, clock, &presented).await?.map_err(|refusal| match refusal {
+    let token = check_token(&mut tx, clock, presented).await?.map_err(|refusal| match refusal {
         TokenRefusal::Unknown => refused("bad_token", "there is no such token"),
         TokenRefusal::Expired => refused("token_expired", "this token has expired; make another one"),
         TokenRefusal::Revoked => refused("token_revoked", "this token was revoked; make another one"),

@@ -1,8 +1,9 @@
 //! How often somebody may ask: per token, and per address for those without one. Counted in memory, per process: a limit
 //! keeps one program from taking all of the hub, nothing rests on its exactness.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hash};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,7 @@ struct Counted {
     tokens: Buckets<TokenId>,
     refused: Buckets<IpAddr>,
     readers: Buckets<IpAddr>,
+    known: Known,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Limits {
             tokens: Buckets::new(per_token),
             refused: Buckets::new(refused),
             readers: Buckets::new(public),
+            known: Known::default(),
         }))
     }
 
@@ -49,18 +52,35 @@ impl Limits {
         self.0.tokens.take(token).map_err(|wait| too_many("this token asks too often", wait))
     }
 
-    /// A request without a good token: those of one address are told to wait after a while. A good token from there is not
-    /// looked at here, for behind one address there may be many.
+    /// Whether a token may be looked up for this address. After too many refused tries it may not, so that guessing costs no
+    /// look into the store; but one that was good before may, for behind one address there may be many.
+    pub(super) fn try_token(&self, address: Option<IpAddr>, token: Option<&str>) -> Result<(), Problem> {
+        let Some(address) = address else { return Ok(()) };
+        if token.is_some_and(|token| self.0.known.has(token)) {
+            return Ok(());
+        }
+        self.0.refused.look(&network(address)).map_err(refused_too_often)
+    }
+
+    /// A token was found to be good, or not.
+    pub(super) fn found(&self, token: &str, is_good: bool) {
+        self.0.known.note(token, is_good);
+    }
+
+    /// A request without a good token: those of one address are told to wait after a while.
     pub(super) fn refused(&self, address: Option<IpAddr>) -> Result<(), Problem> {
         let Some(address) = address else { return Ok(()) };
-        let taken = self.0.refused.take(network(address));
-        taken.map_err(|wait| too_many("too many requests without a good token come from this address", wait))
+        self.0.refused.take(network(address)).map_err(refused_too_often)
     }
 
     /// A reader of mail; how long to wait, where there were too many requests from there.
     pub(super) fn reader(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         address.map_or(Ok(()), |address| self.0.readers.take(network(address)))
     }
+}
+
+fn refused_too_often(wait: Duration) -> Problem {
+    too_many("too many requests without a good token come from this address", wait)
 }
 
 fn too_many(what: &str, wait: Duration) -> Problem {
@@ -82,6 +102,32 @@ fn network(address: IpAddr) -> IpAddr {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Tokens that were good when they were last looked up, by a keyed hash: nothing that could be taken from memory and used.
+/// They are looked up again at every request; being here only lets them be.
+#[derive(Default)]
+struct Known {
+    keys: RandomState,
+    all: Mutex<HashSet<u64>>,
+}
+
+impl Known {
+    fn has(&self, token: &str) -> bool {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.keys.hash_one(token))
+    }
+
+    fn note(&self, token: &str, is_good: bool) {
+        let (key, mut all) = (self.keys.hash_one(token), self.all.lock().unwrap_or_else(PoisonError::into_inner));
+        if !is_good {
+            all.remove(&key);
+            return;
+        }
+        if all.len() >= KEYS_MAX {
+            all.clear();
+        }
+        all.insert(key);
     }
 }
 
@@ -112,6 +158,13 @@ impl<K: Eq + Hash> Buckets<K> {
     /// How long until there is a whole one.
     fn wait(&self, left: f64) -> Duration {
         Duration::from_secs_f64(((1.0 - left) * 60.0 / self.per_minute).max(0.0))
+    }
+
+    /// Whether there is one, without taking it; else how long to wait.
+    fn look(&self, key: &K) -> Result<(), Duration> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = all.get(key).map_or(self.per_minute, |bucket| self.filled(*bucket, Instant::now()));
+        if left >= 1.0 { Ok(()) } else { Err(self.wait(left)) }
     }
 
     /// Takes one; else how long to wait.
@@ -152,6 +205,26 @@ mod tests {
         assert!(buckets.take('a').is_err());
         tokio::time::advance(Duration::from_hours(5)).await;
         assert_eq!((0..100).filter(|_| buckets.take('a').is_ok()).count(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_too_many_refusals_only_tokens_that_were_good_are_looked_up() {
+        let limits = Limits::new(Rates { refused: 2, ..Rates::default() });
+        let there = Some(IpAddr::from([192, 0, 2, 1]));
+        limits.found("good", true);
+        for _ in 0..2 {
+            assert_eq!(limits.try_token(there, Some("guess")), Ok(()));
+            assert_eq!(limits.refused(there), Ok(()));
+        }
+        assert_eq!(limits.try_token(there, Some("guess")).unwrap_err().code, "too_many_requests");
+        assert!(limits.try_token(there, None).is_err());
+        assert_eq!(limits.try_token(there, Some("good")), Ok(()));
+        assert_eq!(limits.try_token(Some(IpAddr::from([192, 0, 2, 2])), Some("guess")), Ok(()), "others are let");
+        limits.found("good", false);
+        assert!(limits.try_token(there, Some("good")).is_err(), "it was revoked");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(limits.try_token(there, Some("guess")), Ok(()), "a look takes nothing");
+        assert_eq!(limits.try_token(there, Some("guess")), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::future::BoxFuture;
 
-use super::gate;
+use super::gate::{self, Door};
 use super::problem::Problem;
-use crate::clock::Clock;
+use super::track::address_of;
 use crate::domain::words::Scope;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// Makes the page.
@@ -25,8 +25,8 @@ pub type MetricsPage = Arc<dyn Fn() -> BoxFuture<'static, Result<String, StoreEr
 pub struct MetricsState {
     /// Makes the page.
     pub page: MetricsPage,
-    /// Where tokens are looked up, and time for their end; `None` where no token is asked for.
-    pub guard: Option<(Store, Clock)>,
+    /// Where tokens are looked at; `None` where none is asked for.
+    pub door: Option<Door>,
 }
 
 /// The route, to be merged into the API's or served by itself.
@@ -35,8 +35,11 @@ pub fn metrics_router(state: MetricsState) -> Router {
 }
 
 async fn metrics(State(state): State<MetricsState>, request: Request) -> Result<Response, Problem> {
-    if let Some((store, clock)) = &state.guard {
-        gate::check(store, clock, gate::bearer(&request), Scope::Metrics).await?;
+    let (presented, address) = (gate::bearer(&request), address_of(&request));
+    // It is no `Sync` and must not be held while somebody is waited for.
+    drop(request);
+    if let Some(door) = &state.door {
+        door.admit((presented, address), Scope::Metrics).await?;
     }
     let page = (state.page)().await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], page).into_response())

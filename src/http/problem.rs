@@ -18,6 +18,8 @@ use crate::store::again::is_overtaken;
 
 /// The code of a problem that another change came first.
 const TRY_AGAIN: &str = "try_again";
+/// Seconds after which it is worth asking again what it was not one's turn for.
+const SURVEY_REST: u32 = 5;
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -96,6 +98,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if is_overtaken(&error) {
             tracing::debug!(%error, "a request was overtaken by another change");
+        } else if matches!(error, StoreError::Busy | StoreError::TooLong) {
+            tracing::warn!(%error, "a request was not answered");
         } else {
             tracing::error!(%error, "a request failed in the store");
         }
@@ -117,6 +121,17 @@ impl From<StoreError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "commit_unknown",
                 "it is not known whether the change was kept; look before sending the request again",
+            ),
+            StoreError::Busy => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "others ask what takes a look at much of what is stored, and it was not your turn in time; ask again later",
+            )
+            .retry_after(SURVEY_REST),
+            StoreError::TooLong => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "too_much",
+                "this asks for a look at more than one request may look at; ask for less: numbers of a shorter time with                  `since` and `until`, a list with one more filter such as `stage`, `owner` or `tag`",
             ),
             StoreError::Newer(_) | StoreError::Unhandled(_) | StoreError::Damaged(_) => Self::internal(),
         }

@@ -23,6 +23,7 @@ use crate::hub::seal::{SealError, Vault};
 use crate::store::lease::Lease;
 use crate::store::login::{LoginRow, LoginTokens};
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics;
 use crate::worker;
 
 /// How long the lease of a renewal runs: longer than the provider may take to answer.
@@ -299,15 +300,18 @@ impl Inner {
                 let (tokens, held) = self.seal(means, &grant, &refresh).map_err(|e| self.signed_out(&e.to_string()))?;
                 state.failures = 0;
                 state.rest = None;
+                metrics::count(&metrics::OAUTH_RENEWALS, &[&self.account, "renewed"], 1);
                 tracing::info!(account = %self.account, rotated = grant.refresh.is_some(), "sign-in renewed");
                 self.keep(state, Unsaved { version: row.version, tokens, held }, Some(lease)).await
             }
             Err(OAuthError::Revoked(why)) => {
+                metrics::count(&metrics::OAUTH_RENEWALS, &[&self.account, "refused"], 1);
                 let refused = self.refuse(row, &why).await;
                 self.release(lease).await;
                 refused.map(|()| None).map_err(|e| self.lost(&e))
             }
             Err(error) => {
+                metrics::count(&metrics::OAUTH_RENEWALS, &[&self.account, "failed"], 1);
                 self.rest(state, &error);
                 self.release(lease).await;
                 Ok(None)

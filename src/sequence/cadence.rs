@@ -273,6 +273,11 @@ impl Cadence {
 fn is_of_a_run(error: &StoreError) -> bool {
     match error {
         StoreError::Exists(_) | StoreError::Unhandled(_) | StoreError::Damaged(_) => true,
-        StoreError::Conflict(_) | StoreError::Newer(_) | StoreError::Unavailable(_) | StoreError::Commit(_) => false,
+        StoreError::Conflict(_)
+        | StoreError::Newer(_)
+        | StoreError::Unavailable(_)
+        | StoreError::Commit(_)
+        | StoreError::Busy
+        | StoreError::TooLong => false,
     }
 }

@@ -54,6 +54,13 @@ metrics! {
         "When all folders of the account were last read to the end.";
     OAUTH_TOKEN_EXPIRY = Gauge "oauth_token_expiry_timestamp_seconds" ["account"]
         "Until when the access token of the account holds.";
+    OAUTH_SIGNED_IN = Gauge "oauth_signed_in" ["account"]
+        "1 where the provider takes the sign-in of the account, 0 where somebody has to sign in.";
+    OAUTH_RENEWALS = Counter "oauth_renewals_total" ["account", "result"]
+        "Renewals of sign-ins: renewed, refused or failed.";
+    WEBHOOK_DELIVERIES = Counter "webhook_deliveries_total" ["result"]
+        "Tries to tell a webhook something: delivered, failed and tried again later, or given up.";
+    WEBHOOKS = Gauge "webhooks" ["state"] "Webhooks, by whether they are told anything.";
     HTTP_DURATION = Histogram "http_request_duration_seconds" ["method", "route", "status"]
         "How long requests took, by the pattern of their route and the class of the answer.";
     LEASE_HELD = Gauge "lease_held" ["lease"] "1 where this process holds the lease, 0 where another does or nobody.";

@@ -15,7 +15,7 @@ use crate::clock::{Clock, machine_now};
 use crate::connector::http::{Answer, Http, HttpError};
 use crate::domain::ids::{RunId, WebhookDeliveryId, WebhookId};
 use crate::domain::time::Micros;
-use crate::domain::webhook::{self, Heard, TRY_TIME_MAX};
+use crate::domain::webhook::{self, Heard, Next, TRY_TIME_MAX};
 use crate::domain::words::WebhookState;
 use crate::hub::seal::SealError;
 use crate::hub::webhook::secret_of_webhook;
@@ -24,6 +24,7 @@ use crate::store::lease::Lease;
 use crate::store::webhook::WebhookRow;
 use crate::store::webhook::delivery::Attempt;
 use crate::store::{Store, StoreError, Tx};
+use crate::telemetry::metrics;
 use crate::worker::{Stop, Taken, Wake, Work};
 
 /// How long the lease of a webhook runs: several times as long as a try may take.
@@ -127,6 +128,15 @@ impl Work for Rounds {
     }
 }
 
+/// The word by which a try is counted.
+fn result_of(heard: &Heard, times: i64) -> &'static str {
+    match webhook::plan_next(heard, times) {
+        Next::Delivered => "delivered",
+        Next::Again(_) => "failed",
+        Next::GiveUp | Next::Gone => "given_up",
+    }
+}
+
 fn lease_name(id: WebhookId) -> String {
     format!("webhook:{id}")
 }
@@ -197,14 +207,18 @@ impl Rounds {
         }
         let Some(row) = tx.lock_webhook(piece.id).await? else { return Ok(Step::Rest) };
         let now = tx.lease_now().await?;
-        let mut disabled = false;
+        let (mut disabled, mut result) = (false, None);
         if let Some(last) = last {
             let Tried { delivery, times, heard, attempt } = last;
+            result = Some(result_of(&heard, times));
             let settled = line::settle(&mut tx, &self.clock, (&row, now), (delivery, times, &heard), attempt).await?;
             disabled = settled == line::Settled::Disabled;
         }
         let step = if begins { self.next(&mut tx, piece.id, now).await? } else { Step::Rest };
         tx.commit().await?;
+        if let Some(result) = result {
+            metrics::count(&metrics::WEBHOOK_DELIVERIES, &[result], 1);
+        }
         if disabled {
             self.stored.notify_waiters();
         }

@@ -3,10 +3,12 @@
 mod described;
 mod desk;
 mod edit;
+mod listeners;
 mod numbers;
 mod often;
 mod once;
 mod schema;
+mod surveys;
 
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};

@@ -19,6 +19,7 @@ use crate::peers::{self, MailPeer, fresh_user};
 use crate::stores::{self, Fresh};
 
 mod keeping;
+mod killed;
 mod kinds;
 mod revoked;
 mod ways;

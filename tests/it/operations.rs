@@ -1,9 +1,11 @@
 //! The daemon as those who run it see it: the real binary, its numbers, its watchdog, its backups and its upgrades.
 
 mod backups;
+mod canaries;
+mod domains;
 mod large;
 mod moved;
 mod packaging;
-mod place;
+pub mod place;
 mod upgrades;
-mod watched;
+pub mod watched;

@@ -50,7 +50,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         of,
     };
     let page = asked.page()?;
-    let slice = state.store.read().await?.list_enrollment_views(&filter, page).await?;
+    let slice = state.read_by(&filter.of).await?.list_enrollment_views(&filter, page).await?;
     Ok(asked.answer(slice))
 }
 

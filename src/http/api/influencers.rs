@@ -66,7 +66,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
     let filter = filter::read(&asked, state.clock.now())?;
     let after = page.after.map(|p| InfluencerCursor { at: p.at.0, id: InfluencerId(p.id) });
     let fetch = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut tx = state.store.read().await?;
+    let mut tx = state.read_by(&filter).await?;
     let mut found = tx.list_influencers(&filter, order, after, fetch).await?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);

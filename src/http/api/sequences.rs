@@ -125,12 +125,12 @@ async fn remove(
 }
 
 async fn stats(State(state): State<ApiState>, Name(id): Name, _: NoQuery) -> Result<Json<SequenceStats>, Problem> {
-    let found = funnel::measure(&mut state.store.read().await?, &id).await?;
+    let found = funnel::measure(&mut state.store.survey().await?, &id).await?;
     found.map(Json).ok_or_else(|| missing(&id))
 }
 
 async fn all_stats(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Listed<SequenceStats>>, Problem> {
-    let data = funnel::measure_all(&mut state.store.read().await?).await?;
+    let data = funnel::measure_all(&mut state.store.survey().await?).await?;
     Ok(Json(Listed { data, next_cursor: None }))
 }
 

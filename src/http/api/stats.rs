@@ -33,18 +33,18 @@ fn stretch(asked: Asked) -> Result<(Micros, Micros), Problem> {
 
 async fn stages(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<StageStats>>, Problem> {
     let within = stretch(asked)?;
-    let data = stage_stats(&mut state.store.read().await?, within).await?;
+    let data = stage_stats(&mut state.store.survey().await?, within).await?;
     Ok(Json(Listed { data, next_cursor: None }))
 }
 
 async fn accounts(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<AccountStats>>, Problem> {
     let within = stretch(asked)?;
-    let data = account_stats(&mut state.store.read().await?, within).await?;
+    let data = account_stats(&mut state.store.survey().await?, within).await?;
     Ok(Json(Listed { data, next_cursor: None }))
 }
 
 async fn responses(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<ResponseTime>>, Problem> {
     let within = stretch(asked)?;
-    let data = response_times(&mut state.store.read().await?, within).await?;
+    let data = response_times(&mut state.store.survey().await?, within).await?;
     Ok(Json(Listed { data, next_cursor: None }))
 }

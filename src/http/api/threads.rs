@@ -56,7 +56,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         of,
     };
     let page = asked.page()?;
-    let slice = state.store.read().await?.list_threads(&filter, page).await?;
+    let slice = state.read_by(&filter.of).await?.list_threads(&filter, page).await?;
     Ok(asked.answer(slice))
 }
 

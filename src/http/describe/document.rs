@@ -216,7 +216,9 @@ fn problems(placed: &Placed) -> BTreeMap<StatusCode, BTreeSet<&'static str>> {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             (StatusCode::SERVICE_UNAVAILABLE, "try_again"),
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             (StatusCode::GATEWAY_TIMEOUT, "too_slow"),
+            (StatusCode::GATEWAY_TIMEOUT, "too_much"),
         ]);
     }
     if placed.guarded {

@@ -148,6 +148,12 @@ impl InfluencerFilter {
         *self == Self::default()
     }
 
+    /// Whether it has a condition that no index serves: everybody may have to be looked at for the few who meet it.
+    pub fn is_broad(&self) -> bool {
+        let plain = Self { stage: None, owner: None, tag: None, q: None, awaiting: None, ..self.clone() };
+        !plain.is_empty()
+    }
+
     /// The conditions on an influencer called `i`.
     pub(in crate::store) fn conditions(&self, wanted: &mut Wanted) {
         self.plain(wanted);

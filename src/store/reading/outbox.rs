@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::view::{AccountView, EventView, FolderView, OutboxView, RecipientView, UnmatchedView};
+use super::view::{AccountView, EventView, FolderView, OutboxView, RecipientView, SignInView, UnmatchedView};
 use super::{Order, PAGE_MAX, Page, Place, Slice};
+use crate::clock::machine_now;
 use crate::domain::ids::MessageId;
 use crate::domain::time::Micros;
-use crate::domain::words::OutboxStatus;
+use crate::domain::words::{OutboxStatus, SignInState};
+use crate::store::login::LoginRow;
 use crate::store::mailbox::{AccountRow, FolderRow};
 use crate::store::sql::statements;
 use crate::store::value::values;
@@ -85,10 +87,11 @@ impl Tx {
 
     /// All accounts with their folders, by name.
     pub async fn list_account_views(&mut self) -> Result<Vec<AccountView>, StoreError> {
-        let mut views = Vec::new();
+        let (mut views, logins, now) = (Vec::new(), self.list_logins().await?, machine_now());
         for account in self.list_accounts().await? {
             let folders = self.list_folders(&account.name).await?;
-            views.push(account_view(account, folders));
+            let login = logins.iter().find(|login| login.account == account.name).map(|login| sign_in_view(login, now));
+            views.push(account_view(account, folders, login));
         }
         Ok(views)
     }
@@ -112,7 +115,24 @@ fn outbox_view(row: OutboxViewRow, recipients: &mut HashMap<MessageId, Vec<Recip
     }
 }
 
-fn account_view(account: AccountRow, folders: Vec<FolderRow>) -> AccountView {
+/// How a sign-in is, by the clock of the machine, as all that is kept of it.
+fn sign_in_view(login: &LoginRow, now: Micros) -> SignInView {
+    let state = match login.refused_at {
+        Some(_) => SignInState::Refused,
+        None if login.access_sealed.is_some() && now < login.expires_at => SignInState::Valid,
+        None => SignInState::Due,
+    };
+    SignInView {
+        state,
+        signed_in_at: login.signed_in_at,
+        renewed_at: login.renewed_at,
+        expires_at: login.expires_at,
+        refused_at: login.refused_at,
+        refused_why: login.refused_why.clone(),
+    }
+}
+
+fn account_view(account: AccountRow, folders: Vec<FolderRow>, sign_in: Option<SignInView>) -> AccountView {
     let (state, detail) = account.overall();
     let detail = detail.map(str::to_owned);
     AccountView {
@@ -123,6 +143,7 @@ fn account_view(account: AccountRow, folders: Vec<FolderRow>) -> AccountView {
         address: account.address,
         changed_at: account.changed_at,
         last_sync_at: account.last_sync_at,
+        sign_in,
         folders: folders
             .into_iter()
             .map(|f| FolderView {

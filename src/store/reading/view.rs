@@ -10,7 +10,7 @@ use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    UnmatchedReason,
+    SignInState, UnmatchedReason,
 };
 use crate::store::event::EventRow;
 
@@ -408,8 +408,27 @@ pub struct AccountView {
     pub changed_at: Micros,
     /// When all its folders were last read to the end.
     pub last_sync_at: Option<Micros>,
+    /// Its sign-in, where it signs in with OAuth and somebody has done so.
+    pub sign_in: Option<SignInView>,
     /// Its folders.
     pub folders: Vec<FolderView>,
+}
+
+/// The sign-in of an account, without anything that signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct SignInView {
+    /// How it is.
+    pub state: SignInState,
+    /// When somebody signed in.
+    pub signed_in_at: Micros,
+    /// When the access token was last renewed.
+    pub renewed_at: Micros,
+    /// Until when it holds.
+    pub expires_at: Micros,
+    /// Since when the provider does not take the sign-in any more.
+    pub refused_at: Option<Micros>,
+    /// In its words.
+    pub refused_why: Option<String>,
 }
 
 /// One folder of an account, with the last counted comparison.

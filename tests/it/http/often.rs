@@ -1,7 +1,11 @@
 //! Who asks too often is told to wait, and nobody else is.
 
+use super::Api;
 use super::described::{Described, daemon_with};
+use super::listeners::{Server, limits};
 use crate::stores;
+use liaison::config::server::Rates;
+use liaison::http::limit::Limits;
 use serde_json::{Value, json};
 
 /// Asks until there is a 429, which must come; how many answers came before it, and the wait it names.
@@ -42,4 +46,28 @@ async fn who_asks_too_often_is_told_to_wait() {
     assert!(before >= 10, "{before}");
     assert_eq!(api.ask_as(("POST", "/u/nothing"), None, "").await.0, 404);
     api.stop().await;
+}
+
+/// The store is closed: whatever is looked up fails, so an answer that is no failure looked nothing up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_refused_too_often_costs_no_look_into_the_store() {
+    let api = Api::sqlite().await;
+    let server = Server::api_with(&api, limits(8), Limits::new(Rates { refused: 3, ..Rates::default() })).await;
+    let ask = async |token: &str| {
+        let head = format!(
+            "GET /v1/accounts HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        server.ask(head.as_bytes()).await[9..12].to_owned()
+    };
+    let guess = |n: usize| format!("lia_{n:043}");
+    assert_eq!(ask(&api.token).await, "200");
+    for n in 0..3 {
+        assert_eq!(ask(&guess(n)).await, "401");
+    }
+    assert_eq!(ask(&api.token).await, "200", "who was good before goes on");
+    api.fresh.store.close().await;
+    assert!(ask(&api.token).await.starts_with('5'), "it is looked up all the same");
+    for n in 10..20 {
+        assert_eq!(ask(&guess(n)).await, "429");
+    }
 }

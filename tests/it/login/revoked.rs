@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{World, until, worlds};
 
 /// Puts a mail to the brand itself into its outbox.
-async fn enqueue(world: &World, clock: &Clock) -> liaison::domain::ids::MessageId {
+pub(super) async fn enqueue(world: &World, clock: &Clock) -> liaison::domain::ids::MessageId {
     let mut tx = world.fresh.store.begin("test.enqueue").await.unwrap();
     let order = Order {
         account: AccountFrom { name: "brand".into(), address: world.user.clone(), display_name: String::new() },
@@ -34,13 +34,13 @@ async fn enqueue(world: &World, clock: &Clock) -> liaison::domain::ids::MessageI
     id
 }
 
-async fn states(world: &World) -> (AccountState, AccountState, String) {
+pub(super) async fn states(world: &World) -> (AccountState, AccountState, String) {
     let row = world.fresh.store.read().await.unwrap().get_account("brand").await.unwrap().unwrap();
     let detail = format!("{:?} {:?}", row.detail, row.sending_detail);
     (row.state, row.sending_state, detail)
 }
 
-async fn count(world: &World, sql: &str) -> i64 {
+pub(super) async fn count(world: &World, sql: &str) -> i64 {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     match crate::stores::raw_connection(&world.fresh.place).await {
         crate::stores::Raw::Sqlite(mut c) => sqlx::query_scalar(sql).fetch_one(&mut c).await.unwrap(),

@@ -47,6 +47,12 @@ pub(super) async fn open(settings: &ImapSettings, tokens: Option<&dyn Tokens>) -
 }
 
 async fn open_with(settings: &ImapSettings, token: Option<&SecretString>) -> Result<Session, ConnectorError> {
+    let secret = token.unwrap_or(&settings.password);
+    let opened = connect_and_sign_in(settings, token).await;
+    opened.map_err(|error| error.veiled(&[secret.expose_secret()]))
+}
+
+async fn connect_and_sign_in(settings: &ImapSettings, token: Option<&SecretString>) -> Result<Session, ConnectorError> {
     let (stream, can) = secure(settings).await?;
     let client = Client::new(Wire::new(stream));
     let signing_in = async {
@@ -272,7 +278,7 @@ async fn sign_in_with_token(
     let done = client.authenticate(mechanism, TokenAuth { first, report: Arc::clone(&report) }).await;
     done.map_err(|(error, _)| {
         let reported = report.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (judge_login_error(&error, secret), reported) {
+        match (judge_login_error(&error), reported) {
             (ConnectorError::Login(text), Some(report)) => ConnectorError::Login(format!("{text} [{report}]")),
             (other, _) => other,
         }
@@ -300,16 +306,16 @@ async fn sign_in(
     } else {
         client.login(&settings.user, password).await
     };
-    done.map_err(|(error, _)| judge_login_error(&error, password))
+    done.map_err(|(error, _)| judge_login_error(&error))
 }
 
 /// Tells a wrong password, which must not be tried again, from trouble that passes. The codes of RFC 5530 come as text.
-fn judge_login_error(error: &ImapError, password: &str) -> ConnectorError {
+fn judge_login_error(error: &ImapError) -> ConnectorError {
     let text = match error {
         ImapError::No(text) | ImapError::Bad(text) => text,
         other => return lost(&brief(&other.to_string())),
     };
-    let shown = if password.len() >= 4 { brief(&text.replace(password, "…")) } else { brief(text) };
+    let shown = brief(text);
     let lower = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(&["authenticationfailed", "authorizationfailed", "[expired]"]) {
@@ -327,7 +333,7 @@ mod tests {
 
     #[test]
     fn refused_sign_in_is_told_from_passing_trouble() {
-        let no = |text: &str| judge_login_error(&ImapError::No(text.to_owned()), "hunter22");
+        let no = |text: &str| judge_login_error(&ImapError::No(text.to_owned()));
         assert!(matches!(
             no("code: None, info: Some(\"[AUTHENTICATIONFAILED] Authentication failed.\")"),
             ConnectorError::Login(_)
@@ -335,7 +341,7 @@ mod tests {
         assert!(matches!(no("Invalid credentials (Failure)"), ConnectorError::Login(_)));
         assert!(matches!(no("[UNAVAILABLE] Temporary authentication failure."), ConnectorError::Lost(_)));
         assert!(matches!(no("code: Some(Alert), info: Too many simultaneous connections."), ConnectorError::Lost(_)));
-        assert!(matches!(judge_login_error(&ImapError::ConnectionLost, "x"), ConnectorError::Lost(_)));
-        assert!(!no("bad LOGIN me hunter22").to_string().contains("hunter22"));
+        assert!(matches!(judge_login_error(&ImapError::ConnectionLost), ConnectorError::Lost(_)));
+        assert!(!no("bad LOGIN me hunter22").veiled(&["hunter22"]).to_string().contains("hunter22"));
     }
 }

@@ -79,7 +79,9 @@ impl Session {
         let at = |phase| move |error| OfferError { phase, error };
         let Some(tokens) = tokens else {
             let mut session = Self::connect(settings, tls).await.map_err(at(Phase::Connect))?;
-            session.sign_in(settings).await.map_err(at(Phase::Login))?;
+            let password = settings.password.as_ref().map_or("", |p| p.expose_secret());
+            let signed_in = session.sign_in(settings).await;
+            signed_in.map_err(|error| error.veiled(&[password])).map_err(at(Phase::Login))?;
             return Ok(session);
         };
         let token = tokens.access(None).await.map_err(at(Phase::Login))?;
@@ -96,12 +98,17 @@ impl Session {
         }
     }
 
-    /// SASL XOAUTH2. A 334 is the server's error report, which an empty line ends.
     async fn sign_in_with_token(
         &mut self,
         settings: &SmtpSettings,
         token: &SecretString,
     ) -> Result<(), ConnectorError> {
+        let signed_in = self.say_token(settings, token).await;
+        signed_in.map_err(|error| error.veiled(&[token.expose_secret()]))
+    }
+
+    /// SASL XOAUTH2. A 334 is the server's error report, which an empty line ends.
+    async fn say_token(&mut self, settings: &SmtpSettings, token: &SecretString) -> Result<(), ConnectorError> {
         let user = settings.user.as_deref().unwrap_or_default();
         if !oauth::fits_xoauth2(user) || !oauth::fits_xoauth2(token.expose_secret()) {
             return Err(ConnectorError::Login("a control character can't be part of a user name or token".into()));

@@ -30,7 +30,7 @@ pub(in crate::domain::refusal) const IDLE: &[(Language, &str)] = &[
     ),
     (
         Language::Nl,
-        "hoe|wie kan|kun|kunnen|zou * weigeren|weerstaan|nee\nniet|geen weerstaan\nniet alleen|slechts|enkel\ngeen|zonder probleem|problemen|zorgen|twijfel|stress|punt|moeite|haast\nwaarom niet\nzeg|zeggen|zou * geen|niet * nee\ngeen nee\nkan|kunnen|kon * geen|niet|moeilijk|slecht * nee\nniet wachten\nniet verkeerd|slecht|gek\nals het|dat|je mogelijk|kan|kunt|wilt\nindien mogelijk",
+        "al gevraagd|gestuurd|teruggestuurd|ontvangen|getekend|ondertekend * contract\nhoe|wie kan|kun|kunnen|zou * weigeren|weerstaan|nee\nniet|geen weerstaan\nniet alleen|slechts|enkel\ngeen|zonder probleem|problemen|zorgen|twijfel|stress|punt|moeite|haast\nwaarom niet\nzeg|zeggen|zou * geen|niet * nee\ngeen nee\nkan|kunnen|kon * geen|niet|moeilijk|slecht * nee\nniet wachten\nniet verkeerd|slecht|gek\nals het|dat|je mogelijk|kan|kunt|wilt\nindien mogelijk",
     ),
 ];
 
@@ -418,3 +418,43 @@ pub(in crate::domain::refusal) const OBJECTS: &[&str] = &[
 /// After a negation: ends something, and denies nothing.
 pub(in crate::domain::refusal) const NO_MORE: &[&str] =
     &["longer", "more", "further", "mehr", "weitere", "weiteren", "meer", "langer", "plus", "mas", "mais", "piu"];
+
+/// Next to what is to be deleted: it is an old one, and no more than that.
+pub(in crate::domain::refusal) const FORMER: &[&str] = &[
+    "old", "last", "previous", "former", "wrong", "alte", "alten", "altes", "letzte", "letzten", "vorige", "falsche",
+    "ancien", "ancienne", "anciennes", "dernier", "derniere", "precedent", "precedente", "antigua", "antiguo", "vieja",
+    "viejo", "ultimo", "ultima", "anterior", "antigo", "antiga", "velho", "velha", "vecchio", "vecchia", "precedente",
+    "oude", "laatste", "vorig", "verkeerde",
+];
+
+/// Not our mail: what somebody makes for us, and what they get for it.
+pub(in crate::domain::refusal) const WORK: &[&str] = &[
+    "boost", "photo", "photos", "picture", "pictures", "image", "images", "video", "videos", "reel", "reels", "post",
+    "posts", "ad", "ads", "caption", "draft", "story", "stories", "footage", "likeness", "content", "products",
+    "product", "samples", "parcel", "parcels", "invoice", "contract", "foto", "fotos", "bild", "bilder", "beitrag",
+    "produkte", "pakete", "paket", "rechnung", "vertrag", "photographie", "annonces", "produits", "colis", "facture",
+    "contrat", "anuncios", "productos", "producto", "paquete", "paquetes", "factura", "contrato", "anuncios",
+    "produtos", "pacote", "fatura", "imagem", "immagine", "prodotti", "pacco", "fattura", "contratto", "producten",
+    "pakket", "pakketten", "factuur",
+];
+
+/// After words that want no more of something: none is needed, and that is all.
+pub(in crate::domain::refusal) const NEEDED: &[&str] =
+    &["needed", "required", "necessary", "notig", "noetig", "necessaires", "necesarios", "necessarios", "necessari", "nodig"];
+
+/// How words begin that stand for writing to somebody, beside [`OBJECTS`].
+pub(in crate::domain::refusal) const CONTACTS: &[&str] =
+    &["contact", "kontakt", "contat", "unsubscri", "writ", "schreib", "schrijf", "scriv", "escrib", "escrev"];
+
+/// With a negation and mail in one clause: tells how it went with a mail, and asks for nothing.
+pub(in crate::domain::refusal) const TELLING: &[&str] = &[
+    "have", "had", "has", "got", "get", "getting", "received", "receive", "find", "found", "see", "saw", "seen", "know",
+    "sure", "open", "work", "works", "working", "check", "checked", "come", "came", "arrived", "reach", "reached",
+    "miss", "missed", "forget", "mind", "worry", "hesitate", "haben", "habe", "hab", "hat", "erhalten", "bekommen",
+    "bekam", "gesehen", "gefunden", "finde", "sehe", "weiss", "angekommen", "kam", "gelesen", "geoffnet", "funktioniert",
+    "recu", "recue", "ai", "jai", "nai", "trouve", "vu", "vois", "sais", "arrive", "fonctionne", "tengo", "tiene",
+    "recibi", "recibido", "recibimos", "encuentro", "encontre", "visto", "veo", "se", "llego", "llegado", "funciona",
+    "tenho", "recebi", "recebemos", "encontrei", "vi", "vejo", "sei", "chegou", "ricevuto", "trovo", "trovato", "vedo",
+    "so", "arrivata", "arrivato", "funziona", "heb", "hebben", "ontvangen", "gekregen", "gezien", "gevonden", "zie",
+    "weet", "aangekomen", "werkt",
+];

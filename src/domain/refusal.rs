@@ -251,7 +251,9 @@ impl<'a> Reading<'a> {
         let masked = |sentence: usize, at: usize| {
             idle.iter().any(|f| f.sentence == sentence && (f.start..=f.last).contains(&at))
         };
-        let wanted = |s| matches!(s, Sense::OptOut | Sense::Mention | Sense::Whence | Sense::Away | Sense::Refusal | Sense::Willing);
+        let wanted = |s| {
+            matches!(s, Sense::OptOut | Sense::Mention | Sense::Whence | Sense::Away | Sense::Refusal | Sense::Willing)
+        };
         let found = BOOK.find(told, wanted, masked);
         let words = told.iter().map(|s| s.tokens.len()).sum();
         Self { told, subject_sentences, words, idle, found }
@@ -290,9 +292,11 @@ impl<'a> Reading<'a> {
             let verdict = self.verdict(Meaning::Unsure, &found, "speaks of mail and of ending something");
             return Verdict { language: None, ..verdict };
         }
-        if let Some(verdict) = self.denied().filter(|_| self.words <= TERSE).map(|found| {
-            self.verdict(Meaning::Unsure, &found, "a negation, and speaks of mail")
-        }) {
+        if let Some(verdict) = self
+            .denied()
+            .filter(|_| self.words <= TERSE)
+            .map(|found| self.verdict(Meaning::Unsure, &found, "a negation, and speaks of mail"))
+        {
             return Verdict { language: None, ..verdict };
         }
         let nothing = if self.idle.is_empty() { "no such phrase" } else { "looks like a no and is none" };
@@ -449,9 +453,8 @@ impl<'a> Reading<'a> {
         let needed = near(found.last + 1).is_some_and(|word| context::NEEDED.contains(&word));
         let mut around = (found.start..tokens.len()).filter_map(near);
         let work = around.clone().any(|word| context::WORK.contains(&word));
-        let mail = around.any(|word| {
-            context::OBJECTS.iter().chain(context::CONTACTS).any(|begin| word.starts_with(begin))
-        });
+        let mail =
+            around.any(|word| context::OBJECTS.iter().chain(context::CONTACTS).any(|begin| word.starts_with(begin)));
         former || needed || (work && !mail)
     }
 
@@ -539,7 +542,8 @@ mod tests {
 
     #[test]
     fn verdict_names_the_phrase_and_its_language() {
-        let verdict = judge_answer(&Answer { subject: "AW: Box", answers: None, reply_text: "Daran habe ich kein Interesse." });
+        let verdict =
+            judge_answer(&Answer { subject: "AW: Box", answers: None, reply_text: "Daran habe ich kein Interesse." });
         assert_eq!(
             (verdict.meaning, verdict.phrase.as_deref(), verdict.language),
             (Meaning::Refusal, Some("kein interesse"), Some(Language::De))

@@ -1,5 +1,6 @@
 //! What follows from signals, on both databases: stages, ends of runs, addresses, holds, tasks.
 
+mod heard;
 mod joined;
 mod late;
 mod reports;

@@ -529,7 +529,9 @@ mod tests {
 
     #[test]
     fn our_own_subject_is_no_answer() {
-        let meaning = |subject, answers, reply_text| judge_answer(&Answer { subject, answers, reply_text }).meaning;
+        let meaning = |subject: &str, answers: Option<&str>, reply_text: &str| {
+            judge_answer(&Answer { subject, answers, reply_text }).meaning
+        };
         for ours in ["Baja", "Enough", "STOP", "Stop spam"] {
             let reply = format!("Re: {ours}");
             assert_eq!(meaning(&reply, Some(ours), "Yes, I'm in!"), Meaning::Neither, "{ours}");

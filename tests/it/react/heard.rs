@@ -139,6 +139,6 @@ async fn a_list_that_rewrites_from_to_ours_leaves_the_writer_who_they_are() {
         }
         let mut tx = desk.fresh.store.read().await.unwrap();
         let message = tx.get_message_view(desk.one("Re: Shoes l1").await.id).await.unwrap().unwrap();
-        assert_eq!(message.author_address, "ana@example.org");
+        assert_eq!(message.from.address, "ana@example.org");
     }
 }

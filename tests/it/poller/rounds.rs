@@ -102,7 +102,6 @@ async fn appeared_late(post: Post, _share: usize) {
     post.deliver("Junk", vec![from_ana("lazy", 500)]).await;
     let reading = post.read();
     post.until_messages(1).await;
-    post.until_synced().await;
     assert_eq!(post.events("message.received").await, 1, "{}: what made the folder is news", post.fresh.name);
     // Old mail that is moved in later keeps its day.
     let old = mail_of("Ana <ana@example.org>", "moved", 500);
@@ -110,7 +109,6 @@ async fn appeared_late(post: Post, _share: usize) {
     post.deliver("", vec![from_ana("new", 500)]).await;
     reading.wake.notify_one();
     post.until_messages(3).await;
-    post.until_synced().await;
     assert_eq!(post.events("message.received").await, 2, "{}: the old one fires nothing", post.fresh.name);
     reading.end().await;
 }

@@ -346,8 +346,8 @@ impl<'a> Reading<'a> {
     /// The words from a negation to our mail within one clause that tells nothing and asks nothing.
     fn denied(&self) -> Option<Found> {
         let begins = |text: &str, with: &[&str]| with.iter().any(|w| text.starts_with(w));
-        let told = self.told.iter().enumerate().skip(self.subject_sentences).filter(|(_, told)| !told.question);
-        told.filter_map(|(sentence, told)| {
+        let mut told = self.told.iter().enumerate().skip(self.subject_sentences).filter(|(_, told)| !told.question);
+        told.find_map(|(sentence, told)| {
             let free = |at: usize| !self.is_idle(sentence, at);
             let mut tokens = told.tokens.iter().enumerate();
             let (start, no) =
@@ -362,7 +362,6 @@ impl<'a> Reading<'a> {
             let (sense, language, literal) = (Sense::Mention, Language::En, vec![start, last]);
             (!telling).then_some(Found { sense, language, sentence, start, last, literal })
         })
-        .next()
     }
 
     fn is_idle(&self, sentence: usize, at: usize) -> bool {

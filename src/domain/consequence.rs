@@ -277,21 +277,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
             all
         }
-        Happened::Machine(answer) => {
-            let text = match answer {
-                Answer::OptOut => {
-                    "A machine answers for them that they want no more mail: read it, and suppress the address if \
-                                   that is so (liaison suppression add). Until then nothing goes to them by itself"
-                }
-                Answer::Refusal | Answer::Unsure | Answer::Read | Answer::Talk => {
-                    "A machine answers for them with what may be a no: read it. Until then nothing goes to them by itself"
-                }
-            };
-            vec![
-                Consequence::Hold(HoldSource::Machine, now.plus(HOLD_UNASSIGNED), MACHINE),
-                Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
-            ]
-        }
+        Happened::Machine(answer) => decide_machine(*answer, now),
         Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
         Happened::Gone { address, instead } => {
             let whose = address.as_deref().unwrap_or("The address that answered");
@@ -330,6 +316,20 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             all
         }
     }
+}
+
+/// What a machine's answer that may be a no leads to: nothing goes to them by itself until a person has read it.
+fn decide_machine(answer: Answer, now: Micros) -> Vec<Consequence> {
+    let text = if answer == Answer::OptOut {
+        "A machine answers for them that they want no more mail: read it, and suppress the address if that is so (liaison \
+         suppression add). Until then nothing goes to them by itself"
+    } else {
+        "A machine answers for them with what may be a no: read it. Until then nothing goes to them by itself"
+    };
+    vec![
+        Consequence::Hold(HoldSource::Machine, now.plus(HOLD_UNASSIGNED), MACHINE),
+        Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
+    ]
 }
 
 /// What an unknown address in somebody's thread leads to. It may be theirs: where it wants no more mail, it gets none, and

@@ -13,7 +13,7 @@ use super::address;
 use super::bounce::Report;
 use super::mail::ParsedMail;
 use super::subject::without_blobs;
-use super::words::Kind;
+use super::words::{Kind, Meaning};
 use return_date::Named;
 
 /// An answer within this time is no person's, usually.
@@ -35,14 +35,33 @@ pub struct Verdict {
     pub until: Option<jiff::civil::Date>,
     /// For an out-of-office: the first day on which its writer is back.
     pub back_on: Option<jiff::civil::Date>,
+    /// Whether a header says so: then it is no person's, whatever it says.
+    pub proven: bool,
     /// The evidence found, for `why`.
     pub reasons: Vec<&'static str>,
+}
+
+impl Verdict {
+    /// A person's mail.
+    pub fn human(reasons: Vec<&'static str>) -> Self {
+        Self { kind: Kind::Human, until: None, back_on: None, proven: false, reasons }
+    }
+
+    /// The same mail, where it says what may be a no. A machine asks nobody to be left alone: what only looks automatic (quick,
+    /// through a group) is a person's then. A machine by its own headers stays one.
+    #[must_use]
+    pub fn with_answer(self, meaning: Meaning) -> Self {
+        let says_no = matches!(meaning, Meaning::OptOut | Meaning::Refusal | Meaning::Unsure);
+        if self.kind == Kind::Automatic && !self.proven && says_no { Self::human(self.reasons) } else { self }
+    }
 }
 
 /// Evidence gathered.
 #[derive(Default)]
 struct Evidence {
     proof: bool,
+    /// The sender's address says that nobody reads it.
+    nobody: bool,
     supports: usize,
     /// A support that speaks of this mail, not of how its sender mails in general.
     telling: bool,
@@ -68,7 +87,7 @@ impl Evidence {
 
 /// Decides what sort of mail this is.
 pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
-    let done = |kind, reason| Verdict { kind, until: None, back_on: None, reasons: vec![reason] };
+    let done = |kind, reason| Verdict { kind, until: None, back_on: None, proven: true, reasons: vec![reason] };
     match &mail.report {
         Some(Report::Complaint(report)) if report.is_complaint() => return done(Kind::Complaint, "feedback report"),
         Some(Report::Complaint(_)) => return done(Kind::Automatic, "feedback report that is no complaint"),
@@ -93,7 +112,7 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     let evidence = gather(mail, facts, away_subject || auto_subject, away_text || gone_text);
     let decided = evidence.proof || (evidence.supports >= 2 && evidence.telling);
     if !decided {
-        return Verdict { kind: Kind::Human, until: None, back_on: None, reasons: evidence.reasons };
+        return Verdict::human(evidence.reasons);
     }
     let answers = !mail.automatic.list && mail.automatic.auto_submitted.as_deref() != Some("auto-generated");
     let says_back = phrases::says_back(&text);
@@ -109,7 +128,7 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     };
     let named = named.filter(|_| kind == Kind::OutOfOffice);
     let (until, back_on) = (named.map(Named::day), named.and_then(Named::back_on));
-    Verdict { kind, until, back_on, reasons: evidence.reasons }
+    Verdict { kind, until, back_on, proven: evidence.proof || evidence.nobody, reasons: evidence.reasons }
 }
 
 /// The address that a note of someone gone names to write to from now on, as a key: the only one in it that is not
@@ -146,7 +165,8 @@ fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool)
     // mail through a group carries Precedence: list and is a person's; it supports only what something else tells
     evidence.support(matches!(precedence, "bulk" | "junk" | "list"), false, "list or bulk Precedence");
     let from = mail.from.first().map(|m| m.address.to_lowercase()).unwrap_or_default();
-    evidence.support(phrases::is_no_reply(&from), true, "no-reply sender");
+    evidence.nobody = phrases::is_no_reply(&from);
+    evidence.support(evidence.nobody, true, "no-reply sender");
     evidence.support(facts.answered_within.is_some_and(|t| t <= ANSWER_MIN), true, "answered within 60 s");
     evidence.support(headers.response_suppress, false, "X-Auto-Response-Suppress");
     evidence.support(subject_says, true, "subject of automatic mail");
@@ -201,6 +221,29 @@ mod tests {
         let mut said_no = mail("Re: box", "Yes");
         said_no.automatic.auto_submitted = Some("no".to_owned());
         assert_eq!(kind(&said_no), Kind::Human);
+    }
+
+    #[test]
+    fn who_says_no_without_proof_is_a_person() {
+        let quick = Facts { answered_within: Some(Duration::from_secs(20)) };
+        let mut group = mail("Re: box", "Please remove me from your list.");
+        group.automatic.precedence = Some("list".to_owned());
+        let verdict = classify_automatic(&group, &quick);
+        assert_eq!(verdict.kind, Kind::Automatic);
+        for (meaning, kind) in [
+            (Meaning::OptOut, Kind::Human),
+            (Meaning::Refusal, Kind::Human),
+            (Meaning::Unsure, Kind::Human),
+            (Meaning::Neither, Kind::Automatic),
+        ] {
+            assert_eq!(verdict.clone().with_answer(meaning).kind, kind, "{meaning}");
+        }
+        let machine = proven("We have received your request", "Ticket 12. Unsubscribe.");
+        assert_eq!(machine.clone().with_answer(Meaning::OptOut), machine);
+        let mut nobody = group.clone();
+        nobody.from[0].address = "no-reply@shop.test".to_owned();
+        let verdict = classify_automatic(&nobody, &quick);
+        assert_eq!(verdict.with_answer(Meaning::Unsure).kind, Kind::Automatic);
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl Answer {
             _ => Self::Talk,
         }
     }
+
+    /// Whether it is a no, or may be one.
+    fn may_be_no(self) -> bool {
+        matches!(self, Self::OptOut | Self::Refusal | Self::Unsure)
+    }
 }
 
 /// How bad a bounce is.
@@ -85,6 +90,8 @@ pub enum Happened {
     Unassigned(Answer),
     /// An unknown address wrote in their thread, and what that says.
     Stranger(Answer),
+    /// A machine answered for them, and what it says.
+    Machine(Answer),
     /// They are away; the first day on which they are back, where they said so.
     Away(Option<Day>),
     /// They left the place of an address (the writer's where none is named); perhaps another one was given.
@@ -157,6 +164,7 @@ impl Happened {
         match (text("kind").and_then(Kind::from_word)?, waiting) {
             (Kind::Human, Some("alias_proposed")) => Some(Self::Stranger(answer)),
             (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned(answer)),
+            (Kind::Automatic, None) if author && answer.may_be_no() => Some(Self::Machine(answer)),
             (Kind::OutOfOffice, None) if author => Some(Self::Away(text("back_on").and_then(Day::parse))),
             (Kind::Gone, None) if author => Some(Self::Gone {
                 address: text("gone_address").map(str::to_owned),
@@ -269,6 +277,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
             all
         }
+        Happened::Machine(answer) => decide_machine(*answer, now),
         Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
         Happened::Gone { address, instead } => {
             let whose = address.as_deref().unwrap_or("The address that answered");
@@ -309,6 +318,20 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
     }
 }
 
+/// What a machine's answer that may be a no leads to: nothing goes to them by itself until a person has read it.
+fn decide_machine(answer: Answer, now: Micros) -> Vec<Consequence> {
+    let text = if answer == Answer::OptOut {
+        "A machine answers for them that they want no more mail: read it, and suppress the address if that is so (liaison \
+         suppression add). Until then nothing goes to them by itself"
+    } else {
+        "A machine answers for them with what may be a no: read it. Until then nothing goes to them by itself"
+    };
+    vec![
+        Consequence::Hold(HoldSource::Machine, now.plus(HOLD_UNASSIGNED), MACHINE),
+        Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
+    ]
+}
+
 /// What an unknown address in somebody's thread leads to. It may be theirs: where it wants no more mail, it gets none, and
 /// they get none either until a person has said whose it is.
 fn decide_stranger(answer: Answer, now: Micros) -> Vec<Consequence> {
@@ -323,6 +346,8 @@ fn decide_stranger(answer: Answer, now: Micros) -> Vec<Consequence> {
     all
 }
 
+/// The reason of a hold after a machine's answer that may be a no.
+pub const MACHINE: &str = "a machine's answer may be a no";
 /// The reason of a hold that lasts until a message is assigned.
 pub const UNASSIGNED: &str = "a message that may be about them is not assigned";
 
@@ -395,16 +420,15 @@ fn leave(standing: Standing<'_>, kind: StageKind, what: &str) -> Option<Conseque
 pub const AWAY: &str = "out of office";
 
 /// Until when someone who is away is held, by their own clock and the holidays of their country: the beginning of the first
-/// business day after the day on which they are back, seven days where that is not known or over, a year at most.
-pub fn hold_until(back_on: Option<Day>, now: Micros, zone: &Zone, holidays: &Calendar) -> Micros {
+/// business day after the day on which they are back, seven days where that is not known, a year at most. `None` where that
+/// is over: whoever is back is not held.
+pub fn hold_until(back_on: Option<Day>, now: Micros, zone: &Zone, holidays: &Calendar) -> Option<Micros> {
     let is_working = |day: Day| Weekdays::WORKING.contains(day.weekday()) && holidays.holiday(day).is_none();
     let next_working = |from: Day| (0..IDLE_DAYS_MAX).map(|n| from.plus(n)).find(|day| is_working(*day));
-    back_on
+    let until = back_on
         // Nobody is back at work on a Sunday: they are on the Monday.
         .and_then(next_working)
         .and_then(|back| next_working(back.plus(1)))
-        .map(|day| zone.instant(Wall::new(day, Minute(0))))
-        .filter(|until| *until > now)
-        .unwrap_or_else(|| now.plus(HOLD_USUAL))
-        .min(now.plus(HOLD_MAX))
+        .map_or_else(|| now.plus(HOLD_USUAL), |day| zone.instant(Wall::new(day, Minute(0))));
+    (until > now).then(|| until.min(now.plus(HOLD_MAX)))
 }

@@ -119,7 +119,8 @@ pub struct ParsedMail {
 }
 
 impl ParsedMail {
-    /// The author: From, unless a list rewrote it (X-Original-From; or a list post whose Reply-To is one person).
+    /// The author as the mail says it: From, unless a list rewrote it and says so (X-Original-From). Where From is ours, ask
+    /// [`super::threading::author_of`].
     pub fn author(&self) -> Option<&Mailbox> {
         if let Some(original) = &self.original_from {
             return Some(original);

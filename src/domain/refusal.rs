@@ -35,6 +35,8 @@ static BOOK: LazyLock<Book> = LazyLock::new(phrases::all);
 pub struct Answer<'a> {
     /// Its subject.
     pub subject: &'a str,
+    /// The subject of the message that it answers, where that is known: what we wrote is no answer.
+    pub answers: Option<&'a str>,
     /// What its writer wrote, without what they quoted.
     pub reply_text: &'a str,
 }
@@ -57,7 +59,7 @@ pub struct Verdict {
 /// Decides what an answer means.
 pub fn judge_answer(answer: &Answer<'_>) -> Verdict {
     let (body, footers) = split_footers(answer.reply_text);
-    let verdict = judge_own(answer.subject, &body);
+    let verdict = judge_own(answer, &body);
     if verdict.meaning != Meaning::Neither {
         return verdict;
     }
@@ -65,20 +67,25 @@ pub fn judge_answer(answer: &Answer<'_>) -> Verdict {
 }
 
 /// What the writer's own words mean.
-fn judge_own(subject: &str, body: &str) -> Verdict {
+fn judge_own(answer: &Answer<'_>, body: &str) -> Verdict {
     let told = sentences(body);
     if let Some(verdict) = judge_whole(&told, "all that the answer says") {
         return verdict;
     }
     let words: usize = told.iter().map(|s| s.tokens.len()).sum();
-    let base = base_subject(subject);
+    let base = base_subject(answer.subject);
+    let marked = is_reply(answer.subject);
+    let ours = answer.answers.is_some_and(|answered| base_subject(answered) == base);
     if words <= BELOW_SUBJECT_MAX
+        && !ours
         && let Some(verdict) = judge_whole(&sentences(&base), "all that the subject says")
         && (verdict.meaning == Meaning::OptOut || words == 0)
     {
-        return verdict;
+        // Who wrote the subject of an answer is not known: it may well be ours.
+        let doubtful = marked && answer.answers.is_none();
+        return if doubtful { Verdict { meaning: Meaning::Unsure, confidence: 50, ..verdict } } else { verdict };
     }
-    let mut all = if is_reply(subject) { Vec::new() } else { sentences(&base) };
+    let mut all = if marked || ours { Vec::new() } else { sentences(&base) };
     let subject_sentences = all.len();
     all.extend(told);
     Reading::of(&all, subject_sentences).judge()
@@ -244,7 +251,9 @@ impl<'a> Reading<'a> {
         let masked = |sentence: usize, at: usize| {
             idle.iter().any(|f| f.sentence == sentence && (f.start..=f.last).contains(&at))
         };
-        let wanted = |s| matches!(s, Sense::OptOut | Sense::Mention | Sense::Refusal | Sense::Willing);
+        let wanted = |s| {
+            matches!(s, Sense::OptOut | Sense::Mention | Sense::Whence | Sense::Away | Sense::Refusal | Sense::Willing)
+        };
         let found = BOOK.find(told, wanted, masked);
         let words = told.iter().map(|s| s.tokens.len()).sum();
         Self { told, subject_sentences, words, idle, found }
@@ -269,11 +278,25 @@ impl<'a> Reading<'a> {
         if let Some(found) = negated {
             return self.verdict(Meaning::Unsure, found, "a question with a negation");
         }
+        // "Where did you get my address? Delete it."
+        if self.words <= SHORT
+            && self.of_sense(Sense::Whence).next().is_some()
+            && let Some(found) = self.of_sense(Sense::Away).find(|f| self.against(f).is_none())
+        {
+            return self.verdict(Meaning::OptOut, found, "asks where we have them from, and wants it gone");
+        }
         if let Some(found) = self.of_sense(Sense::Mention).find(|_| self.words <= SHORT) {
             return self.verdict(Meaning::Unsure, found, "speaks of it");
         }
         if let Some(found) = self.wary().filter(|_| self.words <= SHORT) {
             let verdict = self.verdict(Meaning::Unsure, &found, "speaks of mail and of ending something");
+            return Verdict { language: None, ..verdict };
+        }
+        if let Some(verdict) = self
+            .denied()
+            .filter(|_| self.words <= TERSE)
+            .map(|found| self.verdict(Meaning::Unsure, &found, "a negation, and speaks of mail"))
+        {
             return Verdict { language: None, ..verdict };
         }
         let nothing = if self.idle.is_empty() { "no such phrase" } else { "looks like a no and is none" };
@@ -317,6 +340,27 @@ impl<'a> Reading<'a> {
                 last,
                 literal: vec![start, last],
             })
+        })
+    }
+
+    /// The words from a negation to our mail within one clause that tells nothing and asks nothing.
+    fn denied(&self) -> Option<Found> {
+        let begins = |text: &str, with: &[&str]| with.iter().any(|w| text.starts_with(w));
+        let mut told = self.told.iter().enumerate().skip(self.subject_sentences).filter(|(_, told)| !told.question);
+        told.find_map(|(sentence, told)| {
+            let free = |at: usize| !self.is_idle(sentence, at);
+            let mut tokens = told.tokens.iter().enumerate();
+            let (start, no) =
+                tokens.find(|(at, t)| free(*at) && context::negates(&t.text, Language::Es) && t.text != "no")?;
+            let (last, _) = tokens.find(|(at, t)| {
+                let ours = begins(&t.text, context::OBJECTS) || begins(&t.text, context::CONTACTS);
+                free(*at) && t.clause == no.clause && ours
+            })?;
+            // "don't remove me from the list" asks for the opposite
+            let stays = self.found.iter().any(|f| f.sense == Sense::OptOut && f.sentence == sentence);
+            let telling = stays || told.tokens.iter().any(|t| context::TELLING.contains(&t.text.as_str()));
+            let (sense, language, literal) = (Sense::Mention, Language::En, vec![start, last]);
+            (!telling).then_some(Found { sense, language, sentence, start, last, literal })
         })
     }
 
@@ -369,6 +413,9 @@ impl<'a> Reading<'a> {
         if self.is_conditional(found) {
             return Some("with a condition");
         }
+        if found.sense == Sense::OptOut && self.is_elsewhere(found) {
+            return Some("speaks of something else than our mail");
+        }
         if found.sense == Sense::Refusal {
             let tokens = self.told.get(found.sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
             if tokens.iter().any(|t| context::DAYS.contains(&t.text.as_str())) {
@@ -393,6 +440,21 @@ impl<'a> Reading<'a> {
         }
         let late = found.sentence >= FIRST_SENTENCES + self.subject_sentences;
         (self.words > SHORT && late && !willing.is_empty()).then_some("deep in a long friendly letter")
+    }
+
+    /// An old address that is to go, a picture that may not be used, mail that is not needed: whoever speaks of those may be
+    /// in the middle of working with us.
+    fn is_elsewhere(&self, found: &Found) -> bool {
+        let tokens = self.told.get(found.sentence).map(|s| s.tokens.as_slice()).unwrap_or_default();
+        let clause = tokens.get(found.last).map(|t| t.clause);
+        let near = |at: usize| tokens.get(at).filter(|t| Some(t.clause) == clause).map(|t| t.text.as_str());
+        let former = (found.start..=found.last + 1).filter_map(near).any(|word| context::FORMER.contains(&word));
+        let needed = near(found.last + 1).is_some_and(|word| context::NEEDED.contains(&word));
+        let mut around = (found.start..tokens.len()).filter_map(near);
+        let work = around.clone().any(|word| context::WORK.contains(&word));
+        let mail =
+            around.any(|word| context::OBJECTS.iter().chain(context::CONTACTS).any(|begin| word.starts_with(begin)));
+        former || needed || (work && !mail)
     }
 
     fn overlaps(&self, willing: &Found) -> bool {
@@ -424,7 +486,7 @@ mod tests {
     use super::*;
 
     fn means(text: &str) -> Meaning {
-        judge_answer(&Answer { subject: "Re: box", reply_text: text }).meaning
+        judge_answer(&Answer { subject: "Re: box", answers: None, reply_text: text }).meaning
     }
 
     #[test]
@@ -465,8 +527,24 @@ mod tests {
     }
 
     #[test]
+    fn our_own_subject_is_no_answer() {
+        let meaning = |subject: &str, answers: Option<&str>, reply_text: &str| {
+            judge_answer(&Answer { subject, answers, reply_text }).meaning
+        };
+        for ours in ["Baja", "Enough", "STOP", "Stop spam"] {
+            let reply = format!("Re: {ours}");
+            assert_eq!(meaning(&reply, Some(ours), "Yes, I'm in!"), Meaning::Neither, "{ours}");
+            assert_eq!(meaning(ours, Some(ours), "Yes, I'm in!"), Meaning::Neither, "{ours}, without a mark");
+            assert_eq!(meaning(&reply, None, "Yes, I'm in!"), Meaning::Unsure, "{ours}, and whose it is unknown");
+            assert_eq!(meaning(&reply, Some("Spring box"), ""), Meaning::OptOut, "{ours}, written over ours");
+            assert_eq!(meaning(ours, None, ""), Meaning::OptOut, "{ours}, a mail of its own");
+        }
+    }
+
+    #[test]
     fn verdict_names_the_phrase_and_its_language() {
-        let verdict = judge_answer(&Answer { subject: "AW: Box", reply_text: "Daran habe ich kein Interesse." });
+        let verdict =
+            judge_answer(&Answer { subject: "AW: Box", answers: None, reply_text: "Daran habe ich kein Interesse." });
         assert_eq!(
             (verdict.meaning, verdict.phrase.as_deref(), verdict.language),
             (Meaning::Refusal, Some("kein interesse"), Some(Language::De))

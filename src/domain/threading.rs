@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::address;
 use super::ids::{AgentId, InfluencerId};
-use super::mail::ParsedMail;
+use super::mail::{Mailbox, ParsedMail};
 use super::words::{Direction, FolderRole, Kind, Role, UnmatchedReason};
 
 pub mod books;
@@ -33,6 +33,19 @@ impl Identity {
     pub fn is_ours(&self, key: &str) -> bool {
         self.addresses.contains(key) || key.rsplit_once('@').is_some_and(|(_, domain)| self.domains.contains(domain))
     }
+}
+
+/// Who wrote a mail. A list that rewrites From ("Ana via Collabs" at our own address) leaves the writer in Reply-To: without
+/// this their answer would count as ours. What we sent carries our token, or lies in Sent.
+pub fn author_of<'m>(identity: &Identity, mail: &'m ParsedMail, folder: FolderRole) -> Option<&'m Mailbox> {
+    let author = mail.author();
+    let ours = |mailbox: &Mailbox| address::key(&mailbox.address).is_some_and(|key| identity.is_ours(&key));
+    let [reply_to] = mail.reply_to.as_slice() else { return author };
+    let own = folder == FolderRole::Sent || mail.token.is_some() || mail.original_from.is_some();
+    // All Mail holds what a teammate sent with a Reply-To of theirs as well: there, only a list's mail is another's.
+    let through_list = mail.automatic.list || author.is_some_and(|m| m.name.to_lowercase().contains(" via "));
+    let rewritten = author.is_some_and(ours) && !own && (through_list || folder != FolderRole::All);
+    if rewritten && address::key(&reply_to.address).is_some() && !ours(reply_to) { Some(reply_to) } else { author }
 }
 
 /// They or we: ours where the author is ours, or where it lies in our Sent folder (an alias of ours we were not told of).

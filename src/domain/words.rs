@@ -101,6 +101,8 @@ word!(
         Unassigned = "unassigned",
         /// One of several complained, and who is not known.
         Complaint = "complaint",
+        /// A machine answered for them, and it may be a no.
+        Machine = "machine",
     }
 );
 word!(

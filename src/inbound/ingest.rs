@@ -15,10 +15,10 @@ use crate::domain::address;
 use crate::domain::automatic::{self, Facts, classify_automatic};
 use crate::domain::bounce::Report;
 use crate::domain::ids::FolderId;
-use crate::domain::mail::ParsedMail;
-use crate::domain::threading::{Identity, decide_direction, keys, keys_of, provider_key};
+use crate::domain::mail::{Mailbox, ParsedMail};
+use crate::domain::threading::{Identity, author_of, decide_direction, keys, keys_of, provider_key};
 use crate::domain::time::Micros;
-use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::domain::words::{Direction, FolderRole};
 use crate::store::again::again;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
@@ -211,6 +211,8 @@ async fn ingest_once(
 #[derive(Debug)]
 struct Draft<'a> {
     arrival: &'a Arrival,
+    /// Who wrote it, as it stands there, and as a key.
+    writer: Mailbox,
     author: Option<String>,
     direction: Direction,
     to: Vec<String>,
@@ -224,7 +226,8 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn of(arrival: &'a Arrival, context: &Context, clock: &Clock) -> Self {
         let mail = &arrival.mail;
-        let author = mail.author().and_then(|m| address::key(&m.address));
+        let writer = author_of(&context.identity, mail, context.role).cloned().unwrap_or_default();
+        let author = address::key(&writer.address);
         let direction = decide_direction(&context.identity, author.as_deref(), context.role);
         let mut cc = keys(&mail.cc);
         cc.extend(keys(&mail.bcc));
@@ -232,6 +235,7 @@ impl<'a> Draft<'a> {
             && context.fire_after.is_none_or(|after| arrival.received_at.is_none_or(|at| at >= after));
         Self {
             arrival,
+            writer,
             author,
             direction,
             to: keys(&mail.to),
@@ -254,11 +258,11 @@ fn keys_with(mail: &ParsedMail, context: &Context, conversation: Option<&str>) -
 /// What sort of message it is. `parent_at` is when the message of ours that it answers was sent.
 fn sort_of(draft: &Draft<'_>, parent_at: Option<Micros>) -> automatic::Verdict {
     match draft.direction {
-        Direction::Outbound => {
-            automatic::Verdict { kind: Kind::Human, until: None, back_on: None, reasons: Vec::new() }
-        }
+        Direction::Outbound => automatic::Verdict::human(Vec::new()),
         Direction::Inbound => {
-            let answered_within = parent_at.zip(draft.arrival.received_at).map(|(sent, got)| got.since(sent));
+            // The provider's clock is not ours: an answer from before it was asked tells nothing.
+            let stamps = parent_at.zip(draft.arrival.received_at).filter(|(sent, got)| got >= sent);
+            let answered_within = stamps.map(|(sent, got)| got.since(sent));
             classify_automatic(&draft.arrival.mail, &Facts { answered_within })
         }
     }

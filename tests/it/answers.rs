@@ -61,7 +61,7 @@ fn taken_for(case: &Case) -> (String, Option<String>, String) {
     if automatic.kind != Kind::Human {
         return (automatic.kind.to_string(), automatic.until.map(|d| d.to_string()), String::new());
     }
-    let verdict = judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text });
+    let verdict = judge_answer(&Answer { subject: &mail.subject, answers: None, reply_text: &mail.reply_text });
     (verdict.meaning.to_string(), None, format!("{:?} {:?}", verdict.phrase, verdict.reasons))
 }
 
@@ -165,6 +165,15 @@ fn answers_worded_otherwise_mean_what_their_writers_meant() {
     }
 }
 
+/// Plain wordings that were once missed or taken for an opt-out. What is doubtful among them goes to a person.
+#[test]
+fn answers_once_misread_mean_what_their_writers_meant() {
+    let score = score("answers_missed.tsv");
+    assert!(score.all >= 190, "{score:?}");
+    assert_eq!(score.acceptances_refused, 0, "an acceptance was taken for a no: {}", score.table);
+    assert_eq!(score.right, score.all, "{}", score.table);
+}
+
 /// For these no phrase was added. What is asked of them is what would do harm otherwise; the rest is printed.
 #[test]
 fn answers_never_seen_before_are_hardly_ever_taken_for_a_no_that_they_are_not() {
@@ -191,7 +200,7 @@ fn strangers_mail_holds_no_opt_outs_and_no_refusals() {
             continue;
         }
         people += 1;
-        let verdict = judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text });
+        let verdict = judge_answer(&Answer { subject: &mail.subject, answers: None, reply_text: &mail.reply_text });
         unsure += usize::from(verdict.meaning == Meaning::Unsure);
         let negative = matches!(verdict.meaning, Meaning::OptOut | Meaning::Refusal);
         assert!(!negative, "{}: {verdict:?}", path.display());

@@ -1,6 +1,7 @@
 //! What follows from signals, on both databases: stages, ends of runs, addresses, holds, tasks.
 
 mod given;
+mod heard;
 mod joined;
 mod late;
 mod reports;

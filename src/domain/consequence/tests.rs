@@ -182,7 +182,7 @@ fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
     let (utc, none) = (Zone::utc(), Calendar::default());
     let held = |back: &str, zone: &str, country: Option<&str>| {
         let calendar = country.and_then(Calendar::shipped).map_or_else(Calendar::default, Result::unwrap);
-        hold_until(Some(day(back)), NOW, &Zone::named(zone).unwrap(), &calendar).to_string()
+        hold_until(Some(day(back)), NOW, &Zone::named(zone).unwrap(), &calendar).unwrap().to_string()
     };
     for (back, until) in [
         ("2026-03-10", "2026-03-11"), // a Tuesday
@@ -195,10 +195,27 @@ fn away_holds_until_a_business_day_after_the_return_and_changes_no_stage() {
     // Back on Thursday before Easter; in Germany, Friday and Monday are holidays.
     assert_eq!(held("2026-04-02", "Europe/Berlin", Some("de")), "2026-04-06T22:00:00.000000Z");
     assert_eq!(held("2026-04-02", "Europe/Berlin", None), "2026-04-02T22:00:00.000000Z");
-    for over in [None, Some(day("2025-12-01"))] {
-        assert_eq!(hold_until(over, NOW, &utc, &none), NOW.plus(7 * DAY));
+    assert_eq!(hold_until(None, NOW, &utc, &none), Some(NOW.plus(7 * DAY)));
+    assert_eq!(hold_until(Some(day("2025-12-01")), NOW, &utc, &none), None, "they are back already");
+    assert_eq!(hold_until(Some(day("2099-01-01")), NOW, &utc, &none), Some(NOW.plus(HOLD_MAX)));
+}
+
+#[test]
+fn a_machines_no_holds_and_is_read_by_a_person() {
+    for verdict in ["opt_out", "refusal", "unsure"] {
+        let data = json!({"kind": "automatic", "role": "author", "waiting": null, "answer": {"verdict": verdict}});
+        let all = free("contacted", EventType::MessageReceived, data);
+        assert!(
+            matches!(all[0], Consequence::Hold(_, until, MACHINE) if until == NOW.plus(HOLD_UNASSIGNED)),
+            "{all:?}"
+        );
+        assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Person, _)), "{all:?}");
+        assert_eq!(all.len(), 2, "{all:?}");
     }
-    assert_eq!(hold_until(Some(day("2099-01-01")), NOW, &utc, &none), NOW.plus(HOLD_MAX));
+    let ticket = json!({"kind": "automatic", "role": "author", "answer": {"verdict": "neither"}});
+    assert_eq!(free("contacted", EventType::MessageReceived, ticket), []);
+    let copied = json!({"kind": "automatic", "role": "cc", "answer": {"verdict": "opt_out"}});
+    assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub(super) enum Sense {
     OptOut,
     /// Speaks of an opt-out.
     Mention,
+    /// Asks where we have somebody from.
+    Whence,
+    /// Wants something gone.
+    Away,
     Refusal,
     /// Wants something all the same.
     Willing,

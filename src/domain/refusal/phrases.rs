@@ -12,6 +12,8 @@ pub(super) fn all() -> Book {
         (Sense::Idle, context::IDLE),
         (Sense::OptOut, opt_out::OPT_OUT),
         (Sense::Mention, opt_out::MENTION),
+        (Sense::Whence, opt_out::WHENCE),
+        (Sense::Away, opt_out::AWAY),
         (Sense::Refusal, decline::REFUSAL),
         (Sense::Willing, decline::WILLING),
         (Sense::WholeOptOut, opt_out::WHOLE_OPT_OUT),

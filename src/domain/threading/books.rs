@@ -124,6 +124,11 @@ impl Books {
         self.moves.push(Move::Conversations(loser, winner));
     }
 
+    /// The subjects of a conversation's threads, without marks.
+    pub fn subjects_in(&self, conversation: ConversationId) -> impl Iterator<Item = &str> {
+        self.threads.get(&self.find(conversation)).into_iter().flatten().map(|(_, entry)| entry.subject_key.as_str())
+    }
+
     /// Influencers with a thread in a conversation.
     pub fn influencers_in(&self, conversation: ConversationId) -> Vec<InfluencerId> {
         self.threads.get(&self.find(conversation)).map_or_else(Vec::new, |l| l.iter().map(|(id, _)| *id).collect())

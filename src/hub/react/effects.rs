@@ -82,9 +82,10 @@ impl Pass<'_> {
             }
             Consequence::HoldAway(back_on) => {
                 let (zone, holidays) = whose_days(tx, id).await?;
-                let until = hold_until(*back_on, self.clock.now(), &zone, &holidays);
-                let rule = ByRule { source: HoldSource::Away, until, reason: AWAY, cause: signal.message };
-                hold::hold_by_rule(tx, self.clock, id, rule).await?;
+                if let Some(until) = hold_until(*back_on, self.clock.now(), &zone, &holidays) {
+                    let rule = ByRule { source: HoldSource::Away, until, reason: AWAY, cause: signal.message };
+                    hold::hold_by_rule(tx, self.clock, id, rule).await?;
+                }
             }
             Consequence::CountSoft(address) => self.count_soft(tx, signal, (id, address)).await?,
             Consequence::Task(kind, about, text) => self.ask(tx, signal, (*kind, *about, text)).await?,

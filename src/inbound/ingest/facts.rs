@@ -40,18 +40,17 @@ pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::V
     Value::Object(data)
 }
 
-/// What `thread.replied` says of the answer's meaning.
-pub(super) fn answer(context: &Context, draft: &Draft<'_>) -> Value {
+/// What an answer to a message with this subject means.
+pub(super) fn judge(context: &Context, draft: &Draft<'_>, answered: Option<&str>) -> refusal::Verdict {
     let mail = &draft.arrival.mail;
-    let verdict = if unsubscribe_token(context, draft).is_some() {
+    if unsubscribe_token(context, draft).is_some() {
         // what stands below such a subject is the mail program's own
-        judge_answer(&Answer { subject: "unsubscribe", reply_text: "" })
+        judge_answer(&Answer { subject: "unsubscribe", answers: None, reply_text: "" })
     } else if mail.forward {
-        judge_answer(&Answer { subject: "", reply_text: &above_forward(&mail.reply_text) })
+        judge_answer(&Answer { subject: "", answers: None, reply_text: &above_forward(&mail.reply_text) })
     } else {
-        judge_answer(&Answer { subject: &mail.subject, reply_text: &mail.reply_text })
-    };
-    meaning(&verdict)
+        judge_answer(&Answer { subject: &mail.subject, answers: answered, reply_text: &mail.reply_text })
+    }
 }
 
 /// Whether an answer wants no more mail.
@@ -59,7 +58,8 @@ pub(super) fn is_opt_out(answer: Option<&Value>) -> bool {
     answer.and_then(|answer| answer.get("verdict")).and_then(Value::as_str) == Some(Meaning::OptOut.as_str())
 }
 
-fn meaning(verdict: &refusal::Verdict) -> Value {
+/// What `thread.replied` says of the answer's meaning.
+pub(super) fn meaning(verdict: &refusal::Verdict) -> Value {
     json!({
         "verdict": verdict.meaning,
         "confidence": f64::from(verdict.confidence) / 100.0,

@@ -97,12 +97,22 @@ impl Planner<'_> {
             return;
         }
         let stranger = draft.author.as_ref().is_none_or(|key| !self.known.people.owners.contains_key(key));
-        if self.context.role == FolderRole::Junk && stranger {
+        if self.context.role == FolderRole::Junk && stranger && !self.is_about_us(draft) {
             self.plan.left_out += 1;
             self.deliver(draft, None, Some("junk from an unknown sender"));
             return;
         }
         self.add(draft);
+    }
+
+    /// Whether a mail names what we sent: by the token of an unsubscribe link, as a report on it, or as an answer to it. Providers
+    /// put those into Junk as well.
+    fn is_about_us(&self, draft: &Draft<'_>) -> bool {
+        let mail = &draft.arrival.mail;
+        let mut answered = mail.in_reply_to.iter().chain(mail.references.last());
+        facts::unsubscribe_token(self.context, draft).is_some()
+            || know::reported_on(draft, &self.known).is_some()
+            || answered.any(|id| self.known.own_ids.contains_key(id))
     }
 
     /// What we sent ourselves is a copy when it is read: that is where its provider says to which conversation it belongs.
@@ -182,6 +192,20 @@ impl Planner<'_> {
         let conversation = self.known.books.place(&draft.keys, also, || ConversationId(clock.new_id()));
         let in_conversation = self.known.books.influencers_in(conversation);
         let sort = sort_of(draft, self.parent_sent_at(mail));
+        // What sort old mail is, is told as well; what it means is not asked.
+        let asked = match sort.kind {
+            Kind::Human => draft.fires,
+            Kind::Automatic => draft.fires || !sort.proven,
+            Kind::OutOfOffice | Kind::Gone | Kind::Bounce | Kind::Complaint | Kind::Reaction => false,
+        };
+        let speaks = asked && draft.direction == Direction::Inbound;
+        let meant =
+            speaks.then(|| facts::judge(self.context, draft, self.answered_subject(draft, conversation).as_deref()));
+        let sort = match &meant {
+            Some(verdict) => sort.with_answer(verdict.meaning),
+            None => sort,
+        };
+        let answer = meant.as_ref().map(facts::meaning);
         let kind = sort.kind;
         let heard = report::hear(self.context, draft, &self.known);
         let reported = heard.keys();
@@ -206,7 +230,7 @@ impl Planner<'_> {
         // Whoever these addresses turn out to be learns then what the report says.
         let nobodys = reported.into_iter().filter(|key| !self.known.people.owners.contains_key(key));
         placed.strangers.extend(nobodys.map(|key| (key, Role::Recipient)));
-        let facts = self.signal(draft, id, (&sort, &heard), &placed);
+        let facts = self.signal(draft, id, (&sort, answer, &heard), &placed);
         if guessed {
             // Who wrote it is certain; in which thread it belongs is not.
             placed.parts.iter_mut().for_each(|part| part.assigned = false);
@@ -236,7 +260,7 @@ impl Planner<'_> {
     fn message(&mut self, draft: &Draft<'_>, id: MessageId, conversation: ConversationId, kind: Kind) -> NewMessage {
         let fingerprint = self.fingerprint(draft.arrival, id);
         let mail = &draft.arrival.mail;
-        let author = mail.author().cloned().unwrap_or_default();
+        let author = draft.writer.clone();
         let list = |entries: usize, value: serde_json::Value| (entries > 0).then_some(value);
         NewMessage {
             id,
@@ -299,7 +323,7 @@ impl Planner<'_> {
             self.plan.strangers.push((key.clone(), id, *role));
         }
         if let (Some(waiting), Direction::Inbound) = (placed.waiting, draft.direction) {
-            let author = mail.author().cloned().unwrap_or_default();
+            let author = draft.writer.clone();
             self.plan.unmatched.push(NewUnmatched {
                 message_id: id,
                 reason: waiting.reason,
@@ -328,7 +352,7 @@ impl Planner<'_> {
         &mut self,
         draft: &Draft<'_>,
         id: MessageId,
-        (sort, heard): (&Sort, &Heard),
+        (sort, answer, heard): (&Sort, Option<serde_json::Value>, &Heard),
         placed: &Placed,
     ) -> Option<serde_json::Value> {
         self.prove(draft);
@@ -342,10 +366,15 @@ impl Planner<'_> {
         let mut named = mail.in_reply_to.iter().chain(mail.references.last());
         let answers = named.find_map(|id| self.known.own_ids.get(id)).map(|own| own.id);
         let is_human = draft.direction == Direction::Inbound && sort.kind == Kind::Human;
-        let answer = is_human.then(|| facts::answer(context, draft));
+        // A list's mail is for many: what it says of leaving is about the list.
+        let machines = answer.as_ref().filter(|_| sort.kind == Kind::Automatic && !mail.automatic.list).cloned();
+        let answer = answer.filter(|_| is_human);
         let mut raise = |what: EventType, influencer: Option<InfluencerId>, data: serde_json::Value| {
             self.plan.signals.push(Signal { what, influencer, message: Some(id), at: draft.at, data: Some(data) });
         };
+        // Whoever wants no more mail gets none: where nobody it shows at is unsure, those it was sent to carry that.
+        let carried = placed.parts.iter().any(|part| !part.assigned);
+        let to_all = !carried && facts::is_opt_out(answer.as_ref());
         for part in &placed.parts {
             let influencer = Some(part.influencer);
             if draft.direction == Direction::Outbound {
@@ -353,13 +382,15 @@ impl Planner<'_> {
                 continue;
             }
             // Only who is not surely meant waits; those it was copied to do not.
-            let waiting = placed.waiting.filter(|_| !part.assigned).map(|w| w.reason);
+            let waiting = placed.waiting.filter(|_| !part.assigned || to_all).map(|w| w.reason);
             let mut data = facts::received(context, draft, sort, Some(part.role));
             if let Some(data) = data.as_object_mut() {
                 data.insert("by_agent".to_owned(), json!(part.agent));
                 data.insert("waiting".to_owned(), json!(waiting));
                 if waiting.is_some() {
                     data.insert("answer".to_owned(), json!(answer));
+                } else if let Some(machines) = machines.as_ref().filter(|_| part.assigned) {
+                    data.insert("answer".to_owned(), machines.clone());
                 }
             }
             raise(EventType::MessageReceived, influencer, data);
@@ -444,6 +475,14 @@ impl Planner<'_> {
             map.insert("report_id".into(), json!(report));
         }
         self.plan.signals.push(Signal { what, influencer, message: Some(message), at: draft.at, data: Some(data) });
+    }
+
+    /// The subject of what a message answers, as far as it is known: what its threads were called before it came.
+    fn answered_subject(&self, draft: &Draft<'_>, conversation: ConversationId) -> Option<String> {
+        let own = subject::base_subject(&draft.arrival.mail.subject);
+        let mut known = self.known.books.subjects_in(conversation);
+        let first = known.next()?;
+        Some(if first == own || known.any(|key| key == own) { own } else { first.to_owned() })
     }
 
     fn parent_sent_at(&self, mail: &ParsedMail) -> Option<Micros> {

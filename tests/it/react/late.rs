@@ -116,7 +116,7 @@ async fn what_a_stranger_wrote_follows_when_it_is_known_who_they_are_and_once() 
         let auto = "Auto-Submitted: auto-replied";
         let mails = [
             letter("ana@home.example", "w1", "", "Gladly, tell me more."),
-            letter("bo@home.example", "w2", auto, "Out of office: I am away until 9 March."),
+            letter("bo@home.example", "w2", auto, "I am out of the office until further notice."),
             letter("cy@home.example", "w3", "", "No thanks, not interested."),
         ];
         desk.drop_into(FolderRole::Inbox, &mails).await;

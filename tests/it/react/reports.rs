@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn dsn(id: &str, rcpt: &str, original: Option<&str>) -> Vec<u8> {
+pub(super) fn dsn(id: &str, rcpt: &str, original: Option<&str>) -> Vec<u8> {
     let head = format!(
         "From: MAILER-DAEMON@mx.example\nTo: team@acme.example\nSubject: Undelivered {id}\nMessage-ID: <{id}@mx.example>\n\
          Date: Sun, 1 Mar 2026 12:30:00 +0000\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n\
@@ -19,7 +19,7 @@ fn dsn(id: &str, rcpt: &str, original: Option<&str>) -> Vec<u8> {
     mail(&head, &body)
 }
 
-fn arf(id: &str, kind: &str, rcpt: Option<&str>, original: &str) -> Vec<u8> {
+pub(super) fn arf(id: &str, kind: &str, rcpt: Option<&str>, original: &str) -> Vec<u8> {
     let head = format!(
         "From: fbl@isp.example\nTo: team@acme.example\nSubject: Complaint {id}\nMessage-ID: <{id}@isp.example>\n\
          Date: Sun, 1 Mar 2026 12:32:00 +0000\nMIME-Version: 1.0\n\

@@ -46,7 +46,6 @@ never email|contact|write|message to? me|us
 dont|not send me|us any|more|anything * more|emails|mails|messages|else|newsletters
 no more|further emails|mails|email|mail|messages|newsletters|contact|communication~|outreach
 dont|not|longer want|wish|care|like to? receive|get|see * email~|mail|mails|messages|newsletter~|communication~|spam|marketing
-dont|not|longer want|wish|like * be contacted|emailed|on your|on this|part of your
 dont|not want|wish|like|care to hear from you|your|this
 not to? be contacted again|any|anymore|further
 leave me|us alone
@@ -63,6 +62,25 @@ cease and desist
 how do|can i unsubscribe|opt out? $
 how do|can i unsubscribe|opt out? from this|these|your|you
 how do|can i get off
+dont|not|never send me|us? any|your|these|those|such|further|unsolicited|more|other? more? emails|email|mails|mail|messages|newsletters|texts|spam $|anymore|again|please|ever|either|thanks
+dont|not|never send me|us? any|your|these|those|more? more? emails|email|mails|mail|messages any more|longer
+dont|not|never send * emails|mails|mail|messages at all
+dont|not|never send * emails|mails|mail|messages to me|us $|anymore|again|please
+dont|not|never send me|us? these|those|this|such things|stuff? anymore
+asked|told|begged|warned you|people to? stop|quit $
+asked|told|begged you * not to contact|email|write|message|mail
+make|making sure|certain * not|never be? contacted|emailed|messaged|mailed
+ensure * not|never be? contacted|emailed|messaged|mailed
+dont|not|longer|never want|wish|like|care|need|agree to? be contacted|emailed|messaged|mailed|bothered|approached|spammed
+dont|not|longer want|wish|like to? be on your|this|the|any * list|database
+prefer|rather|wish|like not to? be contacted|emailed|messaged|mailed|bothered|approached
+prefer|rather|wish|like not to? receive|get|see|have * email~|mail|mails|message~|newsletter~
+dont|not|never|longer want|need your|these|those|any|such|more|further more? emails|mails|messages|newsletters $|anymore|please|thanks
+refrain|desist|abstain from contacting|emailing|writing|messaging|sending|mailing|further
+want|like|wish|asked to be left alone
+longer want|wish|like|care to hear from you|your|this
+want|need off|out of? this|your|the * list|emails|mails
+dont|not|never contact|message|write to? me|us via|by|per email|mail
 ",
     ),
     (
@@ -83,7 +101,6 @@ nehm~|nimm|streich~|trag~|losch~|loesch~|entfern~|werf~ mich|uns|sie mich? * aus
 streich~|entfern~|losch~|loesch~ mich|uns
 trag~ mich|uns * aus
 nehm~|nimm mich|uns * raus|heraus
-meld~ mich|uns * ab
 mich|uns * abmelden|austragen|abzumelden|auszutragen
 mochte|moechte|will|wollen mich|uns|den|vom|ihren|euren * abmelden|abbestellen
 bestell~ * newsletter|~mails * ab
@@ -99,7 +116,6 @@ hort|horen|hoert|hoeren|hor|hoer * auf * zu? schreiben|mailen|nerven|kontaktiere
 hort|horen|hor * auf mir|mich|uns
 unterlass~ * mails|emails|werbung|kontaktaufnahme|zusendung~|anschreiben|zuschriften
 nicht|kein~ mehr|weiter|langer * kontaktiert|angeschrieben|angemailt|belastigt werden
-lass~ mich|uns * ruhe|frieden
 widersprech~|widerspruch * verarbeitung|nutzung|verwendung|speicherung|daten~|werbung
 widersprech~ * ich * verarbeitung|nutzung|verwendung|speicherung|werbung
 einwilligung * widerruf~
@@ -108,6 +124,19 @@ art|artikel 21|17 dsgvo
 nach|gemass|gemaess|laut|gem dsgvo * losch~|widersp~
 wie kann|konnen|komme ich|wir mich|uns|von|aus
 verschont|verschone|verschonen mich|uns|sie
+meld~ sie|ich|wir|bitte? mich|uns bitte|hiermit? ab $|bitte|danke|sofort|umgehend|und
+meld~ sie|ich|wir? mich|uns bitte? von|vom|aus * ab $|bitte|danke
+bitte * nicht|nie mehr|weiter|wieder|langer kontaktieren|anschreiben|schreiben|anmailen|mailen|belastigen $|bitte|danke
+^ nicht|nie mehr|weiter|wieder kontaktieren|anschreiben|schreiben|anmailen|mailen $|bitte|danke
+will|mochte|moechte|wollen|wunsche|mochten nicht * kontaktiert|angeschrieben|angemailt|belastigt $|werden
+schick~|send~|mail~ sie? mir|uns bitte|doch? nichts|nix mehr $|bitte|danke
+schick~|send~ sie? mir|uns bitte|doch|ab|jetzt? keine|keinerlei mehr? mails|emails|mail|email|nachrichten|newsletter|werbung $|mehr|bitte|danke
+seh~ sie? bitte? von weiter~|jeder|jeglicher * mails|emails|nachrichten|kontakt~|anfragen|zuschriften ab
+gebeten|gesagt * aufzuhoren|aufzuhoeren|aufhoren|aufhort|aufhoert $
+kontaktier~|schreib~|mail~ sie? mich|mir|uns bitte|doch? nicht|nie $|bitte
+schreib~ sie? mich|uns bitte? nicht|nie mehr? an $
+lass~ sie? mich bitte|doch|endlich|einfach|jetzt? in? ruhe|frieden $|bitte|danke|und|jetzt|mit
+lass~ sie? uns bitte|doch|endlich|einfach? in? ruhe|frieden $|bitte|danke
 ",
     ),
     (
@@ -147,6 +176,17 @@ droit a|de leffacement|loubli|dopposition|suppression
 retire mon consentement
 signal~ * comme|pour spam|indesirable
 comment * me desinscrire|desabonner $
+ne veux|veut|souhaite|souhaitons|desire|voulons plus|pas etre contacte~|recontacte~|sollicite~|derange~|demarche~|relance~
+cess~|arret~ tout|toute|tous|toutes contact|contacts|envoi|envois|message|messages|demarchage|sollicitation~|communication~|relance~
+ne pas|jamais me|nous contacter|recontacter|solliciter|relancer|deranger $|svp|merci
+ne pas|jamais mecrire $|svp|merci
+ne menvoyez|menvoie|menvoyer plus|pas|jamais de|vos|des|aucun|tes? mails|emails|messages|courriels|mail|email|newsletters|newsletter|sollicitations|pub|publicites $|svp|merci|sil
+ne menvoyez|menvoie plus|jamais rien
+ne pas|plus menvoyer de|vos|des? mails|emails|messages|courriels
+fich~|fous|foutez moi|nous la paix
+demande|dit|pries darreter|darretez $
+demande|dit de cesser|arreter|stopper $
+ne souhaite|souhaitons|veux|desire pas|plus recevoir vos|de|des|ces|aucun|tes|ce * mails|emails|messages|courriels|newsletter~|sollicitations|mail|publicite~
 ",
     ),
     (
@@ -189,6 +229,15 @@ desuscrib~ me|por|
 desuscribirme|desuscribanme|desuscribeme|desapuntarme|desapuntadme
 marc~|denunci~|reportar~ * como|por spam
 como * me doy|darme de? baja $
+cancel~|anul~ mi|nuestra|la|esta suscripcion
+no me|nos contacten|contacte|contactes|contacteis|escriban|escriba|escribas|escribais|molesten|moleste|molestes $|mas|nunca|jamas
+no me|nos contacten|contacte|contactes|contacteis|escriban|escriba|escribas|molesten por favor
+no me|nos envien|envie|envies|manden|mande|mandes|enviar|mandar mas? correos|mails|emails|mensajes|publicidad|spam|newsletters|nada $|mas|nunca
+no quiero|deseo|queremos|deseamos|quisiera|deseamos ser contactad~|molestad~
+quiero|deseo|quisiera|queremos salir|salirme|borrarme|desapuntarme de la|su|esta|vuestra|tu lista|base|newsletter|boletin
+pedi|dije|solicite que paren|pararan|parasen|pares|pararas|cesen|cesaran|dejen|dejaran $|de
+dije|pedi|dicho|pedido|ruego|pido que no me|nos escrib~|contact~|molest~
+no enviar|mandar|envien|manden mas correos|mails|emails|mensajes|publicidad
 ",
     ),
     (
@@ -226,6 +275,13 @@ anular * subscricao
 descadastr~ me|meu|por|este
 marc~|denunci~|report~ * como|por spam
 como * me descadastr~|desinscrev~ $
+nao entre|entrem|entrar|entres mais em contato|contacto
+nao entre|entrem|entrar|entres em contato|contacto $|mais|novamente|comigo|conosco|connosco|por
+deix~ me|nos em paz
+quero|desejo|gostaria|queria|preciso de? sair da|desta|dessa|do lista|grupo|mailing|newsletter
+nao me|nos envie|enviem|envies|mande|mandem|mandes|enviar|mandar mais? emails|mails|mensagens|email|nada|spam|publicidade $|mais|por|nunca
+pedi|disse|falei|pedimos para|pra|que parar|pararem|parem|parassem|parares|pare $|de
+nao quero|desejo|queremos ser contat~|contact~|incomodad~|abordad~
 ",
     ),
     (
@@ -258,6 +314,12 @@ revoco|ritiro * il? * consenso
 segnal~ * come spam
 come * mi cancello|disiscrivo $
 voglio|vorrei|desidero disiscrivermi|cancellarmi
+non contattatemi|contattarmi|contattateci|contattarci|scrivetemi|scrivermi|scriveteci|disturbatemi|disturbarmi|cercatemi $|mai
+non mandatemi|inviatemi|mandarmi|inviarmi|mandateci|inviateci|spedirmi piu? mail|email|messaggi|newsletter|nulla|niente|pubblicita $|piu|mai
+chiesto|detto di smettere|smetterla|fermarvi|finirla|fermarti $
+chiesto|detto di non scriver~|contatt~|disturb~
+voglio|vorrei|desidero|vogliamo uscire|essere dalla|da|tolt~|rimoss~|cancellat~ * lista|mailing|newsletter|elenco|database
+annull~|cancell~|disdic~|disdett~ la? mia|nostra|questa iscrizione|registrazione
 ",
     ),
     (
@@ -295,6 +357,17 @@ trek mijn toestemming in
 recht op vergetelheid|verwijdering|bezwaar|gegevenswissing
 markeer~|meld~ * als spam
 hoe kan|meld ik mij|me * afmelden|uitschrijven|af|uit $
+stuur|zend|mail|stuurt|schrijf|app mij|me|ons aub|alsjeblieft|alstublieft? niks|niets meer
+wil|wens|willen|wensen|wenst niet|nooit meer|langer? gecontacteerd|benaderd|gemaild|aangeschreven|lastiggevallen worden
+wil|willen|wens|wensen|hoef|hoeven niets|niks meer * horen|ontvangen|krijgen
+niet|nooit meer mailen|contacteren|schrijven|benaderen|sturen graag
+gevraagd|gezegd|verzocht om? te? stoppen|ophouden $
+gevraagd|gezegd|verzocht om? mij|me|ons niet meer? te mailen|contacteren|schrijven|benaderen
+wil|willen van deze|die|jullie|de|uw|je * lijst|~lijst af
+mail|schrijf|benader|contacteer mij|me|ons niet|nooit $|aub|alstublieft|alsjeblieft
+neem|neemt|nemen aub? geen contact met mij|me|ons op
+gelieve mij|me|ons niet|nooit meer? te contacteren|mailen|benaderen|schrijven|storen
+stuur|zend aub? geen mails|mail|emails|email|berichten $|meer
 ",
     ),
 ];
@@ -303,7 +376,7 @@ hoe kan|meld ik mij|me * afmelden|uitschrijven|af|uit $
 pub(super) const MENTION: &[(Language, &str)] = &[
     (
         Language::En,
-        "stop|enough|cease|no|dont|too * more|further|many|these|your * emails|mails|messages|newsletters|correspondence\ndont|wont|not|never * unpaid|free\nremove|delete|take|removed|deleted * list|database|system|records\n^ forget|lose * my|me|us|it\nmight|may|could|would be * interested\nnot|isnt|wasnt consent|permission|allowed\nunsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
+        "^ please|kindly? cancel please|pls? $\nstop|enough|cease|no|dont|too * more|further|many|these|your * emails|mails|messages|newsletters|correspondence\ndont|wont|not|never * unpaid|free\nremove|delete|take|removed|deleted * list|database|system|records\n^ forget|lose * my|me|us|it\nmight|may|could|would be * interested\nnot|isnt|wasnt consent|permission|allowed\nunsubscrib~\nopt out\nopted out\nopting out\nmailing list\nstop * emails\nremove|delete my|her|his|their|our * address|email|name|contact\nno longer * emails",
     ),
     (
         Language::De,
@@ -335,7 +408,7 @@ pub(super) const MENTION: &[(Language, &str)] = &[
 pub(super) const WHOLE_OPT_OUT: &[(Language, &str)] = &[
     (
         Language::En,
-        "unsubscribe pls\nstop spam\nstop spamming\ngo away\nremove now\nno more emails\nstop\nstop it\nstop please\nplease stop\nstop this\nstop now\nstop stop\nstop all\nunsubscribe\nunsubscribed\nplease unsubscribe\nremove\nplease remove\nremove please\nopt out\noptout\nplease opt out\nremove me\nplease remove me\ntake me off\nunsub\nunsubscribe please\nno more\nno more please\ncancel\nquit\ndelete me\nstop emails\nenough",
+        "unsubscribe pls\nstop spam\nstop spamming\ngo away\nremove now\nno more emails\nstop\nstop it\nstop please\nplease stop\nstop this\nstop now\nstop stop\nstop all\nunsubscribe\nunsubscribed\nplease unsubscribe\nremove\nplease remove\nremove please\nopt out\noptout\nplease opt out\nremove me\nplease remove me\ntake me off\nunsub\nunsubscribe please\nno more\nno more please\nquit\ndelete me\nstop emails\nenough",
     ),
     (
         Language::De,
@@ -360,5 +433,63 @@ pub(super) const WHOLE_OPT_OUT: &[(Language, &str)] = &[
     (
         Language::Nl,
         "geen mails meer\nniet meer mailen\nstop met mailen\nafmelden\ngraag afmelden\nuitschrijven\ngraag uitschrijven\nverwijderen\ngraag verwijderen\nverwijder\nstoppen\nstop aub\nstop hiermee\nhou op\nhoud op\nafmelding\nafmelden aub\ngenoeg",
+    ),
+];
+
+/// Asks or tells where we have somebody from. With [`AWAY`] in another sentence it wants no more mail.
+pub(super) const WHENCE: &[(Language, &str)] = &[
+    (
+        Language::En,
+        "how|where did|do|have|you you? get|got|find|found|obtain|have * my|our|this email|emails|mail|address|contact|number|details|name\ndidnt|not|never ask|asked|sign|signed|subscribe|subscribed|request|requested * emails|mails|messages|newsletter",
+    ),
+    (
+        Language::De,
+        "woher|wie haben|habt|hast|kommen|kommt|kommst * meine|meinen|diese|unsere adresse|mail|email|mailadresse|emailadresse|daten|kontakt|kontaktdaten|namen",
+    ),
+    (
+        Language::Fr,
+        "ou|dou|comment avez|as|tenez|tiens * mon|mes|cette|nos|notre adresse|mail|email|contact|coordonnees|numero|nom",
+    ),
+    (
+        Language::Es,
+        "donde|como sacaron|saco|sacaste|sacasteis|obtuvieron|obtuvo|consiguieron|conseguiste|consiguio|tienen|tiene|tienes|encontraron|habeis|han|has * mi|mis|este|nuestro correo|mail|email|direccion|contacto|datos|numero",
+    ),
+    (
+        Language::Pt,
+        "onde|como conseguiram|conseguiu|obtiveram|obteve|arranjaram|encontraram|tem|tiraram|pegaram * meu|meus|este|esse|nosso email|mail|endereco|contato|contacto|dados|numero",
+    ),
+    (
+        Language::It,
+        "dove|come avete|hai|ha * mia|mio|miei|questo|questa|nostro mail|email|indirizzo|contatto|dati|numero|nome",
+    ),
+    (
+        Language::Nl,
+        "hoe|waar kom|komen|komt|heb|hebben|haal|halen * mijn|ons|onze|dit adres|mail|email|mailadres|emailadres|gegevens|nummer",
+    ),
+];
+
+/// Wants something gone, and does not say what.
+pub(super) const AWAY: &[(Language, &str)] = &[
+    (
+        Language::En,
+        "^ so|and? please|kindly|just|now? delete|remove|erase it|this|them|that|me|everything? please|now|immediately? $\n^ so|and? please|kindly|just stop this|it|that? now|please? $",
+    ),
+    (
+        Language::De,
+        "^ bitte? losch~|loesch~|entfern~ sie? diese|die|sie|es|alles|das|bitte|sofort|umgehend? $\n^ bitte? aufhoren|lassen|sein $\n^ bitte? lass~ sie? das|es bitte? $",
+    ),
+    (
+        Language::Fr,
+        "^ merci|veuillez|svp? de|la|le|les? supprim~|effac~|retir~|enlev~ la|le|les|tout|svp|merci? $\n^ merci? arretez|arrete|darreter svp|merci? $",
+    ),
+    (Language::Es, "^ por? favor? borr~|elimin~|quit~|suprim~ por? favor? $\n^ por? favor? paren|pare|para|basta $"),
+    (
+        Language::Pt,
+        "^ por? favor? apag~|remov~|exclu~|elimin~|retir~ o|os|isso|me|por? favor? $\n^ por? favor? parem|pare|chega $",
+    ),
+    (Language::It, "^ per? favore? cancell~|elimin~|rimuov~|toglie~|togli~ subito? $\n^ per? favore? smett~|basta $"),
+    (
+        Language::Nl,
+        "^ graag|gelieve? verwijder|verwijderen|wis|haal|wissen het|dit|deze|die|alles? weg? aub? $\n^ graag|gelieve? stop|stoppen aub|daarmee? $",
     ),
 ];

@@ -133,14 +133,6 @@ impl Post {
         }
     }
 
-    /// Changes the database past the store.
-    async fn run(&self, sql: &'static str) {
-        match stores::raw_connection(&self.fresh.place).await {
-            stores::Raw::Sqlite(mut c) => drop(sqlx::query(sql).execute(&mut c).await.unwrap()),
-            stores::Raw::Postgres(mut c) => drop(sqlx::query(sql).execute(&mut c).await.unwrap()),
-        }
-    }
-
     async fn messages(&self) -> i64 {
         self.count("SELECT COUNT(*) FROM message").await
     }

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::{Ended, Poller, Reach};
 use crate::connector::{FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source};
 use crate::domain::ids::FolderId;
-use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 use crate::inbound::ingest::{self, Arrival, Context};
 use crate::store::lease::Lease;
@@ -63,8 +62,7 @@ impl Poller {
     ) -> Result<FolderStatus, Ended> {
         pulse::beat();
         let status = source.select(&folder.name).await?;
-        let first = self.first_reading().await?;
-        let row = self.folder_row(source, folder, (status, first)).await?;
+        let row = self.folder_row(source, folder, status).await?;
         let context = Context {
             account: self.settings.account.clone(),
             identity: self.settings.identity.clone(),
@@ -72,8 +70,7 @@ impl Poller {
             role: folder.role,
             uid_validity: row.uid_validity,
             backfill_uid: row.backfill_uid,
-            // Old mail that is moved into a folder later is no news either.
-            fire_after: row.fire_after.max(first),
+            fire_after: row.fire_after,
             server_files_sent: self.settings.server_files_sent,
             lease: Some((lease_name.to_owned(), lease)),
         };
@@ -93,45 +90,24 @@ impl Poller {
         Ok(status)
     }
 
-    /// What the provider got before this instant is older than our reading of this account. `None` before its first folder was
-    /// seen. The id of a folder tells when that was.
-    async fn first_reading(&self) -> Result<Option<Micros>, Ended> {
-        let mut tx = self.store.read().await?;
-        let folders = tx.list_folders(&self.settings.account).await?;
-        let seen = folders.iter().filter_map(|row| row.id.0.get_timestamp()).map(|stamp| stamp.to_unix().0);
-        let first = seen.filter_map(|seconds| i64::try_from(seconds).ok()).min();
-        Ok(first.map(|seconds| Micros::from_seconds(seconds).minus(REREAD_SLACK)))
-    }
-
     /// The stored row of a folder: made at the first reading, begun anew where the UIDVALIDITY changed.
     async fn folder_row(
         &self,
         source: &mut dyn Source,
         folder: &FolderSeen,
-        (status, first): (FolderStatus, Option<Micros>),
+        status: FolderStatus,
     ) -> Result<FolderRow, Ended> {
         let mut tx = self.store.read().await?;
         let stored = tx.get_folder(&self.settings.account, &folder.name).await?;
-        let account = tx.get_account(&self.settings.account).await?;
         drop(tx);
-        // A server makes Junk or Sent when the first mail goes there: what lies in a folder that was not there when all were
-        // read for the first time came since.
-        let late = first.filter(|_| account.is_some_and(|account| account.last_sync_at.is_some()));
         if let Some(row) = &stored
             && row.uid_validity == status.uid_validity
         {
             return Ok(row.clone());
         }
         let first_uid = match &stored {
-            None => {
-                let wanted = self.first_uid(source, folder.role, status).await?;
-                self.first_uid_since(source, wanted, late).await?
-            }
-            Some(row) => {
-                let wanted = self.first_uid(source, row.role, status).await?;
-                let last = row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK);
-                self.first_uid_since(source, wanted, Some(last)).await?
-            }
+            None => self.first_uid(source, folder.role, status).await?,
+            Some(row) => self.first_uid_anew(source, row, status).await?,
         };
         let row = FolderRow {
             id: stored.as_ref().map_or_else(|| FolderId(self.clock.new_id()), |row| row.id),
@@ -141,7 +117,7 @@ impl Poller {
             uid_validity: status.uid_validity,
             first_uid,
             last_uid: first_uid.saturating_sub(1),
-            backfill_uid: if stored.is_some() || late.is_some() { 0 } else { status.uid_next.saturating_sub(1) },
+            backfill_uid: if stored.is_some() { 0 } else { status.uid_next.saturating_sub(1) },
             fire_after: stored
                 .as_ref()
                 .map(|row| row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK)),
@@ -175,12 +151,18 @@ impl Poller {
         })
     }
 
-    /// The same where what came since an instant is to be read too, under uids that tell nothing (its UIDVALIDITY changed, or it
-    /// was made since), however little of the past is wanted.
-    async fn first_uid_since(&self, source: &mut dyn Source, wanted: i64, since: Option<Micros>) -> Result<i64, Ended> {
-        let Some(since) = since else { return Ok(wanted) };
-        let uids = source.uids_since(since).await?;
-        Ok(uids.first().map_or(wanted, |uid| wanted.min(*uid)))
+    /// The uid from which on a folder is read whose UIDVALIDITY changed: what came since the last reading is there under
+    /// uids that tell nothing, however little of the past is wanted.
+    async fn first_uid_anew(
+        &self,
+        source: &mut dyn Source,
+        row: &FolderRow,
+        status: FolderStatus,
+    ) -> Result<i64, Ended> {
+        let wanted = self.first_uid(source, row.role, status).await?;
+        let last = row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK);
+        let since = source.uids_since(last).await?;
+        Ok(since.first().map_or(wanted, |uid| wanted.min(*uid)))
     }
 
     async fn uids_to_read(

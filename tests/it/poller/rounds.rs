@@ -91,29 +91,3 @@ async fn compared(post: Post, share: usize) {
 async fn poller_comparison_with_the_server_finds_what_was_missed() {
     on_both!(Reach::Back(30 * DAY), compared);
 }
-
-async fn appeared_late(post: Post, _share: usize) {
-    post.deliver("", vec![from_ana("past", 500)]).await;
-    let reading = post.read();
-    post.until_synced().await;
-    reading.end().await;
-    // As if the server had made it only now, for the mail that goes there.
-    post.run("DELETE FROM folder WHERE name = 'Junk'").await;
-    post.deliver("Junk", vec![from_ana("lazy", 500)]).await;
-    let reading = post.read();
-    post.until_messages(1).await;
-    assert_eq!(post.events("message.received").await, 1, "{}: what made the folder is news", post.fresh.name);
-    // Old mail that is moved in later keeps its day.
-    let old = mail_of("Ana <ana@example.org>", "moved", 500);
-    post.imap(move |imap| imap.append("INBOX", "02-Feb-2020", &old)).await;
-    post.deliver("", vec![from_ana("new", 500)]).await;
-    reading.wake.notify_one();
-    post.until_messages(3).await;
-    assert_eq!(post.events("message.received").await, 2, "{}: the old one fires nothing", post.fresh.name);
-    reading.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn poller_folder_that_appears_late_is_read_and_old_mail_moved_in_fires_nothing() {
-    on_both!(Reach::Nothing, async |post: Post, share: usize| appeared_late(post, share).await);
-}

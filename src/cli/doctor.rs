@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
 use crate::domain::time::Micros;
+use crate::store::lease::{LeaseRow, READING};
 use crate::store::reading::view::AccountView;
 use crate::store::{Store, Tx, backup};
 
@@ -132,6 +133,7 @@ async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Resu
             let mut tx = store.read().await?;
             checks.push(look_at_clock(&mut tx).await?);
             checks.push(look_at_installation(&mut tx).await?);
+            checks.extend(look_at_leases(&mut tx).await?);
             let accounts = tx.list_account_views().await?;
             drop(tx);
             Ok((Some(store), accounts))
@@ -211,6 +213,27 @@ async fn look_at_installation(tx: &mut Tx) -> anyhow::Result<Check> {
         Some(_) => Check::ok("sending", "not held"),
         None => Check::ok("sending", "the daemon has not run here yet"),
     })
+}
+
+/// Which node does what only one may do at a time, and since when. A node is told by the id of its run, which stands in `run` in its state directory.
+async fn look_at_leases(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
+    let now = tx.lease_now().await?;
+    let leases = tx.list_leases().await?.into_iter();
+    Ok(leases.map(|lease| look_at_lease(&lease, now)).collect())
+}
+
+fn look_at_lease(lease: &LeaseRow, now: Micros) -> Check {
+    let what = match lease.name.strip_prefix(READING) {
+        Some(account) => format!("node that reads {account}"),
+        None => format!("node that holds {}", lease.name),
+    };
+    match lease.holder.filter(|_| lease.until >= now) {
+        Some(node) => {
+            let since = lease.taken_at.map_or_else(String::new, |at| format!(" since {at} ({} s)", now.since(at).as_secs()));
+            Check::ok(&what, format!("{node}{since}"))
+        }
+        None => Check::ok(&what, "none now"),
+    }
 }
 
 /// The process that signed the lock beside the database, where it still runs.

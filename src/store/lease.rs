@@ -9,9 +9,12 @@ use super::{StoreError, Tx};
 use crate::domain::ids::RunId;
 use crate::domain::time::Micros;
 
+/// What the names of leases begin with under which mailboxes are read.
+pub const READING: &str = "poll:";
+
 /// The name of the lease under which an account's mailbox is read.
 pub fn reading_of(account: &str) -> String {
-    format!("poll:{account}")
+    format!("{READING}{account}")
 }
 
 /// A lease as it stands.

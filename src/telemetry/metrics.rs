@@ -57,6 +57,8 @@ metrics! {
     HTTP_DURATION = Histogram "http_request_duration_seconds" ["method", "route", "status"]
         "How long requests took, by the pattern of their route and the class of the answer.";
     LEASE_HELD = Gauge "lease_held" ["lease"] "1 where this process holds the lease, 0 where another does or nobody.";
+    LEASE_TAKEN = Gauge "lease_taken_timestamp_seconds" ["lease"]
+        "Since when whoever holds the lease has it; missing where nobody holds it.";
     LOOP_PULSE = Gauge "loop_last_pulse_timestamp_seconds" ["loop"] "When the loop was last seen going.";
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::connector::{Sender, Source};
 use crate::domain::ids::RunId;
-use crate::domain::time::Micros;
 use crate::hub::outreach::house::Desk;
 use crate::store::Store;
 

@@ -277,7 +277,7 @@ pub async fn of_message(
         message_id: id,
         status: row.status,
         due: instant(row.handed_over_at.unwrap_or(row.due_at), &zone, &house.zone),
-        held: row.held_reason.or(unread),
+        held: row.held_reason.or_else(|| unread.map(|what| format!("it waits for {what}"))),
         detail: row.detail,
         step,
         run,
@@ -286,9 +286,10 @@ pub async fn of_message(
 
 /// Of a step's mail that is due: what it waits for where the mailbox it leaves from was not read to its end.
 async fn unread(tx: &mut Tx, mail: &OutboxRow, now: Micros) -> Result<Option<String>, StoreError> {
-    let waits = mail.status == OutboxStatus::Queued && mail.due_at <= now && !tx.is_mailbox_read(&mail.account).await?;
+    let is_due = matches!(mail.status, OutboxStatus::Queued | OutboxStatus::Deferred) && mail.due_at <= now;
+    let waits = is_due && !tx.is_mailbox_read(&mail.account).await?;
     Ok(waits.then(|| {
-        format!("the mailbox of {} is to be read to its end first: a no or an answer may lie there", mail.account)
+        format!("the mailbox of {}, which is to be read to its end first: a no or an answer may lie there", mail.account)
     }))
 }
 

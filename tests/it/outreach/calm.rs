@@ -5,7 +5,6 @@ use crate::{seed, stores};
 use liaison::domain::ids::RunId;
 use liaison::domain::mail::Mailbox;
 use liaison::domain::sequence::Definition;
-use liaison::domain::time::Micros;
 use liaison::domain::words::AccountState;
 use liaison::hub::enqueue::{self, Order};
 use liaison::hub::hold;
@@ -386,7 +385,7 @@ async fn sequences_wait_until_the_mailbox_is_read_and_people_do_not() {
             why.runs[0].waits_for.clone()
         };
         let told = waits().await.unwrap_or_default();
-        assert!(told.contains("the mailbox of brand is to be read to its end first"), "{name}: {told}");
+        assert!(told.contains("the mailbox of brand, which is to be read to its end first"), "{name}: {told}");
         assert!(!read(before, 60).await, "{name}: who lost it notes nothing");
         assert!(accepted().await.is_empty(), "{name}");
         assert!(read(lease, -1).await);

@@ -229,7 +229,8 @@ fn look_at_lease(lease: &LeaseRow, now: Micros) -> Check {
     };
     match lease.holder.filter(|_| lease.until >= now) {
         Some(node) => {
-            let since = lease.taken_at.map_or_else(String::new, |at| format!(" since {at} ({} s)", now.since(at).as_secs()));
+            let since =
+                lease.taken_at.map_or_else(String::new, |at| format!(" since {at} ({} s)", now.since(at).as_secs()));
             Check::ok(&what, format!("{node}{since}"))
         }
         None => Check::ok(&what, "none now"),

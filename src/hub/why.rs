@@ -289,7 +289,10 @@ async fn unread(tx: &mut Tx, mail: &OutboxRow, now: Micros) -> Result<Option<Str
     let is_due = matches!(mail.status, OutboxStatus::Queued | OutboxStatus::Deferred) && mail.due_at <= now;
     let waits = is_due && !tx.is_mailbox_read(&mail.account).await?;
     Ok(waits.then(|| {
-        format!("the mailbox of {}, which is to be read to its end first: a no or an answer may lie there", mail.account)
+        format!(
+            "the mailbox of {}, which is to be read to its end first: a no or an answer may lie there",
+            mail.account
+        )
     }))
 }
 

@@ -309,11 +309,12 @@ impl Asker<'_> {
         let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
         let mut waits_for = run.waiting_for.clone();
         if live
+            && waits_for.is_none()
             && let Some(id) =
                 self.dossier.steps(run.id).iter().find(|s| s.state == StepState::Planned).and_then(|s| s.message_id)
             && let Some(mail) = tx.get_outbox(id).await?
         {
-            waits_for = unread(tx, &mail, self.now).await?.or(waits_for);
+            waits_for = unread(tx, &mail, self.now).await?;
         }
         let or_else = if live { self.or_else(run, &zone) } else { None };
         let ended = match run.ended_at {

@@ -1,7 +1,6 @@
 //! Holidays: a civil date has a name or it has none.
 //!
-//! The days of a country are data (`config/holidays/<cc>.toml`, shipped within the program); an operator may put a file of the
-//! same form in their place. The form is described in `config/holidays/README.md`. What a file says is worked out once,
+//! The days of a country are data (`config/holidays/<cc>.toml`, shipped within the program). The form is described in `config/holidays/README.md`. What a file says is worked out once,
 //! for the years of [`YEARS`]; after that a look-up is a search in a sorted list.
 
 mod rule;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::stage::StageId;
+use super::stage::{StageId, Stages};
 
 /// Steps of one sequence.
 pub const STEPS_MAX: usize = 50;
@@ -29,7 +29,7 @@ pub struct Definition {
     pub accounts: Vec<String>,
     /// Stages that may be enrolled; empty: all on the path and dormant ones.
     pub enter_from: Vec<StageId>,
-    /// Stages whose reaching ends a run.
+    /// Stages whose reaching ends a run: see [`Definition::reached`].
     pub exit_on: Vec<StageId>,
     /// Where the link to unsubscribe stands. The header is always there.
     pub unsubscribe: Unsubscribe,
@@ -277,5 +277,15 @@ impl Definition {
             None => self.steps.first(),
             Some(id) => self.steps.get(self.step(id)?.0.checked_add(1)?),
         }
+    }
+
+    /// The stage of `exit_on` that somebody reached who is in this one: the same, or one before it on the path, for a move may
+    /// leave stages out. Who is further than that, in a stage the sequence takes people from, reached none.
+    pub fn reached(&self, stages: &Stages, stage: &StageId) -> Option<&StageId> {
+        if let Some(same) = self.exit_on.iter().find(|wanted| *wanted == stage) {
+            return Some(same);
+        }
+        let at = stages.order(stage).filter(|_| !self.enter_from.contains(stage))?;
+        self.exit_on.iter().find(|wanted| stages.order(wanted).is_some_and(|order| order < at))
     }
 }

@@ -307,16 +307,22 @@ pub async fn stage_reached(
     stage: &str,
 ) -> Result<(), StoreError> {
     let mut over = Vec::new();
+    let stages = super::react::stages(tx).await?;
     for run in tx.lock_live_enrollments(vec![influencer]).await? {
         match readable(tx, &run.version).await? {
-            Ok(definition) if definition.exit_on.iter().any(|wanted| wanted.as_str() == stage) => over.push(run),
+            Ok(definition) if definition.reached(&stages, &stage.into()).is_some() => over.push(run),
             Ok(_) => {}
             // Whether it should end can't be known: nothing more of it is sent.
             Err(why) => Box::pin(hold_unreadable(tx, clock, run, &why)).await?,
         }
     }
+    end_reached(tx, clock, over, stage).await
+}
+
+/// Ends runs of somebody who is in a stage that these sequences were for.
+pub async fn end_reached(tx: &mut Tx, clock: &Clock, runs: Vec<EnrollmentRow>, stage: &str) -> Result<(), StoreError> {
     let cause = Cause { what: EventType::InfluencerStageChanged, message: None };
-    end(tx, clock, over, (&ExitReason::StageReached(stage.to_owned()), Some(cause))).await?;
+    end(tx, clock, runs, (&ExitReason::StageReached(stage.to_owned()), Some(cause))).await?;
     Ok(())
 }
 

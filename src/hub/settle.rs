@@ -126,6 +126,7 @@ pub async fn settle_by_person(
         Settlement::SendAgain => {
             let done = settle_again(tx, &row, clock.now(), "a person says: send it again").await?;
             if done {
+                tx.restart_tries_of(id).await?;
                 outreach::step_again(tx, clock, id).await?;
             }
             done
@@ -193,6 +194,7 @@ async fn settle_stopped(
             if !tx.reschedule_outbox(id, clock.now(), None).await? {
                 return Err(SettleError::State(status));
             }
+            tx.restart_tries_of(id).await?;
             outreach::step_again(tx, clock, id).await?;
             Ok(status)
         }

@@ -16,7 +16,7 @@ use crate::domain::threading::Identity;
 use crate::domain::words::{AccountState, EventType, FolderRole};
 use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
-use crate::store::lease::Lease;
+use crate::store::lease::{Lease, poll_lease};
 use crate::store::mailbox::Side;
 use crate::store::{Store, StoreError};
 use crate::telemetry::pulse;
@@ -138,7 +138,7 @@ impl Poller {
     /// # Errors
     /// Only where the database answers what it never should; the process ends then.
     pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
-        let name = format!("poll:{}", self.settings.account);
+        let name = poll_lease(&self.settings.account);
         loop {
             let lease = tokio::select! {
                 () = stop.soft() => return Ok(()),

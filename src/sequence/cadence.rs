@@ -8,16 +8,17 @@
 //! Looking too early does no harm, so whatever changes the world (a reload, the end of a pause, a click) only has to make a
 //! run due.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, machine_now};
 use crate::domain::ids::EnrollmentId;
 use crate::hub::enqueue::{self, EnqueueError, Ground, Reserving};
 use crate::hub::outreach;
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::house::{Desk, House};
+use crate::hub::outreach::outgoing::hold_homeless;
 use crate::hub::outreach::pause;
 use crate::hub::outreach::plan::Planner;
 use crate::lifecycle::Stop as LifeStop;
@@ -34,10 +35,15 @@ mod post;
 /// Runs looked at in one transaction. What they lead to is written with a few statements per table; more runs would hardly
 /// make it cheaper, and others that write would wait longer.
 pub const BATCH: i64 = 128;
+/// Octets of mail that one batch writes, as it is kept: it ends after the mail that goes beyond. A file of some megabytes at
+/// each of so many mails would else be gigabytes in one transaction.
+const BATCH_OCTETS: usize = 16 * 1024 * 1024;
 /// Batches of what is done with all runs of a scope, before those that are due are looked at in between.
 const ROUNDS_MAX: usize = 8;
 /// The longest sleep between two looks. Machine time.
 const POLL: Duration = Duration::from_secs(2);
+/// How often mail is looked for whose account no node knows any more. Machine time.
+const HOMELESS_EVERY: Duration = Duration::from_mins(1);
 /// The longest wait after a failure. Machine time.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -61,6 +67,8 @@ pub struct Looked {
     pub planned: usize,
     /// Whether something is left to be done with all runs of a scope.
     pub left: bool,
+    /// Whether runs are due that nobody may look at now: the installation is held.
+    pub held: bool,
 }
 
 /// What the look at a batch carries along.
@@ -76,6 +84,8 @@ struct Batch<'a> {
     planned: usize,
     /// Accounts with new mail.
     accounts: Vec<String>,
+    /// Accounts that are not in our configuration but in that of another node.
+    elsewhere: Vec<String>,
 }
 
 impl Cadence {
@@ -114,7 +124,7 @@ impl Cadence {
             return Ok((Looked::default(), Vec::new()));
         }
         if tx.get_installation().await?.is_some_and(|i| i.held) {
-            return Ok((Looked::default(), Vec::new()));
+            return Ok((Looked { held: true, ..Looked::default() }, Vec::new()));
         }
         drop(tx);
         match Box::pin(self.look_at_many()).await {
@@ -211,18 +221,36 @@ impl Cadence {
             Err(EnqueueError::Store(error)) => return Err(error),
             reserving => reserving.map_err(|error| error.to_string()),
         };
-        let (count, pad) = (runs.len(), post::Pad::of(&runs));
+        let unknown: BTreeSet<&str> = runs.iter().map(|r| r.account.as_str()).collect();
+        let unknown: Vec<&str> = unknown.into_iter().filter(|account| !house.accounts.contains_key(*account)).collect();
+        let elsewhere = tx.list_read_elsewhere(&unknown).await?;
+        let (mut count, pad) = (0, post::Pad::of(&runs));
         let clock = &self.clock;
-        let mut batch =
-            Batch { clock, house, dossier, planner, ground, reserving, pad, planned: 0, accounts: Vec::new() };
+        let mut batch = Batch {
+            clock,
+            house,
+            dossier,
+            planner,
+            ground,
+            reserving,
+            pad,
+            planned: 0,
+            accounts: Vec::new(),
+            elsewhere,
+        };
         for run in runs {
             let kept = batch.look(tx, run).await?;
             batch.pad.runs.extend(kept);
+            count += 1;
+            // The others are due as before: the next batch begins with them.
+            if batch.pad.octets() >= BATCH_OCTETS {
+                break;
+            }
         }
         batch.pad.post(tx, clock, &mut batch.ground).await?;
         batch.accounts.sort();
         batch.accounts.dedup();
-        Ok((Looked { runs: count, planned: batch.planned, left: false }, batch.accounts))
+        Ok((Looked { runs: count, planned: batch.planned, ..Looked::default() }, batch.accounts))
     }
 
     /// When the next run is to be looked at.
@@ -233,14 +261,25 @@ impl Cadence {
     /// Looks again and again until told to stop.
     pub async fn run(self, wakes: Wakes, stop: LifeStop) -> Result<(), std::convert::Infallible> {
         let wake = wakes.of("cadence");
+        let mut asked = machine_now();
         while !stop.is_soft() {
             pulse::beat();
+            if machine_now().since(asked) >= HOMELESS_EVERY {
+                asked = machine_now();
+                self.hold_homeless().await;
+            }
             let rest = match self.tick().await {
                 Ok((looked, accounts)) => {
                     for account in &accounts {
                         wakes.wake(account);
                     }
-                    if looked.runs > 0 || looked.left { Duration::ZERO } else { self.rest().await }
+                    match looked {
+                        Looked { left: true, .. } => Duration::ZERO,
+                        // What is due stays due until somebody releases the installation.
+                        Looked { held: true, .. } => POLL,
+                        Looked { runs: 0, .. } => self.rest().await,
+                        Looked { .. } => Duration::ZERO,
+                    }
                 }
                 Err(StoreError::Conflict(_)) => Duration::ZERO,
                 Err(error) => {
@@ -259,6 +298,23 @@ impl Cadence {
             }
         }
         Ok(())
+    }
+
+    /// An account may leave the configuration of the last node that had it, while others live.
+    async fn hold_homeless(&self) {
+        if !self.store.is_shared() {
+            return;
+        }
+        let held = async {
+            let mut tx = self.store.begin("sequence.homeless").await?;
+            let held = hold_homeless(&mut tx, &self.clock, &self.desk.house()).await?;
+            tx.commit().await.map(|()| held)
+        };
+        match held.await {
+            Ok(0) => {}
+            Ok(held) => tracing::warn!(held, "runs wait for an account that is not configured on any node"),
+            Err(error) => tracing::warn!(%error, "accounts that are gone can't be looked for; trying again"),
+        }
     }
 
     async fn rest(&self) -> Duration {

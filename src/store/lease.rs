@@ -29,7 +29,27 @@ pub struct Lease {
     pub fence: i64,
 }
 
+/// The lease of whoever reads the mailbox of an account.
+pub fn poll_lease(account: &str) -> String {
+    format!("poll:{account}")
+}
+
 impl Tx {
+    /// Of these accounts, those whose mailbox a node reads: that node has them in its configuration. Nothing on SQLite, where
+    /// nobody else is.
+    pub async fn list_read_elsewhere(&mut self, accounts: &[&str]) -> Result<Vec<String>, StoreError> {
+        if accounts.is_empty() || self.is_sqlite() {
+            return Ok(Vec::new());
+        }
+        let now = self.lease_now().await?;
+        let leases = self.list_leases().await?;
+        let held = |account: &&&str| {
+            let name = poll_lease(account);
+            leases.iter().any(|lease| lease.name == name && lease.holder.is_some() && lease.until >= now)
+        };
+        Ok(accounts.iter().filter(held).map(|account| (*account).to_owned()).collect())
+    }
+
     /// The database's clock on PostgreSQL (all nodes see the same one); this machine's clock on SQLite.
     pub async fn lease_now(&mut self) -> Result<Micros, StoreError> {
         if self.is_sqlite() {

@@ -161,6 +161,8 @@ const MESSAGES: Many = Many {
     columns: 22,
     tail: "",
 };
+/// Octets of raw mail in one statement: it ends after the mail that goes beyond.
+const STATEMENT_OCTETS: usize = 16 * 1024 * 1024;
 const RAWS: Many =
     Many { head: "INSERT INTO raw (hash, size, data)", columns: 3, tail: "ON CONFLICT (hash) DO NOTHING" };
 const PARTICIPATIONS: Many = Many {
@@ -249,7 +251,16 @@ impl Tx {
 
     /// Keeps raw mail by the hash of its content: (hash, octets before compression, compressed).
     pub async fn insert_raws(&mut self, raws: Vec<(Vec<u8>, i64, Vec<u8>)>) -> Result<(), StoreError> {
-        let list: Vec<Value> = raws.into_iter().flat_map(|(hash, size, data)| values![hash, size, data]).collect();
+        let (mut list, mut octets): (Vec<Value>, usize) = (Vec::new(), 0);
+        for (hash, size, data) in raws {
+            octets += data.len();
+            list.extend(values![hash, size, data]);
+            // One statement of many large mails would be more than a database takes: PostgreSQL ends at 1 GiB.
+            if octets >= STATEMENT_OCTETS {
+                self.insert_many(&RAWS, std::mem::take(&mut list)).await?;
+                octets = 0;
+            }
+        }
         self.insert_many(&RAWS, list).await?;
         Ok(())
     }

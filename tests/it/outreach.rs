@@ -2,6 +2,7 @@
 
 mod address;
 mod calm;
+mod ends;
 mod many;
 mod migrate;
 mod model;

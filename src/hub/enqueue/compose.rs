@@ -50,6 +50,11 @@ impl Letter {
     pub fn id(&self) -> MessageId {
         self.enqueued.id
     }
+
+    /// Its octets, as they are kept.
+    pub fn octets(&self) -> usize {
+        self.raws.iter().map(|(_, _, packed)| packed.len()).sum()
+    }
 }
 
 /// The octets of a mail, and what they were made from.

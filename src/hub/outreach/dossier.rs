@@ -10,9 +10,11 @@ use crate::domain::expression::{Facts, StepFacts};
 use crate::domain::ids::{EnrollmentId, InfluencerId};
 use crate::domain::profile::Profile;
 use crate::domain::sequence::Definition;
+use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, StepState, SuppressionReason};
 use crate::hub::people::refused::is_no;
+use crate::hub::react;
 use crate::render::template::{Context, Given, Owner, Sender, Writer};
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::outreach::person::{PersonRow, PlaceRow};
@@ -31,6 +33,7 @@ pub struct Dossier {
     definitions: HashMap<String, Arc<Definition>>,
     /// Versions that can't be read, and why.
     unreadable: HashMap<String, String>,
+    stages: Option<Arc<Stages>>,
 }
 
 /// Why time stands still for a run.
@@ -58,7 +61,8 @@ impl Dossier {
         let mut ids: Vec<InfluencerId> = runs.iter().map(|r| r.influencer_id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut dossier = Self { pauses: tx.list_pauses().await?, ..Self::default() };
+        let stages = Some(react::stages(tx).await?);
+        let mut dossier = Self { pauses: tx.list_pauses().await?, stages, ..Self::default() };
         for person in tx.list_persons(ids.clone()).await? {
             dossier.persons.insert(person.id, person);
         }
@@ -143,6 +147,13 @@ impl Dossier {
         let until = person.held_until.filter(|until| *until > now)?;
         let reason = person.hold_reason.as_deref().unwrap_or("no reason given");
         Some(Blocked { why: format!("they are held until {until}: {reason}"), since: None, until: Some(until) })
+    }
+
+    /// The stage somebody is in who has reached what ends their run, though nobody ended it when they came there: the version
+    /// it goes by, or the order of stages, is another since.
+    pub fn reached(&self, run: &EnrollmentRow) -> Option<&str> {
+        let stage = self.person(run.influencer_id)?.stage.as_str();
+        self.definition(&run.version)?.reached(self.stages.as_deref()?, &stage.into()).map(|_| stage)
     }
 
     /// What templates and conditions of a run may speak of.

@@ -33,6 +33,8 @@ pub enum Refusal {
     Stage(String),
     /// They said no, or want no mail.
     StageClosed(String),
+    /// They are where the sequence ends, or further.
+    StageReached(String),
     /// There is no address to write to.
     NoAddress,
     /// Their only address must not be written to.
@@ -53,6 +55,7 @@ impl fmt::Display for Refusal {
             }
             Self::Stage(stage) => write!(f, "their stage is {stage}, which enter_from does not name"),
             Self::StageClosed(stage) => write!(f, "their stage is {stage}: sequences may not enroll from there"),
+            Self::StageReached(stage) => write!(f, "their stage is {stage}: exit_on ends the sequence there or before"),
             Self::NoAddress => f.write_str("no email address is known that mail arrives at"),
             Self::Suppressed(reason) => write!(f, "they must not be written to ({reason})"),
             Self::Unreadable(why) => write!(f, "{why}: publish the sequence again"),
@@ -214,6 +217,9 @@ fn refuse(
     }
     if !definition.enter_from.is_empty() && !definition.enter_from.iter().any(|s| s.as_str() == stage) {
         return Some(Refusal::Stage(stage.to_owned()));
+    }
+    if definition.reached(stages, &stage.into()).is_some() {
+        return Some(Refusal::StageReached(stage.to_owned()));
     }
     if !who.has_address {
         return Some(Refusal::NoAddress);

@@ -43,7 +43,7 @@ pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow)
             let why = row.held_reason.unwrap_or_default();
             stuck(tx, clock, run, (&why, None)).await.map(|()| None)
         }
-        OutboxStatus::Queued | OutboxStatus::Deferred if !house.accounts.contains_key(&row.account) => {
+        OutboxStatus::Queued | OutboxStatus::Deferred if is_homeless(tx, house, &row.account).await? => {
             let why = homeless(&row.account);
             tx.reschedule_outbox(row.id, row.due_at, Some(&why)).await?;
             stuck(tx, clock, run, (&why, None)).await.map(|()| None)
@@ -99,10 +99,19 @@ fn homeless(account: &str) -> String {
     format!("the account {account} is not configured any more")
 }
 
-/// Mail that waits for an account that is not configured is held, and its run says so: nobody would ever claim it. How many.
+/// Whether no node that lives has an account in its configuration.
+async fn is_homeless(tx: &mut Tx, house: &House, account: &str) -> Result<bool, StoreError> {
+    Ok(!house.accounts.contains_key(account) && tx.list_read_elsewhere(&[account]).await?.is_empty())
+}
+
+/// Mail that waits for an account that is not configured, on any node, is held, and its run says so: nobody would ever claim it.
+/// How many.
 pub async fn hold_homeless(tx: &mut Tx, clock: &Clock, house: &House) -> Result<u64, StoreError> {
     let mut held = 0;
-    for account in tx.list_waiting_accounts().await?.iter().filter(|a| !house.accounts.contains_key(*a)) {
+    for account in &tx.list_waiting_accounts().await? {
+        if !is_homeless(tx, house, account).await? {
+            continue;
+        }
         let why = homeless(account);
         loop {
             let runs = tx.lock_runs_of_due(account, Micros(i64::MAX), BATCH).await?;

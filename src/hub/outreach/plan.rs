@@ -155,15 +155,16 @@ impl Planner {
         self.until.is_some_and(|until| at.plus(EDGE) >= until)
     }
 
-    /// Whether a place lies so near to the end of what was read that the rest matters: it is read now, and the place is to be
-    /// looked for again.
+    /// Whether a place lies so near to the end of what was read that the rest matters: as much again is read now, and the place
+    /// is to be looked for again. Others wait for a place meanwhile, so not all is read that was ever planned.
     pub async fn reach(&mut self, tx: &mut Tx, at: Micros) -> Result<bool, StoreError> {
         let Some(until) = self.until.filter(|until| at.plus(EDGE) >= *until) else { return Ok(false) };
-        self.until = None;
+        let further = at.plus(until.since(self.now));
+        self.until = Some(further);
         for name in self.loaded.clone() {
             let rows = match name.split_once(' ') {
-                Some(("account", account)) => tx.list_reservations(account, until).await?,
-                Some((_, sequence)) => tx.list_reservations_of_sequence(sequence, until).await?,
+                Some(("account", account)) => tx.list_reservations_between(account, (until, further)).await?,
+                Some((_, sequence)) => tx.list_reservations_of_sequence_between(sequence, (until, further)).await?,
                 None => Vec::new(),
             };
             for row in rows {

@@ -10,7 +10,7 @@ use super::house::House;
 use super::outgoing::{self, LOOK_AGAIN};
 use super::plan::{PUNCTUAL, Planner, Request, Who, step_seed};
 use super::steer::{self, Replanned};
-use super::{cancel_planned, is_live};
+use super::{cancel_planned, end_reached, is_live};
 use crate::clock::Clock;
 use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
@@ -25,7 +25,7 @@ use crate::store::{StoreError, Tx};
 
 /// How much later it may be and still leave at once: others were before it. What is later stood still, with others (a pause, a
 /// daemon that was down), and all of that at once would be a burst: it is spread over the time after now.
-const QUEUED_MAX: std::time::Duration = std::time::Duration::from_mins(15);
+pub const QUEUED_MAX: std::time::Duration = std::time::Duration::from_mins(15);
 
 /// What the last look says.
 enum Answer {
@@ -46,6 +46,8 @@ enum Answer {
     Skip(String),
     /// Its run is over.
     Over(String),
+    /// They are in a stage that ends its run.
+    Reached(String),
 }
 
 /// Locks what the last look needs, before any mail is locked: the capacity, and the runs of what is due.
@@ -90,7 +92,7 @@ pub async fn recheck(
         }
         let recipients = to.get(&mail.id).map(Vec::as_slice).unwrap_or_default();
         let mut answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
-        if let Answer::Later { at, .. } = &answer
+        while let Answer::Later { at, .. } = &answer
             && planner.reach(tx, *at).await?
         {
             answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
@@ -153,6 +155,10 @@ async fn carry_out(
             }
         }
         // A step that is taken back counts as skipped, where its run goes on.
+        Answer::Reached(stage) => {
+            end_reached(tx, clock, vec![run.clone()], &stage).await?;
+            planner.give_back(mail.id.0);
+        }
         Answer::Skip(why) | Answer::Over(why) => {
             cancel_planned(tx, clock, mail.id, &why).await?;
             planner.give_back(mail.id.0);
@@ -180,6 +186,9 @@ fn judge(
     let Some(definition) = dossier.definition(&run.version) else {
         return Answer::Stuck(dossier.unreadable(&run.version).to_owned());
     };
+    if let Some(stage) = dossier.reached(run) {
+        return Answer::Reached(stage.to_owned());
+    }
     if planner.sender(&run.account).is_none() {
         return Answer::Stuck(format!("the account {} is not configured any more", run.account));
     }
@@ -253,7 +262,7 @@ fn find_room(planner: &mut Planner, who: &Who<'_>, (mail, run): (&StepMail, &Enr
 }
 
 /// The place of what is late, with that as the first reason.
-fn told_late((place, by): (Micros, std::time::Duration), mut found: Planned) -> Planned {
+pub fn told_late((place, by): (Micros, std::time::Duration), mut found: Planned) -> Planned {
     let to = found.shifts.first().map_or(found.at, |shift| shift.from);
     found.shifts.insert(0, Shift { from: place, to, reason: ShiftReason::Late { by } });
     found

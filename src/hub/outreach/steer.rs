@@ -304,7 +304,7 @@ async fn place_again(
     let gone = || SteerError::State(format!("the influencer of {} is gone", mail.id));
     let person = dossier.person(run.influencer_id).ok_or_else(gone)?;
     let definition = dossier.definition(&run.version).ok_or_else(gone)?;
-    let mut planner = Planner::new(Arc::clone(house), now);
+    let mut planner = Planner::near(Arc::clone(house), now);
     planner.load(tx, &[&run.account], &[&run.sequence]).await?;
     planner.load_own(tx, vec![mail.id.0]).await?;
     let who = Who {
@@ -317,7 +317,12 @@ async fn place_again(
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
     let request = Request { due: Due::At(now), domain: &domain, first: run.first, yields: false, seed };
-    let place = planner.place_again(&who, &request, mail.id.0);
+    let mut place = planner.place_again(&who, &request, mail.id.0);
+    while let Ok(found) = &place
+        && planner.reach(tx, found.at).await?
+    {
+        place = planner.place_again(&who, &request, mail.id.0);
+    }
     let place = place.map_err(|never| SteerError::State(format!("{} finds no place: {never}", mail.id)))?;
     tx.replan_step(run.id, &mail.step, place.at, Some(super::shifts_json(&place.shifts))).await?;
     tx.move_reservation(mail.id.0, place.at).await?;

@@ -15,6 +15,7 @@ use crate::hub::enqueue::{self, Counting, EnqueueError, Ground, Order, Outreach,
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::instead::is_else;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
+use crate::hub::outreach::recheck::{QUEUED_MAX, told_late};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
 use crate::render::template::{render, render_inline};
@@ -33,6 +34,9 @@ struct Plan<'a> {
     planned: Planned,
     moves: Vec<serde_json::Value>,
 }
+
+/// How soon a run is looked at again that another node has to look at.
+const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Moves of one send that are kept.
 const MOVES_MAX: usize = 50;
@@ -147,6 +151,10 @@ impl Batch<'_> {
     ) -> Kept {
         let now = self.now();
         if self.planner.sender(&run.account).is_none() {
+            if self.elsewhere.contains(&run.account) {
+                let waiting_for = Some(format!("a node that has the account {} in its configuration", run.account));
+                return Ok(Some(EnrollmentRow { next_at: Some(now.plus(ELSEWHERE)), waiting_for, ..run }));
+            }
             let why = format!("the account {} is not configured any more", run.account);
             return Ok(Some(self.stuck(run, &why)));
         }
@@ -169,7 +177,18 @@ impl Batch<'_> {
             Some(Ok(planned)) if planned.at <= now => Some(Ok(planned)),
             _ => self.who(&run, |planner, who| planner.place(who, &request)),
         };
-        if let Some(Ok(place)) = &found
+        // Where nobody looked when it was to be looked at (a daemon that was down), that is so for others, too: all of that at
+        // once would be a burst.
+        let looked_for = run.next_at.unwrap_or(now);
+        let late = now.since(looked_for);
+        let mut request = request;
+        if late > QUEUED_MAX && matches!(&found, Some(Ok(planned)) if planned.at <= now) {
+            let due = self.who(&run, |planner, who| planner.spread_from_now(who, seed));
+            request = Request { due: Due::At(due.unwrap_or(now)), ..request };
+            let again = self.who(&run, |planner, who| planner.place(who, &request));
+            found = again.map(|again| again.map(|again| told_late((looked_for, late), again)));
+        }
+        while let Some(Ok(place)) = &found
             && self.planner.is_far(place.at)
         {
             // What this batch took and gave back is to be among what is read.

@@ -49,6 +49,11 @@ impl Batch<'_> {
             let why = self.dossier.unreadable(&run.version).to_owned();
             return Ok(Some(self.stuck(run, &why)));
         };
+        if let Some(stage) = self.dossier.reached(&run).map(str::to_owned) {
+            self.planner.give_back(run.id.0);
+            outreach::end_reached(tx, self.clock, vec![run], &stage).await?;
+            return Ok(None);
+        }
         match run.phase {
             Phase::Delay => match run.step.as_deref().and_then(|id| definition.step(id)) {
                 Some((_, step)) => self.delay(tx, run, (&definition, step)).await,

@@ -34,6 +34,11 @@ impl Pad {
         Self { before: runs.iter().map(|run| (run.id, run.clone())).collect(), ..Self::default() }
     }
 
+    /// Octets of the mail that waits to be written, as they are kept.
+    pub(super) fn octets(&self) -> usize {
+        self.letters.iter().map(Letter::octets).sum()
+    }
+
     /// Writes everything; the pad is empty then. The mail comes first, for steps name it.
     pub(super) async fn post(&mut self, tx: &mut Tx, clock: &Clock, ground: &mut Ground) -> Result<(), StoreError> {
         let now = clock.now();

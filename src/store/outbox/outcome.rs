@@ -116,6 +116,12 @@ impl Tx {
         Ok(row.map(|(status,)| status))
     }
 
+    /// Its tries are counted anew, from the next one on: a person says that it is to be sent.
+    pub async fn restart_tries_of(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.exec(&TRIES_RESTART_OF, values![id]).await?;
+        Ok(())
+    }
+
     /// Puts a refused row back into the queue because a person says so: its tries are counted anew, and those who refused it are
     /// asked again. `false` where it was not refused.
     pub async fn reopen_outbox(&mut self, id: MessageId, now: Micros, said: &str) -> Result<bool, StoreError> {
@@ -209,6 +215,7 @@ statements! {
         held_reason = NULL WHERE id = $1 AND status = 'rejected'";
     #[hot] TRIES_SHIFT = "UPDATE outbox SET first_try_at = first_try_at + $2 WHERE enrollment_id = $1 AND first_try_at IS NOT NULL \
         AND status IN ('review', 'queued', 'deferred')";
+    #[hot] TRIES_RESTART_OF = "UPDATE outbox SET failures = 0, first_try_at = NULL WHERE id = $1 AND status IN ('queued', 'deferred')";
     #[hot] TRIES_RESTART = "UPDATE outbox SET first_try_at = NULL WHERE account = $1 AND status IN ('queued', 'deferred') \
         AND first_try_at IS NOT NULL";
     #[hot] UNSETTLED = "SELECT id FROM outbox WHERE id = ANY($1::uuid[]) \

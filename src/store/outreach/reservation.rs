@@ -53,15 +53,6 @@ impl Tx {
         self.all(&OF_ACCOUNT, values![account, from]).await
     }
 
-    /// The places of a sequence that are taken from an instant on, whatever the account.
-    pub async fn list_reservations_of_sequence(
-        &mut self,
-        sequence: &str,
-        from: Micros,
-    ) -> Result<Vec<ReservationRow>, StoreError> {
-        self.all(&OF_SEQUENCE, values![sequence, from]).await
-    }
-
     /// The places of an account that are taken from an instant up to another, which is not part of it.
     pub async fn list_reservations_between(
         &mut self,
@@ -71,7 +62,7 @@ impl Tx {
         self.all(&OF_ACCOUNT_BETWEEN, values![account, from, until]).await
     }
 
-    /// The same of a sequence, whatever the account.
+    /// The places of a sequence that are taken from an instant up to another, whatever the account.
     pub async fn list_reservations_of_sequence_between(
         &mut self,
         sequence: &str,
@@ -133,8 +124,6 @@ impl Tx {
 statements! {
     #[hot] OF_ACCOUNT = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
         WHERE account = $1 AND at >= $2 ORDER BY at, id";
-    #[hot] OF_SEQUENCE = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
-        WHERE sequence = $1 AND at >= $2 ORDER BY at, id";
     #[hot] BY_ID = "SELECT id, account, sequence, domain, first, pencilled, at, gap FROM reservation \
         WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] DELETE = "DELETE FROM reservation WHERE id = ANY($1::uuid[])";

@@ -215,6 +215,8 @@ async fn tries_leave_out_a_time_or_begin_anew() {
         let account = tx.get_outbox(scene.mail[0]).await.unwrap().unwrap().account;
         tx.restart_tries("another").await.unwrap();
         assert!(tx.get_outbox(scene.mail[0]).await.unwrap().unwrap().first_try_at.is_some());
+        tx.restart_tries_of(scene.mail[1]).await.unwrap();
+        assert!(tx.get_outbox(scene.mail[1]).await.unwrap().unwrap().first_try_at.is_none());
         tx.restart_tries(&account).await.unwrap();
         assert!(tx.get_outbox(scene.mail[0]).await.unwrap().unwrap().first_try_at.is_none());
         assert_eq!(tx.list_waiting_accounts().await.unwrap(), [account]);

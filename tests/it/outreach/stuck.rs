@@ -424,6 +424,8 @@ async fn policy_at_one_recipient_holds_that_run_until_a_person_settles_its_mail(
             assert!(world.run_until("2026-11-03T16:00:00Z").await.is_empty());
         }
         assert_eq!(settled(&world, mail, Settlement::SendAgain).await.unwrap(), OutboxStatus::Deferred);
+        let row = outbox(&world, mail).await;
+        assert_eq!((row.failures, row.first_try_at), (0, None), "its days of trying begin anew");
         let sent = world.run_until("2026-11-03T20:00:00Z").await;
         assert_eq!(sent.iter().map(|s| s.id).collect::<Vec<_>>(), [mail]);
         assert_eq!(loose(&world, run).await, None);

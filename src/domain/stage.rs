@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
+use super::day::Day;
 use super::delay::Delay;
 use super::words::Word;
 
@@ -219,6 +222,42 @@ impl Stages {
         &self.properties
     }
 
+    /// What somebody's properties say, each as what it is declared to be: a number that was written as text is a number.
+    pub fn typed(&self, properties: &Map<String, Value>) -> Map<String, Value> {
+        let mut typed = properties.clone();
+        for property in self.properties.iter().filter(|p| p.kind == PropertyType::Number) {
+            let Some(value) = typed.get_mut(&property.id) else { continue };
+            if let Some(number) = value.as_str().and_then(number) {
+                *value = number;
+            }
+        }
+        typed
+    }
+
+    /// Why a value can't be that of a property; what is not declared may be anything.
+    ///
+    /// # Errors
+    /// What it has to be.
+    pub fn judge_property(&self, id: &str, value: &Value) -> Result<(), String> {
+        let Some(property) = self.properties.iter().find(|p| p.id == id) else { return Ok(()) };
+        let text = value.as_str();
+        if value.is_null() || text.is_some_and(|text| text.trim().is_empty()) {
+            return Ok(());
+        }
+        let shown: String = text.map_or_else(|| value.to_string(), str::to_owned).chars().take(40).collect();
+        match property.kind {
+            PropertyType::Number if value.is_number() || text.and_then(number).is_some() => Ok(()),
+            PropertyType::Number => Err(format!("`{shown}` is not a number: write it as 1200 or 0.5")),
+            PropertyType::Date if text.and_then(Day::parse).is_some() => Ok(()),
+            PropertyType::Date => Err(format!("`{shown}` is not a day: write it as 2026-11-30")),
+            PropertyType::Choice if text.is_some_and(|text| property.choices.iter().any(|c| c == text)) => Ok(()),
+            PropertyType::Choice => {
+                Err(format!("`{shown}` is none of its choices: {}", property.choices.join(", ")))
+            }
+            PropertyType::Text => Ok(()),
+        }
+    }
+
     /// How far along the path a stage is, from 0; `None` beside the path.
     pub fn order(&self, id: &StageId) -> Option<usize> {
         self.list.iter().filter(|s| s.kind == StageKind::Path).position(|s| s.id == *id)
@@ -228,6 +267,21 @@ impl Stages {
     pub fn entered_on(&self, signal: StageSignal) -> Option<&Stage> {
         self.list.iter().rev().find(|s| s.enter_on.contains(&signal))
     }
+}
+
+/// The number a text says; a whole one where nothing is lost by it.
+fn number(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(Value::from(whole));
+    }
+    // Words (`inf`) and exponents are not how people write a number.
+    if !text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+')) {
+        return None;
+    }
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite())?;
+    let whole = format!("{number:.0}").parse::<i64>().ok().filter(|_| number.fract() == 0.0);
+    Some(whole.map_or_else(|| Value::from(number), Value::from))
 }
 
 /// Who wants a move.

@@ -29,7 +29,7 @@ pub fn profile(config: &Config, view: &InfluencerView) -> Profile {
         owner: view.owner.clone().or_else(|| config.default_owner.clone()),
         reach: view.reach.unwrap_or(0),
         tags: view.tags.clone(),
-        properties: view.properties.clone(),
+        properties: config.stages.typed(&view.properties),
     }
 }
 

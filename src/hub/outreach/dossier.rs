@@ -174,7 +174,10 @@ impl Dossier {
                 owner: owner_id.cloned(),
                 reach: person.reach,
                 tags: self.tags.get(&person.id).cloned().unwrap_or_default(),
-                properties: person.properties.clone(),
+                properties: match &self.stages {
+                    Some(stages) => stages.typed(&person.properties),
+                    None => person.properties.clone(),
+                },
             },
             owner: owner.map_or_else(Owner::default, |o| Owner {
                 name: format!("{} {}", o.first_name, o.last_name).trim().to_owned(),

@@ -140,8 +140,11 @@ impl Flaws {
         networks
     }
 
-    fn properties(&mut self, properties: &Map<String, Value>) {
+    fn properties(&mut self, properties: &Map<String, Value>, stages: &Stages) {
         for (name, value) in properties {
+            if let Err(reason) = stages.judge_property(name, value) {
+                self.0.push(Flaw::new(&format!("properties.{name}"), reason));
+            }
             if name.trim().is_empty() || check::name("properties", name).is_err() {
                 self.0.push(Flaw::new("properties", "a property's name is empty, too long or has odd characters"));
             }
@@ -234,7 +237,8 @@ pub async fn create_influencer(
     let emails = flaws.emails(&new.emails);
     let tags = flaws.tags(&new.tags);
     let networks = flaws.networks(&new.networks);
-    flaws.properties(&new.properties);
+    let declared = react::stages(tx).await?;
+    flaws.properties(&new.properties, &declared);
     let now = clock.now();
     let influencer = Influencer {
         id: InfluencerId(clock.new_id()),

@@ -251,9 +251,7 @@ impl Stages {
             PropertyType::Date if text.and_then(Day::parse).is_some() => Ok(()),
             PropertyType::Date => Err(format!("`{shown}` is not a day: write it as 2026-11-30")),
             PropertyType::Choice if text.is_some_and(|text| property.choices.iter().any(|c| c == text)) => Ok(()),
-            PropertyType::Choice => {
-                Err(format!("`{shown}` is none of its choices: {}", property.choices.join(", ")))
-            }
+            PropertyType::Choice => Err(format!("`{shown}` is none of its choices: {}", property.choices.join(", "))),
             PropertyType::Text => Ok(()),
         }
     }
@@ -442,6 +440,42 @@ mod tests {
     fn automation_leaves_a_pinned_stage_alone() {
         let decided = decide_move(&stages(), &"prospect".into(), Pin::Pinned, &"contacted".into(), By::Reply);
         assert_eq!(decided, Move::Stay(StayReason::Pinned));
+    }
+
+    #[test]
+    fn declared_properties_are_what_they_are_declared_to_be() {
+        let property = |id: &str, kind, choices: &[&str]| Property {
+            id: id.to_owned(),
+            kind,
+            label: String::new(),
+            choices: choices.iter().map(|c| (*c).to_owned()).collect(),
+        };
+        let properties = vec![
+            property("fee", PropertyType::Number, &[]),
+            property("size", PropertyType::Choice, &["s", "m"]),
+            property("since", PropertyType::Date, &[]),
+            property("niche", PropertyType::Text, &[]),
+        ];
+        let stages = Stages::new(stages().all().to_vec(), properties).unwrap();
+        let given = serde_json::json!({"fee": " 50.00", "size": "5", "niche": "7", "other": "9"});
+        let typed = stages.typed(given.as_object().unwrap());
+        assert_eq!(serde_json::json!(typed), serde_json::json!({"fee": 50, "size": "5", "niche": "7", "other": "9"}));
+        for (text, wanted) in [("0.5", Some(0.5)), ("-3", Some(-3.0)), ("inf", None), ("1e9", None), ("about 5", None)]
+        {
+            assert_eq!(number(text).and_then(|n| n.as_f64()), wanted, "{text}");
+        }
+        for (id, value, fits) in [
+            ("fee", serde_json::json!("1,000"), false),
+            ("fee", serde_json::json!(12), true),
+            ("fee", serde_json::json!(""), true),
+            ("size", serde_json::json!("m"), true),
+            ("size", serde_json::json!("xl"), false),
+            ("since", serde_json::json!("2026-02-30"), false),
+            ("since", serde_json::json!("2026-02-28"), true),
+            ("other", serde_json::json!([1]), true),
+        ] {
+            assert_eq!(stages.judge_property(id, &value).is_ok(), fits, "{id} {value}");
+        }
     }
 
     #[test]

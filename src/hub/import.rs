@@ -5,10 +5,13 @@
 //! transaction per batch, so that a long import neither blocks the others nor loses what it did.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::ids::AgentId;
+use crate::domain::stage::Stages;
 use crate::hub::people::KnownStages;
+use crate::hub::react;
 use crate::store::{Store, StoreError};
 
 mod agents;
@@ -153,6 +156,8 @@ struct Import<'a> {
     store: &'a Store,
     clock: &'a Clock,
     options: &'a ImportOptions,
+    /// The stages and properties in force.
+    declared: Arc<Stages>,
     columns: Columns,
     seen: Seen,
     report: ImportReport,
@@ -202,7 +207,10 @@ async fn import(
         header: header.clone(),
         ..ImportReport::default()
     };
-    let mut import = Import { store, clock, options, columns, seen: Seen::default(), report, stages_left_alone: 0 };
+    let declared = async { react::stages(&mut store.read().await?).await };
+    let declared = declared.await.map_err(|source| ImportError::Store { rows: 0, source })?;
+    let seen = Seen::default();
+    let mut import = Import { store, clock, options, declared, columns, seen, report, stages_left_alone: 0 };
     loop {
         let batch = records.take(BATCH_ROWS)?;
         if batch.is_empty() {

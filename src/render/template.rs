@@ -98,6 +98,13 @@ pub fn render(definition: &Definition, name: &str, context: &Context) -> Result<
             return Err(bad("the text has no link to unsubscribe: write {{ unsubscribe_url }}".to_owned()));
         }
     }
+    if let (Some(footer), Some(page)) = (&footer, &page)
+        && template.body.contains('<')
+        && !html::own_to_text(&document(page, None, Some(footer))).contains(FOOTER_WORD)
+    {
+        let why = "the footer with the link to unsubscribe can't be seen in the HTML: end every comment (-->) and close every element";
+        return Err(bad(why.to_owned()));
+    }
     let text = footer.as_ref().map_or_else(|| format!("{text}\n"), |footer| format!("{text}\n\n{}", footer.text));
     let html = page
         .map(|page| markup::inlined(document(&page, preheader.as_deref(), footer.as_ref())))
@@ -172,6 +179,9 @@ fn lines(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned()
 }
 
+/// What the link to unsubscribe is called.
+const FOOTER_WORD: &str = "Unsubscribe";
+
 /// What stands below.
 struct Footer {
     text: String,
@@ -187,9 +197,9 @@ fn footer(unsubscribe: Unsubscribe, context: &Context) -> Result<Option<Footer>,
     let sender = sender.ok_or("there is no postal address for the footer: write [sender] into the configuration")?;
     let parts: Vec<&str> = [sender.name.trim(), sender.address.trim()].into_iter().filter(|p| !p.is_empty()).collect();
     let from = parts.join(", ").split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = format!("-- \n{from}\nUnsubscribe: {url}\n");
+    let text = format!("-- \n{from}\n{FOOTER_WORD}: {url}\n");
     let html = format!(
-        "<p style=\"color:#666666;font-size:12px\">{}<br>\n<a href=\"{}\" style=\"color:#666666\">Unsubscribe</a></p>\n",
+        "<p style=\"color:#666666;font-size:12px\">{}<br>\n<a href=\"{}\" style=\"color:#666666\">{FOOTER_WORD}</a></p>\n",
         escaped(&from),
         escaped(url)
     );

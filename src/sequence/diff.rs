@@ -133,6 +133,11 @@ pub enum StayReason {
     /// Nothing ties the run to a place in the new version.
     #[error("no step that the run has done, or stands at, is left in the new version")]
     NothingInCommon,
+    /// What the run did last is gone, and what comes next may be the same under another name.
+    #[error(
+        "the step `{0}`, which it did last, is gone, and `{1}` below may be the same under another name: keep the id, or end the run"
+    )]
+    LastGone(String, String),
     /// The step is half done: a task is open, or an event is awaited, and it is another kind of step now.
     #[error("the step `{0}` does something else now")]
     KindChanged(String),
@@ -162,5 +167,11 @@ pub fn plan_migration(old: &Definition, new: &Definition, done: &[String], curre
         None => return Next::Stay(StayReason::NothingInCommon),
     };
     let next = new.steps.iter().skip(from).find(|step| !is_done(&step.id));
+    let newest = old.steps.iter().rev().find(|step| is_done(&step.id));
+    if let (Some(newest), Some(next)) = (newest, next)
+        && new.step(&newest.id).is_none()
+    {
+        return Next::Stay(StayReason::LastGone(newest.id.clone(), next.id.clone()));
+    }
     next.map_or(Next::Finish, |step| Next::Step(step.id.clone()))
 }

@@ -27,7 +27,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
             conditions::judge(r, &names::Scope::condition(known, draft, at), condition, &mut used);
             conditions::judge_reach(r, draft, at, condition);
         }
-        let scope = names::Scope::text(known, draft, at);
+        let scope = names::Scope::task(known, draft, at);
         for task in &step.tasks {
             texts::judge_script(r, &scope, task, &mut used);
         }
@@ -37,7 +37,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         conditions::judge(r, &names::Scope::condition(known, draft, end), condition, &mut used);
     }
     for task in &draft.follow_tasks {
-        texts::judge_script(r, &names::Scope::text(known, draft, end), task, &mut used);
+        texts::judge_script(r, &names::Scope::task(known, draft, end), task, &mut used);
     }
     texts::judge(r, known, draft, &mut used);
     judge_steps(r, known, draft);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::load::{self, Loaded};
 use crate::clock::Clock;
 use crate::domain::sequence::Definition;
-use crate::hub::outreach;
+use crate::hub::outreach::{self, pause};
 use crate::store::{StoreError, Tx};
 
 /// Why it was not renamed. Nothing was changed.
@@ -71,6 +71,9 @@ pub async fn rename(
     tx.publish_sequence(to, hash, &body(definition)?, now).await?;
     if row.paused_at.is_some() {
         tx.pause_sequence(to, row.pause_reason.as_deref().unwrap_or("paused before it was renamed"), now).await?;
+    } else {
+        // Those that were still being woken after a pause are found under the new name.
+        pause::wake(tx, clock, pause::Target::Sequence(to)).await?;
     }
     Ok(moved)
 }

@@ -242,6 +242,11 @@ fn a_run_goes_on_by_step_id_and_repeats_nothing() {
     let mut new = old.clone();
     new.steps.remove(2);
     assert_eq!(plan_migration(&old, &new, &done(&["look", "intro"]), Some("picked")), step("nudge"));
+    // What it did last is gone: what comes below may be that under another name, and nobody gets it twice.
+    let mut renamed = old.clone();
+    renamed.steps[1].id = "hello".to_owned();
+    assert!(matches!(plan_migration(&old, &renamed, &done(&["look", "intro"]), None), Next::Stay(_)));
+    assert_eq!(plan_migration(&old, &renamed, &done(&["look", "intro"]), Some("picked")), step("picked"));
     new.steps.swap(0, 2);
     // nudge, intro, look: the last done one is at the bottom.
     assert_eq!(plan_migration(&old, &new, &done(&["look", "intro"]), Some("picked")), step("last_note"));

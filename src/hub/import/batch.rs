@@ -128,7 +128,7 @@ impl Import<'_> {
     pub(super) async fn influencers(&mut self, batch: Vec<Record>) -> Result<(), ImportError> {
         let mut items = Vec::with_capacity(batch.len());
         for record in batch {
-            match Row::read(&self.columns, &record, self.options) {
+            match Row::read(&self.columns, &record, (self.options, &self.declared)) {
                 Ok(row) => items.push(Item { record, row }),
                 Err(reasons) => self.fail(record, reasons),
             }

@@ -7,6 +7,7 @@ use super::columns::{Columns, Field};
 use super::file::Record;
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Network, PROPERTY_MAX, TAGS_MAX};
+use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
 
 /// An address as written, and as it is looked up.
@@ -68,14 +69,18 @@ pub(super) fn list(cell: &str) -> impl Iterator<Item = &str> {
 
 impl Row {
     /// Reads a row; everything that is wrong with it at once.
-    pub(super) fn read(columns: &Columns, record: &Record, options: &ImportOptions) -> Result<Self, Vec<String>> {
+    pub(super) fn read(
+        columns: &Columns,
+        record: &Record,
+        (options, declared): (&ImportOptions, &Stages),
+    ) -> Result<Self, Vec<String>> {
         width(columns, record).map_err(|reason| vec![reason])?;
         let mut reading = Reading::default();
         for (field, cell) in columns.fields.iter().zip(&record.cells) {
             let cell = cell.trim();
             if let Some(field) = field
                 && !cell.is_empty()
-                && let Err(flaw) = reading.cell(field, cell, options)
+                && let Err(flaw) = reading.cell(field, cell, (options, declared))
             {
                 reading.flaws.push(flaw);
             }
@@ -92,7 +97,7 @@ fn mail(field: &str, cell: &str) -> Result<Option<Mail>, Flaw> {
 }
 
 impl Reading {
-    fn cell(&mut self, field: &Field, cell: &str, options: &ImportOptions) -> Result<(), Flaw> {
+    fn cell(&mut self, field: &Field, cell: &str, (options, declared): (&ImportOptions, &Stages)) -> Result<(), Flaw> {
         let row = &mut self.row;
         match field {
             Field::Handle => (row.handle, row.handle_key) = check::handle(cell)?,
@@ -117,7 +122,10 @@ impl Reading {
                     let reason = format!("it is longer than {PROPERTY_MAX} characters");
                     return Err(Flaw::new(&format!("property.{name}"), reason));
                 }
-                row.properties.push((name.clone(), Value::String(cell.to_owned())));
+                let value = Value::String(cell.to_owned());
+                let flaw = |reason| Flaw::new(&format!("property.{name}"), reason);
+                declared.judge_property(name, &value).map_err(flaw)?;
+                row.properties.push((name.clone(), value));
             }
             Field::ConsentSource(_) => self.consent_source = Some(check::name("consent.email.source", cell)?),
             Field::ConsentAt(_) => self.consent_at = Some(check::instant("consent.email.at", cell)?),

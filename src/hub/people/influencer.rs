@@ -10,9 +10,10 @@ use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{
     Address, Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, PROPERTY_MAX, Person, TAGS_MAX,
 };
+use crate::domain::stage::Stages;
 use crate::domain::words::{Channel, EventType};
 use crate::hub::signal::{self, Signal};
-use crate::hub::{matching, outreach};
+use crate::hub::{matching, outreach, react};
 use crate::store::Tx;
 
 /// A network as it is given.
@@ -140,11 +141,17 @@ impl Flaws {
         networks
     }
 
-    fn properties(&mut self, properties: &Map<String, Value>, stages: &Stages) {
+    /// What is declared to be a number, a day or one of some choices is that.
+    fn declared(&mut self, properties: &Map<String, Value>, stages: &Stages) {
         for (name, value) in properties {
             if let Err(reason) = stages.judge_property(name, value) {
                 self.0.push(Flaw::new(&format!("properties.{name}"), reason));
             }
+        }
+    }
+
+    fn properties(&mut self, properties: &Map<String, Value>) {
+        for (name, value) in properties {
             if name.trim().is_empty() || check::name("properties", name).is_err() {
                 self.0.push(Flaw::new("properties", "a property's name is empty, too long or has odd characters"));
             }
@@ -238,7 +245,8 @@ pub async fn create_influencer(
     let tags = flaws.tags(&new.tags);
     let networks = flaws.networks(&new.networks);
     let declared = react::stages(tx).await?;
-    flaws.properties(&new.properties, &declared);
+    flaws.properties(&new.properties);
+    flaws.declared(&new.properties, &declared);
     let now = clock.now();
     let influencer = Influencer {
         id: InfluencerId(clock.new_id()),
@@ -278,7 +286,11 @@ pub async fn create_influencer(
 }
 
 /// Which fields a change touches, put into `influencer`.
-fn apply(influencer: &mut Influencer, change: &InfluencerChange, flaws: &mut Flaws) -> Vec<&'static str> {
+fn apply(
+    influencer: &mut Influencer,
+    change: &InfluencerChange,
+    (flaws, stages): (&mut Flaws, &Stages),
+) -> Vec<&'static str> {
     let before = influencer.clone();
     if let Some(handle) = &change.handle {
         influencer.handle = flaws.take(check::handle(handle)).0;
@@ -303,6 +315,7 @@ fn apply(influencer: &mut Influencer, change: &InfluencerChange, flaws: &mut Fla
         }
     }
     flaws.properties(&influencer.properties);
+    flaws.declared(&change.properties, stages);
     let i = influencer;
     [
         ("handle", before.handle != i.handle),
@@ -337,7 +350,8 @@ pub async fn update_influencer(
         return Err(PeopleError::Changed(id));
     }
     let mut flaws = Flaws::default();
-    let mut changed = apply(&mut influencer, &change, &mut flaws);
+    let stages = react::stages(tx).await?;
+    let mut changed = apply(&mut influencer, &change, (&mut flaws, &stages));
     let emails = flaws.emails(&change.add_emails);
     let networks = flaws.networks(&change.networks);
     let tags = change.tags.as_ref().map(|tags| flaws.tags(tags));

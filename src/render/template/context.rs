@@ -95,7 +95,9 @@ impl Context {
                 resolved.insert(variable.name.clone(), value);
             }
         }
-        resolved.extend(given.filled.into_iter().filter(|(_, value)| !is_nothing(value)));
+        // What a task filled under a name that is declared now is of another version: the declaration counts.
+        let is_filled = |name: &str, value: &Value| !is_nothing(value) && !variables.iter().any(|v| v.name == name);
+        resolved.extend(given.filled.into_iter().filter(|(name, value)| is_filled(name, value)));
         values.extend(resolved.iter().map(|(k, v)| (k.clone(), v.clone())));
         let Given { unsubscribe_url, sender, .. } = given;
         Self { values, variables: resolved, influencer, stage, unsubscribe_url, sender }

@@ -52,11 +52,82 @@ pub(super) fn write(source: &str, context: &Context, escape: Escape) -> Result<W
         given.lock().unwrap_or_else(PoisonError::into_inner).push(link.clone());
         Ok(link)
     });
-    let explain = |error: Error| explain(&error, source);
-    let template = engine.template_from_named_str("template", source).map_err(explain)?;
+    let (lines, added) = keep_line_ends(source);
+    let explain = |error: Error| in_source(explain(&error, &lines), &added);
+    let template = engine.template_from_named_str("template", &lines).map_err(explain)?;
     let text = template.render(Serde(context.values())).map_err(explain)?;
     let take = |list: &Mutex<Vec<String>>| std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Written { text, values: take(&values), links: take(&links) })
+}
+
+/// A tag that stands alone on its line takes the line with it; one behind other text leaves the end of the line where it is. The
+/// engine takes the end of the line behind every tag, so that one is doubled. With it, the places where ends were added.
+fn keep_line_ends(source: &str) -> (String, Vec<usize>) {
+    let (mut out, mut added) = (String::with_capacity(source.len() + 16), Vec::new());
+    let mut rest = source;
+    // Whether something else than tags and blanks stands on this line so far.
+    let mut has_text = false;
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        has_text = (has_text && !before.contains('\n')) || !line.trim().is_empty();
+        out.push_str(before);
+        let end = match from.as_bytes().get(1) {
+            Some(b'%') => "%}",
+            Some(b'#') => "#}",
+            Some(b'{') => "}}",
+            _ => "{",
+        };
+        let Some(length) = tag_length(from, end) else {
+            out.push('{');
+            has_text = true;
+            rest = from.get(1..).unwrap_or_default();
+            continue;
+        };
+        let (mut tag, mut behind) = from.split_at_checked(length).unwrap_or((from, ""));
+        let words = tag.trim_matches(['{', '%', '-', '+', '}']).trim();
+        if end == "%}" && words == "raw" {
+            // Nothing in it is a tag.
+            let to = behind.find("endraw").and_then(|at| Some(at + behind.get(at..)?.find("%}")? + 2));
+            (tag, behind) = from.split_at_checked(length + to.unwrap_or(behind.len())).unwrap_or((from, ""));
+            has_text = true;
+        }
+        out.push_str(tag);
+        if end == "}}" {
+            has_text = true;
+        } else if has_text && (behind.starts_with('\n') || behind.starts_with("\r\n")) && !tag.ends_with("-%}") {
+            added.push(out.len());
+            out.push('\n');
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    (out, added)
+}
+
+/// How long a tag is that begins here, its quotes respected; nothing where it has no end.
+fn tag_length(from: &str, end: &str) -> Option<usize> {
+    if end == "{" {
+        return None;
+    }
+    let mut quote = None;
+    for (at, c) in from.char_indices().skip(2) {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') && end != "#}" => quote = Some(c),
+            None if from.get(at..)?.starts_with(end) => return Some(at + end.len()),
+            None => {}
+        }
+    }
+    None
+}
+
+/// The place of a mistake in the text as it was written.
+fn in_source(mut error: ExpressionError, added: &[usize]) -> ExpressionError {
+    let back = |at: usize| at - added.iter().filter(|added| **added < at).count();
+    error.at = error.at.map(|at| back(at.start)..back(at.end));
+    error
 }
 
 fn explain(error: &Error, source: &str) -> ExpressionError {

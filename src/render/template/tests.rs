@@ -261,3 +261,36 @@ fn conditions_ask_about_the_same_people() {
     assert_eq!(holds("first_name == 'there' and influencer.first_name is not defined"), Ok(true));
     assert!(holds("influencer.first_name == 'x'").unwrap_err().undefined);
 }
+
+#[test]
+fn only_a_tag_alone_on_its_line_takes_the_line_with_it() {
+    let context = context_of("Ana", "x");
+    let text = |body: &str| shown(Format::Text, body, &context).unwrap().text;
+    let body = "Hi{% if influencer.first_name is defined %} {{ influencer.first_name }}{% endif %}\n\nI saw it.";
+    assert!(text(body).starts_with("Hi Ana\n\nI saw it."), "{}", text(body));
+    assert!(text("See you{% if true %} soon{% endif %}\r\nKim").starts_with("See you soon\nKim"));
+    assert!(text("a {# a note #}\nb").starts_with("a \nb"));
+    assert!(text("one\n{% if true %}\ntwo\n{% endif %}\nthree").starts_with("one\ntwo\nthree"));
+    assert!(text("one\n  {% if true %}\n  two\n  {% endif %}\nthree").starts_with("one\n  two\nthree"));
+    assert!(text("x{% raw %}{% if %}\n{% endraw %}\ny").starts_with("x{% if %}\n\ny"));
+    assert!(text("a{% if '%}' %}b{% endif -%}\nc { d {").starts_with("abc { d {"));
+    let wrong = shown(Format::Text, "a{% if true %}b{% endif %}\n{{ nobody }}", &context).unwrap_err();
+    assert_eq!(&"a{% if true %}b{% endif %}\n{{ nobody }}"[wrong.at.unwrap()], "{{ nobody }}");
+}
+
+#[test]
+fn footer_that_nobody_could_see_is_an_error() {
+    let context = context_of("Ana", "x");
+    let hidden = shown(Format::Html, "<p>Big offer</p><!-- old part\n<p>x</p>", &context).unwrap_err();
+    assert!(hidden.message.contains("can't be seen"), "{}", hidden.message);
+    assert!(shown(Format::Html, "<p>Big offer</p><!-- old part -->\n<p>x</p>", &context).is_ok());
+    assert!(shown(Format::Markdown, "Big <!-- old part", &context).is_err());
+}
+
+#[test]
+fn value_can_be_put_into_a_link() {
+    let context = context_of("Tom & Co #1", "x");
+    let body = "[x](https://shop.example/?n={{ influencer.first_name | urlencode }}&d=10)";
+    let html = shown(Format::Markdown, body, &context).unwrap().html.unwrap();
+    assert!(html.contains("n=Tom%20%26%20Co%20%231&amp;d=10"), "{html}");
+}

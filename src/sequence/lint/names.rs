@@ -8,6 +8,7 @@ use crate::config::reader::Reader;
 use crate::config::suggest::nearest;
 use crate::domain::expression::{Name, STEP_FACTS};
 use crate::domain::profile::{FIELDS, OPTIONAL};
+use crate::domain::sequence::Unsubscribe;
 
 const OWNER: [&str; 3] = ["name", "first_name", "email"];
 const ACCOUNT: [&str; 2] = ["name", "address"];
@@ -35,17 +36,23 @@ pub(super) struct Scope<'a> {
     /// The steps above it.
     above: usize,
     condition: bool,
+    task: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Of the condition of a step.
     pub(super) fn condition(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
-        Self { known, draft, above, condition: true }
+        Self { known, draft, above, condition: true, task: false }
     }
 
     /// Of the text of a step.
     pub(super) fn text(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
-        Self { known, draft, above, condition: false }
+        Self { known, draft, above, condition: false, task: false }
+    }
+
+    /// Of the text of a task.
+    pub(super) fn task(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
+        Self { task: true, ..Self::text(known, draft, above) }
     }
 
     /// Variables that have a value here.
@@ -72,7 +79,18 @@ impl<'a> Scope<'a> {
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
             ["sender", field, ..] if !self.condition => fields(&ACCOUNT, field)
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
-            ["unsubscribe_url"] if !self.condition => None,
+            ["unsubscribe_url"] if self.task => Some((
+                codes::UNKNOWN_NAME,
+                "a task has no `unsubscribe_url`".to_owned(),
+                "it is a link of the mail: take it out".to_owned(),
+            )),
+            ["unsubscribe_url"] if !self.condition => {
+                let is_told = self.draft.unsubscribe != Unsubscribe::Header || name.guarded;
+                (!is_told && self.known.config.site().is_none()).then(|| {
+                    let message = "nothing says where the link to unsubscribe leads".to_owned();
+                    (codes::NO_SITE, message, "write base_url below [server] in liaison.toml".to_owned())
+                })
+            }
             [variable, ..] => self.judge_variable(&dotted, variable).or_else(|| self.judge_filled(name, variable)),
         }
     }
@@ -83,9 +101,8 @@ impl<'a> Scope<'a> {
         let task = self.draft.steps.iter().take(self.above).find(fills).filter(|step| step.step.condition.is_some())?;
         let id = &task.step.id;
         let asks = self.draft.steps.get(self.above).and_then(|step| step.step.condition.as_ref());
-        let asked = asks.is_some_and(|text| {
-            text == task.step.condition.as_deref().unwrap_or_default() || text.contains(&format!("steps.{id}.done"))
-        });
+        let asked =
+            asks.is_some_and(|text| text == task.step.condition.as_deref().unwrap_or_default() || asks_done(text, id));
         if name.guarded || asked {
             return None;
         }
@@ -176,6 +193,16 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// Whether a condition holds only where a step was done: it is one of what must all hold.
+fn asks_done(condition: &str, step: &str) -> bool {
+    let words: Vec<&str> = condition.split_whitespace().collect();
+    let is_plain = !words.iter().any(|word| matches!(*word, "or" | "if" | "else") || word.contains("not("));
+    let fact = format!("steps.{step}.done");
+    is_plain
+        && !condition.contains("not (")
+        && words.split(|word| *word == "and").any(|part| matches!(part, [one] if one.trim_matches(['(', ')']) == fact))
+}
+
 fn unknown(dotted: &str, field: &str, known: &[&str]) -> (&'static Code, String, String) {
     let hint = nearest(field, known)
         .map_or_else(|| format!("there is {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
@@ -238,5 +265,27 @@ pub(super) fn judge_unused(r: &mut Reader, draft: &Draft, used: &BTreeSet<String
     for name in &draft.unused {
         let message = format!("no step uses `{name}`");
         tell(r, codes::UNUSED_TEMPLATE, &draft.here, message, "name it in a step, or delete the file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_done;
+
+    #[test]
+    fn only_a_condition_that_needs_the_step_asks_whether_it_was_done() {
+        for asks in ["steps.look.done", "(steps.look.done) and influencer.reach > 5", "a and steps.look.done"] {
+            assert!(asks_done(asks, "look"), "{asks}");
+        }
+        for other in [
+            "not steps.look.done",
+            "steps.look.done or influencer.reach > 5",
+            "not (steps.look.done and influencer.reach > 5)",
+            "steps.looks.done",
+            "influencer.reach > 5",
+            "steps.look.done if influencer.reach > 5 else true",
+        ] {
+            assert!(!asks_done(other, "look"), "{other}");
+        }
     }
 }

@@ -123,6 +123,10 @@ pub fn read(folder: &Path, ours: &Zone, definition: &Definition) -> Option<Tests
     let mut tests = Vec::new();
     if let Some(list) = root.node("test") {
         let items: &[Node] = if let Value::List(items) = &list.value.value { items } else { &[] };
+        if items.len() > TESTS_MAX {
+            let text = format!("{} tests, {TESTS_MAX} at most: the others are not run", items.len());
+            r.error(&list, text, "take out those that say the same");
+        }
         for (n, item) in items.iter().enumerate().take(TESTS_MAX) {
             match &item.value {
                 Value::Table(table) => {
@@ -331,6 +335,14 @@ impl Tests {
             fine = false;
         }
         let standing = report.people.first();
+        let is_held = standing.is_some_and(|s| s.state == "held");
+        let names_held = wanted.ends.is_some() || wanted.expected.iter().any(|(e, _)| e.what == What::Held);
+        if is_held && !names_held {
+            let why = standing.map_or("", |s| s.why.as_str());
+            let text = format!("`{}`: the run stands still at the end: {why}", wanted.name);
+            self.reader.error(&wanted.here, text, "mend what it waits for, or say so: ends = \"held\"");
+            fine = false;
+        }
         if let Some(named) = &wanted.stage {
             let stage = standing.map_or("", |s| s.stage.as_str());
             if stage != named.value {

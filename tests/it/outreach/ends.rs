@@ -173,6 +173,39 @@ async fn run_of_an_account_that_another_node_has_is_left_to_it() {
     }
 }
 
+#[tokio::test]
+async fn number_that_a_file_wrote_as_text_is_compared_as_a_number() {
+    use liaison::domain::stage::{Property, PropertyType, Stages};
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        let shipped = liaison::config::stages::shipped().unwrap();
+        let fee =
+            Property { id: "fee".to_owned(), kind: PropertyType::Number, label: String::new(), choices: Vec::new() };
+        let stages = Stages::new(shipped.all().to_vec(), vec![fee]).unwrap();
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let body = serde_json::to_string(&stages).unwrap();
+        tx.publish_definition("stages", "with a fee", &body, world.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut cheap = until_agreed();
+        cheap.steps[0].condition = Some("influencer.properties.fee <= 500".to_owned());
+        cheap.steps.truncate(1);
+        world.publish(vec![cheap]).await;
+        let mut people = Vec::new();
+        for fee in ["50", "900", "500.0"] {
+            let who = world.person(Some("America/New_York")).await;
+            let set = format!("UPDATE influencer SET properties = '{{\"fee\": \"{fee}\"}}' WHERE id = $1");
+            seed::run(&world.fresh, &set, &[who.0]).await;
+            people.push(who);
+        }
+        world.enroll("spring", &people).await;
+        let sent = world.run_until("2026-11-02T16:00:00Z").await;
+        let mut got: Vec<_> = sent.iter().map(|s| s.who).collect();
+        got.sort_unstable();
+        assert_eq!(got, [people[0], people[2]], "{}", world.fresh.name);
+    }
+}
+
 /// Text in base64 that hardly gets smaller: numbers that a simple generator makes.
 fn noise(octets: usize) -> String {
     use base64::Engine as _;

@@ -121,6 +121,11 @@ async fn move_one(
         Next::Finish => None,
         Next::Stay(reason) => return Ok(stays(&reason)),
     };
+    let open = run.step.as_deref().filter(|_| run.phase == Phase::Task);
+    let answered = steps.iter().filter(|s| s.state == StepState::Done).map(|s| s.step.as_str());
+    if let Some(reason) = answered.chain(open).find_map(|step| fills_otherwise(old, new, step)) {
+        return Ok(To::Stays { reason });
+    }
     let now = clock.now();
     // A first step may be pencilled in while its delay runs.
     let pencilled = steps.iter().any(|s| s.state == StepState::Planned && Some(&s.step) == run.step.as_ref());
@@ -165,6 +170,17 @@ async fn move_one(
     let waiting_for = if planned == Planned::Kept { run.waiting_for } else { None };
     tx.update_enrollment(EnrollmentRow { step: next.clone(), phase, next_at, waiting_for, ..renewed }, now).await?;
     Ok(To::Moved { step: next, planned })
+}
+
+/// Why the answer of a task that was done, or is open, would be missing: it fills another variable in the new version, and no task
+/// is done twice.
+fn fills_otherwise(old: &Definition, new: &Definition, step: &str) -> Option<String> {
+    let ((_, was), (_, is)) = (old.step(step)?, new.step(step)?);
+    let (StepKind::Task { fills: was, .. }, StepKind::Task { fills: Some(is), .. }) = (&was.kind, &is.kind) else {
+        return None;
+    };
+    (was.as_ref() != Some(is))
+        .then(|| format!("the task of {step} fills `{is}` now, and was given for another: keep its `fills`"))
 }
 
 fn stays(reason: &StayReason) -> To {

@@ -31,7 +31,10 @@ pub(super) async fn stats(desk: &Desk, id: &str) -> anyhow::Result<ExitCode> {
     for step in &stats.steps {
         rows.push(row(&step.step, "", &step.counts, step.reply_rate));
         if step.variants.len() > 1 {
-            rows.extend(step.variants.iter().map(|v| row("", &v.variant, &v.counts, v.reply_rate)));
+            rows.extend(step.variants.iter().map(|v| {
+                let name = if v.older { format!("{} (older wording)", v.variant) } else { v.variant.clone() };
+                row("", &name, &v.counts, v.reply_rate)
+            }));
         }
     }
     desk.out.table(&head, rows)?;

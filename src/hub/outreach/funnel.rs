@@ -1,5 +1,7 @@
 //! A sequence in numbers: what became of each step and wording, judged by the answers of people.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::readable;
@@ -44,6 +46,8 @@ pub struct StepStats {
 pub struct VariantStats {
     /// The template.
     pub variant: String,
+    /// Whether it was sent in another wording than the one in force: it has no part in the verdict.
+    pub older: bool,
     /// Its counts.
     #[serde(flatten)]
     pub counts: Counts,
@@ -130,8 +134,39 @@ pub async fn measure(tx: &mut Tx, id: &str) -> Result<Option<SequenceStats>, Sto
     for row in &rows {
         total.add(row);
     }
-    let steps = order(definition.as_deref(), &rows).into_iter().map(|step| step_stats(&step, &rows, &skips)).collect();
+    let older = match &definition {
+        Some(definition) => older_wordings(tx, definition, &rows).await?,
+        None => HashSet::new(),
+    };
+    let steps = order(definition.as_deref(), &rows).into_iter();
+    let steps = steps.map(|step| step_stats(&step, &rows, (&skips, &older))).collect();
     Ok(Some(SequenceStats { sequence: row.id, total, steps }))
+}
+
+/// Version and template of a wording.
+type Wording = (String, String);
+
+/// The wordings of these rows that read otherwise in the version in force, or are not in it: answers to a text that was changed
+/// say nothing of the new one.
+async fn older_wordings(
+    tx: &mut Tx,
+    definition: &Definition,
+    rows: &[FunnelRow],
+) -> Result<HashSet<Wording>, StoreError> {
+    let mut older = HashSet::new();
+    for row in rows {
+        let Some(name) = &row.variant else { continue };
+        let key = (row.version.clone(), name.clone());
+        if older.contains(&key) {
+            continue;
+        }
+        let was = readable(tx, &row.version).await?.ok();
+        let same = was.is_some_and(|was| was.templates.get(name) == definition.templates.get(name));
+        if !same {
+            older.insert(key);
+        }
+    }
+    Ok(older)
 }
 
 /// The steps of the version in force as they stand, then those that were dropped from it.
@@ -144,7 +179,7 @@ fn order(definition: Option<&Definition>, rows: &[FunnelRow]) -> Vec<String> {
     order
 }
 
-fn step_stats(step: &str, rows: &[FunnelRow], skips: &[SkipRow]) -> StepStats {
+fn step_stats(step: &str, rows: &[FunnelRow], (skips, older): (&[SkipRow], &HashSet<Wording>)) -> StepStats {
     let rows: Vec<&FunnelRow> = rows.iter().filter(|r| r.step == step).collect();
     let mut counts = Counts::default();
     for row in &rows {
@@ -153,13 +188,23 @@ fn step_stats(step: &str, rows: &[FunnelRow], skips: &[SkipRow]) -> StepStats {
     let mut variants: Vec<VariantStats> = Vec::new();
     for row in &rows {
         let Some(name) = &row.variant else { continue };
-        let mut counts = Counts::default();
-        counts.add(row);
-        variants.push(VariantStats { variant: name.clone(), counts, reply_rate: counts.reply_rate() });
+        let is_older = older.contains(&(row.version.clone(), name.clone()));
+        match variants.iter_mut().find(|v| v.variant == *name && v.older == is_older) {
+            Some(known) => known.counts.add(row),
+            None => {
+                let mut counts = Counts::default();
+                counts.add(row);
+                variants.push(VariantStats { variant: name.clone(), older: is_older, counts, reply_rate: None });
+            }
+        }
     }
-    variants.sort_by(|a, b| a.variant.cmp(&b.variant));
+    for variant in &mut variants {
+        variant.reply_rate = variant.counts.reply_rate();
+    }
+    variants.sort_by(|a, b| (a.older, &a.variant).cmp(&(b.older, &b.variant)));
+    let judged = variants.iter().filter(|v| !v.older);
     let judged: Vec<(&str, u32, u32)> =
-        variants.iter().map(|v| (v.variant.as_str(), small(v.counts.replied), small(v.counts.sent))).collect();
+        judged.map(|v| (v.variant.as_str(), small(v.counts.replied), small(v.counts.sent))).collect();
     StepStats {
         step: step.to_owned(),
         // A step that was one thing and is another now counts as what it did most.

@@ -106,6 +106,8 @@ pub struct EnrollmentStepView {
 /// What became of one variant of a step in all runs.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct FunnelRow {
+    /// The version of the runs.
+    pub version: String,
     /// The step.
     pub step: String,
     /// `email`, `task`, `wait_for`.
@@ -219,7 +221,7 @@ impl Tx {
         self.all(&STEPS, values![id]).await
     }
 
-    /// What became of every step and variant of a sequence.
+    /// What became of every step and variant of a sequence, for the runs of each version.
     pub async fn count_funnel(&mut self, sequence: &str) -> Result<Vec<FunnelRow>, StoreError> {
         self.all(&FUNNEL, values![sequence]).await
     }
@@ -238,12 +240,12 @@ statements! {
     #[hot] STEPS = "SELECT s.step, s.kind, s.state, s.variant, s.planned_at, s.shifts, s.completed_at, s.reason, s.message_id, \
         o.status AS message_status, s.task_id, s.opened_at, s.clicked_at, s.replied_at, s.bounced_at, s.complained_at, s.opted_out_at \
         FROM enrollment_step s LEFT JOIN outbox o ON o.id = s.message_id WHERE s.enrollment_id = $1 ORDER BY s.planned_at, s.step";
-    #[hot] FUNNEL = "SELECT s.step, s.kind, s.variant, COUNT(CASE WHEN s.state = 'planned' THEN 1 END) AS planned, \
+    #[hot] FUNNEL = "SELECT e.version, s.step, s.kind, s.variant, COUNT(CASE WHEN s.state = 'planned' THEN 1 END) AS planned, \
         COUNT(CASE WHEN s.state = 'sent' THEN 1 END) AS sent, COUNT(CASE WHEN s.state = 'done' THEN 1 END) AS done, \
         COUNT(CASE WHEN s.state = 'timed_out' THEN 1 END) AS timed_out, COUNT(CASE WHEN s.state = 'skipped' THEN 1 END) AS skipped, \
         COUNT(s.opened_at) AS opened, COUNT(s.clicked_at) AS clicked, COUNT(s.replied_at) AS replied, COUNT(s.bounced_at) AS bounced, \
         COUNT(s.complained_at) AS complained, COUNT(s.opted_out_at) AS opted_out \
-        FROM enrollment e JOIN enrollment_step s ON s.enrollment_id = e.id WHERE e.sequence = $1 GROUP BY s.step, s.kind, s.variant";
+        FROM enrollment e JOIN enrollment_step s ON s.enrollment_id = e.id WHERE e.sequence = $1 GROUP BY e.version, s.step, s.kind, s.variant";
     #[hot] SKIPS = "SELECT s.step, COALESCE(s.reason, 'no reason was kept') AS reason, COUNT(*) AS count \
         FROM enrollment e JOIN enrollment_step s ON s.enrollment_id = e.id WHERE e.sequence = $1 AND s.state = 'skipped' \
         GROUP BY s.step, COALESCE(s.reason, 'no reason was kept') ORDER BY COUNT(*) DESC, s.step, COALESCE(s.reason, 'no reason was kept') LIMIT 500";

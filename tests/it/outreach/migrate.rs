@@ -181,6 +181,34 @@ async fn run_whose_step_is_gone_goes_on_below_and_one_that_can_not_be_moved_says
 }
 
 #[tokio::test]
+async fn run_whose_answer_would_have_another_name_stays() {
+    let filling = |name: &str| {
+        let mut sequence = with_else("intro.md");
+        sequence.steps[0].otherwise = None;
+        if let StepKind::Task { fills, .. } = &mut sequence.steps[0].kind {
+            *fills = Some(name.to_owned());
+        }
+        sequence
+    };
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![filling("line")]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.settle().await;
+        assert_eq!(world.run_of(run).await.phase, Phase::Task);
+        world.publish(vec![filling("words")]).await;
+        let stays = migrate(&world, true).await.remove(0).to;
+        assert!(matches!(&stays, To::Stays { reason } if reason.contains("fills `words` now")), "{stays:?}");
+        let mut same = filling("line");
+        same.steps[1].after = Some("2 days".to_owned());
+        world.publish(vec![same]).await;
+        assert_eq!(migrate(&world, true).await[0].to, moved("look", Planned::Kept), "{}", world.fresh.name);
+    }
+}
+
+#[tokio::test]
 async fn renamed_sequence_keeps_its_runs_and_its_pause() {
     for fresh in stores::both().await {
         let world = World::new(fresh, house());

@@ -93,6 +93,35 @@ async fn funnel_counts_each_step_and_wording_and_answers_go_to_the_step_they_ans
 }
 
 #[tokio::test]
+async fn answers_to_a_text_that_was_changed_say_nothing_of_the_new_one() {
+    for fresh in stores::both().await {
+        let (world, intro) = enrolled(fresh, two_wordings(), 12).await;
+        for one in &intro[..4] {
+            learn(&world, EventType::ThreadReplied, (one, one.who), json!({"answers": one.id})).await;
+        }
+        let mut changed = two_wordings();
+        let StepKind::Email { templates, .. } = &changed.steps[0].kind else { panic!("a mail") };
+        let names = templates.clone();
+        changed.templates.get_mut(&names[0]).unwrap().body.push_str(" And a cap?");
+        world.publish(vec![changed]).await;
+        let mut people = Vec::new();
+        for _ in 0..12 {
+            people.push(world.person(Some("America/New_York")).await);
+        }
+        world.enroll("spring", &people).await;
+        assert_eq!(world.settle().await.len(), 12, "{}", world.fresh.name);
+        let mut tx = world.fresh.store.read().await.unwrap();
+        let stats = funnel::measure(&mut tx, "spring").await.unwrap().unwrap();
+        let told: Vec<_> = stats.steps[0].variants.iter().map(|v| (v.variant.as_str(), v.older)).collect();
+        assert_eq!(told, [(names[0].as_str(), false), (names[1].as_str(), false), (names[0].as_str(), true)]);
+        let counts = |at: usize| stats.steps[0].variants[at].counts;
+        assert_eq!(counts(0).replied, 0, "{stats:?}");
+        assert_eq!(counts(0).sent + counts(1).sent + counts(2).sent, 24);
+        assert_eq!(counts(1).replied + counts(2).replied, 4);
+    }
+}
+
+#[tokio::test]
 async fn sequence_pauses_itself_when_too_much_comes_back_and_says_the_figures() {
     for fresh in stores::both().await {
         let mut sequence = two_wordings();

@@ -9,7 +9,7 @@ use liaison::store::outreach::enrollment::{EnrollmentRow, Mark, StepRow};
 use liaison::store::outreach::measure::{Harm, HarmCount};
 use liaison::store::outreach::reservation::ReservationRow;
 use liaison::store::reading::Page;
-use liaison::store::reading::sequence::EnrollmentFilter;
+use liaison::store::reading::sequence::{EnrollmentFilter, FunnelRow};
 use stores::Fresh;
 
 struct Scene {
@@ -153,18 +153,22 @@ async fn steps_are_counted_by_wording_and_harm_by_the_time_of_the_send() {
         assert!(tx.mark_harm(planned, Harm::Bounced, seed::at(81)).await.unwrap());
         assert_eq!(tx.measure_harm("spring", seed::at(60)).await.unwrap(), count(3, 2));
         let mut rows = tx.count_funnel("spring").await.unwrap();
-        rows.sort_by(|a, b| (&a.step, &a.variant).cmp(&(&b.step, &b.variant)));
+        // Ana's run and Bo's are of two versions.
+        rows.sort_by(|a, b| (&a.step, &a.variant, a.bounced).cmp(&(&b.step, &b.variant, b.bounced)));
         let told: Vec<_> = rows
             .iter()
             .map(|r| (r.step.as_str(), r.variant.as_deref(), r.sent, r.planned, r.skipped, r.replied, r.bounced))
             .collect();
         let expected = [
-            ("intro", Some("intro.md"), 2, 0, 0, 1, 1),
+            ("intro", Some("intro.md"), 1, 0, 0, 1, 0),
+            ("intro", Some("intro.md"), 1, 0, 0, 0, 1),
             ("nudge", None, 0, 0, 1, 0, 0),
             ("nudge", Some("nudge.md"), 0, 1, 0, 0, 1),
         ];
         assert_eq!(told, expected, "{}", scene.fresh.name);
-        assert_eq!((rows[0].opened, rows[0].complained, rows[0].opted_out, rows[0].done), (1, 1, 1, 0));
+        let both = |count: fn(&FunnelRow) -> i64| count(&rows[0]) + count(&rows[1]);
+        assert_eq!((both(|r| r.opened), both(|r| r.complained), both(|r| r.opted_out), both(|r| r.done)), (1, 1, 1, 0));
+        assert_ne!(rows[0].version, rows[1].version);
         let skips = tx.count_skips("spring").await.unwrap();
         assert_eq!(skips.iter().map(|s| (s.reason.as_str(), s.count)).collect::<Vec<_>>(), [("no email", 1)]);
         let sent = tx.list_sent_steps(vec![scene.ana, scene.bo]).await.unwrap();

@@ -77,8 +77,9 @@ pub(super) async fn live(brand: Brand) -> Sends {
     brand.store.close().await;
     let life = Lifecycle::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let simulated = app::start_sandbox(&brand.config, (&world, clock.clone()), listener, &life).await.unwrap();
+    // Before it starts: its first tasks are made at once.
     let after = EventId(clock.new_id());
+    let simulated = app::start_sandbox(&brand.config, (&world, clock.clone()), listener, &life).await.unwrap();
     let hub = simulated.hub.clone();
     let (teller, stop) = (hub.clone(), life.stop());
     let Place::Sqlite { file } = app::place_of(&brand.config) else { panic!("SQLite is what is compared with") };

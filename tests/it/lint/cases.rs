@@ -174,7 +174,7 @@ const CASES: &[Case] = &[
     ("fails_condition", "sequence.toml", "if    = \"not steps.intro.clicked\"\nemail", "if    = \"§influencer.reach\"\nemail", "L034"),
     ("fails_task", "sequence.toml", "{{ influencer.handle }}'s latest", "{{ §influencer.tags | first }}'s latest", "L034"),
     ("task_link", "sequence.toml", "{{ influencer.handle }}'s latest", "{{ §unsubscribe_url }} {{ influencer.handle }}'s latest", "L012"),
-    ("footer_hidden", "nudge.md", "just checking", "just checking <!-- old", "L034@nudge.md:1:1"),
+    ("footer_hidden", "nudge.md", "just checking", "just checking\n\n<!-- old", "L034@nudge.md:1:1"),
     ("hole", "nudge.md", "{{ first_name }}", "{{ §influencer.first_name | default(\"\") }}", "L060"),
     ("hole_later", "nudge.md", "just checking", "Thanks {{ §influencer.last_name | default('') }}! just checking", "L060"),
     ("no_subject_skipped", "sequence.toml", "email = [\"intro-a.md\", \"intro-b.md\"]", "if = \"influencer.reach > 1000\"\nemail = [\"intro-a.md\", \"intro-b.md\"]", "L010@sequence.toml:44:9"),

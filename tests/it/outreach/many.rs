@@ -115,8 +115,9 @@ async fn step_that_has_a_mail_gets_no_second_one_and_its_batch_goes_on() {
         world.cadence.tick().await.unwrap();
         // As after a backup that lost the step and the run's place, but not the mail.
         crate::seed::run(&world.fresh, "DELETE FROM enrollment_step WHERE enrollment_id = $1", &[before[0].0]).await;
-        let back = "UPDATE enrollment SET phase = 'delay', next_at = 1 WHERE id = $1";
-        crate::seed::run(&world.fresh, back, &[before[0].0]).await;
+        let now = world.clock.now().0;
+        let back = format!("UPDATE enrollment SET phase = 'delay', next_at = {now} WHERE id = $1");
+        crate::seed::run(&world.fresh, &back, &[before[0].0]).await;
         let (_, others) = people(&world, 4).await;
         let (looked, _) = world.cadence.tick().await.unwrap();
         assert_eq!((looked.runs, looked.planned), (5, 4), "{}", world.fresh.name);

@@ -2,6 +2,7 @@
 
 mod address;
 mod calm;
+mod files;
 mod many;
 mod migrate;
 mod model;

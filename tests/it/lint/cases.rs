@@ -103,6 +103,8 @@ const CASES: &[Case] = &[
     ("stage_exit", "sequence.toml", "\"stage:agreed\"", "§\"stage:agree\"", "L016"),
     ("stage_finish", "sequence.toml", "stage = \"no_response\"", "stage = §\"silent\"", "L016"),
     ("stage_step", "sequence.toml", "email = \"nudge.md\"", "email = \"nudge.md\"\nstage = §\"nudged\"", "L016"),
+    ("else_without_end", "sequence.toml", "ask for size and address.\"", "ask for size and address.\"\n§else = { task = \"Ask again.\" }", "L061"),
+    ("else_of_an_answer", "sequence.toml", "fills  = \"personal_line\"", "fills  = \"personal_line\"\nat_most = \"2 days\"\n§else = { task = \"Ask again.\" }", "L061"),
     ("step_later", "sequence.toml", "if    = \"not steps.intro.clicked\"\nemail", "if    = \"not §steps.last_note.clicked\"\nemail", "L017"),
     ("step_self", "sequence.toml", "if    = \"not steps.intro.clicked\"\nemail", "if    = \"not §steps.nudge.clicked\"\nemail", "L017"),
     ("step_unknown", "sequence.toml", "if    = \"not steps.intro.clicked\"\nstage", "if    = \"not §steps.outro.clicked\"\nstage", "L017"),

@@ -154,7 +154,7 @@ const CASES: &[Case] = &[
     ("unused", "sequence.toml", "product    = \"Trail Tee\"", "product    = \"Trail Tee\"\n§colour = \"red\"", "L057"),
     ("else_review", "sequence.toml", "email = \"last-note.md\"", "email = \"last-note.md\"\nelse = { task = \"Call.\", §review = true }", "L005"),
     ("else_email", "sequence.toml", "email = \"last-note.md\"", "email = \"last-note.md\"\nelse = { §email = \"nudge.md\" }", "L005"),
-    ("else_task_email", "sequence.toml", "due    = \"2 business days\"", "due    = \"2 business days\"\nelse = { task = \"x {{ §nobody }}\" }", "L012"),
+    ("else_task_email", "sequence.toml", "due    = \"2 business days\"", "due    = \"2 business days\"\nelse = { task = \"x {{ §nobody }}\" }", "L012+L061"),
     ("set", "nudge.md", "just checking", "{% §set a = 1 %} just checking", "L008"),
     ("with", "nudge.md", "just checking", "{% §with a = 1 %}x{% endwith %} just checking", "L008"),
     ("filter_block", "nudge.md", "just checking", "{% §filter upper %}x{% endfilter %} just checking", "L008"),

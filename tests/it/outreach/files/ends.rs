@@ -122,7 +122,7 @@ async fn the_end_of_all_steps_makes_the_task_that_was_written_with_its_answers_f
 
 const SILENT: &str = r#"
 account = "brand"
-enter_from = ["prospect", "contacted", "in_talks", "agreed"]
+enter_from = ["prospect", "contacted", "in_talks", "no_response"]
 [[step]]
 id = "intro"
 email = "intro.md"

@@ -56,8 +56,8 @@ pub async fn start_sandbox(
     installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await?;
     installation::publish_stages(&store, &clock, config).await?;
     let run = RunId(clock.new_id());
-    let (live, reload) = (live_in(config, world), Some(reload_from(config, world)));
-    let parts = Parts { store, clock, run, live, listener, public: None, reload, watermark };
+    let reload = Some(reload_from(config, world));
+    let parts = Parts { store, clock, run, live: live_in(config, world), listener, public: None, reload, watermark };
     let hub = start(parts, life).await?;
     Ok(Simulated { hub, lock })
 }

@@ -16,8 +16,11 @@ use liaison::hub::outreach::enroll::{Again, enroll};
 use liaison::hub::people::{self, KnownStages, NewInfluencer};
 use liaison::hub::signal::{self, Signal};
 use liaison::lifecycle::Lifecycle;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use crate::daemon::Installation;
+use crate::stores;
 
 /// Machine time that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -168,6 +171,36 @@ fn other_stages() -> String {
     let (head, tail) = shipped.split_once("[[stage]]\nid            = \"in_talks\"").expect("a stage for answers");
     let head = head.replace("enter_on = [\"message.clicked\"]", "");
     format!("{head}{warm}\n[[stage]]\nid            = \"in_talks\"{tail}")
+}
+
+/// The real binary: `liaison reload` puts edited stages in force, and a faulty file none.
+#[test]
+fn stages_that_are_edited_count_in_a_daemon_that_is_told_to_reload() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for fresh in runtime.block_on(stores::both()) {
+        let home = runtime.block_on(Installation::bare(fresh, "", &[]));
+        let file = home.folder().join("stages.toml");
+        std::fs::write(&file, config::stages::SHIPPED).unwrap();
+        let mut daemon = home.start();
+        home.await_up(&mut daemon);
+        let declared = || -> Vec<String> {
+            let stages = home.get("/v1/stats/stages");
+            let stages = stages["data"].as_array().unwrap_or_else(|| panic!("{stages}"));
+            stages.iter().map(|s: &Value| s["stage"].as_str().unwrap().to_owned()).collect()
+        };
+        assert!(!declared().contains(&"warm".to_owned()), "{}", home.fresh.name);
+        std::fs::write(&file, other_stages().replace("\"dormant\"", "\"dormand\"")).unwrap();
+        let (_, told) = home.command(&["reload"]);
+        assert!(!declared().contains(&"warm".to_owned()), "{}: {told}", home.fresh.name);
+        std::fs::write(&file, other_stages()).unwrap();
+        let (fine, told) = home.command(&["reload"]);
+        assert!(fine, "{told}");
+        let begun = Instant::now();
+        while !declared().contains(&"warm".to_owned()) {
+            assert!(begun.elapsed() < PATIENCE, "{}: {:?}\n{}", home.fresh.name, declared(), home.last_words());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -195,3 +195,39 @@ async fn a_mail_that_a_person_takes_back_is_a_skipped_step_and_nothing_takes_its
         assert_eq!(told(&world, who).await, ["kim: And then?"], "{}", world.fresh.name);
     }
 }
+
+const CALL: &str = r#"
+account = "brand"
+[[step]]
+id = "call"
+after = "3 days"
+task = "Call."
+due = "1 business day"
+at_most = "2 business days"
+[[step]]
+id = "intro"
+email = "intro.md"
+"#;
+
+#[tokio::test]
+async fn a_task_comes_after_its_delay_is_late_after_due_and_given_up_after_at_most() {
+    for fresh in both().await {
+        let world = world(fresh, HOUSE, &[("call", CALL)], &[INTRO]).await;
+        let who = world.person(Some("America/New_York")).await;
+        let run = world.enroll("call", &[who]).await.remove(0).unwrap();
+        world.run_until("2026-11-05T13:59:00Z").await;
+        assert_eq!(tasks(&world, who).await.len(), 0, "{}", world.fresh.name);
+        // Thursday; one business day later is Friday, two are Monday.
+        world.run_until("2026-11-05T14:01:00Z").await;
+        let task = tasks(&world, who).await.remove(0);
+        assert_eq!((task.due_at, task.late), (Some(instant("2026-11-06T14:00:00Z")), false), "{}", world.fresh.name);
+        world.run_until("2026-11-06T14:01:00Z").await;
+        assert!(tasks(&world, who).await[0].late, "{}", world.fresh.name);
+        let sent = world.run_until("2026-11-10T00:00:00Z").await;
+        assert_eq!(sends(&sent), ["2026-11-09T14:00Z intro"], "{}", world.fresh.name);
+        assert_eq!(tasks_in(&world, who, TaskState::TimedOut).await.len(), 1);
+        let steps = world.steps_of(run).await;
+        let call = steps.iter().find(|s| s.step == "call").unwrap();
+        assert_eq!((call.state, call.reason.as_deref()), (StepState::TimedOut, Some("its time ran out")));
+    }
+}

@@ -1,6 +1,6 @@
 //! What a step does at this moment: itself, or what stands under its `else`.
 
-use super::dossier::choose_place;
+use super::dossier::{choose_place, own_no};
 use super::{PAUSED, readable};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
@@ -52,7 +52,9 @@ pub async fn begin(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow, message: Mes
     let rows = tx.list_steps(vec![run.id]).await?;
     let row = rows.iter().find(|row| row.step == step.id && row.message_id == Some(message));
     let Some(row) = row.filter(|_| under_way(&rows, step) == &step.kind) else { return Ok(false) };
-    if choose_place(&tx.list_places(vec![run.influencer_id]).await?).is_ok() {
+    let places = tx.list_places(vec![run.influencer_id]).await?;
+    // Who said no themselves ends the run with it: nothing of it is done in place of its mail.
+    if choose_place(&places).is_ok() || own_no(&places).is_some() {
         return Ok(false);
     }
     let now = clock.now();

@@ -231,3 +231,28 @@ async fn a_task_comes_after_its_delay_is_late_after_due_and_given_up_after_at_mo
         assert_eq!((call.state, call.reason.as_deref()), (StepState::TimedOut, Some("its time ran out")));
     }
 }
+
+#[tokio::test]
+async fn whoever_unsubscribes_while_their_mail_waits_ends_the_run_and_nothing_is_done_in_its_place() {
+    for fresh in both().await {
+        let world = world(fresh, HOUSE, &[("other", &OTHER.replace("REVIEW", "true"))], &[INTRO]).await;
+        let who = world.person(Some("America/New_York")).await;
+        let run = world.enroll("other", &[who]).await.remove(0).unwrap();
+        world.settle().await;
+        finish(&world, who, None).await;
+        world.run_until("2026-11-03T15:00:00Z").await;
+        let id = world.steps_of(run).await.iter().find_map(|s| s.message_id).unwrap();
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let how = liaison::hub::unsubscribe::How::OneClick;
+        let done = liaison::hub::unsubscribe::unsubscribe(&mut tx, &world.clock, id, how).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(done.cancelled, [id], "{}", world.fresh.name);
+        world.run_until("2026-11-20T15:00:00Z").await;
+        let steps = world.steps_of(run).await;
+        let row = steps.iter().find(|s| s.step == "intro").unwrap();
+        let said = (row.state, row.reason.as_deref(), row.message_id);
+        assert_eq!(said, (StepState::Skipped, Some("they unsubscribed"), Some(id)), "{}", world.fresh.name);
+        assert_eq!(told(&world, who).await, Vec::<String>::new(), "{}", world.fresh.name);
+        assert_eq!(world.run_of(run).await.exit_reason.as_deref(), Some("opted out"));
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Reload, Tools};
+use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Reload, Tools, installation};
 use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::outbound::SendingSettings;
@@ -46,6 +46,11 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
                     Some(Ok(newer)) => {
                         hub.set_live(newer);
                         register(&hub).await.map_err(|e| e.to_string())?;
+                        // Before the sequences, which may name a new one.
+                        if let Some(config) = &hub.live().config {
+                            let published = installation::publish_stages(&hub.store, &hub.clock, config).await;
+                            published.map_err(|e| format!("the stages can't be published: {e:#}"))?;
+                        }
                         super::publish_sequences(&hub, Trust::Whole).await.map_err(|e| e.to_string())?;
                         tracing::info!("configuration reloaded");
                         break true;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 
-use super::{AccountParts, Hub, Parts, installation, live_of, make_state_dir, place_of, start};
+use super::{AccountParts, Hub, Live, Parts, Reload, installation, live_of, make_state_dir, place_of, start};
 use crate::clock::Clock;
 use crate::config::accounts::{Account, AccountKind};
-use crate::config::{Config, Database};
+use crate::config::{self, Config, Database};
 use crate::connector::sandbox::World;
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
@@ -34,16 +34,16 @@ pub struct Simulated {
     pub lock: Option<DatabaseLock>,
 }
 
-/// Opens the store of a sandbox configuration and starts everything on it. The caller runs the [`Lifecycle`], moves the
-/// clock and closes the store.
+/// Opens the store of a sandbox configuration and starts everything on it; a reload reads its file again. The caller runs the
+/// [`Lifecycle`], moves the clock and closes the store.
 pub async fn start_sandbox(
     config: &Config,
     (world, clock): (&World, Clock),
     listener: TcpListener,
     life: &Lifecycle,
 ) -> anyhow::Result<Simulated> {
-    if !config.accounts.values().all(|a| matches!(a.kind, AccountKind::Sandbox)) {
-        bail!("only a configuration whose accounts are all of kind \"sandbox\" can be simulated");
+    if let Some(real) = real_account(config) {
+        bail!("the account {real} is real: {ONLY_SANDBOX}");
     }
     make_state_dir(&config.storage.state_dir)?;
     let lock = match &config.storage.database {
@@ -55,12 +55,35 @@ pub async fn start_sandbox(
     let watermark = installation::watermark(&config.storage.state_dir)?;
     installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await?;
     installation::publish_stages(&store, &clock, config).await?;
-    let mut parts = live_of(config);
-    parts.accounts = config.accounts.values().map(|a| parts_of(a, world, &parts.identity)).collect();
     let run = RunId(clock.new_id());
-    let parts = Parts { store, clock, run, live: parts, listener, public: None, reload: None, watermark };
+    let reload = Some(reload_from(config, world));
+    let parts = Parts { store, clock, run, live: live_in(config, world), listener, public: None, reload, watermark };
     let hub = start(parts, life).await?;
     Ok(Simulated { hub, lock })
+}
+
+/// What is said where simulated time would move real mail.
+const ONLY_SANDBOX: &str = "only a configuration whose accounts are all of kind \"sandbox\" can be simulated";
+
+fn real_account(config: &Config) -> Option<&str> {
+    config.accounts.values().find(|a| !matches!(a.kind, AccountKind::Sandbox)).map(|a| a.id.as_str())
+}
+
+fn live_in(config: &Config, world: &World) -> Live {
+    let live = live_of(config);
+    let accounts = config.accounts.values().map(|a| parts_of(a, world, &live.identity)).collect();
+    Live { accounts, ..live }
+}
+
+fn reload_from(config: &Config, world: &World) -> Reload {
+    let (path, world) = (config.path.clone(), world.clone());
+    Arc::new(move || {
+        let config = config::load(&path, std::iter::empty()).map_err(|findings| findings.to_string())?.config;
+        match real_account(&config) {
+            Some(real) => Err(format!("the account {real} is real: {ONLY_SANDBOX}")),
+            None => Ok(live_in(&config, &world)),
+        }
+    })
 }
 
 fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> AccountParts {

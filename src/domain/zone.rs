@@ -60,6 +60,10 @@ pub enum ZoneSource {
     PhoneCountry,
     /// The sequence says what to take where nothing is known.
     Fallback,
+    /// The sequence names one zone for all.
+    Sequence,
+    /// Ours, where nothing is known and no sequence says what to take.
+    House,
 }
 
 impl fmt::Display for ZoneSource {
@@ -68,6 +72,8 @@ impl fmt::Display for ZoneSource {
             Self::Influencer => "their own",
             Self::PhoneCountry => "by the country of their phone number",
             Self::Fallback => "the sequence's fallback",
+            Self::Sequence => "the sequence's, for all",
+            Self::House => "ours, for theirs is not known",
         })
     }
 }
@@ -81,6 +87,14 @@ pub fn choose_zone(timezone: Option<&str>, phone: Option<&str>, fallback: &Zone)
     match phone.and_then(phones::zone_of).and_then(Zone::named) {
         Some(zone) => (zone, ZoneSource::PhoneCountry),
         None => (fallback.clone(), ZoneSource::Fallback),
+    }
+}
+
+/// Whose clock counts for somebody who is in no sequence: their own zone, else ours.
+pub fn theirs_or_ours(timezone: Option<&str>, ours: &Zone) -> (Zone, ZoneSource) {
+    match timezone.and_then(Zone::named) {
+        Some(zone) => (zone, ZoneSource::Influencer),
+        None => (ours.clone(), ZoneSource::House),
     }
 }
 

@@ -13,7 +13,7 @@ use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
-use crate::domain::sequence::Definition;
+use crate::domain::sequence::{After, Definition};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState};
 use crate::store::outreach::enrollment::{EnrollmentRow, Mark};
@@ -202,7 +202,9 @@ async fn end(
     let reason = why.to_string();
     // The runs are over before their mail is looked for, so that nothing can be planned in between.
     let mut signals = Vec::new();
+    let mut follows = Vec::new();
     for run in &runs {
+        let follow = if *why == ExitReason::Replied { on_reply(tx, run).await? } else { None };
         let mut data = json!({"reason": reason});
         if let (Some(cause), Some(data)) = (cause, data.as_object_mut()) {
             data.insert("because_of".into(), json!({"event": cause.what, "message_id": cause.message}));
@@ -211,7 +213,8 @@ async fn end(
         let over = EnrollmentRow {
             state: EnrollmentState::Exited,
             phase: Phase::Over,
-            next_at: None,
+            // Its words need our side, which whoever looks at runs knows: it is made at the next look.
+            next_at: follow.as_ref().and_then(|follow| follow.task.as_ref()).map(|_| now),
             held_at: None,
             waiting_for: None,
             exit_reason: Some(reason.clone()),
@@ -219,15 +222,14 @@ async fn end(
             ..run.clone()
         };
         tx.update_enrollment(over, now).await?;
+        follows.extend(follow.map(|follow| (run, follow)));
     }
     cancel_mail(tx, clock, &ids, &reason).await?;
     tx.cancel_tasks_of(ids.clone(), now).await?;
     tx.delete_reservations(ids.iter().map(|id| id.0).collect()).await?;
     signal::record(tx, clock, signals).await?;
-    if *why == ExitReason::Replied {
-        for run in &runs {
-            after_reply(tx, clock, run).await?;
-        }
+    for (run, follow) in follows {
+        conclude(tx, clock, run, &follow).await?;
     }
     Ok(u64::try_from(runs.len()).unwrap_or(u64::MAX))
 }
@@ -264,37 +266,16 @@ async fn cancel_planned(tx: &mut Tx, clock: &Clock, id: MessageId, why: &str) ->
 }
 
 /// What a sequence wants to follow an answer.
-async fn after_reply(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow) -> Result<(), StoreError> {
+async fn on_reply(tx: &mut Tx, run: &EnrollmentRow) -> Result<Option<After>, StoreError> {
     // The answer counts whatever becomes of its version: what should follow it is lost, and said in the log.
-    let Ok(definition) = readable(tx, &run.version).await? else { return Ok(()) };
-    let Some(follow) = &definition.on_reply else { return Ok(()) };
-    conclude(tx, clock, run, follow).await
+    Ok(readable(tx, &run.version).await?.ok().and_then(|definition| definition.on_reply.clone()))
 }
 
-/// Moves to the stage and makes the task that stand at the end of a run.
-pub async fn conclude(
-    tx: &mut Tx,
-    clock: &Clock,
-    run: &EnrollmentRow,
-    follow: &crate::domain::sequence::After,
-) -> Result<(), StoreError> {
+/// Moves to the stage that stands at the end of a run.
+pub async fn conclude(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow, follow: &After) -> Result<(), StoreError> {
     if let Some(stage) = &follow.stage {
         let cause = format!("the sequence {} ended", run.sequence);
         super::react::raise(tx, clock, run.influencer_id, stage.as_str(), &cause).await?;
-    }
-    if let Some(text) = &follow.task {
-        super::task::create(
-            tx,
-            clock,
-            super::task::NewTask {
-                influencer_id: Some(run.influencer_id),
-                enrollment_id: Some(run.id),
-                kind: crate::domain::words::TaskKind::Sequence,
-                text: text.clone(),
-                ..Default::default()
-            },
-        )
-        .await?;
     }
     Ok(())
 }
@@ -380,14 +361,19 @@ pub async fn step_sent(tx: &mut Tx, clock: &Clock, message: MessageId, sent_at: 
     Ok(())
 }
 
-/// A mail was taken back by a person: a skipped step. Where its run was ended, that is said already.
+/// A mail was taken back: a skipped step, or what stands under its `else` where they can't be written to any more. Where its run was
+/// ended, that is said already.
 pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason: &str) -> Result<(), StoreError> {
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
     let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
     let now = clock.now();
-    tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;
     tx.delete_reservations(vec![message.0]).await?;
-    if run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
+    let under_way = run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str());
+    if under_way && instead::begin(tx, clock, &run, message).await? {
+        return Ok(());
+    }
+    tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;
+    if under_way {
         advance(tx, clock, run, now).await?;
     }
     Ok(())
@@ -414,7 +400,11 @@ pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &st
 
 /// A run can't be looked at, whatever is tried: it waits for a person, and says so.
 pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) -> Result<(), StoreError> {
-    let Some(run) = tx.lock_enrollment(id).await?.filter(is_live) else { return Ok(()) };
+    let Some(run) = tx.lock_enrollment(id).await? else { return Ok(()) };
+    if !is_live(&run) {
+        // What was to follow its end can't be made: it is not tried for ever.
+        return tx.update_enrollment(EnrollmentRow { next_at: None, ..run }, clock.now()).await;
+    }
     let (now, why) = (clock.now(), format!("somebody to mend what is stored of it: {why}"));
     let held = event_of(EventType::EnrollmentHeld, &run, now, json!({"reason": why}));
     let state = if run.state == EnrollmentState::Paused { run.state } else { EnrollmentState::Held };

@@ -12,13 +12,14 @@ use serde_json::json;
 
 use super::outreach;
 use super::signal::{self, Signal};
+use super::task::{self, NewTask};
 use crate::clock::Clock;
 use crate::domain::address;
-use crate::domain::consequence::{Answer, Consequence, Happened, Standing, decide};
+use crate::domain::consequence::{Answer, Consequence, Happened, Standing, decide, undecided};
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::stage::{By, Move, Pin, StageId, StageKind, Stages, decide_move};
 use crate::domain::time::Micros;
-use crate::domain::words::EventType;
+use crate::domain::words::{EventType, TaskKind};
 use crate::store::event::NewEvent;
 use crate::store::people::{StageOf, StageStep};
 use crate::store::{StoreError, Tx};
@@ -254,7 +255,8 @@ fn event_of(clock: &Clock, step: &Moved, now: Micros) -> NewEvent {
     signal::event(clock, Some(&step.from), moved)
 }
 
-/// Moves somebody to a stage because a rule says so, as far as rules may; whether it did.
+/// Moves somebody to a stage because a rule says so, as far as rules may; whether it did. Where only a person may, they are
+/// asked to.
 pub async fn raise(
     tx: &mut Tx,
     clock: &Clock,
@@ -265,8 +267,21 @@ pub async fn raise(
     let stages = stages(tx).await?;
     let Some(who) = tx.lock_influencer(influencer).await? else { return Ok(false) };
     let pin = if who.stage_pinned { Pin::Pinned } else { Pin::Free };
-    let Move::To(to) = decide_move(&stages, &who.stage.as_str().into(), pin, &stage.into(), By::Rule) else {
-        return Ok(false);
+    let (at, wanted) = (who.stage.as_str().into(), stage.into());
+    let to = match decide_move(&stages, &at, pin, &wanted, By::Rule) {
+        Move::To(to) => to,
+        Move::Stay(why) => {
+            let asked = undecided(&stages, (&at, &wanted), why, cause);
+            // One is enough, however many steps and runs would move them.
+            if let Some(text) = asked
+                && !tx.has_open_task(influencer, TaskKind::Stage).await?
+            {
+                let (influencer_id, kind) = (Some(influencer), TaskKind::Stage);
+                let new = NewTask { influencer_id, kind, text, assignee: who.owner, ..NewTask::default() };
+                task::create(tx, clock, new).await?;
+            }
+            return Ok(false);
+        }
     };
     let now = clock.now();
     let data = json!({

@@ -16,7 +16,7 @@ use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, StepState};
-use crate::domain::zone::{Zone, choose_zone};
+use crate::domain::zone::{Zone, ZoneSource, theirs_or_ours};
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
@@ -50,7 +50,7 @@ pub struct Why {
     pub handle: String,
     /// Their stage.
     pub stage: String,
-    /// The zone that counts for them.
+    /// The zone that counts for them, in the run that is under way where there is one.
     pub zone: String,
     /// Where it comes from.
     pub zone_from: String,
@@ -205,7 +205,12 @@ pub async fn of_influencer(
 ) -> Result<Option<Why>, StoreError> {
     let Some(person) = tx.list_persons(vec![id]).await?.pop() else { return Ok(None) };
     let runs = tx.list_enrollments_of(vec![id]).await?;
-    let (zone, zone_from) = choose_zone(person.timezone.as_deref(), None, &house.zone);
+    let dossier = Dossier::load(tx, &runs).await?;
+    let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
+    let (zone, zone_from) = match runs.iter().find(|run| is_live(run)) {
+        Some(run) => asker.zone(run),
+        None => theirs_or_ours(person.timezone.as_deref(), &house.zone),
+    };
     let mut why = Why {
         influencer_id: id,
         handle: person.handle.clone(),
@@ -228,8 +233,6 @@ pub async fn of_influencer(
         why.held =
             Some(Held { until: instant(until, &zone, &house.zone), reason: person.hold_reason.clone(), by_hand });
     }
-    let dossier = Dossier::load(tx, &runs).await?;
-    let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
     for run in &runs {
         why.runs.push(asker.run(tx, run).await?);
     }
@@ -263,16 +266,20 @@ pub async fn of_message(
     id: MessageId,
 ) -> Result<Option<MessageWhy>, StoreError> {
     let Some(row) = tx.get_outbox(id).await? else { return Ok(None) };
-    let run = match tx.step_of_message(id).await? {
-        Some(mail) => of_enrollment(tx, (house, now), mail.enrollment_id).await?,
+    let row_of_run = match tx.step_of_message(id).await? {
+        Some(mail) => tx.get_enrollment(mail.enrollment_id).await?,
         None => None,
+    };
+    // Nobody's run: mail that one of us wrote, whose clock is ours.
+    let (run, zone) = match row_of_run {
+        Some(run) => {
+            let dossier = Dossier::load(tx, std::slice::from_ref(&run)).await?;
+            let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
+            (Some(asker.run(tx, &run).await?), asker.zone(&run).0)
+        }
+        None => (None, house.zone.clone()),
     };
     let step = run.as_ref().and_then(|r| r.steps.iter().find(|s| s.message_id == Some(id))).cloned();
-    let theirs = match &run {
-        Some(run) => tx.list_persons(vec![run.influencer_id]).await?.pop().and_then(|p| p.timezone),
-        None => None,
-    };
-    let zone = choose_zone(theirs.as_deref(), None, &house.zone).0;
     let withheld = if matches!(
         row.status,
         OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Deferred
@@ -300,7 +307,7 @@ fn instant(at: Micros, theirs: &Zone, ours: &Zone) -> Instant {
 impl Asker<'_> {
     async fn run(&mut self, tx: &mut Tx, run: &EnrollmentRow) -> Result<RunWhy, StoreError> {
         self.planner.load(tx, &[&run.account], &[&run.sequence]).await?;
-        let zone = self.zone(run);
+        let zone = self.zone(run).0;
         let live = is_live(run);
         let blocked = if live { self.dossier.blocked(run, self.now).map(|b| b.why) } else { None };
         let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
@@ -328,15 +335,17 @@ impl Asker<'_> {
         })
     }
 
-    fn zone(&self, run: &EnrollmentRow) -> Zone {
+    fn zone(&self, run: &EnrollmentRow) -> (Zone, ZoneSource) {
         let timezone = self.dossier.person(run.influencer_id).and_then(|p| p.timezone.as_deref());
         match self.dossier.definition(&run.version) {
-            Some(definition) => {
-                self.planner
-                    .zone(&Who { definition, version: &run.version, account: &run.account, timezone, phone: None })
-                    .0
-            }
-            None => choose_zone(timezone, None, &self.house.zone).0,
+            Some(definition) => self.planner.zone(&Who {
+                definition,
+                version: &run.version,
+                account: &run.account,
+                timezone,
+                phone: None,
+            }),
+            None => theirs_or_ours(timezone, &self.house.zone),
         }
     }
 

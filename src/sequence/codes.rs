@@ -72,4 +72,5 @@ codes! {
     UNUSED_TEMPLATE = "L058", Warning, "A template is not used.";
     FEW_SENDS = "L059", Warning, "A variant goes to too few to tell anything.";
     EMPTY_DEFAULT = "L060", Warning, "A default leaves a hole.";
+    ELSE_NEVER = "L061", Warning, "An `else` is never taken.";
 }

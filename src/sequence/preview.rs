@@ -17,7 +17,8 @@ pub use crate::hub::outreach::plan::choose_variant;
 pub use note::{Note, note};
 pub use scene::{Of, Preview, PreviewError, Scene, Shown, Text, kept};
 
-/// An influencer as templates and conditions see them. Who looks after nobody else's is the default owner.
+/// An influencer as templates and conditions see them. The default owner looks after whom nobody else does: also where their
+/// owner is not (or no longer) in the team.
 pub fn profile(config: &Config, view: &InfluencerView) -> Profile {
     Profile {
         handle: view.handle.clone(),
@@ -26,7 +27,11 @@ pub fn profile(config: &Config, view: &InfluencerView) -> Profile {
         stage: view.stage.clone(),
         timezone: view.timezone.clone(),
         email: view.addresses.first().map(|address| address.value.clone()),
-        owner: view.owner.clone().or_else(|| config.default_owner.clone()),
+        owner: view
+            .owner
+            .clone()
+            .filter(|owner| config.teammates.contains_key(owner))
+            .or_else(|| config.default_owner.clone()),
         reach: view.reach.unwrap_or(0),
         tags: view.tags.clone(),
         properties: config.stages.typed(&view.properties),

@@ -173,6 +173,11 @@ impl Installation {
         std::fs::create_dir_all(folder.join("state")).unwrap();
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// The daemon's own words.
     pub(crate) fn log(&self) -> PathBuf {
         self.dir.path().join("log")

@@ -50,6 +50,7 @@ mod people;
 mod poller;
 mod react;
 mod readme;
+mod reload;
 mod schedules;
 mod seed;
 mod sequences;

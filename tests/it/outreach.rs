@@ -3,6 +3,7 @@
 mod address;
 mod calm;
 mod ends;
+mod files;
 mod many;
 mod migrate;
 mod model;

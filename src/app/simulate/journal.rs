@@ -8,7 +8,7 @@ use super::{SimulateError, World};
 use crate::domain::ids::{EnrollmentId, EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, TaskKind, Word as _};
-use crate::domain::zone::{Zone, choose_zone};
+use crate::domain::zone::{Zone, theirs_or_ours};
 use crate::hub::outreach::enroll::Refusal;
 use crate::hub::outreach::plan::{Planner, Who};
 use crate::hub::outreach::{is_live, readable};
@@ -98,7 +98,7 @@ impl Journal {
                 let timezone = person.timezone.as_deref();
                 let (zone, from) = match &of {
                     Some(of) => planner.zone(&Who { definition: of, version: "", account: "", timezone, phone: None }),
-                    None => choose_zone(timezone, None, &self.ours),
+                    None => theirs_or_ours(timezone, &self.ours),
                 };
                 let known = Person { handle: person.handle, zone, zone_from: from.to_string() };
                 self.people.insert(person.id, known);
@@ -117,7 +117,7 @@ impl Journal {
 
     /// When something that is given for somebody happens.
     pub(super) fn resolve(&self, who: InfluencerId, when: &When, base: Micros) -> Option<Micros> {
-        let zone = self.people.get(&who).map_or_else(|| choose_zone(None, None, &self.ours).0, |p| p.zone.clone());
+        let zone = self.people.get(&who).map_or_else(|| self.ours.clone(), |p| p.zone.clone());
         when.resolve(base, &zone)
     }
 

@@ -120,6 +120,13 @@ impl Dossier {
         choose_place(self.places(id))
     }
 
+    /// The teammate who looks after somebody: theirs, or who owns what nobody else does. One who is not (or no longer) in the
+    /// team looks after nobody.
+    pub fn owner<'a>(&'a self, house: &'a House, id: InfluencerId) -> Option<&'a String> {
+        let theirs = self.person(id).and_then(|person| person.owner.as_ref());
+        theirs.filter(|owner| house.owners.contains_key(*owner)).or(house.default_owner.as_ref())
+    }
+
     /// What makes time stand still for a run now, if anything does.
     pub fn blocked(&self, run: &EnrollmentRow, now: Micros) -> Option<Blocked> {
         let forever = |since: Micros, why: String| Some(Blocked { why, since: Some(since), until: None });
@@ -160,7 +167,7 @@ impl Dossier {
     pub fn context(&self, house: &House, run: &EnrollmentRow, unsubscribe_url: Option<String>) -> Option<Context> {
         let person = self.person(run.influencer_id)?;
         let definition = self.definition(&run.version)?;
-        let owner_id = person.owner.as_ref().or(house.default_owner.as_ref());
+        let owner_id = self.owner(house, person.id);
         let owner = owner_id.and_then(|id| house.owners.get(id));
         let sender = house.accounts.get(&run.account);
         let given = Given {

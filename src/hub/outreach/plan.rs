@@ -230,7 +230,7 @@ impl Planner {
         let fallback = Zone::named(&who.definition.schedule.fallback).unwrap_or_else(|| self.house.zone.clone());
         match who.definition.schedule.zone {
             ZoneRule::Influencer => choose_zone(who.timezone, who.phone, &fallback),
-            ZoneRule::Fixed => (fallback, ZoneSource::Fallback),
+            ZoneRule::Fixed => (fallback, ZoneSource::Sequence),
         }
     }
 

@@ -121,9 +121,10 @@ impl Batch<'_> {
             Ok(text) => text,
             Err(error) => return Ok(Some(self.stuck(run, &format!("the task of {}: {error}", step.id)))),
         };
-        let owner = self.dossier.person(run.influencer_id).and_then(|p| p.owner.clone());
-        let assignee =
-            if assign == "owner" { owner.or_else(|| self.house.default_owner.clone()) } else { Some(assign.clone()) };
+        let owner = self.dossier.owner(&self.house, run.influencer_id);
+        // A teammate who has left since does nothing any more.
+        let named = Some(assign).filter(|name| self.house.owners.contains_key(*name));
+        let assignee = named.or(owner).cloned();
         let new = NewTask {
             influencer_id: Some(run.influencer_id),
             enrollment_id: Some(run.id),

@@ -9,11 +9,13 @@ use super::Batch;
 use crate::domain::expression::evaluate;
 use crate::domain::sequence::{Awaited, Definition, Step, StepKind};
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskState};
+use crate::domain::words::{EnrollmentState, EventType, Phase, StepState, TaskKind, TaskState};
 use crate::hub::outreach::dossier::Blocked;
 use crate::hub::outreach::instead::{self, ELSE, is_else};
 use crate::hub::outreach::{self, event_of, outgoing};
 use crate::hub::signal;
+use crate::hub::task::{self, NewTask};
+use crate::render::template::render_inline;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
@@ -36,6 +38,9 @@ impl Batch<'_> {
 
     /// Looks at a run that is due.
     pub(super) async fn look(&mut self, tx: &mut Tx, mut run: EnrollmentRow) -> Kept {
+        if run.phase == Phase::Over {
+            return self.after_end(tx, run).await;
+        }
         if let Some(blocked) = self.dossier.blocked(&run, self.now()) {
             return Ok(Some(self.stand_still(run, blocked)));
         }
@@ -249,6 +254,39 @@ impl Batch<'_> {
         })
     }
 
+    /// The task that follows an answer, of a run that the answer ended.
+    async fn after_end(&mut self, tx: &mut Tx, run: EnrollmentRow) -> Kept {
+        let definition = self.dossier.definition(&run.version);
+        let text = definition.and_then(|d| d.on_reply.as_ref()?.task.clone());
+        if let Some(text) = text.filter(|_| run.next_at.is_some()) {
+            // Nothing can wait for somebody to mend it here, and an answer is never left lying: where a value is missing, as of a
+            // task that was not done yet, the task says so.
+            let task = self.follow_task(&run, &text).unwrap_or_else(|why| {
+                let text = format!("{text}\n(its values could not be filled in: {why})");
+                NewTask { text, ..self.follow_blank(&run) }
+            });
+            task::create(tx, self.clock, task).await?;
+        }
+        Ok(Some(EnrollmentRow { next_at: None, ..run }))
+    }
+
+    /// A task that follows the end of a run, with its text filled in; an error says what is missing.
+    fn follow_task(&self, run: &EnrollmentRow, text: &str) -> Result<NewTask, String> {
+        let context = self.dossier.context(&self.house, run, None).ok_or("the influencer is gone")?;
+        let text = render_inline(text, &context).map_err(|error| error.to_string())?;
+        Ok(NewTask { text, ..self.follow_blank(run) })
+    }
+
+    fn follow_blank(&self, run: &EnrollmentRow) -> NewTask {
+        NewTask {
+            influencer_id: Some(run.influencer_id),
+            enrollment_id: Some(run.id),
+            kind: TaskKind::Sequence,
+            assignee: self.dossier.owner(&self.house, run.influencer_id).cloned(),
+            ..NewTask::default()
+        }
+    }
+
     /// All steps are done.
     async fn finish(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition) -> Kept {
         let now = self.now();
@@ -270,7 +308,15 @@ impl Batch<'_> {
                 (None, _) => true,
             };
             if holds {
+                let task = match follow.task.as_ref().map(|text| self.follow_task(&run, text)).transpose() {
+                    Ok(task) => task,
+                    Err(why) => return Ok(Some(self.stuck(run, &format!("the task of [on.finish]: {why}")))),
+                };
+                // The stage may end the run, and with it every task it had: its last one is made after that.
                 outreach::conclude(tx, self.clock, &run, follow).await?;
+                if let Some(task) = task {
+                    task::create(tx, self.clock, task).await?;
+                }
             }
         }
         // The stage it moved to may have ended it.

@@ -66,6 +66,9 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
             let hint = "an `else` is taken where there is no address to write to: write else = { task = \"…\" }";
             tell(r, codes::KIND, &key_place(&section, "email"), "a mail can't stand in for a mail", hint);
         }
+        if let Some((why, hint)) = kind.as_ref().and_then(|kind| never_else(&s, kind)) {
+            tell(r, codes::ELSE_NEVER, &key_place(&s, "else"), why, hint);
+        }
         parts.tasks.extend(inner.tasks);
         parts.templates.extend(inner.templates);
         section.finish(r);
@@ -92,6 +95,21 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         awaits: parts.awaits,
         fills: parts.fills,
     });
+}
+
+/// Why the `else` of a step of this kind is never taken, and what to do: only a task that may run out without its answer being
+/// needed has one.
+fn never_else(s: &Section<'_>, kind: &StepKind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        StepKind::Task { fills: Some(_), .. } => Some((
+            "this `else` is never taken: where nobody fills what the task asks for, the run is held",
+            "take `else` or `fills` out",
+        )),
+        StepKind::Task { .. } if !s.has("at_most") => {
+            Some(("this `else` is never taken: the task waits for ever", "write at_most = \"5 business days\""))
+        }
+        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::WaitFor { .. } => None,
+    }
 }
 
 fn read_id(s: &mut Section<'_>, r: &mut Reader, draft: &Draft) -> Option<Found<String>> {

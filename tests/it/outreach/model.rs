@@ -4,13 +4,15 @@
 use super::world::{Sent, World, definition, email, house};
 use crate::stores;
 use liaison::domain::ids::{EnrollmentId, InfluencerId};
-use liaison::domain::sequence::{Awaited, Definition, StepKind};
-use liaison::domain::words::{EnrollmentState, TaskState};
+use liaison::domain::sequence::{After, Awaited, Definition, StepKind};
+use liaison::domain::words::{EnrollmentState, TaskKind, TaskState};
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::outreach::{self, ExitReason};
 use liaison::hub::task;
 use liaison::outbound::reconcile;
 use liaison::store::outreach::enrollment::Mark;
+use liaison::store::reading::Page;
+use liaison::store::reading::task::TaskFilter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ fn sequences(edition: u64) -> Vec<Definition> {
     spring.exit_on = vec!["in_talks".into()];
     spring.limits.gap = Some("1m to 3m".to_owned());
     spring.name = format!("edition {edition}");
+    let task = Some("Answer {{ influencer.handle }}".to_owned());
+    spring.on_reply = Some(After { after: None, condition: None, stage: None, task });
     let mut autumn =
         definition("autumn", vec![email("intro", None, "intro-b.md"), email("last", Some("36h"), "last.md")]);
     autumn.allow_parallel = edition.is_multiple_of(2);
@@ -189,7 +193,8 @@ impl Life {
         self.resume_all().await;
         for _ in 0..40 {
             if self.live().await == 0 {
-                return;
+                self.world.settle().await;
+                return self.answers_are_followed(told).await;
             }
             for id in self.open_tasks().await {
                 let mut tx = self.world.fresh.store.begin("test").await.unwrap();
@@ -204,6 +209,29 @@ impl Life {
         let mut tx = self.world.fresh.store.read().await.unwrap();
         let runs = tx.list_enrollments_of(self.people.clone()).await.unwrap();
         panic!("after {told}: never over: {:?}", runs.iter().filter(|r| outreach::is_live(r)).collect::<Vec<_>>());
+    }
+
+    /// For each run that an answer ended there is one task that its sequence asks for, and for no other.
+    async fn answers_are_followed(&self, told: &str) {
+        let mut tx = self.world.fresh.store.read().await.unwrap();
+        let filter = TaskFilter { kind: Some(TaskKind::Sequence), ..TaskFilter::default() };
+        let mut tasks: Vec<EnrollmentId> = Vec::new();
+        let mut page = Page::oldest(200);
+        loop {
+            let slice = tx.list_tasks(&filter, self.world.clock.now(), page).await.unwrap();
+            tasks.extend(slice.data.iter().filter_map(|t| t.enrollment_id));
+            match slice.next {
+                Some(next) => page = Page { after: Some(next), ..Page::oldest(200) },
+                None => break,
+            }
+        }
+        tasks.sort_unstable();
+        let runs = tx.list_enrollments_of(self.people.clone()).await.unwrap();
+        let answered = runs.iter().filter(|r| r.sequence == "spring" && r.exit_reason.as_deref() == Some("replied"));
+        let mut answered: Vec<EnrollmentId> = answered.map(|r| r.id).collect();
+        answered.sort_unstable();
+        assert_eq!(tasks, answered, "after {told}");
+        assert!(runs.iter().all(|r| r.next_at.is_none()), "after {told}: something is still to be done");
     }
 
     async fn open_tasks(&self) -> Vec<liaison::domain::ids::TaskId> {
@@ -230,7 +258,10 @@ impl Life {
                 let explained = run.next_at.is_some() || run.waiting_for.is_some() || run.held_at.is_some();
                 assert!(explained, "after {after}: nothing says what {run:?} waits for");
             } else {
-                assert!(run.next_at.is_none() && run.ended_at.is_some(), "after {after}: {run:?}");
+                // What follows an answer is made at the next look.
+                let is_answered = run.exit_reason.as_deref() == Some("replied");
+                assert!(run.next_at.is_none() || is_answered, "after {after}: {run:?}");
+                assert!(run.ended_at.is_some(), "after {after}: {run:?}");
                 assert!(run.exit_reason.is_some() || run.state == EnrollmentState::Finished, "after {after}: {run:?}");
             }
         }

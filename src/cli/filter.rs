@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::desk::Desk;
 use super::stop::Stop;
+use super::who;
 use crate::domain::words::{Awaiting, EnrollmentState};
 use crate::http::FilterOrder;
 use crate::hub::people;
@@ -81,6 +82,9 @@ impl FilterArgs {
         }
         if let Some(account) = &self.account {
             desk.account(account)?;
+        }
+        if let Some(sequence) = &self.sequence {
+            who::sequence(&mut desk.store.read().await?, sequence).await?;
         }
         let agent = match &self.agent {
             Some(given) => Some(people::find_agent(&mut desk.store.read().await?, given).await?),

@@ -36,13 +36,13 @@ pub enum FilesError {
 pub struct Folder {
     id: String,
     config: Config,
-    _written: Option<tempfile::TempDir>,
+    written: Option<tempfile::TempDir>,
 }
 
 impl Folder {
     /// The one that stands among the sequences of the configuration.
     pub fn here(config: &Config, id: &str) -> Self {
-        Self { id: id.to_owned(), config: config.clone(), _written: None }
+        Self { id: id.to_owned(), config: config.clone(), written: None }
     }
 
     /// Writes down files that were handed over.
@@ -65,7 +65,7 @@ impl Folder {
         }
         let mut config = config.clone();
         folder.path().clone_into(&mut config.outreach.sequences);
-        Ok(Self { id: id.to_owned(), config, _written: Some(folder) })
+        Ok(Self { id: id.to_owned(), config, written: Some(folder) })
     }
 
     fn path(&self) -> PathBuf {
@@ -74,7 +74,18 @@ impl Folder {
 
     /// Reads it, judged against what is known of live runs and people.
     pub fn load(&self, known: &Known<'_>) -> Loaded {
-        load::load_one(&Known { config: &self.config, ..*known }, &self.id)
+        let mut loaded = load::load_one(&Known { config: &self.config, ..*known }, &self.id);
+        if self.written.is_some() {
+            // Where they were written is nobody's affair.
+            let prefix = format!("{}/", self.path().display());
+            for finding in &mut loaded.findings {
+                finding.message = finding.message.replace(&prefix, "");
+                if let Some(place) = &mut finding.place {
+                    place.file = place.file.replace(&prefix, "");
+                }
+            }
+        }
+        loaded
     }
 
     /// Reads it alone.

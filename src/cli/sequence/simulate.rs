@@ -12,6 +12,7 @@ use super::super::filter::FilterArgs;
 use super::super::stop::Stop;
 use super::super::terminal::clean;
 use super::super::{Global, length, who};
+use super::steer::unknown;
 use crate::app::{self, simulate as engine};
 use crate::config::Severity;
 use crate::domain::ids::InfluencerId;
@@ -63,9 +64,8 @@ pub(super) async fn run(global: &Global, args: &mut SimulateArgs) -> anyhow::Res
     let now = desk.clock.now();
     let report = Box::pin(engine::simulate((&desk.store, now), house, Some(&desk.config.stages), order)).await;
     let report = report.map_err(|error| match error {
-        engine::SimulateError::Order(_) | engine::SimulateError::NoSequence(_) => {
-            anyhow::Error::from(Stop::failed(error.to_string()))
-        }
+        engine::SimulateError::NoSequence(id) => unknown(&id).into(),
+        engine::SimulateError::Order(_) => anyhow::Error::from(Stop::failed(error.to_string())),
         other @ (engine::SimulateError::Place(_) | engine::SimulateError::Store(_)) => other.into(),
     })?;
     if desk.out.is_json() && args.output.is_none() {

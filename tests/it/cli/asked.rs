@@ -105,3 +105,17 @@ fn what_is_to_be_done_stands_on_the_timeline_with_its_state() {
     let dry = run(&["influencer", "show", "@bo"]).well();
     assert!(!dry.out.contains("call her"), "{}", dry.out);
 }
+
+#[test]
+fn names_that_are_mistyped_are_told_with_what_there_is() {
+    let dir = ready();
+    let run = |args: &[&str]| liaison(dir.path(), args);
+    run(&["enrollment", "list", "--sequence", "sprnig"]).says(1, "there is no sequence `sprnig`; none is in force yet");
+    run(&["influencer", "list", "--sequence", "sprnig"]).says(1, "there is no sequence `sprnig`");
+    run(&["sequence", "simulate", "sprnig", "--days", "5"]).says(1, "`liaison sequence list` shows those in force");
+    run(&["events", "tail", "--after", "x"]).says(2, "write the number of an event");
+    run(&["account", "test", "helo"]).says(1, "there are: hello");
+    let empty = tempfile::tempdir().unwrap();
+    liaison(empty.path(), &["init"]).well();
+    liaison(empty.path(), &["account", "test", "hello"]).says(1, "none is configured yet");
+}

@@ -23,6 +23,7 @@ mod doctor;
 mod enrollment;
 mod erasure;
 mod events;
+mod filter;
 mod import;
 mod influencer;
 mod init;

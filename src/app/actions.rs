@@ -11,9 +11,9 @@ use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder,
-    InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate,
-    ThreadOrder,
+    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder,
+    InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder,
+    SteerOrder, Teammate, ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::people::erase::Erased;
@@ -25,6 +25,7 @@ use crate::hub::settle::{self, SettleError};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
 use crate::render::shown::shown;
+use crate::sequence::{Report, Tested};
 use crate::store::reading::message::PackedMail;
 use crate::store::{StoreError, Tx};
 
@@ -181,7 +182,7 @@ fn invalid(pointer: &str, error: &impl std::fmt::Display) -> ActionError {
     ActionError::Invalid(vec![(pointer.to_owned(), error.to_string())])
 }
 
-fn not_enqueued(error: EnqueueError) -> ActionError {
+pub(super) fn not_enqueued(error: EnqueueError) -> ActionError {
     match error {
         EnqueueError::Store(error) => ActionError::Store(error),
         EnqueueError::Stopped(_) => ActionError::Conflict { code: "do_not_contact", detail: error.to_string() },
@@ -415,16 +416,14 @@ impl Actions for HubActions {
         Box::pin(async move { super::steering::steer(&self.hub, order, &by).await })
     }
 
-    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
-        let (hub, runtime) = (self.hub.clone(), tokio::runtime::Handle::current());
-        // It keeps a core busy: requests that are quick must not wait behind it.
-        let work = move || runtime.block_on(super::foresight::simulate_for(&hub, sequence, order));
-        Box::pin(async move {
-            let done = tokio::task::spawn_blocking(work).await;
-            done.unwrap_or_else(|error| {
-                Err(ActionError::Conflict { code: "simulation_died", detail: error.to_string() })
-            })
-        })
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Report> {
+        let hub = self.hub.clone();
+        apart(move |runtime| runtime.block_on(super::foresight::simulate_for(&hub, sequence, order)))
+    }
+
+    fn test(&self, sequence: String, files: Option<FilesOrder>) -> Done<'_, Tested> {
+        let hub = self.hub.clone();
+        apart(move |runtime| runtime.block_on(super::steering::drafts::test(&hub, &sequence, files)))
     }
 
     fn why(&self, about: About) -> Done<'_, serde_json::Value> {
@@ -444,6 +443,18 @@ impl Actions for HubActions {
             Ok(tokio::task::spawn_blocking(safe).await.ok().flatten())
         })
     }
+}
+
+/// Does what keeps a core busy, apart from requests that are quick.
+fn apart<T: Send + 'static>(
+    work: impl FnOnce(&tokio::runtime::Handle) -> Result<T, ActionError> + Send + 'static,
+) -> Done<'static, T> {
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || work(&runtime));
+    Box::pin(async move {
+        done.await
+            .unwrap_or_else(|error| Err(ActionError::Conflict { code: "simulation_died", detail: error.to_string() }))
+    })
 }
 
 /// Unpacks a mail to find the attachment, and a second time, a little at a time, to give it out.

@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use super::Hub;
 use super::simulate::{Order, SimulateError, simulate};
+use super::steering::{self, drafts::definition};
 use crate::domain::ids::InfluencerId;
 use crate::http::ActionError;
-use crate::http::actions::{About, SimulateOrder};
+use crate::http::actions::{About, FilterOrder, SimulateOrder};
 use crate::hub::outreach::enroll::Again;
 use crate::hub::people::{self, PeopleError};
 use crate::hub::why;
+use crate::sequence::Report;
 use crate::sequence::simulate::{DAYS_USUAL, Given, GivenError, PEOPLE_MAX};
 
-/// Runs a simulation of what is published.
-pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrder) -> Result<Value, ActionError> {
+/// Runs a simulation: of what is published, or of files that were handed over.
+pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrder) -> Result<Report, ActionError> {
     let invalid = |at: String, what: String| ActionError::Invalid(vec![(at, what)]);
-    if asked.influencer_ids.len() > PEOPLE_MAX {
-        return Err(invalid("/influencer_ids".to_owned(), format!("more than {PEOPLE_MAX} people")));
-    }
+    let whom = whom(hub, (asked.influencer_ids, asked.influencers, asked.filter)).await?;
     let mut events = Vec::new();
     for (n, text) in asked.events.iter().enumerate() {
         let at = format!("/events/{n}");
@@ -34,8 +34,11 @@ pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrd
         };
         given.push((whose, event));
     }
-    let enroll =
-        if asked.influencer_ids.is_empty() { Vec::new() } else { vec![(sequence.clone(), asked.influencer_ids)] };
+    let local = match asked.files {
+        Some(files) => Some(definition(hub, &sequence, files).await?),
+        None => None,
+    };
+    let enroll = whom.map(|whom| (sequence.clone(), whom)).into_iter().collect();
     let order = Order {
         sequence: Some(sequence),
         enroll,
@@ -43,18 +46,41 @@ pub(super) async fn simulate_for(hub: &Hub, sequence: String, asked: SimulateOrd
         days: asked.days.unwrap_or(DAYS_USUAL),
         given,
         again: if asked.again { Again::Allowed } else { Again::Refused },
-        local: None,
+        local,
         tasks_after: asked.tasks_after_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
     };
     let house = (*hub.desk.house()).clone();
-    let report =
-        Box::pin(simulate((&hub.store, hub.clock.now()), house, None, order)).await.map_err(|error| match error {
-            SimulateError::Order(why) => invalid(String::new(), why),
-            SimulateError::NoSequence(given) => ActionError::NotFound { sort: "sequence", given },
-            SimulateError::Store(error) => ActionError::Store(error),
-            SimulateError::Place(error) => ActionError::Conflict { code: "no_room", detail: error.to_string() },
-        })?;
-    to_value(&report)
+    Box::pin(simulate((&hub.store, hub.clock.now()), house, None, order)).await.map_err(|error| match error {
+        SimulateError::Order(why) => invalid(String::new(), why),
+        SimulateError::NoSequence(given) => ActionError::NotFound { sort: "sequence", given },
+        SimulateError::Store(error) => ActionError::Store(error),
+        SimulateError::Place(error) => ActionError::Conflict { code: "no_room", detail: error.to_string() },
+    })
+}
+
+type Wanted = (Vec<InfluencerId>, Option<Vec<String>>, Option<Box<FilterOrder>>);
+
+/// Who is enrolled; none: those who are in it are looked at.
+async fn whom(hub: &Hub, wanted: Wanted) -> Result<Option<Vec<InfluencerId>>, ActionError> {
+    let invalid = |at: &str, what: String| ActionError::Invalid(vec![(at.to_owned(), what)]);
+    let (at, ids) = match wanted {
+        (ids, None, None) if ids.is_empty() => return Ok(None),
+        (ids, None, None) => ("/influencer_ids", ids),
+        (ids, Some(named), None) if ids.is_empty() => ("/influencers", steering::find(hub, named).await?),
+        (ids, None, Some(filter)) if ids.is_empty() => {
+            let filter = steering::filter_of(hub, *filter)?;
+            let found = people::list_ids(&mut hub.store.survey().await?, &filter, PEOPLE_MAX + 1).await?;
+            if found.is_empty() {
+                return Err(invalid("/filter", "it leaves nobody".to_owned()));
+            }
+            ("/filter", found)
+        }
+        _ => return Err(invalid("", "say at most one of influencer_ids, influencers, filter".to_owned())),
+    };
+    if ids.len() > PEOPLE_MAX {
+        return Err(invalid(at, format!("more than {PEOPLE_MAX} people; narrow them")));
+    }
+    Ok(Some(ids))
 }
 
 async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, ActionError> {

@@ -1,22 +1,22 @@
 //! What the API may do with sequences and their runs, over the hub.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::Hub;
 use crate::domain::ids::InfluencerId;
-use crate::http::actions::{ActionError, EnrollOrder, PauseTarget, SteerOrder};
+use crate::http::actions::{ActionError, EnrollOrder, FilterOrder, PauseTarget, SteerOrder};
 use crate::hub::outreach::admission::{Run, Whom, Wish, admit};
 use crate::hub::outreach::enroll::{Again, EnrollError};
 use crate::hub::outreach::overview;
 use crate::hub::outreach::pause::{self, Target};
 use crate::hub::outreach::steer::{self, SteerError};
 use crate::hub::people::{self, PeopleError};
-use crate::sequence::{self, FilesError, Standing};
+use crate::sequence;
 use crate::store::Tx;
+use crate::store::people::filter::InfluencerFilter;
 
-mod versions;
+pub(super) mod drafts;
+pub(super) mod versions;
 
 /// Influencers named in one request.
 const NAMED_MAX: usize = 10_000;
@@ -41,7 +41,7 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
             hub.wakes.wake(&approved.account);
             Ok(json!({"due_at": approved.due_at}))
         }
-        SteerOrder::Check(id, files) => check(hub, id, files).await,
+        SteerOrder::Check(id, files) => drafts::check(hub, id, files).await,
         SteerOrder::TestAccount(name) => {
             let live = hub.live();
             let parts = live.accounts.iter().find(|a| a.name == name);
@@ -51,6 +51,7 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
         }
         SteerOrder::Remove(id) => remove(hub, id).await,
         SteerOrder::Preview(id, order) => versions::preview(hub, id, order).await,
+        SteerOrder::SendPreview(id, order) => versions::send_preview(hub, id, order).await,
         SteerOrder::Diff(id) => versions::diff(hub, id).await,
         SteerOrder::Migrate(id, apply) => versions::migrate(hub, id, apply).await,
     }
@@ -84,16 +85,19 @@ fn invalid(pointer: &str, what: impl Into<String>) -> ActionError {
     ActionError::Invalid(vec![(pointer.to_owned(), what.into())])
 }
 
+/// The filter of a body.
+pub(super) fn filter_of(hub: &Hub, filter: FilterOrder) -> Result<InfluencerFilter, ActionError> {
+    if let Some(stage) = filter.stage.as_ref().filter(|s| !hub.live().stages.ids.contains(s)) {
+        let known = hub.live().stages.ids.join(", ");
+        return Err(invalid("/filter/stage", format!("there is no stage `{stage}`; there are: {known}")));
+    }
+    filter.filter(hub.clock.now()).map_err(|(name, what)| invalid(&pointer(&name), what))
+}
+
 async fn enroll(hub: &Hub, sequence: String, order: EnrollOrder) -> Result<Value, ActionError> {
     let whom = match (order.influencers, order.filter) {
         (Some(named), None) => Whom::These(find(hub, named).await?),
-        (None, Some(filter)) => {
-            if let Some(stage) = filter.stage.as_ref().filter(|s| !hub.live().stages.ids.contains(s)) {
-                let known = hub.live().stages.ids.join(", ");
-                return Err(invalid("/filter/stage", format!("there is no stage `{stage}`; there are: {known}")));
-            }
-            Whom::Filter(filter.filter(hub.clock.now()).map_err(|(name, what)| invalid(&pointer(&name), what))?)
-        }
+        (None, Some(filter)) => Whom::Filter(filter_of(hub, *filter)?),
         _ => return Err(invalid("", "say exactly one of influencers, filter")),
     };
     let run = if order.dry_run { Run::Dry } else { Run::Real };
@@ -113,7 +117,7 @@ async fn enroll(hub: &Hub, sequence: String, order: EnrollOrder) -> Result<Value
 }
 
 /// Those who are named. An id is taken as it is: whether there is somebody, enrolling says.
-async fn find(hub: &Hub, named: Vec<String>) -> Result<Vec<InfluencerId>, ActionError> {
+pub(super) async fn find(hub: &Hub, named: Vec<String>) -> Result<Vec<InfluencerId>, ActionError> {
     if named.len() > NAMED_MAX {
         return Err(invalid("/influencers", format!("at most {NAMED_MAX} at once; use a filter, or several requests")));
     }
@@ -206,29 +210,4 @@ async fn remove(hub: &Hub, id: String) -> Result<Value, ActionError> {
     };
     commit(hub, tx).await?;
     Ok(json!({"sequence": id, "stopped": stopped}))
-}
-
-async fn check(hub: &Hub, id: String, files: BTreeMap<String, String>) -> Result<Value, ActionError> {
-    let Some(config) = hub.live().config.clone() else {
-        let detail =
-            "this hub runs without a configuration, so there is nothing to check a sequence against".to_owned();
-        return Err(ActionError::Conflict { code: "no_configuration", detail });
-    };
-    let standing = Standing::read(&mut hub.store.read().await?).await?;
-    let checked = tokio::task::spawn_blocking(move || sequence::check_files(&standing.known(&config), &id, &files));
-    match checked.await {
-        Ok(Ok(findings)) => Ok(findings),
-        Ok(Err(FilesError::File(name, what))) => {
-            Err(invalid(&format!("/files/{}", name.replace('~', "~0").replace('/', "~1")), what))
-        }
-        Ok(Err(FilesError::Io(error))) => {
-            tracing::error!(%error, "the files of a sequence can't be checked");
-            let detail = "the files can't be checked on this machine now; its log says why".to_owned();
-            Err(ActionError::Conflict { code: "not_checked", detail })
-        }
-        Err(_) => {
-            let detail = "the check did not come to an end; the log says why".to_owned();
-            Err(ActionError::Conflict { code: "not_checked", detail })
-        }
-    }
 }

@@ -92,6 +92,10 @@ fn print(desk: &Desk, account: &AccountView) -> anyhow::Result<()> {
     if let Some(detail) = &account.detail {
         desk.out.say(&format!("  {}", super::terminal::clean_line(detail)))?;
     }
+    for pause in &account.pauses {
+        let words = pause.words(&desk.out.time(pause.since));
+        desk.out.say(&format!("  sends nothing of sequences: {}", super::terminal::clean_line(&words)))?;
+    }
     desk.out.aside(&format!("  last read to the end: {}", desk.out.time_or_dash(account.last_sync_at)))?;
     if let Some(sign_in) = &account.sign_in {
         desk.out.aside(&format!("  sign-in: {}", super::terminal::clean_line(&sign_in_words(&desk.out, sign_in))))?;

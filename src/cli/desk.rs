@@ -102,7 +102,13 @@ impl Desk {
     /// [`Stop`] where it is not configured.
     pub(super) fn account(&self, name: &str) -> Result<&config::Account, Stop> {
         let found = self.config.accounts.get(name);
-        found.ok_or_else(|| Stop::failed(format!("there is no account `{name}`; there are: {}", self.account_names())))
+        found.ok_or_else(|| {
+            let there = match self.account_names() {
+                names if names.is_empty() => "none is configured yet: docs/accounts.md says how".to_owned(),
+                names => format!("there are: {names}"),
+            };
+            Stop::failed(format!("there is no account `{name}`; {there}"))
+        })
     }
 }
 

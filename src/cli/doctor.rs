@@ -24,7 +24,7 @@ use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
 use crate::domain::words::SignInState;
-use crate::store::reading::view::AccountView;
+use crate::store::reading::view::{AccountView, PauseView, PausedWhat};
 use crate::store::{Store, Tx, backup};
 
 /// How long one account may take to answer everything.
@@ -81,7 +81,7 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<Ex
         checks.push(Check { what: "configuration".into(), state: State::Warning, detail: w.message, hint: w.hint });
     }
     checks.extend(look_at_disk(&config.storage.state_dir).await);
-    let (store, accounts) = look_at_store(&config, &mut checks).await?;
+    let (store, accounts) = look_at_store(&config, &mut checks, &out).await?;
     checks.push(look_at_daemon(&config).await);
     checks.extend(look_at_sign_ins(&config, &accounts, &out));
     if !args.offline {
@@ -125,7 +125,11 @@ fn of_domain((what, judged): app::DomainCheck) -> Check {
 }
 
 /// Looks into the database; the accounts as they are kept there. One that is not there yet is not made.
-async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Result<(Option<Store>, Vec<AccountView>)> {
+async fn look_at_store(
+    config: &Config,
+    checks: &mut Vec<Check>,
+    out: &Out,
+) -> anyhow::Result<(Option<Store>, Vec<AccountView>)> {
     if let Database::Sqlite { path } = &config.storage.database
         && !path.exists()
     {
@@ -145,6 +149,7 @@ async fn look_at_store(config: &Config, checks: &mut Vec<Check>) -> anyhow::Resu
             let mut tx = store.read().await?;
             checks.push(look_at_clock(&mut tx).await?);
             checks.push(look_at_installation(&mut tx).await?);
+            checks.extend(look_at_pauses(&mut tx, out).await?);
             let accounts = tx.list_account_views().await?;
             drop(tx);
             Ok((Some(store), accounts))
@@ -224,6 +229,28 @@ async fn look_at_installation(tx: &mut Tx) -> anyhow::Result<Check> {
         Some(_) => Check::ok("sending", "not held"),
         None => Check::ok("sending", "the daemon has not run here yet"),
     })
+}
+
+/// What somebody paused: nothing of it leaves until they let it go on.
+async fn look_at_pauses(tx: &mut Tx, out: &Out) -> anyhow::Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    let mut tell = |pause: &PauseView, hint: &str| {
+        let words = pause.words(&out.time(pause.since));
+        checks.push(Check::found("sequences", State::Warning, words, hint));
+    };
+    for pause in tx.list_pauses().await?.into_iter().map(PauseView::from) {
+        match &pause.name {
+            Some(name) => tell(&pause, &format!("liaison account resume {name}")),
+            None => tell(&pause, "liaison resume"),
+        }
+    }
+    for row in tx.list_sequences().await?.into_iter().filter(|row| row.active_hash.is_some()) {
+        let Some(since) = row.paused_at else { continue };
+        let reason = format!("{} ({})", row.pause_reason.unwrap_or_default(), row.id);
+        let pause = PauseView { of: PausedWhat::Sequence, name: Some(row.id.clone()), since, reason };
+        tell(&pause, &format!("liaison sequence resume {}", row.id));
+    }
+    Ok(checks)
 }
 
 /// The process that signed the lock beside the database, where it still runs.

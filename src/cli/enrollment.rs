@@ -71,6 +71,9 @@ pub(super) async fn run(global: &Global, command: EnrollmentCommand) -> anyhow::
                 Some(who) => Some(who::influencer(&mut desk.store.read().await?, &who).await?.id),
                 None => None,
             };
+            if let Some(sequence) = &sequence {
+                who::sequence(&mut desk.store.read().await?, sequence).await?;
+            }
             list(&desk, EnrollmentFilter { sequence, state, step, influencer, ..EnrollmentFilter::default() }, &page)
                 .await?;
             return Ok(ExitCode::SUCCESS);

@@ -40,11 +40,15 @@ pub(super) struct RescoreArgs {
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
     /// Those after this number; without it, the newest 20
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_parser = number, value_name = "SEQ")]
     after: Option<i64>,
     /// Go on until Ctrl-C
     #[arg(long, short)]
     follow: bool,
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    text.parse().ok().filter(|n| *n >= 0).ok_or_else(|| "write the number of an event (`seq`), or 0 for all".to_owned())
 }
 
 pub(super) async fn run(global: &Global, command: EventsCommand) -> anyhow::Result<ExitCode> {

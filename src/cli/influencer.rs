@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::desk::{self, Desk};
 use super::erasure::{self, EraseArgs, ExportArgs};
+use super::filter::FilterArgs;
 use super::import::{self, ImportArgs, Sort};
 use super::merge::{self, MergeArgs, UnmergeArgs};
 use super::page::MORE;
@@ -18,7 +19,7 @@ use crate::domain::time::Micros;
 use crate::hub::hold;
 use crate::hub::people::{self, NetworkGiven, NewInfluencer, StageMove};
 use crate::store::Tx;
-use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
+use crate::store::people::list::{InfluencerCursor, InfluencerOrder, PAGE_MAX};
 use crate::store::reading::Page;
 use crate::store::reading::view::{TimelineEntry, TimelineItem};
 
@@ -32,7 +33,7 @@ pub(super) enum InfluencerCommand {
     /// Add one
     Add(Box<AddArgs>),
     /// List them
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Show one, with the newest of their timeline
     Show {
         /// Handle, mail address or id
@@ -97,18 +98,8 @@ pub(super) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// In this stage
-    #[arg(long)]
-    stage: Option<String>,
-    /// Looked after by this teammate
-    #[arg(long)]
-    owner: Option<String>,
-    /// With this tag
-    #[arg(long)]
-    tag: Option<String>,
-    /// Whose handle or name begins so
-    #[arg(long, short = 'q', value_name = "TEXT")]
-    query: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// As they were added, in place of the newest message first
     #[arg(long)]
     added: bool,
@@ -185,7 +176,7 @@ pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::
     match command {
         InfluencerCommand::Import(args) => import::run(global, args, Sort::Influencers).await,
         InfluencerCommand::Add(args) => add(&Desk::open(global).await?, *args).await,
-        InfluencerCommand::List(args) => list(&Desk::open(global).await?, args).await,
+        InfluencerCommand::List(args) => list(&Desk::open(global).await?, *args).await,
         InfluencerCommand::Show { who } => show(&Desk::open(global).await?, &who).await,
         InfluencerCommand::Note { who, text } => note(&Desk::open(global).await?, &who, &text).await,
         InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
@@ -236,20 +227,11 @@ async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<ExitCode> {
-    if let Some(stage) = &args.stage {
-        desk.stages.check(stage)?;
-    }
-    let filter = InfluencerFilter {
-        stage: args.stage,
-        owner: args.owner,
-        tag: args.tag,
-        q: args.query,
-        ..InfluencerFilter::default()
-    };
+    let filter = args.filter.read(desk).await?.unwrap_or_default();
     let order = if args.added { InfluencerOrder::Added } else { InfluencerOrder::NewestMessage };
     let wanted = i64::from(args.limit);
     let (mut found, mut after) = (Vec::new(), args.cursor);
-    let mut tx = desk.store.read().await?;
+    let mut tx = if filter.is_broad() { desk.store.survey().await? } else { desk.store.read().await? };
     let mut more = false;
     loop {
         let missing = wanted - i64::try_from(found.len()).unwrap_or(i64::MAX);
@@ -310,7 +292,7 @@ async fn show(desk: &Desk, who: &str) -> anyhow::Result<ExitCode> {
         desk.out.json(&view)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let timeline = tx.list_timeline(view.id, Page::newest(TIMELINE_SHOWN)).await?;
+    let timeline = tx.list_timeline(view.id, desk.clock.now(), Page::newest(TIMELINE_SHOWN)).await?;
     desk.out.title(format!("{}  {}", view.handle, who::full_name(&view.first_name, &view.last_name)).trim_end())?;
     for (name, value) in facts(desk, &view) {
         if !value.is_empty() {
@@ -381,6 +363,11 @@ fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
         TimelineItem::Event(e) => {
             let stage = e.stage.as_ref().map(|s| format!(" (stage {s})")).unwrap_or_default();
             format!("event {}{stage}", e.kind)
+        }
+        TimelineItem::Task(t) => {
+            let late = if t.late { ", late" } else { "" };
+            let whose = t.assignee.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+            format!("task {}{late}{whose}: {}", t.state, super::terminal::short(&t.text, 100))
         }
         TimelineItem::Note(n) => format!("note by {}: {}", n.author, super::terminal::short(&n.text, 100)),
     };

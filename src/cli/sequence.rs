@@ -21,7 +21,7 @@ pub(super) enum SequenceCommand {
     #[command(flatten)]
     Write(write::WriteCommand),
     /// See what a sequence would do, when and why; nothing is sent
-    Simulate(simulate::SimulateArgs),
+    Simulate(Box<simulate::SimulateArgs>),
     /// Run the tests that stand beside sequences (tests.toml)
     Test(test::TestArgs),
     #[command(flatten)]
@@ -42,7 +42,7 @@ impl SequenceCommand {
 pub(super) async fn run(global: &Global, command: SequenceCommand) -> anyhow::Result<ExitCode> {
     match command {
         SequenceCommand::Write(command) => Box::pin(write::run(global, command)).await,
-        SequenceCommand::Simulate(args) => Box::pin(simulate::run(global, &args)).await,
+        SequenceCommand::Simulate(mut args) => Box::pin(simulate::run(global, &mut args)).await,
         SequenceCommand::Test(args) => Box::pin(test::run(global, &args)).await,
         SequenceCommand::Steer(command) => Box::pin(steer::run(global, command)).await,
     }

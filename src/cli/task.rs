@@ -135,7 +135,7 @@ async fn done(desk: &Desk, id: TaskId, answer: Option<&str>) -> anyhow::Result<(
 }
 
 async fn cancel(desk: &Desk, id: TaskId) -> anyhow::Result<()> {
-    let work = async |tx: &mut Tx| Ok(task::cancel(tx, &desk.clock, id, &desk::by()).await?);
+    let work = async |tx: &mut Tx| Ok(task::cancel(tx, &desk.clock, (id, None), &desk::by()).await?);
     desk.change("cli.task_cancel", work).await?;
     show(desk, id, "cancelled").await
 }

@@ -1,5 +1,6 @@
 //! Whom a person means by what they typed.
 
+use super::stop::Stop;
 use crate::domain::ids::AgentId;
 use crate::domain::people::{AgentView, Influencer, InfluencerView};
 use crate::hub::people::{self, PeopleError};
@@ -8,6 +9,17 @@ use crate::store::{StoreError, Tx};
 /// The influencer with this handle, address or id.
 pub(super) async fn influencer(tx: &mut Tx, who: &str) -> Result<Influencer, PeopleError> {
     people::find_influencer(tx, who).await
+}
+
+/// Refuses the name of a sequence that there never was: a list of its runs would be empty, as if all were well.
+pub(super) async fn sequence(tx: &mut Tx, id: &str) -> anyhow::Result<()> {
+    if tx.get_sequence(id).await?.is_some() {
+        return Ok(());
+    }
+    let there: Vec<String> = tx.list_sequences().await?.into_iter().map(|row| row.id).collect();
+    let there =
+        if there.is_empty() { "none is in force yet".to_owned() } else { format!("there are: {}", there.join(", ")) };
+    Err(Stop::failed(format!("there is no sequence `{id}`; {there}")).into())
 }
 
 /// The agent with this address or id.

@@ -18,7 +18,7 @@ use crate::domain::words::Channel;
 use crate::hub::outreach::steer::Act;
 use crate::hub::people::erase::Erased;
 use crate::hub::seal::{SealError, Vault};
-use crate::sequence::{Apply, preview};
+use crate::sequence::{Apply, Report, Tested, preview};
 use crate::store::StoreError;
 use crate::store::reading::message::PackedMail;
 
@@ -313,13 +313,15 @@ pub enum SteerOrder {
     /// Let a message go that waits for a person.
     Approve(MessageId),
     /// Say what is wrong with the files of a sequence of this id.
-    Check(String, BTreeMap<String, String>),
+    Check(String, FilesOrder),
     /// Sign in to an account to read and to send, and say how each step went.
     TestAccount(String),
     /// End a sequence and its live runs.
     Remove(String),
     /// Show what somebody would get of a sequence.
     Preview(String, PreviewOrder),
+    /// Send such a message once, to somebody of ours.
+    SendPreview(String, SendPreviewOrder),
     /// Say what the files of a sequence would change.
     Diff(String),
     /// Move the live runs of a sequence to the version in force, or only tell.
@@ -343,6 +345,76 @@ pub struct PreviewOrder {
     /// `pinned` to.
     #[serde(default)]
     pub of: preview::Of,
+}
+
+/// Which message of a sequence is sent once, really, and to whom of ours. Nothing of it is counted, it belongs to no run, and its
+/// link to unsubscribe does nothing, which the mail says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendPreviewOrder {
+    /// As whom: an id, a handle or a mail address.
+    #[serde(rename = "as")]
+    pub who: String,
+    /// To this address of ours, or to `me`, the account it goes out from.
+    pub to: String,
+    /// This step; it may be left out where only one sends.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// Another of the variants of an email than the one they would get, from 1.
+    #[serde(default)]
+    pub variant: Option<usize>,
+    /// Which text, as in a preview.
+    #[serde(default)]
+    pub of: preview::Of,
+}
+
+/// A preview that waits in the outbox to leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct SentPreview {
+    /// The message.
+    pub message_id: MessageId,
+    /// From which account.
+    pub account: String,
+    /// To whom.
+    pub to: Vec<String>,
+    /// Not before this instant.
+    pub due_at: Micros,
+}
+
+/// The files of a sequence, by their names.
+pub type FilesOrder = BTreeMap<String, FileOrder>;
+
+/// A file of a sequence: its text, or the octets of one that is no text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a text, or {\"content_base64\": …} with base64 (RFC 4648 §4) for a file that is no text"
+)]
+pub enum FileOrder {
+    /// What is in it.
+    Text(String),
+    /// The same in base64.
+    Octets(OctetsOrder),
+}
+
+/// The octets of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OctetsOrder {
+    /// In base64 (RFC 4648 §4).
+    #[serde(rename = "content_base64", deserialize_with = "super::body::base64")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+    pub content: Vec<u8>,
+}
+
+impl FileOrder {
+    /// What is in it.
+    pub fn content(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Octets(octets) => octets.content,
+        }
+    }
 }
 
 /// What is paused or goes on.
@@ -384,12 +456,31 @@ pub struct AttachmentContent {
     pub content: Box<dyn std::io::Read + Send>,
 }
 
+/// How a simulation is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SimulationFormat {
+    /// All of it.
+    #[default]
+    Json,
+    /// Every line of it as comma-separated values.
+    Csv,
+}
+
 /// What is to be simulated.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulateOrder {
-    /// Who is enrolled; nobody: those who are in it are looked at.
+    /// Who is enrolled. Without `influencer_ids`, `influencers` and `filter`, those who are in it are looked at.
     pub influencer_ids: Vec<InfluencerId>,
+    /// Who is enrolled, by ids, handles or mail addresses.
+    pub influencers: Option<Vec<String>>,
+    /// All whom this finds are enrolled.
+    pub filter: Option<Box<FilterOrder>>,
+    /// The files of the sequence as it shall be, in place of what is published: it need not be there yet.
+    pub files: Option<FilesOrder>,
+    /// How it is told; as JSON where it is not said.
+    pub format: SimulationFormat,
     /// When; now where it is not said.
     pub from: Option<Micros>,
     /// How many days are looked at; 90 where it is not said.
@@ -463,7 +554,9 @@ pub trait Actions: Send + Sync {
     /// Steers sequences and their runs; what there is to tell of it.
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value>;
     /// Runs a simulation of a sequence; nothing is changed.
-    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Value>;
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Report>;
+    /// Runs the tests beside a sequence: those of these files, or of its folder.
+    fn test(&self, sequence: String, files: Option<FilesOrder>) -> Done<'_, Tested>;
     /// Says why something is, or is not, planned.
     fn why(&self, about: About) -> Done<'_, Value>;
     /// The `n`th attachment of a raw mail, counted as in its list of attachments; `None` where there is none.

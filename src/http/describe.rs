@@ -66,6 +66,8 @@ pub(super) struct Does {
     pub(super) answer: Option<Shape>,
     /// The media type of an answer that is no JSON.
     pub(super) octets: Option<&'static str>,
+    /// Another media type of the answer, where the request asks for it.
+    pub(super) or_octets: Option<&'static str>,
     /// Octets of a body that are taken.
     pub(super) body_max: usize,
     /// Whether its answer holds a secret, which is not kept.
@@ -135,6 +137,7 @@ pub(super) fn does(summary: &'static str) -> Does {
         problems: Vec::new(),
         answer: None,
         octets: None,
+        or_octets: None,
         body_max: BODY_MAX,
         secret: false,
     }
@@ -185,6 +188,12 @@ impl Does {
     /// Its answer is no JSON but this.
     pub(super) fn octets(mut self, media: &'static str) -> Self {
         self.octets = Some(media);
+        self
+    }
+
+    /// Its answer is this in place of JSON, where the request asks for it.
+    pub(super) fn or_octets(mut self, media: &'static str) -> Self {
+        self.or_octets = Some(media);
         self
     }
 

@@ -51,7 +51,11 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
         | (&Method::DELETE, "/v1/suppressions" | "/v1/influencers/{id}") => Scope::Admin,
         (
             &Method::POST,
-            "/v1/messages" | "/v1/threads/{id}/reply" | "/v1/outbox/{id}/settle" | "/v1/outbox/{id}/approve",
+            "/v1/messages"
+            | "/v1/threads/{id}/reply"
+            | "/v1/outbox/{id}/settle"
+            | "/v1/outbox/{id}/approve"
+            | "/v1/sequences/{id}/preview/send",
         ) => Scope::MessagesSend,
         (
             &Method::POST,

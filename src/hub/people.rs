@@ -10,6 +10,7 @@ use crate::domain::ids::{AgentId, InfluencerId, LedgerId, MessageId, NoteId};
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Influencer, NOTE_MAX, Note, Person, SCOPE_ALL, Suppression, handle_key};
 use crate::domain::words::{Channel, EventType, SuppressionReason};
+use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
 use crate::store::{StoreError, Tx};
 
 mod agent;
@@ -297,6 +298,22 @@ pub async fn find_influencer(tx: &mut Tx, who: &str) -> Result<Influencer, Peopl
         return Ok(influencer);
     }
     Err(PeopleError::NoInfluencer(who.chars().take(80).collect()))
+}
+
+/// All whom a filter finds, in the order in which they were added, at most so many.
+///
+/// # Errors
+/// Those of the store.
+pub async fn list_ids(tx: &mut Tx, filter: &InfluencerFilter, at_most: usize) -> Result<Vec<InfluencerId>, StoreError> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    while ids.len() < at_most {
+        let page = tx.list_influencers(filter, InfluencerOrder::Added, after, PAGE_MAX).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(InfluencerCursor::after(last));
+        ids.extend(page.iter().map(|i| i.id));
+    }
+    ids.truncate(at_most);
+    Ok(ids)
 }
 
 /// The agent someone means by an id or an email address.

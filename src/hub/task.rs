@@ -253,8 +253,13 @@ async fn lock_seen(tx: &mut Tx, id: TaskId, seen: Option<i64>) -> Result<TaskRow
 ///
 /// # Errors
 /// [`TaskError::Unknown`], [`TaskError::Over`]; [`TaskError::Text`] for the task of a step.
-pub async fn cancel(tx: &mut Tx, clock: &Clock, id: TaskId, by: &str) -> Result<(), TaskError> {
-    let task = lock_seen(tx, id, None).await?;
+pub async fn cancel(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, version): (TaskId, Option<i64>),
+    by: &str,
+) -> Result<(), TaskError> {
+    let task = lock_seen(tx, id, version).await?;
     if task.kind == TaskKind::Step {
         let reason = "a step of a sequence waits for it; do it, or skip the step".to_owned();
         return Err(TaskError::Text { field: "task", reason });

@@ -12,6 +12,7 @@ use super::outreach::dossier::Dossier;
 use super::outreach::enroll::{Again, would_take};
 use super::outreach::house::House;
 use super::outreach::is_live;
+use super::outreach::overview::stopped_by;
 use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
@@ -241,7 +242,8 @@ pub async fn of_influencer(
             continue;
         }
         let refused = would_take(tx, &row.id, id, Again::Refused).await?;
-        let paused = row.paused_at.map(|at| format!("it would, but the sequence is paused since {at}"));
+        let paused = stopped_by(tx, &row).await?;
+        let paused = paused.map(|pause| format!("it would, but {}", pause.words(&pause.since.to_string())));
         why.sequences.push(Taking { sequence: row.id, refused: refused.map(|r| r.to_string()).or(paused) });
     }
     Ok(Some(why))

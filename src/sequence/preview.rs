@@ -11,6 +11,7 @@ use crate::hub::enqueue::DraftAttachment;
 use crate::render::template::{Given, Owner, Sender, Writer};
 
 mod note;
+pub mod once;
 pub mod scene;
 
 pub use crate::hub::outreach::plan::choose_variant;

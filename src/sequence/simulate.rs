@@ -210,6 +210,19 @@ pub struct Report {
     pub load: Vec<Load>,
 }
 
+/// What came of the tests beside a sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Tested {
+    /// Whether all came out as expected, and nothing stands in the way of running them.
+    pub ok: bool,
+    /// How many were run.
+    pub tests: usize,
+    /// How many came out otherwise.
+    pub failed: usize,
+    /// What is wrong, with its place.
+    pub findings: Vec<serde_json::Value>,
+}
+
 impl Report {
     /// What was sent.
     pub fn sends(&self) -> impl Iterator<Item = &Entry> {

@@ -1,5 +1,6 @@
 //! The command line as people and programs use it: the binary itself, on a folder of its own.
 
+mod asked;
 mod overtaken;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The HTTP API, driven in-process over real stores.
 
+mod ahead;
 mod described;
 mod desk;
 mod edit;
@@ -17,11 +18,12 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, InfluencerChangeOrder, InfluencerOrder, MatchOrder,
-    SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
+    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, InfluencerChangeOrder, InfluencerOrder,
+    MatchOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::token::{TokenOrder, create_token};
+use liaison::sequence::{Report, Tested};
 use liaison::store::reading::message::PackedMail;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -116,8 +118,12 @@ impl Actions for Recorder {
     fn steer(&self, order: SteerOrder, by: String) -> Done<'_, Value> {
         self.note(format!("steer {order:?} by {by}"), Ok(json!({"told": true})))
     }
-    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, serde_json::Value> {
-        self.note(format!("simulate {sequence} {:?}", order.events), Ok(json!({"ended": "quiet"})))
+    fn simulate(&self, sequence: String, order: SimulateOrder) -> Done<'_, Report> {
+        let nothing = ActionError::NotFound { sort: "sequence", given: sequence.clone() };
+        self.note(format!("simulate {sequence} {:?}", order.events), Err(nothing))
+    }
+    fn test(&self, sequence: String, _: Option<FilesOrder>) -> Done<'_, Tested> {
+        self.note(format!("test {sequence}"), Ok(Tested { ok: true, tests: 0, failed: 0, findings: Vec::new() }))
     }
     fn why(&self, about: About) -> Done<'_, serde_json::Value> {
         self.note(format!("why {about:?}"), Ok(json!({"runs": []})))

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::super::actions::not_enqueued;
 use super::{Hub, invalid};
 use crate::config::{Config, Finding, Severity};
-use crate::http::actions::{ActionError, PreviewOrder};
+use crate::http::actions::{ActionError, PreviewOrder, SendPreviewOrder, SentPreview};
+use crate::hub::enqueue;
 use crate::hub::people::{self, PeopleError};
+use crate::sequence::preview::once::{self, OnceError};
 use crate::sequence::preview::{self, Of, PreviewError, Scene, Text};
 use crate::sequence::{self, Apply, Known, Loaded};
 
@@ -18,21 +21,46 @@ const FINDINGS_TOLD: usize = 5;
 /// What somebody would get.
 pub(super) async fn preview(hub: &Hub, id: String, order: PreviewOrder) -> Result<Value, ActionError> {
     let config = configuration(hub)?;
-    let files = if order.of == Of::Files { Some(of_files(read(&config, &id).await?, &id)?) } else { None };
+    let scene = scene(hub, &config, (&id, &order.who, order.of)).await?;
+    to_value(&scene.show(order.step.as_deref(), order.variant).map_err(not_shown)?)
+}
+
+/// Sends such a message once, to somebody of ours.
+pub(super) async fn send_preview(hub: &Hub, id: String, order: SendPreviewOrder) -> Result<Value, ActionError> {
+    let config = configuration(hub)?;
+    let scene = scene(hub, &config, (&id, &order.who, order.of)).await?;
+    let shown = scene.show(order.step.as_deref(), order.variant).map_err(not_shown)?;
+    let mail = once::once(&scene, (&shown, &order.to), hub.clock.now()).map_err(not_sent)?;
+    drop(scene);
+    let (account, to) = (mail.account.name.clone(), mail.to.iter().map(|to| to.address.clone()).collect());
+    let mut tx = hub.store.begin("api.send_preview").await?;
+    once::refuse_theirs(&mut tx, &mail).await.map_err(not_sent)?;
+    let queued = enqueue::enqueue(&mut tx, &hub.clock, mail).await.map_err(not_enqueued)?;
+    tx.commit().await?;
+    hub.stored.notify_waiters();
+    hub.wakes.wake(&account);
+    to_value(&SentPreview { message_id: queued.id, account, to, due_at: queued.due_at })
+}
+
+/// The place where what somebody would get is written.
+async fn scene<'c>(
+    hub: &Hub,
+    config: &'c Arc<Config>,
+    (id, who, of): (&str, &str, Of),
+) -> Result<Scene<'c>, ActionError> {
+    let files = if of == Of::Files { Some(of_files(read(config, id).await?, id)?) } else { None };
     let mut tx = hub.store.read().await?;
-    let found = people::find_influencer(&mut tx, &order.who).await.map_err(|error| {
+    let found = people::find_influencer(&mut tx, who).await.map_err(|error| {
         let said = error.to_string();
         if let PeopleError::Store(error) = error { ActionError::Store(error) } else { invalid("/as", said) }
     })?;
-    let gone = || ActionError::NotFound { sort: "influencer", given: order.who.clone() };
+    let gone = || ActionError::NotFound { sort: "influencer", given: who.to_owned() };
     let view = tx.view_influencers(vec![found]).await?.pop().ok_or_else(gone)?;
     let text = match files {
         Some(text) => text,
-        None => preview::kept(&mut tx, &id, &view, order.of).await.map_err(not_shown)?,
+        None => preview::kept(&mut tx, id, &view, of).await.map_err(not_shown)?,
     };
-    let scene = Scene::set(&mut tx, &config, text, view).await?;
-    drop(tx);
-    to_value(&scene.show(order.step.as_deref(), order.variant).map_err(not_shown)?)
+    Ok(Scene::set(&mut tx, config, text, view).await?)
 }
 
 /// What the files would change.
@@ -53,7 +81,7 @@ pub(super) async fn migrate(hub: &Hub, id: String, apply: Apply) -> Result<Value
     to_value(&moves)
 }
 
-fn configuration(hub: &Hub) -> Result<Arc<Config>, ActionError> {
+pub(super) fn configuration(hub: &Hub) -> Result<Arc<Config>, ActionError> {
     hub.live().config.clone().ok_or_else(|| {
         let detail = "this hub runs without a configuration, so it has no files of sequences".to_owned();
         ActionError::Conflict { code: "no_configuration", detail }
@@ -70,7 +98,7 @@ async fn read(config: &Arc<Config>, id: &str) -> Result<Loaded, ActionError> {
     })
 }
 
-fn of_files(loaded: Loaded, id: &str) -> Result<Text, ActionError> {
+pub(super) fn of_files(loaded: Loaded, id: &str) -> Result<Text, ActionError> {
     if let Some((definition, version)) = loaded.definitions.into_iter().next() {
         return Ok(Text { of: Of::Files, definition: Arc::new(definition), version });
     }
@@ -103,6 +131,19 @@ fn not_shown(error: PreviewError) -> ActionError {
         PreviewError::NotWritten { .. } | PreviewError::NoSubject(_) => {
             ActionError::Conflict { code: "not_written", detail }
         }
+    }
+}
+
+fn not_sent(error: OnceError) -> ActionError {
+    let detail = error.to_string();
+    match error {
+        OnceError::Several => invalid("/step", detail),
+        OnceError::Address(_) | OnceError::Theirs(_) => invalid("/to", detail),
+        OnceError::NoMail | OnceError::NoAccount | OnceError::File(_) => {
+            ActionError::Conflict { code: "not_written", detail }
+        }
+        OnceError::Preview(error) => not_shown(error),
+        OnceError::Store(error) => ActionError::Store(error),
     }
 }
 

@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::steer::unknown;
 use crate::cli::desk::Desk;
+use crate::cli::filter::FilterArgs;
 use crate::cli::stop::Stop;
 use crate::cli::who;
 use crate::hub::outreach::admission::{Admitted, NAMED_MAX, Run, Whom, Wish, admit};
 use crate::hub::outreach::enroll::{Again, EnrollError};
-use crate::store::people::list::InfluencerFilter;
 
 /// Rows of those who are named on a terminal.
 const SHOWN: usize = 20;
@@ -20,16 +20,10 @@ pub(in crate::cli) struct EnrollArgs {
     /// The sequence
     id: String,
     /// Handles, mail addresses or ids
+    #[arg(conflicts_with = "filter")]
     who: Vec<String>,
-    /// All in this stage
-    #[arg(long, conflicts_with = "who")]
-    stage: Option<String>,
-    /// All with this tag
-    #[arg(long, conflicts_with = "who")]
-    tag: Option<String>,
-    /// All whom this teammate looks after
-    #[arg(long, conflicts_with = "who")]
-    owner: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// How many runs begin at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -42,16 +36,10 @@ pub(in crate::cli) struct EnrollArgs {
 }
 
 pub(super) async fn enroll(desk: &Desk, args: EnrollArgs) -> anyhow::Result<ExitCode> {
-    if let Some(stage) = &args.stage {
-        desk.stages.check(stage)?;
-    }
-    let filter =
-        InfluencerFilter { stage: args.stage, owner: args.owner, tag: args.tag, ..InfluencerFilter::default() };
+    let filter = args.filter.read(desk).await?;
     let whom = if args.who.is_empty() {
-        if filter == InfluencerFilter::default() {
-            return Err(Stop::usage("say who: handles, addresses or ids, or --stage, --tag, --owner").into());
-        }
-        Whom::Filter(filter)
+        let words = "say who: handles, addresses or ids, or filters like --stage and --tag (see --help)";
+        Whom::Filter(filter.ok_or_else(|| Stop::usage(words))?)
     } else {
         let mut tx = desk.store.read().await?;
         let mut ids = Vec::new();

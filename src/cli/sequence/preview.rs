@@ -13,10 +13,8 @@ use crate::cli::stop::Stop;
 use crate::cli::terminal::clean_line;
 use crate::cli::{Global, who};
 use crate::config::Severity;
-use crate::domain::address;
-use crate::domain::mail::Mailbox;
-use crate::domain::words::Channel;
 use crate::hub::enqueue;
+use crate::sequence::preview::once::{self, OnceError};
 use crate::sequence::{self, Known, preview};
 use crate::store::Tx;
 
@@ -168,18 +166,25 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The one mail among what is shown.
-fn only_mail<'s>(shown: &'s [preview::Shown], flag: &str) -> Result<&'s preview::Shown, Stop> {
-    let mut mails = shown.iter().filter(|shown| matches!(shown, preview::Shown::Email { .. }));
-    match (mails.next(), mails.next()) {
-        (Some(mail), None) => Ok(mail),
-        (Some(_), Some(_)) => Err(Stop::usage(format!("{flag} takes one message: name it with --step"))),
-        (None, _) => Err(Stop::failed("no mail is sent here")),
+/// What is said of a flag that takes one message.
+fn one_message(error: OnceError, flag: &str) -> anyhow::Error {
+    let words = error.to_string();
+    match error {
+        OnceError::Several => Stop::usage(format!("{flag} takes one message: name it with --step")).into(),
+        OnceError::Address(_) => Stop::usage(words).into(),
+        OnceError::Preview(error) => stop(error),
+        OnceError::Store(error) => error.into(),
+        OnceError::NoMail | OnceError::NoAccount | OnceError::Theirs(_) | OnceError::File(_) => {
+            Stop::failed(words).into()
+        }
     }
 }
 
 fn write_html(path: &Path, shown: &[preview::Shown]) -> anyhow::Result<()> {
-    let preview::Shown::Email { html, .. } = only_mail(shown, "--html")? else { return Ok(()) };
+    let preview::Shown::Email { html, .. } = once::only_mail(shown).map_err(|error| one_message(error, "--html"))?
+    else {
+        return Ok(());
+    };
     let page = html.as_ref().ok_or_else(|| Stop::failed("no HTML is sent here"))?;
     std::fs::write(path, page).with_context(|| format!("{} can't be written", path.display()))
 }
@@ -190,36 +195,13 @@ async fn send_one(
     scene: &preview::Scene<'_>,
     (shown, to): (&preview::Preview, &str),
 ) -> anyhow::Result<()> {
-    let mail = only_mail(&shown.steps, "--send-to")?;
-    let preview::Shown::Email { step, template, text, html, .. } = mail else { return Ok(()) };
-    let account = scene.account().ok_or_else(|| Stop::failed("there is no account that it could go out from"))?;
-    let to = if to == "me" { account.address.as_str() } else { to };
-    let key = address::key(to).ok_or_else(|| Stop::usage(format!("`{to}` is no mail address, nor `me`")))?;
-    let attachments = preview::attachments_of(scene.definition(), template).map_err(Stop::failed)?;
-    let subject = scene.subject(step, template).map_err(stop)?;
-    let note = preview::note(shown, step);
-    let order = enqueue::Order {
-        account: send::sender_of(account),
-        to: vec![Mailbox { name: String::new(), address: to.to_owned() }],
-        cc: Vec::new(),
-        subject: Some(subject),
-        text: note.below_text(text),
-        html: html.as_deref().map(|html| note.below_html(html)),
-        attachments,
-        answers: None,
-        due_at: desk.clock.now(),
-        file_copy: false,
-        message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
-        outreach: None,
-    };
+    let told = |error| one_message(error, "--send-to");
+    let order = once::once(scene, (shown, to), desk.clock.now()).map_err(told)?;
     let work = async |tx: &mut Tx| {
-        if !tx.find_addresses(Channel::Email, vec![key.clone()]).await?.is_empty() {
-            let words = format!("{to} is the address of an influencer or agent: a preview goes to one of your own");
-            return Err(Stop::failed(words).into());
-        }
+        once::refuse_theirs(tx, &order).await.map_err(told)?;
         Ok(enqueue::enqueue(tx, &desk.clock, order.clone()).await?)
     };
     let queued = desk.change("cli.preview", work).await?;
     let running = desk.wake().await;
-    send::tell(desk, &queued, &account.id, running).await
+    send::tell(desk, &queued, &order.account.name, running).await
 }

@@ -8,20 +8,19 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::super::desk::Desk;
+use super::super::filter::FilterArgs;
 use super::super::stop::Stop;
 use super::super::terminal::clean;
 use super::super::{Global, length, who};
+use super::steer::unknown;
 use crate::app::{self, simulate as engine};
 use crate::config::Severity;
 use crate::domain::ids::InfluencerId;
 use crate::domain::sequence::Definition;
 use crate::domain::time::Micros;
 use crate::hub::outreach::enroll::Again;
+use crate::hub::people;
 use crate::sequence::{self, Known, simulate};
-use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder};
-
-/// Influencers read at once.
-const PAGE: i64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SimulateArgs {
@@ -30,18 +29,11 @@ pub(in crate::cli) struct SimulateArgs {
     /// As if this influencer were enrolled: handle, mail address or id; several times for several
     #[arg(long = "as", value_name = "WHO", requires = "id")]
     who: Vec<String>,
-    /// As if everybody were enrolled whom --stage, --owner and --tag leave
+    /// As if everybody were enrolled whom the filters leave
     #[arg(long, requires = "id", conflicts_with = "who")]
     all: bool,
-    /// Of --all only those in this stage
-    #[arg(long, requires = "all")]
-    stage: Option<String>,
-    /// Of --all only those whom this teammate looks after
-    #[arg(long, requires = "all")]
-    owner: Option<String>,
-    /// Of --all only those with this tag
-    #[arg(long, requires = "all")]
-    tag: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// When they are enrolled: 2026-03-02, 2026-03-02 09:00 (in our zone) or RFC 3339; else now
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -65,16 +57,15 @@ pub(in crate::cli) struct SimulateArgs {
     output: Option<PathBuf>,
 }
 
-pub(super) async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &Global, args: &mut SimulateArgs) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     let order = order(&desk, args).await?;
     let house = app::house_of(&desk.config);
     let now = desk.clock.now();
     let report = Box::pin(engine::simulate((&desk.store, now), house, Some(&desk.config.stages), order)).await;
     let report = report.map_err(|error| match error {
-        engine::SimulateError::Order(_) | engine::SimulateError::NoSequence(_) => {
-            anyhow::Error::from(Stop::failed(error.to_string()))
-        }
+        engine::SimulateError::NoSequence(id) => unknown(&id).into(),
+        engine::SimulateError::Order(_) => anyhow::Error::from(Stop::failed(error.to_string())),
         other @ (engine::SimulateError::Place(_) | engine::SimulateError::Store(_)) => other.into(),
     })?;
     if desk.out.is_json() && args.output.is_none() {
@@ -96,7 +87,7 @@ pub(super) async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-async fn order(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<engine::Order> {
+async fn order(desk: &Desk, args: &mut SimulateArgs) -> anyhow::Result<engine::Order> {
     let local = match &args.id {
         Some(id) => local(desk, id)?,
         None => None,
@@ -115,7 +106,7 @@ async fn order(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<engine::Order
         _ => Vec::new(),
     };
     if args.all && enroll.is_empty() {
-        return Err(Stop::failed("nobody is left by --stage, --owner and --tag").into());
+        return Err(Stop::failed("nobody is left by the filters").into());
     }
     let mut given = Vec::new();
     for text in &args.events {
@@ -155,30 +146,24 @@ fn local(desk: &Desk, id: &str) -> anyhow::Result<Option<(Definition, String)>> 
     Err(Stop::failed(format!("the sequence `{id}` can't be used as it is")).into())
 }
 
-async fn people(desk: &Desk, args: &SimulateArgs) -> anyhow::Result<Vec<InfluencerId>> {
-    let mut tx = desk.store.read().await?;
-    let mut ids = Vec::new();
-    for name in &args.who {
-        ids.push(who::influencer(&mut tx, name).await?.id);
-    }
+async fn people(desk: &Desk, args: &mut SimulateArgs) -> anyhow::Result<Vec<InfluencerId>> {
+    let filter = std::mem::take(&mut args.filter).read(desk).await?;
     if !args.all {
+        if filter.is_some() {
+            return Err(Stop::usage("filters leave some of --all: say --all, too").into());
+        }
+        let mut tx = desk.store.read().await?;
+        let mut ids = Vec::new();
+        for name in &args.who {
+            ids.push(who::influencer(&mut tx, name).await?.id);
+        }
         return Ok(ids);
     }
-    let filter = InfluencerFilter {
-        stage: args.stage.clone(),
-        owner: args.owner.clone(),
-        tag: args.tag.clone(),
-        ..InfluencerFilter::default()
-    };
-    let mut after: Option<InfluencerCursor> = None;
-    loop {
-        let page = tx.list_influencers(&filter, InfluencerOrder::Added, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(ids) };
-        after = Some(InfluencerCursor::after(last));
-        ids.extend(page.iter().map(|i| i.id));
-        if ids.len() > simulate::PEOPLE_MAX {
-            let why = format!("more than {} people; narrow them with --stage, --owner or --tag", simulate::PEOPLE_MAX);
-            return Err(Stop::failed(why).into());
-        }
+    let mut tx = desk.store.survey().await?;
+    let ids = people::list_ids(&mut tx, &filter.unwrap_or_default(), simulate::PEOPLE_MAX + 1).await?;
+    if ids.len() > simulate::PEOPLE_MAX {
+        let why = format!("more than {} people; narrow them with filters (see --help)", simulate::PEOPLE_MAX);
+        return Err(Stop::failed(why).into());
     }
+    Ok(ids)
 }

@@ -135,7 +135,8 @@ async fn list(desk: &Desk) -> anyhow::Result<ExitCode> {
         let counts = [runs.live, runs.held, runs.finished, runs.exited].map(|n| n.to_string());
         let mut row = vec![view.id.clone(), view.state.word().to_owned()];
         row.extend(counts);
-        row.push(view.pause_reason.as_deref().map(|why| short(&clean_line(why), 60)).unwrap_or_default());
+        let why = view.pauses.iter().map(|pause| pause.words(&desk.out.time(pause.since)));
+        row.push(short(&clean_line(&why.collect::<Vec<_>>().join("; ")), 100));
         row
     };
     let head = ["id", "state", "live", "held", "finished", "exited", "why"];
@@ -151,13 +152,8 @@ async fn show(desk: &Desk, id: &str) -> anyhow::Result<ExitCode> {
     }
     desk.out.title(&format!("{}  {}", view.id, view.name.as_deref().unwrap_or_default()))?;
     let runs = view.runs;
-    let paused = view.paused_at.map(|at| {
-        format!(
-            "since {}: {}",
-            desk.out.time(at),
-            clean_line(view.pause_reason.as_deref().unwrap_or("no reason given"))
-        )
-    });
+    let paused = view.pauses.iter().map(|pause| clean_line(&pause.words(&desk.out.time(pause.since))));
+    let paused = Some(paused.collect::<Vec<_>>().join("; ")).filter(|words| !words.is_empty());
     let facts = [
         ("state", Some(view.state.word().to_owned())),
         ("paused", paused),

@@ -135,7 +135,7 @@ async fn timeline(
     if tx.get_influencer(id).await?.is_none() {
         return Err(Problem::not_found("influencer", id));
     }
-    Ok(asked.answer(tx.list_timeline(id, page).await?))
+    Ok(asked.answer(tx.list_timeline(id, state.clock.now(), page).await?))
 }
 
 /// What is written down.

@@ -1,7 +1,5 @@
 //! Sequences: what is in force and what became of it, beginning runs, pausing, and checking files before they are used.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,7 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::http::ApiState;
-use crate::http::actions::{EnrollOrder, PauseTarget, PreviewOrder, SteerOrder};
+use crate::http::actions::{
+    EnrollOrder, FilesOrder, PauseTarget, PreviewOrder, SendPreviewOrder, SentPreview, SteerOrder,
+};
 use crate::http::body::{Body, Name, Optional};
 use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
@@ -22,6 +22,8 @@ use crate::sequence::{Apply, Difference, Moves, preview};
 
 /// The id of a sequence that is checked, where none is given.
 const UNNAMED: &str = "unnamed";
+/// Octets of a body that carries the files of a sequence: those are in base64, or escaped, in it.
+pub(super) const FILES_BODY_MAX: usize = 10 * 1024 * 1024;
 
 /// What pausing and going on tell; one of `all`, `account` and `sequence` says of what.
 #[derive(schemars::JsonSchema)]
@@ -60,8 +62,10 @@ pub(super) fn routes() -> Vec<Route> {
     let checks = ["no_configuration", "not_checked"];
     vec![
         Route::at("/sequences").get(does("List sequences"), list),
-        Route::at("/sequences/check")
-            .post(does("Say what is wrong with the files of a sequence").conflicts(&checks), check),
+        Route::at("/sequences/check").post(
+            does("Say what is wrong with the files of a sequence").conflicts(&checks).body_max(FILES_BODY_MAX),
+            check,
+        ),
         Route::at("/sequences/{id}").get(does("Show a sequence"), one).delete(
             does("End a sequence whose folder is gone, and its live runs")
                 .conflicts(&["folder_there"])
@@ -76,6 +80,14 @@ pub(super) fn routes() -> Vec<Route> {
                 .conflicts(&["not_told"])
                 .tells::<preview::Preview>(),
             show,
+        ),
+        Route::at("/sequences/{id}/preview/send").post(
+            does("Send a message of a sequence once, really, to somebody of ours")
+                .status(StatusCode::ACCEPTED)
+                .conflicts(&["no_configuration", "not_read", "faulty_files", "no_run", "unreadable", "not_written"])
+                .conflicts(&["not_told", "do_not_contact"])
+                .tells::<SentPreview>(),
+            send_preview,
         ),
         Route::at("/sequences/{id}/diff").post(
             does("Say what the files of a sequence would change, and for how many live runs")
@@ -152,6 +164,16 @@ async fn show(
     Body(order): Body<PreviewOrder>,
 ) -> Result<Json<Value>, Problem> {
     Ok(Json(state.actions.steer(SteerOrder::Preview(id, order), caller.by()).await?))
+}
+
+async fn send_preview(
+    State(state): State<ApiState>,
+    Name(id): Name,
+    caller: Caller,
+    Body(order): Body<SendPreviewOrder>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let told = state.actions.steer(SteerOrder::SendPreview(id, order), caller.by()).await?;
+    Ok((StatusCode::ACCEPTED, Json(told)))
 }
 
 async fn diff(
@@ -249,13 +271,13 @@ async fn resume_all(State(state): State<ApiState>, caller: Caller, _: NoQuery) -
     resumed(&state, &caller, PauseTarget::All).await
 }
 
-/// The files of a sequence: their names and what is in them.
+/// The files of a sequence, `tests.toml` among them where there is one: their names and what is in them.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CheckOrder {
     #[serde(default)]
     id: Option<String>,
-    files: BTreeMap<String, String>,
+    files: FilesOrder,
 }
 
 async fn check(

@@ -26,7 +26,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/suppressions")
             .get(does("List addresses that must not be written to").takes(paged(vec![one()])), list)
             .post(does("Write to an address no more"), add)
-            .delete(does("Allow an address again").takes(vec![one()]), remove),
+            .delete(
+                does("Allow an address again, with the others that the same no had stopped").takes(vec![one()]),
+                remove,
+            ),
     ]
 }
 
@@ -113,16 +116,26 @@ async fn add(
     Ok(created(views(&state, rows).await?.pop()))
 }
 
-async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> Result<StatusCode, Problem> {
+/// Addresses that may be written to again.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Lifted {
+    /// The one that was asked for.
+    address: String,
+    /// All of them, that one first: the others are the same person's, which the same no had stopped.
+    lifted: Vec<String>,
+}
+
+async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> Result<Json<Lifted>, Problem> {
     let asked = asked.only(&["address"])?;
     let Some(address) = asked.text("address") else {
         let what = "say which: DELETE /v1/suppressions?address=…";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("address", what));
     };
     let mut tx = state.store.begin("http.lift_suppression").await?;
-    if people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await?.is_empty() {
+    let lifted = people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await?;
+    if lifted.is_empty() {
         return Err(Problem::not_found("suppression of", address));
     }
     state.commit(tx).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(Lifted { address: address.to_owned(), lifted }))
 }

@@ -34,6 +34,8 @@ pub(super) fn routes() -> Vec<Route> {
             .get(does("Show a task"), one)
             .patch(does("Change an open task").conflicts(&["task_over"]), update),
         Route::at("/tasks/{id}/complete").post(does("Say that a task is done").conflicts(&["task_over"]), complete),
+        Route::at("/tasks/{id}/cancel")
+            .post(does("Take a task away that is not to be done any more").conflicts(&["task_over"]), cancel),
     ]
 }
 
@@ -137,6 +139,19 @@ async fn complete(
 ) -> Result<Json<TaskView>, Problem> {
     let mut tx = state.store.begin("http.complete_task").await?;
     task::finish(&mut tx, &state.clock, (id, version), (said.answer.as_deref(), &caller.by())).await?;
+    state.commit(tx).await?;
+    view(&state, id).await.map(Json)
+}
+
+async fn cancel(
+    State(state): State<ApiState>,
+    Id(id): Id<TaskId>,
+    caller: Caller,
+    Seen(version): Seen,
+    _: NoQuery,
+) -> Result<Json<TaskView>, Problem> {
+    let mut tx = state.store.begin("http.cancel_task").await?;
+    task::cancel(&mut tx, &state.clock, (id, version), &caller.by()).await?;
     state.commit(tx).await?;
     view(&state, id).await.map(Json)
 }

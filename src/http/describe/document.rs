@@ -180,6 +180,12 @@ fn responses(placed: &Placed, shapes: &mut Shapes) -> Map<String, Value> {
         (None, Some(answer)) => Some(json!({ "application/json": { "schema": answer(&mut shapes.answered) } })),
         (None, None) => None,
     };
+    let content = content.map(|mut content| {
+        if let (Some(media), Some(content)) = (does.or_octets, content.as_object_mut()) {
+            content.insert(media.to_owned(), json!({}));
+        }
+        content
+    });
     let mut all = Map::new();
     for status in std::iter::once(usual).chain(does.or) {
         let mut told = json!({ "description": status.canonical_reason().unwrap_or("Done") });

@@ -9,6 +9,7 @@ use crate::domain::sequence::{Definition, Step, StepKind};
 use crate::domain::time::Micros;
 use crate::domain::words::EnrollmentState;
 use crate::store::outreach::SequenceRow;
+use crate::store::reading::view::{PauseView, PausedWhat};
 use crate::store::{StoreError, Tx};
 
 /// A sequence.
@@ -26,6 +27,8 @@ pub struct SequenceView {
     pub paused_at: Option<Micros>,
     /// Why.
     pub pause_reason: Option<String>,
+    /// All that stops it: its own pause, that of everything, and those of accounts it sends from.
+    pub pauses: Vec<PauseView>,
     /// Its runs, by state.
     pub runs: Runs,
     /// Live runs on an older version.
@@ -129,10 +132,11 @@ async fn view(tx: &mut Tx, row: SequenceRow) -> Result<SequenceView, StoreError>
         Some(hash) => readable(tx, hash).await?.ok(),
         None => None,
     };
-    let state = match (&row.active_hash, row.paused_at) {
-        (None, _) => Standing::Deleted,
-        (Some(_), Some(_)) => Standing::Paused,
-        (Some(_), None) => Standing::Active,
+    let pauses = pauses_of(tx, (&row, definition.as_deref())).await?;
+    let state = match &row.active_hash {
+        None => Standing::Deleted,
+        Some(_) if pauses.iter().any(|pause| pause.of != PausedWhat::Account) => Standing::Paused,
+        Some(_) => Standing::Active,
     };
     Ok(SequenceView {
         name: definition.as_ref().map(|d| d.name.clone()),
@@ -142,9 +146,40 @@ async fn view(tx: &mut Tx, row: SequenceRow) -> Result<SequenceView, StoreError>
         state,
         paused_at: row.paused_at,
         pause_reason: row.pause_reason,
+        pauses,
         runs,
         outdated,
     })
+}
+
+/// All that stops a sequence, or a part of what it sends.
+pub async fn pauses_of(
+    tx: &mut Tx,
+    (row, definition): (&SequenceRow, Option<&Definition>),
+) -> Result<Vec<PauseView>, StoreError> {
+    let mut pauses: Vec<PauseView> = tx.list_pauses().await?.into_iter().map(PauseView::from).collect();
+    let accounts = definition.map(|d| d.accounts.as_slice()).unwrap_or_default();
+    pauses.retain(|pause| pause.name.as_ref().is_none_or(|name| accounts.contains(name)));
+    if let Some(since) = row.paused_at {
+        let (name, reason) = (Some(row.id.clone()), row.pause_reason.clone().unwrap_or_default());
+        pauses.insert(0, PauseView { of: PausedWhat::Sequence, name, since, reason });
+    }
+    Ok(pauses)
+}
+
+/// What lets nothing of a sequence out at all, where something does: a pause of an account does where it has no other.
+pub async fn stopped_by(tx: &mut Tx, row: &SequenceRow) -> Result<Option<PauseView>, StoreError> {
+    let definition = match &row.active_hash {
+        Some(hash) => readable(tx, hash).await?.ok(),
+        None => None,
+    };
+    let mut pauses = pauses_of(tx, (row, definition.as_deref())).await?;
+    let is_paused = |name: &String| pauses.iter().any(|pause| pause.name.as_ref() == Some(name));
+    let accounts = definition.as_ref().map(|d| d.accounts.as_slice()).unwrap_or_default();
+    if accounts.is_empty() || !accounts.iter().all(is_paused) {
+        pauses.retain(|pause| pause.of != PausedWhat::Account);
+    }
+    Ok(pauses.into_iter().next())
 }
 
 fn count_runs(counts: &[(EnrollmentState, i64)]) -> Runs {

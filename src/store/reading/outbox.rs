@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::view::{AccountView, EventView, FolderView, OutboxView, RecipientView, SignInView, UnmatchedView};
+use super::view::{
+    AccountView, EventView, FolderView, OutboxView, PauseView, RecipientView, SignInView, UnmatchedView,
+};
 use super::{Order, PAGE_MAX, Page, Place, Slice};
 use crate::clock::machine_now;
 use crate::domain::ids::MessageId;
@@ -88,10 +90,13 @@ impl Tx {
     /// All accounts with their folders, by name.
     pub async fn list_account_views(&mut self) -> Result<Vec<AccountView>, StoreError> {
         let (mut views, logins, now) = (Vec::new(), self.list_logins().await?, machine_now());
+        let pauses: Vec<PauseView> = self.list_pauses().await?.into_iter().map(PauseView::from).collect();
         for account in self.list_accounts().await? {
             let folders = self.list_folders(&account.name).await?;
             let login = logins.iter().find(|login| login.account == account.name).map(|login| sign_in_view(login, now));
-            views.push(account_view(account, folders, login));
+            let stops = |pause: &&PauseView| pause.name.as_ref().is_none_or(|name| *name == account.name);
+            let pauses = pauses.iter().filter(stops).cloned().collect();
+            views.push(account_view(account, folders, (login, pauses)));
         }
         Ok(views)
     }
@@ -132,7 +137,11 @@ fn sign_in_view(login: &LoginRow, now: Micros) -> SignInView {
     }
 }
 
-fn account_view(account: AccountRow, folders: Vec<FolderRow>, sign_in: Option<SignInView>) -> AccountView {
+fn account_view(
+    account: AccountRow,
+    folders: Vec<FolderRow>,
+    (sign_in, pauses): (Option<SignInView>, Vec<PauseView>),
+) -> AccountView {
     let (state, detail) = account.overall();
     let detail = detail.map(str::to_owned);
     AccountView {
@@ -143,6 +152,7 @@ fn account_view(account: AccountRow, folders: Vec<FolderRow>, sign_in: Option<Si
         address: account.address,
         changed_at: account.changed_at,
         last_sync_at: account.last_sync_at,
+        pauses,
         sign_in,
         folders: folders
             .into_iter()

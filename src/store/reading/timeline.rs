@@ -1,8 +1,10 @@
 //! Everything about one influencer in time order: messages, events and notes, each from an index of its own, merged.
 
+use super::task::TaskView;
 use super::view::{EventView, NoteView, TimelineEntry, TimelineItem};
 use super::{Order, Page, Place, Slice};
 use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::time::Micros;
 use crate::store::event::EventRow;
 use crate::store::sql::statements;
 use crate::store::value::values;
@@ -13,11 +15,17 @@ enum Found {
     Message(MessageId),
     Event(EventRow),
     Note(NoteView),
+    Task(Box<TaskView>),
 }
 
 impl Tx {
-    /// The timeline of an influencer, newest first or oldest first.
-    pub async fn list_timeline(&mut self, id: InfluencerId, page: Page) -> Result<Slice<TimelineEntry>, StoreError> {
+    /// The timeline of an influencer, newest first or oldest first. A task stands where it was made; what is late is so at `now`.
+    pub async fn list_timeline(
+        &mut self,
+        id: InfluencerId,
+        now: Micros,
+        page: Page,
+    ) -> Result<Slice<TimelineEntry>, StoreError> {
         let (from, limit) = (page.from(), page.fetch());
         let wanted = values![id, from.at, from.id, limit];
         let mut found: Vec<(Place, Found)> = Vec::new();
@@ -34,6 +42,9 @@ impl Tx {
         };
         let rows: Vec<NoteView> = self.all(notes, wanted).await?;
         found.extend(rows.into_iter().map(|n| (Place { at: n.at, id: n.id.0 }, Found::Note(n))));
+        for task in self.list_tasks_of(id, now, page).await? {
+            found.push((Place { at: task.created_at, id: task.id.0 }, Found::Task(Box::new(task))));
+        }
         found.sort_by_key(|(place, _)| *place);
         if page.order == Order::NewestFirst {
             found.reverse();
@@ -59,6 +70,7 @@ impl Tx {
                 },
                 Found::Event(row) => TimelineItem::Event(EventView::from(row)),
                 Found::Note(note) => TimelineItem::Note(note),
+                Found::Task(task) => TimelineItem::Task(task),
             };
             entries.push(TimelineEntry { at: place.at, item });
         }

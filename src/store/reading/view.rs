@@ -5,6 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::task::TaskView;
 use crate::domain::ids::{AgentId, EventId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::time::Micros;
@@ -13,6 +14,7 @@ use crate::domain::words::{
     SignInState, UnmatchedReason,
 };
 use crate::store::event::EventRow;
+use crate::store::outreach::PauseRow;
 
 /// A thread.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -334,6 +336,8 @@ pub enum TimelineItem {
     Event(EventView),
     /// Someone wrote something down.
     Note(NoteView),
+    /// Someone is to do something, or was.
+    Task(Box<TaskView>),
 }
 
 impl Serialize for TimelineItem {
@@ -353,6 +357,10 @@ impl Serialize for TimelineItem {
                 map.serialize_entry("type", "note")?;
                 map.serialize_entry("note", note)?;
             }
+            Self::Task(task) => {
+                map.serialize_entry("type", "task")?;
+                map.serialize_entry("task", task)?;
+            }
         }
         map.end()
     }
@@ -369,6 +377,7 @@ impl schemars::JsonSchema for TimelineEntry {
             ("message", schemas.subschema_for::<MessageView>()),
             ("event", schemas.subschema_for::<EventView>()),
             ("note", schemas.subschema_for::<NoteView>()),
+            ("task", schemas.subschema_for::<TaskView>()),
         ];
         let entry = |(kind, thing): (&str, schemars::Schema)| {
             serde_json::json!({
@@ -406,12 +415,59 @@ pub struct AccountView {
     pub detail: Option<String>,
     /// Since when.
     pub changed_at: Micros,
+    /// Why nothing of a sequence leaves from it, where that is so: mail that people write does.
+    pub pauses: Vec<PauseView>,
     /// When all its folders were last read to the end.
     pub last_sync_at: Option<Micros>,
     /// Its sign-in, where it signs in with OAuth and somebody has done so.
     pub sign_in: Option<SignInView>,
     /// Its folders.
     pub folders: Vec<FolderView>,
+}
+
+/// Something that is paused by hand, or because too much came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct PauseView {
+    /// What stands still.
+    pub of: PausedWhat,
+    /// The account or the sequence.
+    pub name: Option<String>,
+    /// Since when.
+    pub since: Micros,
+    /// Why.
+    pub reason: String,
+}
+
+/// What stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedWhat {
+    /// All sequences.
+    All,
+    /// What an account sends for sequences.
+    Account,
+    /// A sequence.
+    Sequence,
+}
+
+impl From<PauseRow> for PauseView {
+    fn from(row: PauseRow) -> Self {
+        let name = row.scope.strip_prefix("account:").map(str::to_owned);
+        let of = if name.is_some() { PausedWhat::Account } else { PausedWhat::All };
+        Self { of, name, since: row.at, reason: row.reason }
+    }
+}
+
+impl PauseView {
+    /// `everything is paused since …: why`
+    pub fn words(&self, since: &str) -> String {
+        let what = match (self.of, &self.name) {
+            (PausedWhat::Account, Some(name)) => format!("the account {name}"),
+            (PausedWhat::Sequence, _) => "the sequence".to_owned(),
+            (PausedWhat::All | PausedWhat::Account, _) => "everything".to_owned(),
+        };
+        format!("{what} is paused since {since}: {}", self.reason)
+    }
 }
 
 /// The sign-in of an account, without anything that signs in.

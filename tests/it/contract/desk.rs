@@ -17,7 +17,7 @@ use liaison::store::task::TaskRow;
 
 const NOW: Micros = Micros(1_772_355_600_000_000);
 
-fn task(clock: &Clock, text: &str, influencer: Option<InfluencerId>, due: Option<i64>) -> TaskRow {
+pub fn task(clock: &Clock, text: &str, influencer: Option<InfluencerId>, due: Option<i64>) -> TaskRow {
     TaskRow {
         id: TaskId(clock.new_id()),
         influencer_id: influencer,
@@ -38,7 +38,7 @@ fn task(clock: &Clock, text: &str, influencer: Option<InfluencerId>, due: Option
     }
 }
 
-async fn insert(store: &Store, tasks: &[TaskRow]) {
+pub async fn insert(store: &Store, tasks: &[TaskRow]) {
     let mut tx = store.begin("test.tasks").await.unwrap();
     for task in tasks {
         tx.insert_task(task).await.unwrap();

@@ -150,7 +150,7 @@ async fn all_of(scene: &Scene) -> Value {
     runs.sort();
     let mut timelines = Vec::new();
     for id in ids {
-        let entries = tx.list_timeline(id, Page::newest(100)).await.unwrap().data;
+        let entries = tx.list_timeline(id, seed::at(0), Page::newest(100)).await.unwrap().data;
         let texts = entries.iter().map(|e| serde_json::to_string(e).unwrap());
         let made = ["influencer.merged", "stage_changed", "enrollment."];
         timelines.push(texts.filter(|t| !made.iter().any(|m| t.contains(m))).collect::<Vec<_>>());

@@ -1,15 +1,17 @@
 //! The read side: pages, views, the merged timeline, and search.
 
+use super::desk;
 use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{FolderId, MessageId, ThreadId};
-use liaison::domain::words::{AccountState, Awaiting, Direction, FolderRole, Role, Scope, UnmatchedReason};
+use liaison::domain::words::{AccountState, Awaiting, Direction, FolderRole, Role, Scope, TaskState, UnmatchedReason};
 use liaison::store::mailbox::FolderRow;
 use liaison::store::mailbox::Side;
 use liaison::store::message::{NewDelivery, NewUnmatched};
 use liaison::store::reading::thread::ThreadFilter;
 use liaison::store::reading::view::TimelineItem;
 use liaison::store::reading::{Page, Place};
+use liaison::store::task::TaskRow;
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -244,14 +246,14 @@ async fn message_carries_deliveries_outbox_state_and_whole_text() {
 }
 
 #[tokio::test]
-async fn timeline_merges_messages_events_and_notes_in_pages_of_any_size() {
+async fn timeline_merges_messages_events_notes_and_tasks_in_pages_of_any_size() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let other = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
         for n in 0..12 {
-            match n % 3 {
+            match n % 4 {
                 0 => {
                     seed::message_in(&fresh, &clock, &thread, n / 2).await;
                 }
@@ -271,6 +273,13 @@ async fn timeline_merges_messages_events_and_notes_in_pages_of_any_size() {
                     tx.insert_events(vec![event(ana), event(other)]).await.unwrap();
                     tx.commit().await.unwrap();
                 }
+                2 => {
+                    let task = |influencer| TaskRow {
+                        created_at: seed::at(n / 2),
+                        ..desk::task(&clock, "call", Some(influencer), (n == 2).then_some(2))
+                    };
+                    desk::insert(&fresh.store, &[task(ana), task(other)]).await;
+                }
                 _ => {
                     let sql = format!(
                         "INSERT INTO note (id, influencer_id, author, text, at) VALUES ($1, $2, 'sam', 'n', {})",
@@ -281,13 +290,14 @@ async fn timeline_merges_messages_events_and_notes_in_pages_of_any_size() {
             }
         }
         let mut tx = fresh.store.read().await.unwrap();
-        let whole = tx.list_timeline(ana, Page::newest(50)).await.unwrap();
+        let late = seed::at(3);
+        let whole = tx.list_timeline(ana, late, Page::newest(50)).await.unwrap();
         assert_eq!((whole.data.len(), whole.next), (12, None), "{}", fresh.name);
         assert!(whole.data.windows(2).all(|w| w[0].at >= w[1].at));
         for size in [1, 2, 5] {
             let (mut pieces, mut page) = (Vec::new(), Page::newest(size));
             loop {
-                let slice = tx.list_timeline(ana, page).await.unwrap();
+                let slice = tx.list_timeline(ana, late, page).await.unwrap();
                 pieces.extend(slice.data);
                 page = page.after(slice.next);
                 if slice.next.is_none() {
@@ -296,14 +306,18 @@ async fn timeline_merges_messages_events_and_notes_in_pages_of_any_size() {
             }
             assert_eq!(pieces, whole.data, "{} by {size}", fresh.name);
         }
-        let mut oldest = tx.list_timeline(ana, Page::oldest(50)).await.unwrap().data;
+        let mut oldest = tx.list_timeline(ana, late, Page::oldest(50)).await.unwrap().data;
         oldest.reverse();
         assert_eq!(oldest, whole.data);
+        assert_eq!(whole.data.iter().filter(|e| matches!(e.item, TimelineItem::Task(_))).count(), 3);
         for entry in &whole.data {
             let json = serde_json::to_value(entry).unwrap();
             let sort = json["type"].as_str().unwrap();
-            assert_eq!(json["at"], json[sort]["at"], "{json}");
+            assert_eq!(json["at"], json[sort][if sort == "task" { "created_at" } else { "at" }], "{json}");
             assert_eq!(sort == "note", matches!(entry.item, TimelineItem::Note(_)));
+            if let TimelineItem::Task(task) = &entry.item {
+                assert_eq!((task.state, task.late), (TaskState::Open, task.due_at.is_some()), "{}", fresh.name);
+            }
         }
     }
 }

@@ -193,6 +193,11 @@ impl Described {
         self.ask_as((method, path), body, &more).await
     }
 
+    /// What was not as it is described.
+    pub fn faults(&self) -> String {
+        self.wrong.lock().unwrap().join("\n")
+    }
+
     pub async fn send(&self, asked: Asked) {
         self.ask.send(asked).await.unwrap();
     }
@@ -223,7 +228,8 @@ impl Described {
             assert!(body.is_empty(), "{method} {template}: {status} has a body: {text}");
             return Value::Null;
         };
-        let (media, shape) = content.iter().next().unwrap();
+        let told = content.iter().find(|(media, _)| head.contains(&format!("content-type: {media}")));
+        let (media, shape) = told.or(content.iter().next()).unwrap();
         if let Some(schema) = shape.get("schema") {
             assert!(head.contains(&format!("content-type: {media}")), "{method} {template}: {head}");
             let value: Value = serde_json::from_slice(body).unwrap_or_else(|e| panic!("{method} {path}: {e}: {text}"));
@@ -419,6 +425,9 @@ async fn sequences(api: &Described, ana: InfluencerId) {
     let asked = json!({"influencer_ids": [ana], "days": 20});
     let told = api.well("POST", "/v1/sequences/spring/simulate", Some(asked)).await;
     assert!(!told["entries"].as_array().unwrap().is_empty(), "{told}");
+    super::ahead::simulations(api).await;
+    super::ahead::tests_and_files(api).await;
+    super::ahead::previews_sent(api).await;
     let path = "/v1/sequences/spring/enrollments";
     api.well("POST", path, Some(json!({"filter": {}, "dry_run": true}))).await;
     let real = api.well("POST", path, Some(json!({"influencers": ["@ana"]}))).await;
@@ -531,9 +540,16 @@ async fn desk(api: &Described, ana: InfluencerId) {
     let path = format!("{path}/complete");
     api.well("POST", &path, Some(json!({"answer": "yes"}))).await;
     assert_eq!(api.ask("POST", &path, Some(&json!({}))).await.1["code"], "task_over");
+    let other = api.well("POST", "/v1/tasks", Some(json!({"text": "never mind"}))).await;
+    let path = format!("/v1/tasks/{}/cancel", other["id"].as_str().unwrap());
+    assert_eq!(api.ask_with("If-Match: \"7\"", "POST", &path, None).await.1["code"], "changed_meanwhile");
+    let gone = api.well("POST", &path, None).await;
+    assert_eq!((&gone["state"], &gone["completed_by"]), (&json!("cancelled"), &json!("token tests")));
+    assert_eq!(api.ask("POST", &path, None).await.1["code"], "task_over");
     api.well("POST", "/v1/suppressions", Some(json!({"address": "no@example.org"}))).await;
     api.well("GET", "/v1/suppressions", None).await;
-    api.well("DELETE", "/v1/suppressions?address=no@example.org", None).await;
+    let lifted = api.well("DELETE", "/v1/suppressions?address=no@example.org", None).await;
+    assert_eq!(lifted, json!({"address": "no@example.org", "lifted": ["no@example.org"]}));
     assert_eq!(api.ask("DELETE", "/v1/suppressions?address=no@example.org", None).await.0, 404);
     let made = api.well("POST", "/v1/tokens", Some(json!({"name": "reports", "scopes": ["read"]}))).await;
     api.well("GET", "/v1/tokens", None).await;
@@ -598,7 +614,7 @@ async fn every_operation_answers_as_it_is_described() {
         erasure(&api, ana).await;
         std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();
         api.well("DELETE", "/v1/sequences/spring", None).await;
-        let wrong = api.wrong.lock().unwrap().join("\n");
+        let wrong = api.faults();
         assert!(wrong.is_empty(), "{}:\n{wrong}", api.fresh.name);
         let answered = api.answered.lock().unwrap().clone();
         let all = operations(&api.document).into_iter().map(|(method, path, _)| format!("{method} {path}"));

@@ -127,7 +127,9 @@ async fn suppressions_are_added_listed_with_consents_and_lifted() {
     let (_, one) = api.get("/v1/suppressions?address=ANA@example.org").await;
     assert_eq!((one["data"].as_array().unwrap().len(), &one["data"][0]["consents"]), (1, &json!([])));
     let lift = "/v1/suppressions?address=ana@example.org";
-    assert_eq!(api.call(Some(&api.token), "DELETE", lift, None).await.0, StatusCode::NO_CONTENT);
+    let (status, lifted) = api.call(Some(&api.token), "DELETE", lift, None).await;
+    let told = json!({"address": "ana@example.org", "lifted": ["ana@example.org"]});
+    assert_eq!((status, lifted), (StatusCode::OK, told));
     assert_eq!(api.call(Some(&api.token), "DELETE", lift, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.call(Some(&api.token), "DELETE", "/v1/suppressions", None).await.0, StatusCode::BAD_REQUEST);
 }

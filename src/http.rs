@@ -41,7 +41,7 @@ mod version;
 use describe::document::Placed;
 use describe::{Operation, Route};
 
-pub use actions::{ActionError, Actions, FilterOrder};
+pub use actions::{ActionError, Actions};
 pub use gate::Door;
 pub use listen::serve_within;
 pub use metrics::{MetricsPage, MetricsState, metrics_router};

@@ -6,8 +6,8 @@ use super::desk::Desk;
 use super::stop::Stop;
 use super::who;
 use crate::domain::words::{Awaiting, EnrollmentState};
-use crate::http::FilterOrder;
 use crate::hub::people;
+use crate::hub::people::filter::FilterOrder;
 use crate::store::people::filter::InfluencerFilter;
 
 /// Which people are meant.

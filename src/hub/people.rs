@@ -16,6 +16,7 @@ use crate::store::{StoreError, Tx};
 mod agent;
 pub mod erase;
 pub mod export;
+pub mod filter;
 mod influencer;
 pub mod merge;
 pub(in crate::hub) mod refused;

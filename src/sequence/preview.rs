@@ -16,6 +16,7 @@ pub mod scene;
 
 pub use crate::hub::outreach::plan::choose_variant;
 pub use note::{Note, note};
+pub use once::OnceError;
 pub use scene::{Of, Preview, PreviewError, Scene, Shown, Text, kept};
 
 /// An influencer as templates and conditions see them. The default owner looks after whom nobody else does: also where their

@@ -14,7 +14,6 @@ use crate::cli::terminal::clean_line;
 use crate::cli::{Global, who};
 use crate::config::Severity;
 use crate::hub::enqueue;
-use crate::sequence::preview::once::{self, OnceError};
 use crate::sequence::{self, Known, preview};
 use crate::store::Tx;
 
@@ -167,21 +166,23 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
 }
 
 /// What is said of a flag that takes one message.
-fn one_message(error: OnceError, flag: &str) -> anyhow::Error {
+fn one_message(error: preview::OnceError, flag: &str) -> anyhow::Error {
     let words = error.to_string();
     match error {
-        OnceError::Several => Stop::usage(format!("{flag} takes one message: name it with --step")).into(),
-        OnceError::Address(_) => Stop::usage(words).into(),
-        OnceError::Preview(error) => stop(error),
-        OnceError::Store(error) => error.into(),
-        OnceError::NoMail | OnceError::NoAccount | OnceError::Theirs(_) | OnceError::File(_) => {
-            Stop::failed(words).into()
-        }
+        preview::OnceError::Several => Stop::usage(format!("{flag} takes one message: name it with --step")).into(),
+        preview::OnceError::Address(_) => Stop::usage(words).into(),
+        preview::OnceError::Preview(error) => stop(error),
+        preview::OnceError::Store(error) => error.into(),
+        preview::OnceError::NoMail
+        | preview::OnceError::NoAccount
+        | preview::OnceError::Theirs(_)
+        | preview::OnceError::File(_) => Stop::failed(words).into(),
     }
 }
 
 fn write_html(path: &Path, shown: &[preview::Shown]) -> anyhow::Result<()> {
-    let preview::Shown::Email { html, .. } = once::only_mail(shown).map_err(|error| one_message(error, "--html"))?
+    let preview::Shown::Email { html, .. } =
+        preview::once::only_mail(shown).map_err(|error| one_message(error, "--html"))?
     else {
         return Ok(());
     };
@@ -196,9 +197,9 @@ async fn send_one(
     (shown, to): (&preview::Preview, &str),
 ) -> anyhow::Result<()> {
     let told = |error| one_message(error, "--send-to");
-    let order = once::once(scene, (shown, to), desk.clock.now()).map_err(told)?;
+    let order = preview::once::once(scene, (shown, to), desk.clock.now()).map_err(told)?;
     let work = async |tx: &mut Tx| {
-        once::refuse_theirs(tx, &order).await.map_err(told)?;
+        preview::once::refuse_theirs(tx, &order).await.map_err(told)?;
         Ok(enqueue::enqueue(tx, &desk.clock, order.clone()).await?)
     };
     let queued = desk.change("cli.preview", work).await?;

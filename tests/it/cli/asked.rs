@@ -20,8 +20,10 @@ fn with_people() -> tempfile::TempDir {
 fn filters_are_alike_on_the_list_and_in_simulations() {
     let dir = with_people();
     let run = |args: &[&str]| liaison(dir.path(), args);
-    let sequence = ["sequence", "new", "spring"];
-    run(&sequence).well();
+    let outreach = "[server]\nbase_url = \"https://hub.acme.example\"\n\n[sender]\nname = \"Acme\"\naddress = \"1 Main St, Portland\"\n";
+    std::fs::create_dir_all(dir.path().join("conf.d")).unwrap();
+    std::fs::write(dir.path().join("conf.d/outreach.toml"), outreach).unwrap();
+    run(&["sequence", "new", "spring"]).well();
     let cases: [(&[&str], &[&str]); 9] = [
         (&["--tag", "running"], &["@ana", "@cy"]),
         (&["-q", "bo"], &["@bo"]),

@@ -101,8 +101,7 @@ pub async fn tests_and_files(api: &Described) {
     let late = TESTS.replace("2027-03-02 hello", "2027-03-03 hello");
     let told = api.well("POST", path, Some(json!({"files": draft(&late)}))).await;
     assert_eq!((&told["ok"], &told["tests"], &told["failed"]), (&json!(false), &json!(1), &json!(1)), "{told}");
-    let place = &told["findings"][0]["place"];
-    assert_eq!(place["file"], "tests.toml", "{told}");
+    assert_eq!(told["findings"][0]["file"], "tests.toml", "{told}");
 
     let checked = api.well("POST", check, Some(json!({"id": "autumn", "files": draft(TESTS)}))).await;
     assert_eq!((&checked["errors"], &checked["findings"]), (&json!(0), &json!([])), "{checked}");

@@ -52,9 +52,9 @@ pub(super) fn write(source: &str, context: &Context, escape: Escape) -> Result<W
         given.lock().unwrap_or_else(PoisonError::into_inner).push(link.clone());
         Ok(link)
     });
-    let (lines, added) = keep_line_ends(source);
-    let explain = |error: Error| in_source(explain(&error, &lines), &added);
-    let template = engine.template_from_named_str("template", &lines).map_err(explain)?;
+    let (doubled, added) = keep_line_ends(source);
+    let explain = |error: Error| in_source(explain(&error, &doubled), &added);
+    let template = engine.template_from_named_str("template", &doubled).map_err(explain)?;
     let text = template.render(Serde(context.values())).map_err(explain)?;
     let take = |list: &Mutex<Vec<String>>| std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Written { text, values: take(&values), links: take(&links) })

@@ -26,7 +26,7 @@ pub(in crate::cli) enum SteerCommand {
         id: String,
     },
     /// Begin runs for influencers
-    Enroll(EnrollArgs),
+    Enroll(Box<EnrollArgs>),
     /// Send nothing of a sequence until it is resumed; time stands still for its runs
     Pause {
         /// The sequence
@@ -74,7 +74,7 @@ pub(in crate::cli) async fn run(global: &Global, command: SteerCommand) -> anyho
     match command {
         SteerCommand::List => list(&desk).await,
         SteerCommand::Show { id } => show(&desk, &id).await,
-        SteerCommand::Enroll(args) => enroll::enroll(&desk, args).await,
+        SteerCommand::Enroll(args) => enroll::enroll(&desk, *args).await,
         SteerCommand::Pause { id, reason } => {
             let why = pause::by_hand(reason.as_deref(), &desk::by());
             let work = async |tx: &mut Tx| {

@@ -189,13 +189,12 @@ fn step_stats(step: &str, rows: &[FunnelRow], (skips, older): (&[SkipRow], &Hash
     for row in &rows {
         let Some(name) = &row.variant else { continue };
         let is_older = older.contains(&(row.version.clone(), name.clone()));
-        match variants.iter_mut().find(|v| v.variant == *name && v.older == is_older) {
-            Some(known) => known.counts.add(row),
-            None => {
-                let mut counts = Counts::default();
-                counts.add(row);
-                variants.push(VariantStats { variant: name.clone(), older: is_older, counts, reply_rate: None });
-            }
+        if let Some(known) = variants.iter_mut().find(|v| v.variant == *name && v.older == is_older) {
+            known.counts.add(row);
+        } else {
+            let mut counts = Counts::default();
+            counts.add(row);
+            variants.push(VariantStats { variant: name.clone(), older: is_older, counts, reply_rate: None });
         }
     }
     for variant in &mut variants {

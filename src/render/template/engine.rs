@@ -113,8 +113,7 @@ fn tag_length(from: &str, end: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in from.char_indices().skip(2) {
         match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
+            Some(open) => quote = Some(open).filter(|open| c != *open),
             None if matches!(c, '"' | '\'') && end != "#}" => quote = Some(c),
             None if from.get(at..)?.starts_with(end) => return Some(at + end.len()),
             None => {}

@@ -23,8 +23,8 @@ const REASON_MAX: usize = 500;
 pub(in crate::hub) struct ByRule<'a> {
     /// Which rule.
     pub(in crate::hub) source: HoldSource,
-    /// Until when.
-    pub(in crate::hub) until: Micros,
+    /// Until when; without an end where it is lifted only.
+    pub(in crate::hub) until: Option<Micros>,
     /// Why, for people.
     pub(in crate::hub) reason: &'a str,
     /// The message it comes from.
@@ -43,7 +43,7 @@ pub(in crate::hub) async fn hold_by_rule(
     let hold = Hold {
         influencer_id: id,
         source,
-        until: Some(until),
+        until,
         reason: Some(reason.to_owned()),
         cause: cause.map(|message| message.to_string()),
         made_at: now,

@@ -85,7 +85,8 @@ impl Pass<'_> {
             Consequence::HoldAway(back_on) => {
                 let (zone, holidays) = whose_days(tx, id).await?;
                 if let Some(until) = hold_until(*back_on, self.clock.now(), &zone, &holidays) {
-                    let rule = ByRule { source: HoldSource::Away, until: Some(until), reason: AWAY, cause: signal.message };
+                    let rule =
+                        ByRule { source: HoldSource::Away, until: Some(until), reason: AWAY, cause: signal.message };
                     hold::hold_by_rule(tx, self.clock, id, rule).await?;
                 }
             }

@@ -49,6 +49,11 @@ pub(in crate::hub) async fn hold_by_rule(
         made_at: now,
     };
     if tx.hold_longer(&hold, now).await? {
+        // Without an `until` the event would say that they are let go: one without an end names the row's far instant.
+        let until = match until {
+            Some(until) => Some(until),
+            None => tx.list_holds(vec![id]).await?.pop().and_then(|row| row.held_until),
+        };
         note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
         outreach::hold_runs(tx, clock, id).await?;
         // Looked at now, so that whoever asks is told at once.

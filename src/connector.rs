@@ -98,6 +98,8 @@ pub struct RawItem {
     pub cut: bool,
     /// The provider's own id of the conversation it belongs to, where it has one (Gmail's `X-GM-THRID`).
     pub conversation: Option<String>,
+    /// Whether it is a draft (IMAP `\Draft`): nobody has sent it.
+    pub draft: bool,
 }
 
 /// The few headers that tell whether a message is known.

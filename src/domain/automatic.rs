@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::address;
 use super::bounce::Report;
 use super::mail::ParsedMail;
-use super::subject::without_blobs;
+use super::subject::{is_reply, without_blobs};
 use super::words::{Kind, Meaning};
 use return_date::Named;
 
@@ -37,6 +37,9 @@ pub struct Verdict {
     pub back_on: Option<jiff::civil::Date>,
     /// Whether a header says so: then it is no person's, whatever it says.
     pub proven: bool,
+    /// For a note of someone gone: whether a header or the subject says that it is a machine's note. Words of its text alone
+    /// may be about somebody else ("my old manager is no longer with us").
+    pub sure: bool,
     /// The evidence found, for `why`.
     pub reasons: Vec<&'static str>,
 }
@@ -44,7 +47,7 @@ pub struct Verdict {
 impl Verdict {
     /// A person's mail.
     pub fn human(reasons: Vec<&'static str>) -> Self {
-        Self { kind: Kind::Human, until: None, back_on: None, proven: false, reasons }
+        Self { kind: Kind::Human, until: None, back_on: None, proven: false, sure: false, reasons }
     }
 
     /// The same mail, where it says what may be a no. A machine asks nobody to be left alone: what only looks automatic (quick,
@@ -87,7 +90,8 @@ impl Evidence {
 
 /// Decides what sort of mail this is.
 pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
-    let done = |kind, reason| Verdict { kind, until: None, back_on: None, proven: true, reasons: vec![reason] };
+    let done =
+        |kind, reason| Verdict { kind, until: None, back_on: None, proven: true, sure: true, reasons: vec![reason] };
     match &mail.report {
         Some(Report::Complaint(report)) if report.is_complaint() => return done(Kind::Complaint, "feedback report"),
         Some(Report::Complaint(_)) => return done(Kind::Automatic, "feedback report that is no complaint"),
@@ -108,9 +112,18 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     let away_subject = phrases::begins_away(&subject);
     let auto_subject = phrases::begins_automatic(&subject);
     let away_text = phrases::says_away(&text);
-    let gone_text = phrases::says_gone(&text) || phrases::says_gone(&subject);
+    let gone_subject = phrases::says_gone(&subject);
+    let gone_text = phrases::says_gone(&text) || gone_subject;
+    // the subject of an answer is what it answers, perhaps ours
+    let says_gone_itself = gone_subject && !is_reply(&subject);
     let evidence = gather(mail, facts, away_subject || auto_subject, away_text || gone_text);
     let decided = evidence.proof || (evidence.supports >= 2 && evidence.telling);
+    if !decided && is_newsletter(mail, &subject) {
+        let mut verdict = Verdict::human(evidence.reasons);
+        verdict.kind = Kind::Automatic;
+        verdict.reasons.push("sent to many, and answers nothing");
+        return verdict;
+    }
     if !decided {
         return Verdict::human(evidence.reasons);
     }
@@ -128,7 +141,8 @@ pub fn classify_automatic(mail: &ParsedMail, facts: &Facts) -> Verdict {
     };
     let named = named.filter(|_| kind == Kind::OutOfOffice);
     let (until, back_on) = (named.map(Named::day), named.and_then(Named::back_on));
-    Verdict { kind, until, back_on, proven: evidence.proof || evidence.nobody, reasons: evidence.reasons }
+    let sure = evidence.proof || away_subject || auto_subject || says_gone_itself;
+    Verdict { kind, until, back_on, proven: evidence.proof || evidence.nobody, sure, reasons: evidence.reasons }
 }
 
 /// The address that a note of someone gone names to write to from now on, as a key: the only one in it that is not
@@ -153,6 +167,15 @@ pub fn named_successor(text: &str, author: &str) -> Option<String> {
     }
 }
 
+/// Whether a mail is one that its writer sends to many who can leave: it is theirs, and no answer to us. Mail through a group
+/// (Precedence: list) can be left as well, and is a person's.
+fn is_newsletter(mail: &ParsedMail, subject: &str) -> bool {
+    let headers = &mail.automatic;
+    let precedence = headers.precedence.as_deref();
+    let many = precedence == Some("bulk") || (headers.one_click && precedence != Some("list"));
+    headers.unsubscribe && many && mail.ancestors().next().is_none() && !is_reply(subject)
+}
+
 fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool) -> Evidence {
     let headers = &mail.automatic;
     let precedence = headers.precedence.as_deref().unwrap_or_default();
@@ -162,8 +185,9 @@ fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool)
     evidence.prove(matches!(precedence, "auto_reply" | "auto-reply"), "Precedence: auto_reply");
     evidence.prove(headers.multipart_report, "multipart/report");
     evidence.support(headers.null_return_path, true, "null Return-Path");
-    // mail through a group carries Precedence: list and is a person's; it supports only what something else tells
-    evidence.support(matches!(precedence, "bulk" | "junk" | "list"), false, "list or bulk Precedence");
+    // what comes through a group carries Precedence: list and List-Id whoever wrote it: that says nothing of its writer
+    let many = matches!(precedence, "bulk" | "junk") || (precedence == "list" && !headers.list);
+    evidence.support(many, false, "list or bulk Precedence");
     let from = mail.from.first().map(|m| m.address.to_lowercase()).unwrap_or_default();
     evidence.nobody = phrases::is_no_reply(&from);
     evidence.support(evidence.nobody, true, "no-reply sender");
@@ -221,6 +245,44 @@ mod tests {
         let mut said_no = mail("Re: box", "Yes");
         said_no.automatic.auto_submitted = Some("no".to_owned());
         assert_eq!(kind(&said_no), Kind::Human);
+    }
+
+    #[test]
+    fn what_a_person_writes_through_a_group_is_a_persons() {
+        let quick = Facts { answered_within: Some(Duration::from_secs(20)) };
+        let through_group = |text: &str, facts: &Facts| {
+            let mut mail = mail("Re: box", text);
+            mail.automatic.precedence = Some("list".to_owned());
+            mail.automatic.list = true;
+            classify_automatic(&mail, facts).kind
+        };
+        for text in [
+            "Yes, I'm in! I am away until Monday, let's talk then.",
+            "My old manager is no longer with us, write to me directly, yes please",
+        ] {
+            assert_eq!(through_group(text, &Facts::default()), Kind::Human, "{text}");
+        }
+        assert_eq!(through_group("Yes!", &quick), Kind::Human);
+        // without a List-Id it is one of the older programs that answer by themselves
+        let mut vacation = mail("Re: box", "I am away until Monday");
+        vacation.automatic.precedence = Some("list".to_owned());
+        assert_eq!(kind(&vacation), Kind::OutOfOffice);
+        vacation.automatic = AutomaticHeaders { precedence: Some("bulk".to_owned()), list: true, ..Default::default() };
+        assert_eq!(kind(&vacation), Kind::Automatic);
+    }
+
+    #[test]
+    fn who_is_gone_is_sure_by_a_header_or_the_subject_only() {
+        let quick = Facts { answered_within: Some(Duration::from_secs(20)) };
+        let text = "My manager is no longer with us, write to me";
+        let sure = |subject: &str| {
+            let verdict = classify_automatic(&mail(subject, text), &quick);
+            assert_eq!(verdict.kind, Kind::Gone, "{subject}");
+            verdict.sure
+        };
+        assert!(!sure("Re: box") && !sure("Re: is this address no longer in use?"));
+        assert!(sure("Automatic reply: box") && sure("Ana is no longer with the company"));
+        assert!(proven("Re: box", text).sure);
     }
 
     #[test]
@@ -329,6 +391,31 @@ mod tests {
             assert_eq!(verdict.back_on, Some(jiff::civil::date(2026, 11, 30)), "{text}: {verdict:?}");
         }
         assert_eq!(back("I am out of the office until further notice."), None);
+    }
+
+    #[test]
+    fn their_newsletter_is_no_answer() {
+        let mut letter = mail("My spring news", "Three new videos, and a giveaway.");
+        letter.automatic.list = true;
+        letter.automatic.unsubscribe = true;
+        assert_eq!(kind(&letter), Kind::Human, "nothing says that many get it");
+        letter.automatic.one_click = true;
+        assert_eq!(kind(&letter), Kind::Automatic);
+        letter.automatic.precedence = Some("list".to_owned());
+        assert_eq!(kind(&letter), Kind::Human, "through a group");
+        letter.automatic.one_click = false;
+        letter.automatic.precedence = Some("bulk".to_owned());
+        let verdict = classify_automatic(&letter, &Facts::default());
+        assert_eq!((verdict.kind, verdict.proven), (Kind::Automatic, false));
+        assert_eq!(verdict.with_answer(Meaning::Refusal).kind, Kind::Human);
+        let mut answer = letter.clone();
+        answer.in_reply_to = vec!["ours@brand.test".to_owned()];
+        assert_eq!(kind(&answer), Kind::Human);
+        let mut answer = letter.clone();
+        answer.subject = "Re: box".to_owned();
+        assert_eq!(kind(&answer), Kind::Human);
+        letter.automatic.unsubscribe = false;
+        assert_eq!(kind(&letter), Kind::Human);
     }
 
     #[test]

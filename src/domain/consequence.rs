@@ -28,7 +28,8 @@ pub const SOFT_BOUNCES_WITHIN: Duration = Duration::from_hours(14 * 24);
 pub const HOLD_USUAL: Duration = Duration::from_hours(7 * 24);
 /// Longest hold that an absence note may ask for.
 pub const HOLD_MAX: Duration = Duration::from_hours(366 * 24);
-/// How long a message that nobody assigns, or a complaint of one of several, holds those it may be about.
+/// How long a message that nobody assigns, or a complaint of one of several, holds those it may be about. What may be a no
+/// holds until it is assigned.
 pub const HOLD_UNASSIGNED: Duration = Duration::from_hours(14 * 24);
 /// Days without a single business day after which nobody looks further for one.
 const IDLE_DAYS_MAX: i32 = 60;
@@ -100,6 +101,8 @@ pub enum Happened {
         address: Option<String>,
         /// Whom to write to instead.
         instead: Option<String>,
+        /// Whether that is sure; otherwise it may be about somebody else.
+        sure: bool,
     },
     /// A bounce came back for an address.
     Bounced(Bounce, String),
@@ -130,7 +133,7 @@ impl Happened {
                 (human && confidence >= CONFIDENT).then_some(Self::Clicked)
             }
             EventType::ThreadReplied => Some(Self::Answered(Answer::read(data), agent())),
-            EventType::MessageReceived => Self::received(&text, Answer::read(data), agent),
+            EventType::MessageReceived => Self::received(data, &text, Answer::read(data), agent),
             EventType::MessageBounced => {
                 let bounce = match text("severity")? {
                     "hard" => Bounce::Hard,
@@ -151,6 +154,7 @@ impl Happened {
     }
 
     fn received<'a>(
+        data: Option<&'a Value>,
         text: &impl Fn(&str) -> Option<&'a str>,
         answer: Answer,
         agent: impl Fn() -> Option<AgentId>,
@@ -169,6 +173,7 @@ impl Happened {
             (Kind::Gone, None) if author => Some(Self::Gone {
                 address: text("gone_address").map(str::to_owned),
                 instead: text("instead").map(str::to_owned),
+                sure: data.and_then(|d| d.get("sure")).and_then(Value::as_bool) == Some(true),
             }),
             _ => None,
         }
@@ -234,8 +239,8 @@ pub enum Consequence {
     Suppress(Whose),
     /// An address of theirs, or of an agent of theirs, is dead; the writer's where none is named.
     Dead(Option<String>),
-    /// Nothing is sent to the person by itself before then, says this source.
-    Hold(HoldSource, Micros, &'static str),
+    /// Nothing is sent to the person by itself before then, says this source; without an end until it is lifted.
+    Hold(HoldSource, Option<Micros>, &'static str),
     /// The same until they are back, by their own clock and holidays ([`hold_until`]).
     HoldAway(Option<Day>),
     /// The same, if this was one soft bounce too many of this address.
@@ -266,12 +271,14 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Sent => enter(standing, StageSignal::Sent, By::Rule),
         Happened::Clicked => enter(standing, StageSignal::Clicked, By::Rule),
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
-        Happened::Stranger(answer) => decide_stranger(*answer, now),
+        Happened::Stranger(answer) => decide_stranger(*answer),
         Happened::Unassigned(answer) => {
             let text =
                 "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
+            // Nobody goes on after what may be a no because nobody has read it.
+            let until = (!answer.may_be_no()).then(|| now.plus(HOLD_UNASSIGNED));
             let mut all = vec![
-                Consequence::Hold(HoldSource::Unassigned, now.plus(HOLD_UNASSIGNED), UNASSIGNED),
+                Consequence::Hold(HoldSource::Unassigned, until, UNASSIGNED),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
             ];
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
@@ -279,12 +286,16 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         }
         Happened::Machine(answer) => decide_machine(*answer, now),
         Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
-        Happened::Gone { address, instead } => {
+        Happened::Gone { address, instead, sure } => {
             let whose = address.as_deref().unwrap_or("The address that answered");
             let instead = match instead {
                 Some(other) => format!("they name {other} instead: find out whether to write there"),
                 None => "find out where they are now".to_owned(),
             };
+            if !sure {
+                let text = format!("{whose} may no longer be theirs: read what it answered; if so, {instead}");
+                return vec![Consequence::Task(TaskKind::Address, About::Person, text)];
+            }
             vec![
                 Consequence::Dead(address.clone()),
                 Consequence::EndIfUnreachable,
@@ -301,7 +312,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             let text = "One of those who got this mail called it spam, and the report does not say who: find out, and \
                         suppress their address (liaison suppression add). Until then nothing goes to any of them by itself";
             vec![
-                Consequence::Hold(HoldSource::Complaint, now.plus(HOLD_UNASSIGNED), "one of several complained"),
+                Consequence::Hold(HoldSource::Complaint, Some(now.plus(HOLD_UNASSIGNED)), "one of several complained"),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
             ]
         }
@@ -327,20 +338,20 @@ fn decide_machine(answer: Answer, now: Micros) -> Vec<Consequence> {
         "A machine answers for them with what may be a no: read it. Until then nothing goes to them by itself"
     };
     vec![
-        Consequence::Hold(HoldSource::Machine, now.plus(HOLD_UNASSIGNED), MACHINE),
+        Consequence::Hold(HoldSource::Machine, Some(now.plus(HOLD_UNASSIGNED)), MACHINE),
         Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
     ]
 }
 
 /// What an unknown address in somebody's thread leads to. It may be theirs: where it wants no more mail, it gets none, and
 /// they get none either until a person has said whose it is.
-fn decide_stranger(answer: Answer, now: Micros) -> Vec<Consequence> {
+fn decide_stranger(answer: Answer) -> Vec<Consequence> {
     let mut all = vec![Consequence::End(Ending::Unclear)];
     if answer == Answer::OptOut {
         let text = "An unknown address in their thread wants no more mail, and gets none: say whose it is (liaison \
                     unmatched list); until then nothing goes to them by itself";
         all.push(Consequence::Suppress(Whose::Writer));
-        all.push(Consequence::Hold(HoldSource::Unassigned, now.plus(HOLD_UNASSIGNED), UNASSIGNED));
+        all.push(Consequence::Hold(HoldSource::Unassigned, None, UNASSIGNED));
         all.push(Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()));
     }
     all

@@ -23,8 +23,8 @@ const REASON_MAX: usize = 500;
 pub(in crate::hub) struct ByRule<'a> {
     /// Which rule.
     pub(in crate::hub) source: HoldSource,
-    /// Until when.
-    pub(in crate::hub) until: Micros,
+    /// Until when; without an end where it is lifted only.
+    pub(in crate::hub) until: Option<Micros>,
     /// Why, for people.
     pub(in crate::hub) reason: &'a str,
     /// The message it comes from.
@@ -43,12 +43,17 @@ pub(in crate::hub) async fn hold_by_rule(
     let hold = Hold {
         influencer_id: id,
         source,
-        until: Some(until),
+        until,
         reason: Some(reason.to_owned()),
         cause: cause.map(|message| message.to_string()),
         made_at: now,
     };
     if tx.hold_longer(&hold, now).await? {
+        // Without an `until` the event would say that they are let go: one without an end names the row's far instant.
+        let until = match until {
+            Some(until) => Some(until),
+            None => tx.list_holds(vec![id]).await?.pop().and_then(|row| row.held_until),
+        };
         note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
         outreach::hold_runs(tx, clock, id).await?;
         // Looked at now, so that whoever asks is told at once.

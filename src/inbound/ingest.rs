@@ -67,6 +67,7 @@ pub struct Arrival {
     received_at: Option<Micros>,
     size: i64,
     conversation: Option<String>,
+    draft: bool,
     mail: ParsedMail,
     weak: Vec<u8>,
     strong: Vec<u8>,
@@ -82,7 +83,7 @@ pub struct Ingested {
     pub new: usize,
     /// Copies of messages that were known.
     pub copies: usize,
-    /// Messages left out (Junk from strangers).
+    /// Messages left out (Junk from strangers, drafts).
     pub left_out: usize,
 }
 
@@ -128,6 +129,7 @@ fn prepare_one(item: &RawItem, compressor: &mut Compressor<'_>) -> std::io::Resu
         received_at: item.received_at,
         size: i64::try_from(item.size).unwrap_or(i64::MAX),
         conversation: item.conversation.clone(),
+        draft: item.draft,
         weak: weak.get(..16).unwrap_or_default().to_vec(),
         strong: strong.get(..16).unwrap_or_default().to_vec(),
         raw_hash,

@@ -313,7 +313,7 @@ async fn imap_odd_fetch_answers_lose_nothing() {
             "UID SEARCH ALL" => "* SEARCH 9 3\r\n* SEARCH 2 3\r\n{tag} OK done\r\n",
             c if c.contains("RFC822.SIZE") => {
                 "* 9 FETCH (UID 77 RFC822.SIZE 5)\r\n* 1 FETCH (RFC822.SIZE 5)\r\n\
-                 * 3 FETCH (UID 9 RFC822.SIZE 1)\r\n* 1 FETCH (UID 2 RFC822.SIZE 4000000)\r\n\
+                 * 3 FETCH (UID 9 FLAGS (\\Seen \\draft) RFC822.SIZE 1)\r\n* 1 FETCH (UID 2 RFC822.SIZE 4000000)\r\n\
                  * 2 FETCH (UID 3 RFC822.SIZE 6)\r\n{tag} OK done\r\n"
             }
             c if c.starts_with("UID FETCH 2 ") => "* 1 FETCH (BODY[]<0> {3}\r\ntwo)\r\n{tag} OK done\r\n",
@@ -332,6 +332,7 @@ async fn imap_odd_fetch_answers_lose_nothing() {
     let items = source.fetch(&[2, 3, 9]).await.unwrap();
     let seen: Vec<_> = items.iter().map(|item| (item.uid, item.raw.as_slice(), item.cut)).collect();
     assert_eq!(seen, [(2, &b"two"[..], false), (3, b"", true), (9, b"nine is big", false)]);
+    assert_eq!(items.iter().map(|item| item.draft).collect::<Vec<_>>(), [false, false, true]);
 }
 
 /// How fast mail comes in: `cargo test --release --test it -- --ignored --nocapture imap_rate`.

@@ -180,6 +180,7 @@ impl Desk {
                 conversation: String::from_utf8_lossy(raw)
                     .lines()
                     .find_map(|line| line.strip_prefix("X-Test-Conversation: ").map(str::to_owned)),
+                draft: String::from_utf8_lossy(raw).contains("X-Test-Draft: yes"),
             };
             arrivals.extend(prepare(vec![item]).unwrap());
         }
@@ -569,6 +570,53 @@ async fn what_an_answer_means_stands_in_its_signal_and_old_mail_raises_none() {
         desk.drop_old(&[said("Re: Old shoes", "a9", "", "Stop")]).await;
         assert_eq!(desk.one("Re: Old shoes").await.kind, "human");
         assert_eq!(data_of(&desk, "thread.replied").await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_no_below_copied_headers_with_nothing_above_is_doubtful() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let copied = "From: Kim <team@acme.example>\nSent: Sunday, 1 March 2026 12:00\nTo: Ana <ana@example.org>\n\
+                      Subject: Shoes\n\n";
+        let below = format!("{copied}Hello Ana\n\nBitte keine weiteren Mails.");
+        let raws = [
+            said("Re: Shoes", "b1", "", &below),
+            said("Re: Shoes", "b2", "", &format!("________________________________\n{below}")),
+            said("Re: Shoes", "b3", "", &format!("{copied}Shall we talk about shoes?")),
+            said("Re: Shoes", "b4", "", &format!("Bitte keine weiteren Mails.\n\n{copied}Shall we talk?")),
+            said("Unsubscribe", "b5", "", &below),
+        ];
+        desk.drop_into(FolderRole::Inbox, &raws[..3]).await;
+        assert_eq!(text(&desk, "SELECT value_key FROM suppression").await.len(), 0, "{}", desk.fresh.name);
+        desk.drop_into(FolderRole::Inbox, &raws[3..]).await;
+        let told = data_of(&desk, "thread.replied").await;
+        let verdicts: Vec<&str> = told.iter().map(|d| d["answer"]["verdict"].as_str().unwrap()).collect();
+        assert_eq!(verdicts, ["unsure", "unsure", "none", "opt_out", "opt_out"], "{}: {told:?}", desk.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn their_newsletter_and_a_draft_of_ours_are_neither_an_answer_nor_sent() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let many = "List-Unsubscribe: <https://news.example/u>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click";
+        desk.drop_into(FolderRole::Inbox, &[said("My spring news", "l1", many, "Three new videos, and a giveaway.")])
+            .await;
+        assert_eq!(desk.one("My spring news").await.kind, "automatic");
+        assert_eq!(data_of(&desk, "thread.replied").await.len(), 0, "{}", desk.fresh.name);
+        let ours = |id: &str, more: &str| {
+            let head = format!(
+                "From: Kim <team@acme.example>\nTo: ana@example.org\nSubject: Shoes {id}\nMessage-ID: <{id}@acme.example>\n\
+                 Date: Mon, 2 Mar 2026 09:00:00 +0000\n{more}"
+            );
+            mail(&head, "Shall we talk about shoes?")
+        };
+        desk.drop_into(FolderRole::All, &[ours("d1", "X-Test-Draft: yes"), ours("d2", "X-Test-Draft: no")]).await;
+        assert_eq!(desk.find("Shoes d1").await.len(), 0);
+        assert_eq!(desk.find("Shoes d2").await.len(), 1);
+        assert_eq!(data_of(&desk, "message.sent").await.len(), 1, "{}", desk.fresh.name);
+        assert_eq!(desk.count("SELECT CAST(COUNT(*) AS TEXT) FROM delivery WHERE left_out = 'a draft'").await, 1);
     }
 }
 

@@ -350,6 +350,49 @@ async fn the_third_soft_bounce_in_14_days_holds_and_asks_once() {
 }
 
 #[tokio::test]
+async fn three_soft_bounces_read_at_once_hold_as_three_one_by_one_do() {
+    for desk in both().await {
+        let at = desk.clock.now();
+        let bounce = |address: &str| {
+            let data = Some(json!({"severity": "soft", "address": address}));
+            Signal { what: EventType::MessageBounced, influencer: Some(desk.people["ana"]), message: None, at, data }
+        };
+        let learn_all = async |addresses: &[&str]| {
+            let mut tx = desk.fresh.store.begin("test.batch").await.unwrap();
+            let batch = addresses.iter().map(|address| bounce(address)).collect();
+            signal::record(&mut tx, &desk.clock, batch).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        learn_all(&["ana@example.org", "ana@old.example"]).await;
+        assert_eq!(held(&desk, "ana").await, None, "{}: of two addresses", desk.fresh.name);
+        learn_all(&["ana@example.org", "Ana@example.org"]).await;
+        assert!(held(&desk, "ana").await.is_some(), "{}", desk.fresh.name);
+        assert_eq!(tasks(&desk).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_a_no_of_an_unassigned_agent_holds_without_an_end() {
+    for desk in both().await {
+        let no = reply("mgr@talent.example", "u9", "", "No thanks, not interested.");
+        desk.drop_into(FolderRole::Inbox, &[no]).await;
+        let far = desk.clock.now().plus(100 * HOLD_UNASSIGNED);
+        for who in ["ana", "bo", "cy"] {
+            assert!(held(&desk, who).await.is_some_and(|(until, why)| until > far && why == UNASSIGNED), "{who}");
+        }
+        let message = desk.one("Re: Shoes u9").await.id;
+        let mut tx = desk.fresh.store.begin("test.assign").await.unwrap();
+        let stages = KnownStages { start: "prospect".into(), ids: vec![] };
+        let whose = Whose::Influencer(desk.people["bo"]);
+        match_message(&mut tx, &desk.clock, &stages, message, (whose, "kim")).await.unwrap();
+        tx.commit().await.unwrap();
+        for who in ["ana", "bo", "cy"] {
+            assert_eq!(held(&desk, who).await, None, "{}: {who} is let go by it", desk.fresh.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_of_us_pauses_our_account_and_keeps_their_address() {
     for desk in both().await {
         let data = json!({"severity": "policy", "address": "ana@example.org", "status": "5.7.1", "account": "brand"});
@@ -373,7 +416,7 @@ async fn a_complaint_ends_runs_and_whoever_left_leaves_a_dead_address_of_their_o
     for desk in both().await {
         learn(&desk, "bo", EventType::MessageComplained, None, json!({"address": "bo@example.org"})).await;
         assert_eq!(ended(&desk, "bo").await.as_deref(), Some("complained"));
-        let gone = |address: &str| json!({"kind": "gone", "role": "author", "gone_address": address, "instead": "new@talent.example"});
+        let gone = |address: &str| json!({"kind": "gone", "role": "author", "gone_address": address, "instead": "new@talent.example", "sure": true});
         // A stranger's address is not Di's to declare dead.
         learn(&desk, "di", EventType::MessageReceived, None, gone("ana@example.org")).await;
         assert_eq!(ended(&desk, "di").await, None);

@@ -63,6 +63,7 @@ impl SandboxSource {
                 raw: mail.raw.clone(),
                 cut: false,
                 conversation: None,
+                draft: false,
             })
         })
     }

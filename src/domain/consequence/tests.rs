@@ -155,7 +155,7 @@ fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
     assert_eq!(wrote("alias_proposed", "automatic"), []);
     for waiting in ["agent_unassigned", "unknown_sender"] {
         let all = wrote(waiting, "human");
-        assert_eq!(all[0], Consequence::Hold(HoldSource::Unassigned, NOW.plus(HOLD_UNASSIGNED), UNASSIGNED));
+        assert_eq!(all[0], Consequence::Hold(HoldSource::Unassigned, Some(NOW.plus(HOLD_UNASSIGNED)), UNASSIGNED));
         assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Message, _)));
         assert_eq!(all.len(), 2);
     }
@@ -163,9 +163,15 @@ fn a_stranger_in_the_thread_ends_runs_and_an_unassigned_message_holds_them() {
         let data = json!({"kind": "human", "role": "recipient", "waiting": waiting, "answer": {"verdict": "opt_out"}});
         let all = free("contacted", EventType::MessageReceived, data.clone());
         assert!(all.contains(&Consequence::Suppress(Whose::Writer)) && asks(&all, TaskKind::Answer), "{all:?}");
-        assert!(all.iter().any(|c| matches!(c, Consequence::Hold(HoldSource::Unassigned, ..))), "{all:?}");
+        assert!(all.contains(&Consequence::Hold(HoldSource::Unassigned, None, UNASSIGNED)), "{all:?}");
         let of_nobody = Happened::read(EventType::MessageReceived, Some(&data)).unwrap();
         assert_eq!(decide(&of_nobody, None, NOW), [Consequence::Suppress(Whose::Writer)]);
+    }
+    for verdict in ["refusal", "unsure"] {
+        let data = json!({"kind": "human", "waiting": "agent_unassigned", "answer": {"verdict": verdict}});
+        let all = free("contacted", EventType::MessageReceived, data);
+        assert_eq!(all[0], Consequence::Hold(HoldSource::Unassigned, None, UNASSIGNED), "{verdict}");
+        assert_eq!(all.len(), 2, "{all:?}");
     }
     assert_eq!(decide(&Happened::Unassigned(Answer::Talk), None, NOW), []);
     let copied = json!({"kind": "human", "role": "cc", "waiting": null});
@@ -206,7 +212,7 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
         let data = json!({"kind": "automatic", "role": "author", "waiting": null, "answer": {"verdict": verdict}});
         let all = free("contacted", EventType::MessageReceived, data);
         assert!(
-            matches!(all[0], Consequence::Hold(_, until, MACHINE) if until == NOW.plus(HOLD_UNASSIGNED)),
+            matches!(all[0], Consequence::Hold(_, until, MACHINE) if until == Some(NOW.plus(HOLD_UNASSIGNED))),
             "{all:?}"
         );
         assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Person, _)), "{all:?}");
@@ -220,8 +226,11 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
 
 #[test]
 fn someone_who_left_leaves_a_dead_address_and_a_task_that_names_the_other_one() {
-    let data =
+    let mut data =
         json!({"kind": "gone", "role": "author", "gone_address": "ana@old.example", "instead": "bo@old.example"});
+    let unsure = free("contacted", EventType::MessageReceived, data.clone());
+    assert!(matches!(&unsure[..], [Consequence::Task(TaskKind::Address, About::Person, _)]), "{unsure:?}");
+    data["sure"] = json!(true);
     let all = free("contacted", EventType::MessageReceived, data);
     assert_eq!(all[..2], [Consequence::Dead(Some("ana@old.example".into())), Consequence::EndIfUnreachable]);
     assert!(matches!(&all[2], Consequence::Task(TaskKind::Address, _, text) if text.contains("bo@old.example")));

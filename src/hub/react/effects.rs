@@ -33,6 +33,8 @@ struct Pass<'a> {
     endings: BTreeMap<InfluencerId, (Ending, Cause)>,
     /// Whose runs end if nothing of theirs is left.
     doubtful: BTreeMap<InfluencerId, Cause>,
+    /// Soft bounces of this pass by person and address: their events are written after it.
+    soft: HashMap<(InfluencerId, Option<String>), usize>,
 }
 
 fn cause_of(signal: &Signal) -> Cause {
@@ -46,7 +48,7 @@ pub(super) async fn carry_out(
     standings: &HashMap<InfluencerId, StageOf>,
 ) -> Result<Vec<NewEvent>, StoreError> {
     let (endings, doubtful) = (BTreeMap::new(), BTreeMap::new());
-    let mut pass = Pass { clock, standings, events: Vec::new(), endings, doubtful };
+    let mut pass = Pass { clock, standings, events: Vec::new(), endings, doubtful, soft: HashMap::new() };
     for (signal, consequence) in effects {
         pass.take(tx, signal, consequence).await?;
     }
@@ -83,7 +85,8 @@ impl Pass<'_> {
             Consequence::HoldAway(back_on) => {
                 let (zone, holidays) = whose_days(tx, id).await?;
                 if let Some(until) = hold_until(*back_on, self.clock.now(), &zone, &holidays) {
-                    let rule = ByRule { source: HoldSource::Away, until, reason: AWAY, cause: signal.message };
+                    let rule =
+                        ByRule { source: HoldSource::Away, until: Some(until), reason: AWAY, cause: signal.message };
                     hold::hold_by_rule(tx, self.clock, id, rule).await?;
                 }
             }
@@ -239,13 +242,15 @@ impl Pass<'_> {
             text("severity") == Some("soft") && text("address").and_then(address::key) == key
         };
         let before = tx.list_bounces(id, now.minus(SOFT_BOUNCES_WITHIN)).await?.iter().filter(|d| same(d)).count();
-        // Its own event is not written yet.
-        if before.saturating_add(1) < SOFT_BOUNCES {
+        // Those of this pass, its own among them, are not written yet: after an outage many are read at once.
+        let here = self.soft.entry((id, key.clone())).or_default();
+        *here = here.saturating_add(1);
+        if before.saturating_add(*here) < SOFT_BOUNCES {
             return Ok(());
         }
         let rule = ByRule {
             source: HoldSource::Bounces,
-            until: now.plus(HOLD_USUAL),
+            until: Some(now.plus(HOLD_USUAL)),
             reason: "mail bounces for now",
             cause: signal.message,
         };

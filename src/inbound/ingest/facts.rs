@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, Draft};
 use crate::domain::automatic::{self, named_successor};
 use crate::domain::day::Day;
+use crate::domain::mail::ParsedMail;
 use crate::domain::refusal::{self, Answer, judge_answer};
 use crate::domain::reply::above_forward;
 use crate::domain::time::Micros;
@@ -30,6 +31,7 @@ pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::V
             let text = &draft.arrival.mail.reply_text;
             let successor = named_successor(text, &author).filter(|key| !context.identity.is_ours(key));
             data.insert("gone_address".into(), json!(draft.author));
+            data.insert("sure".into(), json!(sort.sure));
             data.insert("instead".into(), json!(successor));
         }
         Kind::Human | Kind::Automatic | Kind::Bounce | Kind::Complaint | Kind::Reaction => {}
@@ -49,7 +51,26 @@ pub(super) fn judge(context: &Context, draft: &Draft<'_>, answered: Option<&str>
     } else if mail.forward {
         judge_answer(&Answer { subject: "", answers: None, reply_text: &above_forward(&mail.reply_text) })
     } else {
-        judge_answer(&Answer { subject: &mail.subject, answers: answered, reply_text: &mail.reply_text })
+        judge_own(mail, answered)
+    }
+}
+
+/// Judges by what its writer wrote. Where nothing stands above copied headers, what stands below them is kept to be read, as
+/// some write there; but most of it is another mail, perhaps ours, which itself says how to say no. A no in it is doubtful.
+fn judge_own(mail: &ParsedMail, answered: Option<&str>) -> refusal::Verdict {
+    let by = |text: &str| judge_answer(&Answer { subject: &mail.subject, answers: answered, reply_text: text });
+    let written = |text: &str| text.chars().any(char::is_alphanumeric);
+    if written(&above_forward(&mail.reply_text)) || !written(&mail.reply_text) {
+        return by(&mail.reply_text);
+    }
+    let alone = by("");
+    if matches!(alone.meaning, Meaning::OptOut | Meaning::Refusal) {
+        return alone;
+    }
+    let all = by(&mail.reply_text);
+    match all.meaning {
+        Meaning::OptOut | Meaning::Refusal => refusal::Verdict { meaning: Meaning::Unsure, confidence: 50, ..all },
+        Meaning::Unsure | Meaning::Neither => all,
     }
 }
 

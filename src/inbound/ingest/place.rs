@@ -85,6 +85,12 @@ pub(super) fn plan(clock: &Clock, context: &Context, drafts: &[Draft<'_>], known
 
 impl Planner<'_> {
     fn take(&mut self, draft: &Draft<'_>) {
+        // A folder of all mail holds what somebody is still writing: it says nothing to anybody, and proves nothing sent.
+        if draft.arrival.draft {
+            self.plan.left_out += 1;
+            self.deliver(draft, None, Some("a draft"));
+            return;
+        }
         if let Some(id) = self.known_as(draft) {
             self.plan.copies += 1;
             self.tie_copy(draft);

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Ended, Poller, Reach};
 use crate::connector::{FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source};
 use crate::domain::ids::FolderId;
+use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 use crate::inbound::ingest::{self, Arrival, Context};
 use crate::store::lease::Lease;
@@ -20,7 +21,7 @@ const GAP_MAX: i64 = 2_000;
 const CHECK_EVERY: Duration = Duration::from_mins(10);
 /// Headers asked for at once when a folder is read anew.
 const HEADERS_AT_ONCE: usize = 1_000;
-/// A folder that changed its UIDVALIDITY: what came this long before the last reading is looked at as new.
+/// A folder that changed its UIDVALIDITY, or was made late: what came this long before the last reading is looked at as new.
 const REREAD_SLACK: Duration = Duration::from_mins(10);
 
 /// Whether the folders are to be compared with the server uid by uid.
@@ -99,15 +100,23 @@ impl Poller {
     ) -> Result<FolderRow, Ended> {
         let mut tx = self.store.read().await?;
         let stored = tx.get_folder(&self.settings.account, &folder.name).await?;
+        let account = tx.get_account(&self.settings.account).await?;
         drop(tx);
         if let Some(row) = &stored
             && row.uid_validity == status.uid_validity
         {
             return Ok(row.clone());
         }
-        let first_uid = match &stored {
+        // From when on all of it is news, whatever its uids say: since it was read last, or, where it was made after the account
+        // was read to the end (some servers make Junk for the first mail that goes there), since the account was.
+        let news_from = match &stored {
+            Some(row) => Some(row.last_sync_at.unwrap_or_else(|| self.clock.now())),
+            None => account.and_then(|account| account.last_sync_at),
+        }
+        .map(|at| at.minus(REREAD_SLACK));
+        let first_uid = match news_from {
             None => self.first_uid(source, folder.role, status).await?,
-            Some(row) => self.first_uid_anew(source, row, status).await?,
+            Some(from) => self.first_uid_since(source, folder.role, (from, status)).await?,
         };
         let row = FolderRow {
             id: stored.as_ref().map_or_else(|| FolderId(self.clock.new_id()), |row| row.id),
@@ -117,10 +126,8 @@ impl Poller {
             uid_validity: status.uid_validity,
             first_uid,
             last_uid: first_uid.saturating_sub(1),
-            backfill_uid: if stored.is_some() { 0 } else { status.uid_next.saturating_sub(1) },
-            fire_after: stored
-                .as_ref()
-                .map(|row| row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK)),
+            backfill_uid: if news_from.is_some() { 0 } else { status.uid_next.saturating_sub(1) },
+            fire_after: news_from,
             server_count: None,
             stored_count: None,
             missing_count: None,
@@ -151,17 +158,16 @@ impl Poller {
         })
     }
 
-    /// The uid from which on a folder is read whose UIDVALIDITY changed: what came since the last reading is there under
-    /// uids that tell nothing, however little of the past is wanted.
-    async fn first_uid_anew(
+    /// The uid from which on a folder is read that was made or numbered anew since the account was read: what came since then
+    /// is there under uids that tell nothing, however little of the past is wanted.
+    async fn first_uid_since(
         &self,
         source: &mut dyn Source,
-        row: &FolderRow,
-        status: FolderStatus,
+        role: FolderRole,
+        (from, status): (Micros, FolderStatus),
     ) -> Result<i64, Ended> {
-        let wanted = self.first_uid(source, row.role, status).await?;
-        let last = row.last_sync_at.unwrap_or_else(|| self.clock.now()).minus(REREAD_SLACK);
-        let since = source.uids_since(last).await?;
+        let wanted = self.first_uid(source, role, status).await?;
+        let since = source.uids_since(from).await?;
         Ok(since.first().map_or(wanted, |uid| wanted.min(*uid)))
     }
 

@@ -48,6 +48,32 @@ async fn poller_old_mail_within_reach_fires_nothing_and_the_next_mail_does() {
     on_both!(Reach::Back(30 * DAY), backfill);
 }
 
+/// Servers that make Junk for the first mail that goes there: it is no mail of the past.
+async fn made_late(post: Post, _share: usize) {
+    let junk_day = day(&post, 5);
+    post.imap(move |imap| imap.append("Junk", &junk_day, &from_ana("oldjunk", 800))).await;
+    let reading = post.read();
+    post.until_synced().await;
+    reading.end().await;
+    // As if the folder had not been there until now.
+    seed::run(&post.fresh, "DELETE FROM delivery WHERE folder_id IN (SELECT id FROM folder WHERE name = 'Junk')", &[])
+        .await;
+    seed::run(&post.fresh, "DELETE FROM folder WHERE name = 'Junk'", &[]).await;
+    post.deliver("Junk", vec![from_ana("no", 800)]).await;
+    let reading = post.read();
+    post.until_counted("Junk", if matches!(post.settings.reach, Reach::All) { 2 } else { 1 }).await;
+    assert_eq!(post.count("SELECT COUNT(*) FROM message WHERE subject = 'About no'").await, 1, "{}", post.fresh.name);
+    assert_eq!(post.events("message.received").await, 1, "{}: what came now, not what lay there", post.fresh.name);
+    reading.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poller_folder_that_is_made_late_is_read_and_fires_however_little_of_the_past_is_wanted() {
+    on_both!(Reach::Nothing, made_late);
+    on_both!(Reach::Back(30 * DAY), made_late);
+    on_both!(Reach::All, made_late);
+}
+
 async fn compared(post: Post, share: usize) {
     let count = 400 / share as i64;
     post.deliver("", (0..count).map(|n| from_ana(&format!("m{n}"), 600)).collect()).await;

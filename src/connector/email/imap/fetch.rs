@@ -31,6 +31,7 @@ struct Known {
     size: u64,
     received_at: Option<Micros>,
     conversation: Option<u64>,
+    draft: bool,
 }
 
 /// One FETCH response, as far as it is of interest.
@@ -41,6 +42,8 @@ struct Fetched<'a> {
     received_at: Option<Micros>,
     /// Gmail's id of the conversation.
     conversation: Option<u64>,
+    /// Whether its flags say that nobody has sent it.
+    draft: bool,
     /// Where the body part begins, and the part.
     body: Option<(u64, &'a [u8])>,
 }
@@ -53,6 +56,9 @@ fn read_fetch<'a>(response: &'a Response<'_>) -> Option<Fetched<'a>> {
             AttributeValue::Uid(uid) => fetched.uid = Some(*uid),
             AttributeValue::Rfc822Size(size) => fetched.size = Some(u64::from(*size)),
             AttributeValue::InternalDate(date) => fetched.received_at = read_internal_date(date),
+            AttributeValue::Flags(flags) => {
+                fetched.draft = flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Draft"));
+            }
             AttributeValue::GmailThrId(id) => fetched.conversation = Some(*id),
             AttributeValue::BodySection { index, data: Some(data), .. } => {
                 fetched.body = Some((u64::from(index.unwrap_or(0)), data.as_ref()));
@@ -130,15 +136,15 @@ impl Session {
         let mut known = BTreeMap::new();
         let conversation = if self.can("X-GM-EXT-1") { " X-GM-THRID" } else { "" };
         for set in uid_sets(uids) {
-            let command = format!("UID FETCH {set} (UID RFC822.SIZE INTERNALDATE{conversation})");
+            let command = format!("UID FETCH {set} (UID FLAGS RFC822.SIZE INTERNALDATE{conversation})");
             self.run(&command, |response| {
-                let Some(Fetched { uid: Some(uid), size: Some(size), received_at, conversation, .. }) =
+                let Some(Fetched { uid: Some(uid), size: Some(size), received_at, conversation, draft, .. }) =
                     read_fetch(response)
                 else {
                     return;
                 };
                 if uids.binary_search(&uid).is_ok() {
-                    known.insert(uid, Known { size, received_at, conversation });
+                    known.insert(uid, Known { size, received_at, conversation, draft });
                 }
             })
             .await?;
@@ -233,7 +239,8 @@ fn finish_item(uid: u32, mut raw: Vec<u8>, known: &Known, message_max: u64) -> R
     let cut = raw.len() > kept || (raw.is_empty() && known.size > 0);
     raw.truncate(kept);
     let conversation = known.conversation.map(|id| format!("{id:x}"));
-    RawItem { uid: i64::from(uid), received_at: known.received_at, size: known.size, raw, cut, conversation }
+    let (received_at, size, draft) = (known.received_at, known.size, known.draft);
+    RawItem { uid: i64::from(uid), received_at, size, raw, cut, conversation, draft }
 }
 
 #[cfg(test)]

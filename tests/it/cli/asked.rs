@@ -3,7 +3,7 @@
 use super::{liaison, ready};
 use serde_json::{Value, json};
 
-const PEOPLE: &str = "handle,first_name,email,tags,niche\n@ana,Ana,ana@example.org,running;vip,trails\n\
+const PEOPLE: &str = "handle,first_name,email,tags,property.niche\n@ana,Ana,ana@example.org,running;vip,trails\n\
     @bo,Bo,bo@example.org,food,soups\n@cy,Cy,cy@example.org,running,tracks\n";
 
 fn with_people() -> tempfile::TempDir {

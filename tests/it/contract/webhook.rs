@@ -66,7 +66,7 @@ async fn webhook_reads_back_changes_and_goes_with_its_deliveries() {
         let mut hook = row(&clock);
         tx.insert_webhook(&hook).await.unwrap();
         assert_eq!(tx.get_webhook(hook.id).await.unwrap().as_ref(), Some(&hook), "{}", fresh.name);
-        assert!(!format!("{hook:?}").contains("255"), "what is sealed is not printed");
+        assert!(!format!("{hook:?}").contains("255]"), "what is sealed is not printed");
         hook.events = Vec::new().into();
         (hook.url, hook.description) = ("https://example.org/".into(), String::new());
         (hook.secret_sealed, hook.old_secret_sealed, hook.old_secret_until) = (vec![2], Some(vec![1]), Some(Micros(9)));

@@ -110,7 +110,8 @@ pub async fn tests_and_files(api: &Described) {
     let odd = TESTS.replace("2027-03-02 hello", "2027-03-02 hallo");
     let checked = api.well("POST", check, Some(json!({"id": "autumn", "files": draft(&odd)}))).await;
     assert_eq!(checked["errors"], 1, "{checked}");
-    assert!(checked["findings"][0].to_string().contains("tests.toml"), "{checked}");
+    let told = checked["findings"].as_array().unwrap().iter().find(|f| f["severity"] == "error").unwrap();
+    assert_eq!((&told["file"], &told["code"]), (&json!("tests.toml"), &json!("L036")), "{checked}");
 
     let mut files = draft(TESTS);
     files["shoe.png"] = json!({"content_base64": "no base64"});

@@ -388,6 +388,11 @@ impl Tx {
         })
     }
 
+    /// Whether other processes may work with the same database.
+    pub fn is_shared(&self) -> bool {
+        !self.is_sqlite()
+    }
+
     fn is_sqlite(&self) -> bool {
         matches!(self.inner, TxInner::SqliteWrite(_) | TxInner::SqliteRead(_) | TxInner::SqliteSnapshot(_))
     }

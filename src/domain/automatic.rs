@@ -55,7 +55,8 @@ impl Verdict {
     #[must_use]
     pub fn with_answer(self, meaning: Meaning) -> Self {
         let says_no = matches!(meaning, Meaning::OptOut | Meaning::Refusal | Meaning::Unsure);
-        if self.kind == Kind::Automatic && !self.proven && says_no { Self::human(self.reasons) } else { self }
+        let unproven = !self.proven && (self.kind == Kind::Automatic || (self.kind == Kind::Gone && !self.sure));
+        if unproven && says_no { Self::human(self.reasons) } else { self }
     }
 }
 
@@ -172,8 +173,8 @@ pub fn named_successor(text: &str, author: &str) -> Option<String> {
 fn is_newsletter(mail: &ParsedMail, subject: &str) -> bool {
     let headers = &mail.automatic;
     let precedence = headers.precedence.as_deref();
-    let many = precedence == Some("bulk") || (headers.one_click && precedence != Some("list"));
-    headers.unsubscribe && many && mail.ancestors().next().is_none() && !is_reply(subject)
+    // Not by List-Unsubscribe-Post alone: programs that help with single mails write it as well.
+    headers.unsubscribe && precedence == Some("bulk") && mail.ancestors().next().is_none() && !is_reply(subject)
 }
 
 fn gather(mail: &ParsedMail, facts: &Facts, subject_says: bool, text_says: bool) -> Evidence {
@@ -282,6 +283,9 @@ mod tests {
         };
         assert!(!sure("Re: box") && !sure("Re: is this address no longer in use?"));
         assert!(sure("Automatic reply: box") && sure("Ana is no longer with the company"));
+        let unsure = classify_automatic(&mail("Re: box", text), &quick);
+        assert_eq!(unsure.clone().with_answer(Meaning::Neither).kind, Kind::Gone);
+        assert_eq!(unsure.with_answer(Meaning::OptOut).kind, Kind::Human, "what may be a no is a person's");
         assert!(proven("Re: box", text).sure);
     }
 
@@ -399,11 +403,8 @@ mod tests {
         letter.automatic.list = true;
         letter.automatic.unsubscribe = true;
         assert_eq!(kind(&letter), Kind::Human, "nothing says that many get it");
-        letter.automatic.one_click = true;
-        assert_eq!(kind(&letter), Kind::Automatic);
         letter.automatic.precedence = Some("list".to_owned());
         assert_eq!(kind(&letter), Kind::Human, "through a group");
-        letter.automatic.one_click = false;
         letter.automatic.precedence = Some("bulk".to_owned());
         let verdict = classify_automatic(&letter, &Facts::default());
         assert_eq!((verdict.kind, verdict.proven), (Kind::Automatic, false));

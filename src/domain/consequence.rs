@@ -286,22 +286,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         }
         Happened::Machine(answer) => decide_machine(*answer, now),
         Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
-        Happened::Gone { address, instead, sure } => {
-            let whose = address.as_deref().unwrap_or("The address that answered");
-            let instead = match instead {
-                Some(other) => format!("they name {other} instead: find out whether to write there"),
-                None => "find out where they are now".to_owned(),
-            };
-            if !sure {
-                let text = format!("{whose} may no longer be theirs: read what it answered; if so, {instead}");
-                return vec![Consequence::Task(TaskKind::Address, About::Person, text)];
-            }
-            vec![
-                Consequence::Dead(address.clone()),
-                Consequence::EndIfUnreachable,
-                Consequence::Task(TaskKind::Address, About::Person, format!("{whose} is no longer theirs; {instead}")),
-            ]
-        }
+        Happened::Gone { address, instead, sure } => decide_gone((address.as_ref(), instead.as_deref()), *sure, now),
         Happened::Bounced(Bounce::Hard, _) | Happened::Refused => vec![Consequence::EndIfUnreachable],
         Happened::Bounced(Bounce::Soft, address) => vec![Consequence::CountSoft(address.clone())],
         Happened::Bounced(Bounce::Policy, _) => vec![Consequence::PauseAccount],
@@ -343,6 +328,28 @@ fn decide_machine(answer: Answer, now: Micros) -> Vec<Consequence> {
     ]
 }
 
+/// What a note of somebody gone leads to. Words alone may be a person's, about somebody else: until somebody has read them, nothing goes
+/// where perhaps nobody is.
+fn decide_gone((address, instead): (Option<&String>, Option<&str>), sure: bool, now: Micros) -> Vec<Consequence> {
+    let whose = address.map_or("The address that answered", String::as_str);
+    let instead = match instead {
+        Some(other) => format!("they name {other} instead: find out whether to write there"),
+        None => "find out where they are now".to_owned(),
+    };
+    if !sure {
+        let text = format!("{whose} may no longer be theirs: read what it answered; if so, {instead}");
+        return vec![
+            Consequence::Hold(HoldSource::Machine, Some(now.plus(HOLD_UNASSIGNED)), GONE),
+            Consequence::Task(TaskKind::Address, About::Person, text),
+        ];
+    }
+    vec![
+        Consequence::Dead(address.cloned()),
+        Consequence::EndIfUnreachable,
+        Consequence::Task(TaskKind::Address, About::Person, format!("{whose} is no longer theirs; {instead}")),
+    ]
+}
+
 /// What an unknown address in somebody's thread leads to. It may be theirs: where it wants no more mail, it gets none, and
 /// they get none either until a person has said whose it is.
 fn decide_stranger(answer: Answer) -> Vec<Consequence> {
@@ -359,6 +366,8 @@ fn decide_stranger(answer: Answer) -> Vec<Consequence> {
 
 /// The reason of a hold after a machine's answer that may be a no.
 pub const MACHINE: &str = "a machine's answer may be a no";
+/// The reason of a hold after words of somebody gone that may be about somebody else.
+pub const GONE: &str = "they may have left";
 /// The reason of a hold that lasts until a message is assigned.
 pub const UNASSIGNED: &str = "a message that may be about them is not assigned";
 

@@ -65,8 +65,6 @@ pub struct AutomaticHeaders {
     pub list: bool,
     /// `List-Unsubscribe` is there.
     pub unsubscribe: bool,
-    /// `List-Unsubscribe-Post` is there: it is left with one click, as large senders have to offer (RFC 8058).
-    pub one_click: bool,
     /// The top media type is `multipart/report`.
     pub multipart_report: bool,
     /// A part of type `text/vnd.google.email-reaction+json`.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::actions::not_enqueued;
 use super::{Hub, invalid};
 use crate::config::{Config, Finding, Severity};
+use crate::domain::address;
 use crate::http::actions::{ActionError, PreviewOrder, SendPreviewOrder, SentPreview};
 use crate::hub::enqueue;
 use crate::hub::people::{self, PeopleError};
@@ -32,6 +33,18 @@ pub(super) async fn send_preview(hub: &Hub, id: String, order: SendPreviewOrder)
     let shown = scene.show(order.step.as_deref(), order.variant).map_err(not_shown)?;
     let mail = once::once(&scene, (&shown, &order.to), hub.clock.now()).map_err(not_sent)?;
     drop(scene);
+    // A token that may send is not one that may read people to anybody.
+    let live = hub.live();
+    for to in &mail.to {
+        let key = address::key(&to.address);
+        let mates = config.teammates.values().flat_map(|mate| &mate.emails);
+        let is_ours = key.as_deref().is_some_and(|key| live.identity.is_ours(key))
+            || mates.into_iter().any(|email| address::key(email) == key);
+        if !is_ours {
+            let what = "a preview goes to an account, a teammate, or an address at one of our_domains";
+            return Err(invalid("/to", format!("{}: {what}", to.address)));
+        }
+    }
     let (account, to) = (mail.account.name.clone(), mail.to.iter().map(|to| to.address.clone()).collect());
     let mut tx = hub.store.begin("api.send_preview").await?;
     once::refuse_theirs(&mut tx, &mail).await.map_err(not_sent)?;

@@ -200,7 +200,6 @@ fn automatic_headers(fields: &Fields<'_>, parts: &Parts<'_>) -> AutomaticHeaders
         null_return_path: fields.get("Return-Path").is_some_and(|v| v.trim_ascii() == b"<>"),
         list: fields.get("List-Id").is_some() || fields.get("List-Unsubscribe").is_some(),
         unsubscribe: fields.get("List-Unsubscribe").is_some(),
-        one_click: fields.get("List-Unsubscribe-Post").is_some(),
         multipart_report: parts.top().is_some_and(|p| p.media == "multipart/report"),
         reaction: parts.list.iter().any(|p| p.media == REACTION),
     }

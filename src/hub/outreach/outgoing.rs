@@ -20,6 +20,9 @@ pub const STOPPED: &str = "the server stopped the account at it";
 /// How long a run that waits for something to be mended is left alone, where nothing wakes it before.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_hours(24);
 
+/// The same for one whose account no node has.
+const HOMELESS_AGAIN: std::time::Duration = std::time::Duration::from_mins(10);
+
 /// Looks at a run that nothing blocks and whose mail is planned. Mail that was held is let go to be looked at once more
 /// before it leaves: then the account to wake.
 pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow) -> Result<Option<String>, StoreError> {
@@ -46,7 +49,8 @@ pub async fn look(tx: &mut Tx, clock: &Clock, house: &House, run: EnrollmentRow)
         OutboxStatus::Queued | OutboxStatus::Deferred if is_homeless(tx, house, &row.account).await? => {
             let why = homeless(&row.account);
             tx.reschedule_outbox(row.id, row.due_at, Some(&why)).await?;
-            stuck(tx, clock, run, (&why, None)).await.map(|()| None)
+            let again = homeless_again(tx, now);
+            stuck(tx, clock, run, (&why, again)).await.map(|()| None)
         }
         OutboxStatus::Review | OutboxStatus::Queued | OutboxStatus::Deferred => go_on(tx, clock, run, &row).await,
         OutboxStatus::Claimed | OutboxStatus::HandedOver => {
@@ -99,6 +103,12 @@ fn homeless(account: &str) -> String {
     format!("the account {account} is not configured any more")
 }
 
+/// When a run of an account that no node has is looked at again: where there may be other nodes, the one that has it may only have
+/// been down for a moment.
+pub fn homeless_again(tx: &Tx, now: Micros) -> Option<Micros> {
+    tx.is_shared().then(|| now.plus(HOMELESS_AGAIN))
+}
+
 /// Whether no node that lives has an account in its configuration.
 async fn is_homeless(tx: &mut Tx, house: &House, account: &str) -> Result<bool, StoreError> {
     Ok(!house.accounts.contains_key(account) && tx.list_read_elsewhere(&[account]).await?.is_empty())
@@ -125,7 +135,8 @@ pub async fn hold_homeless(tx: &mut Tx, clock: &Clock, house: &House) -> Result<
             }
             for run in runs {
                 held += 1;
-                stuck(tx, clock, run, (&why, None)).await?;
+                let again = homeless_again(tx, clock.now());
+                stuck(tx, clock, run, (&why, again)).await?;
             }
         }
     }

@@ -202,7 +202,9 @@ impl Planner<'_> {
         let asked = match sort.kind {
             Kind::Human => draft.fires,
             Kind::Automatic => draft.fires || !sort.proven,
-            Kind::OutOfOffice | Kind::Gone | Kind::Bounce | Kind::Complaint | Kind::Reaction => false,
+            // Words of somebody gone may be a person's, about somebody else.
+            Kind::Gone => draft.fires && !sort.sure,
+            Kind::OutOfOffice | Kind::Bounce | Kind::Complaint | Kind::Reaction => false,
         };
         let speaks = asked && draft.direction == Direction::Inbound;
         let meant =

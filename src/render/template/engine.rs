@@ -95,7 +95,7 @@ fn keep_line_ends(source: &str) -> (String, Vec<usize>) {
         out.push_str(tag);
         if end == "}}" {
             has_text = true;
-        } else if has_text && (behind.starts_with('\n') || behind.starts_with("\r\n")) && !tag.ends_with("-%}") {
+        } else if has_text && (behind.starts_with('\n') || behind.starts_with("\r\n")) && !is_told(tag) {
             added.push(out.len());
             out.push('\n');
         }
@@ -103,6 +103,11 @@ fn keep_line_ends(source: &str) -> (String, Vec<usize>) {
     }
     out.push_str(rest);
     (out, added)
+}
+
+/// Whether a tag says itself what becomes of the line end behind it: `-%}` takes it, `+%}` leaves it.
+fn is_told(tag: &str) -> bool {
+    ["-%}", "+%}", "-#}", "+#}"].iter().any(|end| tag.ends_with(end))
 }
 
 /// How long a tag is that begins here, its quotes respected; nothing where it has no end.

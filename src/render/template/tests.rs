@@ -274,6 +274,7 @@ fn only_a_tag_alone_on_its_line_takes_the_line_with_it() {
     assert!(text("one\n  {% if true %}\n  two\n  {% endif %}\nthree").starts_with("one\n  two\nthree"));
     assert!(text("x{% raw %}{% if %}\n{% endraw %}\ny").starts_with("x{% if %}\n\ny"));
     assert!(text("a{% if '%}' %}b{% endif -%}\nc { d {").starts_with("abc { d {"));
+    assert!(text("a{% if true %}b{% endif +%}\nc").starts_with("ab\nc"));
     let wrong = shown(Format::Text, "a{% if true %}b{% endif %}\n{{ nobody }}", &context).unwrap_err();
     assert_eq!(&"a{% if true %}b{% endif %}\n{{ nobody }}"[wrong.at.unwrap()], "nobody");
 }

@@ -14,6 +14,7 @@ use crate::domain::words::{Phase, StepState, TaskKind};
 use crate::hub::enqueue::{self, Counting, EnqueueError, Ground, Order, Outreach, Start};
 use crate::hub::outreach::dossier::Dossier;
 use crate::hub::outreach::instead::is_else;
+use crate::hub::outreach::outgoing::homeless_again;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::recheck::{QUEUED_MAX, told_late};
 use crate::hub::outreach::{self, shifts_json};
@@ -157,7 +158,8 @@ impl Batch<'_> {
                 return Ok(Some(EnrollmentRow { next_at: Some(now.plus(ELSEWHERE)), waiting_for, ..run }));
             }
             let why = format!("the account {} is not configured any more", run.account);
-            return Ok(Some(self.stuck(run, &why)));
+            let next_at = homeless_again(tx, now);
+            return Ok(Some(EnrollmentRow { next_at, ..self.stuck(run, &why) }));
         }
         let domain = address::domain(&place.value).unwrap_or_default();
         let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);

@@ -170,6 +170,14 @@ async fn run_of_an_account_that_another_node_has_is_left_to_it() {
         assert_eq!(hold_homeless(&mut tx, &world.clock, &stranger.desk.house()).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert!(world.run_of(run).await.waiting_for.unwrap().contains("is not configured any more"));
+        // The node that has it was only away for a moment: whoever looks next lets its mail go.
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.acquire_lease(&poll_lease("brand"), holder, 600).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        world.clock.advance_to(world.clock.now().plus(Duration::from_mins(11)));
+        stranger.tick().await.unwrap();
+        let sent = world.run_until("2026-11-03T20:00:00Z").await;
+        assert_eq!(sent.iter().map(|s| s.step.as_str()).collect::<Vec<_>>(), ["nudge"]);
     }
 }
 

@@ -600,7 +600,7 @@ async fn a_no_below_copied_headers_with_nothing_above_is_doubtful() {
 async fn their_newsletter_and_a_draft_of_ours_are_neither_an_answer_nor_sent() {
     for fresh in stores::both().await {
         let desk = Desk::new(fresh).await;
-        let many = "List-Unsubscribe: <https://news.example/u>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click";
+        let many = "List-Unsubscribe: <https://news.example/u>\nPrecedence: bulk";
         desk.drop_into(FolderRole::Inbox, &[said("My spring news", "l1", many, "Three new videos, and a giveaway.")])
             .await;
         assert_eq!(desk.one("My spring news").await.kind, "automatic");

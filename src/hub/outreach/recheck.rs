@@ -154,11 +154,11 @@ async fn carry_out(
                 tx.update_enrollment(run, now).await?;
             }
         }
-        // A step that is taken back counts as skipped, where its run goes on.
         Answer::Reached(stage) => {
             end_reached(tx, clock, vec![run.clone()], &stage).await?;
             planner.give_back(mail.id.0);
         }
+        // A step that is taken back counts as skipped, where its run goes on.
         Answer::Skip(why) | Answer::Over(why) => {
             cancel_planned(tx, clock, mail.id, &why).await?;
             planner.give_back(mail.id.0);

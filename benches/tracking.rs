@@ -262,7 +262,10 @@ fn order(number: usize, clock: &Clock) -> Order {
 async fn count(file: &Path) -> i64 {
     use sqlx::Connection;
     let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.expect("database");
-    let (n,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM hit").fetch_one(&mut c).await.expect("count");
+    let (n,): (i64,) = sqlx::query_as("SELECT (SELECT COUNT(*) FROM hit) + (SELECT COUNT(*) FROM hit_new)")
+        .fetch_one(&mut c)
+        .await
+        .expect("count");
     n
 }
 

@@ -226,8 +226,8 @@ impl Tx {
         Ok(found.map(|(json,)| json.0).unwrap_or_default().into_iter().map(MessageId).collect())
     }
 
-    /// Keeps hits that nobody has judged yet and that are not there. In one statement, whatever their number: they come by the
-    /// thousand.
+    /// Keeps hits as they come; [`Tx::file_hits`] puts them with the others. In one statement, whatever their number: they come
+    /// by the thousand.
     pub async fn insert_hits(&mut self, hits: Vec<HitRow>) -> Result<(), StoreError> {
         let row = |h: HitRow| {
             let (id, message) = (h.id.0.simple().to_string(), h.message_id.0.simple().to_string());
@@ -241,6 +241,22 @@ impl Tx {
             self.exec(&HITS_ADD, values![serde_json::Value::Array(rows)]).await?;
         }
         Ok(())
+    }
+
+    /// Whether there are hits to be filed.
+    pub async fn has_new_hits(&mut self) -> Result<bool, StoreError> {
+        Ok(self.opt::<(HitId,)>(&HITS_NEW, values![]).await?.is_some())
+    }
+
+    /// Files so many of the hits that came, the oldest first: from then on they are among those of their message. How many
+    /// there were; one that is filed already is let go.
+    pub async fn file_hits(&mut self, limit: i64) -> Result<u64, StoreError> {
+        if self.is_sqlite() {
+            self.exec(&HITS_FILE, values![limit]).await?;
+            return self.exec(&HITS_FILED, values![limit]).await;
+        }
+        let row: Option<(i64,)> = self.opt(&HITS_FILE, values![limit]).await?;
+        Ok(row.map_or(0, |(n,)| n.unsigned_abs()))
     }
 
     /// Keeps hits; of those that are there already, the verdict.
@@ -275,7 +291,7 @@ impl Tx {
         Ok(row.map(|(at,)| at))
     }
 
-    /// When the oldest hit came that was not judged.
+    /// When the oldest hit came that was not judged, filed or not.
     pub async fn next_unjudged_at(&mut self) -> Result<Option<Micros>, StoreError> {
         let row: Option<(Micros,)> = self.opt(&UNJUDGED_NEXT, values![]).await?;
         Ok(row.map(|(at,)| at))
@@ -356,16 +372,27 @@ statements! {
     #[hot] LINKS_OF = "SELECT message_id, n, url, label FROM tracked_link WHERE message_id = $1 ORDER BY n";
     #[hot] OUTBOX_THERE = "SELECT COALESCE(jsonb_agg(id), '[]') FROM outbox WHERE id = ANY($1::uuid[])",
         sqlite: "SELECT json_group_array(lower(hex(id))) FROM outbox WHERE id IN (SELECT unhex(value) FROM json_each($1))";
-    HITS_ADD = "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) SELECT (v->>0)::uuid, (v->>1)::uuid, \
+    HITS_ADD = "INSERT INTO hit_new (id, message_id, kind, link, at, method, agent, network, hints) SELECT (v->>0)::uuid, (v->>1)::uuid, \
         v->>2, (v->>3)::bigint, (v->>4)::bigint, v->>5, v->>6, v->>7, NULLIF(v->8, 'null'::jsonb) FROM jsonb_array_elements($1::jsonb) AS v",
-        sqlite: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) SELECT unhex(value->>0), \
+        sqlite: "INSERT INTO hit_new (id, message_id, kind, link, at, method, agent, network, hints) SELECT unhex(value->>0), \
         unhex(value->>1), value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, NULLIF(value->8, 'null') \
         FROM json_each($1)";
+    #[hot] HITS_NEW = "SELECT id FROM hit_new ORDER BY id LIMIT 1";
+    // In the order of the index they are put under: neighbours share its pages.
+    HITS_FILE = "WITH gone AS (DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) \
+        RETURNING id, message_id, kind, link, at, method, agent, network, hints), \
+        kept AS (INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) \
+        SELECT * FROM gone ORDER BY message_id, at ON CONFLICT (id) DO NOTHING) SELECT COUNT(*) FROM gone",
+        sqlite: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) \
+        SELECT * FROM (SELECT id, message_id, kind, link, at, method, agent, network, hints FROM hit_new ORDER BY id LIMIT $1) \
+        WHERE TRUE ORDER BY message_id, at ON CONFLICT (id) DO NOTHING";
+    HITS_FILED = "DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1)";
     #[hot] SURPLUS_OF = "SELECT hits FROM hit_surplus WHERE message_id = $1";
     #[hot] HITS_OF = "SELECT id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \
         reasons, judged_at, judge FROM hit WHERE message_id = $1 AND at >= $2 ORDER BY at, id LIMIT $3";
     #[hot] UNJUDGED_OF = "SELECT at FROM hit WHERE message_id = $1 AND judged_at IS NULL ORDER BY at LIMIT 1";
-    #[hot] UNJUDGED_NEXT = "SELECT at FROM hit WHERE judged_at IS NULL ORDER BY at, id LIMIT 1";
+    #[hot] UNJUDGED_NEXT = "SELECT at FROM (SELECT * FROM (SELECT at FROM hit WHERE judged_at IS NULL ORDER BY at, id LIMIT 1) f \
+        UNION ALL SELECT * FROM (SELECT at FROM hit_new ORDER BY id LIMIT 1) n) w ORDER BY at LIMIT 1";
     #[hot] UNJUDGED = "SELECT message_id FROM (SELECT message_id FROM hit WHERE judged_at IS NULL AND at <= $1 \
         ORDER BY at, id LIMIT $2) w GROUP BY message_id";
     HIT_SINCE = "SELECT message_id FROM hit WHERE at >= $1 AND message_id > $2 GROUP BY message_id ORDER BY message_id LIMIT $3";

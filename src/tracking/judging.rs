@@ -23,6 +23,8 @@ use crate::worker::Wake;
 
 /// Hits looked at to find what is due.
 const DUE_HITS: i64 = 500;
+/// Hits filed in one transaction.
+const FILED: i64 = 1_000;
 /// Messages judged in one transaction.
 const MESSAGES: usize = 50;
 /// Hits of one message that are looked at together.
@@ -111,6 +113,8 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
     let mut judged = 0;
     loop {
         pulse::beat();
+        // Those that are too young to be judged as well: they speak for and against the older ones.
+        file_all(store).await?;
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
@@ -130,6 +134,23 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
             // Somebody else judges them.
             return Ok(judged);
         }
+    }
+}
+
+/// Puts what came with the hits of its message.
+async fn file_all(store: &Store) -> Result<(), StoreError> {
+    loop {
+        if !store.read().await?.has_new_hits().await? {
+            return Ok(());
+        }
+        let mut tx = store.begin("tracking.file").await?;
+        let filed = tx.file_hits(FILED).await?;
+        tx.commit().await?;
+        // Those that another takes now are filed when it is done.
+        if filed < FILED.unsigned_abs() {
+            return Ok(());
+        }
+        pulse::beat();
     }
 }
 

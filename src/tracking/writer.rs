@@ -1,5 +1,5 @@
-//! Keeps hits: those that come at one moment share a read and a commit, and each is answered after it. While one commit is on its
-//! way to the disk, those that come next are looked up; all that were looked up by then share the next.
+//! Keeps hits: those that come at one moment share a transaction, and each is answered after it. Whose hits they are is looked up
+//! in it as well: the connection that writes still has the pages in memory that others must read anew after each commit.
 //!
 //! Of one message only so many hits a minute are kept; the rest are counted.
 
@@ -19,7 +19,7 @@ use crate::hub::signing;
 use crate::lifecycle::Stop;
 use crate::store::again::{again, is_overtaken};
 use crate::store::tracking::{HitRow, LinkRow};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
 use crate::worker::Wake;
 
@@ -40,28 +40,14 @@ struct Window {
     surplus: i64,
 }
 
-/// Hits that were looked up and wait for a commit; with more, nothing is looked up.
-const AHEAD_MAX: usize = 4;
-
 /// Writes hits until nobody can ask any more.
 pub struct HitWriter {
-    front: Front,
-    wake: Wake,
-}
-
-/// The half that looks up whose hits these are, and which are kept.
-struct Front {
     store: Store,
     clock: Clock,
     asked: mpsc::Receiver<Asked>,
     keys: Arc<RwLock<Arc<Keys>>>,
     windows: HashMap<MessageId, Window>,
-}
-
-/// Hits that are known: what is to be kept, and whom to answer then.
-struct Ready {
-    rows: Vec<HitRow>,
-    answers: Vec<(Asked, Answer)>,
+    wake: Wake,
 }
 
 impl HitWriter {
@@ -71,51 +57,14 @@ impl HitWriter {
         keys: Arc<RwLock<Arc<Keys>>>,
         wake: Wake,
     ) -> Self {
-        Self { front: Front { store, clock, asked, keys, windows: HashMap::new() }, wake }
+        Self { store, clock, asked, keys, windows: HashMap::new(), wake }
     }
 
-    /// Runs until the last who may ask is gone, or a hard stop; what was looked up by then is still kept.
+    /// Runs until the last who may ask is gone, or a hard stop.
     ///
     /// # Errors
     /// None: what can't be kept is logged, and its reader is answered.
-    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
-        let (ready, known) = mpsc::channel(AHEAD_MAX);
-        let store = self.front.store.clone();
-        tokio::join!(self.front.run(stop, ready), keep_all(&store, known, &self.wake));
-        Ok(())
-    }
-}
-
-/// Keeps what is ready, all that waits in one commit, and then answers.
-async fn keep_all(store: &Store, mut known: mpsc::Receiver<Ready>, wake: &Wake) {
-    let mut waiting = Vec::with_capacity(AHEAD_MAX);
-    while known.recv_many(&mut waiting, AHEAD_MAX).await > 0 {
-        let (mut rows, mut answers) = (Vec::new(), Vec::new());
-        for ready in waiting.drain(..) {
-            rows.extend(ready.rows);
-            answers.extend(ready.answers);
-        }
-        if let Err(error) = again(is_overtaken, || keep(store, rows.clone())).await {
-            tracing::error!(%error, "hits were not kept; their readers are answered all the same");
-        }
-        for (asked, answer) in answers {
-            reply(asked, answer);
-        }
-        wake.wake();
-    }
-}
-
-async fn keep(store: &Store, rows: Vec<HitRow>) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut tx = store.begin("tracking.hit").await?;
-    tx.insert_hits(rows).await?;
-    tx.commit().await
-}
-
-impl Front {
-    async fn run(mut self, stop: Stop, ready: mpsc::Sender<Ready>) {
+    pub async fn run(mut self, stop: Stop) -> Result<(), StoreError> {
         let mut tidy = tokio::time::interval(TIDY);
         tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -126,29 +75,29 @@ impl Front {
                     if n == 0 {
                         break;
                     }
-                    let known = self.prepare(std::mem::take(&mut batch)).await;
-                    if let Some(known) = known && ready.send(known).await.is_err() {
-                        break;
-                    }
+                    self.take(std::mem::take(&mut batch)).await;
                 }
                 _ = tidy.tick() => self.tidy().await,
                 () = stop.hard() => break,
             }
         }
         self.tidy().await;
+        Ok(())
     }
 
-    /// Looks up a batch. Where that is not possible, it is answered so.
-    async fn prepare(&mut self, batch: Vec<Asked>) -> Option<Ready> {
-        let known = match self.look_up(&batch).await {
+    /// Looks up a batch, keeps it and answers. Where it can't be kept, its readers get where they wanted to go all the same; where it
+    /// can't be looked up, they are told so.
+    async fn take(&mut self, batch: Vec<Asked>) {
+        let (mut tx, broken) = match self.store.begin("tracking.hit").await {
+            Ok(tx) => (tx, None),
+            Err(error) => match self.store.read().await {
+                Ok(tx) => (tx, Some(error)),
+                Err(_) => return refuse(batch, &error),
+            },
+        };
+        let known = match look_up(&mut tx, &batch).await {
             Ok(known) => known,
-            Err(error) => {
-                tracing::warn!(%error, hits = batch.len(), "links can't be looked up");
-                for asked in batch {
-                    reply(asked, Answer::Unavailable);
-                }
-                return None;
-            }
+            Err(error) => return refuse(batch, &error),
         };
         let now = self.clock.now();
         let mut rows = Vec::with_capacity(batch.len());
@@ -160,22 +109,30 @@ impl Front {
             }
             answers.push((asked, answer));
         }
-        Some(Ready { rows, answers })
+        let kept = match broken {
+            Some(error) => Err(error),
+            None => self.keep(tx, rows).await,
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error, "hits were not kept; their readers are answered all the same");
+        }
+        for (asked, answer) in answers {
+            reply(asked, answer);
+        }
+        self.wake.wake();
     }
 
-    async fn look_up(&self, batch: &[Asked]) -> Result<Known, StoreError> {
-        let messages: HashSet<MessageId> = batch.iter().map(|a| a.seen.token.message).collect();
-        let clicks = batch.iter().map(|a| a.seen.token).filter(|t| t.kind == HitKind::Click);
-        let (of, numbers): (HashSet<MessageId>, HashSet<i64>) = clicks.map(|t| (t.message, i64::from(t.link))).unzip();
-        let mut tx = self.store.read().await?;
-        let sent = tx.find_sent(messages.into_iter().collect()).await?.into_iter().collect();
-        let links = if of.is_empty() {
-            Vec::new()
-        } else {
-            tx.find_links(of.into_iter().collect(), numbers.into_iter().collect()).await?
-        };
-        let links = links.into_iter().map(|LinkRow { message_id, n, url, .. }| ((message_id, n), url)).collect();
-        Ok(Known { sent, links })
+    async fn keep(&self, tx: Tx, rows: Vec<HitRow>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        match keep_in(tx, rows.clone()).await {
+            Err(error) if is_overtaken(&error) => {
+                again(is_overtaken, || async { keep_in(self.store.begin("tracking.hit").await?, rows.clone()).await })
+                    .await
+            }
+            kept => kept,
+        }
     }
 
     /// Whether one more hit of a message is kept; where not, it is counted.
@@ -244,6 +201,25 @@ impl Front {
     }
 }
 
+async fn keep_in(mut tx: Tx, rows: Vec<HitRow>) -> Result<(), StoreError> {
+    tx.insert_hits(rows).await?;
+    tx.commit().await
+}
+
+async fn look_up(tx: &mut Tx, batch: &[Asked]) -> Result<Known, StoreError> {
+    let messages: HashSet<MessageId> = batch.iter().map(|a| a.seen.token.message).collect();
+    let clicks = batch.iter().map(|a| a.seen.token).filter(|t| t.kind == HitKind::Click);
+    let (of, numbers): (HashSet<MessageId>, HashSet<i64>) = clicks.map(|t| (t.message, i64::from(t.link))).unzip();
+    let sent = tx.find_sent(messages.into_iter().collect()).await?.into_iter().collect();
+    let links = if of.is_empty() {
+        Vec::new()
+    } else {
+        tx.find_links(of.into_iter().collect(), numbers.into_iter().collect()).await?
+    };
+    let links = links.into_iter().map(|LinkRow { message_id, n, url, .. }| ((message_id, n), url)).collect();
+    Ok(Known { sent, links })
+}
+
 /// What the database knows of a batch.
 struct Known {
     sent: HashSet<MessageId>,
@@ -263,6 +239,13 @@ impl Known {
             },
             HitKind::Open | HitKind::Hidden | HitKind::Unsubscribe => Answer::Found(None),
         }
+    }
+}
+
+fn refuse(batch: Vec<Asked>, error: &StoreError) {
+    tracing::warn!(%error, hits = batch.len(), "links can't be looked up");
+    for asked in batch {
+        reply(asked, Answer::Unavailable);
     }
 }
 

@@ -198,7 +198,11 @@ impl World {
     }
 
     pub async fn hits(&self, id: MessageId) -> Vec<liaison::store::tracking::HitRow> {
-        self.bench.fresh.store.read().await.unwrap().list_hits(id, Micros(0), 10_000).await.unwrap()
+        let mut tx = self.bench.begin().await;
+        tx.file_hits(10_000).await.unwrap();
+        let hits = tx.list_hits(id, Micros(0), 10_000).await.unwrap();
+        tx.commit().await.unwrap();
+        hits
     }
 
     /// Ends the writer, which then has written all it counted.

@@ -77,6 +77,7 @@ type Step = (&'static str, &'static Sql);
 static WITH_MESSAGES: &[Step] = &[
     ("tracked_link", &LINKS),
     ("hit", &HITS),
+    ("hit_new", &HITS_NEW),
     ("hit_surplus", &SURPLUS),
     ("delivery", &DELIVERIES),
     ("stranger", &STRANGERS_IN),
@@ -409,6 +410,8 @@ statements! {
 
     #[hot] LINKS = "DELETE FROM tracked_link WHERE message_id = ANY($1::uuid[])";
     #[hot] HITS = "DELETE FROM hit WHERE message_id = ANY($1::uuid[])";
+    // Without an index, for it holds what came within seconds.
+    HITS_NEW = "DELETE FROM hit_new WHERE message_id = ANY($1::uuid[])";
     #[hot] SURPLUS = "DELETE FROM hit_surplus WHERE message_id = ANY($1::uuid[])";
     // That it was seen stays, without it: nobody fetches it again.
     #[hot] DELIVERIES = "UPDATE delivery SET message_id = NULL, left_out = 'erased' WHERE message_id = ANY($1::uuid[])";

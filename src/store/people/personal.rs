@@ -63,6 +63,7 @@ pub const TABLES: &[(&str, Care)] = &[
     ("task", Care::Erased),
     ("tracked_link", Care::Erased),
     ("hit", Care::Erased),
+    ("hit_new", Care::Erased),
     ("hit_surplus", Care::Erased),
     // Forgotten after a day anyway.
     ("idempotency", Care::Derived),
@@ -188,7 +189,7 @@ fn prefix(table: &str, column: &str) -> &'static str {
         ("consent" | "suppression", "id") => "led_",
         ("event", "id") => "evt_",
         ("note", "id") => "nte_",
-        ("hit", "id") => "hit_",
+        ("hit" | "hit_new", "id") => "hit_",
         ("merge_record", "id") => "mrg_",
         (_, "folder_id") => "fld_",
         _ => "",
@@ -288,6 +289,7 @@ static OF_MESSAGES: &[(&str, &Sql)] = &[
     ("reservation", &RESERVATION),
     ("tracked_link", &LINK),
     ("hit", &HIT),
+    ("hit_new", &HIT_NEW),
     ("hit_surplus", &SURPLUS),
 ];
 
@@ -326,5 +328,7 @@ statements! {
     #[hot] RESERVATION = "SELECT * FROM reservation WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] LINK = "SELECT * FROM tracked_link WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, n";
     #[hot] HIT = "SELECT * FROM hit WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, at, id";
+    // Without an index, for it holds what came within seconds.
+    HIT_NEW = "SELECT * FROM hit_new WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, at, id";
     #[hot] SURPLUS = "SELECT * FROM hit_surplus WHERE message_id = ANY($1::uuid[]) ORDER BY message_id";
 }

@@ -223,6 +223,7 @@ async fn judged_hits_go_and_keys_that_are_over() {
         };
         let mut tx = fresh.store.begin("test").await.unwrap();
         tx.insert_hits(vec![hit(OLD), hit(OLD), hit(90)]).await.unwrap();
+        tx.file_hits(10).await.unwrap();
         tx.commit().await.unwrap();
         let keeper = keeper(&fresh, &clock);
         let rules = all_of(since(&clock, 50));

@@ -139,6 +139,14 @@ async fn hits_that_are_new_are_kept_as_they_came() {
         let plain = HitRow { hint: None, network: None, ..hit(&clock, id, HitKind::Click, 12) };
         tx.insert_hits(vec![open.clone(), plain.clone()]).await.unwrap();
         tx.insert_hits(Vec::new()).await.unwrap();
+        assert_eq!(tx.next_unjudged_at().await.unwrap(), Some(seed::at(10)), "what isn't filed waits as well");
+        assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap(), [], "{}", fresh.name);
+        assert!(tx.has_new_hits().await.unwrap());
+        assert_eq!(tx.file_hits(1).await.unwrap(), 1);
+        assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap().len(), 1);
+        assert_eq!(tx.file_hits(10).await.unwrap(), 1);
+        assert_eq!(tx.file_hits(10).await.unwrap(), 0);
+        assert!(!tx.has_new_hits().await.unwrap());
         let kept = tx.list_hits(id, Micros(0), 10).await.unwrap();
         // PostgreSQL's text has no NUL.
         let as_kept = |row: &HitRow| HitRow { agent: row.agent.replace('\0', "\u{fffd}"), ..row.clone() };
@@ -146,7 +154,9 @@ async fn hits_that_are_new_are_kept_as_they_came() {
         assert_eq!(tx.first_unjudged_of(id).await.unwrap(), Some(seed::at(10)));
         tx.commit().await.unwrap();
         let mut tx = fresh.store.begin("test.twice").await.unwrap();
-        assert!(tx.insert_hits(vec![plain]).await.is_err(), "a hit that is there is no new one");
+        tx.insert_hits(vec![plain]).await.unwrap();
+        assert_eq!(tx.file_hits(10).await.unwrap(), 1);
+        assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap().len(), 2, "a hit that is there is no new one");
     }
 }
 

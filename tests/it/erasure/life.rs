@@ -250,6 +250,12 @@ async fn outreach(desk: &Desk, word: &str, id: InfluencerId) -> MessageId {
             ),
             vec![clock.new_id(), sent.0, id.0],
         ),
+        (
+            format!(
+                "INSERT INTO hit_new (id, message_id, kind, at, method, agent) VALUES ($1, $2, 'open', {at}, 'GET', '{word}agent')"
+            ),
+            vec![clock.new_id(), sent.0],
+        ),
         (format!("INSERT INTO hit_surplus (message_id, hits, last_at) VALUES ($1, 4, {at})"), vec![sent.0]),
     ] {
         seed::run(&desk.fresh, &sql, &of).await;

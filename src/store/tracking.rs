@@ -245,7 +245,7 @@ impl Tx {
 
     /// Whether there are hits to be filed.
     pub async fn has_new_hits(&mut self) -> Result<bool, StoreError> {
-        Ok(self.opt::<(HitId,)>(&HITS_NEW, values![]).await?.is_some())
+        Ok(self.opt::<(Micros,)>(&HITS_NEW, values![]).await?.is_some())
     }
 
     /// Files so many of the hits that came, the oldest first: from then on they are among those of their message. How many
@@ -293,8 +293,9 @@ impl Tx {
 
     /// When the oldest hit came that was not judged, filed or not.
     pub async fn next_unjudged_at(&mut self) -> Result<Option<Micros>, StoreError> {
-        let row: Option<(Micros,)> = self.opt(&UNJUDGED_NEXT, values![]).await?;
-        Ok(row.map(|(at,)| at))
+        let filed: Option<(Micros,)> = self.opt(&UNJUDGED_NEXT, values![]).await?;
+        let new: Option<(Micros,)> = self.opt(&HITS_NEW, values![]).await?;
+        Ok(filed.into_iter().chain(new).map(|(at,)| at).min())
     }
 
     /// Messages with a hit up to an instant that was not judged: of so many hits, oldest first.
@@ -377,7 +378,8 @@ statements! {
         sqlite: "INSERT INTO hit_new (id, message_id, kind, link, at, method, agent, network, hints) SELECT unhex(value->>0), \
         unhex(value->>1), value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, NULLIF(value->8, 'null') \
         FROM json_each($1)";
-    #[hot] HITS_NEW = "SELECT id FROM hit_new ORDER BY id LIMIT 1";
+    // The first row of a table that is kept in this order.
+    HITS_NEW = "SELECT at FROM hit_new ORDER BY id LIMIT 1";
     // In the order of the index they are put under: neighbours share its pages.
     HITS_FILE = "WITH gone AS (DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) \
         RETURNING id, message_id, kind, link, at, method, agent, network, hints), \
@@ -391,8 +393,7 @@ statements! {
     #[hot] HITS_OF = "SELECT id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \
         reasons, judged_at, judge FROM hit WHERE message_id = $1 AND at >= $2 ORDER BY at, id LIMIT $3";
     #[hot] UNJUDGED_OF = "SELECT at FROM hit WHERE message_id = $1 AND judged_at IS NULL ORDER BY at LIMIT 1";
-    #[hot] UNJUDGED_NEXT = "SELECT at FROM (SELECT * FROM (SELECT at FROM hit WHERE judged_at IS NULL ORDER BY at, id LIMIT 1) f \
-        UNION ALL SELECT * FROM (SELECT at FROM hit_new ORDER BY id LIMIT 1) n) w ORDER BY at LIMIT 1";
+    #[hot] UNJUDGED_NEXT = "SELECT at FROM hit WHERE judged_at IS NULL ORDER BY at, id LIMIT 1";
     #[hot] UNJUDGED = "SELECT message_id FROM (SELECT message_id FROM hit WHERE judged_at IS NULL AND at <= $1 \
         ORDER BY at, id LIMIT $2) w GROUP BY message_id";
     HIT_SINCE = "SELECT message_id FROM hit WHERE at >= $1 AND message_id > $2 GROUP BY message_id ORDER BY message_id LIMIT $3";

@@ -252,7 +252,8 @@ async fn copy_table(
 ) -> Result<(), TransferError> {
     let names = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let rows_max = ROWS_MAX.min(VALUES_MAX / columns.len().max(1)).max(1);
-    let mut rows = sqlx::query(of_the_schema(format!("SELECT {names} FROM {table} ORDER BY rowid"))).fetch(source);
+    // By no index: in the order in which the rows are kept.
+    let mut rows = sqlx::query(of_the_schema(format!("SELECT {names} FROM {table} NOT INDEXED"))).fetch(source);
     let (mut waiting, mut octets) = (Vec::new(), 0);
     while let Some(row) = rows.try_next().await? {
         for (n, (_, sort)) in columns.iter().enumerate() {

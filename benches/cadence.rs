@@ -2,7 +2,6 @@
 //! daemon runs. Beside it, on the same table of the same database: claim, insert one row, set the next date, and nothing else.
 //! And a look that finds nothing due, at three sizes.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -17,13 +16,13 @@ use liaison::hub::enqueue::AccountFrom;
 use liaison::hub::outreach::house::{Desk, House, Sender};
 use liaison::sequence::cadence::BATCH;
 use liaison::sequence::{self, Cadence, Loaded};
-use liaison::store::{Place, Store};
+use liaison::store::Store;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::Bench;
 use crate::mailbox::OURS;
 use crate::measure::{self, Run, quantile};
+use crate::rows::{Database, Raw, database, drop_database, place};
 
 /// Looks that find nothing, at each size.
 const IDLE_LOOKS: usize = 400;
@@ -47,12 +46,6 @@ pub struct CadenceArgs {
     daily_limit: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Database {
-    Sqlite,
-    Postgres,
-}
-
 #[derive(Debug, Args)]
 pub struct CadencePartArgs {
     what: Part,
@@ -68,86 +61,35 @@ enum Part {
     Idle,
 }
 
-/// A connection beside the store.
-enum Raw {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-impl Raw {
-    async fn open(database: &str) -> Self {
-        if database.starts_with("postgres") {
-            return Self::Postgres(PgConnection::connect(database).await.expect("database"));
-        }
-        let mut c = SqliteConnection::connect(&format!("sqlite://{database}")).await.expect("database");
-        c.execute("PRAGMA busy_timeout = 60000; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384")
-            .await
-            .expect("pragma");
-        Self::Sqlite(c)
-    }
-
-    async fn run(&mut self, sql: &str) -> u64 {
-        let sql = AssertSqlSafe(sql.to_owned());
-        match self {
-            Self::Sqlite(c) => c.execute(sql).await.expect("statement").rows_affected(),
-            Self::Postgres(c) => c.execute(sql).await.expect("statement").rows_affected(),
-        }
-    }
-
-    async fn count(&mut self, sql: &str) -> i64 {
-        let query = sqlx::query_as(AssertSqlSafe(sql.to_owned()));
-        let (n,): (i64,) = match self {
-            Self::Sqlite(c) => query.fetch_one(c).await.expect("count"),
-            Self::Postgres(c) => sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_one(c).await.expect("count"),
-        };
-        n
-    }
-
-    /// The numbers `n` from one to another, and an id made from a number.
-    fn words(&self, from: usize, to: usize) -> (String, fn(&str) -> String) {
-        match self {
-            Self::Sqlite(_) => (
-                format!(
-                    "(WITH RECURSIVE s(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) SELECT n FROM s) AS s"
-                ),
-                |n| format!("CAST(printf('%016d', {n}) AS BLOB)"),
-            ),
-            Self::Postgres(_) => {
-                (format!("generate_series({from}, {to}) AS s(n)"), |n| format!("lpad(to_hex({n}), 32, '0')::uuid"))
-            }
-        }
-    }
-
-    /// People with an address and a run that is due in a month.
-    async fn grow(&mut self, from: usize, to: usize, (hash, now): (&str, Micros)) {
-        let (numbers, id) = self.words(from + 1, to);
-        let (id, later, now) = (id("n"), now.0 + 30 * DAY, now.0);
-        self.run(&format!(
+/// People with an address and a run that is due in a month.
+async fn grow(raw: &mut Raw, from: usize, to: usize, (hash, now): (&str, Micros)) {
+    let (numbers, id) = raw.words(from + 1, to);
+    let (id, later, now) = (id("n"), now.0 + 30 * DAY, now.0);
+    raw.run(&format!(
             "INSERT INTO influencer (id, handle, handle_key, first_name, last_name, stage, stage_at, properties, created_at, updated_at) \
              SELECT {id}, '@p' || n, 'p' || n, 'Ana', 'Runs', 'prospect', 0, '{{}}', 0, 0 FROM {numbers}"
         ))
         .await;
-        self.run(&format!(
-            "INSERT INTO address (id, channel, value, value_key, influencer_id, is_primary, created_at) \
+    raw.run(&format!(
+        "INSERT INTO address (id, channel, value, value_key, influencer_id, is_primary, created_at) \
              SELECT {id}, 'email', 'p' || n || '@example.org', 'p' || n || '@example.org', {id}, TRUE, 0 FROM {numbers}"
-        ))
-        .await;
-        self.run(&format!(
+    ))
+    .await;
+    raw.run(&format!(
             "INSERT INTO enrollment (id, sequence, version, influencer_id, run, account, state, step, phase, anchor_at, next_at, first, \
              filled, started_at, updated_at) SELECT {id}, 'spring', '{hash}', {id}, 1, 'brand', 'active', 'intro', 'delay', {now}, \
              {later} + n, TRUE, '{{}}', {now}, {now} FROM {numbers}"
         ))
         .await;
-        self.run("ANALYZE").await;
-    }
+    raw.run("ANALYZE").await;
+}
 
-    async fn make_due(&mut self, from: usize, to: usize, now: Micros) {
-        let (_, id) = self.words(0, 0);
-        let (from, to) = (id(&(from + 1).to_string()), id(&to.to_string()));
-        self.run(&format!("UPDATE enrollment SET next_at = {} WHERE id BETWEEN {from} AND {to}", now.0)).await;
-        if matches!(self, Self::Postgres(_)) {
-            self.run("VACUUM ANALYZE enrollment").await;
-        }
+async fn make_due(raw: &mut Raw, from: usize, to: usize, now: Micros) {
+    let (_, id) = raw.words(0, 0);
+    let (from, to) = (id(&(from + 1).to_string()), id(&to.to_string()));
+    raw.run(&format!("UPDATE enrollment SET next_at = {} WHERE id BETWEEN {from} AND {to}", now.0)).await;
+    if matches!(raw, Raw::Postgres(_)) {
+        raw.run("VACUUM ANALYZE enrollment").await;
     }
 }
 
@@ -229,26 +171,6 @@ fn definition() -> Definition {
     }
 }
 
-fn place(database: &str) -> Place {
-    if database.starts_with("postgres") {
-        Place::Postgres { url: database.to_owned(), password: None }
-    } else {
-        Place::Sqlite { file: database.into() }
-    }
-}
-
-async fn database(dir: &Path, which: Database) -> String {
-    if which == Database::Sqlite {
-        return dir.join("cadence.db").display().to_string();
-    }
-    let url = std::env::var("LIAISON_TEST_POSTGRES")
-        .expect("LIAISON_TEST_POSTGRES names no server: tests/peers/postgres.sh start DIR");
-    let name = format!("bench_{}", std::process::id());
-    Raw::open(&url).await.run(&format!("CREATE DATABASE {name}")).await;
-    let (base, _) = url.rsplit_once('/').expect("a URL with a database");
-    format!("{base}/{name}")
-}
-
 /// The account, the sequence, and the table of the reference; the hash of the version.
 async fn prepare(database: &str) -> String {
     let store = Store::open(&place(database)).await.expect("store");
@@ -275,14 +197,14 @@ async fn prepare(database: &str) -> String {
 
 pub fn run(bench: &Bench, args: &CadenceArgs) -> Value {
     let wait = |work: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| bench.runtime.block_on(work);
-    let database = bench.runtime.block_on(database(&bench.dir, args.database));
+    let database = bench.runtime.block_on(database(&bench.dir, args.database, "cadence"));
     let hash = bench.runtime.block_on(prepare(&database));
     let now = Clock::machine().now();
     let live = args.live.max(args.due * 2);
     let mut there = 0;
     let mut idle = Vec::new();
     for size in IDLE_SIZES.into_iter().filter(|n| *n < live).chain([live]) {
-        wait(Box::pin(async { Raw::open(&database).await.grow(there, size, (&hash, now)).await }));
+        wait(Box::pin(async { grow(&mut Raw::open(&database).await, there, size, (&hash, now)).await }));
         there = size;
         idle.push((size, idle_looks(&database)));
     }
@@ -295,9 +217,9 @@ pub fn run(bench: &Bench, args: &CadenceArgs) -> Value {
         Run { who, seconds, messages: args.due, cost: Some(cost) }
     };
     let mut runs = Vec::new();
-    wait(Box::pin(async { Raw::open(&database).await.make_due(0, args.due, now).await }));
+    wait(Box::pin(async { make_due(&mut Raw::open(&database).await, 0, args.due, now).await }));
     runs.push(part("bare", "bare loop"));
-    wait(Box::pin(async { Raw::open(&database).await.make_due(args.due, args.due * 2, now).await }));
+    wait(Box::pin(async { make_due(&mut Raw::open(&database).await, args.due, args.due * 2, now).await }));
     runs.push(part("ours", "liaison"));
     let done = bench.runtime.block_on(async {
         let mut raw = Raw::open(&database).await;
@@ -319,13 +241,7 @@ pub fn run(bench: &Bench, args: &CadenceArgs) -> Value {
     println!("in the outbox: {} of {due}, in {:.1} s", done.1, runs[1].seconds);
     let idle: Vec<Value> =
         idle.iter().map(|(size, (p50, p99))| json!({"live": size, "p50_ms": p50, "p99_ms": p99})).collect();
-    if args.database == Database::Postgres {
-        let name = database.rsplit('/').next().unwrap_or_default();
-        let url = std::env::var("LIAISON_TEST_POSTGRES").expect("server");
-        wait(Box::pin(async {
-            Raw::open(&url).await.run(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
-        }));
-    }
+    wait(Box::pin(drop_database(&database)));
     json!({"workload": "cadence", "database": format!("{:?}", args.database).to_lowercase(), "live": live, "due": due,
         "seconds": runs[1].seconds, "reference_seconds": runs[0].seconds, "figures": figures, "idle": idle})
 }

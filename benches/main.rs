@@ -20,11 +20,14 @@ mod cadence;
 mod hub;
 mod ingest;
 mod letters;
+mod load;
 mod mailbox;
 mod measure;
 mod one_mail;
 mod peers;
 mod quality;
+mod reading;
+mod rows;
 mod send;
 mod tracking;
 
@@ -72,6 +75,11 @@ enum Workload {
     CadencePart(cadence::CadencePartArgs),
     /// Opens and clicks, durable before the answer; beside a constant answer
     Tracking(tracking::TrackingArgs),
+    /// Pages of a thread and a timeline, searches, and memory, of a database of a million messages; beside bare queries
+    Reading(reading::ReadingArgs),
+    /// The bare page of `reading`, in a process of its own
+    #[command(hide = true)]
+    ReadingPart(reading::ReadingPartArgs),
     /// The server of `tracking`, in a process of its own
     #[command(hide = true)]
     TrackingPart(tracking::TrackingPartArgs),
@@ -97,6 +105,9 @@ fn main() {
     if let Workload::CadencePart(part) = arguments.workload {
         return runtime.block_on(cadence::part(part));
     }
+    if let Workload::ReadingPart(part) = arguments.workload {
+        return runtime.block_on(reading::part(part));
+    }
     // The test servers run as another user, who must be able to enter.
     let dir = tempfile::Builder::new()
         .prefix("liaison-bench-")
@@ -110,7 +121,10 @@ fn main() {
         Workload::Send(args) => send::run(&bench, &args),
         Workload::Tracking(args) => tracking::run(&bench, &args),
         Workload::Cadence(args) => cadence::run(&bench, &args),
-        Workload::SendPart(_) | Workload::TrackingPart(_) | Workload::CadencePart(_) => serde_json::Value::Null,
+        Workload::Reading(args) => reading::run(&bench, &args),
+        Workload::SendPart(_) | Workload::TrackingPart(_) | Workload::CadencePart(_) | Workload::ReadingPart(_) => {
+            serde_json::Value::Null
+        }
     };
     if let Some(file) = arguments.json {
         std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");

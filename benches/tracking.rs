@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use liaison::clock::Clock;
@@ -27,6 +27,7 @@ use liaison::worker::Wake;
 use serde_json::{Value, json};
 
 use crate::Bench;
+use crate::load::{self, Ask, Seen};
 use crate::mailbox::OURS;
 use crate::measure::{self, Cost, quantile};
 
@@ -52,14 +53,6 @@ pub struct TrackingArgs {
 #[derive(Debug, Args)]
 pub struct TrackingPartArgs {
     file: Option<PathBuf>,
-}
-
-/// What one run gave.
-struct Seen {
-    who: &'static str,
-    rate: f64,
-    p50: f64,
-    p99: f64,
 }
 
 /// A server in a process of its own.
@@ -157,63 +150,19 @@ fn report(seen: &[Seen], (cost, reference): (Cost, Cost)) -> String {
     measure::table(&["", "answers/s (median)", "ratio", "p50 ms", "p99 ms", "CPU s, all runs", "peak MB"], &rows)
 }
 
-/// Asks with kept connections, each in a thread's share, one request open on each.
-fn load(server: &Server, paths: &[String], args: &TrackingArgs, (who, status): (&'static str, &str)) -> Seen {
-    let (each, address) = (args.n / args.connections, server.address);
-    let rest = args.n % args.connections;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
-    let began = Instant::now();
-    let paths: Arc<[String]> = paths.into();
-    let mut times: Vec<f64> = runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for c in 0..args.connections {
-            let (paths, status, n) = (Arc::clone(&paths), status.to_owned(), each + usize::from(c < rest));
-            tasks.spawn(async move { connection(address, &paths, c, n, &status).await });
-        }
-        let mut all = Vec::new();
-        while let Some(done) = tasks.join_next().await {
-            all.extend(done.expect("connection"));
-        }
-        all
+/// Asks for these paths, and is answered as the path says: a pixel is there, a link leads on.
+fn load(server: &Server, paths: &[String], args: &TrackingArgs, (who, status): (&'static str, &'static str)) -> Seen {
+    let asks = paths.iter().map(|path| Ask {
+        head: format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT}\r\n\r\n"),
+        status: if !status.is_empty() {
+            status
+        } else if path.ends_with(".gif") {
+            "200"
+        } else {
+            "302"
+        },
     });
-    let seconds = began.elapsed().as_secs_f64();
-    times.sort_by(f64::total_cmp);
-    Seen { who, rate: measure::count(args.n) / seconds, p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) }
-}
-
-async fn connection(address: SocketAddr, paths: &[String], c: usize, n: usize, status: &str) -> Vec<f64> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connect");
-    stream.set_nodelay(true).expect("nodelay");
-    let mut times = Vec::with_capacity(n);
-    let mut buffer = vec![0; 4096];
-    for i in 0..n {
-        let path = &paths[(c * 7919 + i * 104_729) % paths.len()];
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT}\r\n\r\n");
-        let began = Instant::now();
-        stream.write_all(request.as_bytes()).await.expect("write");
-        let mut have = 0;
-        loop {
-            let got = stream.read(&mut buffer[have..]).await.expect("read");
-            assert!(got > 0, "closed");
-            have += got;
-            if is_whole(&buffer[..have]) {
-                break;
-            }
-        }
-        times.push(began.elapsed().as_secs_f64() * 1000.0);
-        let said = std::str::from_utf8(&buffer[9..12]).expect("status");
-        let wanted = if status.is_empty() { if path.ends_with(".gif") { "200" } else { "302" } } else { status };
-        assert_eq!(said, wanted, "{path}");
-    }
-    times
-}
-
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let length = head.split("content-length: ").nth(1).and_then(|l| l.split("\r\n").next()?.parse::<usize>().ok());
-    answer.len() >= end + 4 + length.unwrap_or(0)
+    load::load(server.address, asks.collect(), (args.n, args.connections), who)
 }
 
 /// Messages with two links each; the paths of their pixels and links in turn.

@@ -183,13 +183,13 @@ async fn letters_of(raw: &mut Raw, (from, to): (usize, usize), people: usize) {
     let person = id(&format!("(1 + n % {people})"));
     let id = id("n");
     let to_us = format!("{{\"to\":[{{\"name\":\"Brand\",\"address\":\"{OURS}\"}}],\"cc\":[],\"bcc\":[]}}");
-    let at = "1600000000000000 + n * 1000000";
+    let at = "1600000000000000 + CAST(n AS BIGINT) * 1000000";
     raw.run(&format!(
         "INSERT INTO message (n, id, conversation_id, direction, kind, channel, account, internet_message_id, fingerprint, author_name, \
          author_address, recipients, subject, text, reply_text, has_html, size, at, stored_at, backfilled){own} \
          SELECT n, {id}, {person}, 'inbound', 'human', 'email', 'brand', 'm' || n || '@example.org', {fingerprint}, 'Ana Reads', \
          'p' || (1 + n % {people}) || '@example.org', '{to_us}'{json}, t.subject, t.body || ' number' || n, t.body || ' number' || n, \
-         FALSE, 4300, {at}, {at}, FALSE FROM {numbers} JOIN bench_text t ON t.k = n * 7919 % {TEXTS}",
+         FALSE, 4300, {at}, {at}, FALSE FROM {numbers} JOIN bench_text t ON t.k = CAST(n AS BIGINT) * 7919 % {TEXTS}",
         own = if is_postgres { " OVERRIDING SYSTEM VALUE" } else { "" },
         fingerprint = if is_postgres { "decode(lpad(to_hex(n), 32, '0'), 'hex')" } else { &id },
     ))

@@ -15,6 +15,7 @@ use crate::domain::ids::LedgerId;
 use crate::domain::people::{Consent, Suppression};
 use crate::domain::words::{Channel, SuppressionReason};
 use crate::hub::people::{self, NewSuppression};
+use crate::hub::unsubscribe::unsubscribe_by_hand;
 use crate::store::Tx;
 
 /// Read in one go.
@@ -40,6 +41,9 @@ pub(super) enum SuppressionCommand {
         /// Why
         #[arg(long)]
         note: Option<String>,
+        /// Its owner said so: no mail to any of their addresses, and what runs for them ends
+        #[arg(long)]
+        said_no: bool,
     },
     /// Let an address be written to again
     Remove {
@@ -53,7 +57,7 @@ pub(super) async fn run(global: &Global, command: SuppressionCommand) -> anyhow:
     match command {
         SuppressionCommand::List { address: Some(address), .. } => list_one(&desk, &address).await?,
         SuppressionCommand::List { address: None, limit, cursor } => list(&desk, limit, cursor).await?,
-        SuppressionCommand::Add { address, note } => add(&desk, &address, note.as_deref()).await?,
+        SuppressionCommand::Add { address, note, said_no } => add(&desk, &address, (note.as_deref(), said_no)).await?,
         SuppressionCommand::Remove { address } => remove(&desk, &address).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -117,12 +121,18 @@ async fn list_one(desk: &Desk, given: &str) -> anyhow::Result<()> {
     desk.out.table(&["at", "source", "evidence", "withdrawn"], consents.iter().map(row).collect())
 }
 
-async fn add(desk: &Desk, given: &str, note: Option<&str>) -> anyhow::Result<()> {
+async fn add(desk: &Desk, given: &str, (note, said_no): (Option<&str>, bool)) -> anyhow::Result<()> {
     let by = desk::by();
     let evidence = note.map_or_else(|| by.clone(), |note| format!("{by}: {note}"));
     let (channel, reason) = (Channel::Email, SuppressionReason::ByHand);
     let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
-    let work = async |tx: &mut Tx| Ok(people::suppress_address(tx, &desk.clock, new.clone()).await?);
+    let work = async |tx: &mut Tx| {
+        Ok(if said_no {
+            unsubscribe_by_hand(tx, &desk.clock, given, new.evidence.clone()).await?
+        } else {
+            people::suppress_address(tx, &desk.clock, new.clone()).await?
+        })
+    };
     let added = desk.change("cli.suppress", work).await?;
     desk.wake().await;
     if desk.out.is_json() {

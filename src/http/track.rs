@@ -22,8 +22,9 @@ use super::limit::{self, Limits};
 use super::{gate, problem};
 use crate::clock::Clock;
 use crate::domain::hit::Method;
+use crate::domain::ids::MessageId;
 use crate::domain::words::HitKind;
-use crate::hub::unsubscribe::{How, unsubscribe_by_token};
+use crate::hub::unsubscribe::{How, is_done, unsubscribe_by_token};
 use crate::store::again::{again, is_overtaken};
 use crate::store::{Store, StoreError};
 use crate::tracking::{Answer, Seen, Tracking};
@@ -235,8 +236,10 @@ async fn ask(State(state): State<PublicState>, token: Token, request: Request) -
 /// Acts at once, by the form or by one click (RFC 8058 §3.2).
 async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes) -> Response {
     let Ok(Path(token)) = token else { return unknown() };
-    if state.tracking.read_token(&token, &[HitKind::Unsubscribe]).is_none() {
-        return unknown();
+    let Some(of) = state.tracking.read_token(&token, &[HitKind::Unsubscribe]) else { return unknown() };
+    // Whoever says it again and again costs reads and no write.
+    if let Ok(true) = is_done_before(&state, of.message).await {
+        return page(PAGE_DONE);
     }
     let how =
         if String::from_utf8_lossy(&body).contains("List-Unsubscribe=One-Click") { How::OneClick } else { How::Page };
@@ -254,6 +257,10 @@ async fn unsubscribe(State(state): State<PublicState>, token: Token, body: Bytes
             unavailable()
         }
     }
+}
+
+async fn is_done_before(state: &PublicState, message: MessageId) -> Result<bool, StoreError> {
+    is_done(&mut state.store.read().await?, message).await
 }
 
 async fn act(state: &PublicState, token: &str, how: How) -> Result<bool, StoreError> {

@@ -29,9 +29,9 @@ pub struct AccountStats {
     pub received: i64,
     /// Messages of ours that were accepted.
     pub sent: i64,
-    /// Opens by people.
+    /// Messages that a person opened; those of which that is not sure are in none of these numbers.
     pub opens: i64,
-    /// Opens by machines.
+    /// Messages that a machine opened.
     pub machine_opens: i64,
     /// Clicks by people.
     pub clicks: i64,
@@ -64,12 +64,12 @@ pub async fn account_stats(tx: &mut Tx, within: (Micros, Micros)) -> Result<Vec<
     let mut all: BTreeMap<String, AccountStats> = BTreeMap::new();
     for AccountCount { account, kind, machine, events } in tx.count_by_account(&COUNTED, within).await? {
         let stats = all.entry(account.clone()).or_insert_with(|| AccountStats { account, ..AccountStats::default() });
-        let count = match (kind, machine == Some(true)) {
+        let count = match (kind, machine) {
             (EventType::MessageReceived, _) => &mut stats.received,
             (EventType::MessageSent, _) => &mut stats.sent,
-            (EventType::MessageOpened, true) => &mut stats.machine_opens,
-            (EventType::MessageOpened, false) => &mut stats.opens,
-            (EventType::MessageClicked, false) => &mut stats.clicks,
+            (EventType::MessageOpened, Some(true)) => &mut stats.machine_opens,
+            (EventType::MessageOpened, Some(false)) => &mut stats.opens,
+            (EventType::MessageClicked, Some(false)) => &mut stats.clicks,
             (EventType::ThreadReplied, _) => &mut stats.replies,
             (EventType::MessageBounced, _) => &mut stats.bounced,
             (EventType::MessageComplained, _) => &mut stats.complained,

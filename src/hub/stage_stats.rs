@@ -23,9 +23,9 @@ pub struct StageStats {
     pub kind: Option<StageKind>,
     /// Messages of ours that were accepted.
     pub sends: i64,
-    /// Opens by people.
+    /// Messages that a person opened; those of which that is not sure are in none of these numbers.
     pub opens: i64,
-    /// Opens by machines.
+    /// Messages that a machine opened.
     pub machine_opens: i64,
     /// Clicks by people.
     pub clicks: i64,
@@ -33,7 +33,7 @@ pub struct StageStats {
     pub replies: i64,
     /// People who are in it now.
     pub people: i64,
-    /// People who left it in this time.
+    /// People who left it in this time and did not come back.
     pub left: i64,
     /// Those of them who went further along the path.
     pub moved_on: i64,
@@ -84,7 +84,7 @@ fn put_together(
             match (count.kind, count.machine) {
                 (EventType::MessageSent, _) => s.sends += n,
                 (EventType::MessageOpened, Some(false)) => s.opens += n,
-                (EventType::MessageOpened, _) => s.machine_opens += n,
+                (EventType::MessageOpened, Some(true)) => s.machine_opens += n,
                 (EventType::MessageClicked, Some(false)) => s.clicks += n,
                 (EventType::ThreadReplied, _) => s.replies += n,
                 _ => {}

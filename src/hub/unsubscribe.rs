@@ -1,13 +1,16 @@
 //! A reader says no: their address is suppressed, what waits for it is taken back, and everybody who asks learns why.
 //! All of it in the caller's transaction; a second no changes nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::people::{self, NewSuppression, PeopleError};
 use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::ids::MessageId;
+use crate::domain::address;
+use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::subject;
 use crate::domain::token::{Keys, TOKEN_CHARS};
 use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason};
@@ -114,6 +117,51 @@ pub async fn unsubscribe(
         record(tx, clock, message, (&recipient.address_key, how)).await?;
     }
     Ok(Some(done))
+}
+
+/// Whether a reader said no to this message before and nothing is left to be done about it: another no would change nothing.
+///
+/// # Errors
+/// The store's.
+pub async fn is_done(tx: &mut Tx, message: MessageId) -> Result<bool, StoreError> {
+    let Some(recipient) = tx.list_recipients(vec![message]).await?.into_iter().next() else { return Ok(false) };
+    let said = tx.list_reader_events(message).await?.iter().any(|e| e.kind == EventType::InfluencerUnsubscribed);
+    if !said || !tx.list_waiting_to(&recipient.address_key).await?.is_empty() {
+        return Ok(false);
+    }
+    let listed = tx.suppressed(Channel::Email, vec![recipient.address_key]).await?;
+    Ok(listed.iter().any(|s| s.reason == SuppressionReason::OptedOut))
+}
+
+/// A teammate was told that somebody wants no more mail: a no as any other, of the person and not of one address. Whether it was not
+/// known before.
+///
+/// # Errors
+/// [`PeopleError::Address`] where it is no address.
+pub async fn unsubscribe_by_hand(
+    tx: &mut Tx,
+    clock: &Clock,
+    given: &str,
+    evidence: String,
+) -> Result<bool, PeopleError> {
+    let (channel, reason) = (Channel::Email, SuppressionReason::OptedOut);
+    let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
+    let added = people::suppress_address(tx, clock, new).await?;
+    let Some(key) = address::key(given) else { return Ok(added) };
+    for waiting in tx.list_waiting_to(&key).await? {
+        match settle::cancel(tx, clock, waiting, "they said no").await {
+            // Where it can't be cancelled it left meanwhile.
+            Ok(_) | Err(SettleError::Unknown | SettleError::State(_)) => {}
+            Err(SettleError::Store(error)) => return Err(error.into()),
+        }
+    }
+    let owners: BTreeSet<InfluencerId> =
+        tx.outbox_recipient_owners(vec![key.clone()]).await?.into_iter().filter_map(|o| o.influencer_id).collect();
+    let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
+    let data = json!({"address": key, "how": "by_hand"});
+    let told = |id| Signal { what, influencer: Some(id), message: None, at, data: Some(data.clone()) };
+    signal::record(tx, clock, owners.into_iter().map(told).collect()).await?;
+    Ok(added)
 }
 
 fn only_store(error: PeopleError) -> StoreError {

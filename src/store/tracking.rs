@@ -380,14 +380,15 @@ statements! {
         FROM json_each($1)";
     // The first row of a table that is kept in this order.
     HITS_NEW = "SELECT at FROM hit_new ORDER BY id LIMIT 1";
-    // In the order of the index they are put under: neighbours share its pages.
+    // In the order of the index they are put under: neighbours share its pages. What came while its message was erased is let go.
     HITS_FILE = "WITH gone AS (DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) \
         RETURNING id, message_id, kind, link, at, method, agent, network, hints), \
+        there AS (SELECT gone.* FROM gone JOIN outbox o ON o.id = gone.message_id ORDER BY o.id, gone.at FOR KEY SHARE OF o), \
         kept AS (INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) \
-        SELECT * FROM gone ORDER BY message_id, at ON CONFLICT (id) DO NOTHING) SELECT COUNT(*) FROM gone",
+        SELECT * FROM there ON CONFLICT (id) DO NOTHING) SELECT COUNT(*) FROM gone",
         sqlite: "INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) \
-        SELECT * FROM (SELECT id, message_id, kind, link, at, method, agent, network, hints FROM hit_new ORDER BY id LIMIT $1) \
-        WHERE TRUE ORDER BY message_id, at ON CONFLICT (id) DO NOTHING";
+        SELECT * FROM (SELECT id, message_id, kind, link, at, method, agent, network, hints FROM hit_new ORDER BY id LIMIT $1) n \
+        WHERE EXISTS (SELECT 1 FROM outbox o WHERE o.id = n.message_id) ORDER BY message_id, at ON CONFLICT (id) DO NOTHING";
     HITS_FILED = "DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1)";
     #[hot] SURPLUS_OF = "SELECT hits FROM hit_surplus WHERE message_id = $1";
     #[hot] HITS_OF = "SELECT id, message_id, influencer_id, kind, link, at, method, agent, network, hints, verdict, confidence, \

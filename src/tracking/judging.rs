@@ -209,12 +209,12 @@ fn hit_of(row: &HitRow) -> Hit {
     }
 }
 
-/// Which hits are judged now. Those that are younger than a session is long wait for what may still come after them; what is
-/// kept of them already speaks for and against the older ones.
-fn is_judged_now(row: &HitRow, which: Which) -> bool {
+/// Which hits are judged now, of those from an instant on. Those that are younger than a session is long wait for what may still come
+/// after them; what is kept of them already speaks for and against the older ones.
+fn is_judged_now(row: &HitRow, (which, from): (Which, Micros)) -> bool {
     match which {
         Which::Again => row.judged.is_some(),
-        Which::Due(until) => row.at <= until,
+        Which::Due(until) => row.at >= from && row.at <= until,
     }
 }
 
@@ -233,8 +233,9 @@ async fn judge_message(
             None => return Ok(Rescored::default()),
         },
     };
-    let rows = tx.list_hits(message, from, HITS_MAX).await?;
-    if !rows.iter().any(|row| is_judged_now(row, which)) {
+    // What speaks of the first of them came before it.
+    let rows = tx.list_hits(message, from.minus(BEFORE), HITS_MAX).await?;
+    if !rows.iter().any(|row| is_judged_now(row, (which, from))) {
         return Ok(Rescored::default());
     }
     let delivery = Delivery {
@@ -243,7 +244,7 @@ async fn judge_message(
     };
     let hits: Vec<Hit> = rows.iter().map(hit_of).collect();
     let verdicts = judge_session(&hits, &delivery, books);
-    let judged = rows.iter().zip(verdicts).filter(|(row, _)| is_judged_now(row, which));
+    let judged = rows.iter().zip(verdicts).filter(|(row, _)| is_judged_now(row, (which, from)));
     let changes: Vec<Change> = judged.map(|(row, now)| Change { row: row.clone(), now }).collect();
     let parties: Vec<InfluencerId> = tx.outbox_parties(message).await?.into_iter().map(|p| p.influencer_id).collect();
     write_verdicts(tx, clock, &changes, parties.first().copied()).await?;

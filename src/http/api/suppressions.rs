@@ -18,6 +18,7 @@ use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed};
 use crate::http::problem::Problem;
 use crate::hub::people::{self, NewSuppression};
+use crate::hub::unsubscribe::unsubscribe_by_hand;
 use crate::store::reading::{Place, Slice};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -93,6 +94,10 @@ struct SuppressionOrder {
     address: String,
     #[serde(default)]
     note: Option<String>,
+    /// Whether its owner said so: then it is a no of the person, at all their addresses, and what runs for them ends. Else the address
+    /// alone is left in peace.
+    #[serde(default)]
+    said_no: bool,
 }
 
 async fn add(
@@ -102,14 +107,14 @@ async fn add(
 ) -> Result<(StatusCode, Json<Option<SuppressionView>>), Problem> {
     let by = caller.by();
     let evidence = order.note.map_or_else(|| by.clone(), |note| format!("{by}: {}", note.trim()));
-    let new = NewSuppression {
-        channel: Channel::Email,
-        address: order.address.clone(),
-        reason: SuppressionReason::ByHand,
-        evidence: evidence.chars().take(1_000).collect(),
-    };
+    let (evidence, address) = (evidence.chars().take(1_000).collect(), order.address.clone());
     let mut tx = state.store.begin("http.suppress").await?;
-    people::suppress_address(&mut tx, &state.clock, new).await?;
+    if order.said_no {
+        unsubscribe_by_hand(&mut tx, &state.clock, &address, evidence).await?;
+    } else {
+        let (channel, reason) = (Channel::Email, SuppressionReason::ByHand);
+        people::suppress_address(&mut tx, &state.clock, NewSuppression { channel, address, reason, evidence }).await?;
+    }
     state.commit(tx).await?;
     let key = crate::domain::address::key(&order.address).into_iter().collect();
     let rows = state.store.read().await?.suppressed(Channel::Email, key).await?;

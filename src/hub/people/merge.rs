@@ -16,12 +16,13 @@ use crate::clock::Clock;
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, LedgerId, MergeId, MessageId, ThreadId};
 use crate::domain::people::merge::{Standing, choose_stage};
 use crate::domain::people::{Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, Person, TAGS_MAX, handle_key};
-use crate::domain::stage::{Pin, StageId};
+use crate::domain::stage::{Pin, StageId, StageKind, Stages};
 use crate::domain::time::Micros;
-use crate::domain::words::{Awaiting, EventType, Role, Word as _};
+use crate::domain::words::{Awaiting, EventType, Role, TaskKind, Word as _};
 use crate::hub::outreach::{self, ExitReason};
 use crate::hub::react;
 use crate::hub::signal::{self, Signal};
+use crate::hub::task::{self, NewTask};
 use crate::store::people::Touch;
 use crate::store::people::hold::Hold;
 use crate::store::people::merge::{MergeRow, Owned, SharedPart};
@@ -385,7 +386,10 @@ async fn take_stage(
     let pin = |i: &Influencer| if i.stage_pinned { Pin::Pinned } else { Pin::Free };
     let (from, other) = (StageId::from(kept.stage.as_str()), StageId::from(gone.stage.as_str()));
     let standing = Standing { stage: &from, pin: pin(kept) };
-    let Some(to) = choose_stage(&stages, standing, Standing { stage: &other, pin: pin(gone) }) else { return Ok(None) };
+    let Some(to) = choose_stage(&stages, standing, Standing { stage: &other, pin: pin(gone) }) else {
+        refused_once(tx, clock, &stages, (kept, gone)).await?;
+        return Ok(None);
+    };
     let known = KnownStages {
         start: stages.start().0.clone(),
         ids: stages.all().iter().map(|stage| stage.id.0.clone()).collect(),
@@ -396,6 +400,29 @@ async fn take_stage(
     let (was, since) = (kept.stage.clone(), kept.stage_at);
     undo.stage = Some(OldStage { was, pinned: kept.stage_pinned, since, to: to.0.clone() });
     Ok(Some(to.0))
+}
+
+/// The record that goes said no, and the stage of the one that is kept stands all the same: nothing is written to them by itself any
+/// more, and a person is asked which of the two holds.
+async fn refused_once(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &Stages,
+    (kept, gone): (&Influencer, &Influencer),
+) -> Result<(), PeopleError> {
+    let kind = stages.get(&gone.stage.as_str().into()).map(|stage| stage.kind);
+    if gone.stage == kept.stage || !matches!(kind, Some(StageKind::Declined | StageKind::Closed)) {
+        return Ok(());
+    }
+    react::reached(tx, clock, (kept.id, &gone.stage), Some(stages)).await?;
+    let (kind, influencer_id) = (TaskKind::Stage, Some(kept.id));
+    let text = format!(
+        "{} was {} and is the same person as {}, who is {}. Their runs of sequences were ended. Decide which stage holds.",
+        gone.handle, gone.stage, kept.handle, kept.stage
+    );
+    let new = NewTask { influencer_id, kind, text, assignee: kept.owner.clone(), ..NewTask::default() };
+    task::create(tx, clock, new).await?;
+    Ok(())
 }
 
 /// Fills in what is missing: properties, names, owner and zone.

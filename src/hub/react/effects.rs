@@ -176,7 +176,9 @@ impl Pass<'_> {
             }
         };
         keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
-        let evidence = signal.message.map_or_else(|| "unsubscribe page".to_owned(), |m| m.to_string());
+        let by_hand = signal.data.as_ref().and_then(|d| d.get("how")).is_some_and(|how| how == "by_hand");
+        let unnamed = if by_hand { "a teammate was told" } else { "unsubscribe page" };
+        let evidence = signal.message.map_or_else(|| unnamed.to_owned(), |m| m.to_string());
         let rows: Vec<Suppression> = keys
             .iter()
             .map(|key| Suppression {

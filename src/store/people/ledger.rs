@@ -74,6 +74,7 @@ const SUPPRESSIONS: Many = Many {
     tail: "ON CONFLICT (channel, value_key, scope) DO UPDATE SET id = excluded.id, reason = excluded.reason, \
         evidence = excluded.evidence, at = excluded.at WHERE excluded.evidence NOT LIKE '%, the same person)' \
         AND (suppression.evidence LIKE '%, the same person)' \
+        OR (excluded.reason IN ('opted_out', 'complaint') AND suppression.reason NOT IN ('opted_out', 'complaint')) \
         OR (excluded.reason = 'opted_out' AND suppression.reason <> 'opted_out'))",
 };
 

@@ -6,7 +6,7 @@ use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
-/// How many events of one sort met a stage.
+/// How many messages, or clicks, met a stage.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct StageCount {
     /// The stage.
@@ -14,9 +14,9 @@ pub struct StageCount {
     /// What happened.
     #[sqlx(rename = "type")]
     pub kind: EventType,
-    /// Whether a machine did it, for opens and clicks.
+    /// Whether a machine did it, for opens and clicks; nothing where an open is only perhaps a person's.
     pub machine: Option<bool>,
-    /// How many events.
+    /// How many.
     pub events: i64,
 }
 
@@ -42,7 +42,7 @@ pub struct StageStay {
     pub median: i64,
 }
 
-/// How many events of one sort there were about messages of an account.
+/// How many messages of an account, or clicks in them, something happened to.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct AccountCount {
     /// The account.
@@ -50,9 +50,9 @@ pub struct AccountCount {
     /// What happened.
     #[sqlx(rename = "type")]
     pub kind: EventType,
-    /// Whether a machine did it, for opens and clicks.
+    /// Whether a machine did it, for opens and clicks; nothing where an open is only perhaps a person's.
     pub machine: Option<bool>,
-    /// How many events.
+    /// How many.
     pub events: i64,
 }
 
@@ -117,9 +117,27 @@ impl Tx {
     }
 }
 
+/// Whose an open or a click was: a machine's, a person's, or nobody's where an open is only perhaps a person's (the confidence from
+/// which on it counts is that of [`crate::domain::hit::HUMAN_CONFIDENCE_MIN`], as a test says).
+macro_rules! by_machine {
+    () => {
+        "CASE WHEN e.type = 'message.opened' AND NOT e.machine AND CAST(e.data ->> 'confidence' AS DOUBLE PRECISION) < 0.8 \
+         THEN NULL ELSE e.machine END"
+    };
+}
+
+/// What is counted of events: messages, each once whatever the number of people in it; and of clicks, each once.
+macro_rules! things {
+    () => {
+        "COUNT(DISTINCT CASE WHEN e.type = 'message.clicked' THEN COALESCE(e.data ->> 'hit_id', CAST(e.id AS TEXT)) \
+         ELSE CAST(COALESCE(e.message_id, e.id) AS TEXT) END)"
+    };
+}
+
 statements! {
-    #[hot] BY_ACCOUNT = "SELECT m.account, e.type, e.machine, COUNT(*) AS events FROM event e JOIN message m ON m.id = e.message_id \
-        WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 GROUP BY m.account, e.type, e.machine";
+    #[hot] BY_ACCOUNT = concat!("SELECT m.account, e.type, ", by_machine!(), " AS machine, ", things!(), " AS events \
+        FROM event e JOIN message m ON m.id = e.message_id \
+        WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 GROUP BY m.account, e.type, ", by_machine!());
     TURNS = "WITH said AS (SELECT p.thread_id, m.account, m.direction, m.at, m.id, \
           LAG(m.direction) OVER (PARTITION BY p.thread_id ORDER BY m.at, m.id) AS before \
           FROM thread t JOIN participation p ON p.thread_id = t.id JOIN message m ON m.id = p.message_id \
@@ -132,11 +150,14 @@ statements! {
         SELECT account, direction, COUNT(*) AS answers, CAST(AVG(took) AS DOUBLE PRECISION) AS mean, \
           CAST(MAX(CASE WHEN n = (total + 1) / 2 THEN took END) AS BIGINT) AS median FROM placed \
         GROUP BY account, direction ORDER BY account, direction";
-    #[hot] COUNTS = "SELECT stage, type, machine, COUNT(*) AS events FROM event WHERE type = ANY($1::text[]) AND at >= $2 AND at < $3 \
-        AND stage IS NOT NULL GROUP BY stage, type, machine";
-    #[hot] EXITS = "SELECT stage, data ->> 'to' AS next, COUNT(DISTINCT influencer_id) AS people FROM event \
-        WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'to' IS NOT NULL \
-        AND stage <> data ->> 'to' GROUP BY stage, data ->> 'to'";
+    #[hot] COUNTS = concat!("SELECT e.stage, e.type, ", by_machine!(), " AS machine, ", things!(), " AS events FROM event e \
+        WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 AND e.stage IS NOT NULL GROUP BY e.stage, e.type, ", by_machine!());
+    // Each person once, by the last time they left; who came back has not left.
+    #[hot] EXITS = "SELECT w.stage, w.next, COUNT(*) AS people FROM (SELECT stage, data ->> 'to' AS next, influencer_id, \
+          ROW_NUMBER() OVER (PARTITION BY stage, influencer_id ORDER BY at DESC, id DESC) AS n FROM event \
+          WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'to' IS NOT NULL \
+          AND stage <> data ->> 'to') w \
+        WHERE w.n = 1 AND NOT EXISTS (SELECT 1 FROM influencer i WHERE i.id = w.influencer_id AND i.stage = w.stage) GROUP BY w.stage, w.next";
     #[hot] STAYS = "SELECT w.stage, CAST(AVG(w.stayed) AS DOUBLE PRECISION) AS mean, CAST(MAX(CASE WHEN w.n = (w.total + 1) / 2 THEN w.stayed END) AS BIGINT) AS median \
         FROM (SELECT stage, CAST(data ->> 'stayed' AS BIGINT) AS stayed, \
           ROW_NUMBER() OVER (PARTITION BY stage ORDER BY CAST(data ->> 'stayed' AS BIGINT), id) AS n, COUNT(*) OVER (PARTITION BY stage) AS total \

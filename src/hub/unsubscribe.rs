@@ -137,7 +137,7 @@ pub async fn is_done(tx: &mut Tx, message: MessageId) -> Result<bool, StoreError
 /// known before.
 ///
 /// # Errors
-/// [`PeopleError::Address`] where it is no address.
+/// [`PeopleError::Invalid`] where it is no address.
 pub async fn unsubscribe_by_hand(
     tx: &mut Tx,
     clock: &Clock,

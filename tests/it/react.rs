@@ -9,15 +9,19 @@ mod reports;
 use crate::ingest::{Desk, mail};
 use crate::stores;
 use liaison::domain::consequence::{HOLD_UNASSIGNED, UNASSIGNED};
-use liaison::domain::ids::{InfluencerId, MessageId};
+use liaison::domain::ids::{AddressId, InfluencerId, MessageId};
+use liaison::domain::people::{Address, Person};
 use liaison::domain::sequence::{Definition, Limits, Schedule, Step, StepKind, Unsubscribe, ZoneRule};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{AccountState, Channel, EnrollmentState, EventType, FolderRole, TaskKind};
+use liaison::domain::words::{
+    AccountState, Channel, EnrollmentState, EventType, FolderRole, SuppressionReason, TaskKind,
+};
 use liaison::hub::hold;
 use liaison::hub::outreach::enroll::{Again, enroll};
 use liaison::hub::people::{self, KnownStages, StageMove};
 use liaison::hub::signal::{self, Signal};
 use liaison::hub::unmatched::{Whose, match_message};
+use liaison::hub::unsubscribe::unsubscribe_by_hand;
 use liaison::store::outreach::enrollment::EnrollmentRow;
 use liaison::store::reading::task::TaskFilter;
 use serde_json::{Value, json};
@@ -188,6 +192,47 @@ async fn an_opt_out_suppresses_all_their_addresses_once_and_a_refusal_none() {
         assert_eq!(events(&desk, "ana", EventType::InfluencerUnsubscribed).await.len(), 1);
         assert_eq!((stage(&desk, "ana").await, stage(&desk, "bo").await), ("opted_out".into(), "declined".into()));
         assert_eq!(ended(&desk, "bo").await.as_deref(), Some("refused"));
+    }
+}
+
+#[tokio::test]
+async fn a_no_that_a_teammate_was_told_is_the_persons_and_one_of_an_address_is_not() {
+    for desk in both().await {
+        let mut tx = desk.fresh.store.begin("test.by_hand").await.unwrap();
+        let second = Address {
+            id: AddressId(desk.clock.new_id()),
+            channel: Channel::Email,
+            value: "ana@studio.example.net".into(),
+            value_key: "ana@studio.example.net".into(),
+            person: Person::Influencer(desk.people["ana"]),
+            is_primary: false,
+            dead_at: None,
+            dead_reason: None,
+            created_at: desk.clock.now(),
+        };
+        tx.insert_addresses(&[second]).await.unwrap();
+        let of = |address: &str| people::NewSuppression {
+            channel: Channel::Email,
+            address: address.to_owned(),
+            reason: SuppressionReason::ByHand,
+            evidence: "kim".into(),
+        };
+        people::suppress_address(&mut tx, &desk.clock, of("bo@example.org")).await.unwrap();
+        people::suppress_address(&mut tx, &desk.clock, of("ana@example.org")).await.unwrap();
+        assert!(unsubscribe_by_hand(&mut tx, &desk.clock, "Ana@Example.org", "kim".into()).await.unwrap());
+        assert!(!unsubscribe_by_hand(&mut tx, &desk.clock, "ana@example.org", "kim".into()).await.unwrap());
+        let wrong = unsubscribe_by_hand(&mut tx, &desk.clock, "ana", "kim".into()).await;
+        assert!(matches!(wrong, Err(people::PeopleError::Invalid(_))), "{wrong:?}");
+        tx.commit().await.unwrap();
+        let keys = ["ana@example.org", "ana@studio.example.net", "bo@example.org"].map(str::to_owned).to_vec();
+        let mut listed = desk.fresh.store.read().await.unwrap().suppressed(Channel::Email, keys).await.unwrap();
+        listed.sort_by(|a, b| a.value_key.cmp(&b.value_key));
+        let reasons: Vec<_> = listed.iter().map(|s| s.reason).collect();
+        let (no, by_hand) = (SuppressionReason::OptedOut, SuppressionReason::ByHand);
+        assert_eq!(reasons, [no, no, by_hand], "{}: {listed:?}", desk.fresh.name);
+        assert_eq!((stage(&desk, "ana").await, stage(&desk, "bo").await), ("opted_out".into(), "prospect".into()));
+        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("opted out"));
+        assert_eq!(ended(&desk, "bo").await, None);
     }
 }
 

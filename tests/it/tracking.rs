@@ -390,6 +390,29 @@ async fn clicks_of_one_session_are_told_once_though_they_are_judged_one_after_th
 }
 
 #[tokio::test]
+async fn a_click_is_judged_again_with_what_came_before_it() {
+    for world in World::all().await {
+        let mail = world.mail(1).await;
+        world.pass(600);
+        // Somebody follows the link that people can't see, and eighteen seconds later another, as a browser.
+        world.get(mail.links().last().unwrap()).await;
+        world.pass(18);
+        world.get(&mail.links()[0]).await;
+        world.pass(26);
+        world.judge().await;
+        // The open of a person comes when the hidden link is more than a minute old, and the click is not.
+        world.pass(26);
+        world.get(&mail.pixel()).await;
+        world.pass(26);
+        world.judge().await;
+        let told = world.told(mail.id).await;
+        let clicks: Vec<_> = told.iter().filter(|e| e.kind == EventType::MessageClicked).map(|e| e.machine).collect();
+        assert_eq!(clicks, [Some(true)], "{}: {told:?}", world.bench.name());
+        assert_eq!(read_at(&world.bench.fresh, mail.id).await.1, None);
+    }
+}
+
+#[tokio::test]
 async fn later_hits_and_later_lists_correct_what_was_said() {
     for world in World::all().await {
         let (swept, odd, late) = (world.mail(1).await, world.mail(2).await, world.mail(3).await);

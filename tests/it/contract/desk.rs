@@ -225,16 +225,52 @@ async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
             let data = serde_json::json!({"from": from, "to": to, "stayed": stayed});
             event(&clock, EventType::InfluencerStageChanged, who, from, at, data)
         };
+        let both = Some(MessageId(clock.new_id()));
         let mut tx = fresh.store.begin("test.stats").await.unwrap();
+        tx.set_influencer_stage(bo, "declined", false, seed::at(6)).await.unwrap();
         tx.insert_events(vec![
             event(&clock, EventType::MessageSent, ana, "prospect", 1, json("{}")),
             event(&clock, EventType::MessageSent, ana, "contacted", 2, json("{}")),
             event(&clock, EventType::MessageOpened, ana, "contacted", 3, json(r#"{"machine": true}"#)),
             event(&clock, EventType::MessageOpened, ana, "contacted", 4, json(r#"{"machine": false}"#)),
             event(&clock, EventType::MessageOpened, ana, "contacted", 99, json(r#"{"machine": false}"#)),
+            event(
+                &clock,
+                EventType::MessageOpened,
+                ana,
+                "contacted",
+                5,
+                json(r#"{"machine": false, "confidence": 0.5}"#),
+            ),
+            // One mail to two of them, opened twice.
+            NewEvent { message_id: both, ..event(&clock, EventType::MessageSent, ana, "agreed", 7, json("{}")) },
+            NewEvent { message_id: both, ..event(&clock, EventType::MessageSent, bo, "agreed", 7, json("{}")) },
+            NewEvent {
+                message_id: both,
+                ..event(
+                    &clock,
+                    EventType::MessageOpened,
+                    bo,
+                    "agreed",
+                    8,
+                    json(r#"{"machine": false, "confidence": 0.8}"#),
+                )
+            },
+            NewEvent {
+                message_id: both,
+                ..event(
+                    &clock,
+                    EventType::MessageOpened,
+                    bo,
+                    "agreed",
+                    9,
+                    json(r#"{"machine": false, "confidence": 0.9}"#),
+                )
+            },
             left(ana, "prospect", "contacted", 10, 5),
             left(bo, "prospect", "contacted", 20, 5),
             left(bo, "prospect", "declined", 60, 6),
+            left(bo, "contacted", "prospect", 5, 5),
             left(bo, "prospect", "prospect", 1_000, 6),
         ])
         .await
@@ -251,15 +287,23 @@ async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
         assert_eq!(of("contacted", EventType::MessageSent, None), 1);
         assert_eq!(of("contacted", EventType::MessageOpened, Some(true)), 1, "{}", fresh.name);
         assert_eq!(of("contacted", EventType::MessageOpened, Some(false)), 1, "the late one is outside");
+        assert_eq!(of("contacted", EventType::MessageOpened, None), 1, "one that is only perhaps a person's");
+        assert_eq!(
+            (of("agreed", EventType::MessageSent, None), of("agreed", EventType::MessageOpened, Some(false))),
+            (1, 1)
+        );
         let mut exits = tx.count_stage_exits(within).await.unwrap();
         exits.sort_by(|a, b| a.next.cmp(&b.next));
         let told: Vec<(&str, &str, i64)> =
             exits.iter().map(|e| (e.stage.as_str(), e.next.as_str(), e.people)).collect();
-        assert_eq!(told, [("prospect", "contacted", 2), ("prospect", "declined", 1)]);
+        // Ana is there again; Bo left twice, for good the second time.
+        assert_eq!(told, [("prospect", "declined", 1), ("contacted", "prospect", 1)], "{}", fresh.name);
         let stays = tx.measure_stage_stays(within).await.unwrap();
-        assert_eq!(stays.len(), 1);
-        assert!((stays[0].mean - 30.0).abs() < 1e-9 && stays[0].median == 20, "{stays:?}");
-        assert_eq!(tx.count_people_by_stage().await.unwrap(), [("prospect".to_owned(), 2)]);
+        let stay = stays.iter().find(|s| s.stage == "prospect").unwrap();
+        assert!((stay.mean - 30.0).abs() < 1e-9 && stay.median == 20, "{stays:?}");
+        let mut people = tx.count_people_by_stage().await.unwrap();
+        people.sort();
+        assert_eq!(people, [("declined".to_owned(), 1), ("prospect".to_owned(), 1)]);
         let bounce = serde_json::json!({"severity": "soft", "address": "a@b.example"});
         tx.insert_events(vec![event(&clock, EventType::MessageBounced, ana, "contacted", 9, bounce.clone())])
             .await

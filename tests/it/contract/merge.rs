@@ -226,6 +226,27 @@ async fn everything_moves_to_the_one_who_stays_and_the_other_is_found_no_more() 
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_record_that_goes_ends_what_runs_and_asks_a_person() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let mut tx = scene.fresh.store.begin("test.refused").await.unwrap();
+        tx.set_influencer_stage(scene.gone, "declined", false, seed::at(5)).await.unwrap();
+        tx.set_influencer_stage(scene.keep, "agreed", true, seed::at(5)).await.unwrap();
+        let mut live = run(&scene.clock, scene.keep, "spring", "m1");
+        live.run = 2;
+        let id = live.id;
+        tx.insert_enrollments(vec![live], scene.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        merged(&scene).await;
+        let mut tx = scene.fresh.store.read().await.unwrap();
+        let ended = tx.get_enrollment(id).await.unwrap().unwrap();
+        assert_eq!((ended.state, ended.exit_reason.as_deref()), (EnrollmentState::Exited, Some("reached the stage declined")));
+        assert_eq!(tx.get_influencer(scene.keep).await.unwrap().unwrap().stage, "agreed");
+        assert!(tx.has_open_task(scene.keep, TaskKind::Stage).await.unwrap(), "{}", scene.fresh.name);
+    }
+}
+
+#[tokio::test]
 async fn every_row_comes_back_and_what_was_added_since_stays() {
     for fresh in stores::both().await {
         let scene = scene(fresh).await;

@@ -302,6 +302,8 @@ async fn own_no_replaces_other_reasons_and_what_is_carried_over_replaces_nothing
         for (first, second, which) in [
             (row(SuppressionReason::ByHand, "e"), carried(), 0),
             (row(SuppressionReason::Complaint, "e"), row(SuppressionReason::OptedOut, "m2"), 1),
+            (row(SuppressionReason::ByHand, "e"), row(SuppressionReason::Complaint, "m2"), 1),
+            (row(SuppressionReason::Complaint, "m2"), row(SuppressionReason::ByHand, "e"), 0),
             (row(SuppressionReason::OptedOut, "m1"), row(SuppressionReason::Complaint, "m2"), 0),
             (carried(), row(SuppressionReason::OptedOut, "m2"), 1),
             (carried(), row(SuppressionReason::Complaint, "m2"), 1),

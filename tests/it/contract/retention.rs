@@ -222,8 +222,7 @@ async fn judged_hits_go_and_keys_that_are_over() {
             judged: None,
         };
         let mut tx = fresh.store.begin("test").await.unwrap();
-        tx.insert_hits(vec![hit(OLD), hit(OLD), hit(90)]).await.unwrap();
-        tx.file_hits(10).await.unwrap();
+        tx.upsert_hits(vec![hit(OLD), hit(OLD), hit(90)]).await.unwrap();
         tx.commit().await.unwrap();
         let keeper = keeper(&fresh, &clock);
         let rules = all_of(since(&clock, 50));

@@ -161,6 +161,23 @@ async fn hits_that_are_new_are_kept_as_they_came() {
 }
 
 #[tokio::test]
+async fn a_hit_on_what_was_erased_meanwhile_is_let_go() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let id = message(&fresh, &clock).await;
+        let gone = MessageId(clock.new_id());
+        let mut tx = fresh.store.begin("test.hits").await.unwrap();
+        let of = |message| hit(&clock, message, HitKind::Open, 10);
+        tx.insert_hits(vec![of(gone), of(id), of(gone)]).await.unwrap();
+        assert_eq!(tx.file_hits(10).await.unwrap(), 3);
+        let kept = (tx.list_hits(id, Micros(0), 10).await.unwrap(), tx.list_hits(gone, Micros(0), 10).await.unwrap());
+        assert_eq!((kept.0.len(), kept.1.len()), (1, 0), "{}", fresh.name);
+        assert!(!tx.has_new_hits().await.unwrap());
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_kept_adds_up() {
     let clock = Clock::machine();
     for fresh in stores::both().await {

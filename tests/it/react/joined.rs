@@ -1,7 +1,7 @@
 //! Two at once, and two who are one: enrolling the same person twice, joining two records.
 
 use super::*;
-use liaison::domain::words::{HoldSource, SuppressionReason};
+use liaison::domain::words::HoldSource;
 use liaison::hub::outreach::enroll::{Outcome, Refusal};
 use liaison::hub::people::{NewSuppression, merge, suppress_address, unmerge};
 

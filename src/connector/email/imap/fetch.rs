@@ -215,7 +215,7 @@ impl Session {
     pub(super) async fn fetch_header_items(&mut self, uids: &[u32]) -> Result<Vec<HeaderItem>, ConnectorError> {
         let mut items = BTreeMap::new();
         for set in uid_sets(uids) {
-            let fields = format!("MESSAGE-ID DATE FROM SUBJECT {TOKEN_HEADER}");
+            let fields = format!("MESSAGE-ID DATE FROM TO CC SUBJECT IN-REPLY-TO REFERENCES {TOKEN_HEADER}");
             let command = format!("UID FETCH {set} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({fields})])");
             self.run(&command, |response| {
                 let Some(Fetched { uid: Some(uid), received_at, body: Some((_, raw)), .. }) = read_fetch(response)

@@ -5,6 +5,7 @@ mod heard;
 mod joined;
 mod late;
 mod reports;
+mod unassigned;
 
 use crate::ingest::{Desk, mail};
 use crate::stores;

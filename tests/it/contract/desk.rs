@@ -395,7 +395,9 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         tx.wait_for_assignment(one, agent).await.unwrap();
         let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
         assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));
-        assert_eq!(tx.list_awaiting_assignment(vec![ana]).await.unwrap(), [ana]);
+        let may_concern = tx.list_awaiting_assignment(vec![ana]).await.unwrap();
+        assert_eq!(may_concern.iter().map(|w| w.influencer_id).collect::<Vec<_>>(), [ana], "{}", fresh.name);
+        assert!(may_concern[0].facts.is_object() || may_concern[0].facts.is_null());
         tx.set_author(one, ana).await.unwrap();
         assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
         assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);

@@ -418,15 +418,25 @@ fn enter(standing: Standing<'_>, signal: StageSignal, by: By) -> Vec<Consequence
 }
 
 /// What a person is asked where a sequence would move somebody and a rule may not; nothing where that is no news. A stage that
-/// is pinned stays without a word along the path, as it does for every mail: what leads off it is for a person to know.
-pub fn undecided(stages: &Stages, (at, wanted): (&StageId, &StageId), why: StayReason, cause: &str) -> Option<String> {
+/// is pinned stays without a word along the path, as it does for every mail: what leads off it is for a person to know. With it,
+/// how every asking of the same begins.
+pub fn undecided(
+    stages: &Stages,
+    (at, wanted): (&StageId, &StageId),
+    why: StayReason,
+    cause: &str,
+) -> Option<(String, String)> {
     let is_on_path = stages.get(wanted).is_some_and(|stage| stage.kind == StageKind::Path);
     let asks = match why {
         StayReason::TooLate => true,
         StayReason::Pinned | StayReason::UnknownStage => !is_on_path,
         StayReason::AlreadyThere | StayReason::NotHigher | StayReason::BesidePath => false,
     };
-    asks.then(|| format!("They were to move to `{wanted}` ({cause}): {why}, so they stay in stage `{at}`: decide"))
+    asks.then(|| {
+        let question = format!("They were to move to `{wanted}` (");
+        let text = format!("{question}{cause}): {why}, so they stay in stage `{at}`: decide");
+        (question, text)
+    })
 }
 
 /// The move beside the path, or a task where automation may not make it.

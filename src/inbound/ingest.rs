@@ -293,9 +293,10 @@ impl<'a> Draft<'a> {
 }
 
 /// Whether a mail is from that instant on, by its provider's stamp and by its own. A move within a mailbox may stamp an old mail
-/// with the day of the move; and where the clock of its writer is wrong, the server that took it last tells.
+/// with the day of the move; and where the clock of its writer is wrong, the server that took it last tells. Of one that could
+/// not be read that is not known: it is told rather than not.
 fn is_since(arrival: &Arrival, after: Micros) -> bool {
-    let own = arrival.mail.date.max(arrival.mail.delivered_at);
+    let own = arrival.mail.date.max(arrival.mail.delivered_at).filter(|_| arrival.withheld.is_none());
     [arrival.received_at, own].into_iter().flatten().all(|at| at >= after)
 }
 

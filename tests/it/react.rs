@@ -167,6 +167,22 @@ async fn a_send_contacts_and_a_reply_starts_talks_and_ends_the_run_with_the_caus
 }
 
 #[tokio::test]
+async fn each_stage_that_a_rule_may_not_enter_is_asked_for_once() {
+    for desk in both().await {
+        let ana = desk.people["ana"];
+        let mut tx = desk.fresh.store.begin("test.raise").await.unwrap();
+        tx.set_influencer_stage(ana, "in_talks", true, desk.clock.now()).await.unwrap();
+        for (stage, cause) in [("declined", "a"), ("no_response", "b"), ("declined", "c"), ("no_response", "d")] {
+            assert!(!liaison::hub::react::raise(&mut tx, &desk.clock, ana, stage, cause).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        let asked: Vec<String> = tasks(&desk).await.into_iter().map(|(_, _, text)| text).collect();
+        assert_eq!(asked.len(), 2, "{}: {asked:?}", desk.fresh.name);
+        assert!(asked[0].contains("`declined` (a)") && asked[1].contains("`no_response` (b)"), "{asked:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_opt_out_suppresses_all_their_addresses_once_and_a_refusal_none() {
     for desk in both().await {
         desk.drop_into(FolderRole::Inbox, &[reply("ana@example.org", "o1", "", "words of some sort about something")])

@@ -112,6 +112,8 @@ async fn tasks_are_found_by_what_they_are_about() {
         }
         assert_eq!(tx.lock_tasks_about(message, TaskKind::Answer).await.unwrap(), [rows[1].id]);
         assert!(tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
+        let texts = tx.list_open_texts(ana, TaskKind::Answer).await.unwrap();
+        assert_eq!(texts, [rows[0].text.clone()], "{}", fresh.name);
         tx.end_task(rows[0].id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
         assert!(!tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
         assert!(tx.has_task_about(message, TaskKind::Answer, Some(ana)).await.unwrap(), "once is enough");

@@ -417,11 +417,10 @@ pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) 
     if !is_live(&run) {
         // What was to follow its end can't be made, and is not tried for ever: a person learns of the answer all the same.
         if run.next_at.is_some() {
-            let assignee = tx.get_influencer(run.influencer_id).await?.and_then(|influencer| influencer.owner);
             let (influencer_id, enrollment_id) = (Some(run.influencer_id), Some(run.id));
             let (kind, text) = (TaskKind::Sequence, unreadable_follow(&run, why));
-            let new = NewTask { influencer_id, enrollment_id, kind, text, assignee, ..NewTask::default() };
-            task::create(tx, clock, new).await?;
+            let new = NewTask { influencer_id, enrollment_id, kind, text, ..NewTask::default() };
+            task::create_by_rule(tx, clock, new).await?;
         }
         return tx.update_enrollment(EnrollmentRow { next_at: None, ..run }, clock.now()).await;
     }

@@ -274,11 +274,15 @@ pub async fn raise(
             let asked = undecided(&stages, (&at, &wanted), why, cause);
             // Once for each stage, however many steps and runs would move them there.
             if let Some((question, text)) = asked
-                && !tx.list_open_texts(influencer, TaskKind::Stage).await?.iter().any(|open| open.starts_with(&question))
+                && !tx
+                    .list_open_texts(influencer, TaskKind::Stage)
+                    .await?
+                    .iter()
+                    .any(|open| open.starts_with(&question))
             {
                 let (influencer_id, kind) = (Some(influencer), TaskKind::Stage);
-                let new = NewTask { influencer_id, kind, text, assignee: who.owner, ..NewTask::default() };
-                task::create(tx, clock, new).await?;
+                let new = NewTask { influencer_id, kind, text, ..NewTask::default() };
+                task::create_by_rule(tx, clock, new).await?;
             }
             return Ok(false);
         }

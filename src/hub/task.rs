@@ -58,6 +58,37 @@ impl Default for NewTask {
     }
 }
 
+/// What the definition of the team is kept as.
+pub const TEAM: &str = "team";
+
+/// Who may be asked to do something, as the configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Team {
+    /// Who does what nobody else does.
+    pub default_owner: Option<String>,
+    /// Everybody.
+    pub teammates: Vec<String>,
+}
+
+/// Who does what a rule asks about somebody with this owner: the owner, or who does what nobody else does where there is none or
+/// they are not in the team any more.
+async fn assignee_for(tx: &mut Tx, owner: Option<String>) -> Result<Option<String>, StoreError> {
+    let Some((_, body)) = tx.active_definition(TEAM).await? else { return Ok(owner) };
+    let team: Team =
+        serde_json::from_str(&body).map_err(|error| StoreError::Damaged(format!("the published team: {error}")))?;
+    Ok(owner.filter(|owner| team.teammates.contains(owner)).or(team.default_owner))
+}
+
+/// Makes a task that a rule asks for: whoever looks after whom it is about is to do it.
+pub async fn create_by_rule(tx: &mut Tx, clock: &Clock, new: NewTask) -> Result<TaskId, StoreError> {
+    let owner = match new.influencer_id {
+        Some(id) => tx.get_influencer(id).await?.and_then(|influencer| influencer.owner),
+        None => None,
+    };
+    let assignee = assignee_for(tx, owner).await?;
+    create(tx, clock, NewTask { assignee, ..new }).await
+}
+
 /// Makes a task.
 pub async fn create(tx: &mut Tx, clock: &Clock, new: NewTask) -> Result<TaskId, StoreError> {
     let id = TaskId(clock.new_id());

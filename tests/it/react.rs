@@ -178,6 +178,20 @@ async fn each_stage_that_a_rule_may_not_enter_is_asked_for_once() {
         tx.commit().await.unwrap();
         let asked: Vec<String> = tasks(&desk).await.into_iter().map(|(_, _, text)| text).collect();
         assert_eq!(asked.len(), 2, "{}: {asked:?}", desk.fresh.name);
+        let mut tx = desk.fresh.store.begin("test.team").await.unwrap();
+        let assignees = |all: Vec<liaison::store::reading::task::TaskView>| -> Vec<_> {
+            all.into_iter().filter_map(|task| task.assignee).collect()
+        };
+        let page = liaison::store::reading::Page::oldest(100);
+        let now = desk.clock.now();
+        assert_eq!(assignees(tx.list_tasks(&TaskFilter::default(), now, page).await.unwrap().data), [""; 0]);
+        // Who does what nobody else does is asked where there is an owner no more.
+        let team = r#"{"default_owner": "kim", "teammates": ["kim", "lou"]}"#;
+        tx.publish_definition(liaison::hub::task::TEAM, "hash-of-team", team, now).await.unwrap();
+        assert!(!liaison::hub::react::raise(&mut tx, &desk.clock, ana, "opted_out", "e").await.unwrap());
+        let all = tx.list_tasks(&TaskFilter::default(), now, page).await.unwrap().data;
+        assert_eq!((all.len(), assignees(all)), (3, vec!["kim".to_owned()]), "{}", desk.fresh.name);
+        tx.commit().await.unwrap();
         assert!(asked[0].contains("`declined` (a)") && asked[1].contains("`no_response` (b)"), "{asked:?}");
     }
 }

@@ -63,11 +63,8 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
     // What is known of addresses comes before what follows from it.
     write_consequences(tx, clock, plan.dead, plan.complained).await?;
     hub::signal::record(tx, clock, plan.signals).await?;
-    for mut task in plan.tasks {
-        if let Some(id) = task.influencer_id {
-            task.assignee = tx.get_influencer(id).await?.and_then(|influencer| influencer.owner);
-        }
-        hub::task::create(tx, clock, task).await?;
+    for task in plan.tasks {
+        hub::task::create_by_rule(tx, clock, task).await?;
     }
     hub::settle::settle_seen(tx, clock, plan.proven).await?;
     if plan.filing_seen {

@@ -257,7 +257,7 @@ impl Poller {
             let mut skipped = Vec::new();
             for folder in &folders {
                 let needed = matches!(folder.role, FolderRole::Inbox | FolderRole::All);
-                let status = match self.sync_folder(source, folder, lease, check).await {
+                let status = match Box::pin(self.sync_folder(source, folder, lease, check)).await {
                     Ok(status) => status,
                     // One that can't be read stops no other; without the inbox there is nothing to go by.
                     Err(Ended::Connector(error)) if !needed && error.is_about_what_was_asked() => {

@@ -292,7 +292,7 @@ async fn fetch(source: &mut dyn Source, context: &Context, uids: &[i64]) -> Resu
             let last_uid = items.iter().map(|i| i.uid).max().unwrap_or(*last);
             Apart { items, withheld: Vec::new(), last_uid }
         }
-        Err(error) if error.is_about_what_was_asked() => alone::ask_apart(source, uids, error).await?,
+        Err(error) if error.is_about_what_was_asked() => Box::pin(alone::ask_apart(source, uids, error)).await?,
         Err(error) => return Err(error.into()),
     };
     for mail in &apart.withheld {

@@ -38,9 +38,21 @@ pub enum ConnectorError {
     /// The provider answered, and said no to this request.
     #[error("refused by the server: {0}")]
     Refused(String),
+    /// The provider's answer can't be understood. This connection is of no more use; whether another one is depends on what is
+    /// asked.
+    #[error("not understood: {0}")]
+    Unreadable(String),
 }
 
 impl ConnectorError {
+    /// Whether it may be about what was asked for, and something else could be had from the same provider.
+    pub fn is_about_what_was_asked(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Unreadable(_) => true,
+            Self::Login(_) | Self::SignedOut(_) | Self::Insecure(_) | Self::Lost(_) => false,
+        }
+    }
+
     /// The same without these secrets: a server may have said back what it was told.
     #[must_use]
     pub fn veiled(self, secrets: &[&str]) -> Self {
@@ -50,6 +62,7 @@ impl ConnectorError {
             Self::Insecure(why) => Self::Insecure(veil(&why, secrets)),
             Self::Lost(why) => Self::Lost(veil(&why, secrets)),
             Self::Refused(why) => Self::Refused(veil(&why, secrets)),
+            Self::Unreadable(why) => Self::Unreadable(veil(&why, secrets)),
         }
     }
 }
@@ -102,14 +115,14 @@ pub struct RawItem {
     pub draft: bool,
 }
 
-/// The few headers that tell whether a message is known.
+/// The few headers that tell whether a message is known, whose it is and what it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderItem {
     /// Its uid in the folder.
     pub uid: i64,
     /// When the provider got it.
     pub received_at: Option<Micros>,
-    /// Message-ID, Date, From, Subject and our token header, as raw header text.
+    /// Message-ID, Date, From, To, Cc, Subject, In-Reply-To, References and our token header, as raw header text.
     pub raw: Vec<u8>,
 }
 

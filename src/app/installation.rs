@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hub::task::{TEAM, Team};
 use crate::lifecycle::Stop;
 use crate::outbound::Watermark;
 use crate::store::lease::LeaseRow;
@@ -187,12 +188,17 @@ fn next_era(known: Vec<HandedOver>, seen: BTreeMap<String, i64>) -> Vec<HandedOv
     highest.into_iter().map(|(account, count)| HandedOver { account, count: next(count) }).collect()
 }
 
-/// Puts the stages of the configuration into the store, by the hash of their content, so that every node goes by the same.
+/// Puts the stages and the team of the configuration into the store, by the hash of their content, so that every node goes by
+/// the same.
 pub(super) async fn publish_stages(store: &Store, clock: &Clock, config: &Config) -> anyhow::Result<()> {
     let body = serde_json::to_string(&config.stages).context("the stages can't be written")?;
     let hash = hash_of(&body);
+    let team =
+        Team { default_owner: config.default_owner.clone(), teammates: config.teammates.keys().cloned().collect() };
+    let team = serde_json::to_string(&team).context("the team can't be written")?;
     let mut tx = store.begin("app.stages").await?;
     tx.publish_definition("stages", &hash, &body, clock.now()).await?;
+    tx.publish_definition(TEAM, &hash_of(&team), &team, clock.now()).await?;
     tx.commit().await?;
     Ok(())
 }

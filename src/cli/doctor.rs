@@ -23,7 +23,9 @@ use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
-use crate::domain::words::SignInState;
+use crate::domain::words::{AccountState, SignInState, TaskKind};
+use crate::store::reading::Page;
+use crate::store::reading::task::{TaskFilter, TaskView};
 use crate::store::reading::view::{AccountView, PauseView, PausedWhat};
 use crate::store::{Store, Tx, backup};
 
@@ -33,6 +35,8 @@ const ACCOUNT_TIME: Duration = Duration::from_mins(1);
 const FREE_MIN_KB: u64 = 512 * 1024;
 /// The clock can't be right before this instant: 1 January 2026.
 const YEAR_2026: Micros = Micros(1_767_225_600_000_000);
+/// Mails that are told of at most.
+const WITHHELD_MAX: usize = 20;
 /// How far the newest event may lie ahead of the clock.
 const SKEW: Duration = Duration::from_mins(5);
 
@@ -150,7 +154,9 @@ async fn look_at_store(
             checks.push(look_at_clock(&mut tx).await?);
             checks.push(look_at_installation(&mut tx).await?);
             checks.extend(look_at_pauses(&mut tx, out).await?);
+            checks.extend(look_at_withheld(&mut tx).await?);
             let accounts = tx.list_account_views().await?;
+            checks.extend(look_at_folders(&accounts));
             drop(tx);
             Ok((Some(store), accounts))
         }
@@ -251,6 +257,28 @@ async fn look_at_pauses(tx: &mut Tx, out: &Out) -> anyhow::Result<Vec<Check>> {
         tell(&pause, &format!("liaison sequence resume {}", row.id));
     }
     Ok(checks)
+}
+
+/// Mails that a server does not give, each with the folder and uid under which a mail program finds it.
+async fn look_at_withheld(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
+    let filter = TaskFilter { kind: Some(TaskKind::Mail), ..TaskFilter::default() };
+    let tasks = tx.list_tasks(&filter, Clock::machine().now(), Page::oldest(WITHHELD_MAX)).await?;
+    let of = |task: TaskView| {
+        let hint = format!("then say that it was looked at: liaison task done {}", task.id);
+        Check::found("unread mail", State::Warning, task.text, &hint)
+    };
+    Ok(tasks.data.into_iter().map(of).collect())
+}
+
+/// What the daemon leaves out of accounts that it reads.
+fn look_at_folders(accounts: &[AccountView]) -> Vec<Check> {
+    let up = accounts.iter().filter(|account| account.state == AccountState::Up);
+    up.filter_map(|account| {
+        let (what, hint) =
+            (format!("account {}, reading", account.id), "the server lists it and does not open it: look there");
+        Some(Check::found(&what, State::Warning, account.detail.clone()?, hint))
+    })
+    .collect()
 }
 
 /// The process that signed the lock beside the database, where it still runs.

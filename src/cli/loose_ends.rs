@@ -1,5 +1,5 @@
-//! `liaison loose-ends`: who has no next step, which answers of ours are late, and which runs wait for somebody to mend
-//! something.
+//! `liaison loose-ends`: who has no next step, which answers of ours are late, which runs wait for somebody to mend something,
+//! and who is held until somebody says otherwise.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, args: LooseEndsArgs) -> anyhow::Result<
         return Ok(ExitCode::SUCCESS);
     }
     if slice.data.is_empty() {
-        desk.out.say("No loose ends: everybody has a next step, no answer is late, and no run is stuck.")?;
+        desk.out.say("No loose ends: everybody has a next step, no answer is late, no run is stuck, and nobody is held for ever.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |l: &LooseEnd| {
@@ -37,10 +37,11 @@ pub(super) async fn run(global: &Global, args: LooseEndsArgs) -> anyhow::Result<
             l.influencer_handle.clone(),
             l.stage.clone(),
             l.owner.clone().unwrap_or_default(),
-            match (l.thread_id, &l.sequence) {
-                (Some(_), _) => "no answer from us".to_owned(),
-                (None, Some(sequence)) => format!("stuck in {sequence}"),
-                (None, None) => "no next step".to_owned(),
+            match (l.reason.as_str(), l.thread_id, &l.sequence) {
+                ("held", ..) => "held without an end".to_owned(),
+                (_, Some(_), _) => "no answer from us".to_owned(),
+                (_, None, Some(sequence)) => format!("stuck in {sequence}"),
+                (_, None, None) => "no next step".to_owned(),
             },
             desk.out.time(l.since),
             clean_line(&short(l.subject.as_ref().or(l.waiting_for.as_ref()).map_or("", String::as_str), 60)),

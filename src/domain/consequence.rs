@@ -51,7 +51,7 @@ pub enum Answer {
 
 impl Answer {
     /// Reads what the data of a fact says of an answer.
-    fn read(data: Option<&Value>) -> Self {
+    pub fn read(data: Option<&Value>) -> Self {
         match data.and_then(|d| d.pointer("/answer/verdict")).and_then(Value::as_str) {
             Some("opt_out") => Self::OptOut,
             Some("refusal") => Self::Refusal,
@@ -64,6 +64,12 @@ impl Answer {
     /// Whether it is a no, or may be one.
     fn may_be_no(self) -> bool {
         matches!(self, Self::OptOut | Self::Refusal | Self::Unsure)
+    }
+
+    /// Until when whoever it may be about is held while nobody says whose it is; nobody goes on after what may be a no because
+    /// nobody has read it.
+    pub fn unassigned_until(self, since: Micros) -> Option<Micros> {
+        (!self.may_be_no()).then(|| since.plus(HOLD_UNASSIGNED))
     }
 }
 
@@ -275,10 +281,8 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Unassigned(answer) => {
             let text =
                 "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
-            // Nobody goes on after what may be a no because nobody has read it.
-            let until = (!answer.may_be_no()).then(|| now.plus(HOLD_UNASSIGNED));
             let mut all = vec![
-                Consequence::Hold(HoldSource::Unassigned, until, UNASSIGNED),
+                Consequence::Hold(HoldSource::Unassigned, answer.unassigned_until(now), UNASSIGNED),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
             ];
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
@@ -414,15 +418,25 @@ fn enter(standing: Standing<'_>, signal: StageSignal, by: By) -> Vec<Consequence
 }
 
 /// What a person is asked where a sequence would move somebody and a rule may not; nothing where that is no news. A stage that
-/// is pinned stays without a word along the path, as it does for every mail: what leads off it is for a person to know.
-pub fn undecided(stages: &Stages, (at, wanted): (&StageId, &StageId), why: StayReason, cause: &str) -> Option<String> {
+/// is pinned stays without a word along the path, as it does for every mail: what leads off it is for a person to know. With it,
+/// how every asking of the same begins.
+pub fn undecided(
+    stages: &Stages,
+    (at, wanted): (&StageId, &StageId),
+    why: StayReason,
+    cause: &str,
+) -> Option<(String, String)> {
     let is_on_path = stages.get(wanted).is_some_and(|stage| stage.kind == StageKind::Path);
     let asks = match why {
         StayReason::TooLate => true,
         StayReason::Pinned | StayReason::UnknownStage => !is_on_path,
         StayReason::AlreadyThere | StayReason::NotHigher | StayReason::BesidePath => false,
     };
-    asks.then(|| format!("They were to move to `{wanted}` ({cause}): {why}, so they stay in stage `{at}`: decide"))
+    asks.then(|| {
+        let question = format!("They were to move to `{wanted}` (");
+        let text = format!("{question}{cause}): {why}, so they stay in stage `{at}`: decide");
+        (question, text)
+    })
 }
 
 /// The move beside the path, or a task where automation may not make it.

@@ -86,6 +86,8 @@ pub struct ParsedMail {
     pub token: Option<String>,
     /// `Date`.
     pub date: Option<Micros>,
+    /// When the last server on its way took it: the topmost `Received`.
+    pub delivered_at: Option<Micros>,
     /// `From`; usually one.
     pub from: Vec<Mailbox>,
     /// `Sender`.

@@ -283,6 +283,8 @@ word!(
         Stage = "stage",
         /// What a sequence asks for at its end.
         Sequence = "sequence",
+        /// A mail that the server does not give: only a mail program shows it.
+        Mail = "mail",
     }
 );
 word!(/** What was fetched. */ HitKind { Open = "open", Click = "click", Hidden = "hidden", Unsubscribe = "unsubscribe" });

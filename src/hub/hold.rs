@@ -8,10 +8,12 @@ use super::outreach;
 use super::people::PeopleError;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
+use crate::domain::consequence::Answer;
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::people::check::Flaw;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HoldSource, Word as _};
+use crate::store::message::MayConcern;
 use crate::store::people::hold::Hold;
 use crate::store::{StoreError, Tx};
 
@@ -130,7 +132,8 @@ pub(in crate::hub) async fn release_for(
     Ok(())
 }
 
-/// Lets those go who wait for a message to be assigned that may be about them, unless another one waits.
+/// Lets those go who waited for a message to be assigned that may be about them. Where another one waits, they are held as long
+/// as that one says, and no longer because of what is settled.
 pub(in crate::hub) async fn release_assigned(
     tx: &mut Tx,
     clock: &Clock,
@@ -141,9 +144,47 @@ pub(in crate::hub) async fn release_assigned(
     if ids.is_empty() {
         return Ok(());
     }
+    // Before it is asked what waits: another message may be on its way.
+    tx.lock_influencers(ids.clone()).await?;
     let waiting = tx.list_awaiting_assignment(ids.clone()).await?;
-    ids.retain(|id| !waiting.contains(id));
+    let of_messages: Vec<Hold> = tx
+        .list_hold_sources(ids.clone())
+        .await?
+        .into_iter()
+        .filter(|hold| hold.source == HoldSource::Unassigned)
+        .collect();
+    for hold in of_messages {
+        let left = waiting.iter().filter(|w| w.influencer_id == hold.influencer_id);
+        let Some((until, cause)) = longest(left) else { continue };
+        ids.retain(|id| *id != hold.influencer_id);
+        shorten(tx, clock, hold, (until, cause)).await?;
+    }
     release_for(tx, clock, ids, HoldSource::Unassigned).await
+}
+
+/// Until when the messages that wait hold somebody, without an end where one of them may be a no; and which one does.
+fn longest<'a>(waiting: impl Iterator<Item = &'a MayConcern>) -> Option<(Option<Micros>, MessageId)> {
+    let ends = waiting.map(|w| (Answer::read(Some(&w.facts)).unassigned_until(w.stored_at), w.message_id));
+    ends.max_by_key(|(until, _)| until.unwrap_or(Micros(i64::MAX)))
+}
+
+/// Lets a hold end earlier: what made it longer is settled.
+async fn shorten(
+    tx: &mut Tx,
+    clock: &Clock,
+    hold: Hold,
+    (until, cause): (Option<Micros>, MessageId),
+) -> Result<(), StoreError> {
+    let (id, now) = (hold.influencer_id, clock.now());
+    let Some(until) = until.filter(|until| hold.until.is_none_or(|end| *until < end)) else { return Ok(()) };
+    if until <= now {
+        return release_for(tx, clock, vec![id], HoldSource::Unassigned).await;
+    }
+    let (source, reason) = (hold.source, hold.reason.clone());
+    let shorter = Hold { until: Some(until), cause: Some(cause.to_string()), made_at: now, ..hold };
+    tx.put_hold(&shorter, now).await?;
+    note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
+    outreach::wake_runs(tx, clock, id).await
 }
 
 /// Says until when we wait for somebody to do something; nothing ends it.

@@ -11,11 +11,12 @@ use serde_json::json;
 
 use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
+use super::task::{self, NewTask};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::sequence::{After, Definition};
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState};
+use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, Phase, StepState, TaskKind};
 use crate::store::outreach::enrollment::{EnrollmentRow, Mark};
 use crate::store::{Store, StoreError, Tx};
 
@@ -204,7 +205,11 @@ async fn end(
     let mut signals = Vec::new();
     let mut follows = Vec::new();
     for run in &runs {
-        let follow = if *why == ExitReason::Replied { on_reply(tx, run).await? } else { None };
+        let follow = if *why == ExitReason::Replied { on_reply(tx, run).await? } else { Ok(None) };
+        let asks = match &follow {
+            Ok(follow) => follow.as_ref().is_some_and(|follow| follow.task.is_some()),
+            Err(_) => true,
+        };
         let mut data = json!({"reason": reason});
         if let (Some(cause), Some(data)) = (cause, data.as_object_mut()) {
             data.insert("because_of".into(), json!({"event": cause.what, "message_id": cause.message}));
@@ -214,7 +219,7 @@ async fn end(
             state: EnrollmentState::Exited,
             phase: Phase::Over,
             // Its words need our side, which whoever looks at runs knows: it is made at the next look.
-            next_at: follow.as_ref().and_then(|follow| follow.task.as_ref()).map(|_| now),
+            next_at: asks.then_some(now),
             held_at: None,
             waiting_for: None,
             exit_reason: Some(reason.clone()),
@@ -222,7 +227,7 @@ async fn end(
             ..run.clone()
         };
         tx.update_enrollment(over, now).await?;
-        follows.extend(follow.map(|follow| (run, follow)));
+        follows.extend(follow.ok().flatten().map(|follow| (run, follow)));
     }
     cancel_mail(tx, clock, &ids, &reason).await?;
     tx.cancel_tasks_of(ids.clone(), now).await?;
@@ -265,10 +270,18 @@ async fn cancel_planned(tx: &mut Tx, clock: &Clock, id: MessageId, why: &str) ->
     }
 }
 
-/// What a sequence wants to follow an answer.
-async fn on_reply(tx: &mut Tx, run: &EnrollmentRow) -> Result<Option<After>, StoreError> {
-    // The answer counts whatever becomes of its version: what should follow it is lost, and said in the log.
-    Ok(readable(tx, &run.version).await?.ok().and_then(|definition| definition.on_reply.clone()))
+/// What a sequence wants to follow an answer. The answer counts whatever becomes of its version; where that can't be read, a
+/// person is asked to look.
+async fn on_reply(tx: &mut Tx, run: &EnrollmentRow) -> Result<Result<Option<After>, String>, StoreError> {
+    Ok(readable(tx, &run.version).await?.map(|definition| definition.on_reply.clone()))
+}
+
+/// What a person is asked after an answer where what the sequence asks for can't be made.
+pub fn unreadable_follow(run: &EnrollmentRow, why: &str) -> String {
+    format!(
+        "They answered, and what the sequence {} asks for then is not known ({why}): read the answer, and decide what follows",
+        run.sequence
+    )
 }
 
 /// Moves to the stage that stands at the end of a run.
@@ -402,7 +415,13 @@ pub async fn step_stuck(tx: &mut Tx, clock: &Clock, message: MessageId, why: &st
 pub async fn set_aside(tx: &mut Tx, clock: &Clock, id: EnrollmentId, why: &str) -> Result<(), StoreError> {
     let Some(run) = tx.lock_enrollment(id).await? else { return Ok(()) };
     if !is_live(&run) {
-        // What was to follow its end can't be made: it is not tried for ever.
+        // What was to follow its end can't be made, and is not tried for ever: a person learns of the answer all the same.
+        if run.next_at.is_some() {
+            let (influencer_id, enrollment_id) = (Some(run.influencer_id), Some(run.id));
+            let (kind, text) = (TaskKind::Sequence, unreadable_follow(&run, why));
+            let new = NewTask { influencer_id, enrollment_id, kind, text, ..NewTask::default() };
+            task::create_by_rule(tx, clock, new).await?;
+        }
         return tx.update_enrollment(EnrollmentRow { next_at: None, ..run }, clock.now()).await;
     }
     let (now, why) = (clock.now(), format!("somebody to mend what is stored of it: {why}"));

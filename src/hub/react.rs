@@ -272,13 +272,17 @@ pub async fn raise(
         Move::To(to) => to,
         Move::Stay(why) => {
             let asked = undecided(&stages, (&at, &wanted), why, cause);
-            // One is enough, however many steps and runs would move them.
-            if let Some(text) = asked
-                && !tx.has_open_task(influencer, TaskKind::Stage).await?
+            // Once for each stage, however many steps and runs would move them there.
+            if let Some((question, text)) = asked
+                && !tx
+                    .list_open_texts(influencer, TaskKind::Stage)
+                    .await?
+                    .iter()
+                    .any(|open| open.starts_with(&question))
             {
                 let (influencer_id, kind) = (Some(influencer), TaskKind::Stage);
-                let new = NewTask { influencer_id, kind, text, assignee: who.owner, ..NewTask::default() };
-                task::create(tx, clock, new).await?;
+                let new = NewTask { influencer_id, kind, text, ..NewTask::default() };
+                task::create_by_rule(tx, clock, new).await?;
             }
             return Ok(false);
         }

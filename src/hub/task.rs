@@ -7,9 +7,12 @@ use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, TaskKind, TaskState};
+use crate::store::message::WaitingRow;
 use crate::store::task::TaskRow;
 use crate::store::{StoreError, Tx};
 
+/// The answer that a message which waits for its person is nobody's.
+const NOBODY: &str = "nobody";
 /// Characters of what is to be done, and of an answer.
 const TEXT_MAX: usize = 4_000;
 
@@ -53,6 +56,37 @@ impl Default for NewTask {
             expires_at: None,
         }
     }
+}
+
+/// What the definition of the team is kept as.
+pub const TEAM: &str = "team";
+
+/// Who may be asked to do something, as the configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Team {
+    /// Who does what nobody else does.
+    pub default_owner: Option<String>,
+    /// Everybody.
+    pub teammates: Vec<String>,
+}
+
+/// Who does what a rule asks about somebody with this owner: the owner, or who does what nobody else does where there is none or
+/// they are not in the team any more.
+async fn assignee_for(tx: &mut Tx, owner: Option<String>) -> Result<Option<String>, StoreError> {
+    let Some((_, body)) = tx.active_definition(TEAM).await? else { return Ok(owner) };
+    let team: Team =
+        serde_json::from_str(&body).map_err(|error| StoreError::Damaged(format!("the published team: {error}")))?;
+    Ok(owner.filter(|owner| team.teammates.contains(owner)).or(team.default_owner))
+}
+
+/// Makes a task that a rule asks for: whoever looks after whom it is about is to do it.
+pub async fn create_by_rule(tx: &mut Tx, clock: &Clock, new: NewTask) -> Result<TaskId, StoreError> {
+    let owner = match new.influencer_id {
+        Some(id) => tx.get_influencer(id).await?.and_then(|influencer| influencer.owner),
+        None => None,
+    };
+    let assignee = assignee_for(tx, owner).await?;
+    create(tx, clock, NewTask { assignee, ..new }).await
 }
 
 /// Makes a task.
@@ -148,6 +182,17 @@ pub enum TaskError {
         /// What the answer becomes.
         fills: String,
     },
+    /// It asks whose a message is, and that was not said.
+    #[error(
+        "the task {id} asks whose message {message} is, and until that is said those it may be about are held: say it (liaison \
+         unmatched match {message} …), which ends the task; where it is nobody's of yours, answer `{NOBODY}`"
+    )]
+    Waiting {
+        /// Which.
+        id: TaskId,
+        /// The message.
+        message: MessageId,
+    },
     /// A text that is empty or too long.
     #[error("{field}: {reason}")]
     Text {
@@ -191,7 +236,8 @@ pub async fn add(tx: &mut Tx, clock: &Clock, mut new: NewTask) -> Result<TaskId,
 /// A person did a task; `version` is the one that was seen, where that matters.
 ///
 /// # Errors
-/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Text`].
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Waiting`],
+/// [`TaskError::Text`].
 pub async fn finish(
     tx: &mut Tx,
     clock: &Clock,
@@ -200,11 +246,26 @@ pub async fn finish(
 ) -> Result<(), TaskError> {
     let task = lock_seen(tx, id, version).await?;
     let answer = answer.filter(|a| !a.trim().is_empty()).map(|a| check("answer", a)).transpose()?;
-    if let (Some(fills), None) = (task.fills, &answer) {
-        return Err(TaskError::NoAnswer { id, fills });
+    if let (Some(fills), None) = (&task.fills, &answer) {
+        return Err(TaskError::NoAnswer { id, fills: fills.clone() });
+    }
+    if let Some(waiting) = asks_whose(tx, &task).await? {
+        // A task that is ticked off lets nobody go on after what may be their no.
+        if answer.as_deref().map(str::to_lowercase).as_deref() != Some(NOBODY) {
+            return Err(TaskError::Waiting { id, message: waiting.message_id });
+        }
+        super::unmatched::is_nobodys(tx, clock, &waiting).await?;
     }
     complete(tx, clock, id, (answer.as_deref(), by)).await?;
     Ok(())
+}
+
+/// The message that waits for its person, where a task asks whose it is.
+async fn asks_whose(tx: &mut Tx, task: &TaskRow) -> Result<Option<WaitingRow>, StoreError> {
+    match (task.kind, task.influencer_id, task.message_id) {
+        (TaskKind::Answer, None, Some(message)) => Ok(tx.list_waiting(vec![message]).await?.pop()),
+        _ => Ok(None),
+    }
 }
 
 /// What is to change of a task; what is `None` stays.
@@ -252,7 +313,7 @@ async fn lock_seen(tx: &mut Tx, id: TaskId, seen: Option<i64>) -> Result<TaskRow
 /// taken away: its run would wait for ever.
 ///
 /// # Errors
-/// [`TaskError::Unknown`], [`TaskError::Over`]; [`TaskError::Text`] for the task of a step.
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::Waiting`]; [`TaskError::Text`] for the task of a step.
 pub async fn cancel(
     tx: &mut Tx,
     clock: &Clock,
@@ -263,6 +324,9 @@ pub async fn cancel(
     if task.kind == TaskKind::Step {
         let reason = "a step of a sequence waits for it; do it, or skip the step".to_owned();
         return Err(TaskError::Text { field: "task", reason });
+    }
+    if let Some(waiting) = asks_whose(tx, &task).await? {
+        return Err(TaskError::Waiting { id, message: waiting.message_id });
     }
     tx.end_task(id, TaskState::Cancelled, None, (by, clock.now())).await?;
     Ok(())

@@ -173,6 +173,18 @@ async fn assign(
     Ok(about.len())
 }
 
+/// A person says that a message which waits is nobody's: whoever it might have been about goes on, unless another one waits.
+pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &WaitingRow) -> Result<(), StoreError> {
+    let message = waiting.message_id;
+    let shown = tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+    // In somebody's thread it stays to be read, whoever wrote it.
+    if waiting.reason != UnmatchedReason::AliasProposed {
+        tx.withdraw_unassigned(message).await?;
+    }
+    tx.resolve_unmatched(vec![message], clock.now()).await?;
+    hold::release_assigned(tx, clock, shown).await
+}
+
 /// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.
 fn read_by_a_person(waiting: &mut WaitingRow, by: &str) {
     if waiting.facts.is_null() {

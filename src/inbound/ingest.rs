@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
 use crate::clock::Clock;
-use crate::connector::RawItem;
+use crate::connector::{HeaderItem, RawItem};
 use crate::domain::address;
 use crate::domain::automatic::{self, Facts, classify_automatic};
 use crate::domain::bounce::Report;
@@ -46,13 +46,16 @@ pub struct Context {
     pub identity: std::sync::Arc<Identity>,
     /// The folder.
     pub folder_id: FolderId,
+    /// Its name, for people.
+    pub folder: String,
     /// What it is for.
     pub role: FolderRole,
     /// Its UIDVALIDITY.
     pub uid_validity: i64,
     /// Uids up to this one are old mail and fire nothing.
     pub backfill_uid: i64,
-    /// In a folder that is read anew (its UIDVALIDITY changed): what the provider got before this instant fires nothing.
+    /// What the provider got, or what was written, before this instant fires nothing: it is from before the account was read,
+    /// or, in a folder that is read anew, from before it was read last.
     pub fire_after: Option<Micros>,
     /// Whether the account's server is said to file what we send by itself.
     pub server_files_sent: bool,
@@ -74,6 +77,19 @@ pub struct Arrival {
     raw_hash: Vec<u8>,
     raw_size: i64,
     raw_data: Vec<u8>,
+    /// What the server says instead of giving it.
+    withheld: Option<String>,
+}
+
+/// A mail that the server lists and does not give, though it gives others.
+#[derive(Debug)]
+pub struct Withheld {
+    /// Its uid in the folder.
+    pub uid: i64,
+    /// Its headers, where those can be had.
+    pub headers: Option<HeaderItem>,
+    /// What the server says.
+    pub why: String,
 }
 
 /// What a batch came to.
@@ -136,7 +152,33 @@ fn prepare_one(item: &RawItem, compressor: &mut Compressor<'_>) -> std::io::Resu
         raw_size: i64::try_from(item.raw.len()).unwrap_or(i64::MAX),
         raw_data: compressor.compress(&item.raw)?,
         mail,
+        withheld: None,
     })
+}
+
+/// Prepares what the server does not give: as much of it as is known, and that it could not be read.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_withheld(context: &Context, mails: Vec<Withheld>) -> std::io::Result<Vec<Arrival>> {
+    let mut compressor = Compressor::new(ZSTD_LEVEL)?;
+    let mut arrivals = Vec::new();
+    for Withheld { uid, headers, why } in mails {
+        let (received_at, raw) = headers.map(|item| (item.received_at, item.raw)).unwrap_or_default();
+        let item = RawItem { uid, received_at, size: 0, raw, cut: false, conversation: None, draft: false };
+        let mut arrival = prepare_one(&item, &mut compressor)?;
+        if arrival.mail.message_id.is_none() {
+            // Nothing tells one from another but where it lies.
+            let place = [context.uid_validity.to_le_bytes(), uid.to_le_bytes()].concat();
+            let print = digest(&[b"withheld", context.folder_id.0.as_bytes(), &place]);
+            let print = print.get(..16).unwrap_or_default().to_vec();
+            (arrival.weak, arrival.strong) = (print.clone(), print);
+        }
+        arrival.mail.flaws.push(format!("only its headers could be read: {why}"));
+        arrival.withheld = Some(why);
+        arrivals.push(arrival);
+    }
+    Ok(arrivals)
 }
 
 /// The weak fingerprint of a message of which only the identifying headers are known; empty where they do not tell.
@@ -233,8 +275,8 @@ impl<'a> Draft<'a> {
         let direction = decide_direction(&context.identity, author.as_deref(), context.role);
         let mut cc = keys(&mail.cc);
         cc.extend(keys(&mail.bcc));
-        let fires = arrival.uid > context.backfill_uid
-            && context.fire_after.is_none_or(|after| arrival.received_at.is_none_or(|at| at >= after));
+        let fires =
+            arrival.uid > context.backfill_uid && context.fire_after.is_none_or(|after| is_since(arrival, after));
         Self {
             arrival,
             writer,
@@ -248,6 +290,14 @@ impl<'a> Draft<'a> {
             fires,
         }
     }
+}
+
+/// Whether a mail is from that instant on, by its provider's stamp and by its own. A move within a mailbox may stamp an old mail
+/// with the day of the move; and where the clock of its writer is wrong, the server that took it last tells. Of one that could
+/// not be read that is not known: it is told rather than not.
+fn is_since(arrival: &Arrival, after: Micros) -> bool {
+    let own = arrival.mail.date.max(arrival.mail.delivered_at).filter(|_| arrival.withheld.is_none());
+    [arrival.received_at, own].into_iter().flatten().all(|at| at >= after)
 }
 
 /// Every key that ties a message to a conversation: its own, and the one its provider gives, which holds for one account.

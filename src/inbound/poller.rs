@@ -23,6 +23,7 @@ use crate::telemetry::pulse;
 
 use super::ingest::IngestError;
 
+mod alone;
 mod reconcile;
 mod sync;
 
@@ -245,6 +246,7 @@ impl Poller {
     /// One connection: all folders to the end, then news, for ever.
     async fn session(&self, source: &mut dyn Source, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
         let mut check = sync::Check::due();
+        let mut told = None;
         loop {
             let mut folders = source.folders().await?;
             if check.is_due() {
@@ -252,14 +254,31 @@ impl Poller {
                 folders.sort_by_key(|folder| folder.role != FolderRole::Sent);
             }
             let mut inbox = None;
+            let mut skipped = Vec::new();
             for folder in &folders {
-                let status = self.sync_folder(source, folder, lease, check).await?;
-                if matches!(folder.role, FolderRole::Inbox | FolderRole::All) && inbox.is_none() {
+                let needed = matches!(folder.role, FolderRole::Inbox | FolderRole::All);
+                let status = match Box::pin(self.sync_folder(source, folder, lease, check)).await {
+                    Ok(status) => status,
+                    // One that can't be read stops no other; without the inbox there is nothing to go by.
+                    Err(Ended::Connector(error)) if !needed && error.is_about_what_was_asked() => {
+                        skipped.push(format!("`{}` ({error})", folder.name));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if needed && inbox.is_none() {
                     inbox = Some((folder, status));
                 }
             }
             *lost = 0;
-            self.set_state(AccountState::Up, None).await?;
+            let not_read = (!skipped.is_empty()).then(|| format!("not read: {}", skipped.join(", ")));
+            if not_read != told {
+                if let Some(not_read) = &not_read {
+                    tracing::warn!(account = %self.settings.account, not_read, "folders that can't be read are left out");
+                }
+                told.clone_from(&not_read);
+            }
+            self.set_state(AccountState::Up, not_read.as_deref()).await?;
             let mut tx = self.store.begin("poller.synced").await?;
             tx.set_account_synced(&self.settings.account, self.clock.now()).await?;
             tx.commit().await?;

@@ -169,9 +169,10 @@ impl Sessions {
         let trouble = match error.error {
             ConnectorError::Login(_) => AccountTrouble::Login,
             ConnectorError::SignedOut(_) => AccountTrouble::SignedOut,
-            ConnectorError::Insecure(_) | ConnectorError::Lost(_) | ConnectorError::Refused(_) => {
-                AccountTrouble::Unreachable
-            }
+            ConnectorError::Insecure(_)
+            | ConnectorError::Lost(_)
+            | ConnectorError::Refused(_)
+            | ConnectorError::Unreadable(_) => AccountTrouble::Unreachable,
         };
         let why = error.to_string();
         self.trouble(trouble, &why).await;

@@ -91,8 +91,8 @@ copies! {
     DEFINITION, INTO_DEFINITION: "definition", 4, ["hash, kind, body, at"]
         from "definition WHERE hash IN (SELECT hash FROM active_definition)";
     ACTIVE, INTO_ACTIVE: "active_definition", 3, ["kind, hash, at"] from "active_definition";
-    ACCOUNT, INTO_ACCOUNT: "account", 11, ["name, kind, address, state, detail, sending_state, sending_detail, changed_at, \
-        last_sync_at, filing_seen_at, sending_since"] from "account";
+    ACCOUNT, INTO_ACCOUNT: "account", 12, ["name, kind, address, state, detail, sending_state, sending_detail, changed_at, \
+        last_sync_at, filing_seen_at, sending_since, first_read_at"] from "account";
     VERSION_ACTIVE, INTO_VERSION_ACTIVE: "sequence_version", 4, ["hash, sequence, body, published_at"]
         from "sequence_version WHERE hash IN (SELECT active_hash FROM sequence)";
     SEQUENCE, INTO_SEQUENCE: "sequence", 5, ["id, active_hash, paused_at, pause_reason, changed_at"] from "sequence";

@@ -30,6 +30,8 @@ pub struct AccountRow {
     pub last_sync_at: Option<Micros>,
     /// When its server was first seen to file a mail of ours by itself.
     pub filing_seen_at: Option<Micros>,
+    /// When it was read for the first time: what its server got before is old mail.
+    pub first_read_at: Option<Micros>,
 }
 
 /// Which half of an account a state speaks of.
@@ -139,6 +141,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Notes that an account is read; the first time counts, and is what comes back.
+    pub async fn set_first_read(&mut self, name: &str, at: Micros) -> Result<Option<Micros>, StoreError> {
+        self.exec(&ACCOUNT_FIRST_READ, values![name, at]).await?;
+        Ok(self.get_account(name).await?.and_then(|account| account.first_read_at))
+    }
+
     /// Notes that the server files what we send by itself; the first time counts.
     pub async fn set_filing_seen(&mut self, name: &str, at: Micros) -> Result<(), StoreError> {
         self.exec(&ACCOUNT_FILING, values![name, at]).await?;
@@ -193,14 +201,15 @@ impl Tx {
 statements! {
     ACCOUNT_ENSURE = "INSERT INTO account (name, kind, address, state, changed_at) VALUES ($1, $2, $3, 'down', $4) \
         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address";
-    ACCOUNTS = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at FROM account ORDER BY name";
-    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at FROM account WHERE name = $1";
+    ACCOUNTS = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at FROM account ORDER BY name";
+    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at FROM account WHERE name = $1";
     #[hot] ACCOUNT_STATE = "UPDATE account SET state = $2, detail = $3, changed_at = $4 WHERE name = $1 AND state <> $2";
     #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1 AND detail IS DISTINCT FROM $2";
     #[hot] ACCOUNT_SENDING_STATE = "UPDATE account SET sending_state = $2, sending_detail = $3, changed_at = $4 \
         WHERE name = $1 AND sending_state <> $2";
     #[hot] ACCOUNT_SENDING_DETAIL = "UPDATE account SET sending_detail = $2 WHERE name = $1 AND sending_detail IS DISTINCT FROM $2";
     #[hot] ACCOUNT_SYNCED = "UPDATE account SET last_sync_at = $2 WHERE name = $1";
+    #[hot] ACCOUNT_FIRST_READ = "UPDATE account SET first_read_at = $2 WHERE name = $1 AND first_read_at IS NULL";
     #[hot] ACCOUNT_FILING = "UPDATE account SET filing_seen_at = $2 WHERE name = $1 AND filing_seen_at IS NULL";
     #[hot] FOLDER = "SELECT id, account, name, role, uid_validity, first_uid, last_uid, backfill_uid, fire_after, server_count, stored_count, \
         missing_count, counted_at, last_sync_at FROM folder WHERE account = $1 AND name = $2";

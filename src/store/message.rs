@@ -341,10 +341,9 @@ impl Tx {
         self.all(&WAITING, values![messages]).await
     }
 
-    /// Of these influencers, those whom a message may be about that waits for a person to say so.
-    pub async fn list_awaiting_assignment(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<InfluencerId>, StoreError> {
-        let rows: Vec<(InfluencerId,)> = self.all(&AWAITING_ASSIGNMENT, values![ids]).await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+    /// The messages that may be about these influencers and wait for a person to say so.
+    pub async fn list_awaiting_assignment(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<MayConcern>, StoreError> {
+        self.all(&AWAITING_ASSIGNMENT, values![ids]).await
     }
 
     /// Says of a message that waits that an agent wrote it, and that it is not known about whom.
@@ -543,6 +542,20 @@ pub struct WaitingRow {
     pub kind: Kind,
 }
 
+/// A message that may be about somebody, and waits for a person to say so.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct MayConcern {
+    /// Whom it may be about.
+    pub influencer_id: InfluencerId,
+    /// The message.
+    pub message_id: MessageId,
+    /// As [`WaitingRow::facts`].
+    #[sqlx(json)]
+    pub facts: serde_json::Value,
+    /// When it was stored.
+    pub stored_at: Micros,
+}
+
 /// A message of ours, and to whom it went.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct SentTo {
@@ -574,8 +587,8 @@ statements! {
         AND m.account = $2 AND (o.id IS NULL OR o.handed_over_at IS NOT NULL) ORDER BY m.at DESC, m.id DESC LIMIT 200";
     #[hot] WAITING = "SELECT u.message_id, u.reason, u.agent_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.kind FROM unmatched u JOIN message m ON m.id = u.message_id \
         WHERE u.message_id = ANY($1::uuid[]) AND u.resolved_at IS NULL";
-    #[hot] AWAITING_ASSIGNMENT = "SELECT DISTINCT p.influencer_id FROM participation p JOIN unmatched u ON u.message_id = p.message_id \
-        WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
+    #[hot] AWAITING_ASSIGNMENT = "SELECT p.influencer_id, p.message_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.stored_at \
+        FROM participation p JOIN unmatched u ON u.message_id = p.message_id JOIN message m ON m.id = p.message_id WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
         AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')";
     #[hot] UNMATCHED_AGENT = "UPDATE unmatched SET reason = 'agent_unassigned', agent_id = $2, influencer_id = NULL WHERE message_id = $1";
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \

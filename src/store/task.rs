@@ -111,6 +111,16 @@ impl Tx {
         Ok(row.is_some())
     }
 
+    /// What the open tasks of this kind ask for an influencer.
+    pub async fn list_open_texts(
+        &mut self,
+        influencer: InfluencerId,
+        kind: TaskKind,
+    ) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&OPEN_TEXTS, values![influencer, kind]).await?;
+        Ok(rows.into_iter().map(|(text,)| text).collect())
+    }
+
     /// The open tasks of this kind about a message and nobody in particular, locked until the end of the transaction.
     pub async fn lock_tasks_about(&mut self, message: MessageId, kind: TaskKind) -> Result<Vec<TaskId>, StoreError> {
         let rows: Vec<(TaskId,)> = self.all(&LOCK_ABOUT, values![message, kind]).await?;
@@ -129,6 +139,7 @@ statements! {
     #[hot] ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NOT DISTINCT FROM $3::uuid LIMIT 1";
     #[hot] LOCK_ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NULL AND state = 'open' FOR UPDATE";
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
+    #[hot] OPEN_TEXTS = "SELECT text FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' ORDER BY id LIMIT 100";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
     #[hot] VERSION = "SELECT version FROM task WHERE id = $1";

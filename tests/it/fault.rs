@@ -32,6 +32,46 @@ pub enum Fault {
     RefuseStartTls,
     /// Puts a line behind the answer to STARTTLS.
     InjectAfterStartTls,
+    /// Says `NO` to every FETCH of the body of one of these mails, together with others or alone.
+    RefuseBodies(Vec<u32>),
+    /// Says `NO` to every FETCH of one of these mails, its headers and its size too.
+    RefuseMails(Vec<u32>),
+    /// Answers every FETCH of the body of this mail with what is no IMAP.
+    GarbleBody(u32),
+    /// Says `NO` to every FETCH of a body.
+    RefuseAllBodies,
+    /// Says `NO` to EXAMINE of this folder.
+    RefuseFolder(&'static str),
+}
+
+impl Fault {
+    /// What the proxy itself answers to a command, where it does.
+    fn answer_to(&self, tag: &str, command: &str) -> Option<String> {
+        let fetched = command.strip_prefix("UID FETCH ").and_then(|rest| rest.split_once(' '));
+        let asks = |uid: u32| fetched.is_some_and(|(set, _)| set_holds(set, uid));
+        let body = fetched.is_some_and(|(_, items)| items.contains("BODY.PEEK[]"));
+        let no = || format!("{tag} NO [SERVERBUG] it can't be read\r\n");
+        match self {
+            Self::RefuseBodies(uids) if body && uids.iter().any(|uid| asks(*uid)) => Some(no()),
+            Self::RefuseMails(uids) if uids.iter().any(|uid| asks(*uid)) => Some(no()),
+            Self::GarbleBody(uid) if body && asks(*uid) => {
+                Some(format!("* 1 FETCH (UID {uid} INTERNALDATE NIL)\r\n{tag} OK done\r\n"))
+            }
+            Self::RefuseAllBodies if body => Some(no()),
+            Self::RefuseFolder(name) if command == format!("EXAMINE \"{name}\"") => {
+                Some(format!("{tag} NO [NOPERM] it can't be opened\r\n"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a set such as `1:5,9` holds a uid.
+fn set_holds(set: &str, uid: u32) -> bool {
+    set.split(',').any(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        (first.parse::<u32>().unwrap()..=last.parse().unwrap()).contains(&uid)
+    })
 }
 
 /// A proxy that can be changed between connections.
@@ -130,6 +170,10 @@ async fn pass(client: TcpStream, target: String, fault: Fault, (octets, total): 
                     drop(tell.send(String::new()));
                 }
                 _ => {
+                    if let Some(said) = from_client.answer_to(tag, command) {
+                        drop(tell.send(said));
+                        continue;
+                    }
                     if server_write.write_all(&line).await.is_err() {
                         return;
                     }

@@ -299,7 +299,8 @@ async fn imap_server_that_talks_nonsense_is_a_loss() {
     ];
     for (name, script) in scripts {
         let (_, result) = against(script).await;
-        assert!(matches!(result, Err(ConnectorError::Lost(_))), "{name}: {result:?}");
+        let lost = matches!(result, Err(ConnectorError::Lost(_) | ConnectorError::Unreadable(_)));
+        assert!(lost, "{name}: {result:?}");
     }
     let (_, refused) = against(|c| said(c, "UID SEARCH", b"{tag} NO not now\r\n")).await;
     assert!(matches!(refused, Err(ConnectorError::Refused(_))), "{refused:?}");
@@ -333,6 +334,47 @@ async fn imap_odd_fetch_answers_lose_nothing() {
     let seen: Vec<_> = items.iter().map(|item| (item.uid, item.raw.as_slice(), item.cut)).collect();
     assert_eq!(seen, [(2, &b"two"[..], false), (3, b"", true), (9, b"nine is big", false)]);
     assert_eq!(items.iter().map(|item| item.draft).collect::<Vec<_>>(), [false, false, true]);
+}
+
+/// Sizes are stated far too small: a batch ends all the same where it is full, and the rest is asked for again.
+#[tokio::test]
+async fn imap_batch_of_mails_larger_than_stated_holds_no_more_than_one_batch() {
+    const MAIL: usize = 6 << 20;
+    fn script(command: &str) -> Option<Vec<u8>> {
+        let (set, items) = command.strip_prefix("UID FETCH ")?.split_once(' ')?;
+        let (first, last) = set.split_once(':').unwrap_or((set, set));
+        let uids = first.parse::<u32>().ok()?..=last.parse().ok()?;
+        let mut said = Vec::new();
+        if items.contains("RFC822.SIZE") {
+            for uid in uids {
+                said.extend(format!("* {uid} FETCH (UID {uid} RFC822.SIZE 100)\r\n").bytes());
+            }
+        } else {
+            let (from, wanted) = items.split_once('<')?.1.split_once('>')?.0.split_once('.')?;
+            let from: usize = from.parse().ok()?;
+            let part = vec![b'x'; wanted.parse::<usize>().ok()?.min(MAIL.saturating_sub(from))];
+            for uid in uids {
+                said.extend(format!("* {uid} FETCH (UID {uid} BODY[]<{from}> {{{}}}\r\n", part.len()).bytes());
+                said.extend_from_slice(&part);
+                said.extend(b")\r\n");
+            }
+        }
+        said.extend(b"{tag} OK done\r\n");
+        Some(said)
+    }
+    let mut source = ImapSource::new(plain(scripted(script).await.port(), "me@example.test"));
+    source.select("INBOX").await.unwrap();
+    let mut left = vec![1, 2, 3, 4, 5, 6, 7, 8];
+    let mut batches = Vec::new();
+    while !left.is_empty() {
+        let items = source.fetch(&left).await.unwrap();
+        assert!(items.iter().all(|item| item.raw.len() == MAIL && !item.cut));
+        let last = items.last().unwrap().uid;
+        left.retain(|uid| *uid > last);
+        batches.push(items.len());
+    }
+    // Three of 6 MB are the first that make 16 MB.
+    assert_eq!(batches, [3, 3, 2]);
 }
 
 /// How fast mail comes in: `cargo test --release --test it -- --ignored --nocapture imap_rate`.

@@ -160,6 +160,7 @@ impl Desk {
                 domains: ["acme.example".to_owned()].into(),
             }),
             folder_id,
+            folder: role.to_string(),
             role,
             uid_validity: 1,
             backfill_uid,

@@ -29,6 +29,8 @@ use crate::stores::{self, Fresh};
 mod faults;
 mod hostile;
 mod nodes;
+mod old_mail;
+mod refused;
 mod renumbered;
 mod rounds;
 
@@ -269,7 +271,12 @@ impl Imap {
 
     /// Files a mail that the server is to say it got that day.
     fn append(&mut self, folder: &str, day: &str, raw: &[u8]) {
-        let command = format!("x APPEND {folder} \"{day} 10:00:00 +0000\" {{{}}}\r\n", raw.len());
+        self.append_at(folder, &format!("{day} 10:00:00 +0000"), raw);
+    }
+
+    /// Files a mail that the server is to say it got at that time.
+    fn append_at(&mut self, folder: &str, time: &str, raw: &[u8]) {
+        let command = format!("x APPEND {folder} \"{time}\" {{{}}}\r\n", raw.len());
         self.0.get_mut().write_all(command.as_bytes()).unwrap();
         assert!(self.line().starts_with('+'));
         self.0.get_mut().write_all(raw).unwrap();

@@ -5,6 +5,7 @@ mod heard;
 mod joined;
 mod late;
 mod reports;
+mod unassigned;
 
 use crate::ingest::{Desk, mail};
 use crate::stores;
@@ -166,6 +167,36 @@ async fn a_send_contacts_and_a_reply_starts_talks_and_ends_the_run_with_the_caus
         learn(&desk, "ana", EventType::ThreadReplied, Some(message), json!({})).await;
         assert_eq!(events(&desk, "ana", EventType::InfluencerStageChanged).await.len(), 2);
         assert_eq!(events(&desk, "ana", EventType::EnrollmentExited).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn each_stage_that_a_rule_may_not_enter_is_asked_for_once() {
+    for desk in both().await {
+        let ana = desk.people["ana"];
+        let mut tx = desk.fresh.store.begin("test.raise").await.unwrap();
+        tx.set_influencer_stage(ana, "in_talks", true, desk.clock.now()).await.unwrap();
+        for (stage, cause) in [("declined", "a"), ("no_response", "b"), ("declined", "c"), ("no_response", "d")] {
+            assert!(!liaison::hub::react::raise(&mut tx, &desk.clock, ana, stage, cause).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        let asked: Vec<String> = tasks(&desk).await.into_iter().map(|(_, _, text)| text).collect();
+        assert_eq!(asked.len(), 2, "{}: {asked:?}", desk.fresh.name);
+        let mut tx = desk.fresh.store.begin("test.team").await.unwrap();
+        let assignees = |all: Vec<liaison::store::reading::task::TaskView>| -> Vec<_> {
+            all.into_iter().filter_map(|task| task.assignee).collect()
+        };
+        let page = liaison::store::reading::Page::oldest(100);
+        let now = desk.clock.now();
+        assert_eq!(assignees(tx.list_tasks(&TaskFilter::default(), now, page).await.unwrap().data), [""; 0]);
+        // Who does what nobody else does is asked where there is an owner no more.
+        let team = r#"{"default_owner": "kim", "teammates": ["kim", "lou"]}"#;
+        tx.publish_definition(liaison::hub::task::TEAM, "hash-of-team", team, now).await.unwrap();
+        assert!(!liaison::hub::react::raise(&mut tx, &desk.clock, ana, "opted_out", "e").await.unwrap());
+        let all = tx.list_tasks(&TaskFilter::default(), now, page).await.unwrap().data;
+        assert_eq!((all.len(), assignees(all)), (3, vec!["kim".to_owned()]), "{}", desk.fresh.name);
+        tx.commit().await.unwrap();
+        assert!(asked[0].contains("`declined` (a)") && asked[1].contains("`no_response` (b)"), "{asked:?}");
     }
 }
 

@@ -20,37 +20,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::daemon::Installation;
-use crate::stores;
+use crate::{northlane, stores};
 
 /// Machine time that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Monday, 09:00 in New York.
 const MONDAY: &str = "2026-11-02T14:00:00Z";
-
-const CONFIG: &str = r#"
-our_domains = ["northlane.example"]
-default_owner = "kim"
-timezone = "America/New_York"
-
-[server]
-base_url = "https://hub.northlane.example"
-
-[storage]
-state_dir = "."
-
-[sender]
-name = "Northlane"
-address = "1 Main St, Portland"
-
-[teammates.kim]
-first_name = "Kim"
-email = "kim@northlane.example"
-
-[accounts.hello]
-kind = "sandbox"
-address = "hello@northlane.example"
-name = "Northlane"
-"#;
 
 const SPRING: &str = r#"
 account = "hello"
@@ -133,7 +108,11 @@ impl Brand {
     }
 
     async fn version(&self) -> Option<String> {
-        self.hub.store.read().await.unwrap().get_sequence("spring").await.unwrap().and_then(|row| row.active_hash)
+        self.version_of("spring").await
+    }
+
+    async fn version_of(&self, sequence: &str) -> Option<String> {
+        self.hub.store.read().await.unwrap().get_sequence(sequence).await.unwrap().and_then(|row| row.active_hash)
     }
 
     async fn stages(&self) -> Option<String> {
@@ -210,7 +189,7 @@ async fn an_edit_counts_from_the_reload_on_and_whoever_is_under_way_goes_on_with
     write(
         dir.path(),
         &[
-            ("liaison.toml", CONFIG),
+            ("liaison.toml", &northlane::config("timezone = \"America/New_York\"", "")),
             ("sequences/spring/sequence.toml", SPRING),
             ("sequences/spring/intro.md", intro),
             ("sequences/spring/nudge.md", "The first wording."),
@@ -234,10 +213,22 @@ async fn an_edit_counts_from_the_reload_on_and_whoever_is_under_way_goes_on_with
         brand.clicks(before, mail).await;
         assert_eq!(brand.stage(before).await, "engaged");
 
-        // A faulty file changes nothing of the sequence that is in force.
+        // A faulty file changes nothing of the sequence that is in force. All that come into force do so at once: with the sound
+        // one beside it, the reload has gone over this one too.
         let pinned = brand.version().await;
-        write(dir.path(), &[("sequences/spring/nudge.md", "{{ nobody_knows }}"), ("stages.toml", &other_stages())]);
+        let beside = SPRING.replace("nudge.md", "later.md");
+        write(
+            dir.path(),
+            &[
+                ("sequences/spring/nudge.md", "{{ nobody_knows }}"),
+                ("sequences/beside/sequence.toml", &beside),
+                ("sequences/beside/intro.md", intro),
+                ("sequences/beside/later.md", "Of the other one."),
+                ("stages.toml", &other_stages()),
+            ],
+        );
         brand.reload((false, true)).await;
+        until("the sequence beside it", async || brand.version_of("beside").await.is_some()).await;
         assert_eq!(brand.version().await, pinned);
 
         // The stages of the new file count at once: for a click, and for a step that names a new one.

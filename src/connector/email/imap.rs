@@ -169,6 +169,7 @@ impl ImapSource {
             Ok(_) | Err(ConnectorError::Refused(_)) => self.session = Some(session),
             Err(
                 ConnectorError::Lost(_)
+                | ConnectorError::Unreadable(_)
                 | ConnectorError::Login(_)
                 | ConnectorError::SignedOut(_)
                 | ConnectorError::Insecure(_),

@@ -10,7 +10,7 @@ mod report;
 use std::io::{self, Read};
 
 use decode::{Base64Reader, Encoding};
-use fields::{Fields, addresses, cut, date, ids, unfold};
+use fields::{Fields, addresses, cut, date, ids, stamp, unfold};
 use mime::{Part, Parts};
 
 use crate::domain::mail::{
@@ -150,6 +150,7 @@ fn read_headers(mail: &mut ParsedMail, fields: &Fields<'_>) {
     mail.thread_index = fields.get("Thread-Index").and_then(thread_index);
     mail.token = fields.text(TOKEN_HEADER).filter(|t| !t.is_empty());
     mail.date = fields.get("Date").and_then(date);
+    mail.delivered_at = fields.get("Received").and_then(stamp);
     mail.from = list("From");
     mail.sender = list("Sender").into_iter().next();
     mail.reply_to = list("Reply-To");

@@ -11,7 +11,7 @@ use crate::hub::loose_ends;
 use crate::store::reading::loose::LooseEnd;
 
 pub(super) fn routes() -> Vec<Route> {
-    let what = "Who has no next step, and which answers of ours are late; the oldest first";
+    let what = "Who has no next step or is held without an end, and which answers of ours are late; the oldest first";
     vec![Route::at("/loose-ends").get(does(what).takes(paged(vec![])), list)]
 }
 

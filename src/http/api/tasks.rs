@@ -167,7 +167,7 @@ impl From<TaskError> for Problem {
             TaskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "not_found", what),
             TaskError::Over { .. } => Self::new(StatusCode::CONFLICT, "task_over", what),
             TaskError::Changed { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", what),
-            TaskError::NoAnswer { .. } => invalid("answer"),
+            TaskError::NoAnswer { .. } | TaskError::Waiting { .. } => invalid("answer"),
             TaskError::Text { field, .. } => invalid(field),
             TaskError::NoInfluencer(_) => invalid("influencer_id"),
             TaskError::Store(error) => Self::from(error),

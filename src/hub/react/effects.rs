@@ -276,13 +276,9 @@ impl Pass<'_> {
         {
             return Ok(());
         }
-        let assignee = match influencer_id {
-            Some(id) => tx.get_influencer(id).await?.and_then(|i| i.owner),
-            None => None,
-        };
         let (message_id, text) = (signal.message, text.to_owned());
-        let new = task::NewTask { influencer_id, kind, text, assignee, message_id, ..task::NewTask::default() };
-        task::create(tx, self.clock, new).await?;
+        let new = task::NewTask { influencer_id, kind, text, message_id, ..task::NewTask::default() };
+        task::create_by_rule(tx, self.clock, new).await?;
         Ok(())
     }
 

@@ -45,6 +45,11 @@ pub(super) fn received(context: &Context, draft: &Draft<'_>, sort: &automatic::V
 /// What an answer to a message with this subject means.
 pub(super) fn judge(context: &Context, draft: &Draft<'_>, answered: Option<&str>) -> refusal::Verdict {
     let mail = &draft.arrival.mail;
+    if draft.arrival.withheld.is_some() && unsubscribe_token(context, draft).is_none() {
+        // Whatever it says, a person has to read it.
+        let reasons = vec!["it could not be read"];
+        return refusal::Verdict { meaning: Meaning::Unsure, confidence: 50, phrase: None, language: None, reasons };
+    }
     if unsubscribe_token(context, draft).is_some() {
         // what stands below such a subject is the mail program's own
         judge_answer(&Answer { subject: "unsubscribe", answers: None, reply_text: "" })

@@ -16,8 +16,9 @@ use crate::domain::subject;
 use crate::domain::threading::books::{Books, Entry};
 use crate::domain::threading::{Ask, Owner, Part, Placed, choose_parts};
 use crate::domain::time::Micros;
-use crate::domain::words::{Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, Role};
+use crate::domain::words::{Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, Role, TaskKind};
 use crate::hub::signal::Signal;
+use crate::hub::task::NewTask;
 use crate::store::message::{NewDelivery, NewMessage, NewUnmatched};
 
 /// Characters of two texts that are compared to tell a copy from another message with the same Message-ID.
@@ -51,6 +52,8 @@ pub(super) struct Plan {
     pub(super) complained: Vec<(String, MessageId)>,
     /// Messages of ours that are proven to have been sent.
     pub(super) proven: Vec<MessageId>,
+    /// Tasks for a person, about mails that could not be read.
+    pub(super) tasks: Vec<NewTask>,
     /// Our server files what we send.
     pub(super) filing_seen: bool,
     /// Conversations in which a waiting message may have found its place.
@@ -91,6 +94,12 @@ impl Planner<'_> {
             self.deliver(draft, None, Some("a draft"));
             return;
         }
+        if draft.arrival.withheld.is_some() && draft.author.is_none() {
+            self.plan.left_out += 1;
+            self.deliver(draft, None, Some("the server does not give it"));
+            self.ask_for_withheld(draft, None, None);
+            return;
+        }
         if let Some(id) = self.known_as(draft) {
             self.plan.copies += 1;
             self.tie_copy(draft);
@@ -119,6 +128,20 @@ impl Planner<'_> {
         facts::unsubscribe_token(self.context, draft).is_some()
             || know::reported_on(draft, &self.known).is_some()
             || answered.any(|id| self.known.own_ids.contains_key(id))
+    }
+
+    /// Somebody has to look at a mail that could not be read: the hub can't tell what it says. Old mail is only entered.
+    fn ask_for_withheld(&mut self, draft: &Draft<'_>, id: Option<MessageId>, influencer: Option<InfluencerId>) {
+        let Some(why) = draft.arrival.withheld.as_ref().filter(|_| draft.fires) else { return };
+        let (account, folder, uid) = (&self.context.account, &self.context.folder, draft.arrival.uid);
+        let here = if id.is_some() { "Only its headers are here" } else { "Nothing of it is here" };
+        let text = format!(
+            "A mail in the folder `{folder}` of the account `{account}` (uid {uid}) could not be read: {why}. {here}: look at it \
+             with a mail program"
+        );
+        let new =
+            NewTask { kind: TaskKind::Mail, text, message_id: id, influencer_id: influencer, ..NewTask::default() };
+        self.plan.tasks.push(new);
     }
 
     /// What we sent ourselves is a copy when it is read: that is where its provider says to which conversation it belongs.
@@ -244,6 +267,7 @@ impl Planner<'_> {
             placed.parts.iter_mut().for_each(|part| part.assigned = false);
         }
         self.enter(draft, (id, conversation), (kind, facts), &placed);
+        self.ask_for_withheld(draft, Some(id), placed.parts.first().map(|part| part.influencer));
         let message = self.message(draft, id, conversation, kind);
         self.plan.messages.push(message);
         let arrival = draft.arrival;

@@ -63,6 +63,9 @@ pub(super) async fn write(tx: &mut Tx, clock: &Clock, context: &Context, plan: P
     // What is known of addresses comes before what follows from it.
     write_consequences(tx, clock, plan.dead, plan.complained).await?;
     hub::signal::record(tx, clock, plan.signals).await?;
+    for task in plan.tasks {
+        hub::task::create_by_rule(tx, clock, task).await?;
+    }
     hub::settle::settle_seen(tx, clock, plan.proven).await?;
     if plan.filing_seen {
         tx.set_filing_seen(&context.account, now).await?;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::alone::{self, Apart};
 use super::{Ended, Poller, Reach};
-use crate::connector::{FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, RawItem, Source};
+use crate::connector::{FETCH_MAX, FolderSeen, FolderStatus, HeaderItem, Source};
 use crate::domain::ids::FolderId;
 use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
@@ -21,7 +22,8 @@ const GAP_MAX: i64 = 2_000;
 const CHECK_EVERY: Duration = Duration::from_mins(10);
 /// Headers asked for at once when a folder is read anew.
 const HEADERS_AT_ONCE: usize = 1_000;
-/// A folder that changed its UIDVALIDITY, or was made late: what came this long before the last reading is looked at as new.
+/// What came this long before an account was first read, or before the last reading of a folder that changed its UIDVALIDITY,
+/// is looked at as new: the server's clock is not ours.
 const REREAD_SLACK: Duration = Duration::from_mins(10);
 
 /// Whether the folders are to be compared with the server uid by uid.
@@ -62,16 +64,18 @@ impl Poller {
         check: Check,
     ) -> Result<FolderStatus, Ended> {
         pulse::beat();
+        let first_read = self.first_read().await?.map(|at| at.minus(REREAD_SLACK));
         let status = source.select(&folder.name).await?;
         let row = self.folder_row(source, folder, status).await?;
         let context = Context {
             account: self.settings.account.clone(),
             identity: self.settings.identity.clone(),
             folder_id: row.id,
+            folder: folder.name.clone(),
             role: folder.role,
             uid_validity: row.uid_validity,
             backfill_uid: row.backfill_uid,
-            fire_after: row.fire_after,
+            fire_after: row.fire_after.max(first_read),
             server_files_sent: self.settings.server_files_sent,
             lease: Some((lease_name.to_owned(), lease)),
         };
@@ -91,6 +95,20 @@ impl Poller {
         Ok(status)
     }
 
+    /// When this account was read for the first time: now, where it never was. By the clock of the business: an id would tell the
+    /// machine's.
+    async fn first_read(&self) -> Result<Option<Micros>, Ended> {
+        let account = &self.settings.account;
+        let known = self.store.read().await?.get_account(account).await?;
+        if let Some(at) = known.and_then(|account| account.first_read_at) {
+            return Ok(Some(at));
+        }
+        let mut tx = self.store.begin("poller.first_read").await?;
+        let at = tx.set_first_read(account, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(at)
+    }
+
     /// The stored row of a folder: made at the first reading, begun anew where the UIDVALIDITY changed.
     async fn folder_row(
         &self,
@@ -107,11 +125,11 @@ impl Poller {
         {
             return Ok(row.clone());
         }
-        // From when on all of it is news, whatever its uids say: since it was read last, or, where it was made after the account
-        // was read to the end (some servers make Junk for the first mail that goes there), since the account was.
+        // From when on all of it is news, whatever its uids say: since it was read last, or, where it is not known though the
+        // account was read to its end (some servers make Junk for the first mail that goes there), since the account is read.
         let news_from = match &stored {
             Some(row) => Some(row.last_sync_at.unwrap_or_else(|| self.clock.now())),
-            None => account.and_then(|account| account.last_sync_at),
+            None => account.filter(|a| a.last_sync_at.is_some()).and_then(|account| account.first_read_at),
         }
         .map(|at| at.minus(REREAD_SLACK));
         let first_uid = match news_from {
@@ -197,7 +215,8 @@ impl Poller {
             if ahead.is_empty() && waiting.is_none() {
                 return Ok(());
             }
-            let (fetched, stored) = tokio::join!(fetch(source, ahead), self.store_batch(context, waiting.take()));
+            let (fetched, stored) =
+                tokio::join!(fetch(source, context, ahead), self.store_batch(context, waiting.take()));
             stored?;
             let Some((batch, done)) = fetched? else { continue };
             rest = rest.get(done..).unwrap_or_default();
@@ -221,7 +240,14 @@ impl Poller {
         let mut unknown = Vec::new();
         for piece in uids.chunks(HEADERS_AT_ONCE) {
             pulse::beat();
-            let items = source.fetch_headers(piece).await?;
+            let items = match source.fetch_headers(piece).await {
+                Ok(items) => items,
+                Err(error) if error.is_about_what_was_asked() => {
+                    unknown.extend_from_slice(piece);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let prints: Vec<(HeaderItem, Vec<u8>)> = items
                 .into_iter()
                 .map(|item| {
@@ -258,19 +284,34 @@ impl Poller {
 }
 
 /// Fetches and prepares the next batch; how many of the asked-for uids it settles.
-async fn fetch(source: &mut dyn Source, uids: &[i64]) -> Result<Option<(Batch, usize)>, Ended> {
+async fn fetch(source: &mut dyn Source, context: &Context, uids: &[i64]) -> Result<Option<(Batch, usize)>, Ended> {
     let Some(last) = uids.last() else { return Ok(None) };
-    let items = source.fetch(uids).await?;
-    // Fewer may come back: what lies behind the last one is asked for again, what lies before it and is missing is gone.
-    let last_uid = items.iter().map(|i| i.uid).max().filter(|_| !items.is_empty()).unwrap_or(*last);
+    let apart = match source.fetch(uids).await {
+        Ok(items) => {
+            // Fewer may come back: what lies behind the last one is asked for again, what lies before it and is missing is gone.
+            let last_uid = items.iter().map(|i| i.uid).max().unwrap_or(*last);
+            Apart { items, withheld: Vec::new(), last_uid }
+        }
+        Err(error) if error.is_about_what_was_asked() => Box::pin(alone::ask_apart(source, uids, error)).await?,
+        Err(error) => return Err(error.into()),
+    };
+    for mail in &apart.withheld {
+        let (account, folder, uid, why) = (&context.account, &context.folder, mail.uid, &mail.why);
+        tracing::error!(%account, folder, uid, why, "the server does not give this mail: it is entered as one that could not be read");
+    }
+    let last_uid = apart.last_uid;
     let done = uids.partition_point(|uid| *uid <= last_uid);
-    let arrivals = prepare(items).await?;
+    let arrivals = prepare(context.clone(), apart).await?;
     Ok(Some((Batch { arrivals, last_uid }, done)))
 }
 
-async fn prepare(items: Vec<RawItem>) -> Result<Vec<Arrival>, Ended> {
-    tokio::task::spawn_blocking(move || ingest::prepare(items))
-        .await
-        .map_err(|e| Ended::Prepare(e.to_string()))?
-        .map_err(|e| Ended::Prepare(e.to_string()))
+async fn prepare(context: Context, apart: Apart) -> Result<Vec<Arrival>, Ended> {
+    tokio::task::spawn_blocking(move || {
+        let mut arrivals = ingest::prepare(apart.items)?;
+        arrivals.extend(ingest::prepare_withheld(&context, apart.withheld)?);
+        Ok(arrivals)
+    })
+    .await
+    .map_err(|e| Ended::Prepare(e.to_string()))?
+    .map_err(|e: std::io::Error| Ended::Prepare(e.to_string()))
 }

@@ -256,8 +256,14 @@ impl Batch<'_> {
 
     /// The task that follows an answer, of a run that the answer ended.
     async fn after_end(&mut self, tx: &mut Tx, run: EnrollmentRow) -> Kept {
-        let definition = self.dossier.definition(&run.version);
-        let text = definition.and_then(|d| d.on_reply.as_ref()?.task.clone());
+        let Some(definition) = self.dossier.definition(&run.version) else {
+            if run.next_at.is_some() {
+                let text = outreach::unreadable_follow(&run, self.dossier.unreadable(&run.version));
+                task::create(tx, self.clock, NewTask { text, ..self.follow_blank(&run) }).await?;
+            }
+            return Ok(Some(EnrollmentRow { next_at: None, ..run }));
+        };
+        let text = definition.on_reply.as_ref().and_then(|follow| follow.task.clone());
         if let Some(text) = text.filter(|_| run.next_at.is_some()) {
             // Nothing can wait for somebody to mend it here, and an answer is never left lying: where a value is missing, as of a
             // task that was not done yet, the task says so.

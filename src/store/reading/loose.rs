@@ -1,5 +1,5 @@
-//! Loose ends: people without a next step, threads that wait for us too long, and runs that wait for somebody to mend
-//! something. Oldest first.
+//! Loose ends: people without a next step, threads that wait for us too long, runs that wait for somebody to mend something,
+//! and holds that end only when somebody says so. Oldest first.
 
 use serde::Serialize;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub struct LooseRules {
 /// A loose end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow, schemars::JsonSchema)]
 pub struct LooseEnd {
-    /// `no_next_step`, `unanswered` or `stuck_run`.
+    /// `no_next_step`, `unanswered`, `stuck_run`, or `held` where a hold ends only when somebody says so.
     pub reason: String,
     /// Whose.
     pub influencer_id: InfluencerId,
@@ -41,9 +41,9 @@ pub struct LooseEnd {
     pub enrollment_id: Option<EnrollmentId>,
     /// Its sequence.
     pub sequence: Option<String>,
-    /// What it waits for.
+    /// What it waits for, or why they are held.
     pub waiting_for: Option<String>,
-    /// When something was last said, since when they are in their stage, or since when the run is at its step.
+    /// When something was last said, since when they are in their stage or held, or since when the run is at its step.
     pub since: Micros,
     /// Where it stands in the list.
     #[serde(skip)]
@@ -78,6 +78,7 @@ impl Tx {
             all.extend(self.all::<LooseEnd>(&UNANSWERED, values![from.at, from.id, limit, late]).await?);
         }
         all.extend(self.all::<LooseEnd>(&STUCK, values![from.at, from.id, limit]).await?);
+        all.extend(self.all::<LooseEnd>(&HELD, values![from.at, from.id, limit]).await?);
         all.sort_by_key(LooseEnd::place);
         Ok(page.cut(all, LooseEnd::place))
     }
@@ -118,6 +119,14 @@ statements! {
         AND (t.last_message_at, t.id) > ($1, $2) AND t.last_message_at < \
         (SELECT value ->> 'before' FROM json_each($4) WHERE value ->> 'stage' = i.stage) \
         ORDER BY t.last_message_at, t.id LIMIT $3";
+    #[hot] HELD = "SELECT 'held' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
+        CAST(NULL AS UUID) AS thread_id, CAST(NULL AS TEXT) AS subject, CAST(NULL AS UUID) AS enrollment_id, CAST(NULL AS TEXT) AS sequence, \
+        h.reason AS waiting_for, h.made_at AS since, h.made_at AS at FROM hold h JOIN influencer i ON i.id = h.influencer_id \
+        WHERE h.until IS NULL AND i.merged_into IS NULL AND (h.made_at, h.influencer_id) > ($1, $2) ORDER BY h.made_at, h.influencer_id LIMIT $3",
+        sqlite: "SELECT 'held' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
+        NULL AS thread_id, NULL AS subject, NULL AS enrollment_id, NULL AS sequence, \
+        h.reason AS waiting_for, h.made_at AS since, h.made_at AS at FROM hold h JOIN influencer i ON i.id = h.influencer_id \
+        WHERE h.until IS NULL AND i.merged_into IS NULL AND (h.made_at, h.influencer_id) > ($1, $2) ORDER BY h.made_at, h.influencer_id LIMIT $3";
     #[hot] STUCK = "SELECT 'stuck_run' AS reason, i.id AS influencer_id, i.handle AS influencer_handle, i.stage, i.owner, \
         CAST(NULL AS UUID) AS thread_id, CAST(NULL AS TEXT) AS subject, e.id AS enrollment_id, e.sequence, e.waiting_for, \
         e.anchor_at AS since, e.anchor_at AS at FROM enrollment e JOIN influencer i ON i.id = e.influencer_id \

@@ -112,6 +112,8 @@ async fn tasks_are_found_by_what_they_are_about() {
         }
         assert_eq!(tx.lock_tasks_about(message, TaskKind::Answer).await.unwrap(), [rows[1].id]);
         assert!(tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
+        let texts = tx.list_open_texts(ana, TaskKind::Answer).await.unwrap();
+        assert_eq!(texts, [rows[0].text.clone()], "{}", fresh.name);
         tx.end_task(rows[0].id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
         assert!(!tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
         assert!(tx.has_task_about(message, TaskKind::Answer, Some(ana)).await.unwrap(), "once is enough");
@@ -439,7 +441,9 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         tx.wait_for_assignment(one, agent).await.unwrap();
         let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
         assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));
-        assert_eq!(tx.list_awaiting_assignment(vec![ana]).await.unwrap(), [ana]);
+        let may_concern = tx.list_awaiting_assignment(vec![ana]).await.unwrap();
+        assert_eq!(may_concern.iter().map(|w| w.influencer_id).collect::<Vec<_>>(), [ana], "{}", fresh.name);
+        assert!(may_concern[0].facts.is_object() || may_concern[0].facts.is_null());
         tx.set_author(one, ana).await.unwrap();
         assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
         assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);

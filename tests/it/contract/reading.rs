@@ -206,6 +206,10 @@ async fn message_carries_deliveries_outbox_state_and_whole_text() {
         let mut tx = fresh.store.begin("test.deliveries").await.unwrap();
         tx.ensure_account("brand", "imap", "brand@example.test", seed::at(0)).await.unwrap();
         tx.set_account_state("brand", Side::Reading, (AccountState::Up, None), seed::at(1)).await.unwrap();
+        for later in [seed::at(1), seed::at(2)] {
+            assert_eq!(tx.set_first_read("brand", later).await.unwrap(), Some(seed::at(1)), "{}", fresh.name);
+        }
+        assert_eq!(tx.set_first_read("nobody", seed::at(1)).await.unwrap(), None);
         tx.put_folder(&folder).await.unwrap();
         tx.count_folder(folder.id, (9, 8, 1), seed::at(2)).await.unwrap();
         tx.insert_raws(vec![(vec![7; 32], size, zstd::bulk::compress(&raw, 3).unwrap())]).await.unwrap();

@@ -8,26 +8,12 @@ use liaison::config::{self, Config};
 use liaison::sequence::simulate::read_tests;
 use liaison::sequence::{self, Known};
 
-const CONFIG: &str = r#"
-default_owner = "kim"
-timezone = "UTC"
-sequences = "SEQUENCES"
-[server]
-base_url = "https://hub.northlane.example"
-[sender]
-name = "Northlane"
-address = "1 Main St, Portland"
-[teammates.kim]
-first_name = "Kim"
-email = "kim@northlane.example"
-[accounts.hello]
-kind = "sandbox"
-address = "hello@northlane.example"
-"#;
+use crate::northlane;
 
 fn config_of(dir: &Path, sequences: &Path) -> Config {
     let file = dir.join("liaison.toml");
-    std::fs::write(&file, CONFIG.replace("SEQUENCES", &sequences.display().to_string())).unwrap();
+    let top = format!("timezone = \"UTC\"\nsequences = \"{}\"", sequences.display());
+    std::fs::write(&file, northlane::config(&top, "")).unwrap();
     config::load(&file, std::iter::empty()).unwrap().config
 }
 

@@ -16,6 +16,8 @@ use liaison::sequence::simulate::Given;
 use liaison::sequence::{self, Known};
 use liaison::store::Store;
 
+use crate::northlane;
+
 /// Thursday, 19 November 2026, 13:30 UTC: a week before Thanksgiving.
 const BEGIN: &str = "2026-11-19T13:30:00Z";
 pub(super) const SEQUENCES: [&str; 5] = ["alpha", "bravo", "charlie", "delta", "echo"];
@@ -51,31 +53,10 @@ pub(super) struct Somebody {
     pub(super) by_mail: Vec<bool>,
 }
 
-const CONFIG: &str = r#"
-our_domains = ["northlane.example"]
-default_owner = "kim"
-timezone = "America/New_York"
-country = "us"
-
-[server]
-base_url = "https://hub.northlane.example"
-
-[storage]
-state_dir = "."
-
-[sender]
-name = "Northlane"
-address = "1 Main St, Portland"
-
-[teammates.kim]
-first_name = "Kim"
-email = "kim@northlane.example"
-
-[accounts.hello]
-kind = "sandbox"
-address = "hello@northlane.example"
-name = "Northlane"
-daily_limit = LIMIT
+/// Above all tables, and what the accounts have beside it.
+const CONFIG: (&str, &str) = (
+    "timezone = \"America/New_York\"\ncountry = \"us\"",
+    r#"daily_limit = LIMIT
 working_hours = ["07:30-21:00"]
 
 [accounts.creators]
@@ -83,8 +64,8 @@ kind = "sandbox"
 address = "creators@northlane.example"
 name = "Northlane"
 daily_limit = LIMIT
-ramp_up = { start = RAMP, step = RAMP }
-"#;
+ramp_up = { start = RAMP, step = RAMP }"#,
+);
 
 /// What each sequence says; templates are the same for all.
 const TOML: [&str; 5] = [
@@ -310,7 +291,7 @@ fn write(dir: &Path, count: usize) -> Config {
         }
     }
     let file = dir.join("liaison.toml");
-    std::fs::write(&file, fill(CONFIG)).unwrap();
+    std::fs::write(&file, fill(&northlane::config(CONFIG.0, CONFIG.1))).unwrap();
     config::load(&file, std::iter::empty()).unwrap().config
 }
 

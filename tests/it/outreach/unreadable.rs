@@ -6,13 +6,15 @@ use crate::{seed, stores};
 use liaison::app::simulate::{Order, simulate};
 use liaison::domain::ids::{EnrollmentId, InfluencerId};
 use liaison::domain::sequence::Definition;
-use liaison::domain::words::{EnrollmentState, EventType, StepState};
+use liaison::domain::words::{EnrollmentState, EventType, StepState, TaskKind};
 use liaison::hub::outreach::enroll::{Again, Refusal, enroll, would_take};
 use liaison::hub::outreach::steer::{self, Act};
-use liaison::hub::outreach::{funnel, overview};
+use liaison::hub::outreach::{self, funnel, overview};
 use liaison::hub::signal::{self, Signal};
 use liaison::sequence::simulate::What;
 use liaison::sequence::{self, Apply, Becomes, Loaded, OldFolder, migrate_all};
+use liaison::store::reading::Page;
+use liaison::store::reading::task::TaskFilter;
 use serde_json::json;
 
 const NIGHT: &str = "2026-11-03T03:00:00Z";
@@ -91,6 +93,45 @@ async fn lists_numbers_and_absences_are_there_beside_a_version_that_cant_be_read
         tx.commit().await.unwrap();
         let run = world.run_of(scene.runs[0]).await;
         assert!(run.held_at.is_some(), "{name}: time stands still for her");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_asks_a_person_where_what_follows_it_cant_be_read() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let (world, name) = (&scene.world, scene.world.fresh.name);
+        let asked = async || {
+            let filter = TaskFilter { kind: Some(TaskKind::Sequence), ..TaskFilter::default() };
+            let mut tx = world.fresh.store.read().await.unwrap();
+            let all = tx.list_tasks(&filter, world.clock.now(), Page::oldest(100)).await.unwrap().data;
+            all.into_iter().map(|task| (task.influencer_id, task.text)).collect::<Vec<_>>()
+        };
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        let answered = |who| Signal {
+            what: EventType::ThreadReplied,
+            influencer: Some(who),
+            message: None,
+            at: world.clock.now(),
+            data: Some(json!({"account": "brand", "answer": {"verdict": "none"}})),
+        };
+        signal::record(&mut tx, &world.clock, vec![answered(scene.ana), answered(scene.bo)]).await.unwrap();
+        tx.commit().await.unwrap();
+        world.run_until("2026-11-05T03:00:00Z").await;
+        let all = asked().await;
+        assert_eq!(all.len(), 1, "{name}: the sequence of the other asks for nothing: {all:?}");
+        assert_eq!(all[0].0, Some(scene.ana));
+        assert!(all[0].1.starts_with("They answered") && all[0].1.contains("spring"), "{all:?}");
+        // One that is set aside while that waits asks as well, once.
+        seed::run(&world.fresh, "UPDATE enrollment SET next_at = 1 WHERE id = $1", &[scene.runs[1].0]).await;
+        for _ in 0..2 {
+            let mut tx = world.fresh.store.begin("test.aside").await.unwrap();
+            outreach::set_aside(&mut tx, &world.clock, scene.runs[1], "it can't be looked at").await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let all = asked().await;
+        assert_eq!(all.iter().filter(|(who, _)| *who == Some(scene.bo)).count(), 1, "{name}: {all:?}");
+        assert_eq!(world.run_of(scene.runs[1]).await.next_at, None);
     }
 }
 

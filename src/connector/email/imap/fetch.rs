@@ -108,6 +108,7 @@ impl Session {
         }
         let (mut bodies, overrun) = self.fetch_small(&small, message_max).await?;
         let mut items = Vec::new();
+        let mut kept = 0_usize;
         for (uid, known) in planned {
             let mut body = match bodies.remove(&uid) {
                 Some(body) => body,
@@ -115,6 +116,10 @@ impl Session {
                 None if overrun => break,
                 None => Body { raw: Vec::new(), is_whole: false },
             };
+            // A size that was stated too small brought it here: there is no room for more of it in this batch.
+            if !body.is_whole && !items.is_empty() && kept >= FETCH_OCTETS_MAX {
+                break;
+            }
             if !overrun {
                 self.read_on(uid, &mut body, message_max).await?;
             }
@@ -124,6 +129,7 @@ impl Session {
             if body.raw.is_empty() && !overrun && self.fetch_sizes(&[uid]).await?.is_empty() {
                 continue;
             }
+            kept = kept.saturating_add(body.raw.len());
             items.push(finish_item(uid, body.raw, &known, message_max));
         }
         if overrun && items.is_empty() {
@@ -215,7 +221,7 @@ impl Session {
     pub(super) async fn fetch_header_items(&mut self, uids: &[u32]) -> Result<Vec<HeaderItem>, ConnectorError> {
         let mut items = BTreeMap::new();
         for set in uid_sets(uids) {
-            let fields = format!("MESSAGE-ID DATE FROM SUBJECT {TOKEN_HEADER}");
+            let fields = format!("MESSAGE-ID DATE FROM TO CC SUBJECT IN-REPLY-TO REFERENCES {TOKEN_HEADER}");
             let command = format!("UID FETCH {set} (UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({fields})])");
             self.run(&command, |response| {
                 let Some(Fetched { uid: Some(uid), received_at, body: Some((_, raw)), .. }) = read_fetch(response)

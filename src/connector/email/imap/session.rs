@@ -51,7 +51,8 @@ enum Until {
     Continue,
 }
 
-/// A session. After [`ConnectorError::Lost`] it must be dropped; after [`ConnectorError::Refused`] it goes on.
+/// A session. After [`ConnectorError::Lost`] and [`ConnectorError::Unreadable`] it must be dropped; after
+/// [`ConnectorError::Refused`] it goes on.
 #[derive(Debug)]
 pub(super) struct Session {
     inner: async_imap::Session<Wire>,
@@ -239,8 +240,13 @@ async fn guarded<T>(read: impl Future<Output = io::Result<Option<T>>>) -> Result
     match AssertUnwindSafe(read).catch_unwind().await {
         Ok(Ok(Some(response))) => Ok(response),
         Ok(Ok(None)) => Err(lost("the server closed the connection")),
-        Ok(Err(error)) => Err(lost(&readable(&error))),
-        Err(_) => Err(lost("the server sent what could not be understood")),
+        Ok(Err(error)) if is_of_the_parser(&error) => Err(unreadable()),
+        // What the wire does not let through to it.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(ConnectorError::Unreadable(brief(&error.to_string())))
+        }
+        Ok(Err(error)) => Err(lost(&error.to_string())),
+        Err(_) => Err(unreadable()),
     }
 }
 
@@ -249,7 +255,10 @@ fn words(outcome: &Outcome<'_>) -> String {
 }
 
 /// The parser's errors carry the octets they could not read; those may be of a message and stay out of our logs.
-fn readable(error: &io::Error) -> String {
-    let text = error.to_string();
-    if text.contains("during parsing of") { "the server sent what could not be understood".to_owned() } else { text }
+fn is_of_the_parser(error: &io::Error) -> bool {
+    error.to_string().contains("during parsing of")
+}
+
+fn unreadable() -> ConnectorError {
+    ConnectorError::Unreadable("the server sent what could not be understood".to_owned())
 }

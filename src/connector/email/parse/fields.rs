@@ -182,6 +182,12 @@ pub(super) fn date(value: &[u8]) -> Option<Micros> {
     at.is_valid().then(|| Micros::from_seconds(at.to_timestamp()))
 }
 
+/// The instant at the end of a `Received` value.
+pub(super) fn stamp(value: &[u8]) -> Option<Micros> {
+    let at = value.iter().rposition(|octet| *octet == b';')?;
+    date(unfold(value.get(at.saturating_add(1)..)?).as_bytes())
+}
+
 /// A `Content-Type` or `Content-Disposition` value with its parameters (RFC 2231 included).
 pub(super) fn parameters(value: &[u8]) -> Option<ContentType<'static>> {
     let mut line = unfold(value.get(..8_192).unwrap_or(value)).into_bytes();

@@ -288,7 +288,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
             all
         }
-        Happened::Machine(answer) => decide_machine(*answer, now),
+        Happened::Machine(answer) => decide_machine(*answer),
         Happened::Away(back_on) => vec![Consequence::HoldAway(*back_on)],
         Happened::Gone { address, instead, sure } => decide_gone((address.as_ref(), instead.as_deref()), *sure, now),
         Happened::Bounced(Bounce::Hard, _) | Happened::Refused => vec![Consequence::EndIfUnreachable],
@@ -298,10 +298,11 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             vec![Consequence::End(Ending::Complained), Consequence::Suppress(Whose::Everything)]
         }
         Happened::ComplainedAmong => {
-            let text = "One of those who got this mail called it spam, and the report does not say who: find out, and \
-                        suppress their address (liaison suppression add). Until then nothing goes to any of them by itself";
+            let text = "One of those who got this mail called it spam, and the report does not say who: find out, say so (liaison \
+                        suppression add ADDRESS --said-no), and let the others go (liaison influencer hold WHO --release). Until \
+                        then nothing goes to any of them by itself";
             vec![
-                Consequence::Hold(HoldSource::Complaint, Some(now.plus(HOLD_UNASSIGNED)), "one of several complained"),
+                Consequence::Hold(HoldSource::Complaint, None, "one of several complained"),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
             ]
         }
@@ -319,15 +320,17 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
 }
 
 /// What a machine's answer that may be a no leads to: nothing goes to them by itself until a person has read it.
-fn decide_machine(answer: Answer, now: Micros) -> Vec<Consequence> {
+fn decide_machine(answer: Answer) -> Vec<Consequence> {
     let text = if answer == Answer::OptOut {
-        "A machine answers for them that they want no more mail: read it, and suppress the address if that is so (liaison \
-         suppression add). Until then nothing goes to them by itself"
+        "A machine answers for them that they want no more mail: read it, and say so if that is so (liaison suppression add ADDRESS \
+         --said-no), else let them go (liaison influencer hold WHO --release). Until then nothing goes to them by itself"
     } else {
-        "A machine answers for them with what may be a no: read it. Until then nothing goes to them by itself"
+        "A machine answers for them with what may be a no: read it, and say so if it is one (liaison suppression add ADDRESS --said-no), \
+         else let them go (liaison influencer hold WHO --release). Until then nothing goes to them by itself"
     };
     vec![
-        Consequence::Hold(HoldSource::Machine, Some(now.plus(HOLD_UNASSIGNED)), MACHINE),
+        // Without an end: nobody goes on after what may be a no because nobody has read it.
+        Consequence::Hold(HoldSource::Machine, None, MACHINE),
         Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
     ]
 }

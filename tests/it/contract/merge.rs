@@ -240,7 +240,10 @@ async fn a_refusal_of_the_record_that_goes_ends_what_runs_and_asks_a_person() {
         merged(&scene).await;
         let mut tx = scene.fresh.store.read().await.unwrap();
         let ended = tx.get_enrollment(id).await.unwrap().unwrap();
-        assert_eq!((ended.state, ended.exit_reason.as_deref()), (EnrollmentState::Exited, Some("reached the stage declined")));
+        assert_eq!(
+            (ended.state, ended.exit_reason.as_deref()),
+            (EnrollmentState::Exited, Some("reached the stage declined"))
+        );
         assert_eq!(tx.get_influencer(scene.keep).await.unwrap().unwrap().stage, "agreed");
         assert!(tx.has_open_task(scene.keep, TaskKind::Stage).await.unwrap(), "{}", scene.fresh.name);
     }

@@ -4,6 +4,7 @@ mod ahead;
 mod described;
 mod desk;
 mod edit;
+mod fuzzed;
 mod listeners;
 mod numbers;
 mod often;

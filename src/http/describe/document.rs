@@ -159,7 +159,12 @@ fn parameters(placed: &Placed, shapes: &mut Shapes) -> Vec<Value> {
     }
     let mut add = |place: &str, parameter: &Parameter| {
         let schema = (parameter.shape)(&mut shapes.sent);
-        all.push(json!({ "name": parameter.name, "in": place, "description": parameter.about, "schema": schema }));
+        let mut told = json!({ "name": parameter.name, "in": place, "description": parameter.about, "schema": schema });
+        // An empty one counts as not given.
+        if let (Some(told), "query") = (told.as_object_mut(), place) {
+            told.insert("allowEmptyValue".into(), true.into());
+        }
+        all.push(told);
     };
     does.query.iter().for_each(|parameter| add("query", parameter));
     does.headers.iter().for_each(|parameter| add("header", parameter));
@@ -196,6 +201,13 @@ fn responses(placed: &Placed, shapes: &mut Shapes) -> Map<String, Value> {
             let tag = json!({ "description": "The `version`, in quotes", "schema": { "type": "string" } });
             told.insert("headers".into(), json!({ "ETag": tag }));
         }
+        all.insert(status.as_str().to_owned(), told);
+    }
+    for status in does.plainly {
+        let told = json!({
+            "description": status.canonical_reason().unwrap_or("Problem"),
+            "content": { "text/plain": {} },
+        });
         all.insert(status.as_str().to_owned(), told);
     }
     for (status, codes) in problems(placed) {

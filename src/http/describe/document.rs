@@ -159,12 +159,7 @@ fn parameters(placed: &Placed, shapes: &mut Shapes) -> Vec<Value> {
     }
     let mut add = |place: &str, parameter: &Parameter| {
         let schema = (parameter.shape)(&mut shapes.sent);
-        let mut told = json!({ "name": parameter.name, "in": place, "description": parameter.about, "schema": schema });
-        // An empty one counts as not given.
-        if let (Some(told), "query") = (told.as_object_mut(), place) {
-            told.insert("allowEmptyValue".into(), true.into());
-        }
-        all.push(told);
+        all.push(json!({ "name": parameter.name, "in": place, "description": parameter.about, "schema": schema }));
     };
     does.query.iter().for_each(|parameter| add("query", parameter));
     does.headers.iter().for_each(|parameter| add("header", parameter));

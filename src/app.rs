@@ -445,13 +445,13 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     Ok(outcome.exit_code())
 }
 
-fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
+/// Makes the folder of a node or of its database, for its user alone.
+pub(crate) fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("storage.state_dir: {} can't be made", dir.display()))
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| {
+        let what = "make it for the user who runs this, or name another place in [storage]";
+        format!("the folder {} can't be made; {what}", dir.display())
+    })
 }
 
 /// What may change of a configuration none of whose accounts signs in with OAuth: those are left out, for their tokens are

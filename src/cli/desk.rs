@@ -1,6 +1,5 @@
 //! What most commands need: the configuration, the open store, the clock and where to write.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,11 +63,7 @@ impl Desk {
         if let Database::Sqlite { path } = &config.storage.database
             && let Some(folder) = path.parent().filter(|folder| !folder.exists())
         {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .with_context(|| format!("{} can't be made", folder.display()))?;
+            crate::app::make_state_dir(folder)?;
         }
         crate::app::ready_for_command(&config).await?;
         let store = Store::open(&crate::app::place_of(&config)).await.context("the database can't be opened")?;

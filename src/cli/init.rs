@@ -60,8 +60,9 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> 
     let there = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
     out.say(&format!(
         "\nNext:\n  1. Write your mailbox into liaison.toml ([accounts.hello]) and put its password into a file.\n  \
-         2. {there}liaison doctor      looks whether the mailbox can be reached\n  \
-         3. {there}liaison serve       reads and sends mail until you stop it"
+         2. {there}liaison config check   names every mistake with its place\n  \
+         3. {there}liaison doctor         looks whether the mailbox can be reached\n  \
+         4. {there}liaison serve          reads and sends mail until you stop it"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

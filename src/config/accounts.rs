@@ -415,6 +415,10 @@ pub(super) fn server_url(r: &mut Reader, url: &Found<String>, schemes: &Schemes)
     );
     let parsed = match url::Url::parse(&url.value) {
         Ok(parsed) => parsed,
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            r.error(url, format!("`{}` is no URL: it does not say how to connect", url.key), &forms);
+            return None;
+        }
         Err(error) => {
             r.error(url, format!("`{}` is no URL: {error}", url.key), &forms);
             return None;

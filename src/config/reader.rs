@@ -171,10 +171,14 @@ impl Reader {
         }
     }
 
-    /// A syntax error.
+    /// A syntax error, in the words of the parser.
     pub(crate) fn syntax(&mut self, span: Span, message: &str) {
         self.raise(Sort::Syntax, "", Some(span), &format!("not valid TOML: {}", message.trim()));
-        self.hint("text stands in \"quotes\"; one setting per line, as in key = \"value\"; see https://toml.io");
+        self.hint(if message.trim() == tree::DUPLICATE {
+            "a section or key stands once in a file: give the other one a name of its own, or take it out"
+        } else {
+            "text stands in \"quotes\"; one setting per line, as in key = \"value\"; see https://toml.io"
+        });
     }
 
     /// A key that two files set.

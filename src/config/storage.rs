@@ -49,8 +49,10 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Storage {
     if let Some(written) = s.text(r, "state_dir") {
         storage.state_dir = r.path(&written.value);
         storage.database = Database::Sqlite { path: storage.state_dir.join(SQLITE_FILE) };
-        if storage.state_dir.exists() && !storage.state_dir.is_dir() {
-            r.error(&written, format!("{} is not a folder", storage.state_dir.display()), "name a folder");
+        // The folder itself, or the one in which the first start would make it.
+        let there = storage.state_dir.ancestors().find(|path| path.symlink_metadata().is_ok());
+        if let Some(no_folder) = there.filter(|path| !path.is_dir()) {
+            r.error(&written, format!("{} is not a folder", no_folder.display()), "name a folder");
         }
     }
     if let Some(url) = s.text(r, "url")

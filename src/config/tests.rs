@@ -333,7 +333,8 @@ fn check_says_in_one_line_that_all_is_fine() {
 /// Each with the place of its finding marked by `§`, and a part of what must be said.
 const FAULTY: &[(&str, &str)] = &[
     ("undo_seconds = §", "not valid TOML"),
-    ("a = 1\n§a = 2", "not valid TOML"),
+    ("a = 1\n§a = 2", "a name of its own, or take it out"),
+    ("<account>[accounts.§hello]\nkind = \"imap\"\naddress = \"a@b.example\"", "a name of its own, or take it out"),
     ("[server§\nlisten = 1", "not valid TOML"),
     ("§unod_seconds = 3", "did you mean `undo_seconds`?"),
     ("§county = \"US\"", "unknown key `county`"),
@@ -359,6 +360,7 @@ const FAULTY: &[(&str, &str)] = &[
     ("[server]\nlisten = §\"localhost:8420\"", "127.0.0.1:8420"),
     ("[server]\nlisten = \"127.0.0.1:1\"\n§lisen = \"127.0.0.1:2\"", "did you mean `listen`?"),
     ("[storage]\nstate_dir = §\"secret\"", "is not a folder"),
+    ("[storage]\nstate_dir = §\"secret/state/a\"", "secret is not a folder"),
     ("[storage]\nurl = §\"mysql://db/x\"", "no database this program knows"),
     ("[storage]\nurl = §\"sqlite::memory:\"", "no database this program knows"),
     ("[storage]\nurl = §\"postgres://db\"", "names no database"),
@@ -395,7 +397,7 @@ const FAULTY: &[(&str, &str)] = &[
     ("<account>message_max = §\"50\"", "is no size"),
     ("<account>message_max = §\"99999999999999999999 GB\"", "is no size"),
     ("<account>daily_limit = §0", "from 1 to 1000000"),
-    ("<account without imap>imap = §\"imap.acme.example\"", "is no URL"),
+    ("<account without imap>imap = §\"imap.acme.example\"", "does not say how to connect"),
     ("<account without imap>imap = §\"smtps://mail.acme.example\"", "can't begin with smtps://"),
     ("<account without imap>imap = §\"imap+plain://mail.acme.example\"", "in the clear"),
     ("<account without imap>imap = §\"imaps://\"", "names no host"),

@@ -102,16 +102,29 @@ impl Table {
 /// Most syntax errors told per file; the later ones are mostly echoes of the first.
 const SYNTAX_ERRORS_MAX: usize = 5;
 
+/// What the parser says of a key or section that is there twice.
+pub(super) const DUPLICATE: &str = "duplicate key";
+
+/// Whether an octet stands in the line of a `[section]`.
+fn is_header(text: &str, at: usize) -> bool {
+    let begun = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    text.get(begun..).is_some_and(|line| line.trim_start().starts_with('['))
+}
+
 /// Parses a file that [`Reader`] already knows as `source`. Syntax errors become findings; what could be read is read.
 pub(crate) fn parse(reader: &mut Reader, source: usize, text: &str) -> Table {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut last_line = 0;
     let mut told = 0;
+    let mut in_section_again = false;
     for error in errors {
         let range = error.span().unwrap_or(0..0);
         let span = Span { source, start: range.start, end: range.end };
         let (line, _) = reader.sources.line_and_column(span);
-        if told < SYNTAX_ERRORS_MAX && line != last_line {
+        // Where a whole section is there twice, every key of it is.
+        let is_echo = in_section_again && error.message() == DUPLICATE && !is_header(text, range.start);
+        if told < SYNTAX_ERRORS_MAX && line != last_line && !is_echo {
+            in_section_again = error.message() == DUPLICATE && is_header(text, range.start);
             reader.syntax(span, error.message());
             told += 1;
         }

@@ -68,6 +68,8 @@ pub(super) struct Does {
     pub(super) octets: Option<&'static str>,
     /// Another media type of the answer, where the request asks for it.
     pub(super) or_octets: Option<&'static str>,
+    /// What went wrong is said with these, in plain words and not as a problem: people see it in a browser.
+    pub(super) plainly: &'static [StatusCode],
     /// Octets of a body that are taken.
     pub(super) body_max: usize,
     /// Whether its answer holds a secret, which is not kept.
@@ -138,6 +140,7 @@ pub(super) fn does(summary: &'static str) -> Does {
         answer: None,
         octets: None,
         or_octets: None,
+        plainly: &[],
         body_max: BODY_MAX,
         secret: false,
     }
@@ -194,6 +197,12 @@ impl Does {
     /// Its answer is this in place of JSON, where the request asks for it.
     pub(super) fn or_octets(mut self, media: &'static str) -> Self {
         self.or_octets = Some(media);
+        self
+    }
+
+    /// What goes wrong is said in plain text, with these.
+    pub(super) fn plainly(mut self, statuses: &'static [StatusCode]) -> Self {
+        self.plainly = statuses;
         self
     }
 

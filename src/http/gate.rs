@@ -71,7 +71,13 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
         | (&Method::PATCH, "/v1/enrollments/{id}")
         | (&Method::DELETE, "/v1/sequences/{id}") => Scope::SequencesRun,
         // What they are asked is too much for a query; they change nothing.
-        (&Method::POST, "/v1/sequences/{id}/preview" | "/v1/sequences/{id}/diff")
+        (
+            &Method::POST,
+            "/v1/sequences/{id}/preview"
+            | "/v1/sequences/{id}/diff"
+            | "/v1/sequences/{id}/simulate"
+            | "/v1/sequences/{id}/test",
+        )
         | (&Method::GET | &Method::HEAD, _) => Scope::Read,
         _ => Scope::Write,
     }

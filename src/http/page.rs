@@ -83,29 +83,32 @@ fn fits(known: &str, given: &str) -> bool {
 }
 
 impl Asked {
-    /// Refuses parameters that are not among these, and any that is there twice.
+    /// Refuses parameters that are not among these, and any that is there twice or empty: whoever's variable is empty must not
+    /// get everybody's.
     pub(super) fn only(self, known: &[&str]) -> Result<Self, Problem> {
         let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let mut problem = bad(format!("this takes these query parameters: {takes}"));
-        for (n, (name, _)) in self.given.iter().enumerate() {
+        for (n, (name, value)) in self.given.iter().enumerate() {
             if !known.iter().any(|known| fits(known, name)) {
                 problem = problem.parameter(&short(name), "there is no such parameter here");
             } else if self.given.iter().take(n).any(|(earlier, _)| earlier == name) {
                 problem = problem.parameter(name, "it is there twice");
+            } else if value.is_empty() {
+                problem = problem.parameter(name, "it is empty; leave it out or give a value");
             }
         }
         if problem.errors.is_empty() { Ok(self) } else { Err(problem) }
     }
 
-    /// A parameter as it was given; an empty one counts as not given.
+    /// A parameter as it was given.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+        self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// The parameters that begin so, without that; empty ones count as not given.
+    /// The parameters that begin so, without that.
     pub(super) fn starting<'a>(&'a self, with: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let rest = move |(n, v): &'a (String, String)| Some((n.strip_prefix(with)?, v.as_str()));
-        self.given.iter().filter_map(rest).filter(|(_, v)| !v.is_empty())
+        self.given.iter().filter_map(rest)
     }
 
     /// Takes parameters along that were not given here.
@@ -260,5 +263,20 @@ mod tests {
             assert_eq!(list.decode(&changed.into_iter().collect::<String>()), None);
         }
         assert_eq!(list.decode(""), None);
+    }
+
+    #[test]
+    fn an_empty_parameter_is_named_and_refused() {
+        let known = ["limit", "influencer_id", "property.{name}"];
+        let refused = |given: &[(&str, &str)]| {
+            let problem = asked("/v1/tasks", given).only(&known).err()?;
+            Some((problem.status, format!("{:?}", problem.errors)))
+        };
+        for name in ["influencer_id", "property.niche"] {
+            let (status, told) = refused(&[("limit", "2"), (name, "")]).unwrap();
+            assert!(status == 400 && told.contains(name) && told.contains("leave it out or give a value"), "{told}");
+            assert!(!told.contains("limit"), "{told}");
+        }
+        assert_eq!(refused(&[("limit", "2"), ("influencer_id", "inf_1")]), None);
     }
 }

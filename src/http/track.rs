@@ -100,18 +100,31 @@ async fn limited(State(state): State<PublicState>, request: Request, next: Next)
     next.run(request).await
 }
 
+/// What is said in plain words: people see it in a browser. Who says no is never refused for asking too often.
+const READERS: &[StatusCode] = &[StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+const SAYING_NO: &[StatusCode] =
+    &[StatusCode::NOT_FOUND, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::SERVICE_UNAVAILABLE];
+
 /// What readers of mail reach; any answer that is not the one described is a page of plain text.
 pub(super) fn routes() -> Vec<Route<PublicState>> {
     vec![
-        Route::at("/t/o/{file}").get(does("The pixel of a message").octets("image/gif"), open),
+        Route::at("/t/o/{file}").get(does("The pixel of a message").octets("image/gif").plainly(READERS), open),
         Route::at("/t/c/{token}").get(
-            does("A link of a message; leads to where it was meant to").status(StatusCode::FOUND).octets("text/plain"),
+            does("A link of a message; leads to where it was meant to")
+                .status(StatusCode::FOUND)
+                .octets("text/plain")
+                .plainly(READERS),
             click,
         ),
-        Route::at("/u/{token}").get(does("The page that asks whether to unsubscribe").octets("text/html"), ask).post(
-            does("Unsubscribe, by the page or by one click (RFC 8058)").octets("text/html").body_max(BODY_MAX),
-            unsubscribe,
-        ),
+        Route::at("/u/{token}")
+            .get(does("The page that asks whether to unsubscribe").octets("text/html").plainly(READERS), ask)
+            .post(
+                does("Unsubscribe, by the page or by one click (RFC 8058)")
+                    .octets("text/html")
+                    .plainly(SAYING_NO)
+                    .body_max(BODY_MAX),
+                unsubscribe,
+            ),
     ]
 }
 

@@ -4,6 +4,7 @@ mod ahead;
 mod described;
 mod desk;
 mod edit;
+mod fuzzed;
 mod listeners;
 mod numbers;
 mod often;
@@ -300,6 +301,8 @@ async fn token_may_do_only_what_its_scopes_say() {
     for (method, path, body, needed) in [
         ("GET", "/v1/threads", None, Scope::Read),
         ("POST", note, Some(r#"{"text":"n"}"#), Scope::Write),
+        ("POST", "/v1/sequences/spring/simulate", Some("{}"), Scope::Read),
+        ("POST", "/v1/sequences/spring/test", Some("{}"), Scope::Read),
         ("POST", "/v1/messages", Some(r#"{"text":"n"}"#), Scope::MessagesSend),
         ("GET", "/v1/tokens", None, Scope::Admin),
     ] {

@@ -7,5 +7,6 @@ mod large;
 mod moved;
 mod packaging;
 pub mod place;
+mod stranger;
 mod upgrades;
 pub mod watched;

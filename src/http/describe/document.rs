@@ -158,7 +158,13 @@ fn parameters(placed: &Placed, shapes: &mut Shapes) -> Vec<Value> {
         all.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
     }
     let mut add = |place: &str, parameter: &Parameter| {
-        let schema = (parameter.shape)(&mut shapes.sent);
+        let mut schema = json!((parameter.shape)(&mut shapes.sent));
+        // An empty one is refused.
+        if let (Some(schema), "query") = (schema.as_object_mut(), place)
+            && schema.get("type").is_some_and(|kind| kind == "string")
+        {
+            schema.entry("minLength").or_insert(json!(1));
+        }
         all.push(json!({ "name": parameter.name, "in": place, "description": parameter.about, "schema": schema }));
     };
     does.query.iter().for_each(|parameter| add("query", parameter));
@@ -198,6 +204,13 @@ fn responses(placed: &Placed, shapes: &mut Shapes) -> Map<String, Value> {
         }
         all.insert(status.as_str().to_owned(), told);
     }
+    for status in does.plainly {
+        let told = json!({
+            "description": status.canonical_reason().unwrap_or("Problem"),
+            "content": { "text/plain": {} },
+        });
+        all.insert(status.as_str().to_owned(), told);
+    }
     for (status, codes) in problems(placed) {
         let schema = json!({ "allOf": [
             { "$ref": format!("{SHAPES}Problem") },
@@ -226,6 +239,10 @@ fn problems(placed: &Placed) -> BTreeMap<StatusCode, BTreeSet<&'static str>> {
             (StatusCode::GATEWAY_TIMEOUT, "too_slow"),
             (StatusCode::GATEWAY_TIMEOUT, "too_much"),
         ]);
+    }
+    // These are not said plainly: they come from what stands around the pages.
+    if !does.plainly.is_empty() {
+        all.extend([(StatusCode::INTERNAL_SERVER_ERROR, "internal"), (StatusCode::GATEWAY_TIMEOUT, "too_slow")]);
     }
     if placed.guarded {
         let codes = ["no_token", "bad_token", "token_expired", "token_revoked"];

@@ -8,6 +8,9 @@
     for (const child of children) element.append(child);
     return element;
   };
+  // Text of the description, where backquotes set code apart; one without its pair stays as it is.
+  const prose = (name, text) => make(name, null, text.split(/(`[^`]+`)/).map((piece) =>
+    piece.length > 2 && piece.startsWith("`") && piece.endsWith("`") ? make("code", piece.slice(1, -1)) : piece));
   let description = { components: { schemas: {} } };
   const resolve = (schema) => {
     if (!schema || !schema.$ref) return schema || {};
@@ -50,7 +53,7 @@
       make("tr", null, [
         make("td", null, [make("code", name), (whole.required || []).includes(name) ? "" : make("span", " optional", [])]),
         make("td", nameOf(field)),
-        make("td", field.description || resolve(field).description || ""),
+        prose("td", field.description || resolve(field).description || ""),
       ]));
     return rows.length ? make("table", null, rows) : make("p", nameOf(schema));
   };
@@ -83,14 +86,14 @@
     }
   };
   const fill = (details, method, path, operation) => {
-    details.append(make("p", operation.description || "Needs no token."));
+    details.append(prose("p", operation.description || "Needs no token."));
     const inputs = (operation.parameters || []).map((parameter) => ({ parameter, input: make("input") }));
     if (inputs.length) {
       details.append(make("table", null, inputs.map(({ parameter, input }) => make("tr", null, [
         make("td", null, [make("code", parameter.name)]),
         make("td", parameter.in),
         make("td", null, [input]),
-        make("td", (parameter.description || "") + " — " + nameOf(parameter.schema)),
+        prose("td", (parameter.description || "") + " — " + nameOf(parameter.schema)),
       ]))));
     }
     let body = null;
@@ -147,7 +150,7 @@
     .then((answer) => answer.json())
     .then((read) => {
       description = read;
-      byId("about").textContent = read.info.description;
+      byId("about").replaceChildren(prose("span", read.info.description));
       byId("find").addEventListener("input", show);
       show();
     })

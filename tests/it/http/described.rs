@@ -78,8 +78,8 @@ const MAIL: &str = "From: Ana <ana@example.org>\r\nTo: brand@example.test\r\nSub
 pub struct Described {
     pub fresh: stores::Fresh,
     pub clock: Clock,
-    at: SocketAddr,
-    token: String,
+    pub at: SocketAddr,
+    pub token: String,
     document: Value,
     answered: Mutex<BTreeSet<String>>,
     /// What was not as it is described.
@@ -256,7 +256,7 @@ impl Described {
     }
 }
 
-async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
+pub async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     let ana = json!({"handle": "@ana", "first_name": "Ana", "emails": ["ana@example.org"], "tags": ["runner"],
         "networks": [{"network": "instagram", "handle": "ana.runs", "followers": 12_000}], "timezone": "Europe/Lisbon"});
     let id = api.well("POST", "/v1/influencers", Some(ana)).await["id"].as_str().unwrap().to_owned();
@@ -355,7 +355,7 @@ async fn erasure(api: &Described, who: InfluencerId) {
     assert_eq!((&records["data"][0]["id"], &records["data"][0]["by"]), (&erased["id"], &json!("token tests")));
 }
 
-async fn messages(api: &Described, ana: InfluencerId) {
+pub async fn messages(api: &Described, ana: InfluencerId) {
     let uncertain = api.mail(ana, Direction::Outbound, Some("uncertain")).await;
     api.well("GET", &format!("/v1/outbox/{uncertain}"), None).await;
     api.well("GET", &format!("/v1/messages/{uncertain}/why"), None).await;
@@ -410,7 +410,7 @@ async fn messages(api: &Described, ana: InfluencerId) {
     api.well("POST", &format!("/v1/unmatched/{waits}/match"), Some(json!({"influencer_id": ana}))).await;
 }
 
-async fn sequences(api: &Described, ana: InfluencerId) {
+pub async fn sequences(api: &Described, ana: InfluencerId) {
     api.well("GET", "/v1/sequences/spring", None).await;
     assert_eq!(api.ask("GET", "/v1/sequences/autumn", None).await.0, 404);
     assert_eq!(api.ask("DELETE", "/v1/sequences/spring", None).await.1["code"], "folder_there");
@@ -479,7 +479,7 @@ async fn texts(api: &Described) {
     assert_eq!(api.ask("POST", "/v1/sequences/autumn/migrate", None).await.0, 404);
 }
 
-async fn webhooks(api: &Described) {
+pub async fn webhooks(api: &Described) {
     let order = json!({"url": "http://127.0.0.1:1/in", "events": ["message.received"], "description": "reports"});
     let made = api.well("POST", "/v1/webhooks", Some(order)).await;
     assert!(made["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
@@ -536,7 +536,7 @@ async fn webhooks(api: &Described) {
     assert_eq!(api.ask("GET", &path, None).await.0, 404);
 }
 
-async fn desk(api: &Described, ana: InfluencerId) {
+pub async fn desk(api: &Described, ana: InfluencerId) {
     let task = json!({"text": "call her", "influencer_id": ana, "due_at": "2026-03-01T08:00:00Z"});
     let task = api.well("POST", "/v1/tasks", Some(task)).await;
     api.well("GET", "/v1/tasks?due[lt]=2027-01-01T00:00:00Z&kind=by_hand", None).await;

@@ -1,0 +1,223 @@
+//! A stranger's path, as README.md tells it: from an empty folder over mistakes in the configuration to the first mail in and out.
+//!
+//! Every command is the binary's own, without anything of the caller's environment; what was typed and answered is printed, and
+//! `tests/prove stranger` shows it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use super::place::{Running, WAIT_MAX};
+use crate::cli::Done;
+use crate::mail_record::inbox_of;
+use crate::peers::{self, MailPeer, PASSWORD, fresh_user};
+
+/// The mailbox as README.md writes it.
+const MAILBOX: &str = r#"our_domains = ["your-domain.example"]
+
+[accounts.hello]
+kind     = "imap"
+address  = "hello@your-domain.example"
+name     = "Your Brand"
+password = { file = "hello-password" }
+imap     = "imaps://mail.your-domain.example"
+smtp     = "smtps://mail.your-domain.example"
+backfill = "90 days"
+"#;
+const FILE: &str = "conf.d/hello.toml";
+
+/// What is written by mistake for what; `§` stands before the place that must be named, then what must be said: what to do.
+const MISTAKES: &[(&str, &str, &str, &str)] = &[
+    ("a key is misspelt", "password =", "§pasword =", "did you mean `password`?"),
+    ("a number in quotes", "\n\n[", "\nundo_seconds = §\"30\"\n[", "a number from 0 to 3600, without quotes"),
+    ("no such kind of account", "\"imap\"", "§\"imapp\"", "did you mean \"imap\"?"),
+    ("an address without @", "\"hello@your", "§\"hello.your", "write the bare address, as in"),
+    ("a variable that is not set", "file = \"hello-", "env = §\"hello-", "set it where the daemon is started"),
+    ("no such time zone", "\n\n[", "\ntimezone = §\"Europe/Lisbonn\"\n[", "did you mean \"Europe/Lisbon\"?"),
+    ("a port out of range", "\"imaps://mail", "§\"imaps://127.0.0.1:99999\" # ", "\"imaps://host:993\" (TLS)"),
+    ("a server without a scheme", "\"smtps://", "§\"", "it does not say how to connect"),
+    ("a length of time in no known unit", "\"90 days\"", "§\"90 dayz\"", "write it as in \"365 days\""),
+    (
+        "two accounts of one address",
+        "\"90 days\"\n",
+        "\"90 days\"\n[accounts.other]\nkind = \"imap\"\naddress = §\"hello@your-domain.example\"\npassword = { file = \"hello-password\" }\n\
+         imap = \"imaps://mail.your-domain.example\"\nsmtp = \"smtps://mail.your-domain.example\"\n",
+        "an address belongs to one only",
+    ),
+    (
+        "two accounts of one name",
+        "\"90 days\"\n",
+        "\"90 days\"\n[accounts.§hello]\nkind = \"sandbox\"\naddress = \"other@your-domain.example\"\n",
+        "give the other one a name of its own",
+    ),
+    (
+        "a file where the state is to be kept",
+        "\n\n[",
+        "\n[storage]\nstate_dir = §\"hello-password\"\n[",
+        "hello-password is not a folder",
+    ),
+    ("a password in the clear", "{ file = \"hello-password\" }", "§\"hunter2\"", "write { credential = \"name\" }"),
+    ("a secret that is not there", "\"hello-password\"", "§\"helo-password\"", "relative paths count from this file"),
+    ("a quote that is not closed", "\"Your Brand\"", "\"Your Brand§", "text stands in \"quotes\""),
+    ("a section misspelt", "[accounts.hello", "[§acounts.hello", "did you mean `accounts`?"),
+];
+
+/// A folder and who works in it.
+struct Stranger {
+    home: tempfile::TempDir,
+}
+
+impl Stranger {
+    fn path(&self) -> &Path {
+        self.home.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            // The port of the documents may be somebody else's on this machine.
+            .envs([("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("LIAISON_SERVER__LISTEN", "127.0.0.1:0")])
+            .env("HOME", self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Types a command and shows nothing of it.
+    fn quietly(&self, args: &[&str]) -> Done {
+        let output = self.command(args).output().unwrap();
+        let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+        Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Types a command; both are shown.
+    fn types(&self, args: &[&str]) -> Done {
+        let done = self.quietly(args);
+        let quoted = |arg: &&str| if arg.contains(' ') { format!("\"{arg}\"") } else { (*arg).to_owned() };
+        let typed: Vec<String> = args.iter().map(quoted).collect();
+        println!("$ liaison {}\n{}{}", typed.join(" "), done.out, done.err);
+        done
+    }
+
+    fn writes(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + WAIT_MAX;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            let log = std::fs::read_to_string(self.path().join("daemon.log")).unwrap_or_default();
+            assert!(Instant::now() < end, "never: {what}\n{log}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn from_an_empty_folder_to_the_first_mail_in_and_out() {
+    let stranger = Stranger { home: tempfile::tempdir().unwrap() };
+    stranger.types(&["config", "check"]).says(78, "liaison init");
+    stranger.types(&["init", "."]).says(0, "liaison config check");
+    stranger.types(&["config", "check"]).says(0, "configuration is fine: 0 accounts");
+    stranger.writes("hello-password", &format!("{PASSWORD}\n"), 0o600);
+    stranger.writes(FILE, MAILBOX, 0o644);
+    stranger.types(&["config", "check"]).says(0, "configuration is fine: 1 account");
+    mistakes(&stranger);
+    let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
+    first_mail(&stranger, &peer);
+}
+
+/// Each is told with its file, line and column and with what to do, nothing else is, and none shows what is secret.
+fn mistakes(stranger: &Stranger) {
+    for (n, (about, right, wrong, wanted)) in MISTAKES.iter().enumerate() {
+        let marked = MAILBOX.replacen(right, wrong, 1);
+        let (before, after) = marked.split_once('§').unwrap_or_else(|| panic!("{about}: {marked}"));
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        stranger.writes(FILE, &format!("{before}{after}"), 0o644);
+        println!("# mistake {}: {about}", n + 1);
+        let told = stranger.types(&["config", "check"]);
+        told.says(78, wanted);
+        let text = format!("{}{}", told.out, told.err);
+        assert!(text.contains(&format!("{FILE}:{line}:{column}\n")), "{about}, at {line}:{column}: {text}");
+        assert!(text.contains("1 error found; nothing was changed"), "{about}: one mistake, told once: {text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    // Only who makes it can see that it can't be made.
+    println!("# mistake {}: a folder for the state that can't be made", MISTAKES.len() + 1);
+    stranger.writes(FILE, &MAILBOX.replacen("\n\n[", "\n[storage]\nstate_dir = \"/proc/nothing\"\n[", 1), 0o644);
+    for command in [&["serve"][..], &["influencer", "list"]] {
+        let told = stranger.types(command);
+        told.says(
+            1,
+            "/proc/nothing can't be made; make it for the user who runs this, or name another place in [storage]",
+        );
+    }
+}
+
+fn first_mail(stranger: &Stranger, peer: &MailPeer) {
+    let (brand, ana) = (fresh_user("brand"), fresh_user("ana"));
+    let mailbox = format!(
+        "undo_seconds = 0\n\n[accounts.hello]\nkind     = \"imap\"\naddress  = \"{brand}\"\nname     = \"Your Brand\"\n\
+         password = {{ file = \"hello-password\" }}\nimap     = \"imaps://{host}:{}\"\nsmtp     = \"smtps://{host}:{}\"\n\
+         ca       = \"{}\"\nbackfill = \"90 days\"\n",
+        peer.imaps,
+        peer.smtps,
+        peer.ca.display(),
+        host = peer.host,
+    );
+    stranger.writes(FILE, &mailbox, 0o644);
+    stranger.types(&["config", "check"]).says(0, "configuration is fine: 1 account");
+    let person = ["influencer", "add", "--handle", "@anaruns", "--first-name", "Ana", "--email", &ana];
+    stranger.types(&person).well();
+    let doctor = stranger.types(&["doctor"]);
+    for words in ["0 messages at the server", "sending: signed in; nothing was sent"] {
+        assert!(format!("{}{}", doctor.out, doctor.err).contains(words), "{words}");
+    }
+    println!("$ liaison serve &\n");
+    let log = std::fs::File::create(stranger.path().join("daemon.log")).unwrap();
+    let mut daemon =
+        Running(stranger.command(&["serve"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+    stranger.until("the daemon answers", || {
+        assert!(daemon.0.try_wait().unwrap().is_none(), "it ended");
+        (stranger.quietly(&["reload"]).code == 0).then_some(())
+    });
+    stranger.types(&["account", "test", "hello"]).well();
+
+    println!("# Ana writes to us\n");
+    let hello = format!(
+        "From: Ana <{ana}>\nTo: {brand}\nSubject: Your shoes\nMessage-ID: <shoes-{ana}>\n\
+         Date: Sun, 1 Mar 2026 12:00:00 +0000\n\nI would like to try them.\n"
+    );
+    peer.deliver(hello.as_bytes(), &brand);
+    stranger.until("her mail is on her timeline", || {
+        let shown = stranger.quietly(&["thread", "list", "--influencer", "@anaruns", "--json"]);
+        (shown.code == 0 && !shown.json()["data"].as_array()?.is_empty()).then_some(())
+    });
+    stranger.types(&["thread", "list", "--awaiting", "us"]).says(0, "Your shoes");
+    stranger.types(&["thread", "show", "@anaruns"]).says(0, "I would like to try them.");
+    assert!(inbox_of(peer, &ana).is_empty(), "nobody wrote to her yet");
+
+    let order = ["send", "--to", "@anaruns", "--subject", "Spring shoes", "--text", "Would you like to try them?"];
+    stranger.types(&order).well();
+    stranger.until("our mail lies in her mailbox", || (!inbox_of(peer, &ana).is_empty()).then_some(()));
+    stranger.until("it counts as sent", || {
+        let listed = stranger.quietly(&["outbox", "list", "--status", "sent", "--json"]);
+        (listed.json()["data"].as_array()?.len() == 1).then_some(())
+    });
+    stranger.types(&["outbox", "list"]).says(0, "sent");
+    stranger.types(&["thread", "show", "@anaruns"]).says(0, "Would you like to try them?");
+    let outbox = stranger.quietly(&["outbox", "list", "--status", "sent", "--json"]).json();
+    assert_eq!(outbox["data"][0]["to"][0]["address"], ana.as_str());
+    assert_eq!(inbox_of(peer, &ana).len(), 1, "once");
+    println!("$ kill %1\n");
+    assert!(daemon.stop().success());
+}

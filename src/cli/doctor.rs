@@ -24,6 +24,7 @@ use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
 use crate::domain::words::SignInState;
+use crate::store::lease::{LeaseRow, READING};
 use crate::store::reading::view::{AccountView, PauseView, PausedWhat};
 use crate::store::{Store, Tx, backup};
 
@@ -150,6 +151,7 @@ async fn look_at_store(
             checks.push(look_at_clock(&mut tx).await?);
             checks.push(look_at_installation(&mut tx).await?);
             checks.extend(look_at_pauses(&mut tx, out).await?);
+            checks.extend(look_at_leases(&mut tx).await?);
             let accounts = tx.list_account_views().await?;
             drop(tx);
             Ok((Some(store), accounts))
@@ -251,6 +253,28 @@ async fn look_at_pauses(tx: &mut Tx, out: &Out) -> anyhow::Result<Vec<Check>> {
         tell(&pause, &format!("liaison sequence resume {}", row.id));
     }
     Ok(checks)
+}
+
+/// Which node does what only one may do at a time, and since when. A node is told by the id of its run, which stands in `run` in its state directory.
+async fn look_at_leases(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
+    let now = tx.lease_now().await?;
+    let leases = tx.list_leases().await?.into_iter();
+    Ok(leases.map(|lease| look_at_lease(&lease, now)).collect())
+}
+
+fn look_at_lease(lease: &LeaseRow, now: Micros) -> Check {
+    let what = match lease.name.strip_prefix(READING) {
+        Some(account) => format!("node that reads {account}"),
+        None => format!("node that holds {}", lease.name),
+    };
+    match lease.holder.filter(|_| lease.until >= now) {
+        Some(node) => {
+            let since =
+                lease.taken_at.map_or_else(String::new, |at| format!(" since {at} ({} s)", now.since(at).as_secs()));
+            Check::ok(&what, format!("{node}{since}"))
+        }
+        None => Check::ok(&what, "none now"),
+    }
 }
 
 /// The process that signed the lock beside the database, where it still runs.

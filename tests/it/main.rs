@@ -41,6 +41,7 @@ mod ledger;
 mod lint;
 mod login;
 mod mail_record;
+mod nodes;
 mod operations;
 mod outbound;
 mod outbox_bench;

@@ -189,8 +189,10 @@ impl Proof {
     async fn await_takeover(&self, node: usize, daemon: &Daemon) -> Option<f64> {
         let place = &self.nodes[0].fresh.place;
         let run = self.nodes[node].run();
-        let leases = "SELECT name, COALESCE(holder::text, ''), fence, COALESCE(taken_at, 0), \
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM lease";
+        // Those that every node asks for all the time. One that has run out is nobody's, though its last holder is still named.
+        let leases = "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) \
+            SELECT name, CASE WHEN until >= now THEN COALESCE(holder::text, '') ELSE '' END, fence, COALESCE(taken_at, 0), now \
+            FROM lease, clock WHERE name LIKE 'poll:%' OR name = 'sequencer'";
         daemon.signal("-STOP");
         let began: Vec<(String, String, i64, i64, i64)> = rows(place, leases).await;
         let held: HashMap<String, i64> = began.iter().filter(|l| l.1 == run).map(|l| (l.0.clone(), l.2)).collect();
@@ -200,7 +202,7 @@ impl Proof {
         let mut left = held.len();
         while Instant::now() < until {
             let now: Vec<(String, String, i64, i64, i64)> = rows(place, leases).await;
-            let over: Vec<_> = now.iter().filter(|l| held.get(&l.0).is_some_and(|f| l.2 > *f) && l.1 != run).collect();
+            let over: Vec<_> = now.iter().filter(|l| held.get(&l.0).is_some_and(|f| l.2 > *f)).collect();
             if left > 0 && over.len() == held.len() {
                 last = over.iter().map(|l| l.3).max().unwrap_or(0);
                 left = 0;
@@ -224,7 +226,8 @@ impl Proof {
                 let place = &self.nodes[0].fresh.place;
                 let holders: Vec<(String,)> = runtime.block_on(rows(
                     place,
-                    "SELECT holder::text FROM lease WHERE name LIKE 'poll:%' AND holder IS NOT NULL",
+                    "SELECT holder::text FROM lease WHERE name LIKE 'poll:%' AND holder IS NOT NULL \
+                     AND until >= (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
                 ));
                 let holds = |n: &usize| holders.iter().any(|(h,)| *h == self.nodes[*n].run());
                 node = (0..NODES).find(holds).unwrap_or(node);

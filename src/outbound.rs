@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::connector::{Sender, Source};
 use crate::domain::ids::RunId;
-use crate::domain::time::Micros;
 use crate::hub::outreach::house::Desk;
 use crate::store::Store;
 
@@ -58,9 +57,9 @@ pub struct SendingSettings {
     pub look_after: Duration,
     /// The longest sleep between two looks into the outbox.
     pub poll: Duration,
-    /// Where the hub reads the account's mailbox: since when it must have been read to its end before mail of sequences leaves. A
-    /// no that lies there counts, and so does an answer. Business time.
-    pub read_since: Option<Micros>,
+    /// Whether a node of the hub reads the account's mailbox: it must then have been read to its end since that one took it over,
+    /// and lately, before mail of sequences leaves. A no that lies there counts, and so does an answer.
+    pub read_first: bool,
 }
 
 impl SendingSettings {
@@ -74,7 +73,7 @@ impl SendingSettings {
             settle_after: Duration::from_mins(10),
             look_after: Duration::from_secs(5),
             poll: Duration::from_secs(2),
-            read_since: None,
+            read_first: false,
         }
     }
 }

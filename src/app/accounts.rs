@@ -115,8 +115,8 @@ fn spawn_account(
     let named = |part: &str| format!("{part}:{}", account.name);
     let (poll, send, settle) = (named("poller"), named("dispatcher"), named("reconciler"));
     let poller = Poller::new(shared, account.reading, account.source.clone());
-    // From this moment on: what came while nobody looked is read before a sequence says another word.
-    let sending = SendingSettings { read_since: Some(hub.clock.now()), ..account.sending };
+    // What came while nobody looked is read before a sequence says another word.
+    let sending = SendingSettings { read_first: true, ..account.sending };
     let dispatcher = Dispatcher::new(tools.clone(), sending.clone(), account.sender, wake.clone());
     let reconciler = Reconciler::new(tools, sending, Some(account.source), wake);
     let (soft, hard) = stop.tokens();

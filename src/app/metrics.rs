@@ -51,9 +51,14 @@ async fn look_up(hub: &Hub, page: &mut Page) -> Result<(), StoreError> {
     let mut tx = hub.store.read().await?;
     let held = tx.get_installation().await?.is_some_and(|i| i.held);
     page.set(&metrics::SENDING_HELD, &[], f64::from(u8::from(held)));
+    let leases_now = tx.lease_now().await?;
     for lease in tx.list_leases().await? {
-        let ours = lease.holder == Some(hub.run) && lease.until >= tx.lease_now().await?;
+        let is_held = lease.holder.is_some() && lease.until >= leases_now;
+        let ours = is_held && lease.holder == Some(hub.run);
         page.set(&metrics::LEASE_HELD, &[&lease.name], f64::from(u8::from(ours)));
+        if let Some(at) = lease.taken_at.filter(|_| is_held) {
+            page.set(&metrics::LEASE_TAKEN, &[&lease.name], seconds(at));
+        }
     }
     let webhooks = tx.list_webhooks().await?;
     for state in WebhookState::ALL.iter().copied() {

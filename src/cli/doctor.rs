@@ -24,6 +24,7 @@ use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
 use crate::domain::words::{AccountState, SignInState, TaskKind};
+use crate::store::lease::{LeaseRow, READING};
 use crate::store::reading::Page;
 use crate::store::reading::task::{TaskFilter, TaskView};
 use crate::store::reading::view::{AccountView, PauseView, PausedWhat};
@@ -155,6 +156,7 @@ async fn look_at_store(
             checks.push(look_at_installation(&mut tx).await?);
             checks.extend(look_at_pauses(&mut tx, out).await?);
             checks.extend(look_at_withheld(&mut tx).await?);
+            checks.extend(look_at_leases(&mut tx).await?);
             let accounts = tx.list_account_views().await?;
             checks.extend(look_at_folders(&accounts));
             drop(tx);
@@ -279,6 +281,28 @@ fn look_at_folders(accounts: &[AccountView]) -> Vec<Check> {
         Some(Check::found(&what, State::Warning, account.detail.clone()?, hint))
     })
     .collect()
+}
+
+/// Which node does what only one may do at a time, and since when. A node is told by the id of its run, which stands in `run` in its state directory.
+async fn look_at_leases(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
+    let now = tx.lease_now().await?;
+    let leases = tx.list_leases().await?.into_iter();
+    Ok(leases.map(|lease| look_at_lease(&lease, now)).collect())
+}
+
+fn look_at_lease(lease: &LeaseRow, now: Micros) -> Check {
+    let what = match lease.name.strip_prefix(READING) {
+        Some(account) => format!("node that reads {account}"),
+        None => format!("node that holds {}", lease.name),
+    };
+    match lease.holder.filter(|_| lease.until >= now) {
+        Some(node) => {
+            let since =
+                lease.taken_at.map_or_else(String::new, |at| format!(" since {at} ({} s)", now.since(at).as_secs()));
+            Check::ok(&what, format!("{node}{since}"))
+        }
+        None => Check::ok(&what, "none now"),
+    }
 }
 
 /// The process that signed the lock beside the database, where it still runs.

@@ -11,6 +11,7 @@ mod events;
 mod foresight;
 mod holds;
 mod influencers;
+mod leases;
 mod loose_ends;
 mod messages;
 mod outbox;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(foresight::routes());
     all.extend(holds::routes());
     all.extend(influencers::routes());
+    all.extend(leases::routes());
     all.extend(loose_ends::routes());
     all.extend(messages::routes());
     all.extend(outbox::routes());

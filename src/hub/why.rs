@@ -16,8 +16,9 @@ use super::outreach::overview::stopped_by;
 use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
-use crate::domain::words::{EventType, OutboxStatus, StepState};
+use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, StepState};
 use crate::domain::zone::{Zone, ZoneSource, theirs_or_ours};
+use crate::store::outbox::OutboxRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
 
@@ -290,15 +291,31 @@ pub async fn of_message(
     } else {
         None
     };
+    let unread = match &step {
+        Some(_) => unread(tx, &row, now).await?,
+        None => None,
+    };
     Ok(Some(MessageWhy {
         message_id: id,
         status: row.status,
         due: instant(row.handed_over_at.unwrap_or(row.due_at), &zone, &house.zone),
-        held: row.held_reason,
+        held: row.held_reason.or_else(|| unread.map(|what| format!("it waits for {what}"))),
         withheld,
         detail: row.detail,
         step,
         run,
+    }))
+}
+
+/// Of a step's mail that is due: what it waits for where the mailbox it leaves from was not read to its end.
+async fn unread(tx: &mut Tx, mail: &OutboxRow, now: Micros) -> Result<Option<String>, StoreError> {
+    let is_due = matches!(mail.status, OutboxStatus::Queued | OutboxStatus::Deferred) && mail.due_at <= now;
+    let waits = is_due && !tx.is_mailbox_read(&mail.account).await?;
+    Ok(waits.then(|| {
+        format!(
+            "the mailbox of {}, which is to be read to its end first: a no or an answer may lie there",
+            mail.account
+        )
     }))
 }
 
@@ -313,6 +330,15 @@ impl Asker<'_> {
         let live = is_live(run);
         let blocked = if live { self.dossier.blocked(run, self.now).map(|b| b.why) } else { None };
         let (next, limits) = if live { self.next(run, &zone) } else { (None, Vec::new()) };
+        let mut waits_for = run.waiting_for.clone();
+        if live
+            && run.state != EnrollmentState::Held
+            && let Some(id) =
+                self.dossier.steps(run.id).iter().find(|s| s.state == StepState::Planned).and_then(|s| s.message_id)
+            && let Some(mail) = tx.get_outbox(id).await?
+        {
+            waits_for = unread(tx, &mail, self.now).await?.or(waits_for);
+        }
         let or_else = if live { self.or_else(run, &zone) } else { None };
         let withheld = if live { withheld::of_account(tx, &run.account).await? } else { None };
         let ended = match run.ended_at {
@@ -328,7 +354,7 @@ impl Asker<'_> {
             step: run.step.clone(),
             next: next.filter(|_| blocked.is_none()),
             or_else: or_else.filter(|_| blocked.is_none()),
-            waits_for: run.waiting_for.clone(),
+            waits_for,
             blocked,
             withheld,
             limits,

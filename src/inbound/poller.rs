@@ -18,7 +18,7 @@ use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
 use crate::store::lease::{Lease, poll_lease};
 use crate::store::mailbox::Side;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
 
 use super::ingest::IngestError;
@@ -33,6 +33,8 @@ const LOGIN_PAUSE: Duration = Duration::from_mins(30);
 const SIGNED_OUT_PAUSE: Duration = Duration::from_secs(15);
 /// The pause after a connection that can't be trusted. A reload ends it.
 const INSECURE_PAUSE: Duration = Duration::from_mins(10);
+/// How much longer than two of its rounds a mailbox counts as read to its end: one that has much to read takes its time.
+const READ_SLACK: Duration = Duration::from_mins(10);
 /// Lost connections in a row after which the account counts as down.
 const LOST_MAX: u32 = 2;
 
@@ -210,31 +212,29 @@ impl Poller {
             let mut source = (self.connect)();
             let ended = self.session(source.as_mut(), (name, lease), &mut lost).await;
             let Err(ended) = ended else { continue };
-            let pause = match ended {
+            let (state, why, pause) = match ended {
                 Ended::Ingest(IngestError::LeaseLost) => return Ok(()),
                 Ended::Ingest(IngestError::Store(error)) => return Err(error),
-                Ended::Connector(ConnectorError::Login(why)) => {
-                    self.set_state(AccountState::NeedsLogin, Some(&why)).await?;
-                    LOGIN_PAUSE
-                }
+                Ended::Connector(ConnectorError::Login(why)) => (Some(AccountState::NeedsLogin), why, LOGIN_PAUSE),
                 Ended::Connector(ConnectorError::SignedOut(why)) => {
-                    self.set_state(AccountState::NeedsLogin, Some(&why)).await?;
-                    jitter(SIGNED_OUT_PAUSE)
+                    (Some(AccountState::NeedsLogin), why, jitter(SIGNED_OUT_PAUSE))
                 }
                 Ended::Connector(error @ ConnectorError::Insecure(_)) => {
-                    self.set_state(AccountState::Down, Some(&error.to_string())).await?;
-                    INSECURE_PAUSE
+                    (Some(AccountState::Down), error.to_string(), INSECURE_PAUSE)
                 }
                 other @ (Ended::Connector(_) | Ended::Prepare(_)) => {
                     lost = lost.saturating_add(1);
-                    if lost >= LOST_MAX {
-                        self.set_state(AccountState::Down, Some(&other.to_string())).await?;
-                    }
                     tracing::info!(account = %self.settings.account, reason = %other, "session ended");
                     let (first, longest) = self.settings.pace.backoff;
-                    jitter((first * 2_u32.saturating_pow(lost.min(16) - 1)).min(longest))
+                    let pause = jitter((first * 2_u32.saturating_pow(lost.min(16) - 1)).min(longest));
+                    ((lost >= LOST_MAX).then_some(AccountState::Down), other.to_string(), pause)
                 }
             };
+            if let Some(state) = state
+                && !self.set_state((name, lease), state, Some(&why)).await?
+            {
+                return Ok(());
+            }
             pulse::rest(pause);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -278,9 +278,15 @@ impl Poller {
                 }
                 told.clone_from(&not_read);
             }
-            self.set_state(AccountState::Up, not_read.as_deref()).await?;
-            let mut tx = self.store.begin("poller.synced").await?;
+            if !self.set_state(lease, AccountState::Up, not_read.as_deref()).await? {
+                return Err(IngestError::LeaseLost.into());
+            }
+            let mut tx = self.fenced("poller.synced", lease).await?;
             tx.set_account_synced(&self.settings.account, self.clock.now()).await?;
+            let counts = i64::try_from((self.settings.poll * 2 + READ_SLACK).as_secs()).unwrap_or(i64::MAX);
+            if !tx.set_read_to_end(lease.0, lease.1, counts).await? {
+                return Err(IngestError::LeaseLost.into());
+            }
             tx.commit().await?;
             check = check.after_a_round();
             let Some((inbox, read)) = inbox else {
@@ -302,9 +308,25 @@ impl Poller {
         }
     }
 
-    async fn set_state(&self, state: AccountState, detail: Option<&str>) -> Result<(), StoreError> {
+    /// A transaction that writes only where the lease still holds: a node that stood still for longer must not write over the
+    /// one that took its place.
+    async fn fenced(&self, what: &'static str, (name, lease): (&str, Lease)) -> Result<Tx, Ended> {
+        let mut tx = self.store.begin(what).await?;
+        if tx.holds_lease(name, lease).await? { Ok(tx) } else { Err(IngestError::LeaseLost.into()) }
+    }
+
+    /// `false` where the lease is lost, and the account another's.
+    async fn set_state(
+        &self,
+        (name, lease): (&str, Lease),
+        state: AccountState,
+        detail: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let account = &self.settings.account;
         let mut tx = self.store.begin("poller.state").await?;
+        if !tx.holds_lease(name, lease).await? {
+            return Ok(false);
+        }
         if tx.set_account_state(account, Side::Reading, (state, detail), self.clock.now()).await? {
             let what = if state == AccountState::Up { EventType::AccountUp } else { EventType::AccountDown };
             let data = json!({"account": account, "side": "reading", "state": state, "detail": detail});
@@ -319,6 +341,6 @@ impl Poller {
         }
         tx.commit().await?;
         self.stored.notify_waiters();
-        Ok(())
+        Ok(true)
     }
 }

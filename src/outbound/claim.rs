@@ -76,12 +76,8 @@ async fn may_send(tx: &mut Tx, settings: &SendingSettings, login_refused: bool) 
 
 /// Whether what came into the account's mailbox is known. While it is not (the hub just began, or can't sign in), nobody knows who
 /// answered or said no: what people write leaves all the same, what sequences write waits.
-async fn is_read(tx: &mut Tx, clock: &Clock, settings: &SendingSettings) -> Result<bool, StoreError> {
-    let Some(since) = settings.read_since else { return Ok(true) };
-    // A clock that was put back since then must not make it wait for as long.
-    let since = since.min(clock.now());
-    let account = tx.get_account(&settings.account).await?;
-    Ok(account.is_some_and(|a| a.state == AccountState::Up && a.last_sync_at.is_some_and(|at| at >= since)))
+async fn is_read(tx: &mut Tx, settings: &SendingSettings) -> Result<bool, StoreError> {
+    Ok(!settings.read_first || tx.is_mailbox_read(&settings.account).await?)
 }
 
 async fn claim_in(
@@ -96,7 +92,7 @@ async fn claim_in(
     }
     let room = i64::try_from(at_most).unwrap_or(i64::MAX);
     let now = tools.clock.now();
-    let (runs, mut due) = if is_read(tx, &tools.clock, settings).await? {
+    let (runs, mut due) = if is_read(tx, settings).await? {
         let runs = lock_runs(tx, &settings.account, now, room).await?;
         (runs, tx.lock_due_outbox(&settings.account, now, room).await?)
     } else {

@@ -9,6 +9,9 @@ use super::{StoreError, Tx};
 use crate::domain::ids::RunId;
 use crate::domain::time::Micros;
 
+/// What the names of leases begin with under which mailboxes are read.
+pub const READING: &str = "poll:";
+
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct LeaseRow {
@@ -18,6 +21,8 @@ pub struct LeaseRow {
     pub holder: Option<RunId>,
     /// Until when, by the clock of [`Tx::lease_now`].
     pub until: Micros,
+    /// Since when its holder has it, by the same clock.
+    pub taken_at: Option<Micros>,
 }
 
 /// A lease that was granted.
@@ -31,7 +36,7 @@ pub struct Lease {
 
 /// The lease of whoever reads the mailbox of an account.
 pub fn poll_lease(account: &str) -> String {
-    format!("poll:{account}")
+    format!("{READING}{account}")
 }
 
 impl Tx {
@@ -88,6 +93,21 @@ impl Tx {
         }
     }
 
+    /// Notes that what the lease guards was read to its end, and for how many seconds that counts; `false` where it is lost.
+    pub async fn set_read_to_end(&mut self, name: &str, lease: Lease, seconds: i64) -> Result<bool, StoreError> {
+        let now = self.lease_now().await?;
+        let until = now.0.saturating_add(seconds.saturating_mul(1_000_000));
+        let done = self.exec(&LEASE_READ, values![name, lease.holder, lease.fence, now.0, until]).await?;
+        Ok(done > 0)
+    }
+
+    /// Whether what the lease guards was read to its end by the one who holds it now, whichever node that is, and lately.
+    pub async fn is_read_to_end(&mut self, name: &str) -> Result<bool, StoreError> {
+        let now = self.lease_now().await?;
+        let row: Option<(i64,)> = self.opt(&LEASE_IS_READ, values![name, now.0]).await?;
+        Ok(row.is_some())
+    }
+
     /// All leases, by name: a few for each account.
     pub async fn list_leases(&mut self) -> Result<Vec<LeaseRow>, StoreError> {
         self.all(&LEASE_LIST, values![]).await
@@ -117,9 +137,13 @@ statements! {
         sqlite: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
     LEASE_ENSURE = "INSERT INTO lease (name, holder, fence, until) VALUES ($1, NULL, 0, 0) ON CONFLICT (name) DO NOTHING";
     #[hot] LEASE_TAKE = "UPDATE lease SET fence = CASE WHEN holder = $2 AND until >= $4 THEN fence ELSE fence + 1 END, \
+        read_until = CASE WHEN holder = $2 AND until >= $4 THEN read_until END, \
+        taken_at = CASE WHEN holder = $2 AND until >= $4 THEN taken_at ELSE $4 END, \
         holder = $2, until = $3 WHERE name = $1 AND (holder = $2 OR holder IS NULL OR until < $4) RETURNING fence";
     #[hot] LEASE_CHECK = "SELECT fence FROM lease WHERE name = $1 AND holder = $2 AND fence = $3 AND until >= $4 FOR UPDATE";
-    LEASE_LIST = "SELECT name, holder, until FROM lease ORDER BY name";
+    #[hot] LEASE_READ = "UPDATE lease SET read_until = $5 WHERE name = $1 AND holder = $2 AND fence = $3 AND until >= $4";
+    #[hot] LEASE_IS_READ = "SELECT fence FROM lease WHERE name = $1 AND holder IS NOT NULL AND until >= $2 AND read_until >= $2";
+    LEASE_LIST = "SELECT name, holder, until, taken_at FROM lease ORDER BY name";
     LEASE_RELEASE = "UPDATE lease SET holder = NULL, until = 0 WHERE name = $1 AND holder = $2 AND fence = $3";
     LEASES_END = "UPDATE lease SET until = 0";
     LEASES_END_OF = "UPDATE lease SET until = 0 WHERE holder = $1";

@@ -1,5 +1,6 @@
 //! Accounts as they are (their definition is the configuration), and how far each of their folders was read.
 
+use super::lease::poll_lease;
 use super::sql::statements;
 use super::value::values;
 use super::{StoreError, Tx};
@@ -145,6 +146,13 @@ impl Tx {
     pub async fn set_first_read(&mut self, name: &str, at: Micros) -> Result<Option<Micros>, StoreError> {
         self.exec(&ACCOUNT_FIRST_READ, values![name, at]).await?;
         Ok(self.get_account(name).await?.and_then(|account| account.first_read_at))
+    }
+
+    /// Whether what came into the account's mailbox is known: reading it goes well, and whoever reads it now read it to its end
+    /// since it took it over, and lately. Which node asks makes no difference.
+    pub async fn is_mailbox_read(&mut self, name: &str) -> Result<bool, StoreError> {
+        let account = self.get_account(name).await?;
+        Ok(account.is_some_and(|a| a.state == AccountState::Up) && self.is_read_to_end(&poll_lease(name)).await?)
     }
 
     /// Notes that the server files what we send by itself; the first time counts.

@@ -66,6 +66,8 @@ metrics! {
     LEASE_HELD = Gauge "lease_held" ["lease"] "1 where this process holds the lease, 0 where another does or nobody.";
     RETENTION_DELETED = Counter "retention_deleted_total" ["what"] "What was deleted because it was kept long enough.";
     RETENTION_ROUND = Gauge "retention_last_round_timestamp_seconds" [] "When what is kept for a time was last looked through.";
+    LEASE_TAKEN = Gauge "lease_taken_timestamp_seconds" ["lease"]
+        "Since when whoever holds the lease has it; missing where nobody holds it.";
     LOOP_PULSE = Gauge "loop_last_pulse_timestamp_seconds" ["loop"] "When the loop was last seen going.";
 }
 

@@ -18,6 +18,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest wait for an answer of the API.
@@ -39,7 +40,7 @@ pub(crate) struct OurAccount {
 
 /// A configuration, its database, and a token for its API.
 pub(crate) struct Installation {
-    pub(crate) fresh: Fresh,
+    pub(crate) fresh: Arc<Fresh>,
     pub(crate) port: u16,
     /// Words in front of the binary when the daemon is started.
     pub(crate) started_by: Vec<String>,
@@ -78,6 +79,12 @@ impl Daemon {
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// A signal to this process alone: `-STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([name, &self.0.id().to_string()]).status().expect("kill");
+        assert!(done.success(), "kill {name}");
     }
 
     /// SIGKILL, and the end of the process.
@@ -147,7 +154,43 @@ impl Installation {
              [storage]\nstate_dir = \"state\"\nurl = \"{url}\"\n[log]\nlevel = \"info\"\n{sections}"
         );
         std::fs::write(dir.path().join("liaison.toml"), config).unwrap();
-        Self { fresh, port, started_by: Vec::new(), dir, token: secret.expose_secret().to_owned() }
+        Self { fresh: Arc::new(fresh), port, started_by: Vec::new(), dir, token: secret.expose_secret().to_owned() }
+    }
+
+    /// Another node on the same database, with a state directory and a port of its own.
+    pub(crate) fn beside(&self) -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        for entry in std::fs::read_dir(self.dir.path()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()) {
+            std::fs::copy(&entry, dir.path().join(entry.file_name().unwrap())).unwrap();
+        }
+        let file = dir.path().join("liaison.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let listen = |port: u16| format!("127.0.0.1:{port}\"\nsocket");
+        assert!(config.contains(&listen(self.port)));
+        std::fs::write(file, config.replace(&listen(self.port), &listen(port))).unwrap();
+        Self {
+            fresh: Arc::clone(&self.fresh),
+            port,
+            started_by: self.started_by.clone(),
+            dir,
+            token: self.token.clone(),
+        }
+    }
+
+    /// The id of its last run on a shared database.
+    pub(crate) fn run(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("state/run")).unwrap_or_default().trim().to_owned()
+    }
+
+    /// A connection on which something was asked, to be read from; none where nobody takes it.
+    pub(crate) fn open(&self, path: &str, header: &str, silence: Duration) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(silence)).unwrap();
+        let token = &self.token;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        Some(stream)
     }
 
     /// Runs a command of the binary on it; what it printed, and whether it went well.

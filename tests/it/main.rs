@@ -41,6 +41,7 @@ mod ledger;
 mod lint;
 mod login;
 mod mail_record;
+mod nodes;
 mod northlane;
 mod operations;
 mod outbound;

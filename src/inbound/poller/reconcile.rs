@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{Ended, Poller};
 use crate::connector::Source;
-use crate::inbound::ingest::Context;
+use crate::inbound::ingest::{Context, IngestError};
 use crate::store::mailbox::FolderRow;
 
 /// Messages of a folder beyond which it is compared only when that is due, not after each new message.
@@ -36,6 +36,9 @@ impl Poller {
         let missing = self.missing(context, &server).await?.len();
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let mut tx = self.store.begin("poller.count").await?;
+        if !tx.holds_lease_of(context.lease.as_ref()).await? {
+            return Err(IngestError::LeaseLost.into());
+        }
         let counts = (count(server.len()), count(server.len() - missing), count(missing));
         tx.count_folder(row.id, counts, self.clock.now()).await?;
         tx.commit().await?;

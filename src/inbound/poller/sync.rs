@@ -66,7 +66,7 @@ impl Poller {
         pulse::beat();
         let first_read = self.first_read().await?.map(|at| at.minus(REREAD_SLACK));
         let status = source.select(&folder.name).await?;
-        let row = self.folder_row(source, folder, status).await?;
+        let row = self.folder_row(source, folder, status, (lease_name, lease)).await?;
         let context = Context {
             account: self.settings.account.clone(),
             identity: self.settings.identity.clone(),
@@ -86,7 +86,7 @@ impl Poller {
         let news = !uids.is_empty();
         self.read(source, &context, uids).await?;
         let end = status.uid_next.saturating_sub(1);
-        let mut tx = self.store.begin("poller.advance").await?;
+        let mut tx = self.fenced("poller.advance", (lease_name, lease)).await?;
         tx.advance_folder(row.id, row.uid_validity, end).await?;
         tx.commit().await?;
         if check.due || news || row.counted_at.is_none() {
@@ -115,6 +115,7 @@ impl Poller {
         source: &mut dyn Source,
         folder: &FolderSeen,
         status: FolderStatus,
+        lease: (&str, Lease),
     ) -> Result<FolderRow, Ended> {
         let mut tx = self.store.read().await?;
         let stored = tx.get_folder(&self.settings.account, &folder.name).await?;
@@ -155,7 +156,7 @@ impl Poller {
         if stored.is_some() {
             tracing::warn!(account = %row.account, folder = %row.name, "UIDVALIDITY changed: the folder is read anew");
         }
-        let mut tx = self.store.begin("poller.folder").await?;
+        let mut tx = self.fenced("poller.folder", lease).await?;
         tx.put_folder(&row).await?;
         tx.delete_stale_deliveries(row.id, row.uid_validity).await?;
         tx.commit().await?;

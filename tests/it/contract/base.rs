@@ -44,6 +44,32 @@ async fn lease_is_held_by_one_and_its_fence_grows_when_it_changes_hands() {
 }
 
 #[tokio::test]
+async fn what_was_read_to_its_end_is_known_of_the_holder_of_a_lease_alone() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (a, b, name) = (RunId(clock.new_id()), RunId(clock.new_id()), fresh.name);
+        let mut tx = fresh.store.begin("test.lease").await.unwrap();
+        let first = tx.acquire_lease("poll:x", a, 60).await.unwrap().unwrap();
+        let taken_at = tx.list_leases().await.unwrap()[0].taken_at.unwrap();
+        assert!(!tx.is_read_to_end("poll:x").await.unwrap(), "{name}: just taken");
+        assert!(tx.set_read_to_end("poll:x", first, 60).await.unwrap());
+        assert!(tx.is_read_to_end("poll:x").await.unwrap(), "{name}");
+        tx.acquire_lease("poll:x", a, 60).await.unwrap().unwrap();
+        assert!(tx.is_read_to_end("poll:x").await.unwrap(), "{name}: renewed");
+        assert_eq!(tx.list_leases().await.unwrap()[0].taken_at, Some(taken_at), "{name}: held since then");
+        tx.end_leases_of(a).await.unwrap();
+        assert!(!tx.is_read_to_end("poll:x").await.unwrap(), "{name}: run out");
+        assert!(!tx.set_read_to_end("poll:x", first, 60).await.unwrap(), "{name}: run out");
+        let second = tx.acquire_lease("poll:x", b, 60).await.unwrap().unwrap();
+        assert!(!tx.is_read_to_end("poll:x").await.unwrap(), "{name}: taken over");
+        assert!(!tx.set_read_to_end("poll:x", first, 60).await.unwrap(), "{name}: lost");
+        assert!(tx.set_read_to_end("poll:x", second, -1).await.unwrap());
+        assert!(!tx.is_read_to_end("poll:x").await.unwrap(), "{name}: too long ago");
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn events_get_their_numbers_after_the_commit_and_without_gaps() {
     let clock = Clock::machine();
     for fresh in stores::both().await {

@@ -2,16 +2,18 @@
 
 use super::world::{World, definition, email, house, instant, told};
 use crate::{seed, stores};
+use liaison::domain::ids::RunId;
 use liaison::domain::mail::Mailbox;
 use liaison::domain::sequence::Definition;
-use liaison::domain::time::Micros;
 use liaison::domain::words::AccountState;
 use liaison::hub::enqueue::{self, Order};
 use liaison::hub::hold;
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::outreach::tidy;
+use liaison::hub::why::of_influencer;
 use liaison::outbound::SendingSettings;
 use liaison::outbound::rehearsal::accept_due;
+use liaison::store::lease::{Lease, poll_lease};
 use liaison::store::mailbox::Side;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -344,19 +346,58 @@ async fn sequences_wait_until_the_mailbox_is_read_and_people_do_not() {
         };
         let by_hand = enqueue::enqueue(&mut tx, &world.clock, order).await.unwrap().id;
         tx.commit().await.unwrap();
-        let began = world.clock.now();
-        let settings = SendingSettings { read_since: Some(began), ..SendingSettings::new("brand") };
-        let synced = async |at: Micros, state: AccountState| {
+        let settings = SendingSettings { read_first: true, ..SendingSettings::new("brand") };
+        let lease_of = poll_lease("brand");
+        let set_state = async |state: AccountState| {
             let mut tx = world.fresh.store.begin("test").await.unwrap();
-            tx.set_account_synced("brand", at).await.unwrap();
-            tx.set_account_state("brand", Side::Reading, (state, None), began).await.unwrap();
+            tx.set_account_state("brand", Side::Reading, (state, None), world.clock.now()).await.unwrap();
             tx.commit().await.unwrap();
         };
-        synced(Micros(began.0 - 1), AccountState::Up).await;
-        assert_eq!(accept_due(&world.tools, &settings).await.unwrap(), [by_hand], "{}", world.fresh.name);
-        synced(began, AccountState::NeedsLogin).await;
-        assert!(accept_due(&world.tools, &settings).await.unwrap().is_empty(), "{}", world.fresh.name);
-        synced(began, AccountState::Up).await;
-        assert_eq!(accept_due(&world.tools, &settings).await.unwrap().len(), 1, "{}", world.fresh.name);
+        let take = async |node: RunId| {
+            let mut tx = world.fresh.store.begin("test").await.unwrap();
+            let lease = tx.acquire_lease(&lease_of, node, 60).await.unwrap().unwrap();
+            tx.commit().await.unwrap();
+            lease
+        };
+        let read = async |lease: Lease, seconds: i64| {
+            let mut tx = world.fresh.store.begin("test").await.unwrap();
+            let noted = tx.set_read_to_end(&lease_of, lease, seconds).await.unwrap();
+            tx.commit().await.unwrap();
+            noted
+        };
+        let accepted = async || accept_due(&world.tools, &settings).await.unwrap();
+        let name = world.fresh.name;
+        set_state(AccountState::Up).await;
+        assert_eq!(accepted().await, [by_hand], "{name}: nobody reads");
+        // Another node reads it, and was at its end before a third took over.
+        let (second, third) = (RunId(world.clock.new_id()), RunId(world.clock.new_id()));
+        let before = take(second).await;
+        assert!(read(before, 60).await);
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.end_leases_of(second).await.unwrap();
+        tx.commit().await.unwrap();
+        let lease = take(third).await;
+        assert!(accepted().await.is_empty(), "{name}: taken over and not read");
+        let waits = async || {
+            let mut tx = world.fresh.store.read().await.unwrap();
+            let house = world.desk.house();
+            let why = of_influencer(&mut tx, (&house, world.clock.now()), ana).await.unwrap().unwrap();
+            why.runs[0].waits_for.clone()
+        };
+        let told = waits().await.unwrap_or_default();
+        assert!(told.contains("the mailbox of brand, which is to be read to its end first"), "{name}: {told}");
+        assert!(!read(before, 60).await, "{name}: who lost it notes nothing");
+        assert!(accepted().await.is_empty(), "{name}");
+        assert!(read(lease, -1).await);
+        assert!(accepted().await.is_empty(), "{name}: too long ago");
+        assert!(read(lease, 60).await);
+        set_state(AccountState::NeedsLogin).await;
+        assert!(accepted().await.is_empty(), "{name}: nobody can sign in");
+        set_state(AccountState::Up).await;
+        // This process reads nothing itself, and waits for no round of its own.
+        take(third).await;
+        let told = waits().await.unwrap_or_default();
+        assert!(!told.contains("mailbox of brand"), "{name}: {told}");
+        assert_eq!(accepted().await.len(), 1, "{name}");
     }
 }

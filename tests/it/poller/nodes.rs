@@ -26,6 +26,9 @@ async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() 
     }
     assert_eq!(post.proxy.connections.load(Ordering::SeqCst), 0, "only one node reads");
 
+    let read = "SELECT COUNT(*) FROM lease WHERE name = 'poll:brand' AND fence = 1 AND read_until > until";
+    assert_eq!(post.count(read).await, 1, "the first node noted that it was at the end");
+
     first.task.abort();
     post.deliver("", (0..50).map(|n| from_ana(&format!("two{n}"), 900)).collect()).await;
     post.until_messages(356).await;
@@ -39,6 +42,12 @@ async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() 
     assert_eq!(post.events("message.received").await, 56);
     assert_eq!(post.events("account.up").await, 1, "it was never down");
     assert_eq!(post.count("SELECT fence FROM lease WHERE name = 'poll:brand'").await, 2);
+    let read = "SELECT COUNT(*) FROM lease WHERE name = 'poll:brand' AND fence = 2 AND read_until > until";
+    until("the second node at the end", async || {
+        let n = post.count(read).await;
+        (n > 0).then_some(()).ok_or(n)
+    })
+    .await;
     drop(first_proxy);
     second.end().await;
 }

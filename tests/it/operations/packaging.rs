@@ -144,4 +144,38 @@ fn the_package_holds_what_an_installation_needs() {
         let read = Command::new("sh").arg("-n").arg(root.join("DEBIAN").join(script)).status().unwrap();
         assert!(read.success(), "{script}");
     }
+    unpacked_by_dpkg(&package, &dir.path().join("installation"));
+}
+
+/// What dpkg itself makes of it, in a root of its own. The scripts are not run: they make a user and speak with systemd.
+fn unpacked_by_dpkg(package: &str, root: &Path) {
+    let database = root.join("var/lib/dpkg");
+    for folder in ["info", "updates", "triggers"] {
+        std::fs::create_dir_all(database.join(folder)).unwrap();
+    }
+    if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(root).unwrap()) != 0 {
+        return eprintln!("left out: what dpkg makes of the package, for this user is not root");
+    }
+    for file in ["status", "available"] {
+        std::fs::write(database.join(file), "").unwrap();
+    }
+    let mut dpkg = Command::new("dpkg");
+    dpkg.arg(format!("--root={}", root.display())).args(["--force-unsafe-io", "--unpack", package]);
+    let done = tool(dpkg.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")).unwrap();
+    assert!(done.status.success(), "{}", told(&done));
+    let status = std::fs::read_to_string(database.join("status")).unwrap();
+    assert!(status.contains("Package: liaison\nStatus: install ok unpacked\n"), "{status}");
+    // It stands beside the old one until the package is configured, so that what was changed is kept.
+    std::fs::rename(root.join("etc/liaison/liaison.toml.dpkg-new"), root.join("etc/liaison/liaison.toml")).unwrap();
+    let checked = Command::new(root.join("usr/bin/liaison"))
+        .args(["--config", "etc/liaison/liaison.toml", "config", "check"])
+        .current_dir(root)
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(
+        checked.status.success() && told(&checked).contains("configuration is fine: 0 accounts"),
+        "{}",
+        told(&checked)
+    );
 }

@@ -210,12 +210,12 @@ fn first_mail(stranger: &Stranger, peer: &MailPeer) {
     stranger.types(&order).well();
     stranger.until("our mail lies in her mailbox", || (!inbox_of(peer, &ana).is_empty()).then_some(()));
     stranger.until("it counts as sent", || {
-        let listed = stranger.quietly(&["outbox", "list", "--status", "sent", "--json"]);
+        let listed = stranger.quietly(&["outbox", "list", "--status", "confirmed", "--json"]);
         (listed.json()["data"].as_array()?.len() == 1).then_some(())
     });
-    stranger.types(&["outbox", "list"]).says(0, "sent");
+    stranger.types(&["outbox", "list"]).says(0, "confirmed");
     stranger.types(&["thread", "show", "@anaruns"]).says(0, "Would you like to try them?");
-    let outbox = stranger.quietly(&["outbox", "list", "--status", "sent", "--json"]).json();
+    let outbox = stranger.quietly(&["outbox", "list", "--status", "confirmed", "--json"]).json();
     assert_eq!(outbox["data"][0]["to"][0]["address"], ana.as_str());
     assert_eq!(inbox_of(peer, &ana).len(), 1, "once");
     println!("$ kill %1\n");

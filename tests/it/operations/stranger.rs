@@ -216,7 +216,7 @@ fn first_mail(stranger: &Stranger, peer: &MailPeer) {
     stranger.types(&["outbox", "list"]).says(0, "confirmed");
     stranger.types(&["thread", "show", "@anaruns"]).says(0, "Would you like to try them?");
     let outbox = stranger.quietly(&["outbox", "list", "--status", "confirmed", "--json"]).json();
-    assert_eq!(outbox["data"][0]["to"][0]["address"], ana.as_str());
+    assert_eq!(outbox["data"][0]["recipients"][0]["address"], ana.as_str());
     assert_eq!(inbox_of(peer, &ana).len(), 1, "once");
     println!("$ kill %1\n");
     assert!(daemon.stop().success());

@@ -155,6 +155,9 @@ pub async fn unsubscribe_by_hand(
             Err(SettleError::Store(error)) => return Err(error.into()),
         }
     }
+    if !added {
+        return Ok(false);
+    }
     let owners: BTreeSet<InfluencerId> =
         tx.outbox_recipient_owners(vec![key.clone()]).await?.into_iter().filter_map(|o| o.influencer_id).collect();
     let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());

@@ -59,11 +59,18 @@ pub struct Pace {
     pub lease_seconds: u32,
     /// The first and the longest pause after lost connections.
     pub backoff: (Duration, Duration),
+    /// How long a mail is asked for that the server refuses while it gives others, until it is entered as one that could not be
+    /// read. What passes by itself must lose no mail; until then the account is not read beyond it.
+    pub patience: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { lease_seconds: 60, backoff: (Duration::from_secs(1), Duration::from_mins(5)) }
+        Self {
+            lease_seconds: 60,
+            backoff: (Duration::from_secs(1), Duration::from_mins(5)),
+            patience: Duration::from_hours(2),
+        }
     }
 }
 
@@ -95,6 +102,8 @@ pub struct Poller {
     wake: Arc<Notify>,
     /// Rung when something was stored.
     stored: Arc<Notify>,
+    /// Mails that the server refuses, by folder and uid, since when.
+    refused: alone::Refused,
 }
 
 /// Why a session with the provider ended.
@@ -133,7 +142,7 @@ impl Poller {
     /// A poller for one account.
     pub fn new(shared: Shared, settings: Settings, connect: Connect) -> Self {
         let Shared { store, clock, run, wake, stored } = shared;
-        Self { store, clock, settings, connect, run, wake, stored }
+        Self { store, clock, settings, connect, run, wake, stored, refused: alone::Refused::default() }
     }
 
     /// Reads until told to stop.
@@ -284,7 +293,8 @@ impl Poller {
             let mut tx = self.fenced("poller.synced", lease).await?;
             tx.set_account_synced(&self.settings.account, self.clock.now()).await?;
             let counts = i64::try_from((self.settings.poll * 2 + READ_SLACK).as_secs()).unwrap_or(i64::MAX);
-            if !tx.set_read_to_end(lease.0, lease.1, counts).await? {
+            // A folder that was left out may hold a no: what sequences write waits.
+            if skipped.is_empty() && !tx.set_read_to_end(lease.0, lease.1, counts).await? {
                 return Err(IngestError::LeaseLost.into());
             }
             tx.commit().await?;

@@ -79,7 +79,11 @@ impl Post {
             reach,
             poll: Duration::from_mins(10),
             server_files_sent: false,
-            pace: Pace { lease_seconds: 60, backoff: (Duration::from_millis(2), Duration::from_millis(20)) },
+            pace: Pace {
+                lease_seconds: 60,
+                backoff: (Duration::from_millis(2), Duration::from_millis(20)),
+                patience: Duration::ZERO,
+            },
         };
         Self { peer: peer.clone(), user, proxy, fresh, clock, settings, message_max: 30 << 20, ana }
     }

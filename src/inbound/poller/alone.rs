@@ -1,10 +1,15 @@
 //! One mail that the server does not give, among others: each is asked for by itself, so that it stops no other, and is
 //! entered as one that could not be read, with the folder and uid under which a person finds it.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::connector::{ConnectorError, FETCH_OCTETS_MAX, RawItem, Source};
-use crate::inbound::ingest::Withheld;
+use crate::domain::ids::FolderId;
+use crate::inbound::ingest::{Context, Withheld};
 
 /// Other mails of the folder that are asked for to tell whether the server gives any at all, the nearest ones.
 const NEIGHBOURS_MAX: usize = 3;
@@ -22,6 +27,44 @@ pub(super) struct Apart {
     pub(super) withheld: Vec<Withheld>,
     /// The last uid that is settled.
     pub(super) last_uid: i64,
+}
+
+/// Since when the server refuses which mails, as long as this process runs.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Mutex<HashMap<(FolderId, i64, i64), Instant>>);
+
+impl Refused {
+    /// What is settled of a batch: all up to the first mail that was not refused for long enough.
+    ///
+    /// # Errors
+    /// Where that is the first of all: it is asked for again later.
+    pub(super) fn ripe(
+        &self,
+        context: &Context,
+        mut apart: Apart,
+        patience: Duration,
+    ) -> Result<Apart, ConnectorError> {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let mut waits: Option<(i64, String)> = None;
+        for mail in &apart.withheld {
+            let first = *since.entry((context.folder_id, context.uid_validity, mail.uid)).or_insert(now);
+            if now.duration_since(first) < patience && waits.as_ref().is_none_or(|(uid, _)| mail.uid < *uid) {
+                waits = Some((mail.uid, mail.why.clone()));
+            }
+        }
+        let Some((uid, why)) = waits else {
+            since.retain(|(folder, _, uid), _| *folder != context.folder_id || *uid > apart.last_uid);
+            return Ok(apart);
+        };
+        apart.items.retain(|item| item.uid < uid);
+        apart.withheld.retain(|mail| mail.uid < uid);
+        apart.last_uid = uid.saturating_sub(1);
+        if apart.items.is_empty() && apart.withheld.is_empty() {
+            return Err(ConnectorError::Refused(format!("uid {uid} of `{}`: {why}", context.folder)));
+        }
+        Ok(apart)
+    }
 }
 
 /// Asks for each mail of a batch that the server refused as a whole. `refused` is what it said then, and what is said again

@@ -217,7 +217,7 @@ impl Poller {
                 return Ok(());
             }
             let (fetched, stored) =
-                tokio::join!(fetch(source, context, ahead), self.store_batch(context, waiting.take()));
+                tokio::join!(self.fetch(source, context, ahead), self.store_batch(context, waiting.take()));
             stored?;
             let Some((batch, done)) = fetched? else { continue };
             rest = rest.get(done..).unwrap_or_default();
@@ -282,20 +282,32 @@ impl Poller {
         }
         Ok(unknown)
     }
+
+    /// Fetches and prepares the next batch; how many of the asked-for uids it settles.
+    async fn fetch(
+        &self,
+        source: &mut dyn Source,
+        context: &Context,
+        uids: &[i64],
+    ) -> Result<Option<(Batch, usize)>, Ended> {
+        let Some(last) = uids.last() else { return Ok(None) };
+        let apart = match source.fetch(uids).await {
+            Ok(items) => {
+                // Fewer may come back: what lies behind the last one is asked for again, what lies before it and is missing is gone.
+                let last_uid = items.iter().map(|i| i.uid).max().unwrap_or(*last);
+                Apart { items, withheld: Vec::new(), last_uid }
+            }
+            Err(error) if error.is_about_what_was_asked() => {
+                let apart = Box::pin(alone::ask_apart(source, uids, error)).await?;
+                self.refused.ripe(context, apart, self.settings.pace.patience)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        batch_of(context, apart, uids).await
+    }
 }
 
-/// Fetches and prepares the next batch; how many of the asked-for uids it settles.
-async fn fetch(source: &mut dyn Source, context: &Context, uids: &[i64]) -> Result<Option<(Batch, usize)>, Ended> {
-    let Some(last) = uids.last() else { return Ok(None) };
-    let apart = match source.fetch(uids).await {
-        Ok(items) => {
-            // Fewer may come back: what lies behind the last one is asked for again, what lies before it and is missing is gone.
-            let last_uid = items.iter().map(|i| i.uid).max().unwrap_or(*last);
-            Apart { items, withheld: Vec::new(), last_uid }
-        }
-        Err(error) if error.is_about_what_was_asked() => Box::pin(alone::ask_apart(source, uids, error)).await?,
-        Err(error) => return Err(error.into()),
-    };
+async fn batch_of(context: &Context, apart: Apart, uids: &[i64]) -> Result<Option<(Batch, usize)>, Ended> {
     for mail in &apart.withheld {
         let (account, folder, uid, why) = (&context.account, &context.folder, mail.uid, &mail.why);
         tracing::error!(%account, folder, uid, why, "the server does not give this mail: it is entered as one that could not be read");

@@ -101,6 +101,32 @@ async fn all_refused(post: Post, _share: usize) {
     reading.end().await;
 }
 
+/// What passes by itself loses nothing: until it has lasted, the mail is asked for again and again.
+async fn refused_for_a_while(mut post: Post, _share: usize) {
+    post.settings.pace.patience = std::time::Duration::from_hours(2);
+    let reading = post.read();
+    post.until_synced().await;
+    post.proxy.set(Fault::RefuseMails(vec![5]));
+    post.proxy.close_all();
+    deliver(&post, 12).await;
+    until("the account is down", async || {
+        let found = post.events("account.down").await;
+        (found == 1).then_some(()).ok_or(found)
+    })
+    .await;
+    assert_eq!((post.messages().await, tasks(&post).await.len()), (4, 0), "{}", post.fresh.name);
+    post.proxy.set(Fault::None);
+    post.proxy.close_all();
+    post.until_counted("INBOX", 12).await;
+    assert_eq!((post.messages().await, tasks(&post).await.len()), (12, 0), "{}", post.fresh.name);
+    reading.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poller_mail_that_is_refused_for_a_while_is_read_later() {
+    on_both!(Reach::Nothing, refused_for_a_while);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn poller_server_that_gives_no_mail_at_all_loses_none() {
     on_both!(Reach::Nothing, all_refused);

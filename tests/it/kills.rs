@@ -242,11 +242,11 @@ impl Proof {
         let mut subjects = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.home.get(&format!("/v1/outbox?limit=200&cursor={cursor}"));
+            let page = self.home.get(&format!("/v1/outbox?limit=200{cursor}"));
             let data = page["data"].as_array().expect("outbox").iter();
             subjects.extend(data.map(|m| m["subject"].as_str().expect("subject").to_owned()));
             match page["next_cursor"].as_str() {
-                Some(next) => next.clone_into(&mut cursor),
+                Some(next) => cursor = format!("&cursor={next}"),
                 None => return subjects,
             }
         }

@@ -1,12 +1,11 @@
-//! Opens and clicks over HTTP, 128 connections that are kept: each hit is durable before its answer. Beside a constant
-//! answer of the same HTTP library, in the same run, asked by the same driver; and links that nobody signed.
+//! Opens and clicks over HTTP, 128 connections that are kept: each hit is durable before its answer, and is filed and judged beside
+//! it. Beside a constant answer of the same HTTP library, in the same run, asked by the same driver; and links that nobody signed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use liaison::clock::Clock;
@@ -21,8 +20,9 @@ use liaison::http::{PublicState, public_router};
 use liaison::hub::enqueue::{self, AccountFrom, Order};
 use liaison::hub::signing;
 use liaison::lifecycle::Stop;
+use liaison::store::Store;
 use liaison::store::tracking::LinkRow;
-use liaison::store::{Place, Store};
+use liaison::tracking::Judge;
 use liaison::worker::Wake;
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ use crate::Bench;
 use crate::load::{self, Ask, Seen};
 use crate::mailbox::OURS;
 use crate::measure::{self, Cost, quantile};
+use crate::rows::{Database, Raw, database, drop_database, place};
 
 const AGENT: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
@@ -46,13 +47,15 @@ pub struct TrackingArgs {
     #[arg(long, default_value_t = 20_000)]
     messages: usize,
     /// How often each is run
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 6)]
     runs: usize,
+    #[arg(long, value_enum, default_value_t = Database::Sqlite)]
+    database: Database,
 }
 
 #[derive(Debug, Args)]
 pub struct TrackingPartArgs {
-    file: Option<PathBuf>,
+    database: Option<String>,
 }
 
 /// A server in a process of its own.
@@ -62,9 +65,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(file: Option<&Path>) -> Self {
+    fn start(database: Option<&str>) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.arg("tracking-part").args(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("tracking-part").args(database).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("server");
         let mut line = [0; 64];
         let out = child.stdout.as_mut().expect("stdout");
@@ -84,8 +87,8 @@ impl Server {
 }
 
 pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
-    let file = bench.dir.join("tracking.db");
-    let paths = bench.runtime.block_on(fill(&file, args.messages));
+    let place = bench.runtime.block_on(database(&bench.dir, args.database, "tracking"));
+    let paths = bench.runtime.block_on(fill(&place, args.messages));
     let unknown: Vec<String> = paths
         .iter()
         .map(|p| {
@@ -95,26 +98,32 @@ pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
         })
         .collect();
     let constant = Server::start(None);
-    let ours = Server::start(Some(&file));
+    let ours = Server::start(Some(&place));
     let mut seen = Vec::new();
     for _ in 0..args.runs.max(1) {
         seen.push(load(&constant, &["/".to_owned()], args, ("axum constant", "200")));
         seen.push(load(&ours, &paths, args, ("liaison", "")));
     }
-    let before = bench.runtime.block_on(count(&file));
+    let count = |of: &str| bench.runtime.block_on(count(&place, of));
+    let (before, unfiled) = (count(HITS), count(UNFILED));
     seen.push(load(&ours, &unknown, args, ("liaison, unknown", "404")));
-    let after = bench.runtime.block_on(count(&file));
+    let after = count(HITS);
+    let judged = wait_until_judged(count);
     let (cost, reference) = (ours.cost(), constant.cost());
     ours.stop();
     constant.stop();
-    let stored = bench.runtime.block_on(count(&file));
+    let stored = count(HITS);
     println!("{}", report(&seen, (cost, reference)));
+    let rates: Vec<String> = seen.iter().filter(|s| s.who == "liaison").map(|s| format!("{:.0}", s.rate)).collect();
+    println!("runs of liaison, answers/s: {}", rates.join(", "));
     println!(
         "hits stored: {before} for {} answers; {} more for {} unknown links",
         args.n * args.runs.max(1),
         after - before,
         args.n
     );
+    println!("not filed after the last run: {unfiled}; all are judged {judged:.0} s after the unknown links");
+    bench.runtime.block_on(drop_database(&place));
     assert_eq!(
         usize::try_from(stored).expect("count"),
         args.n * args.runs.max(1),
@@ -124,7 +133,22 @@ pub fn run(bench: &Bench, args: &TrackingArgs) -> Value {
     let figures: Vec<Value> =
         seen.iter().map(|s| json!({"who": s.who, "rate": s.rate, "p50_ms": s.p50, "p99_ms": s.p99})).collect();
     json!({"workload": "tracking", "requests": args.n, "connections": args.connections, "figures": figures,
-        "cpu": cost.cpu, "peak": cost.peak})
+        "unfiled": unfiled, "judged_after_s": judged, "cpu": cost.cpu, "peak": cost.peak})
+}
+
+/// Seconds until every hit has its verdict.
+fn wait_until_judged(count: impl Fn(&str) -> i64) -> f64 {
+    let began = Instant::now();
+    let mut left = i64::MAX;
+    loop {
+        let now = count(UNJUDGED);
+        if now == 0 {
+            return began.elapsed().as_secs_f64();
+        }
+        assert!(now <= left, "hits are neither filed nor judged: {now} of {left}");
+        left = now;
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn report(seen: &[Seen], (cost, reference): (Cost, Cost)) -> String {
@@ -166,8 +190,8 @@ fn load(server: &Server, paths: &[String], args: &TrackingArgs, (who, status): (
 }
 
 /// Messages with two links each; the paths of their pixels and links in turn.
-async fn fill(file: &Path, n: usize) -> Vec<String> {
-    let store = Store::open(&Place::Sqlite { file: file.to_owned() }).await.expect("store");
+async fn fill(database: &str, n: usize) -> Vec<String> {
+    let store = Store::open(&place(database)).await.expect("store");
     let clock = Clock::machine();
     let mut tx = store.begin("bench.account").await.expect("transaction");
     tx.ensure_account("brand", "imap", OURS, clock.now()).await.expect("account");
@@ -207,15 +231,13 @@ fn order(number: usize, clock: &Clock) -> Order {
     }
 }
 
-/// How many hits there are, by the database itself.
-async fn count(file: &Path) -> i64 {
-    use sqlx::Connection;
-    let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.expect("database");
-    let (n,): (i64,) = sqlx::query_as("SELECT (SELECT COUNT(*) FROM hit) + (SELECT COUNT(*) FROM hit_new)")
-        .fetch_one(&mut c)
-        .await
-        .expect("count");
-    n
+const HITS: &str = "SELECT (SELECT COUNT(*) FROM hit) + (SELECT COUNT(*) FROM hit_new)";
+const UNFILED: &str = "SELECT COUNT(*) FROM hit_new";
+const UNJUDGED: &str = "SELECT (SELECT COUNT(*) FROM hit WHERE judged_at IS NULL) + (SELECT COUNT(*) FROM hit_new)";
+
+/// How many there are, by the database itself.
+async fn count(database: &str, of: &str) -> i64 {
+    Raw::open(database).await.count(of).await
 }
 
 /// The server: the public routes over a database, or a constant answer.
@@ -229,19 +251,25 @@ pub async fn part(args: TrackingPartArgs) {
         let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0; 1]));
         drop(waiting.await);
     };
-    let Some(file) = args.file else {
+    let Some(database) = args.database else {
         let router = axum::Router::new().route("/", axum::routing::get(|| async { "ok" }));
         return liaison::http::serve(listener, router, told).await.expect("serve");
     };
-    let store = Store::open(&Place::Sqlite { file }).await.expect("store");
+    let store = Store::open(&place(&database)).await.expect("store");
     let clock = Clock::machine();
-    let books = Arc::new(Books::shipped());
-    let (tracking, writer) = liaison::tracking::open(&store, &clock, books, Wake::default()).await.expect("tracking");
-    let writing = tokio::spawn(async move { writer.run(Stop::new()).await.expect("writer") });
+    let (books, wake, stop, stored) = (Arc::new(Books::shipped()), Wake::default(), Stop::new(), Arc::default());
+    let opened = liaison::tracking::open(&store, &clock, Arc::clone(&books), wake.clone()).await.expect("tracking");
+    let (tracking, writer) = opened;
+    let writing = tokio::spawn(writer.run(stop.clone()));
+    let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
+    let judging = tokio::spawn(judge.run(stop.clone()));
     // What is measured is the hub, not its limit.
     let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() });
-    let state = PublicState { store: store.clone(), clock, tracking, stored: Arc::default(), limits };
+    let state = PublicState { store: store.clone(), clock, tracking, stored, limits };
     liaison::http::serve(listener, public_router(state), told).await.expect("serve");
-    tokio::time::timeout(Duration::from_secs(20), writing).await.expect("writer ends").expect("writer");
+    stop.ask();
+    for ending in [writing, judging] {
+        tokio::time::timeout(Duration::from_secs(20), ending).await.expect("ends").expect("ends").expect("store");
+    }
     store.close().await;
 }

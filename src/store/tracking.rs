@@ -243,13 +243,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether there are hits to be filed.
-    pub async fn has_new_hits(&mut self) -> Result<bool, StoreError> {
-        Ok(self.opt::<(Micros,)>(&HITS_NEW, values![]).await?.is_some())
+    /// When the oldest hit came that is not filed; in the order of the clocks of those who took them.
+    pub async fn next_new_hit_at(&mut self) -> Result<Option<Micros>, StoreError> {
+        let row: Option<(Micros,)> = self.opt(&HITS_NEW, values![]).await?;
+        Ok(row.map(|(at,)| at))
     }
 
     /// Files so many of the hits that came, the oldest first: from then on they are among those of their message. How many
-    /// there were; one that is filed already is let go.
+    /// there were; one that is filed already is let go. Waits for those that another files at the same time, and does not
+    /// count them.
     pub async fn file_hits(&mut self, limit: i64) -> Result<u64, StoreError> {
         if self.is_sqlite() {
             self.exec(&HITS_FILE, values![limit]).await?;
@@ -294,8 +296,8 @@ impl Tx {
     /// When the oldest hit came that was not judged, filed or not.
     pub async fn next_unjudged_at(&mut self) -> Result<Option<Micros>, StoreError> {
         let filed: Option<(Micros,)> = self.opt(&UNJUDGED_NEXT, values![]).await?;
-        let new: Option<(Micros,)> = self.opt(&HITS_NEW, values![]).await?;
-        Ok(filed.into_iter().chain(new).map(|(at,)| at).min())
+        let new = self.next_new_hit_at().await?;
+        Ok(filed.map(|(at,)| at).into_iter().chain(new).min())
     }
 
     /// Messages with a hit up to an instant that was not judged: of so many hits, oldest first.
@@ -381,7 +383,8 @@ statements! {
     // The first row of a table that is kept in this order.
     HITS_NEW = "SELECT at FROM hit_new ORDER BY id LIMIT 1";
     // In the order of the index they are put under: neighbours share its pages. What came while its message was erased is let go.
-    HITS_FILE = "WITH gone AS (DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) \
+    // Locked before the messages they are of; erasing, which locks in the other order, passes over those that are filed now.
+    HITS_FILE = "WITH gone AS (DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new ORDER BY id LIMIT $1 FOR UPDATE) \
         RETURNING id, message_id, kind, link, at, method, agent, network, hints), \
         there AS (SELECT gone.* FROM gone JOIN outbox o ON o.id = gone.message_id ORDER BY o.id, gone.at FOR KEY SHARE OF o), \
         kept AS (INSERT INTO hit (id, message_id, kind, link, at, method, agent, network, hints) \

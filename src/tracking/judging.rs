@@ -16,6 +16,7 @@ use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HitKind, Verdict};
 use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
+use crate::store::again::{change, is_overtaken};
 use crate::store::tracking::{HitRow, JudgedRow, MessageEvent, TrackedMessage};
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
@@ -77,7 +78,12 @@ impl Judge {
     /// Only where the store holds what can't be read.
     pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
         loop {
-            match judge_due(&self.store, &self.clock, &self.books).await {
+            let judged = tokio::select! {
+                // What was begun is rolled back, and begun anew by the next who judges.
+                () = stop.soft() => return Ok(()),
+                judged = judge_due(&self.store, &self.clock, &self.books) => judged,
+            };
+            match judged {
                 Ok(0) => {}
                 Ok(_) => self.stored.notify_waiters(),
                 Err(error @ StoreError::Damaged(_)) => return Err(error),
@@ -114,7 +120,7 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
     loop {
         pulse::beat();
         // Those that are too young to be judged as well: they speak for and against the older ones.
-        file_all(store).await?;
+        file_all(store, clock).await?;
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
@@ -137,21 +143,16 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
     }
 }
 
-/// Puts what came with the hits of its message.
-async fn file_all(store: &Store) -> Result<(), StoreError> {
-    loop {
-        if !store.read().await?.has_new_hits().await? {
-            return Ok(());
-        }
-        let mut tx = store.begin("tracking.file").await?;
-        let filed = tx.file_hits(FILED).await?;
-        tx.commit().await?;
-        // Those that another takes now are filed when it is done.
-        if filed < FILED.unsigned_abs() {
-            return Ok(());
-        }
+/// Puts what came until now with the hits of its message. What comes meanwhile is left to the next time: it may come faster than
+/// it is filed, and what is due must not wait for its end.
+async fn file_all(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    let until = clock.now();
+    while store.read().await?.next_new_hit_at().await?.is_some_and(|at| at <= until) {
+        // Those that another files now are waited for: they speak of what is judged next.
+        change(store, "tracking.file", is_overtaken, async |tx| tx.file_hits(FILED).await).await?;
         pulse::beat();
     }
+    Ok(())
 }
 
 /// Judges what was judged since an instant once more, by the judge of today.

@@ -219,6 +219,28 @@ async fn text_of(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
+async fn what_came_until_now_is_filed_and_what_comes_meanwhile_is_left() {
+    for world in World::all().await {
+        let mail = world.mail(1).await;
+        world.get(&mail.pixel()).await;
+        assert_eq!(world.judge().await, 0, "too young");
+        let mut tx = world.bench.begin().await;
+        assert_eq!(tx.list_hits(mail.id, Micros(0), 10).await.unwrap().len(), 1, "{}", world.bench.name());
+        // As one that comes while others are filed.
+        let open = tx.list_hits(mail.id, Micros(0), 10).await.unwrap().remove(0);
+        let later = world.bench.clock.now().plus(Duration::from_secs(1));
+        let late = HitRow { id: HitId(world.bench.clock.new_id()), at: later, ..open };
+        tx.insert_hits(vec![late]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(world.judge().await, 0);
+        let new = async || world.bench.fresh.store.read().await.unwrap().next_new_hit_at().await.unwrap();
+        assert_eq!(new().await, Some(later), "{}: a flood must not keep what is due", world.bench.name());
+        world.pass(30);
+        assert_eq!((world.judge().await, new().await), (2, None));
+    }
+}
+
+#[tokio::test]
 async fn mail_of_a_sequence_is_counted_and_its_copy_is_clean() {
     for world in World::all().await {
         let mail = world.mail(1).await;

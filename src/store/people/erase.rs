@@ -411,7 +411,8 @@ statements! {
     #[hot] LINKS = "DELETE FROM tracked_link WHERE message_id = ANY($1::uuid[])";
     #[hot] HITS = "DELETE FROM hit WHERE message_id = ANY($1::uuid[])";
     // Without an index, for it holds what came within seconds.
-    HITS_NEW = "DELETE FROM hit_new WHERE message_id = ANY($1::uuid[])";
+    // One that is being filed is let go by who files it: its message is locked, and gone when it gets there.
+    HITS_NEW = "DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new WHERE message_id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED)";
     #[hot] SURPLUS = "DELETE FROM hit_surplus WHERE message_id = ANY($1::uuid[])";
     // That it was seen stays, without it: nobody fetches it again.
     #[hot] DELIVERIES = "UPDATE delivery SET message_id = NULL, left_out = 'erased' WHERE message_id = ANY($1::uuid[])";

@@ -141,12 +141,12 @@ async fn hits_that_are_new_are_kept_as_they_came() {
         tx.insert_hits(Vec::new()).await.unwrap();
         assert_eq!(tx.next_unjudged_at().await.unwrap(), Some(seed::at(10)), "what isn't filed waits as well");
         assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap(), [], "{}", fresh.name);
-        assert!(tx.has_new_hits().await.unwrap());
+        assert!(tx.next_new_hit_at().await.unwrap().is_some());
         assert_eq!(tx.file_hits(1).await.unwrap(), 1);
         assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap().len(), 1);
         assert_eq!(tx.file_hits(10).await.unwrap(), 1);
         assert_eq!(tx.file_hits(10).await.unwrap(), 0);
-        assert!(!tx.has_new_hits().await.unwrap());
+        assert_eq!(tx.next_new_hit_at().await.unwrap(), None);
         let kept = tx.list_hits(id, Micros(0), 10).await.unwrap();
         // PostgreSQL's text has no NUL.
         let as_kept = |row: &HitRow| HitRow { agent: row.agent.replace('\0', "\u{fffd}"), ..row.clone() };
@@ -157,6 +157,47 @@ async fn hits_that_are_new_are_kept_as_they_came() {
         tx.insert_hits(vec![plain]).await.unwrap();
         assert_eq!(tx.file_hits(10).await.unwrap(), 1);
         assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap().len(), 2, "a hit that is there is no new one");
+    }
+}
+
+/// Filing locks hits and then their message, erasing the message and then its hits: neither waits for the other for ever.
+#[tokio::test]
+async fn what_is_erased_while_its_hits_are_filed_is_erased() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        // On SQLite one transaction writes at a time.
+        let crate::stores::Raw::Postgres(mut raw) = crate::stores::raw_connection(&fresh.place).await else { continue };
+        let (id, other) = (message(&fresh, &clock).await, message(&fresh, &clock).await);
+        let mut tx = fresh.store.begin("test.hits").await.unwrap();
+        tx.insert_hits(vec![hit(&clock, id, HitKind::Open, 10), hit(&clock, other, HitKind::Open, 11)]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut erasing = fresh.store.begin("test.erase").await.unwrap();
+        erasing.lock_tracked(id).await.unwrap();
+        let filing = tokio::spawn({
+            let store = fresh.store.clone();
+            async move {
+                let mut tx = store.begin("test.file").await?;
+                let filed = tx.file_hits(10).await?;
+                tx.commit().await.map(|()| filed)
+            }
+        });
+        let waiting =
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        loop {
+            let waits: i64 = sqlx::query_scalar(waiting).fetch_one(&mut raw).await.unwrap();
+            if waits == 1 {
+                break;
+            }
+            assert!(!filing.is_finished(), "filing did not wait for the message that is erased");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        erasing.erase_messages(vec![id]).await.unwrap();
+        erasing.commit().await.unwrap();
+        assert_eq!(filing.await.unwrap().unwrap(), 2);
+        let mut tx = fresh.store.read().await.unwrap();
+        assert_eq!(tx.list_hits(id, Micros(0), 10).await.unwrap(), []);
+        assert_eq!(tx.list_hits(other, Micros(0), 10).await.unwrap().len(), 1);
+        assert_eq!(tx.next_new_hit_at().await.unwrap(), None);
     }
 }
 
@@ -172,7 +213,7 @@ async fn a_hit_on_what_was_erased_meanwhile_is_let_go() {
         assert_eq!(tx.file_hits(10).await.unwrap(), 3);
         let kept = (tx.list_hits(id, Micros(0), 10).await.unwrap(), tx.list_hits(gone, Micros(0), 10).await.unwrap());
         assert_eq!((kept.0.len(), kept.1.len()), (1, 0), "{}", fresh.name);
-        assert!(!tx.has_new_hits().await.unwrap());
+        assert_eq!(tx.next_new_hit_at().await.unwrap(), None);
         tx.commit().await.unwrap();
     }
 }

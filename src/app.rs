@@ -48,6 +48,7 @@ mod desk;
 mod domains;
 mod erasure;
 mod foresight;
+mod imports;
 mod installation;
 mod metrics;
 mod node;

@@ -13,6 +13,7 @@ pub mod outreach;
 pub mod people;
 pub mod react;
 pub mod retention;
+pub mod roster;
 pub mod seal;
 pub mod sequencer;
 pub mod settle;

@@ -11,11 +11,12 @@ use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder,
+    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, ImportOrder,
     InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder,
     SteerOrder, Teammate, ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
+use crate::hub::import::ImportReport;
 use crate::hub::people::erase::Erased;
 use crate::hub::people::{
     self, AgentChange, InfluencerChange, NetworkGiven, NewAgent, NewInfluencer, PeopleError, StageMove,
@@ -346,6 +347,10 @@ impl Actions for HubActions {
 
     fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
         Box::pin(async move { super::erasure::export(&self.hub, id).await })
+    }
+
+    fn import(&self, order: ImportOrder, by: String) -> Done<'_, ImportReport> {
+        Box::pin(async move { super::imports::import(&self.hub, order, &by).await })
     }
 
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId> {

@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::stop::Stop;
 use super::terminal::{bar, remark};
 use super::{Global, stop};
-use crate::hub::import::{self, FILE_MAX, ImportOptions, ImportReport, Progress};
+use crate::hub::import::{self, Asker, FILE_MAX, ImportOptions, ImportReport, Progress};
 
 /// Failed rows that are shown one by one.
 const SHOWN_MAX: usize = 20;
@@ -70,6 +70,7 @@ pub(super) async fn run(global: &Global, args: ImportArgs, sort: Sort) -> anyhow
         dry_run: args.dry_run,
         stages: desk.stages.clone(),
         owners: (!teammates.is_empty()).then_some(teammates),
+        asker: Asker::Terminal,
     };
     let bar = bar(u64::try_from(text.len()).unwrap_or(u64::MAX));
     let mut progress = |p: Progress| {

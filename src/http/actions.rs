@@ -15,6 +15,7 @@ use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
 use crate::domain::webhook::guard::Reach;
 use crate::domain::words::Channel;
+use crate::hub::import::ImportReport;
 use crate::hub::outreach::steer::Act;
 use crate::hub::people::erase::Erased;
 use crate::hub::seal::{SealError, Vault};
@@ -136,6 +137,37 @@ pub enum Settlement {
     SendAgain,
     /// Leave it.
     Drop,
+}
+
+/// Who a file lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportSort {
+    /// An influencer in each row.
+    #[default]
+    Influencers,
+    /// An agent in each row.
+    Agents,
+}
+
+/// People to be imported.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportOrder {
+    /// Who the file lists; influencers where it is not said.
+    #[serde(default)]
+    pub sort: ImportSort,
+    /// The file: CSV with the names of the columns in its first line.
+    pub csv: String,
+    /// What the file is called, for the evidence of consents.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Columns that are called otherwise: `{"E-Mail": "email"}`.
+    #[serde(default)]
+    pub mapping: BTreeMap<String, String>,
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Someone new.
@@ -529,6 +561,8 @@ pub trait Actions: Send + Sync {
     fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased>;
     /// Everything that is kept about somebody, as a ZIP archive; none where it is larger than is given at once.
     fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>>;
+    /// Imports influencers or agents.
+    fn import(&self, order: ImportOrder, by: String) -> Done<'_, ImportReport>;
     /// Writes a note on a timeline.
     fn add_note(&self, id: InfluencerId, text: String, by: String) -> Done<'_, NoteId>;
     /// Adds an agent.

@@ -10,6 +10,7 @@ mod erasure;
 mod events;
 mod foresight;
 mod holds;
+mod imports;
 mod influencers;
 mod leases;
 mod loose_ends;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(events::routes());
     all.extend(foresight::routes());
     all.extend(holds::routes());
+    all.extend(imports::routes());
     all.extend(influencers::routes());
     all.extend(leases::routes());
     all.extend(loose_ends::routes());

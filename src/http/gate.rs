@@ -73,7 +73,8 @@ pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
         // What they are asked is too much for a query; they change nothing.
         (
             &Method::POST,
-            "/v1/sequences/{id}/preview"
+            "/v1/sequences/check"
+            | "/v1/sequences/{id}/preview"
             | "/v1/sequences/{id}/diff"
             | "/v1/sequences/{id}/simulate"
             | "/v1/sequences/{id}/test",

@@ -23,6 +23,7 @@ mod row;
 
 use columns::{Columns, Sort};
 use file::{Record, Records};
+pub(super) use row::is_formula;
 
 /// Rows of one transaction.
 const BATCH_ROWS: usize = 500;
@@ -44,6 +45,35 @@ pub struct ImportOptions {
     pub stages: KnownStages,
     /// The declared teammates, where an owner must be one of them.
     pub owners: Option<Vec<String>>,
+    /// Who is told how columns are mapped.
+    pub asker: Asker,
+}
+
+/// Who imports: each says in its own way what a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody at a terminal: `--map "THEIR COLUMN=field"`.
+    Terminal,
+    /// A program: `"mapping": {"THEIR COLUMN": "field"}`.
+    Program,
+}
+
+impl Asker {
+    /// How a column is mapped.
+    fn mapped(self, column: &str, field: &str) -> String {
+        match self {
+            Self::Terminal => format!("--map \"{column}={field}\""),
+            Self::Program => format!("\"mapping\": {{\"{column}\": \"{field}\"}}"),
+        }
+    }
+
+    /// What a mistake in the mapping is told under.
+    pub fn mapping(self) -> &'static str {
+        match self {
+            Self::Terminal => "--map",
+            Self::Program => "mapping",
+        }
+    }
 }
 
 /// How far an import is.
@@ -58,7 +88,7 @@ pub struct Progress {
 }
 
 /// A row that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct FailedRow {
     /// The line in the file where it begins; the header is line 1.
     pub line: u64,
@@ -69,7 +99,7 @@ pub struct FailedRow {
 }
 
 /// What an import did, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct ImportReport {
     /// Nothing was written.
     pub dry_run: bool,
@@ -200,7 +230,7 @@ async fn import(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportReport, ImportError> {
     let (mut records, header) = Records::open(text)?;
-    let columns = Columns::read(&header, &options.mapping, sort).map_err(ImportError::Columns)?;
+    let columns = Columns::read(&header, (&options.mapping, options.asker), sort).map_err(ImportError::Columns)?;
     let report = ImportReport {
         dry_run: options.dry_run,
         notes: columns.notes.clone(),

@@ -6,6 +6,7 @@ mod desk;
 mod edit;
 mod fuzzed;
 mod listeners;
+mod many;
 mod numbers;
 mod often;
 mod once;
@@ -19,10 +20,11 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, InfluencerChangeOrder, InfluencerOrder,
-    MatchOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
+    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, ImportOrder, InfluencerChangeOrder,
+    InfluencerOrder, MatchOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
+use liaison::hub::import::ImportReport;
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::sequence::{Report, Tested};
 use liaison::store::reading::message::PackedMail;
@@ -64,6 +66,9 @@ impl Actions for Recorder {
     }
     fn match_unmatched(&self, id: MessageId, _: MatchOrder, _: String) -> Done<'_, ()> {
         self.note(format!("match {id}"), Ok(()))
+    }
+    fn import(&self, order: ImportOrder, by: String) -> Done<'_, ImportReport> {
+        self.note(format!("import {:?} {:?} by {by}", order.sort, order.source), Ok(ImportReport::default()))
     }
     fn create_influencer(&self, order: InfluencerOrder, _: String) -> Done<'_, InfluencerId> {
         assert_ne!(order.handle, "panic", "asked to panic");
@@ -303,6 +308,7 @@ async fn token_may_do_only_what_its_scopes_say() {
         ("POST", note, Some(r#"{"text":"n"}"#), Scope::Write),
         ("POST", "/v1/sequences/spring/simulate", Some("{}"), Scope::Read),
         ("POST", "/v1/sequences/spring/test", Some("{}"), Scope::Read),
+        ("POST", "/v1/sequences/check", Some("{}"), Scope::Read),
         ("POST", "/v1/messages", Some(r#"{"text":"n"}"#), Scope::MessagesSend),
         ("GET", "/v1/tokens", None, Scope::Admin),
     ] {

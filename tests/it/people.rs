@@ -4,12 +4,13 @@ use crate::stores;
 use liaison::clock::Clock;
 use liaison::domain::people::InfluencerView;
 use liaison::domain::words::{Channel, EventType, FolderRole, SuppressionReason};
-use liaison::hub::import::{ImportError, ImportOptions, ImportReport, import_agents, import_influencers};
+use liaison::hub::import::{Asker, ImportError, ImportOptions, ImportReport, import_agents, import_influencers};
 use liaison::hub::people::{
     AgentChange, InfluencerChange, KnownStages, NewAgent, NewInfluencer, NewSuppression, PeopleError, StageMove,
     add_note, create_agent, create_influencer, find_agent, find_influencer, lift_suppression, move_stage,
     suppress_address, update_agent, update_influencer,
 };
+use liaison::hub::roster::Roster;
 use liaison::store::event::EventRow;
 use liaison::store::people::list::{InfluencerFilter, InfluencerOrder};
 use liaison::store::reading::Page;
@@ -21,7 +22,15 @@ fn stages() -> KnownStages {
 }
 
 fn options() -> ImportOptions {
-    ImportOptions { source: "people.csv".into(), mapping: Vec::new(), dry_run: false, stages: stages(), owners: None }
+    let asker = Asker::Terminal;
+    ImportOptions {
+        source: "people.csv".into(),
+        mapping: Vec::new(),
+        dry_run: false,
+        stages: stages(),
+        owners: None,
+        asker,
+    }
 }
 
 async fn import_with(store: &Store, text: &str, options: &ImportOptions) -> ImportReport {
@@ -175,6 +184,34 @@ async fn notes_and_suppressions_by_hand() {
         let kinds: Vec<_> = events(&fresh.store).await.iter().map(|e| e.kind).collect();
         let (created, updated) = (EventType::InfluencerCreated, EventType::InfluencerUpdated);
         assert_eq!(kinds, [created, updated, updated, updated], "{}", fresh.name);
+    }
+}
+
+/// Everybody as CSV.
+async fn roster(store: &Store) -> String {
+    let mut tx = store.survey().await.unwrap();
+    let roster = Roster::of(&mut tx).await.unwrap();
+    drop(tx);
+    String::from_utf8([roster.header(), roster.rows(&views(store).await)].concat()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_given_as_csv_is_imported_elsewhere_as_it_was_and_is_no_formula() {
+    let (mut one, mut other) = (stores::both().await, stores::both().await);
+    while let (Some(fresh), Some(elsewhere)) = (one.pop(), other.pop()) {
+        import(&fresh.store, FULL).await;
+        import(&fresh.store, "handle,first_name,property.phone\n@cy,\"=HYPERLINK(\"\"x\"\")\",+49 30 1\n").await;
+        let given = roster(&fresh.store).await;
+        let cy = given.lines().find(|line| line.contains("@cy")).unwrap();
+        assert!(cy.contains("'@cy,\"'=HYPERLINK(\"\"x\"\")\"") && cy.contains(",'+49 30 1"), "{cy}");
+        let again = import(&fresh.store, &given).await;
+        assert_eq!(counts(&again), (0, 0, 3, 0), "{}: {:?}", fresh.name, again.failed);
+        assert_eq!(again.notes.len(), 2, "the id and the refusals stay out: {:?}", again.notes);
+        assert_eq!(counts(&import(&elsewhere.store, &given).await), (3, 0, 0, 0), "{}", fresh.name);
+        let without_ids = |text: String| -> Vec<String> {
+            text.lines().map(|line| line.split_once(',').unwrap().1.to_owned()).collect()
+        };
+        assert_eq!(without_ids(roster(&elsewhere.store).await), without_ids(given), "{}", fresh.name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The header: which column holds what.
 
+use super::Asker;
 use crate::domain::people::{NETWORKS_MAX, PROPERTIES_MAX, check};
 use crate::domain::words::{Channel, Word};
 
@@ -112,6 +113,10 @@ impl Field {
             ("first_name", _) => Some(Self::FirstName),
             ("last_name", _) => Some(Self::LastName),
             ("phone", _) => Some(Self::LeftOut("only email addresses can be imported yet")),
+            ("id", Sort::Influencers) => Some(Self::LeftOut("the handle tells whose row it is")),
+            ("suppressed", Sort::Influencers) => {
+                Some(Self::LeftOut("an import neither lifts a refusal nor adds one: see `liaison suppression add`"))
+            }
             ("influencers", Sort::Agents) => Some(Self::Influencers),
             (_, Sort::Agents) => None,
             ("handle", _) => Some(Self::Handle),
@@ -199,15 +204,20 @@ fn choice(sort: Sort) -> String {
 
 impl Columns {
     /// Reads a header; all that is wrong with it at once.
-    pub(super) fn read(header: &[String], mapping: &[(String, String)], sort: Sort) -> Result<Self, Vec<String>> {
+    pub(super) fn read(
+        header: &[String],
+        (mapping, asker): (&[(String, String)], Asker),
+        sort: Sort,
+    ) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
         let mut notes = Vec::new();
         for (theirs, ours) in mapping {
             if !header.iter().any(|name| name == theirs.trim()) {
-                wrong.push(format!("--map: the file has no column \"{theirs}\"; it has: {}", header.join(", ")));
+                let (at, has) = (asker.mapping(), header.join(", "));
+                wrong.push(format!("{at}: the file has no column \"{theirs}\"; it has: {has}"));
             }
             if Field::named(ours, sort).is_none() {
-                wrong.push(format!("--map: `{ours}` is not a field; there are: {}", choice(sort)));
+                wrong.push(format!("{}: `{ours}` is not a field; there are: {}", asker.mapping(), choice(sort)));
             }
         }
         let mut fields: Vec<Option<Field>> = Vec::with_capacity(header.len());
@@ -217,8 +227,8 @@ impl Columns {
             match &field {
                 None if mapped.is_some() || name.is_empty() => {}
                 None => notes.push(format!(
-                    "column \"{name}\" is not known and was left out; perhaps: --map \"{name}={}\"",
-                    suggestion(name, sort)
+                    "column \"{name}\" is not known and was left out; perhaps: {}",
+                    asker.mapped(name, &suggestion(name, sort))
                 )),
                 Some(Field::LeftOut(why)) => notes.push(format!("column \"{name}\" was left out: {why}")),
                 Some(Field::OfReport) => {}
@@ -246,8 +256,9 @@ impl Columns {
         };
         if !fields.contains(&Some(field)) {
             wrong.push(format!(
-                "there is no column `{needed}`; the file has: {}; say which it is with --map \"THEIR COLUMN={needed}\"",
-                header.join(", ")
+                "there is no column `{needed}`; the file has: {}; say which it is with {}",
+                header.join(", "),
+                asker.mapped("THEIR COLUMN", needed)
             ));
         }
         if wrong.is_empty() { Ok(Self { fields, notes }) } else { Err(wrong) }
@@ -261,7 +272,7 @@ mod tests {
     fn read(header: &[&str], mapping: &[(&str, &str)]) -> Result<Columns, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         let mapping: Vec<_> = mapping.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        Columns::read(&header, &mapping, Sort::Influencers)
+        Columns::read(&header, (&mapping, Asker::Terminal), Sort::Influencers)
     }
 
     #[test]

@@ -67,6 +67,16 @@ pub(super) fn list(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(';').map(str::trim).filter(|part| !part.is_empty())
 }
 
+/// A cell without the mark that keeps spreadsheets from taking it for a formula, see [`super::super::roster`].
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(cell)
+}
+
+/// Whether a spreadsheet may take a cell for a formula (OWASP, CSV injection).
+pub(in crate::hub) fn is_formula(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
 impl Row {
     /// Reads a row; everything that is wrong with it at once.
     pub(super) fn read(
@@ -77,7 +87,7 @@ impl Row {
         width(columns, record).map_err(|reason| vec![reason])?;
         let mut reading = Reading::default();
         for (field, cell) in columns.fields.iter().zip(&record.cells) {
-            let cell = cell.trim();
+            let cell = unguarded(cell.trim());
             if let Some(field) = field
                 && !cell.is_empty()
                 && let Err(flaw) = reading.cell(field, cell, (options, declared))

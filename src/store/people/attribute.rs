@@ -50,6 +50,15 @@ impl Tx {
         let read = |(id, network, handle, followers)| (id, Network { network, handle, followers });
         Ok(rows.into_iter().map(read).collect())
     }
+
+    /// The names of networks that anybody is on, and of properties that anybody has, sorted; of each at most so many. Reads
+    /// everybody.
+    pub async fn list_attribute_names(&mut self, limit: i64) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        let networks: Vec<(String,)> = self.all(&NETWORK_NAMES, values![limit]).await?;
+        let properties: Vec<(String,)> = self.all(&PROPERTY_NAMES, values![limit]).await?;
+        let names = |rows: Vec<(String,)>| rows.into_iter().map(|(name,)| name).collect();
+        Ok((names(networks), names(properties)))
+    }
 }
 
 statements! {
@@ -58,6 +67,11 @@ statements! {
         ORDER BY influencer_id, tag";
     #[hot] NETWORKS_LIST = "SELECT influencer_id, network, handle, followers FROM influencer_network \
         WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, network";
+    NETWORK_NAMES = "SELECT DISTINCT network FROM influencer_network ORDER BY network LIMIT $1";
+    PROPERTY_NAMES = "SELECT DISTINCT p.key FROM influencer i, jsonb_each(i.properties) AS p WHERE i.merged_into IS NULL \
+        ORDER BY p.key LIMIT $1",
+        sqlite: "SELECT DISTINCT p.key FROM influencer i, json_each(i.properties) AS p WHERE i.merged_into IS NULL \
+        ORDER BY p.key LIMIT $1";
 }
 
 /// Multi-row texts of this file, for the tests.

@@ -417,6 +417,10 @@ async fn view_of_an_influencer_has_all_that_hangs_on_them() {
         assert_eq!(shown["tags"], serde_json::json!(["a", "b"]));
         assert_eq!((shown["reach"].as_i64(), shown["tier"].as_str()), (Some(12_000), Some("micro")));
         assert_eq!(shown["networks"][0]["network"], "instagram");
+        let (networks, properties) = tx.list_attribute_names(100).await.unwrap();
+        assert_eq!(networks, ["instagram", "tiktok"], "{}", fresh.name);
+        assert_eq!(properties, ana.properties.keys().cloned().collect::<Vec<String>>(), "{}", fresh.name);
+        assert_eq!(tx.list_attribute_names(1).await.unwrap().0, ["instagram"]);
         assert_eq!(shown["agent"]["email"], "mia@talent.example");
         assert_eq!(shown["addresses"][0]["value"], "Ana@example.org");
         assert_eq!(shown["addresses"][0]["primary"], true);

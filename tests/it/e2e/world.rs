@@ -7,7 +7,7 @@ use liaison::clock::Clock;
 use liaison::config;
 use liaison::domain::ids::RunId;
 use liaison::domain::words::Scope;
-use liaison::hub::import::{ImportOptions, import_agents, import_influencers};
+use liaison::hub::import::{Asker, ImportOptions, import_agents, import_influencers};
 use liaison::hub::people::KnownStages;
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::lifecycle::{Asked, Lifecycle, Outcome};
@@ -204,6 +204,7 @@ impl World {
             dry_run: false,
             stages: known_stages(&config),
             owners: None,
+            asker: Asker::Terminal,
         };
         let report = import_influencers(store, &self.clock, influencers.as_bytes(), &options, &mut |_| {}).await;
         let report = report.unwrap();

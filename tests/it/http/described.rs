@@ -617,6 +617,7 @@ async fn every_operation_answers_as_it_is_described() {
         messages(&api, ana).await;
         webhooks(&api).await;
         desk(&api, ana).await;
+        super::many::imports(&api, ana).await;
         erasure(&api, twin).await;
         erasure(&api, ana).await;
         std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();

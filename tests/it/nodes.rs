@@ -4,6 +4,7 @@
 //!
 //! A short share with a short lease runs with all tests; the whole is `tests/prove nodes`.
 
+mod named;
 mod still;
 mod watch;
 
@@ -25,6 +26,8 @@ use watch::{Refused, Written};
 const NODES: usize = 3;
 /// Between two deaths, milliseconds.
 const PAUSE_MS: (u64, u64) = (200, 3_000);
+/// From the moment mail comes until its reader stands still, milliseconds.
+const READING_MS: (u64, u64) = (20, 600);
 /// A reader of events that hears nothing for so long goes to the next node.
 const SILENCE: Duration = Duration::from_secs(5);
 const FINISH_MAX: Duration = Duration::from_mins(20);
@@ -267,12 +270,13 @@ impl Proof {
     fn let_die(&self, runtime: &tokio::runtime::Runtime, daemons: &mut [Option<Daemon>]) {
         let mut random = self.measure.seed;
         for death in 1..=self.measure.deaths {
+            let reader = self.measure.is_still(death).then(|| runtime.block_on(self.await_reader()));
             self.allowed.store(1_000 * death / self.measure.deaths, Ordering::SeqCst);
-            let pause = PAUSE_MS.0 + next_random(&mut random) % (PAUSE_MS.1 - PAUSE_MS.0);
-            std::thread::sleep(Duration::from_millis(pause));
-            let mut node = (next_random(&mut random) % NODES as u64) as usize;
-            if self.measure.is_still(death) {
-                node = runtime.block_on(self.await_reader());
+            // One that stands still does so while it has mail in hand, as often as not.
+            let (least, most) = if reader.is_some() { READING_MS } else { PAUSE_MS };
+            std::thread::sleep(Duration::from_millis(least + next_random(&mut random) % (most - least)));
+            let node = reader.unwrap_or((next_random(&mut random) % NODES as u64) as usize);
+            if reader.is_some() {
                 self.still.store(node, Ordering::SeqCst);
                 let took = runtime.block_on(self.await_takeover(node, daemons[node].as_ref().unwrap()));
                 self.still.store(NOBODY, Ordering::SeqCst);

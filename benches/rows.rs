@@ -65,7 +65,7 @@ impl Raw {
 
 pub fn place(database: &str) -> Place {
     if database.starts_with("postgres") {
-        Place::Postgres { url: database.to_owned(), password: None }
+        Place::Postgres { url: database.to_owned(), password: None, idle_max: std::time::Duration::from_secs(15) }
     } else {
         Place::Sqlite { file: database.into() }
     }

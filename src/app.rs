@@ -348,9 +348,16 @@ pub fn place_of(config: &Config) -> Place {
     match &config.storage.database {
         Database::Sqlite { path } => Place::Sqlite { file: path.clone() },
         Database::Postgres { url } => {
-            Place::Postgres { url: url.clone(), password: config.storage.password.as_ref().map(|s| s.value.clone()) }
+            let password = config.storage.password.as_ref().map(|s| s.value.clone());
+            Place::Postgres { url: url.clone(), password, idle_max: idle_max(config.storage.lease) }
         }
     }
+}
+
+/// How long a transaction may do nothing: a node that stands still in one holds its locks. A third of the lease is the time between
+/// two renewals, and with a quarter more a living node that waits for such a lock still has its own.
+fn idle_max(lease: Duration) -> Duration {
+    lease / 4
 }
 
 /// What is listened on. Bound before anything answers: whoever finds one of them up finds all.
@@ -470,8 +477,12 @@ fn live_over(config: &Config, store: Option<&Store>) -> Live {
     let identity = Arc::new(identity_of(config));
     let usable = config.accounts.values().filter(|a| store.is_some() || a.provider().is_none());
     let keeper = |account: &Account| store.and_then(|store| keeper_of(config, store, account));
+    let with_lease = |mut parts: AccountParts| {
+        parts.reading.pace.lease = config.storage.lease;
+        parts
+    };
     let accounts: Vec<AccountParts> =
-        usable.filter_map(|account| account_parts(account, &identity, keeper(account))).collect();
+        usable.filter_map(|account| account_parts(account, &identity, keeper(account))).map(with_lease).collect();
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
     Live {
         house: house_of(config),

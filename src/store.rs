@@ -53,9 +53,13 @@ const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL of one process.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// Milliseconds for which a transaction may do nothing before PostgreSQL ends it, where the server, the role or the database
-/// has no rule of its own.
-const POSTGRES_IDLE: &str = "SELECT set_config('idle_in_transaction_session_timeout', '60000', FALSE) \
-    WHERE current_setting('idle_in_transaction_session_timeout') IN ('0', '0ms')";
+/// has no stricter rule of its own.
+const POSTGRES_IDLE: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
+    WHERE name = 'idle_in_transaction_session_timeout' AND (setting::bigint = 0 OR setting::bigint > $1::bigint)";
+/// Milliseconds for which PostgreSQL keeps a connection whose other end takes nothing of what it is sent: a statement of a node that
+/// stands still may wait there with all its locks, and counts as busy. It means nothing on a socket of the same machine.
+const POSTGRES_UNTAKEN: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
+    WHERE name = 'tcp_user_timeout' AND (setting::bigint = 0 OR setting::bigint > $1::bigint)";
 /// Reading a page out of order costs little more than reading the next one, on any disk of today. With the usual 4 the checks
 /// of foreign keys, planned once per connection while a table is small, go on reading it whole when it is large.
 const POSTGRES_PAGES: &str = "SELECT set_config('random_page_cost', '1.1', FALSE) \
@@ -111,9 +115,10 @@ impl From<sqlx::Error> for StoreError {
                 match (code.as_ref(), sqlite_sort(&code)) {
                     // PostgreSQL: serialization failure, deadlock. SQLite: busy.
                     ("40001" | "40P01", _) | (_, Some(5)) => Self::Conflict(error),
-                    // PostgreSQL: too many connections, out of disk, I/O error, shutting down or gone. SQLite: I/O error of any
-                    // sort (a write, a sync, memory shared by processes), full, can't open.
-                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03", _) | (_, Some(10 | 13 | 14)) => {
+                    // PostgreSQL: too many connections, out of disk, I/O error, shutting down or gone, ended because it did
+                    // nothing for too long. SQLite: I/O error of any sort (a write, a sync, memory shared by processes), full,
+                    // can't open.
+                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03" | "25P03", _) | (_, Some(10 | 13 | 14)) => {
                         Self::Unavailable(error)
                     }
                     // Ended by a time limit: PostgreSQL's, and what SQLite's machine asks now and then.
@@ -160,6 +165,8 @@ pub enum Place {
         url: String,
         /// The password, where the URL has none.
         password: Option<SecretString>,
+        /// How long a transaction of ours may do nothing until the server ends it, and gives its locks to others.
+        idle_max: Duration,
     },
 }
 
@@ -200,7 +207,9 @@ impl Store {
     pub async fn open(place: &Place) -> Result<Self, StoreError> {
         match place {
             Place::Sqlite { file } => Self::open_sqlite(file).await,
-            Place::Postgres { url, password } => Self::open_postgres(url, password.as_ref()).await,
+            Place::Postgres { url, password, idle_max } => {
+                Self::open_postgres(url, password.as_ref(), *idle_max).await
+            }
         }
     }
 
@@ -251,7 +260,7 @@ impl Store {
         Self::connect_sqlite(options).await
     }
 
-    async fn open_postgres(url: &str, password: Option<&SecretString>) -> Result<Self, StoreError> {
+    async fn open_postgres(url: &str, password: Option<&SecretString>, idle_max: Duration) -> Result<Self, StoreError> {
         let mut options: PgConnectOptions = url.parse()?;
         if let Some(password) = password {
             options = options.password(password.expose_secret());
@@ -259,11 +268,13 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(20))
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
                 // A node that stands still in a transaction would hold its locks, and so stop the others, for as long as it
-                // likes: the server ends it. What whoever runs the server set stays.
+                // likes: the server ends it. What whoever runs the server set stays where it is stricter.
                 Box::pin(async move {
-                    sqlx::query(POSTGRES_IDLE).execute(&mut *connection).await?;
+                    let idle = idle_max.as_millis().to_string();
+                    sqlx::query(POSTGRES_IDLE).bind(&idle).execute(&mut *connection).await?;
+                    sqlx::query(POSTGRES_UNTAKEN).bind(&idle).execute(&mut *connection).await?;
                     sqlx::query(POSTGRES_PAGES).execute(connection).await?;
                     Ok(())
                 })

@@ -117,7 +117,7 @@ pub async fn move_to(
     keep_copy(config).await?;
     // Both with the newest tables.
     Store::open(&super::place_of(config)).await?.close().await;
-    let to = Place::Postgres { url: url.to_owned(), password: None };
+    let to = Place::Postgres { url: url.to_owned(), password: None, idle_max: super::idle_max(config.storage.lease) };
     Ok(transfer::transfer(database, (&to, url), told).await?)
 }
 

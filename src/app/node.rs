@@ -7,13 +7,11 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
-use uuid::Uuid;
-
 use crate::clock::Clock;
 use crate::domain::ids::RunId;
 use crate::outbound::reconcile;
 use crate::store::Store;
+use anyhow::Context as _;
 
 /// The file in the state directory that holds the id of the run.
 const FILE: &str = "run";
@@ -22,8 +20,8 @@ const FILE: &str = "run";
 /// lease, with the lock on the state directory held.
 pub(super) async fn take_over(store: &Store, clock: &Clock, state_dir: &Path, run: RunId) -> anyhow::Result<()> {
     let file = state_dir.join(FILE);
-    let last = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<Uuid>().ok());
-    if let Some(last) = last.map(RunId) {
+    let last = std::fs::read_to_string(&file).ok().and_then(|text| read(text.trim()));
+    if let Some(last) = last {
         let mut tx = store.begin("app.take_over").await?;
         tx.end_leases_of(last).await?;
         let swept = reconcile::take_over(&mut tx, clock, last).await?;
@@ -36,11 +34,16 @@ pub(super) async fn take_over(store: &Store, clock: &Clock, state_dir: &Path, ru
     write(&file, run).with_context(|| format!("{} can't be written", file.display()))
 }
 
+/// As `liaison doctor` and the API name it; older versions left the number alone.
+fn read(text: &str) -> Option<RunId> {
+    text.parse().ok().or_else(|| text.parse().ok().map(RunId))
+}
+
 /// The old id or the new one is there, whenever this is interrupted.
 fn write(path: &Path, run: RunId) -> std::io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
-    file.write_all(format!("{}\n", run.0).as_bytes())?;
+    file.write_all(format!("{run}\n").as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&new, path)
 }
@@ -67,6 +70,7 @@ mod tests {
         assert!(tx.acquire_lease("ours", now, 60).await.unwrap().is_some());
         assert_eq!(tx.acquire_lease("theirs", now, 60).await.unwrap(), None);
         let left = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
-        assert_eq!(left.trim(), now.0.to_string());
+        assert_eq!(left.trim(), now.to_string());
+        assert_eq!((read(left.trim()), read(&now.0.to_string()), read("")), (Some(now), Some(now), None));
     }
 }

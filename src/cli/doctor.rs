@@ -283,7 +283,8 @@ fn look_at_folders(accounts: &[AccountView]) -> Vec<Check> {
     .collect()
 }
 
-/// Which node does what only one may do at a time, and since when. A node is told by the id of its run, which stands in `run` in its state directory.
+/// Which node does what only one may do at a time, and since when. A node is told by the id of its run; on PostgreSQL the same
+/// text stands in `run` in its state directory.
 async fn look_at_leases(tx: &mut Tx) -> anyhow::Result<Vec<Check>> {
     let now = tx.lease_now().await?;
     let leases = tx.list_leases().await?.into_iter();

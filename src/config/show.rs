@@ -208,6 +208,7 @@ fn default_of(config: &Config, key: &str) -> Json {
 fn default_of_storage(storage: &Storage, key: &str) -> Json {
     match (key, &storage.database) {
         ("state_dir", _) => shown(&storage.state_dir),
+        ("lease_seconds", _) => json!(storage.lease.as_secs()),
         ("url", Database::Sqlite { path }) => Json::String(format!("sqlite:{}", path.display())),
         _ => Json::Null,
     }

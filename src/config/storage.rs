@@ -1,6 +1,7 @@
 //! `[storage]`: where everything is kept.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::reader::{Found, Reader, Section};
 use super::secret::{self, Secret};
@@ -14,6 +15,8 @@ pub struct Storage {
     pub database: Database,
     /// The password of a PostgreSQL role.
     pub password: Option<Secret>,
+    /// How long a node may be silent before another reads its mailboxes.
+    pub lease: Duration,
 }
 
 /// Which database, and where.
@@ -33,6 +36,8 @@ pub enum Database {
 
 /// The name of the SQLite file in the state directory.
 const SQLITE_FILE: &str = "liaison.db";
+/// See [`Storage::lease`], seconds.
+const LEASE_DEFAULT: u64 = 60;
 const FORMS: &str =
     "a path as in \"liaison.db\" or \"sqlite:///var/lib/liaison/liaison.db\", or \"postgres://user@host/name\"";
 
@@ -41,7 +46,7 @@ const FORMS: &str =
 pub(super) fn default(folder: &Path) -> Storage {
     let state_dir = if folder.starts_with("/etc") { PathBuf::from("/var/lib/liaison") } else { folder.join("state") };
     let database = Database::Sqlite { path: state_dir.join(SQLITE_FILE) };
-    Storage { state_dir, database, password: None }
+    Storage { state_dir, database, password: None, lease: Duration::from_secs(LEASE_DEFAULT) }
 }
 
 pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Storage {
@@ -64,6 +69,10 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Storage {
     storage.password = secret::read(&mut s, r, "password");
     if let (Some(password), Database::Sqlite { .. }) = (&password, &storage.database) {
         r.warn(password, "SQLite takes no password", "take the line out, or set a postgres:// url");
+    }
+    // Below the least a busy machine would lose it while all is well: it is renewed at each third.
+    if let Some(seconds) = s.integer(r, "lease_seconds", 6..=600).and_then(|n| u64::try_from(n.value).ok()) {
+        storage.lease = Duration::from_secs(seconds);
     }
     s.finish(r);
     storage

@@ -366,6 +366,7 @@ const FAULTY: &[(&str, &str)] = &[
     ("[storage]\nurl = §\"postgres://db\"", "names no database"),
     ("[storage]\nurl = §\"postgres://me:pw@db/x\"", "holds a password"),
     ("[storage]\nurl = §\".\"", "is a folder"),
+    ("[storage]\nlease_seconds = §5", "from 6 to 600"),
     ("[log]\nlevel = §\"loud\"", "is no log level"),
     ("[log]\nlevel = §\"inof\"", "did you mean \"info\"?"),
     ("[log]\nlevel = §\"info,x y=debug\"", "`x y=debug` is no log level"),

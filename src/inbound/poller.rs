@@ -52,11 +52,11 @@ pub enum Reach {
     All,
 }
 
-/// How hard a poller tries. The defaults are right for every provider; only tests have others.
+/// How hard a poller tries. The defaults are right for every provider; the lease is configured, and only tests have others of the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// How long the lease of an account runs, seconds; renewed at a third of it.
-    pub lease_seconds: u32,
+    /// How long the lease of an account runs, in whole seconds; renewed at a third of it.
+    pub lease: Duration,
     /// The first and the longest pause after lost connections.
     pub backoff: (Duration, Duration),
     /// How long a mail is asked for that the server refuses while it gives others, until it is entered as one that could not be
@@ -67,7 +67,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            lease_seconds: 60,
+            lease: Duration::from_mins(1),
             backoff: (Duration::from_secs(1), Duration::from_mins(5)),
             patience: Duration::from_hours(2),
         }
@@ -194,19 +194,23 @@ impl Poller {
 
     async fn try_lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         let mut tx = self.store.begin("poller.lease").await?;
-        let lease = tx.acquire_lease(name, self.run, i64::from(self.settings.pace.lease_seconds)).await?;
+        let seconds = i64::try_from(self.settings.pace.lease.as_secs()).unwrap_or(i64::MAX);
+        let lease = tx.acquire_lease(name, self.run, seconds).await?;
         tx.commit().await?;
         Ok(lease)
     }
 
     /// Renews the lease; returns when it is lost.
     async fn keep_lease(&self, name: &str, lease: Lease) -> Result<(), StoreError> {
-        let pause = Duration::from_secs(u64::from(self.settings.pace.lease_seconds)) / 3;
+        let pause = self.settings.pace.lease / 3;
         loop {
             tokio::time::sleep(pause).await;
             match self.try_lease(name).await {
                 Ok(Some(now)) if now == lease => {}
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    tracing::warn!(lease = name, "the lease is lost: this node stood still, or could not reach the database");
+                    return Ok(());
+                }
                 // The fence is checked in every write: a lease that could not be renewed in time harms nobody.
                 Err(error) => tracing::warn!(account = %self.settings.account, %error, "can't renew the lease"),
             }

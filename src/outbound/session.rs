@@ -228,7 +228,10 @@ impl Sessions {
         }
         let handed_over = match record::hand_over(&self.tools, claimed.grip, answers).await {
             Ok(Some(handed_over)) => handed_over,
-            Ok(None) => return Ok(false),
+            Ok(None) => {
+                tracing::info!(message = %claimed.grip.id, "not handed over: it may not go out now, or is no longer this node's");
+                return Ok(false);
+            }
             Err(error) => {
                 tracing::warn!(message = %claimed.grip.id, %error, "not handed over");
                 return Ok(false);

@@ -146,6 +146,10 @@ impl Tx {
 
     /// Held until the end of the transaction by whoever changes conversations: merging two while a third party adds a
     /// message to one of them would lose that message's place. SQLite has one writer anyway.
+    ///
+    /// One lock for all: which conversations and which people a message touches is known only once it was read what it refers to and
+    /// whose its addresses are, and that must not change meanwhile; and what a stop and a mail in the making know of each other
+    /// stands on it. A node that stands still with it in its hand is ended by the server, see [`super::Place::Postgres`].
     pub async fn lock_conversations(&mut self) -> Result<(), StoreError> {
         if !self.is_sqlite() {
             self.exec(&LOCK_CONVERSATIONS, values![]).await?;

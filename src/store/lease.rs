@@ -8,6 +8,7 @@ use super::value::values;
 use super::{StoreError, Tx};
 use crate::domain::ids::RunId;
 use crate::domain::time::Micros;
+use crate::telemetry::metrics;
 
 /// What the names of leases begin with under which mailboxes are read.
 pub const READING: &str = "poll:";
@@ -82,6 +83,9 @@ impl Tx {
     pub async fn holds_lease(&mut self, name: &str, lease: Lease) -> Result<bool, StoreError> {
         let now = self.lease_now().await?;
         let row: Option<(i64,)> = self.opt(&LEASE_CHECK, values![name, lease.holder, lease.fence, now.0]).await?;
+        if row.is_none() {
+            refused(name);
+        }
         Ok(row.is_some())
     }
 
@@ -98,6 +102,9 @@ impl Tx {
         let now = self.lease_now().await?;
         let until = now.0.saturating_add(seconds.saturating_mul(1_000_000));
         let done = self.exec(&LEASE_READ, values![name, lease.holder, lease.fence, now.0, until]).await?;
+        if done == 0 {
+            refused(name);
+        }
         Ok(done > 0)
     }
 
@@ -130,6 +137,12 @@ impl Tx {
         self.exec(&LEASES_END_OF, values![holder]).await?;
         Ok(())
     }
+}
+
+/// Whoever stood still for longer than its lease learns it here.
+fn refused(name: &str) {
+    metrics::count(&metrics::LEASE_REFUSED, &[name], 1);
+    tracing::warn!(lease = name, "a write was refused: the lease for it is over or another's");
 }
 
 statements! {

@@ -110,7 +110,7 @@ pub async fn transfer(
     (to, name): (&Place, &str),
     mut told: impl FnMut(&Copied),
 ) -> Result<Vec<Copied>, TransferError> {
-    let Place::Postgres { url, password } = to else {
+    let Place::Postgres { url, password, .. } = to else {
         return Err(TransferError::Schema("only a move to PostgreSQL is known".to_owned()));
     };
     refuse_strangers(&mut connect(url, password.as_ref()).await?).await?;

@@ -68,6 +68,8 @@ metrics! {
     RETENTION_ROUND = Gauge "retention_last_round_timestamp_seconds" [] "When what is kept for a time was last looked through.";
     LEASE_TAKEN = Gauge "lease_taken_timestamp_seconds" ["lease"]
         "Since when whoever holds the lease has it; missing where nobody holds it.";
+    LEASE_REFUSED = Counter "lease_refused_writes_total" ["lease"]
+        "Writes that this process did not make because the lease for them was over or another's.";
     LOOP_PULSE = Gauge "loop_last_pulse_timestamp_seconds" ["loop"] "When the loop was last seen going.";
 }
 

@@ -6,6 +6,7 @@
 use crate::peers::{MailPeer, PASSWORD};
 use crate::stores::Fresh;
 use liaison::clock::Clock;
+use liaison::domain::ids::RunId;
 use liaison::domain::words::{Scope, Word as _};
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::store::Place;
@@ -177,9 +178,16 @@ impl Installation {
         }
     }
 
-    /// The id of its last run on a shared database.
+    /// The id of its last run on a shared database, as the database has it.
     pub(crate) fn run(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("state/run")).unwrap_or_default().trim().to_owned()
+        let text = std::fs::read_to_string(self.dir.path().join("state/run")).unwrap_or_default();
+        text.trim().parse::<RunId>().map(|run| run.0.to_string()).unwrap_or_default()
+    }
+
+    /// Changes its configuration, for the next start.
+    pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
+        let file = self.dir.path().join("liaison.toml");
+        std::fs::write(&file, change(std::fs::read_to_string(&file).unwrap())).unwrap();
     }
 
     /// A connection on which something was asked, to be read from; none where nobody takes it.

@@ -80,7 +80,7 @@ impl Post {
             poll: Duration::from_mins(10),
             server_files_sent: false,
             pace: Pace {
-                lease_seconds: 60,
+                lease: Duration::from_mins(1),
                 backoff: (Duration::from_millis(2), Duration::from_millis(20)),
                 patience: Duration::ZERO,
             },

@@ -2,6 +2,10 @@
 
 use liaison::store::{Place, Store};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// As with a lease of a minute.
+pub const IDLE_MAX: Duration = Duration::from_secs(15);
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -42,7 +46,7 @@ pub async fn postgres() -> Option<Fresh> {
     connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     connection.close().await.unwrap();
     let (base, _) = url.rsplit_once('/').unwrap();
-    let place = Place::Postgres { url: format!("{base}/{name}"), password: None };
+    let place = Place::Postgres { url: format!("{base}/{name}"), password: None, idle_max: IDLE_MAX };
     let store = Store::open(&place).await.unwrap();
     Some(Fresh { name: "postgres", store, place, _dir: tempfile::tempdir().unwrap() })
 }

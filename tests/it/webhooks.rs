@@ -5,6 +5,7 @@ mod guard;
 mod kills;
 mod receiver;
 mod told;
+mod verified;
 
 use crate::stores::{self, Fresh};
 use liaison::clock::Clock;

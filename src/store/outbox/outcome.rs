@@ -92,6 +92,9 @@ impl Tx {
                 ],
             )
             .await?;
+        if n == 0 {
+            tracing::warn!(message = %grip.id, "an outcome was not written: the attempt is no longer this node's");
+        }
         Ok(n == 1)
     }
 

@@ -132,3 +132,23 @@ fn the_service_manager_hears_that_it_is_up_that_it_lives_and_that_it_stops() {
     let rest: Vec<String> = std::iter::repeat_with(next).take_while(|told| told != "STOPPING=1\n").collect();
     assert!(rest.iter().all(|told| told == "WATCHDOG=1\n"), "{rest:?}");
 }
+
+#[test]
+fn doctor_names_the_node_that_holds_a_lease_and_says_when_nobody_does() {
+    let place = Place::new(None);
+    let leases = || -> Vec<(String, String)> {
+        let told = place.run(&["doctor", "--offline", "--json"]).json();
+        let text = |check: &serde_json::Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+        let checks = told["checks"].as_array().unwrap().iter().map(|c| (text(c, "what"), text(c, "detail")));
+        checks.filter(|(what, _)| what.starts_with("node that ")).collect()
+    };
+    let service = place.up(&[]);
+    let node = place.until("the mailbox has a reader", || {
+        let (_, who) = leases().into_iter().find(|(what, _)| what == "node that reads hello")?;
+        who.split_once(" since ").map(|(node, _)| node.to_owned())
+    });
+    assert!(node.parse::<liaison::domain::ids::RunId>().is_ok(), "{node}");
+    assert!(service.stop().success());
+    let reader = leases().into_iter().find(|(what, _)| what == "node that reads hello");
+    assert_eq!(reader.map(|(_, who)| who).as_deref(), Some("none now"), "{:?}", leases());
+}

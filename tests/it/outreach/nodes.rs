@@ -89,7 +89,7 @@ fn node() {
     let run = RunId(std::env::var("LIAISON_NODE_RUN").unwrap().parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     runtime.block_on(async move {
-        let store = Store::open(&Place::Postgres { url, password: None }).await.unwrap();
+        let store = Store::open(&Place::Postgres { url, password: None, idle_max: stores::IDLE_MAX }).await.unwrap();
         let (clock, desk, wakes) = (Clock::machine(), Desk::new(house()), Wakes::default());
         let stop = lifecycle::Stop::new();
         for _ in 0..WORKERS {

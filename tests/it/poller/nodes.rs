@@ -11,7 +11,7 @@ async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() 
     let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
     let Some(fresh) = stores::postgres().await else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
     let mut post = Post::new(&peer, fresh, Reach::All).await;
-    post.settings.pace.lease_seconds = 3;
+    post.settings.pace.lease = Duration::from_secs(3);
     post.deliver("", (0..300).map(|n| from_ana(&format!("m{n}"), 900)).collect()).await;
     let first = post.read();
     post.until_messages(300).await;

@@ -4,12 +4,13 @@
 //! A short share runs with all tests; the whole is `tests/prove webhooks`.
 
 use super::receiver::{Received, Receiver, says};
+use super::verified::Library;
 use crate::daemon::{Answer, Installation};
 use crate::kills::{next_random, parameter};
 use crate::{ledger, stores};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -83,15 +84,26 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
     ));
     let began = Instant::now();
     let dice = Mutex::new(measure.seed);
-    let receiver = Receiver::new(move |_| match next_random(&mut dice.lock().unwrap()) % 8 {
-        0..4 => says(204),
-        4 | 5 => says(500),
-        6 => says(429),
-        _ => says(0),
+    let library: Arc<OnceLock<Option<Library>>> = Arc::default();
+    let receiver = Receiver::new({
+        let library = Arc::clone(&library);
+        move |request| {
+            // Before the first secret is known, nobody is told anything.
+            if let Some(library) = library.get().and_then(Option::as_ref) {
+                library.look_at(request);
+            }
+            match next_random(&mut dice.lock().unwrap()) % 8 {
+                0..4 => says(204),
+                4 | 5 => says(500),
+                6 => says(429),
+                _ => says(0),
+            }
+        }
     });
     let mut daemon = home.start();
     home.await_up(&mut daemon);
     let made = said(&home, "POST", "/v1/webhooks", &json!({"url": receiver.url()})).unwrap();
+    assert!(library.set(Library::start(made["secret"].as_str().unwrap())).is_ok());
     let resend = format!("/v1/webhooks/{}/resend", made["id"].as_str().unwrap());
     let press = || said(&home, "POST", &resend, &json!({"since": "2026-01-01T00:00:00Z", "failed_only": true}));
     let (allowed, over) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -137,7 +149,20 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
         std::thread::sleep(PRESS);
     };
     daemon.kill();
-    check(database, measure, (&all, &taken), &receiver.all(), (lives_told, began.elapsed()));
+    let got = receiver.all();
+    check(database, measure, (&all, &taken), &got, (lives_told, began.elapsed()));
+    if let Some(library) = library.get().and_then(Option::as_ref) {
+        let verdicts = library.verdicts();
+        ledger::print_table(
+            "as the library standardwebhooks sees it",
+            &[
+                ("requests it took for genuine", verdicts.genuine.to_string()),
+                ("requests it refused", verdicts.refused.len().to_string()),
+                ("the same with a space put in, taken for genuine", verdicts.forged.to_string()),
+            ],
+        );
+        assert_eq!((verdicts.genuine, verdicts.forged), (got.len(), 0), "{:?}", verdicts.refused.first());
+    }
 }
 
 fn check(

@@ -239,7 +239,7 @@ pub async fn part(args: TrackingPartArgs) {
     let (tracking, writer) = liaison::tracking::open(&store, &clock, books, Wake::default()).await.expect("tracking");
     let writing = tokio::spawn(async move { writer.run(Stop::new()).await.expect("writer") });
     // What is measured is the hub, not its limit.
-    let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() });
+    let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() }, Vec::new());
     let state = PublicState { store: store.clone(), clock, tracking, stored: Arc::default(), limits };
     liaison::http::serve(listener, public_router(state), told).await.expect("serve");
     tokio::time::timeout(Duration::from_secs(20), writing).await.expect("writer ends").expect("writer");

@@ -217,7 +217,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let stop = life.stop();
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
     let stopping = life.stop();
-    let limits = http::limit::Limits::new(hub.live().config.as_ref().map(|c| c.server.rates).unwrap_or_default());
+    let server = hub.live().config.as_ref().map(|c| c.server.clone()).unwrap_or_default();
+    let limits = http::limit::Limits::new(server.rates, server.trusted_proxies);
     let state = http::ApiState {
         limits: limits.clone(),
         store: hub.store.clone(),

@@ -9,8 +9,10 @@ mod listeners;
 mod numbers;
 mod often;
 mod once;
+mod said_no;
 mod schema;
 mod surveys;
+mod views;
 
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};

@@ -1,5 +1,6 @@
 //! What people work through: tasks, holds, loose ends, numbers by stage; and guarded moves.
 
+use crate::stores::Fresh;
 use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
@@ -8,7 +9,7 @@ use liaison::domain::words::{Direction, EventType, HoldSource, Role, TaskKind, T
 use liaison::hub::stage_stats::stage_stats;
 use liaison::store::Store;
 use liaison::store::event::NewEvent;
-use liaison::store::message::{NewParticipation, NewUnmatched};
+use liaison::store::message::{NewMessage, NewParticipation, NewUnmatched};
 use liaison::store::people::StageStep;
 use liaison::store::people::hold::Hold;
 use liaison::store::reading::Page;
@@ -206,15 +207,19 @@ async fn each_source_holds_on_its_own_and_the_longest_counts() {
     }
 }
 
+async fn three(fresh: &Fresh, clock: &Clock) -> [InfluencerId; 3] {
+    let mut ids = [InfluencerId(uuid::Uuid::nil()); 3];
+    for id in &mut ids {
+        *id = seed::influencer(fresh, clock).await;
+    }
+    ids
+}
+
 #[tokio::test]
 async fn a_step_between_stages_is_made_only_from_where_somebody_was_seen() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
-        let (ana, bo, cy) = (
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-        );
+        let [ana, bo, cy] = three(&fresh, &clock).await;
         let mut tx = fresh.store.begin("test.step").await.unwrap();
         tx.set_influencer_stage(bo, "in_talks", false, NOW).await.unwrap();
         tx.set_influencer_stage(cy, "prospect", true, NOW).await.unwrap();
@@ -251,11 +256,7 @@ fn event(clock: &Clock, kind: EventType, who: InfluencerId, stage: &str, at: i64
 async fn a_move_that_a_person_takes_back_is_none() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
-        let (ana, bo, cy) = (
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-        );
+        let [ana, bo, cy] = three(&fresh, &clock).await;
         let moved = |who, from: &str, to: &str, by: &str, at| {
             let data = serde_json::json!({"from": from, "to": to, "stayed": 1, "by": by});
             event(&clock, EventType::InfluencerStageChanged, who, from, at, data)
@@ -540,15 +541,13 @@ async fn what_left_for_somebody_is_found_with_its_envelope_and_what_waits_to_lea
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
-        let mut ids = Vec::new();
-        for n in 0..3 {
-            let mut mail = seed::message(&clock, thread.conversation_id, n);
+        let sent = |n: i64, mail: &mut NewMessage| {
             mail.direction = Direction::Outbound;
             mail.account = "brand".into();
             mail.recipients = serde_json::json!({"to": [{"name": "", "address": format!("a{n}@example.org")}]});
-            ids.push(mail.id);
-            seed::put(&fresh, mail, vec![(ana, thread.id, Role::Recipient)]).await;
-        }
+        };
+        let part = vec![(ana, thread.id, Role::Recipient)];
+        let ids = seed::messages(&fresh, &clock, &thread, (3, part), sent).await;
         seed::outbox(&fresh, ids[2], "queued").await;
         let mut tx = fresh.store.read().await.unwrap();
         let sent = tx.list_sent_to(vec![ana], "brand", seed::at(0)).await.unwrap();

@@ -264,7 +264,7 @@ pub async fn part(args: TrackingPartArgs) {
     let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
     let judging = tokio::spawn(judge.run(stop.clone()));
     // What is measured is the hub, not its limit.
-    let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() });
+    let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() }, Vec::new());
     let state = PublicState { store: store.clone(), clock, tracking, stored, limits };
     liaison::http::serve(listener, public_router(state), told).await.expect("serve");
     stop.ask();

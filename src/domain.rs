@@ -22,6 +22,7 @@ pub mod mail_auth;
 pub mod oauth;
 pub mod people;
 pub mod profile;
+pub mod range;
 pub mod rate;
 pub mod refusal;
 pub mod reply;

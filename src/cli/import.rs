@@ -109,6 +109,12 @@ fn tell(desk: &Desk, report: &ImportReport, args: &ImportArgs, sort: Sort) -> an
     for note in &report.notes {
         desk.out.say(&format!("note: {note}"))?;
     }
+    for told in report.remarks.iter().take(SHOWN_MAX) {
+        desk.out.say(&format!("line {}: {}", told.line, told.remark))?;
+    }
+    if report.remarks.len() > SHOWN_MAX {
+        desk.out.say(&format!("… and {} more such lines", report.remarks.len() - SHOWN_MAX))?;
+    }
     for failed in report.failed.iter().take(SHOWN_MAX) {
         desk.out.say(&format!("line {}: {}", failed.line, failed.reasons.join("; ")))?;
     }

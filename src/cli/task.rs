@@ -25,7 +25,8 @@ pub(super) enum TaskCommand {
     Done {
         /// The task, as `task list` shows it
         task: TaskId,
-        /// The answer it asks for
+        /// The answer it asks for. Where it asks whether something was a no: `said_no` (after a complaint of one of several: "`said_no`
+        /// ADDRESS"), and nothing goes to them any more; or `go_on`, and their hold ends
         #[arg(long)]
         answer: Option<String>,
     },
@@ -46,7 +47,7 @@ pub(super) struct ListArgs {
     /// For this teammate
     #[arg(long)]
     assignee: Option<String>,
-    /// Why they are there: step, `by_hand`, answer, address, stage or sequence
+    /// Why they are there: step, `by_hand`, answer, refusal, address, stage, sequence or mail
     #[arg(long)]
     kind: Option<TaskKind>,
     /// About this influencer: handle, mail address or id

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::reader::{Found, Reader, Section};
 use super::source::without_passwords;
+use crate::domain::range::AddressRange;
 
 /// The largest rate that can be set.
 const RATE_MAX: i64 = 1_000_000;
@@ -28,6 +29,8 @@ pub struct Server {
     pub dns: Option<SocketAddr>,
     /// How often programs and readers may ask.
     pub rates: Rates,
+    /// Which proxies are believed when they name whom they ask for (`X-Forwarded-For`). Default: those on this machine.
+    pub trusted_proxies: Vec<AddressRange>,
     /// The control socket. `None`: in the runtime directory, see [`crate::control::socket_path`].
     pub socket: Option<PathBuf>,
 }
@@ -58,6 +61,7 @@ impl Default for Server {
             base_url: None,
             dns: None,
             rates: Rates::default(),
+            trusted_proxies: AddressRange::loopback(),
             socket: None,
         }
     }
@@ -107,6 +111,9 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
             r.error(&given, message, "write it as in \"9.9.9.9\" or \"127.0.0.1:5353\"");
         }
     }
+    if s.has("trusted_proxies") {
+        server.trusted_proxies = proxies(s.texts(r, "trusted_proxies"), r);
+    }
     let mut rate = |key, usual: &mut u32| {
         let given = s.integer(r, key, 1..=RATE_MAX).and_then(|found| u32::try_from(found.value).ok());
         *usual = given.unwrap_or(*usual);
@@ -117,6 +124,20 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
     server.socket = s.text(r, "socket").map(|path| r.path(&path.value));
     s.finish(r);
     server
+}
+
+fn proxies(given: Vec<Found<String>>, r: &mut Reader) -> Vec<AddressRange> {
+    let mut all = Vec::with_capacity(given.len());
+    for proxy in given {
+        match AddressRange::read(&proxy.value) {
+            Some(range) => all.push(range),
+            None => {
+                let message = format!("`{}` is no address and no range of them", proxy.value);
+                r.error(&proxy, message, "write it as in \"172.17.0.1\" or \"10.1.0.0/16\"");
+            }
+        }
+    }
+    all
 }
 
 /// An address on the web, without path: what stands in mail is short and leads to one host.

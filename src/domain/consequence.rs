@@ -298,12 +298,12 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
             vec![Consequence::End(Ending::Complained), Consequence::Suppress(Whose::Everything)]
         }
         Happened::ComplainedAmong => {
-            let text = "One of those who got this mail called it spam, and the report does not say who: find out, say so (liaison \
-                        suppression add ADDRESS --said-no), and let the others go (liaison influencer hold WHO --release). Until \
-                        then nothing goes to any of them by itself";
+            let text = "One of those who got this mail called it spam, and the report does not say who: find out, and say so \
+                        (liaison task done TASK --answer \"said_no ADDRESS\"), which lets the others go; where it was none of them: \
+                        --answer go_on. Until then nothing goes to any of them by itself";
             vec![
                 Consequence::Hold(HoldSource::Complaint, None, "one of several complained"),
-                Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
+                Consequence::Task(TaskKind::Refusal, About::Message, text.to_owned()),
             ]
         }
         Happened::Token(token, author) => {
@@ -322,16 +322,16 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
 /// What a machine's answer that may be a no leads to: nothing goes to them by itself until a person has read it.
 fn decide_machine(answer: Answer) -> Vec<Consequence> {
     let text = if answer == Answer::OptOut {
-        "A machine answers for them that they want no more mail: read it, and say so if that is so (liaison suppression add ADDRESS \
-         --said-no), else let them go (liaison influencer hold WHO --release). Until then nothing goes to them by itself"
+        "A machine answers for them that they want no more mail: read it, and say whether that is so (liaison task done TASK --answer \
+         said_no) or not (--answer go_on, which lets them go). Until then nothing goes to them by itself"
     } else {
-        "A machine answers for them with what may be a no: read it, and say so if it is one (liaison suppression add ADDRESS --said-no), \
-         else let them go (liaison influencer hold WHO --release). Until then nothing goes to them by itself"
+        "A machine answers for them with what may be a no: read it, and say whether it is one (liaison task done TASK --answer said_no) \
+         or none (--answer go_on, which lets them go). Until then nothing goes to them by itself"
     };
     vec![
         // Without an end: nobody goes on after what may be a no because nobody has read it.
         Consequence::Hold(HoldSource::Machine, None, MACHINE),
-        Consequence::Task(TaskKind::Answer, About::Person, text.to_owned()),
+        Consequence::Task(TaskKind::Refusal, About::Person, text.to_owned()),
     ]
 }
 

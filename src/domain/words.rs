@@ -103,6 +103,8 @@ word!(
         Complaint = "complaint",
         /// A machine answered for them, and it may be a no.
         Machine = "machine",
+        /// Two records of one person were joined, one of which had said no.
+        Merge = "merge",
     }
 );
 word!(
@@ -277,6 +279,8 @@ word!(
         ByHand = "by_hand",
         /// An answer that a rule could not judge.
         Answer = "answer",
+        /// Whether something was a no: a machine's answer, one of several who complained. Done only with an answer.
+        Refusal = "refusal",
         /// An address that is dead, or a person who left.
         Address = "address",
         /// A stage that automation may not change any more.

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::limit::Limits;
 use super::problem::{Problem, numbered};
-use super::track::address_of;
 use super::{ApiState, REQUEST_TIME_MAX};
 use crate::clock::Clock;
 use crate::domain::words::{Scope, Word as _};
@@ -100,7 +99,7 @@ pub(super) fn bearer(request: &Request) -> Option<String> {
 
 /// Lets a request pass whose token is good for the route.
 pub(super) async fn authorize(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let (presented, address) = (bearer(&request), address_of(&request));
+    let (presented, address) = (bearer(&request), state.limits.address_of(&request));
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let needed = needed_scope(request.method(), path);
     let door = Door { store: state.store, clock: state.clock, limits: state.limits };

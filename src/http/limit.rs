@@ -4,16 +4,19 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hash};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::extract::connect_info::ConnectInfo;
 use axum::http::StatusCode;
 use tokio::time::Instant;
 
 use super::problem::Problem;
 use crate::config::server::Rates;
 use crate::domain::ids::TokenId;
+use crate::domain::range::AddressRange;
 
 /// Whoever is remembered at once.
 const KEYS_MAX: usize = 20_000;
@@ -27,24 +30,46 @@ struct Counted {
     refused: Buckets<IpAddr>,
     readers: Buckets<IpAddr>,
     known: Known,
+    proxies: Vec<AddressRange>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::new(Rates::default())
+        Self::new(Rates::default(), AddressRange::loopback())
     }
 }
 
 impl Limits {
-    /// Nobody has asked yet.
-    pub fn new(rates: Rates) -> Self {
+    /// Nobody has asked yet. These proxies are believed when they name whom they ask for.
+    pub fn new(rates: Rates, proxies: Vec<AddressRange>) -> Self {
         let Rates { per_token, refused, public } = rates;
         Self(Arc::new(Counted {
             tokens: Buckets::new(per_token),
             refused: Buckets::new(refused),
             readers: Buckets::new(public),
             known: Known::default(),
+            proxies,
         }))
+    }
+
+    /// The address a request came from. Of a proxy that is believed, the one it names: the last in `X-Forwarded-For` that is none of
+    /// ours. What stands before that one anybody can write.
+    pub(super) fn address_of(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0.to_canonical())?;
+        let is_ours = |address: IpAddr| self.0.proxies.iter().any(|range| range.holds(address));
+        if !is_ours(peer) {
+            return Some(peer);
+        }
+        let lines = request.headers().get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+        let named: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+        for name in named.into_iter().rev() {
+            match named_address(name) {
+                Some(address) if is_ours(address) => {}
+                Some(address) => return Some(address),
+                None => break,
+            }
+        }
+        Some(peer)
     }
 
     /// A request with a good token.
@@ -77,6 +102,23 @@ impl Limits {
     pub(super) fn reader(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         address.map_or(Ok(()), |address| self.0.readers.take(network(address)))
     }
+}
+
+/// Whoever is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(IpAddr);
+
+impl Peer {
+    pub(super) fn new(address: IpAddr) -> Self {
+        Self(address)
+    }
+}
+
+/// An address as proxies write it: some with the port.
+fn named_address(name: &str) -> Option<IpAddr> {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let with_port = || name.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
 fn refused_too_often(wait: Duration) -> Problem {
@@ -209,7 +251,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_too_many_refusals_only_tokens_that_were_good_are_looked_up() {
-        let limits = Limits::new(Rates { refused: 2, ..Rates::default() });
+        let limits = Limits::new(Rates { refused: 2, ..Rates::default() }, Vec::new());
         let there = Some(IpAddr::from([192, 0, 2, 1]));
         limits.found("good", true);
         for _ in 0..2 {
@@ -250,5 +292,36 @@ mod tests {
         assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    #[test]
+    fn only_a_proxy_that_is_named_is_believed() {
+        let address = |peer: &str, proxies: &[&str], said: &[&str]| {
+            let proxies = proxies.iter().map(|p| AddressRange::read(p).unwrap()).collect();
+            let mut request = Request::builder();
+            for line in said {
+                request = request.header("x-forwarded-for", *line);
+            }
+            let mut request = request.body(axum::body::Body::empty()).unwrap();
+            request.extensions_mut().insert(ConnectInfo(Peer::new(peer.parse().unwrap())));
+            Limits::new(Rates::default(), proxies).address_of(&request).unwrap().to_string()
+        };
+        let (near, docker) = (["127.0.0.0/8", "::1"], ["172.17.0.0/16", "198.51.100.9"]);
+        let said = ["203.0.113.7"];
+        // A neighbour in a private network is believed only where the operator says so.
+        for peer in ["10.0.0.5", "172.17.0.1", "192.168.1.2", "fd00::1", "169.254.0.1", "198.51.100.9"] {
+            assert_eq!(address(peer, &near, &said), peer, "{peer}");
+        }
+        assert_eq!(address("127.0.0.1", &near, &said), "203.0.113.7");
+        assert_eq!(address("::ffff:127.0.0.1", &near, &said), "203.0.113.7");
+        assert_eq!(address("172.17.0.1", &docker, &said), "203.0.113.7");
+        assert_eq!(address("127.0.0.1", &docker, &said), "127.0.0.1");
+        // What stands before the last one that is none of ours was written by whoever asked.
+        assert_eq!(address("172.17.0.1", &docker, &["1.2.3.4, 203.0.113.7", "198.51.100.9"]), "203.0.113.7");
+        assert_eq!(address("172.17.0.1", &docker, &["1.2.3.4, 10.9.9.9"]), "10.9.9.9");
+        assert_eq!(address("172.17.0.1", &docker, &["1.2.3.4, unknown"]), "172.17.0.1");
+        assert_eq!(address("172.17.0.1", &docker, &[]), "172.17.0.1");
+        assert_eq!(address("172.17.0.1", &docker, &["203.0.113.7:443"]), "203.0.113.7");
+        assert_eq!(address("172.17.0.1", &docker, &["[2001:db8::1]:443"]), "2001:db8::1");
     }
 }

@@ -29,7 +29,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::track::Peer;
+use super::limit::Peer;
 
 /// Connections of one listener that are open at once.
 pub const CONNECTIONS_MAX: usize = 512;

@@ -12,7 +12,6 @@ use futures_util::future::BoxFuture;
 
 use super::gate::{self, Door};
 use super::problem::Problem;
-use super::track::address_of;
 use crate::domain::words::Scope;
 use crate::store::StoreError;
 use crate::telemetry::metrics::CONTENT_TYPE;
@@ -35,10 +34,10 @@ pub fn metrics_router(state: MetricsState) -> Router {
 }
 
 async fn metrics(State(state): State<MetricsState>, request: Request) -> Result<Response, Problem> {
-    let (presented, address) = (gate::bearer(&request), address_of(&request));
+    let asks = state.door.as_ref().map(|door| (door, gate::bearer(&request), door.limits.address_of(&request)));
     // It is no `Sync` and must not be held while somebody is waited for.
     drop(request);
-    if let Some(door) = &state.door {
+    if let Some((door, presented, address)) = asks {
         door.admit((presented, address), Scope::Metrics).await?;
     }
     let page = (state.page)().await?;

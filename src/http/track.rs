@@ -3,12 +3,10 @@
 //! Every path carries a signed token; any other is answered 404 before anything is looked up. Where a link leads is read
 //! from the database, never from the request.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::connect_info::ConnectInfo;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
@@ -62,16 +60,6 @@ pub struct PublicState {
     pub limits: Limits,
 }
 
-/// Whoever is at the other end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(IpAddr);
-
-impl Peer {
-    pub(super) fn new(address: IpAddr) -> Self {
-        Self(address)
-    }
-}
-
 /// What stands in a path, as far as that can be read.
 type Token = Result<Path<String>, PathRejection>;
 
@@ -91,7 +79,7 @@ pub fn public_router(state: PublicState) -> Router {
 /// Holds readers to their limit. Who says no is never refused.
 async fn limited(State(state): State<PublicState>, request: Request, next: Next) -> Response {
     if request.method() != HttpMethod::POST
-        && let Err(wait) = state.limits.reader(address_of(&request))
+        && let Err(wait) = state.limits.reader(state.limits.address_of(&request))
     {
         let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests. Please try again in a minute.\n");
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit::seconds(wait)));
@@ -128,25 +116,6 @@ pub(super) fn routes() -> Vec<Route<PublicState>> {
     ]
 }
 
-/// The address a request came from. Behind a proxy on this machine or its network, the one the proxy names last.
-pub(super) fn address_of(request: &Request) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0.to_canonical())?;
-    if !is_near(peer) {
-        return Some(peer);
-    }
-    let named = request.headers().get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
-    let named: Vec<&str> = named.flat_map(|v| v.split(',')).map(str::trim).collect();
-    named.into_iter().rev().filter_map(|a| a.parse().ok()).find(|a| !is_near(*a)).or(Some(peer))
-}
-
-/// Loopback and private networks: where a proxy of ours stands.
-fn is_near(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
-}
-
 fn hint_of(headers: &HeaderMap) -> Option<String> {
     HINTS.iter().find_map(|name| {
         let value = headers.get(*name)?.to_str().ok()?;
@@ -164,7 +133,7 @@ fn see(state: &PublicState, token: &str, kinds: &[HitKind], request: &Request) -
         token,
         method: if request.method() == HttpMethod::HEAD { Method::Head } else { Method::Get },
         agent: agent.unwrap_or_default(),
-        address: address_of(request),
+        address: state.limits.address_of(request),
         hint: hint_of(request.headers()),
     })
 }

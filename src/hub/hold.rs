@@ -9,7 +9,7 @@ use super::people::PeopleError;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::consequence::Answer;
-use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::ids::{InfluencerId, MessageId, TaskId};
 use crate::domain::people::check::Flaw;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HoldSource, Word as _};
@@ -50,18 +50,36 @@ pub(in crate::hub) async fn hold_by_rule(
         cause: cause.map(|message| message.to_string()),
         made_at: now,
     };
-    if tx.hold_longer(&hold, now).await? {
-        // Without an `until` the event would say that they are let go: one without an end names the row's far instant.
-        let until = match until {
-            Some(until) => Some(until),
-            None => tx.list_holds(vec![id]).await?.pop().and_then(|row| row.held_until),
-        };
-        note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
-        outreach::hold_runs(tx, clock, id).await?;
-        // Looked at now, so that whoever asks is told at once.
-        outreach::wake_runs(tx, clock, id).await?;
-    }
-    Ok(())
+    if tx.hold_longer(&hold, now).await? { tell(tx, clock, &hold).await } else { Ok(()) }
+}
+
+/// Holds somebody until a task is answered; it takes the place of one that an earlier such task set.
+pub(in crate::hub) async fn hold_until_answered(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, source): (InfluencerId, HoldSource),
+    (reason, task): (&str, TaskId),
+) -> Result<Hold, StoreError> {
+    let (now, reason, cause) = (clock.now(), Some(reason.to_owned()), Some(task.to_string()));
+    let hold = Hold { influencer_id: id, source, until: None, reason, cause, made_at: now };
+    tx.put_hold(&hold, now).await?;
+    tell(tx, clock, &hold).await?;
+    Ok(hold)
+}
+
+/// A hold of a rule is written: the event, and what it means for runs.
+async fn tell(tx: &mut Tx, clock: &Clock, hold: &Hold) -> Result<(), StoreError> {
+    let id = hold.influencer_id;
+    // Without an `until` the event would say that they are let go: one without an end names the row's far instant.
+    let until = match hold.until {
+        Some(until) => Some(until),
+        None => tx.list_holds(vec![id]).await?.pop().and_then(|row| row.held_until),
+    };
+    let data = json!({"until": until, "reason": hold.reason, "by": "automation", "source": hold.source});
+    note(tx, clock, id, data).await?;
+    outreach::hold_runs(tx, clock, id).await?;
+    // Looked at now, so that whoever asks is told at once.
+    outreach::wake_runs(tx, clock, id).await
 }
 
 /// Holds somebody because a person says so, in place of what a person said before. What rules say stays: who is out of office

@@ -98,6 +98,15 @@ pub struct FailedRow {
     pub row: Vec<String>,
 }
 
+/// What was not taken of a row that was imported.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Remark {
+    /// The line in the file where the row begins.
+    pub line: u64,
+    /// What, and why.
+    pub remark: String,
+}
+
 /// What an import did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct ImportReport {
@@ -115,6 +124,8 @@ pub struct ImportReport {
     pub agents_created: u64,
     /// Rows left out.
     pub failed: Vec<FailedRow>,
+    /// What was not taken of rows that were imported.
+    pub remarks: Vec<Remark>,
     /// What else there is to know: columns left out, stages left alone.
     pub notes: Vec<String>,
     /// The names of the file's columns.
@@ -256,6 +267,7 @@ async fn import(
     }
     let mut report = import.report;
     report.failed.sort_by_key(|failed| failed.line);
+    report.remarks.sort_by_key(|remark| remark.line);
     if records.empty_rows > 0 {
         report.notes.push(format!("{} empty rows were passed over", records.empty_rows));
     }

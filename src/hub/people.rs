@@ -26,6 +26,7 @@ mod unmerge;
 pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
 pub use merge::{Merged, merge};
+pub use refused::is_no;
 pub use unmerge::{Unmerged, find_merge, unmerge};
 
 /// Why people could not be changed. Nothing was written; the transaction is to be dropped.
@@ -274,6 +275,29 @@ pub async fn survivor(tx: &mut Tx, mut id: InfluencerId) -> Result<InfluencerId,
         id = into;
     }
     Ok(id)
+}
+
+/// The influencers who have these handles, each with the handle that was asked for; or who had one before, where nobody has it now: then
+/// as they are called since.
+///
+/// # Errors
+/// The store's.
+pub(in crate::hub) async fn influencers_by_handles(
+    tx: &mut Tx,
+    keys: Vec<String>,
+) -> Result<Vec<(String, Influencer)>, StoreError> {
+    let found = tx.get_influencers_by_handles(keys.clone()).await?;
+    let key_of = |influencer: &Influencer| handle_key(&influencer.handle).unwrap_or_default();
+    let mut all: Vec<(String, Influencer)> = found.into_iter().map(|i| (key_of(&i), i)).collect();
+    let missing: Vec<String> = keys.into_iter().filter(|key| !all.iter().any(|(known, _)| known == key)).collect();
+    if missing.is_empty() {
+        return Ok(all);
+    }
+    for (key, id) in tx.find_former_handles(missing).await? {
+        let now = survivor(tx, id).await?;
+        all.extend(tx.get_influencer(now).await?.map(|influencer| (key, influencer)));
+    }
+    Ok(all)
 }
 
 /// The influencer someone means by an id, a handle or an email address.

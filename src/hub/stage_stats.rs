@@ -33,7 +33,8 @@ pub struct StageStats {
     pub replies: i64,
     /// People who are in it now.
     pub people: i64,
-    /// People who left it in this time and did not come back.
+    /// People who left it in this time and did not come back within it. Who was brought back by hand to where they had come from was
+    /// never there: a move that was taken back is none.
     pub left: i64,
     /// Those of them who went further along the path.
     pub moved_on: i64,
@@ -94,6 +95,10 @@ fn put_together(
     for exit in exits {
         let order = |id: &str| stages.order(&id.into());
         let on = order(&exit.stage).is_some() && order(&exit.next) > order(&exit.stage);
+        let taken_back = exit.back && order(&exit.next).is_some() && order(&exit.next) < order(&exit.stage);
+        if taken_back {
+            continue;
+        }
         with(&exit.stage, &|s| {
             s.left += exit.people;
             s.moved_on += if on { exit.people } else { 0 };

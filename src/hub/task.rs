@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
+use super::people::PeopleError;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, TaskKind, TaskState};
-use crate::store::message::WaitingRow;
 use crate::store::task::TaskRow;
 use crate::store::{StoreError, Tx};
 
-/// The answer that a message which waits for its person is nobody's.
-const NOBODY: &str = "nobody";
+mod question;
+
 /// Characters of what is to be done, and of an answer.
 const TEXT_MAX: usize = 4_000;
 
@@ -182,16 +182,13 @@ pub enum TaskError {
         /// What the answer becomes.
         fills: String,
     },
-    /// It asks whose a message is, and that was not said.
-    #[error(
-        "the task {id} asks whose message {message} is, and until that is said those it may be about are held: say it (liaison \
-         unmatched match {message} …), which ends the task; where it is nobody's of yours, answer `{NOBODY}`"
-    )]
-    Waiting {
+    /// It asks something that nothing goes on without, and that was not answered.
+    #[error("the task {id} {asks}")]
+    Question {
         /// Which.
         id: TaskId,
-        /// The message.
-        message: MessageId,
+        /// What it asks, and how that is answered.
+        asks: String,
     },
     /// A text that is empty or too long.
     #[error("{field}: {reason}")]
@@ -204,6 +201,9 @@ pub enum TaskError {
     /// There is no such influencer.
     #[error("there is no influencer `{0}`")]
     NoInfluencer(InfluencerId),
+    /// What an answer says of a person can't be done.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -236,7 +236,7 @@ pub async fn add(tx: &mut Tx, clock: &Clock, mut new: NewTask) -> Result<TaskId,
 /// A person did a task; `version` is the one that was seen, where that matters.
 ///
 /// # Errors
-/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Waiting`],
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::NoAnswer`] where it asks for one, [`TaskError::Question`],
 /// [`TaskError::Text`].
 pub async fn finish(
     tx: &mut Tx,
@@ -244,28 +244,22 @@ pub async fn finish(
     (id, version): (TaskId, Option<i64>),
     (answer, by): (Option<&str>, &str),
 ) -> Result<(), TaskError> {
+    question::lock_first(tx, id).await?;
     let task = lock_seen(tx, id, version).await?;
     let answer = answer.filter(|a| !a.trim().is_empty()).map(|a| check("answer", a)).transpose()?;
     if let (Some(fills), None) = (&task.fills, &answer) {
         return Err(TaskError::NoAnswer { id, fills: fills.clone() });
     }
-    if let Some(waiting) = asks_whose(tx, &task).await? {
+    let held = match question::asked(tx, &task).await? {
         // A task that is ticked off lets nobody go on after what may be their no.
-        if answer.as_deref().map(str::to_lowercase).as_deref() != Some(NOBODY) {
-            return Err(TaskError::Waiting { id, message: waiting.message_id });
-        }
-        super::unmatched::is_nobodys(tx, clock, &waiting).await?;
-    }
+        Some(question) => question.answer(tx, clock, &task, (answer.as_deref(), by)).await?,
+        None => None,
+    };
     complete(tx, clock, id, (answer.as_deref(), by)).await?;
-    Ok(())
-}
-
-/// The message that waits for its person, where a task asks whose it is.
-async fn asks_whose(tx: &mut Tx, task: &TaskRow) -> Result<Option<WaitingRow>, StoreError> {
-    match (task.kind, task.influencer_id, task.message_id) {
-        (TaskKind::Answer, None, Some(message)) => Ok(tx.list_waiting(vec![message]).await?.pop()),
-        _ => Ok(None),
+    if let Some(held) = held {
+        held.let_go(tx, clock).await?;
     }
+    Ok(())
 }
 
 /// What is to change of a task; what is `None` stays.
@@ -313,20 +307,21 @@ async fn lock_seen(tx: &mut Tx, id: TaskId, seen: Option<i64>) -> Result<TaskRow
 /// taken away: its run would wait for ever.
 ///
 /// # Errors
-/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::Waiting`]; [`TaskError::Text`] for the task of a step.
+/// [`TaskError::Unknown`], [`TaskError::Over`], [`TaskError::Question`]; [`TaskError::Text`] for the task of a step.
 pub async fn cancel(
     tx: &mut Tx,
     clock: &Clock,
     (id, version): (TaskId, Option<i64>),
     by: &str,
 ) -> Result<(), TaskError> {
+    question::lock_first(tx, id).await?;
     let task = lock_seen(tx, id, version).await?;
     if task.kind == TaskKind::Step {
         let reason = "a step of a sequence waits for it; do it, or skip the step".to_owned();
         return Err(TaskError::Text { field: "task", reason });
     }
-    if let Some(waiting) = asks_whose(tx, &task).await? {
-        return Err(TaskError::Waiting { id, message: waiting.message_id });
+    if let Some(question) = question::asked(tx, &task).await? {
+        return Err(question.unanswered(&task));
     }
     tx.end_task(id, TaskState::Cancelled, None, (by, clock.now())).await?;
     Ok(())

@@ -52,6 +52,8 @@ pub async fn match_message(
     message: MessageId,
     (whose, by): (Whose, &str),
 ) -> Result<usize, MatchError> {
+    // First of all: whoever finishes the task that asks for it takes the same locks.
+    tx.lock_conversations().await?;
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
     let whose = where_they_are(tx, whose).await?;
     if waiting.reason == UnmatchedReason::AgentUnassigned {
@@ -63,7 +65,6 @@ pub async fn match_message(
         }
     }
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
-    tx.lock_conversations().await?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
     let about = match &whose {
         Whose::Agent(_, about) => about.clone(),

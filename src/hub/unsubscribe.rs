@@ -1,20 +1,23 @@
 //! A reader says no: their address is suppressed, what waits for it is taken back, and everybody who asks learns why.
 //! All of it in the caller's transaction; a second no changes nothing.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::people::{self, NewSuppression, PeopleError};
 use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
+use super::task::{self, NewTask};
 use crate::clock::Clock;
 use crate::domain::address;
-use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::ids::{AgentId, InfluencerId, MessageId};
+use crate::domain::people::Person;
 use crate::domain::subject;
 use crate::domain::token::{Keys, TOKEN_CHARS};
-use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason};
+use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason, TaskKind};
 use crate::store::{StoreError, Tx};
+
+/// So many people are named in a task about their agent.
+const NAMED_MAX: usize = 20;
 
 /// How they said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +136,9 @@ pub async fn is_done(tx: &mut Tx, message: MessageId) -> Result<bool, StoreError
     Ok(listed.iter().any(|s| s.reason == SuppressionReason::OptedOut))
 }
 
-/// A teammate was told that somebody wants no more mail: a no as any other, of the person and not of one address. Whether it was not
-/// known before.
+/// A teammate was told that somebody wants no more mail: a no as any other, of the person and not of one address. An agent's is the
+/// agent's: it holds at all of their addresses, and says nothing of what those want for whom they write. Whether it was not known
+/// before.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] where it is no address.
@@ -148,23 +152,85 @@ pub async fn unsubscribe_by_hand(
     let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
     let added = people::suppress_address(tx, clock, new).await?;
     let Some(key) = address::key(given) else { return Ok(added) };
-    for waiting in tx.list_waiting_to(&key).await? {
-        match settle::cancel(tx, clock, waiting, "they said no").await {
-            // Where it can't be cancelled it left meanwhile.
-            Ok(_) | Err(SettleError::Unknown | SettleError::State(_)) => {}
-            Err(SettleError::Store(error)) => return Err(error.into()),
-        }
-    }
+    take_back(tx, clock, &key).await?;
     if !added {
         return Ok(false);
     }
-    let owners: BTreeSet<InfluencerId> =
-        tx.outbox_recipient_owners(vec![key.clone()]).await?.into_iter().filter_map(|o| o.influencer_id).collect();
+    for other in people::refused::other_addresses(tx, channel, &key).await? {
+        take_back(tx, clock, &other).await?;
+    }
+    let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
+    if let Some(agent) = owners.iter().find_map(|o| o.agent_id) {
+        no_of_agent(tx, clock, agent, &key).await?;
+        return Ok(true);
+    }
     let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
     let data = json!({"address": key, "how": "by_hand"});
     let told = |id| Signal { what, influencer: Some(id), message: None, at, data: Some(data.clone()) };
-    signal::record(tx, clock, owners.into_iter().map(told).collect()).await?;
-    Ok(added)
+    signal::record(tx, clock, owners.into_iter().filter_map(|o| o.influencer_id).map(told).collect()).await?;
+    Ok(true)
+}
+
+/// A person read that an influencer wants no more mail, in this message: the same as [`unsubscribe_by_hand`], of all their addresses.
+/// Nothing where that was known.
+pub(in crate::hub) async fn influencer_said_no(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: InfluencerId,
+    (message, by): (MessageId, &str),
+) -> Result<(), StoreError> {
+    let own = tx.list_addresses_of_influencers(vec![id]).await?;
+    let keys: Vec<String> = own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
+    for key in &keys {
+        take_back(tx, clock, key).await?;
+    }
+    let said = tx.suppressed(Channel::Email, keys.clone()).await?;
+    let known = |key: &String| said.iter().any(|s| s.value_key == *key && people::refused::is_no(s.reason));
+    if !keys.is_empty() && keys.iter().all(known) {
+        return Ok(());
+    }
+    let (what, at, data) = (EventType::InfluencerUnsubscribed, clock.now(), json!({"how": "by_hand", "by": by}));
+    let told = Signal { what, influencer: Some(id), message: Some(message), at, data: Some(data) };
+    signal::record(tx, clock, vec![told]).await
+}
+
+/// What waits for an address is cancelled.
+async fn take_back(tx: &mut Tx, clock: &Clock, key: &str) -> Result<(), StoreError> {
+    for waiting in tx.list_waiting_to(key).await? {
+        match settle::cancel(tx, clock, waiting, "they said no").await {
+            // Where it can't be cancelled it left meanwhile.
+            Ok(_) | Err(SettleError::Unknown | SettleError::State(_)) => {}
+            Err(SettleError::Store(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// An agent wants no more mail at any of their addresses: told once, as nobody's but theirs, and a person decides about those they
+/// write for.
+async fn no_of_agent(tx: &mut Tx, clock: &Clock, agent: AgentId, key: &str) -> Result<(), StoreError> {
+    let at = clock.now();
+    tx.withdraw_consents(Channel::Email, key, at).await?;
+    people::refused::spread_opt_out(tx, clock, [Person::Agent(agent)]).await?;
+    let data = json!({"address": key, "how": "by_hand", "agent_id": agent});
+    let what = EventType::InfluencerUnsubscribed;
+    signal::record(tx, clock, vec![Signal { what, influencer: None, message: None, at, data: Some(data) }]).await?;
+    let of: Vec<InfluencerId> = tx.influencers_of_agents(vec![agent]).await?.into_iter().map(|(_, id)| id).collect();
+    if of.is_empty() {
+        return Ok(());
+    }
+    let mut names: Vec<String> = tx.get_influencers(of.clone()).await?.into_iter().map(|i| i.handle).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let text = format!(
+        "An agent ({key}) wants no more mail, and gets none: decide how to go on with those they write for: {}{more}. They go on \
+         being written to at their own addresses",
+        names.join(", ")
+    );
+    task::create_by_rule(tx, clock, NewTask { kind: TaskKind::Answer, text, ..NewTask::default() }).await?;
+    Ok(())
 }
 
 fn only_store(error: PeopleError) -> StoreError {

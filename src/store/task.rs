@@ -77,6 +77,12 @@ impl Tx {
         Ok(row.map_or(0, |(version,)| version))
     }
 
+    /// Why there is a task; nothing is locked.
+    pub async fn task_kind(&mut self, id: TaskId) -> Result<Option<TaskKind>, StoreError> {
+        let row: Option<(TaskKind,)> = self.opt(&KIND, values![id]).await?;
+        Ok(row.map(|(kind,)| kind))
+    }
+
     /// Changes what an open task says, who is to do it and until when.
     pub async fn update_task(&mut self, t: &TaskRow) -> Result<(), StoreError> {
         self.exec(&UPDATE, values![t.id, t.text.clone(), t.assignee.clone(), t.due_at]).await?;
@@ -127,6 +133,18 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
+    /// Whom of these open tasks ask whether something was a no: of themselves, or of one of several where `among` says so. Each as
+    /// often as it is asked.
+    pub async fn list_asked_for_no(
+        &mut self,
+        influencers: Vec<InfluencerId>,
+        among: bool,
+    ) -> Result<Vec<InfluencerId>, StoreError> {
+        let which = if among { &ASKED_AMONG } else { &ASKED_FOR_NO };
+        let rows: Vec<(InfluencerId,)> = self.all(which, values![influencers]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Cancels the open tasks of these runs.
     pub async fn cancel_tasks_of(&mut self, runs: Vec<EnrollmentId>, at: Micros) -> Result<u64, StoreError> {
         self.exec(&CANCEL_OF, values![runs, at]).await
@@ -140,8 +158,12 @@ statements! {
     #[hot] LOCK_ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NULL AND state = 'open' FOR UPDATE";
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] OPEN_TEXTS = "SELECT text FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' ORDER BY id LIMIT 100";
+    #[hot] ASKED_FOR_NO = "SELECT influencer_id FROM task WHERE influencer_id = ANY($1::uuid[]) AND kind = 'refusal' AND state = 'open'";
+    #[hot] ASKED_AMONG = "SELECT p.influencer_id FROM participation p JOIN task t ON t.message_id = p.message_id \
+        WHERE p.influencer_id = ANY($1::uuid[]) AND t.influencer_id IS NULL AND t.kind = 'refusal' AND t.state = 'open'";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
+    #[hot] KIND = "SELECT kind FROM task WHERE id = $1";
     #[hot] VERSION = "SELECT version FROM task WHERE id = $1";
     #[hot] UPDATE = "UPDATE task SET text = $2, assignee = $3, due_at = $4, version = version + 1 WHERE id = $1 AND state = 'open'";
     #[hot] END = "UPDATE task SET state = $2, answer = $3, completed_by = $4, completed_at = $5, version = version + 1 WHERE id = $1 AND state = 'open'";

@@ -184,7 +184,7 @@ fn wrong_usage_says_what_to_write_and_ends_with_its_code() {
 }
 
 /// A folder with a configuration for a store of a test.
-fn folder_for(desk: &Desk) -> (tempfile::TempDir, PathBuf) {
+pub fn folder_for(desk: &Desk) -> (tempfile::TempDir, PathBuf) {
     let dir = ready();
     let url = match &desk.fresh.place {
         Place::Sqlite { file } => file.display().to_string(),

@@ -10,8 +10,10 @@ mod many;
 mod numbers;
 mod often;
 mod once;
+mod said_no;
 mod schema;
 mod surveys;
+mod views;
 
 use crate::{seed, stores};
 use axum::body::{Body, to_bytes};

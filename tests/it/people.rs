@@ -1,6 +1,8 @@
 //! People: changed by hand, and imported from files that are right, wrong and contradictory.
 
-use crate::stores;
+mod kept;
+
+use crate::stores::{self, Fresh};
 use liaison::clock::Clock;
 use liaison::domain::people::InfluencerView;
 use liaison::domain::words::{Channel, EventType, FolderRole, SuppressionReason};

@@ -1,10 +1,12 @@
 //! What follows from signals, on both databases: stages, ends of runs, addresses, holds, tasks.
 
+mod asked;
 mod given;
 mod heard;
 mod joined;
 mod late;
 mod reports;
+mod told;
 mod unassigned;
 
 use crate::ingest::{Desk, mail};

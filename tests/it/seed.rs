@@ -146,6 +146,24 @@ pub async fn put(fresh: &Fresh, message: NewMessage, parts: Vec<(InfluencerId, T
     tx.commit().await.unwrap();
 }
 
+/// So many messages in the conversation of a thread, each with these parts and shaped by its number.
+pub async fn messages(
+    fresh: &Fresh,
+    clock: &Clock,
+    thread: &ThreadRow,
+    (count, parts): (i64, Vec<(InfluencerId, ThreadId, Role)>),
+    shape: impl Fn(i64, &mut NewMessage),
+) -> Vec<MessageId> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        let mut message = message(clock, thread.conversation_id, n);
+        shape(n, &mut message);
+        ids.push(message.id);
+        put(fresh, message, parts.clone()).await;
+    }
+    ids
+}
+
 /// The outbox row of an outbound message, with one recipient.
 pub async fn outbox(fresh: &Fresh, id: MessageId, status: &str) {
     let token = id.0.simple();

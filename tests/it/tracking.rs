@@ -23,6 +23,7 @@ use std::time::Duration;
 use tower::ServiceExt;
 
 mod hostile;
+mod said;
 
 const BASE: &str = "https://go.brand.example";
 const CHROME: &str =

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use crate::domain::range::AddressRange;
+
 /// The ranges that are shipped; `[tracking] networks` puts others in their place.
 pub const SHIPPED: &str = include_str!("../../../config/networks.toml");
 
@@ -20,19 +22,12 @@ pub struct Network {
     pub clicks_are_machine: bool,
     /// Whether opens from it are.
     pub opens_are_machine: bool,
-    ranges: Vec<Range>,
+    ranges: Vec<AddressRange>,
 }
 
 /// Networks that are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(Vec<Network>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    first: u128,
-    bits: u32,
-    is_v6: bool,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,27 +52,6 @@ enum Which {
     Clicks,
 }
 
-fn number(address: IpAddr) -> (u128, bool) {
-    match address {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()), false),
-        IpAddr::V6(v6) => (v6.to_bits(), true),
-    }
-}
-
-impl Range {
-    fn read(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/')?;
-        let (first, is_v6) = number(address.trim().parse().ok()?);
-        let width: u32 = if is_v6 { 128 } else { 32 };
-        let bits: u32 = bits.trim().parse().ok().filter(|bits| (1..=width).contains(bits))?;
-        Some(Self { first: first >> (width - bits), bits: width - bits, is_v6 })
-    }
-
-    fn holds(self, address: u128, is_v6: bool) -> bool {
-        self.is_v6 == is_v6 && address >> self.bits == self.first
-    }
-}
-
 impl Networks {
     /// Reads a file of ranges.
     ///
@@ -89,7 +63,9 @@ impl Networks {
         for entry in file.network {
             let mut ranges = Vec::new();
             for range in &entry.ranges {
-                ranges.push(Range::read(range).ok_or_else(|| {
+                // One address is no network.
+                let read = AddressRange::read(range).filter(|_| range.contains('/'));
+                ranges.push(read.ok_or_else(|| {
                     format!("`{range}` in the network `{}` is no range: write it as in \"192.0.2.0/24\"", entry.name)
                 })?);
             }
@@ -111,8 +87,7 @@ impl Networks {
 
     /// The name of the network an address belongs to.
     pub fn find(&self, address: IpAddr) -> Option<&str> {
-        let (number, is_v6) = number(address.to_canonical());
-        let found = self.0.iter().find(|n| n.ranges.iter().any(|r| r.holds(number, is_v6)))?;
+        let found = self.0.iter().find(|n| n.ranges.iter().any(|r| r.holds(address)))?;
         Some(&found.name)
     }
 

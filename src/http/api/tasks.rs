@@ -127,6 +127,8 @@ async fn view(state: &ApiState, id: TaskId) -> Result<TaskView, Problem> {
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Completion {
+    /// What it asks for. Where it asks whether something was a no: `said_no` (after a complaint of one of several: `said_no ADDRESS`), and
+    /// nothing goes to them any more; or `go_on`, and their hold ends.
     answer: Option<String>,
 }
 
@@ -167,9 +169,10 @@ impl From<TaskError> for Problem {
             TaskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "not_found", what),
             TaskError::Over { .. } => Self::new(StatusCode::CONFLICT, "task_over", what),
             TaskError::Changed { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", what),
-            TaskError::NoAnswer { .. } | TaskError::Waiting { .. } => invalid("answer"),
+            TaskError::NoAnswer { .. } | TaskError::Question { .. } => invalid("answer"),
             TaskError::Text { field, .. } => invalid(field),
             TaskError::NoInfluencer(_) => invalid("influencer_id"),
+            TaskError::People(error) => Self::from(error),
             TaskError::Store(error) => Self::from(error),
         }
     }

@@ -56,7 +56,8 @@ pub(super) async fn with_view(state: &ApiState, asked: Asked) -> Result<Asked, P
     let Some(name) = asked.text("view").map(str::to_owned) else { return Ok(asked) };
     let found = state.store.read().await?.get_view(&name).await?;
     let view = found.ok_or_else(|| Asked::wrong("view", format!("there is no saved view `{name}`")))?;
-    Ok(asked.with(view.filters))
+    // Kept before empty ones were refused: they counted as not given.
+    Ok(asked.with(view.filters.into_iter().filter(|(_, value)| !value.is_empty())))
 }
 
 /// A saved view as programs outside see one.

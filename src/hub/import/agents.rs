@@ -10,8 +10,9 @@ use super::row::{Mail, list, width};
 use super::{Import, ImportError, Seen, Use};
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
-use crate::domain::people::{Agent, Person, handle_key};
+use crate::domain::people::{Agent, Person};
 use crate::domain::words::Channel;
+use crate::hub::people::influencers_by_handles;
 use crate::store::{StoreError, Tx};
 
 /// A row that is well formed.
@@ -71,9 +72,7 @@ async fn look_up(tx: &mut Tx, items: &[(Record, AgentRow)]) -> Result<(Known, Kn
     let keys = items.iter().map(|(_, row)| row.email.key.clone()).collect();
     known.owners = persons(tx.find_addresses(Channel::Email, keys).await?);
     let handles = items.iter().flat_map(|(_, row)| row.influencers.iter().map(|(_, key)| key.clone())).collect();
-    for influencer in tx.get_influencers_by_handles(handles).await? {
-        known.influencers.insert(handle_key(&influencer.handle).unwrap_or_default(), influencer);
-    }
+    known.influencers = influencers_by_handles(tx, handles).await?.into_iter().collect();
     let owners: Vec<InfluencerId> = known.owners.values().filter_map(|p| p.influencer()).collect();
     known.names = tx.get_influencers(owners).await?.into_iter().map(|i| (i.id, i.handle)).collect();
     let ids: Vec<AgentId> = known.owners.values().filter_map(|p| p.agent()).collect();

@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use super::file::Record;
 use super::plan::{Known, Outcome, Planner, Writes};
 use super::row::Row;
-use super::{Import, ImportError, Seen};
+use super::{Import, ImportError, Remark, Seen};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{Address, Person};
 use crate::domain::words::Channel;
+use crate::hub::people::influencers_by_handles;
+use crate::hub::people::refused::is_no;
 use crate::hub::{matching, outreach};
 use crate::store::people::address::AddressOwner;
 use crate::store::{StoreError, Tx};
@@ -25,6 +27,7 @@ struct Done {
     outcomes: Vec<Result<Outcome, Vec<String>>>,
     seen: Seen,
     stages_left_alone: u64,
+    remarks: Vec<Remark>,
 }
 
 /// Whose addresses these are.
@@ -41,10 +44,7 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
     let rows = || items.iter().map(|item| &item.row);
     let handles = rows().map(|row| row.handle_key.clone()).collect();
     let mut known = Known::default();
-    for influencer in tx.get_influencers_by_handles(handles).await? {
-        let key = crate::domain::people::handle_key(&influencer.handle).unwrap_or_default();
-        known.influencers.insert(key, influencer);
-    }
+    known.influencers = influencers_by_handles(tx, handles).await?.into_iter().collect();
     let keys = rows().flat_map(|row| row.email.iter().chain(&row.agent)).map(|mail| mail.key.clone()).collect();
     known.owners = persons(tx.find_addresses(Channel::Email, keys).await?);
     let owners: Vec<InfluencerId> = known.owners.values().filter_map(|p| p.influencer()).collect();
@@ -60,9 +60,11 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
         .filter_map(|row| row.email.as_ref().map(|m| m.key.clone()))
         .collect();
     if !consents.is_empty() {
-        for consent in tx.list_consents(Channel::Email, consents).await? {
+        for consent in tx.list_consents(Channel::Email, consents.clone()).await? {
             known.consents.entry(consent.value_key.clone()).or_default().push(consent);
         }
+        let said = tx.suppressed(Channel::Email, consents).await?.into_iter().filter(|s| is_no(s.reason));
+        known.refused = said.map(|s| (s.value_key, s.at)).collect();
     }
     Ok(known)
 }
@@ -147,6 +149,7 @@ impl Import<'_> {
         };
         self.settle(done.seen);
         self.stages_left_alone += done.stages_left_alone;
+        self.report.remarks.extend(done.remarks);
         for (item, outcome) in items.into_iter().zip(done.outcomes) {
             match outcome {
                 Ok(outcome) => self.count(outcome),
@@ -166,12 +169,12 @@ impl Import<'_> {
         let known = look_up(&mut tx, items).await?;
         let mut planner = self.planner(&known);
         let outcomes = items.iter().map(|item| planner.plan(item.record.line, &item.row)).collect();
-        let Planner { seen, writes, stages_left_alone, .. } = planner;
+        let Planner { seen, writes, stages_left_alone, remarks, .. } = planner;
         if !self.options.dry_run {
             write(&mut tx, self.clock, writes).await?;
             tx.commit().await?;
         }
-        Ok(Done { outcomes, seen, stages_left_alone })
+        Ok(Done { outcomes, seen, stages_left_alone, remarks })
     }
 
     pub(super) fn planner<'b>(&'b self, known: &'b Known) -> Planner<'b> {
@@ -183,6 +186,7 @@ impl Import<'_> {
             seen: Seen::default(),
             writes: Writes::default(),
             stages_left_alone: 0,
+            remarks: Vec::new(),
         }
     }
 

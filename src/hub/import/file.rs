@@ -100,10 +100,62 @@ fn closed_quotes(text: &str) -> Result<(), ImportError> {
     Ok(())
 }
 
+/// Where a scan stands: before a cell, in a plain one, in a quoted one, or behind its closing mark.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Start,
+    Plain,
+    Quoted,
+    Closed,
+}
+
+/// Refuses a quotation mark where none can stand: what follows it would be read as other cells than were meant.
+fn stray_quotes(text: &str) -> Result<(), ImportError> {
+    let delimiter = char::from(delimiter(text));
+    let (mut place, mut line, mut column, mut opened) = (Place::Start, 1_u64, 0_u64, 1);
+    for c in text.chars() {
+        column += 1;
+        place = match (place, c) {
+            (Place::Start, '"') => {
+                opened = line;
+                Place::Quoted
+            }
+            (Place::Quoted, '"') => Place::Closed,
+            // Written twice: one that belongs to the cell.
+            (Place::Closed, '"') | (Place::Quoted, _) => Place::Quoted,
+            (_, '\n' | '\r') => Place::Start,
+            (_, c) if c == delimiter => Place::Start,
+            (Place::Closed, _) => {
+                // The mark itself stands before what follows it.
+                let at = column.saturating_sub(1);
+                let from = if opened < line { format!(" that begins in line {opened}") } else { String::new() };
+                let what = format!(
+                    "column {at}: a quotation mark ends the cell{from} here, and more text follows; write a mark that belongs to a \
+                     cell twice (\"\"), and close each cell that begins with one"
+                );
+                return Err(fault(line, what));
+            }
+            (_, '"') => {
+                let what = format!(
+                    "column {column}: a quotation mark stands inside a cell that does not begin with one; put the whole cell into \
+                     quotation marks, and write those that belong to it twice (\"\")"
+                );
+                return Err(fault(line, what));
+            }
+            (Place::Start | Place::Plain, _) => Place::Plain,
+        };
+        if c == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Records<'a> {
     /// Opens a file and reads its header.
     pub(super) fn open(text: &'a [u8]) -> Result<(Self, Vec<String>), ImportError> {
         let text = checked(text)?;
+        stray_quotes(text)?;
         closed_quotes(text)?;
         let mut reader = reader(text);
         let header = reader.headers().map_err(|e| fault(1, e.to_string()))?;
@@ -142,6 +194,33 @@ impl<'a> Records<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stray_quotation_mark_is_told_with_its_place_and_what_is_quoted_well_is_not() {
+        let wrong = |text: &str| match Records::open(text.as_bytes()) {
+            Err(ImportError::File { line, reason }) => format!("{line}: {reason}"),
+            other => panic!("{text:?} was taken: {:?}", other.map(|(_, header)| header)),
+        };
+        for (text, place) in [
+            ("handle,name\n@ana,Ana \"Runs\" Lima\n", "2: column 10: a quotation mark stands inside"),
+            ("handle,name\n@ana,\"Ana \"Runs\" Lima\"\n", "2: column 11: a quotation mark ends the cell here"),
+            ("handle;name\r\n@ána; \"Ana\"\r\n", "2: column 7: a quotation mark stands inside"),
+            (
+                "handle,name\n@ana,\"Ana\n@bo,\"Bo\"\n",
+                "3: column 5: a quotation mark ends the cell that begins in line 2",
+            ),
+        ] {
+            assert!(wrong(text).starts_with(place), "{text:?}: {}", wrong(text));
+        }
+        assert!(wrong("handle,name\n@ana,\"Ana\n@bo,Bo\n").contains("never closed"));
+        for text in [
+            "handle,name\n@ana,\"Ana \"\"Runs\"\" Lima\"\n@bo,\"\"\n",
+            "handle,name\r\n\"@ana\",\"two\r\nlines, and a comma\"\r\n",
+            "handle\tname\n\"@ana\"\t\"Ana\"",
+        ] {
+            assert!(Records::open(text.as_bytes()).is_ok(), "{text:?}");
+        }
+    }
 
     #[test]
     fn delimiter_is_told_from_the_first_line() {

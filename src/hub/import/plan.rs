@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::json;
 
 use super::row::{Mail, Row};
-use super::{ImportOptions, Seen, Use};
+use super::{ImportOptions, Remark, Seen, Use};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, AgentId, InfluencerId, LedgerId};
-use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person};
+use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person, handle_key};
+use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType};
 use crate::hub::signal::{self, Signal};
 use crate::store::event::NewEvent;
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub(super) agents: HashMap<InfluencerId, Vec<AgentId>>,
     /// By address key.
     pub(super) consents: HashMap<String, Vec<Consent>>,
+    /// Addresses whose owner said no, and since when.
+    pub(super) refused: HashMap<String, Micros>,
 }
 
 /// What a batch is going to write.
@@ -52,6 +55,11 @@ fn spelled(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// By which handle a row's influencer is known: the row may say one they had before.
+fn called(row: &Row, existing: Option<&Influencer>) -> String {
+    existing.and_then(|e| handle_key(&e.handle)).unwrap_or_else(|| row.handle_key.clone())
+}
+
 /// What a row came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -72,6 +80,7 @@ pub(super) struct Planner<'a> {
     pub(super) seen: Seen,
     pub(super) writes: Writes,
     pub(super) stages_left_alone: u64,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl Planner<'_> {
@@ -82,7 +91,13 @@ impl Planner<'_> {
         if !reasons.is_empty() {
             return Err(reasons);
         }
-        self.seen.handles.insert(row.handle_key.clone(), line);
+        let key = called(row, existing);
+        if key != row.handle_key {
+            let handle = existing.map(|e| e.handle.as_str()).unwrap_or_default();
+            let remark = format!("handle: {} is called {handle} now, and stays so", row.handle);
+            self.remarks.push(Remark { line, remark });
+        }
+        self.seen.handles.insert(key, line);
         for (mail, role) in [(&row.email, Use::Own), (&row.agent, Use::Agent)] {
             if let Some(mail) = mail {
                 self.seen.addresses.insert(mail.key.clone(), (line, role));
@@ -110,9 +125,13 @@ impl Planner<'_> {
 
     fn contradictions(&self, row: &Row, existing: Option<&Influencer>) -> Vec<String> {
         let mut reasons = Vec::new();
-        let earlier = self.seen.handles.get(&row.handle_key).or_else(|| self.before.handles.get(&row.handle_key));
+        let key = called(row, existing);
+        let earlier = self.seen.handles.get(&key).or_else(|| self.before.handles.get(&key));
         if let Some(line) = earlier {
-            reasons.push(format!("handle: {} is in line {line} already", row.handle));
+            let who = existing
+                .filter(|_| key != row.handle_key)
+                .map_or(String::new(), |e| format!(", who is {} now,", e.handle));
+            reasons.push(format!("handle: {}{who} is in line {line} already", row.handle));
         }
         if let Some(email) = &row.email {
             let in_file = self.seen_address(&email.key).map(|(line, role)| match role {
@@ -276,6 +295,16 @@ impl Planner<'_> {
         let known = self.known.consents.get(&email.key).map(Vec::as_slice).unwrap_or_default();
         let settled = |c: &Consent| (c.source == *source && c.at == *at) || c.withdrawn_at.is_some_and(|w| w >= *at);
         if known.iter().any(settled) {
+            return false;
+        }
+        // Only a person takes a no back.
+        if let Some(since) = self.known.refused.get(&email.key) {
+            let remark = format!(
+                "consent.email: {} wants no mail since {since}; the consent was left out, and they are not written to (if they took \
+                 that back: liaison suppression remove {}, then import again)",
+                email.value, email.value
+            );
+            self.remarks.push(Remark { line, remark });
             return false;
         }
         self.writes.consents.push(Consent {

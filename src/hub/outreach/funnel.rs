@@ -72,7 +72,7 @@ pub struct Counts {
     pub opened: i64,
     /// Messages clicked in.
     pub clicked: i64,
-    /// Messages answered.
+    /// Messages answered. An answer that wants no more is none: it counts below alone.
     pub replied: i64,
     /// Messages that came back or were refused.
     pub bounced: i64,

@@ -346,6 +346,7 @@ pub async fn update_influencer(
     }
     let found = tx.lock_influencer(id).await?;
     let mut influencer = found.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    let was = influencer.handle.clone();
     if change.version.is_some_and(|v| v != influencer.version) {
         return Err(PeopleError::Changed(id));
     }
@@ -383,6 +384,9 @@ pub async fn update_influencer(
         return Err(PeopleError::Changed(id));
     }
     influencer.version += 1;
+    if changed.contains(&"handle") {
+        note_former(tx, clock, &influencer, &was).await?;
+    }
     let data = Some(json!({"changed": changed, "by": by}));
     let at = influencer.updated_at;
     let updated = Signal { what: EventType::InfluencerUpdated, influencer: Some(id), message: None, at, data };
@@ -392,6 +396,18 @@ pub async fn update_influencer(
         return tx.get_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()));
     }
     Ok(influencer)
+}
+
+/// Files under the handle somebody had before go on to mean them.
+async fn note_former(tx: &mut Tx, clock: &Clock, who: &Influencer, was: &str) -> Result<(), PeopleError> {
+    let key = |handle: &str| crate::domain::people::handle_key(handle).unwrap_or_default();
+    let (old, new) = (key(was), key(&who.handle));
+    tx.delete_former_handle(&new, who.id).await?;
+    // Written otherwise, it may be the same.
+    if old != new && !old.is_empty() {
+        tx.put_former_handle(&old, who.id, clock.now()).await?;
+    }
+    Ok(())
 }
 
 async fn replace_tags(tx: &mut Tx, id: InfluencerId, tags: Vec<String>) -> Result<bool, PeopleError> {

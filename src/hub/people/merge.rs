@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::refused::spread_opt_out;
 use super::{KnownStages, PeopleError, StageMove, move_stage};
 use crate::clock::Clock;
-use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, LedgerId, MergeId, MessageId, ThreadId};
+use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, LedgerId, MergeId, MessageId, TaskId, ThreadId};
 use crate::domain::people::merge::{Standing, choose_stage};
 use crate::domain::people::{Influencer, NETWORKS_MAX, Network, PROPERTIES_MAX, Person, TAGS_MAX, handle_key};
 use crate::domain::stage::{Pin, StageId, StageKind, Stages};
 use crate::domain::time::Micros;
-use crate::domain::words::{Awaiting, EventType, Role, TaskKind, Word as _};
+use crate::domain::words::{Awaiting, Channel, EventType, HoldSource, Role, TaskKind, Word as _};
+use crate::hub::hold;
 use crate::hub::outreach::{self, ExitReason};
 use crate::hub::react;
 use crate::hub::signal::{self, Signal};
@@ -28,6 +29,9 @@ use crate::store::people::hold::Hold;
 use crate::store::people::merge::{MergeRow, Owned, SharedPart};
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
+
+/// Why somebody is held whose record was joined with one that had said no.
+const MERGED: &str = "the other record of this person said no";
 
 /// What a joining moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -90,9 +94,15 @@ pub(super) struct Undo {
     /// Addresses that are not written to any more because the other record had said no.
     #[serde(default)]
     pub(super) suppressed: Vec<LedgerId>,
+    /// Consents that were taken back with them.
+    #[serde(default)]
+    pub(super) consents: Vec<LedgerId>,
     /// What holds came to the one that stays.
     #[serde(default)]
     pub(super) holds: Vec<MovedHold>,
+    /// The task that asks which stage holds.
+    #[serde(default)]
+    pub(super) asked: Option<TaskId>,
     pub(super) last_message_at: Option<Micros>,
     pub(super) awaiting: Option<Awaiting>,
 }
@@ -198,7 +208,10 @@ pub async fn merge(
     hold_as_long(tx, clock, (&kept, &gone), &mut undo).await?;
     let stage = take_stage(tx, clock, (&kept, &gone), &mut undo, by).await?;
     // A no of the one record holds for the addresses of both.
+    let agreed = standing_consents(tx, kept.id).await?;
     undo.suppressed = spread_opt_out(tx, clock, [Person::Influencer(kept.id)]).await?;
+    let stands = standing_consents(tx, kept.id).await?;
+    undo.consents = agreed.into_iter().filter(|id| !stands.contains(id)).collect();
     fill(tx, clock, (kept.id, &gone), &mut undo).await?;
     if let Some(at) = gone.last_message_at.filter(|at| kept.last_message_at.is_none_or(|seen| seen < *at)) {
         let touch = Touch { influencer_id: kept.id, last_message_at: at, awaiting: gone.awaiting };
@@ -206,6 +219,9 @@ pub async fn merge(
     }
     let now = clock.now();
     tx.bury_influencer(gone.id, kept.id, now).await?;
+    if !undo.handle_key.is_empty() {
+        tx.put_former_handle(&undo.handle_key, gone.id, now).await?;
+    }
     let id = MergeId(clock.new_id());
     let merged = summary((id, pair), &undo, runs_stopped, stage);
     let data = serde_json::to_value(&undo).map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -217,6 +233,14 @@ pub async fn merge(
     signal::record(tx, clock, vec![told(kept.id, &gone, "from"), told(gone.id, &kept, "into")]).await?;
     outreach::wake_runs(tx, clock, kept.id).await?;
     Ok(merged)
+}
+
+/// The consents of somebody's addresses that were not taken back.
+async fn standing_consents(tx: &mut Tx, of: InfluencerId) -> Result<Vec<LedgerId>, StoreError> {
+    let own = tx.list_addresses_of_influencers(vec![of]).await?.into_iter();
+    let keys = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
+    let all = tx.list_consents(Channel::Email, keys).await?.into_iter();
+    Ok(all.filter(|consent| consent.withdrawn_at.is_none()).map(|consent| consent.id).collect())
 }
 
 fn summary(
@@ -387,7 +411,7 @@ async fn take_stage(
     let (from, other) = (StageId::from(kept.stage.as_str()), StageId::from(gone.stage.as_str()));
     let standing = Standing { stage: &from, pin: pin(kept) };
     let Some(to) = choose_stage(&stages, standing, Standing { stage: &other, pin: pin(gone) }) else {
-        refused_once(tx, clock, &stages, (kept, gone)).await?;
+        refused_once(tx, clock, &stages, (kept, gone), undo).await?;
         return Ok(None);
     };
     let known = KnownStages {
@@ -402,26 +426,35 @@ async fn take_stage(
     Ok(Some(to.0))
 }
 
-/// The record that goes said no, and the stage of the one that is kept stands all the same: nothing is written to them by itself any
-/// more, and a person is asked which of the two holds.
+/// The record that goes said no, and the stage of the one that is kept stands all the same: nothing is written to them by itself
+/// until a person has said which of the two holds.
 async fn refused_once(
     tx: &mut Tx,
     clock: &Clock,
     stages: &Stages,
     (kept, gone): (&Influencer, &Influencer),
+    undo: &mut Undo,
 ) -> Result<(), PeopleError> {
     let kind = stages.get(&gone.stage.as_str().into()).map(|stage| stage.kind);
     if gone.stage == kept.stage || !matches!(kind, Some(StageKind::Declined | StageKind::Closed)) {
         return Ok(());
     }
+    let ran = tx.list_enrollments_of(vec![kept.id]).await?.iter().any(outreach::is_live);
     react::reached(tx, clock, (kept.id, &gone.stage), Some(stages)).await?;
     let (kind, influencer_id) = (TaskKind::Stage, Some(kept.id));
+    let ended = if ran { " Their runs of sequences were ended." } else { "" };
     let text = format!(
-        "{} was {} and is the same person as {}, who is {}. Their runs of sequences were ended. Decide which stage holds.",
+        "{} was {} and is the same person as {}, who is {}.{ended} Say which stage holds (liaison task done TASK --answer STAGE): \
+         until then nothing goes to them by itself.",
         gone.handle, gone.stage, kept.handle, kept.stage
     );
     let new = NewTask { influencer_id, kind, text, assignee: kept.owner.clone(), ..NewTask::default() };
-    task::create(tx, clock, new).await?;
+    let asked = task::create(tx, clock, new).await?;
+    let own = tx.list_hold_sources(vec![kept.id]).await?;
+    let was = own.into_iter().find(|hold| hold.source == HoldSource::Merge);
+    let to = hold::hold_until_answered(tx, clock, (kept.id, HoldSource::Merge), (MERGED, asked)).await?;
+    undo.holds.push(MovedHold { was, to });
+    undo.asked = Some(asked);
     Ok(())
 }
 

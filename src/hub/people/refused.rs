@@ -11,12 +11,16 @@ use crate::hub::outreach::{self, ExitReason};
 use crate::store::{StoreError, Tx};
 
 /// Whether a reason is a person's own no: one that holds for all of theirs. Calling a mail spam is the stronger one.
-pub(in crate::hub) fn is_no(reason: SuppressionReason) -> bool {
+pub fn is_no(reason: SuppressionReason) -> bool {
     matches!(reason, SuppressionReason::OptedOut | SuppressionReason::Complaint)
 }
 
 /// The other addresses of whoever has this one.
-pub(super) async fn other_addresses(tx: &mut Tx, channel: Channel, key: &str) -> Result<Vec<String>, StoreError> {
+pub(in crate::hub) async fn other_addresses(
+    tx: &mut Tx,
+    channel: Channel,
+    key: &str,
+) -> Result<Vec<String>, StoreError> {
     let owners = tx.find_addresses(channel, vec![key.to_owned()]).await?;
     let influencers: Vec<InfluencerId> = owners.iter().filter_map(|o| o.influencer_id).collect();
     let agents: Vec<AgentId> = owners.iter().filter_map(|o| o.agent_id).collect();

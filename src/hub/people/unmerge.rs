@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, ThreadId};
 use crate::domain::people::{Influencer, handle_key};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType};
+use crate::domain::words::{Channel, EventType, TaskState};
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
 use crate::store::message::NewParticipation;
@@ -102,6 +102,7 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
     }
     let key = handle_key(&restored.handle).unwrap_or_else(|| undo.handle_key.clone());
     tx.unbury_influencer(&restored, &key, now).await?;
+    tx.delete_former_handle(&undo.handle_key, gone).await?;
     let pair = (kept.id, gone);
     let addresses = tx.return_owned(Owned::Addresses, undo.addresses.clone(), kept.id, gone).await?;
     tx.set_primary(undo.primary.clone(), true).await?;
@@ -120,7 +121,11 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
     for (run, number) in &undo.runs {
         tx.give_enrollment(*run, gone, *number).await?;
     }
+    if let Some(asked) = undo.asked {
+        tx.end_task(asked, TaskState::Cancelled, None, (by, now)).await?;
+    }
     return_standing(tx, clock, &kept, &undo, by).await?;
+    said_no_since(tx, clock, &restored, row.at).await?;
     empty(tx, clock, kept.id, &undo).await?;
     let stays = vec![
         "messages, notes and tasks that were added since the merge stay with the one who was kept".to_owned(),
@@ -267,6 +272,7 @@ async fn return_standing(
     let now = clock.now();
     // Those that were carried over only: an own no since then took their place under an id of its own.
     tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
+    tx.restore_consents(undo.consents.clone()).await?;
     let own = tx.list_addresses_of_influencers(vec![kept.id]).await?.into_iter();
     let own = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
     let refused = tx.suppressed(Channel::Email, own).await?.iter().any(|s| is_no(s.reason));
@@ -290,6 +296,19 @@ async fn return_standing(
         tx.set_touch(kept.id, newest, awaiting).await?;
     }
     Ok(())
+}
+
+/// A no that came to an address of the one who is restored, while it was the other's: it is theirs as well, or their record would stand
+/// where nobody ever said no.
+async fn said_no_since(tx: &mut Tx, clock: &Clock, restored: &Influencer, merged: Micros) -> Result<(), StoreError> {
+    let own = tx.list_addresses_of_influencers(vec![restored.id]).await?.into_iter();
+    let own: Vec<String> = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
+    let said = tx.suppressed(Channel::Email, own).await?.into_iter().find(|s| is_no(s.reason) && s.at >= merged);
+    let Some(no) = said else { return Ok(()) };
+    let data = json!({"address": no.value_key, "how": "unmerge", "evidence": no.evidence});
+    let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
+    let told = Signal { what, influencer: Some(restored.id), message: None, at, data: Some(data) };
+    signal::record(tx, clock, vec![told]).await
 }
 
 /// What each source said of the one who was kept, where it says still what the joining made it say.

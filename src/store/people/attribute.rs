@@ -2,6 +2,7 @@
 
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::Network;
+use crate::domain::time::Micros;
 use crate::store::dialect::Many;
 use crate::store::sql::statements;
 use crate::store::value::{Value, values};
@@ -44,6 +45,23 @@ impl Tx {
         Ok(())
     }
 
+    /// Notes that somebody had a handle before; whoever gave it up last has it.
+    pub async fn put_former_handle(&mut self, key: &str, id: InfluencerId, at: Micros) -> Result<(), StoreError> {
+        self.exec(&FORMER_PUT, values![key, id, at]).await?;
+        Ok(())
+    }
+
+    /// Forgets that somebody had a handle before: it is theirs again.
+    pub async fn delete_former_handle(&mut self, key: &str, id: InfluencerId) -> Result<(), StoreError> {
+        self.exec(&FORMER_DELETE, values![key, id]).await?;
+        Ok(())
+    }
+
+    /// Who had these handles before, in no order; they may have been joined with somebody since.
+    pub async fn find_former_handles(&mut self, keys: Vec<String>) -> Result<Vec<(String, InfluencerId)>, StoreError> {
+        self.all(&FORMER_FIND, values![keys]).await
+    }
+
     /// The networks of some influencers, sorted by name.
     pub async fn list_networks(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<(InfluencerId, Network)>, StoreError> {
         let rows: Vec<(InfluencerId, String, String, Option<i64>)> = self.all(&NETWORKS_LIST, values![ids]).await?;
@@ -62,6 +80,10 @@ impl Tx {
 }
 
 statements! {
+    #[hot] FORMER_PUT = "INSERT INTO former_handle (handle_key, influencer_id, at) VALUES ($1, $2, $3) \
+        ON CONFLICT (handle_key) DO UPDATE SET influencer_id = excluded.influencer_id, at = excluded.at";
+    #[hot] FORMER_DELETE = "DELETE FROM former_handle WHERE handle_key = $1 AND influencer_id = $2";
+    #[hot] FORMER_FIND = "SELECT handle_key, influencer_id FROM former_handle WHERE handle_key = ANY($1::text[])";
     #[hot] TAGS_DELETE = "DELETE FROM influencer_tag WHERE influencer_id = $1 AND tag = ANY($2::text[])";
     #[hot] TAGS_LIST = "SELECT influencer_id, tag FROM influencer_tag WHERE influencer_id = ANY($1::uuid[]) \
         ORDER BY influencer_id, tag";

@@ -108,6 +108,7 @@ static WITH_PEOPLE: &[Step] = &[
     ("influencer_word", &WORDS),
     ("influencer_tag", &TAGS),
     ("influencer_network", &NETWORKS),
+    ("former_handle", &FORMER),
     ("influencer_audience", &AUDIENCE),
     ("agent_influencer", &AGENTS),
     ("address", &ADDRESSES),
@@ -449,6 +450,7 @@ statements! {
     #[hot] WORDS = "DELETE FROM influencer_word WHERE influencer_id = ANY($1::uuid[])";
     #[hot] TAGS = "DELETE FROM influencer_tag WHERE influencer_id = ANY($1::uuid[])";
     #[hot] NETWORKS = "DELETE FROM influencer_network WHERE influencer_id = ANY($1::uuid[])";
+    #[hot] FORMER = "DELETE FROM former_handle WHERE influencer_id = ANY($1::uuid[])";
     #[hot] AUDIENCE = "DELETE FROM influencer_audience WHERE influencer_id = ANY($1::uuid[])";
     #[hot] AGENTS = "DELETE FROM agent_influencer WHERE influencer_id = ANY($1::uuid[])";
     #[hot] ADDRESSES = "DELETE FROM address WHERE influencer_id = ANY($1::uuid[])";

@@ -102,6 +102,12 @@ impl Tx {
         self.exec(&CONSENTS_WITHDRAW, values![channel, value_key, at]).await
     }
 
+    /// Gives back consents that were taken back because of something that was taken back itself, unless somebody says no at their
+    /// address now; how many.
+    pub async fn restore_consents(&mut self, ids: Vec<LedgerId>) -> Result<u64, StoreError> {
+        self.exec(&CONSENTS_RESTORE, values![ids]).await
+    }
+
     /// Adds suppressions; one that holds already stays with its first reason, unless somebody says no to an address that was
     /// closed for another reason, or only because the same person had said no elsewhere ([`CARRIED_OVER`](crate::domain::people::CARRIED_OVER)). How many are new or
     /// replaced.
@@ -150,6 +156,8 @@ statements! {
         WHERE channel = $1 AND value_key = ANY($2::text[]) ORDER BY at DESC, id DESC";
     #[hot] CONSENTS_WITHDRAW = "UPDATE consent SET withdrawn_at = $3 \
         WHERE channel = $1 AND value_key = $2 AND withdrawn_at IS NULL";
+    #[hot] CONSENTS_RESTORE = "UPDATE consent SET withdrawn_at = NULL WHERE id = ANY($1::uuid[]) AND NOT EXISTS (SELECT 1 FROM suppression s \
+        WHERE s.channel = consent.channel AND s.value_key = consent.value_key AND s.reason IN ('opted_out', 'complaint'))";
     #[hot] SUPPRESSED = "SELECT id, channel, value_key, scope, reason, evidence, at FROM suppression \
         WHERE channel = $1 AND value_key = ANY($2::text[])";
     #[hot] SUPPRESSIONS_LIST = "SELECT id, channel, value_key, scope, reason, evidence, at FROM suppression \

@@ -35,6 +35,7 @@ pub const TABLES: &[(&str, Care)] = &[
     ("influencer_word", Care::Derived),
     ("influencer_tag", Care::Erased),
     ("influencer_network", Care::Erased),
+    ("former_handle", Care::Erased),
     ("influencer_audience", Care::Erased),
     ("agent_influencer", Care::Erased),
     ("address", Care::Erased),
@@ -265,6 +266,7 @@ static OF_PEOPLE: &[(&str, &Sql)] = &[
     ("influencer", &INFLUENCER),
     ("influencer_tag", &TAG),
     ("influencer_network", &NETWORK),
+    ("former_handle", &FORMER),
     ("influencer_audience", &AUDIENCE),
     ("agent_influencer", &AGENT),
     ("address", &ADDRESS),
@@ -302,6 +304,7 @@ statements! {
     #[hot] INFLUENCER = "SELECT * FROM influencer WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] TAG = "SELECT * FROM influencer_tag WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, tag";
     #[hot] NETWORK = "SELECT * FROM influencer_network WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, network";
+    #[hot] FORMER = "SELECT * FROM former_handle WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, handle_key";
     #[hot] AUDIENCE = "SELECT * FROM influencer_audience WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, dimension, key";
     #[hot] AGENT = "SELECT l.agent_id, l.influencer_id, a.first_name, a.last_name FROM agent_influencer l JOIN agent a ON a.id = l.agent_id \
         WHERE l.influencer_id = ANY($1::uuid[]) ORDER BY l.influencer_id, l.agent_id";

@@ -243,7 +243,8 @@ statements! {
     #[hot] FUNNEL = "SELECT e.version, s.step, s.kind, s.variant, COUNT(CASE WHEN s.state = 'planned' THEN 1 END) AS planned, \
         COUNT(CASE WHEN s.state = 'sent' THEN 1 END) AS sent, COUNT(CASE WHEN s.state = 'done' THEN 1 END) AS done, \
         COUNT(CASE WHEN s.state = 'timed_out' THEN 1 END) AS timed_out, COUNT(CASE WHEN s.state = 'skipped' THEN 1 END) AS skipped, \
-        COUNT(s.opened_at) AS opened, COUNT(s.clicked_at) AS clicked, COUNT(s.replied_at) AS replied, COUNT(s.bounced_at) AS bounced, \
+        COUNT(s.opened_at) AS opened, COUNT(s.clicked_at) AS clicked, \
+        COUNT(CASE WHEN s.replied_at < COALESCE(s.opted_out_at, s.replied_at + 1) THEN 1 END) AS replied, COUNT(s.bounced_at) AS bounced, \
         COUNT(s.complained_at) AS complained, COUNT(s.opted_out_at) AS opted_out \
         FROM enrollment e JOIN enrollment_step s ON s.enrollment_id = e.id WHERE e.sequence = $1 GROUP BY e.version, s.step, s.kind, s.variant";
     #[hot] SKIPS = "SELECT s.step, COALESCE(s.reason, 'no reason was kept') AS reason, COUNT(*) AS count \

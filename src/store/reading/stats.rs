@@ -27,6 +27,8 @@ pub struct StageExit {
     pub stage: String,
     /// Where they went.
     pub next: String,
+    /// Whether a person brought them back to where they had come from just before.
+    pub back: bool,
     /// How many people.
     pub people: i64,
 }
@@ -98,7 +100,8 @@ impl Tx {
         self.all(&COUNTS, values![kinds, since, until]).await
     }
 
-    /// Who left which stage for which in a stretch of time.
+    /// Who left which stage for which in a stretch of time, and did not come back within it: what happens later changes no number
+    /// of it.
     pub async fn count_stage_exits(&mut self, (since, until): (Micros, Micros)) -> Result<Vec<StageExit>, StoreError> {
         self.all(&EXITS, values![since, until]).await
     }
@@ -153,11 +156,16 @@ statements! {
     #[hot] COUNTS = concat!("SELECT e.stage, e.type, ", by_machine!(), " AS machine, ", things!(), " AS events FROM event e \
         WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 AND e.stage IS NOT NULL GROUP BY e.stage, e.type, ", by_machine!());
     // Each person once, by the last time they left; who came back has not left.
-    #[hot] EXITS = "SELECT w.stage, w.next, COUNT(*) AS people FROM (SELECT stage, data ->> 'to' AS next, influencer_id, \
+    #[hot] EXITS = "WITH moved AS (SELECT id, at, influencer_id, stage, data ->> 'to' AS next, COALESCE(data ->> 'by', '') AS made_by, \
+          LAG(stage) OVER (PARTITION BY influencer_id ORDER BY at, id) AS came_from, \
+          LAG(data ->> 'to') OVER (PARTITION BY influencer_id ORDER BY at, id) AS came_to, \
           ROW_NUMBER() OVER (PARTITION BY stage, influencer_id ORDER BY at DESC, id DESC) AS n FROM event \
           WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'to' IS NOT NULL \
-          AND stage <> data ->> 'to') w \
-        WHERE w.n = 1 AND NOT EXISTS (SELECT 1 FROM influencer i WHERE i.id = w.influencer_id AND i.stage = w.stage) GROUP BY w.stage, w.next";
+          AND stage <> data ->> 'to'), \
+        gone AS (SELECT w.stage, w.next, COALESCE(w.made_by NOT IN ('', 'automation') AND w.came_from = w.next AND w.came_to = w.stage, FALSE) AS back \
+          FROM moved w WHERE w.n = 1 AND NOT EXISTS (SELECT 1 FROM moved m WHERE m.influencer_id = w.influencer_id AND m.next = w.stage \
+            AND (m.at, m.id) > (w.at, w.id))) \
+        SELECT stage, next, back, COUNT(*) AS people FROM gone GROUP BY stage, next, back";
     #[hot] STAYS = "SELECT w.stage, CAST(AVG(w.stayed) AS DOUBLE PRECISION) AS mean, CAST(MAX(CASE WHEN w.n = (w.total + 1) / 2 THEN w.stayed END) AS BIGINT) AS median \
         FROM (SELECT stage, CAST(data ->> 'stayed' AS BIGINT) AS stayed, \
           ROW_NUMBER() OVER (PARTITION BY stage ORDER BY CAST(data ->> 'stayed' AS BIGINT), id) AS n, COUNT(*) OVER (PARTITION BY stage) AS total \

@@ -1,13 +1,15 @@
 //! What people work through: tasks, holds, loose ends, numbers by stage; and guarded moves.
 
+use crate::stores::Fresh;
 use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
 use liaison::domain::time::Micros;
 use liaison::domain::words::{Direction, EventType, HoldSource, Role, TaskKind, TaskState, UnmatchedReason, Word as _};
+use liaison::hub::stage_stats::stage_stats;
 use liaison::store::Store;
 use liaison::store::event::NewEvent;
-use liaison::store::message::{NewParticipation, NewUnmatched};
+use liaison::store::message::{NewMessage, NewParticipation, NewUnmatched};
 use liaison::store::people::StageStep;
 use liaison::store::people::hold::Hold;
 use liaison::store::reading::Page;
@@ -121,6 +123,34 @@ async fn tasks_are_found_by_what_they_are_about() {
 }
 
 #[tokio::test]
+async fn who_is_asked_about_a_no_is_found_by_themselves_or_by_a_message_of_several() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, bo) = (seed::influencer(&fresh, &clock).await, seed::influencer(&fresh, &clock).await);
+        let thread = seed::thread(&fresh, &clock, bo, 1).await;
+        let message = seed::message_in(&fresh, &clock, &thread, 2).await;
+        let mut rows = vec![task(&clock, "of her", Some(ana), None), task(&clock, "of several", None, None)];
+        rows.push(task(&clock, "of him, by hand", Some(bo), None));
+        for row in &mut rows[..2] {
+            (row.kind, row.message_id) = (TaskKind::Refusal, Some(message));
+        }
+        insert(&fresh.store, &rows).await;
+        let mut tx = fresh.store.begin("test.asked").await.unwrap();
+        assert_eq!(tx.task_kind(rows[0].id).await.unwrap(), Some(TaskKind::Refusal));
+        assert_eq!(tx.task_kind(TaskId(clock.new_id())).await.unwrap(), None);
+        let all = vec![ana, bo];
+        assert_eq!(tx.list_asked_for_no(all.clone(), false).await.unwrap(), [ana], "{}", fresh.name);
+        assert_eq!(tx.list_asked_for_no(all.clone(), true).await.unwrap(), [bo], "{}", fresh.name);
+        for row in &rows {
+            tx.end_task(row.id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
+        }
+        for among in [false, true] {
+            assert_eq!(tx.list_asked_for_no(all.clone(), among).await.unwrap(), [], "{}", fresh.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_source_holds_on_its_own_and_the_longest_counts() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
@@ -177,15 +207,19 @@ async fn each_source_holds_on_its_own_and_the_longest_counts() {
     }
 }
 
+async fn three(fresh: &Fresh, clock: &Clock) -> [InfluencerId; 3] {
+    let mut ids = [InfluencerId(uuid::Uuid::nil()); 3];
+    for id in &mut ids {
+        *id = seed::influencer(fresh, clock).await;
+    }
+    ids
+}
+
 #[tokio::test]
 async fn a_step_between_stages_is_made_only_from_where_somebody_was_seen() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
-        let (ana, bo, cy) = (
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-            seed::influencer(&fresh, &clock).await,
-        );
+        let [ana, bo, cy] = three(&fresh, &clock).await;
         let mut tx = fresh.store.begin("test.step").await.unwrap();
         tx.set_influencer_stage(bo, "in_talks", false, NOW).await.unwrap();
         tx.set_influencer_stage(cy, "prospect", true, NOW).await.unwrap();
@@ -214,6 +248,47 @@ fn event(clock: &Clock, kind: EventType, who: InfluencerId, stage: &str, at: i64
         machine: data.get("machine").and_then(serde_json::Value::as_bool),
         data: Some(data),
         enrollment_id: None,
+    }
+}
+
+/// Moves of one person; what is left of one that was taken back.
+#[tokio::test]
+async fn a_move_that_a_person_takes_back_is_none() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let [ana, bo, cy] = three(&fresh, &clock).await;
+        let moved = |who, from: &str, to: &str, by: &str, at| {
+            let data = serde_json::json!({"from": from, "to": to, "stayed": 1, "by": by});
+            event(&clock, EventType::InfluencerStageChanged, who, from, at, data)
+        };
+        let mut tx = fresh.store.begin("test.stats").await.unwrap();
+        tx.insert_events(vec![
+            // Taken back; then it was right after all, for Bo.
+            moved(ana, "prospect", "contacted", "kim", 1),
+            moved(ana, "contacted", "prospect", "kim", 2),
+            moved(bo, "prospect", "contacted", "kim", 1),
+            moved(bo, "contacted", "prospect", "kim", 2),
+            moved(bo, "prospect", "contacted", "kim", 3),
+            // Nobody took this one back.
+            moved(cy, "prospect", "contacted", "automation", 1),
+            moved(cy, "contacted", "engaged", "automation", 2),
+        ])
+        .await
+        .unwrap();
+        let within = (seed::at(0), seed::at(50));
+        let mut exits = tx.count_stage_exits(within).await.unwrap();
+        exits.sort_by(|a, b| (&a.stage, &a.next).cmp(&(&b.stage, &b.next)));
+        let told: Vec<_> = exits.iter().map(|e| (e.stage.as_str(), e.next.as_str(), e.back, e.people)).collect();
+        let expected = [
+            ("contacted", "engaged", false, 1),
+            ("contacted", "prospect", true, 1),
+            ("prospect", "contacted", false, 1),
+            ("prospect", "contacted", true, 1),
+        ];
+        assert_eq!(told, expected, "{}", fresh.name);
+        let stats = stage_stats(&mut tx, within).await.unwrap();
+        let of = |id: &str| stats.iter().find(|s| s.stage == id).map(|s| (s.left, s.moved_on)).unwrap();
+        assert_eq!((of("prospect"), of("contacted")), ((2, 2), (1, 1)), "{}", fresh.name);
     }
 }
 
@@ -274,6 +349,9 @@ async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
             left(bo, "prospect", "declined", 60, 6),
             left(bo, "contacted", "prospect", 5, 5),
             left(bo, "prospect", "prospect", 1_000, 6),
+            // After the time that is asked for: changes no number of it.
+            left(ana, "contacted", "prospect", 5, 60),
+            left(bo, "declined", "prospect", 5, 61),
         ])
         .await
         .unwrap();
@@ -298,8 +376,12 @@ async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
         exits.sort_by(|a, b| a.next.cmp(&b.next));
         let told: Vec<(&str, &str, i64)> =
             exits.iter().map(|e| (e.stage.as_str(), e.next.as_str(), e.people)).collect();
-        // Ana is there again; Bo left twice, for good the second time.
-        assert_eq!(told, [("prospect", "declined", 1), ("contacted", "prospect", 1)], "{}", fresh.name);
+        // Ana came back later, which is of another time; Bo left twice, for good the second time.
+        let expected = [("prospect", "contacted", 1), ("prospect", "declined", 1), ("contacted", "prospect", 1)];
+        assert_eq!(told, expected, "{}", fresh.name);
+        let longer = tx.count_stage_exits((seed::at(0), seed::at(70))).await.unwrap();
+        let of = |stage: &str| longer.iter().filter(|e| e.stage == stage).map(|e| e.people).sum::<i64>();
+        assert_eq!((of("prospect"), of("contacted"), of("declined")), (0, 2, 1), "{}: both are back", fresh.name);
         let stays = tx.measure_stage_stays(within).await.unwrap();
         let stay = stays.iter().find(|s| s.stage == "prospect").unwrap();
         assert!((stay.mean - 30.0).abs() < 1e-9 && stay.median == 20, "{stays:?}");
@@ -459,15 +541,13 @@ async fn what_left_for_somebody_is_found_with_its_envelope_and_what_waits_to_lea
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
-        let mut ids = Vec::new();
-        for n in 0..3 {
-            let mut mail = seed::message(&clock, thread.conversation_id, n);
+        let sent = |n: i64, mail: &mut NewMessage| {
             mail.direction = Direction::Outbound;
             mail.account = "brand".into();
             mail.recipients = serde_json::json!({"to": [{"name": "", "address": format!("a{n}@example.org")}]});
-            ids.push(mail.id);
-            seed::put(&fresh, mail, vec![(ana, thread.id, Role::Recipient)]).await;
-        }
+        };
+        let part = vec![(ana, thread.id, Role::Recipient)];
+        let ids = seed::messages(&fresh, &clock, &thread, (3, part), sent).await;
         seed::outbox(&fresh, ids[2], "queued").await;
         let mut tx = fresh.store.read().await.unwrap();
         let sent = tx.list_sent_to(vec![ana], "brand", seed::at(0)).await.unwrap();

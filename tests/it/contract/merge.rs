@@ -3,14 +3,18 @@
 use crate::contract::steer::run;
 use crate::{cli, seed, stores};
 use liaison::clock::Clock;
-use liaison::domain::ids::{AddressId, AgentId, HitId, InfluencerId, MessageId, TaskId};
-use liaison::domain::people::{Address, Agent, Network, Person};
-use liaison::domain::words::{Awaiting, Channel, EnrollmentState, Role, TaskKind, TaskState};
+use liaison::domain::ids::{AddressId, AgentId, HitId, InfluencerId, LedgerId, MessageId, TaskId};
+use liaison::domain::people::{Address, Agent, Consent, Network, Person};
+use liaison::domain::words::{
+    Awaiting, Channel, EnrollmentState, EventType, HoldSource, Role, SuppressionReason, TaskKind, TaskState,
+};
 use liaison::hub::people::{PeopleError, add_note, create_influencer, find_influencer, find_merge, merge, unmerge};
+use liaison::hub::unsubscribe::unsubscribe_by_hand;
 use liaison::store::people::Touch;
 use liaison::store::people::list::{InfluencerFilter, InfluencerOrder};
 use liaison::store::people::merge::Owned;
 use liaison::store::reading::Page;
+use liaison::store::reading::task::TaskFilter;
 use liaison::store::task::TaskRow;
 use serde_json::{Value, json};
 use stores::Fresh;
@@ -250,6 +254,53 @@ async fn a_refusal_of_the_record_that_goes_ends_what_runs_and_asks_a_person() {
 }
 
 #[tokio::test]
+async fn what_a_merge_asks_holds_until_it_is_answered_and_tells_only_what_happened() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let (keep, name) = (scene.keep, scene.fresh.name);
+        let mut tx = scene.fresh.store.begin("test.refused").await.unwrap();
+        tx.set_influencer_stage(scene.gone, "declined", false, seed::at(5)).await.unwrap();
+        tx.set_influencer_stage(keep, "agreed", true, seed::at(5)).await.unwrap();
+        tx.commit().await.unwrap();
+        let asked = async || {
+            let filter = TaskFilter { kind: Some(TaskKind::Stage), influencer: Some(keep), ..TaskFilter::default() };
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            let mut all = tx.list_tasks(&filter, scene.clock.now(), Page::oldest(10)).await.unwrap().data;
+            assert_eq!(all.len(), 1, "{name}");
+            all.remove(0)
+        };
+        let held = async || {
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            let mut all = tx.list_hold_sources(vec![keep]).await.unwrap();
+            all.retain(|hold| hold.source == HoldSource::Merge && hold.until.is_none());
+            all.len()
+        };
+        // Taken back, nothing is asked any more.
+        merged(&scene).await;
+        assert_eq!((held().await, asked().await.text.contains("ended")), (1, false), "{name}: nothing of theirs ran");
+        let mut tx = scene.fresh.store.begin("test.unmerge").await.unwrap();
+        unmerge(&mut tx, &scene.clock, scene.gone, "kim").await.unwrap();
+        assert!(!tx.has_open_task(keep, TaskKind::Stage).await.unwrap(), "{name}");
+        tx.commit().await.unwrap();
+        assert_eq!(held().await, 0, "{name}");
+        merged(&scene).await;
+        let asks = asked().await.id;
+        for answer in [None, Some("had a look"), Some("lost")] {
+            let mut tx = scene.fresh.store.begin("test.finish").await.unwrap();
+            let refused = liaison::hub::task::finish(&mut tx, &scene.clock, (asks, None), (answer, "kim")).await;
+            assert!(refused.is_err(), "{name}: {answer:?}");
+        }
+        assert_eq!(held().await, 1, "{name}");
+        let mut tx = scene.fresh.store.begin("test.finish").await.unwrap();
+        liaison::hub::task::finish(&mut tx, &scene.clock, (asks, None), (Some("declined"), "kim")).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(held().await, 0, "{name}");
+        let kept = scene.fresh.store.read().await.unwrap().get_influencer(keep).await.unwrap().unwrap();
+        assert_eq!((kept.stage.as_str(), kept.stage_pinned), ("declined", true), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_row_comes_back_and_what_was_added_since_stays() {
     for fresh in stores::both().await {
         let scene = scene(fresh).await;
@@ -305,4 +356,81 @@ fn merging_on_the_command_line_asks_for_a_yes_and_is_taken_back() {
     call(&["influencer", "unmerge", "@ana"]).says(1, "nobody was merged into @ana");
     let shown = call(&["influencer", "show", "ana2@example.org", "--json"]).well().json();
     assert_eq!(shown["handle"], "@ana2");
+}
+
+async fn said_no(scene: &Scene, address: &str) {
+    let mut tx = scene.fresh.store.begin("test.no").await.unwrap();
+    unsubscribe_by_hand(&mut tx, &scene.clock, address, "kim".into()).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn parted(scene: &Scene) {
+    let mut tx = scene.fresh.store.begin("test.unmerge").await.unwrap();
+    unmerge(&mut tx, &scene.clock, scene.gone, "kim").await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_no_that_came_to_an_address_while_it_was_the_others_is_the_restored_records_as_well() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let name = scene.fresh.name;
+        merged(&scene).await;
+        said_no(&scene, "gone@example.org").await;
+        parted(&scene).await;
+        let mut tx = scene.fresh.store.read().await.unwrap();
+        let gone = tx.get_influencer(scene.gone).await.unwrap().unwrap();
+        assert_eq!((gone.stage.as_str(), gone.handle.is_empty()), ("opted_out", false), "{name}");
+        let said = tx.suppressed(Channel::Email, vec!["gone@example.org".into()]).await.unwrap();
+        assert_eq!(said.iter().map(|s| s.reason).collect::<Vec<_>>(), [SuppressionReason::OptedOut], "{name}");
+        let far = (liaison::domain::time::Micros(i64::MAX), uuid::Uuid::max());
+        for who in [scene.keep, scene.gone] {
+            let told = tx.list_timeline_events(who, far, 100).await.unwrap();
+            let told = told.iter().filter(|e| e.kind == EventType::InfluencerUnsubscribed).count();
+            assert_eq!(told, 1, "{name}: each has it on their timeline");
+        }
+        drop(tx);
+        // One that said nothing stands where it stood.
+        let quiet = self::scene(stores::sqlite().await).await;
+        merged(&quiet).await;
+        parted(&quiet).await;
+        let gone = quiet.fresh.store.read().await.unwrap().get_influencer(quiet.gone).await.unwrap().unwrap();
+        assert_eq!(gone.stage, "in_talks");
+    }
+}
+
+#[tokio::test]
+async fn consents_that_a_merge_took_back_are_given_back_with_it_unless_a_no_came_since() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let name = scene.fresh.name;
+        let consent = |source: &str, withdrawn_at| Consent {
+            id: LedgerId(scene.clock.new_id()),
+            channel: Channel::Email,
+            value_key: "keep@example.org".into(),
+            source: source.into(),
+            evidence: "a form".into(),
+            at: seed::at(0),
+            withdrawn_at,
+        };
+        let mut tx = scene.fresh.store.begin("test.consent").await.unwrap();
+        tx.insert_consents(&[consent("form", None), consent("old form", Some(seed::at(1)))]).await.unwrap();
+        tx.commit().await.unwrap();
+        let standing = async || {
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            let all = tx.list_consents(Channel::Email, vec!["keep@example.org".into()]).await.unwrap();
+            let stands = all.into_iter().filter(|c| c.withdrawn_at.is_none()).map(|c| c.source);
+            stands.collect::<Vec<_>>()
+        };
+        said_no(&scene, "gone@example.org").await;
+        assert_eq!(standing().await, ["form"], "{name}");
+        merged(&scene).await;
+        assert_eq!(standing().await, [""; 0], "{name}: whoever said no with the one said no");
+        parted(&scene).await;
+        assert_eq!(standing().await, ["form"], "{name}: that record said no, this one did not");
+        merged(&scene).await;
+        said_no(&scene, "keep@example.org").await;
+        parted(&scene).await;
+        assert_eq!(standing().await, [""; 0], "{name}: by then they had");
+    }
 }

@@ -241,6 +241,10 @@ async fn address_belongs_to_one_person_and_says_whose_it_is() {
         );
         assert_eq!(tx.list_addresses_of_influencers(vec![ana.id]).await.unwrap(), [own.clone(), second]);
         assert_eq!(tx.list_addresses_of_agents(vec![mgr.id]).await.unwrap(), [theirs]);
+        let first = tx.list_address_keys(Channel::Email, "", 2).await.unwrap();
+        assert_eq!(first, ["ana2@example.org", "ana@example.org"], "{}", fresh.name);
+        let rest = tx.list_address_keys(Channel::Email, &first[1], 2).await.unwrap();
+        assert_eq!(rest, ["mia@talent.example"], "{}", fresh.name);
         let found = tx.get_influencer_by_address(Channel::Email, "ana@example.org").await.unwrap();
         assert_eq!(found.map(|i| i.id), Some(ana.id));
         assert!(tx.mark_address_dead(Channel::Email, "ana@example.org", "5.1.1", Micros(5)).await.unwrap());
@@ -250,6 +254,26 @@ async fn address_belongs_to_one_person_and_says_whose_it_is() {
         assert_eq!(owner[0].dead_at, Some(Micros(5)));
         let taken = tx.insert_addresses(&[address(&clock, Person::Agent(mgr.id), "ANA@example.org")]).await;
         assert!(matches!(taken, Err(StoreError::Exists(_))), "{taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_former_handle_means_whoever_gave_it_up_last_until_it_is_theirs_again() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, bo) = (influencer(&clock, "ana", "", ""), influencer(&clock, "bo", "", ""));
+        added(&fresh.store, &[ana.clone(), bo.clone()]).await;
+        let mut tx = fresh.store.begin("test.former").await.unwrap();
+        tx.put_former_handle("old", ana.id, Micros(1)).await.unwrap();
+        tx.put_former_handle("older", ana.id, Micros(1)).await.unwrap();
+        tx.put_former_handle("old", bo.id, Micros(2)).await.unwrap();
+        tx.delete_former_handle("old", ana.id).await.unwrap();
+        let keys = ["old", "older", "new"].map(str::to_owned).to_vec();
+        let mut found = tx.find_former_handles(keys.clone()).await.unwrap();
+        found.sort();
+        assert_eq!(found, [("old".to_owned(), bo.id), ("older".to_owned(), ana.id)], "{}", fresh.name);
+        tx.delete_former_handle("old", bo.id).await.unwrap();
+        assert_eq!(tx.find_former_handles(keys).await.unwrap().len(), 1, "{}", fresh.name);
     }
 }
 

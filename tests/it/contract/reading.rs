@@ -7,7 +7,7 @@ use liaison::domain::ids::{FolderId, MessageId, ThreadId};
 use liaison::domain::words::{AccountState, Awaiting, Direction, FolderRole, Role, Scope, TaskState, UnmatchedReason};
 use liaison::store::mailbox::FolderRow;
 use liaison::store::mailbox::Side;
-use liaison::store::message::{NewDelivery, NewUnmatched};
+use liaison::store::message::{NewDelivery, NewMessage, NewUnmatched};
 use liaison::store::reading::thread::ThreadFilter;
 use liaison::store::reading::view::TimelineItem;
 use liaison::store::reading::{Page, Place};
@@ -332,13 +332,8 @@ async fn unmatched_and_outbox_lists_show_what_waits() {
     for fresh in stores::both().await {
         let ana = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, ana, 1).await;
-        let mut ids = Vec::new();
-        for n in 0..4 {
-            let mut message = seed::message(&clock, thread.conversation_id, n);
-            message.text = "x".repeat(1_000);
-            ids.push(message.id);
-            seed::put(&fresh, message, vec![]).await;
-        }
+        let long = |_: i64, message: &mut NewMessage| message.text = "x".repeat(1_000);
+        let ids = seed::messages(&fresh, &clock, &thread, (4, vec![]), long).await;
         let mut tx = fresh.store.begin("test.unmatched").await.unwrap();
         let waiting = ids.iter().enumerate().map(|(n, id)| NewUnmatched {
             message_id: *id,

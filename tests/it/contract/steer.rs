@@ -169,6 +169,11 @@ async fn steps_are_counted_by_wording_and_harm_by_the_time_of_the_send() {
         let both = |count: fn(&FunnelRow) -> i64| count(&rows[0]) + count(&rows[1]);
         assert_eq!((both(|r| r.opened), both(|r| r.complained), both(|r| r.opted_out), both(|r| r.done)), (1, 1, 1, 0));
         assert_ne!(rows[0].version, rows[1].version);
+        // An answer that says no more is none; one that came before is.
+        tx.mark_step(bo, Mark::Replied, seed::at(90)).await.unwrap();
+        assert!(tx.mark_harm(bo, Harm::OptedOut, seed::at(90)).await.unwrap());
+        let replied: i64 = tx.count_funnel("spring").await.unwrap().iter().map(|r| r.replied).sum();
+        assert_eq!(replied, 1, "{}", scene.fresh.name);
         let skips = tx.count_skips("spring").await.unwrap();
         assert_eq!(skips.iter().map(|s| (s.reason.as_str(), s.count)).collect::<Vec<_>>(), [("no email", 1)]);
         let sent = tx.list_sent_steps(vec![scene.ana, scene.bo]).await.unwrap();

@@ -52,7 +52,8 @@ async fn who_asks_too_often_is_told_to_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_refused_too_often_costs_no_look_into_the_store() {
     let api = Api::sqlite().await;
-    let server = Server::api_with(&api, limits(8), Limits::new(Rates { refused: 3, ..Rates::default() })).await;
+    let server =
+        Server::api_with(&api, limits(8), Limits::new(Rates { refused: 3, ..Rates::default() }, Vec::new())).await;
     let ask = async |token: &str| {
         let head = format!(
             "GET /v1/accounts HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"

@@ -75,6 +75,22 @@ async fn poller_mail_that_comes_as_nonsense_stops_no_other_and_a_person_is_told(
     on_both!(Reach::Nothing, async |post: Post, _: usize| read_all_but(post, Fault::GarbleBody(1), 1).await);
 }
 
+async fn until_down(post: &Post) {
+    until("the account is down", async || {
+        let found = post.events("account.down").await;
+        (found == 1).then_some(()).ok_or(found)
+    })
+    .await;
+}
+
+/// The server gives everything again, and everything is read.
+async fn until_all_read(post: &Post) {
+    post.proxy.set(Fault::None);
+    post.proxy.close_all();
+    post.until_counted("INBOX", 12).await;
+    assert_eq!((post.messages().await, tasks(post).await.len()), (12, 0), "{}", post.fresh.name);
+}
+
 /// A server that gives no mail at all is out of order, and says nothing of any of them.
 async fn all_refused(post: Post, _share: usize) {
     let reading = post.read();
@@ -82,11 +98,7 @@ async fn all_refused(post: Post, _share: usize) {
     post.proxy.set(Fault::RefuseAllBodies);
     post.proxy.close_all();
     deliver(&post, 12).await;
-    until("the account is down", async || {
-        let found = post.events("account.down").await;
-        (found == 1).then_some(()).ok_or(found)
-    })
-    .await;
+    until_down(&post).await;
     let before = post.proxy.connections.load(Ordering::SeqCst);
     until("more tries", async || {
         let now = post.proxy.connections.load(Ordering::SeqCst);
@@ -94,10 +106,7 @@ async fn all_refused(post: Post, _share: usize) {
     })
     .await;
     assert_eq!((post.messages().await, tasks(&post).await.len()), (0, 0), "{}", post.fresh.name);
-    post.proxy.set(Fault::None);
-    post.proxy.close_all();
-    post.until_counted("INBOX", 12).await;
-    assert_eq!((post.messages().await, tasks(&post).await.len()), (12, 0), "{}", post.fresh.name);
+    until_all_read(&post).await;
     reading.end().await;
 }
 
@@ -109,16 +118,9 @@ async fn refused_for_a_while(mut post: Post, _share: usize) {
     post.proxy.set(Fault::RefuseMails(vec![5]));
     post.proxy.close_all();
     deliver(&post, 12).await;
-    until("the account is down", async || {
-        let found = post.events("account.down").await;
-        (found == 1).then_some(()).ok_or(found)
-    })
-    .await;
+    until_down(&post).await;
     assert_eq!((post.messages().await, tasks(&post).await.len()), (4, 0), "{}", post.fresh.name);
-    post.proxy.set(Fault::None);
-    post.proxy.close_all();
-    post.until_counted("INBOX", 12).await;
-    assert_eq!((post.messages().await, tasks(&post).await.len()), (12, 0), "{}", post.fresh.name);
+    until_all_read(&post).await;
     reading.end().await;
 }
 

@@ -43,7 +43,7 @@ async fn a_no_in_mail_that_only_looks_automatic_is_heard_and_a_machines_is_read_
         assert_eq!(ended(&desk, "bo").await, None, "a machine ends nothing");
         assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(MACHINE));
         let asked: Vec<_> = tasks(&desk).await.into_iter().map(|(kind, who, _)| (kind, who)).collect();
-        assert_eq!(asked, [(TaskKind::Answer, Some(desk.people["bo"]))]);
+        assert_eq!(asked, [(TaskKind::Refusal, Some(desk.people["bo"]))]);
         assert_eq!(held(&desk, "cy").await, None);
     }
 }

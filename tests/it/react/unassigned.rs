@@ -1,7 +1,7 @@
 //! Messages that nobody says the person of: how long they hold those they may be about, and what ends that.
 
+use super::asked::finished;
 use super::*;
-use liaison::domain::ids::TaskId;
 use liaison::domain::words::{TaskState, Word as _};
 use liaison::hub::loose_ends;
 use liaison::hub::task::{self, TaskError};
@@ -70,15 +70,6 @@ async fn whoever_was_let_go_by_hand_is_not_held_again_by_what_waits() {
     }
 }
 
-async fn finished(desk: &Desk, task: TaskId, answer: Option<&str>) -> Result<(), TaskError> {
-    let mut tx = desk.fresh.store.begin("test.finish").await.unwrap();
-    let done = task::finish(&mut tx, &desk.clock, (task, None), (answer, "kim")).await;
-    if done.is_ok() {
-        tx.commit().await.unwrap();
-    }
-    done
-}
-
 #[tokio::test]
 async fn a_task_that_asks_whose_a_message_is_ends_when_that_is_said_and_no_sooner() {
     for desk in both().await {
@@ -90,12 +81,12 @@ async fn a_task_that_asks_whose_a_message_is_ends_when_that_is_said_and_no_soone
         let of = |message| all.iter().find(|t| t.message_id == Some(message)).unwrap().id;
         for answer in [None, Some("told them on the phone")] {
             let refused = finished(&desk, of(no), answer).await.unwrap_err();
-            assert!(matches!(refused, TaskError::Waiting { message, .. } if message == no), "{refused}");
+            assert!(matches!(refused, TaskError::Question { .. }), "{refused}");
             assert!(refused.to_string().contains(&format!("liaison unmatched match {no}")), "{refused}");
         }
         let mut tx = desk.fresh.store.begin("test.cancel").await.unwrap();
         let refused = task::cancel(&mut tx, &desk.clock, (of(no), None), "kim").await.unwrap_err();
-        assert!(matches!(refused, TaskError::Waiting { .. }), "{refused}");
+        assert!(matches!(refused, TaskError::Question { .. }), "{refused}");
         drop(tx);
         assert_eq!(
             held_for_ever(&desk).await.len(),

@@ -1,0 +1,219 @@
+//! Tasks that ask something and hold somebody until it is answered: whose a message is, whether something was a no, which stage of
+//! two records holds. Such a task is done only with its answer, and that ends the hold: who only ticks it off would leave them
+//! held for ever, or let them go on after what may be their no.
+
+use super::TaskError;
+use crate::clock::Clock;
+use crate::domain::address;
+use crate::domain::ids::{InfluencerId, MessageId, TaskId};
+use crate::domain::words::{Channel, HoldSource, TaskKind};
+use crate::hub::people::{self, KnownStages, StageMove};
+use crate::hub::{hold, react, unmatched, unsubscribe};
+use crate::store::message::WaitingRow;
+use crate::store::task::TaskRow;
+use crate::store::{StoreError, Tx};
+
+/// The answer that a message which waits for its person is nobody's.
+const NOBODY: &str = "nobody";
+/// The answer that it was a no.
+const SAID_NO: &str = "said_no";
+/// The answer that it was none.
+const GO_ON: &str = "go_on";
+
+/// What a task asks.
+pub(super) enum Question {
+    /// Whose this message is.
+    Whose(Box<WaitingRow>),
+    /// Whether a machine's answer is this one's no.
+    Machine(InfluencerId, MessageId),
+    /// Which of those who got this message complained.
+    Among(MessageId),
+    /// Which stage of two records that were joined is theirs.
+    Stage(InfluencerId),
+}
+
+/// Whom an answer lets go, and from what.
+pub(super) struct Held {
+    source: HoldSource,
+    ids: Vec<InfluencerId>,
+}
+
+/// Whoever answers takes the locks in the order in which those do who assign a message: conversations before tasks.
+pub(super) async fn lock_first(tx: &mut Tx, id: TaskId) -> Result<(), StoreError> {
+    if tx
+        .task_kind(id)
+        .await?
+        .is_some_and(|kind| matches!(kind, TaskKind::Answer | TaskKind::Refusal | TaskKind::Stage))
+    {
+        tx.lock_conversations().await?;
+    }
+    Ok(())
+}
+
+/// What a task asks, where it asks something that somebody is held for.
+pub(super) async fn asked(tx: &mut Tx, task: &TaskRow) -> Result<Option<Question>, StoreError> {
+    Ok(match (task.kind, task.influencer_id, task.message_id) {
+        (TaskKind::Answer, None, Some(message)) => {
+            tx.list_waiting(vec![message]).await?.pop().map(|waiting| Question::Whose(Box::new(waiting)))
+        }
+        (TaskKind::Refusal, Some(id), Some(message)) => Some(Question::Machine(id, message)),
+        (TaskKind::Refusal, None, Some(message)) => Some(Question::Among(message)),
+        (TaskKind::Stage, Some(id), _) => {
+            let cause = task.id.to_string();
+            let mut holds = tx.list_hold_sources(vec![id]).await?.into_iter();
+            holds
+                .any(|hold| hold.source == HoldSource::Merge && hold.cause.as_ref() == Some(&cause))
+                .then_some(Question::Stage(id))
+        }
+        _ => None,
+    })
+}
+
+impl Question {
+    /// What is asked and how that is answered.
+    pub(super) fn unanswered(&self, task: &TaskRow) -> TaskError {
+        let asks = match self {
+            Self::Whose(waiting) => {
+                let message = waiting.message_id;
+                format!(
+                    "asks whose message {message} is, and until that is said those it may be about are held: say it (liaison unmatched \
+                     match {message} …), which ends the task; where it is nobody's of yours, answer `{NOBODY}`"
+                )
+            }
+            Self::Machine(..) => format!(
+                "asks whether that was a no, and until that is said nothing goes to them by itself: answer `{SAID_NO}` where it was one, \
+                 and nothing goes to them any more; `{GO_ON}` where it was none, and they are let go"
+            ),
+            Self::Among(_) => format!(
+                "asks who of several complained, and until that is said nothing goes to any of them by itself: answer `{SAID_NO} ADDRESS` \
+                 with the address (or addresses) of whoever did, and the others are let go; `{GO_ON}` where it was none of them"
+            ),
+            Self::Stage(_) => "asks which stage holds of two records that were joined, and until that is said nothing goes to them by \
+                               itself: answer the stage"
+                .to_owned(),
+        };
+        TaskError::Question { id: task.id, asks }
+    }
+
+    /// Does what an answer says; who is to be let go when the task is done.
+    pub(super) async fn answer(
+        self,
+        tx: &mut Tx,
+        clock: &Clock,
+        task: &TaskRow,
+        (answer, by): (Option<&str>, &str),
+    ) -> Result<Option<Held>, TaskError> {
+        let given = answer.map(str::to_lowercase).unwrap_or_default();
+        let words: Vec<&str> = given.split([' ', ',', '\n', '\t']).filter(|word| !word.is_empty()).collect();
+        match (&self, words.as_slice()) {
+            (Self::Whose(waiting), [NOBODY]) => {
+                unmatched::is_nobodys(tx, clock, waiting).await?;
+                Ok(None)
+            }
+            (Self::Machine(id, message), [word @ (SAID_NO | GO_ON)]) => {
+                if *word == SAID_NO {
+                    said_by(tx, clock, (*id, *message), by).await?;
+                }
+                Ok(Some(Held { source: HoldSource::Machine, ids: vec![*id] }))
+            }
+            (Self::Among(message), [GO_ON]) => Ok(Some(Held::among(tx, *message).await?)),
+            (Self::Among(message), [SAID_NO, who @ ..]) if !who.is_empty() => {
+                complained(tx, clock, (*message, who), by).await?;
+                Ok(Some(Held::among(tx, *message).await?))
+            }
+            (Self::Stage(id), [_]) => {
+                choose_stage(tx, clock, (*id, answer.unwrap_or_default().trim()), by).await?;
+                Ok(Some(Held { source: HoldSource::Merge, ids: vec![*id] }))
+            }
+            _ => Err(self.unanswered(task)),
+        }
+    }
+}
+
+/// A machine's answer was a no: of whoever it answered for, the agent alone where that is an agent's address.
+async fn said_by(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, message): (InfluencerId, MessageId),
+    by: &str,
+) -> Result<(), TaskError> {
+    let writer = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
+    let owners = tx.find_addresses(Channel::Email, writer.clone().into_iter().collect()).await?;
+    match writer.filter(|_| owners.iter().any(|owner| owner.agent_id.is_some())) {
+        Some(writer) => {
+            let evidence = format!("{by}, who read {message}");
+            unsubscribe::unsubscribe_by_hand(tx, clock, &writer, evidence).await?;
+        }
+        None => unsubscribe::influencer_said_no(tx, clock, id, (message, by)).await?,
+    }
+    Ok(())
+}
+
+/// These complained about a message that went to several.
+async fn complained(
+    tx: &mut Tx,
+    clock: &Clock,
+    (message, who): (MessageId, &[&str]),
+    by: &str,
+) -> Result<(), TaskError> {
+    let got: Vec<String> = tx.list_recipients(vec![message]).await?.into_iter().map(|r| r.address_key).collect();
+    let mut keys = Vec::new();
+    for given in who {
+        match address::key(given).filter(|key| got.is_empty() || got.contains(key)) {
+            Some(key) => keys.push(key),
+            None => {
+                let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
+                return Err(TaskError::Text { field: "answer", reason });
+            }
+        }
+    }
+    for key in keys {
+        let evidence = format!("{by}, of a complaint about {message}");
+        unsubscribe::unsubscribe_by_hand(tx, clock, &key, evidence).await?;
+    }
+    Ok(())
+}
+
+async fn choose_stage(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, stage): (InfluencerId, &str),
+    by: &str,
+) -> Result<(), TaskError> {
+    let stages = react::stages(tx).await?;
+    let ids: Vec<String> = stages.all().iter().map(|stage| stage.id.0.clone()).collect();
+    if !ids.iter().any(|id| id == stage) {
+        let reason = format!("`{stage}` is no stage; there are: {}", ids.join(", "));
+        return Err(TaskError::Text { field: "answer", reason });
+    }
+    let Some(who) = tx.lock_influencer(id).await? else { return Ok(()) };
+    let known = KnownStages { start: stages.start().0.clone(), ids };
+    let step = StageMove { influencer_id: id, to: stage.to_owned(), pinned: who.stage_pinned, cause: by.to_owned() };
+    people::move_stage(tx, clock, &known, step).await?;
+    Ok(())
+}
+
+impl Held {
+    /// Everybody a mail went to.
+    async fn among(tx: &mut Tx, message: MessageId) -> Result<Self, StoreError> {
+        let all = tx.find_participations(vec![message]).await?;
+        Ok(Self { source: HoldSource::Complaint, ids: all.into_iter().map(|(_, influencer, _)| influencer).collect() })
+    }
+
+    /// Lets them go, unless another task asks the same of them.
+    pub(super) async fn let_go(mut self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        // Before it is asked what else there is: another answer may be on its way.
+        tx.lock_influencers(self.ids.clone()).await?;
+        let still = match self.source {
+            HoldSource::Machine => tx.list_asked_for_no(self.ids.clone(), false).await?,
+            HoldSource::Complaint => tx.list_asked_for_no(self.ids.clone(), true).await?,
+            HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Merge => {
+                Vec::new()
+            }
+        };
+        self.ids.retain(|id| !still.contains(id));
+        hold::release_for(tx, clock, self.ids, self.source).await
+    }
+}

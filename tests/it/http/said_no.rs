@@ -1,0 +1,74 @@
+//! A no that a teammate was told, over the API.
+
+use super::*;
+use crate::outbox_bench::Bench;
+use crate::tracking::enrollment;
+use liaison::domain::ids::{AddressId, EventId};
+use liaison::domain::people::{Address, Person};
+use liaison::domain::words::{Channel, EnrollmentState, EventType, OutboxStatus};
+use liaison::hub::enqueue::enqueue;
+
+#[tokio::test]
+async fn a_no_of_a_person_is_told_takes_back_what_waits_and_ends_what_runs() {
+    for fresh in stores::both().await {
+        let mut bench = Bench::on(fresh).await;
+        bench.clock = Clock::stepped(seed::at(0));
+        let run = enrollment(&bench.fresh, &bench.clock).await;
+        let mut tx = bench.begin().await;
+        let ana = tx.get_enrollment(run).await.unwrap().unwrap().influencer_id;
+        let address = |value: &str| Address {
+            id: AddressId(bench.clock.new_id()),
+            channel: Channel::Email,
+            value: value.into(),
+            value_key: value.into(),
+            person: Person::Influencer(ana),
+            is_primary: false,
+            dead_at: None,
+            dead_reason: None,
+            created_at: bench.clock.now(),
+        };
+        tx.insert_addresses(&[address("ana@example.org"), address("ana@studio.example")]).await.unwrap();
+        let mut waiting = Vec::new();
+        for to in ["ana@example.org", "ana@studio.example", "bo@example.org"] {
+            waiting.push(enqueue(&mut tx, &bench.clock, bench.order(&[to.to_owned()])).await.unwrap().id);
+        }
+        tx.commit().await.unwrap();
+        let api = Api::new(bench.fresh).await;
+        let name = api.fresh.name;
+        let told = async || {
+            let mut tx = api.fresh.store.read().await.unwrap();
+            let all = tx.list_events_written(EventId(uuid::Uuid::nil()), 1_000).await.unwrap();
+            all.into_iter()
+                .filter(|e| e.kind == EventType::InfluencerUnsubscribed)
+                .map(|e| e.influencer_id)
+                .collect::<Vec<_>>()
+        };
+        let nothing: Vec<Option<InfluencerId>> = Vec::new();
+        // Of an address alone nothing else follows.
+        let (status, made) = api.post("/v1/suppressions", &json!({"address": "ana@example.org"})).await;
+        assert_eq!((status, &made["reason"]), (StatusCode::CREATED, &json!("by_hand")), "{name}: {made}");
+        assert_eq!(told().await, nothing, "{name}");
+        let no = json!({"address": "Ana@example.org", "said_no": true, "note": "on the phone"});
+        for _ in 0..2 {
+            let (status, made) = api.post("/v1/suppressions", &no).await;
+            assert_eq!((status, &made["reason"]), (StatusCode::CREATED, &json!("opted_out")), "{name}: {made}");
+            assert_eq!(made["evidence"], "token tests: on the phone", "{name}");
+            assert_eq!(told().await, [Some(ana)], "{name}: once");
+        }
+        let (_, list) = api.get("/v1/suppressions").await;
+        let mut keys: Vec<&str> =
+            list["data"].as_array().unwrap().iter().map(|s| s["value_key"].as_str().unwrap()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["ana@example.org", "ana@studio.example"], "{name}");
+        let mut tx = api.fresh.store.read().await.unwrap();
+        let over = tx.get_enrollment(run).await.unwrap().unwrap();
+        assert_eq!((over.state, over.exit_reason.as_deref()), (EnrollmentState::Exited, Some("opted out")), "{name}");
+        let mut stand = Vec::new();
+        for id in waiting {
+            stand.push(tx.get_outbox(id).await.unwrap().unwrap().status);
+        }
+        assert_eq!(stand, [OutboxStatus::Cancelled, OutboxStatus::Cancelled, OutboxStatus::Queued], "{name}");
+        let (status, problem) = api.post("/v1/suppressions", &json!({"address": "ana", "said_no": true})).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/address")));
+    }
+}

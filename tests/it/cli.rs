@@ -75,7 +75,16 @@ const PEOPLE: &str =
 fn from_init_to_a_message_in_the_outbox() {
     let dir = ready();
     let run = |args: &[&str]| liaison(dir.path(), args);
-    run(&["init"]).says(1, "is there already; nothing was written");
+    let config = std::fs::read_to_string(dir.path().join("liaison.toml")).unwrap();
+    std::fs::remove_file(dir.path().join("stages.toml")).unwrap();
+    let again = run(&["init"]).well().out;
+    assert!(
+        again.contains("wrote ./stages.toml\nleft ./liaison.toml as it was\nleft ./sequences as it was\n"),
+        "{again}"
+    );
+    assert!(std::fs::read_to_string(dir.path().join("liaison.toml")).unwrap() == config, "it was written over");
+    let again = run(&["init", "--json"]).well().json();
+    assert_eq!(again["written"], Value::Array(Vec::new()), "{again}");
     run(&["config", "check"]).well().says(0, "1 account");
     std::fs::write(dir.path().join("people.csv"), PEOPLE).unwrap();
     let import = |more: &[&str]| {

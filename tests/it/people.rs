@@ -1,5 +1,7 @@
 //! People: changed by hand, and imported from files that are right, wrong and contradictory.
 
+mod addresses;
+
 use crate::stores;
 use liaison::clock::Clock;
 use liaison::domain::people::InfluencerView;

@@ -12,6 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::addresses::once_theirs;
 use super::{PeopleError, survivor};
 use crate::clock::{self, Clock};
 use crate::domain::address;
@@ -148,10 +149,11 @@ async fn know(tx: &mut Tx, influencer: &Influencer) -> Result<Person, StoreError
         ids.extend(&last);
     }
     let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
-    let mut keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).collect();
+    let once = once_theirs(tx, &ids).await?;
+    let mut keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).chain(once).collect();
     keys.sort_unstable();
     keys.dedup();
-    let blot = blot_of(&addresses, &names_of(tx, &ids).await?);
+    let blot = blot_of(&addresses, &keys, &names_of(tx, &ids).await?);
     Ok(Person { ids, addresses, keys, blot })
 }
 
@@ -169,8 +171,9 @@ async fn names_of(tx: &mut Tx, ids: &[InfluencerId]) -> Result<BTreeSet<String>,
     Ok(names)
 }
 
-fn blot_of(addresses: &[Address], names: &BTreeSet<String>) -> Blot {
-    let written = addresses.iter().flat_map(|a| [a.value.as_str(), a.value_key.as_str()]);
+/// `keys` are those of the addresses, and of such that were theirs once.
+fn blot_of(addresses: &[Address], keys: &[String], names: &BTreeSet<String>) -> Blot {
+    let written = addresses.iter().map(|a| a.value.as_str()).chain(keys.iter().map(String::as_str));
     let names = names.iter().map(|name| name.trim().trim_start_matches('@'));
     Blot::new(written, names)
 }
@@ -191,7 +194,7 @@ async fn name_more(tx: &mut Tx, person: &mut Person, stays: &[TheirMessage]) -> 
     }
     if !names.is_empty() {
         names.extend(names_of(tx, &person.ids).await?);
-        person.blot = blot_of(&person.addresses, &names);
+        person.blot = blot_of(&person.addresses, &person.keys, &names);
     }
     Ok(())
 }

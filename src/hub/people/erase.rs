@@ -21,7 +21,7 @@ use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, Mess
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason};
+use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
 use crate::hub::settle::{self, SettleError};
 use crate::hub::signal::{self, Signal};
 use crate::store::people::erase::{Gone, LooseWords, MessageWords, TheirMessage};
@@ -233,9 +233,16 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
         tx.ensure_erasure_key(octets.to_vec(), now).await?
     };
     let mut rows = Vec::new();
-    for channel in person.addresses.iter().map(|a| a.channel).collect::<HashSet<Channel>>() {
-        let of = |a: &&Address| a.channel == channel;
-        let keys: Vec<String> = person.addresses.iter().filter(of).map(|a| a.value_key.clone()).collect();
+    let mut by_channel: BTreeMap<&str, (Channel, Vec<String>)> = BTreeMap::new();
+    for address in &person.addresses {
+        let (_, keys) = by_channel.entry(address.channel.as_str()).or_insert((address.channel, Vec::new()));
+        keys.push(address.value_key.clone());
+    }
+    // Only mail addresses are ever taken away.
+    let is_now = |key: &&String| person.addresses.iter().any(|a| a.value_key == **key);
+    let (_, mails) = by_channel.entry(Channel::Email.as_str()).or_insert((Channel::Email, Vec::new()));
+    mails.extend(person.keys.iter().filter(|key| !is_now(key)).cloned());
+    for (channel, keys) in by_channel.into_values() {
         let suppressed = tx.suppressed(channel, keys.clone()).await?;
         let hash = |value: &String| Mark::Address(channel.to_string(), value.clone()).hash(&key);
         for s in &suppressed {

@@ -552,6 +552,9 @@ async fn look(fresh: Fresh) {
         all.into_iter().all(tried).then_some(())
     });
     world.said.push(("metrics".to_owned(), get(world.place.metrics, "/metrics", None).unwrap().1.into_bytes()));
+    world
+        .place
+        .until("a server refused somebody by name", || world.place.log().contains("no more for now").then_some(()));
     assert!(service.stop().success(), "{}", world.place.log());
 
     // They were used: servers heard them.

@@ -138,7 +138,7 @@ async fn an_erasure_takes_what_is_known_of_removed_addresses_too() {
     for fresh in stores::both().await {
         let desk = Desk::new(fresh).await;
         let mut tx = desk.fresh.store.begin("test").await.unwrap();
-        let emails = ["zqkept@eve.example", "zqonce@eve.example", "zqgiven@eve.example"];
+        let emails = ["zqkept@eve.example", "zqonce@eve.example", "zqnever@eve.example", "zqgiven@eve.example"];
         let eve = somebody(&mut tx, &desk, "@zqeve", &emails).await;
         tx.commit().await.unwrap();
         let letter = |from: &str, cc: &str| {
@@ -151,21 +151,26 @@ async fn an_erasure_takes_what_is_known_of_removed_addresses_too() {
         for gone in &emails[1..] {
             remove(&mut tx, &desk, eve, gone).await.unwrap();
         }
-        let fay = somebody(&mut tx, &desk, "@fay", &emails[2..]).await;
-        assert_eq!(tx.removed_addresses(vec![eve]).await.unwrap(), ["zqgiven@eve.example", "zqonce@eve.example"]);
+        suppress(&mut tx, &desk, emails[2], SuppressionReason::ByHand).await;
+        let fay = somebody(&mut tx, &desk, "@fay", &emails[3..]).await;
+        let removed = tx.removed_addresses(vec![eve]).await.unwrap();
+        assert_eq!(removed, ["zqgiven@eve.example", "zqnever@eve.example", "zqonce@eve.example"]);
         let erased = erase(&mut tx, &desk.clock, eve, "kim", false).await.unwrap();
-        assert_eq!(erased.addresses, 2, "{}", desk.fresh.name);
+        assert_eq!(erased.addresses, 3, "{}", desk.fresh.name);
         tx.commit().await.unwrap();
         let left = crate::erasure::look::everything(&desk.fresh).await;
-        for word in ["zqkept", "zqonce", "zqeve"] {
+        for word in ["zqkept", "zqonce", "zqnever", "zqeve"] {
             assert_eq!(left.texts(word), [], "{}: {word}", desk.fresh.name);
         }
         let mut tx = desk.fresh.store.begin("test").await.unwrap();
         assert_eq!(addresses(&mut tx, fay).await, ["zqgiven@eve.example*"]);
-        assert!(tx.suppressed(Channel::Email, vec![emails[2].to_owned()]).await.unwrap().is_empty());
-        somebody(&mut tx, &desk, "@back", &["zqonce@eve.example"]).await;
-        let reasons = tx.suppressed(Channel::Email, vec!["zqonce@eve.example".into()]).await.unwrap();
-        assert_eq!(reasons.iter().map(|s| s.reason).collect::<Vec<_>>(), [SuppressionReason::Erased]);
+        assert!(tx.suppressed(Channel::Email, vec![emails[3].to_owned()]).await.unwrap().is_empty());
+        // Whoever brings them back finds that they are not to be written to, for the reason there was.
+        somebody(&mut tx, &desk, "@back", &emails[1..3]).await;
+        for (email, reason) in [(emails[1], SuppressionReason::Erased), (emails[2], SuppressionReason::ByHand)] {
+            let held = tx.suppressed(Channel::Email, vec![email.to_owned()]).await.unwrap();
+            assert_eq!(held.iter().map(|s| s.reason).collect::<Vec<_>>(), [reason], "{}: {email}", desk.fresh.name);
+        }
         tx.commit().await.unwrap();
     }
 }

@@ -177,9 +177,9 @@ impl Hub {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set_live(&self, live: Live) {
+    fn set_live(&self, live: Arc<Live>) {
         self.desk.set(live.house.clone());
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 }
 
@@ -211,7 +211,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let tidy = tidy::run(hub.store.clone(), hub.clock.clone(), life.stop());
     life.spawn("tidy", life.watched("tidy", LOOP_SILENCE_MAX, tidy));
     webhooks::spawn(&hub, life);
-    let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), life.stop());
+    let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), database::copies_of(&hub), life.stop());
     life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
     spawn_retention(&hub, life);
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
@@ -241,7 +241,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
             let config = hub.live().config.clone().unwrap_or_else(|| Arc::clone(&config));
             SignIns::new(store.clone(), config)
         };
-        readers = readers.merge(http::sign_in_router(Arc::new(current)));
+        readers = readers.merge(http::sign_in_router(Arc::new(current), limits.clone()));
     }
     let mut api = http::router(state);
     match public {
@@ -542,7 +542,7 @@ fn sender_of(account: &Account) -> Sender {
 }
 
 fn reload_from(path: std::path::PathBuf, store: Store) -> Reload {
-    Arc::new(move || match config::load(&path, std::env::vars()) {
+    Arc::new(move || match config::load(&path, config::environment::of_process()) {
         Ok(loaded) => Ok(live_with(&loaded.config, &store)),
         Err(findings) => Err(findings.to_string()),
     })

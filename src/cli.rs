@@ -4,13 +4,13 @@
 //! store itself, whether the daemon runs or not, never takes the daemon's lock, and wakes the daemon afterwards. What
 //! strangers wrote never reaches the terminal as it came: see [`terminal`].
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 mod account;
+mod address;
 mod agent;
 mod backup;
 mod change;
@@ -52,6 +52,7 @@ mod webhook;
 mod who;
 mod why;
 
+use crate::config::environment::of_process as environment;
 use stop::Stop;
 
 /// liaison: every message with every influencer on one timeline.
@@ -86,7 +87,7 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Influencers: import, add, list, show, note, stage, hold, waiting, merge, export, erase
+    /// Influencers: import, add, list, show, address, note, stage, hold, waiting, merge, export, erase
     #[command(subcommand)]
     Influencer(influencer::InfluencerCommand),
     /// Agents, who write for influencers: import, add, list, show, link
@@ -231,10 +232,4 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(code);
     }
     ExitCode::SUCCESS
-}
-
-/// The environment of the process, as far as it is text.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text)
 }

@@ -154,6 +154,12 @@ fn operations() -> Vec<Placed> {
     for route in track::routes() {
         all.extend(placed((route.path.to_owned(), false), route.operations));
     }
+    for route in sign_in::routes() {
+        all.extend(placed((route.path.to_owned(), false), route.operations));
+    }
+    for route in metrics::routes() {
+        all.extend(placed((route.path.to_owned(), true), route.operations));
+    }
     all
 }
 

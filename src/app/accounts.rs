@@ -1,10 +1,12 @@
 //! Runs the accounts: for each a poller, a dispatcher and a reconciler; all anew after a reload.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Reload, Tools, installation};
+use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Live, Reload, Tools, installation};
+use crate::config::{self, Config};
 use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::outbound::SendingSettings;
@@ -36,6 +38,7 @@ pub(super) async fn register(hub: &Hub) -> Result<(), StoreError> {
 pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Result<(), String> {
     let stop = life.stop();
     let mut reloads = life.reloads();
+    let started = hub.live().config.clone();
     loop {
         let round = stop.child();
         let mut tasks = spawn_all(&hub, &life, &round);
@@ -43,18 +46,17 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
             tokio::select! {
                 () = stop.soft() => break false,
                 () = reloads.next() => match reload.as_ref().map(|again| again()) {
-                    Some(Ok(newer)) => {
-                        hub.set_live(newer);
-                        register(&hub).await.map_err(|e| e.to_string())?;
-                        // Before the sequences, which may name a new one.
-                        if let Some(config) = &hub.live().config {
-                            let published = installation::publish_stages(&hub.store, &hub.clock, config).await;
-                            published.map_err(|e| format!("the stages can't be published: {e:#}"))?;
+                    Some(Ok(newer)) => match take_over(&hub, newer).await {
+                        Ok(()) => {
+                            tell_what_waits(started.as_deref(), &hub);
+                            tracing::info!("configuration reloaded");
+                            break true;
                         }
-                        super::publish_sequences(&hub, Trust::Whole).await.map_err(|e| e.to_string())?;
-                        tracing::info!("configuration reloaded");
-                        break true;
-                    }
+                        Err(why) => {
+                            tracing::error!("the configuration was not reloaded, the old one stays: {why}");
+                            life.ready("running; the last reload failed");
+                        }
+                    },
                     Some(Err(findings)) => {
                         tracing::error!("the configuration was not reloaded, the old one stays:\n{findings}");
                         life.ready("running; the last reload failed");
@@ -72,6 +74,38 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
             return Ok(());
         }
         life.ready("running");
+    }
+}
+
+/// Puts what was read again in force. Where the store does not take it, what was in force is so again: a full disk, or a
+/// database that is away, is to end no daemon that goes on by itself once there is room. What was published by then
+/// stays published; the next reload goes over all of it.
+async fn take_over(hub: &Hub, newer: Live) -> Result<(), String> {
+    let before = hub.live();
+    hub.set_live(Arc::new(newer));
+    let taken = publish(hub).await;
+    if taken.is_err() {
+        hub.set_live(before);
+    }
+    taken
+}
+
+async fn publish(hub: &Hub) -> Result<(), String> {
+    register(hub).await.map_err(|e| e.to_string())?;
+    // Before the sequences, which may name a new one.
+    if let Some(config) = &hub.live().config {
+        let published = installation::publish_stages(&hub.store, &hub.clock, config).await;
+        published.map_err(|e| format!("the stages can't be published: {e:#}"))?;
+    }
+    super::publish_sequences(hub, Trust::Whole).await.map_err(|e| e.to_string())
+}
+
+/// Some of a configuration is read once.
+fn tell_what_waits(started: Option<&Config>, hub: &Hub) {
+    let live = hub.live();
+    let Some((started, now)) = started.zip(live.config.as_deref()) else { return };
+    for key in config::waiting_for_restart(started, now) {
+        tracing::warn!(key, "this was changed, and counts from a restart on");
     }
 }
 

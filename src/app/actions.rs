@@ -11,9 +11,9 @@ use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
-    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, ImportOrder,
-    InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement, SimulateOrder, StageOrder,
-    SteerOrder, Teammate, ThreadOrder,
+    About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, EraseOrder, FilesOrder,
+    ImportOrder, InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement,
+    SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::import::ImportReport;
@@ -234,6 +234,9 @@ pub(super) fn not_changed(error: PeopleError) -> ActionError {
         }
         PeopleError::HandleTaken { .. } => ActionError::Conflict { code: "handle_taken", detail },
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
+        PeopleError::NoAddress(given) => ActionError::NotFound { sort: "address", given },
+        PeopleError::MailWaits { .. } => ActionError::Conflict { code: "mail_waits", detail },
+        PeopleError::CarriesNo(_) => ActionError::Conflict { code: "carries_their_no", detail },
         PeopleError::InHand(_) => ActionError::Conflict { code: "in_hand", detail },
         PeopleError::Chance(_) => ActionError::Conflict { code: "no_chance", detail },
         PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },
@@ -304,6 +307,7 @@ impl Actions for HubActions {
                 tags: order.tags,
                 networks: networks(order.networks),
                 add_emails: order.add_emails,
+                primary_email: order.primary_email,
                 version: order.version,
             };
             let mut tx = self.hub.store.begin("api.update_influencer").await?;
@@ -316,6 +320,7 @@ impl Actions for HubActions {
         Box::pin(async move {
             let live = self.hub.live();
             let mut tx = self.hub.store.begin("api.move_stage").await?;
+            people::seen(&mut tx, id, order.version).await.map_err(not_changed)?;
             let step = StageMove { influencer_id: id, to: order.stage, pinned: order.pinned, cause: by };
             people::move_stage(&mut tx, &self.hub.clock, &live.stages, step).await.map_err(not_changed)?;
             self.commit(tx).await
@@ -341,8 +346,17 @@ impl Actions for HubActions {
         })
     }
 
-    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased> {
-        Box::pin(async move { super::erasure::erase(&self.hub, id, dry_run, &by).await.map_err(not_changed) })
+    fn erase(&self, order: EraseOrder, by: String) -> Done<'_, Erased> {
+        Box::pin(async move { super::erasure::erase(&self.hub, order, &by).await.map_err(not_changed) })
+    }
+
+    fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()> {
+        Box::pin(async move {
+            let mut tx = self.hub.store.begin("api.remove_address").await?;
+            let of = (id, seen);
+            people::remove_address(&mut tx, &self.hub.clock, of, &address, &by).await.map_err(not_changed)?;
+            self.commit(tx).await
+        })
     }
 
     fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Hub;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::domain::time::Micros;
@@ -42,6 +43,15 @@ pub(super) async fn keep_copy(config: &Config) -> Result<(), UnreadyError> {
         tracing::warn!(from, to, copy = %copy.display(), "the database is brought up to date; it was copied first");
     }
     Ok(())
+}
+
+/// Tells where copies lie beside the database that is configured.
+pub(super) fn copies_of(hub: &Hub) -> impl Fn() -> Vec<PathBuf> + Send + use<> {
+    let hub = hub.clone();
+    move || match hub.live().config.as_ref().map(|config| &config.storage.database) {
+        Some(Database::Sqlite { path }) => backup::copies_beside(path),
+        Some(Database::Postgres { .. }) | None => Vec::new(),
+    }
 }
 
 fn refuse_newer(held: &Held) -> Result<(), BackupError> {
@@ -96,7 +106,7 @@ pub async fn restore(
         LockError::Taken { path } => UnreadyError::Taken(path),
         error @ LockError::Io { .. } => UnreadyError::Lock(error),
     })?;
-    let suffix = format!(".before-restore-{}", stamp(Clock::machine().now()));
+    let suffix = format!("{}{}", backup::RESTORE_COPY, stamp(Clock::machine().now()));
     let (held, kept) = backup::put(copy, database, &suffix).await.map_err(UnreadyError::from)?;
     Ok(Restored { held, kept })
 }

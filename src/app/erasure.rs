@@ -9,9 +9,10 @@ use crate::clock::Clock;
 use crate::connector::email::parse;
 use crate::domain::ids::InfluencerId;
 use crate::http::ActionError;
-use crate::hub::people::PeopleError;
+use crate::http::actions::EraseOrder;
 use crate::hub::people::erase::{self, Erased};
 use crate::hub::people::export::{self, Attached, ExportError, Exported, Means, Output};
+use crate::hub::people::{self, PeopleError};
 use crate::store::Store;
 
 /// Octets of an archive that is given over HTTP.
@@ -71,8 +72,14 @@ pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Option<Vec<u8>
 }
 
 /// Erases somebody; only tries to, where it is a dry run.
-pub(super) async fn erase(hub: &Hub, id: InfluencerId, dry_run: bool, by: &str) -> Result<Erased, PeopleError> {
+pub(super) async fn erase(hub: &Hub, order: EraseOrder, by: &str) -> Result<Erased, PeopleError> {
+    let EraseOrder { id, dry_run, version } = order;
     let mut tx = hub.store.begin("api.erase").await?;
+    if version.is_some() {
+        // In the order in which erasing takes them.
+        tx.lock_conversations().await?;
+        people::seen(&mut tx, id, version).await?;
+    }
     let erased = erase::erase(&mut tx, &hub.clock, id, by, dry_run).await?;
     if !dry_run {
         tx.commit().await?;

@@ -93,6 +93,9 @@ async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, Action
         | PeopleError::Invalid(_)
         | PeopleError::HandleTaken { .. }
         | PeopleError::AddressTaken { .. }
+        | PeopleError::NoAddress(_)
+        | PeopleError::MailWaits { .. }
+        | PeopleError::CarriesNo(_)
         | PeopleError::InHand(_)
         | PeopleError::Chance(_)
         | PeopleError::NotMerged(_)

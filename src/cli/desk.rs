@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 
 use super::stop::Stop;
 use super::terminal::{Out, remark};
@@ -43,8 +44,15 @@ pub(super) fn config_file(global: &Global) -> PathBuf {
 pub(super) fn load(global: &Global) -> anyhow::Result<Config> {
     let path = config_file(global);
     let Loaded { config, .. } = config::load_with(&path, environment(), Secrets::Skip)?;
-    if matches!(config.storage.database, Database::Postgres { .. }) && config.storage.password.is_some() {
-        return Ok(config::load(&path, environment())?.config);
+    if !matches!(config.storage.database, Database::Postgres { .. }) || config.storage.password.is_none() {
+        return Ok(config);
+    }
+    // Those of mailboxes may be out of reach here; this one must not be.
+    let config = config::load_with(&path, environment(), Secrets::Check)?.config;
+    if config.storage.password.as_ref().is_some_and(|password| password.value.expose_secret().is_empty()) {
+        let words = "storage.password is a credential, which systemd gives to the daemon alone; this command needs it too: write \
+                     { file = \"db-password\" }, a file of the daemon's user that nobody else can read";
+        return Err(Stop::failed(words).into());
     }
     Ok(config)
 }

@@ -11,11 +11,14 @@ use serde_json::json;
 
 use super::desk::{self, Desk};
 use super::stop::Stop;
+use super::terminal::remark;
 use super::who;
+use crate::config::Database;
 use crate::hub::people::erase::{self, Erased};
 use crate::hub::people::sweep;
 use crate::store::StoreError;
 use crate::store::again::again;
+use crate::store::backup;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -119,6 +122,16 @@ async fn overwrite(desk: &Desk) -> anyhow::Result<()> {
         }
     } else if sweep::sweep(&desk.store, &desk.clock).await? > 0 {
         desk.out.aside("The file of the database was rewritten; nothing is left in it.")?;
+    }
+    if let Database::Sqlite { path } = &desk.config.storage.database {
+        let copies = backup::copies_beside(path);
+        if !copies.is_empty() {
+            let named: Vec<String> = copies.iter().map(|copy| format!("  {}", copy.display())).collect();
+            remark(&format!(
+                "Copies from before an upgrade or a restore still hold them; delete these when you need no way back:\n{}",
+                named.join("\n")
+            ));
+        }
     }
     if desk.store.is_shared() {
         desk.out.aside("PostgreSQL may keep dead rows, its journal and backups for a while: see docs/erasure.md.")?;

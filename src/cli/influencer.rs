@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::address::{self, AddressCommand};
 use super::desk::{self, Desk};
 use super::erasure::{self, EraseArgs, ExportArgs};
 use super::filter::FilterArgs;
@@ -39,6 +40,9 @@ pub(super) enum InfluencerCommand {
         /// Handle, mail address or id
         who: String,
     },
+    /// Their mail addresses: add, remove, primary
+    #[command(subcommand)]
+    Address(AddressCommand),
     /// Write a note on their timeline
     Note {
         /// Handle, mail address or id
@@ -178,6 +182,7 @@ pub(super) async fn run(global: &Global, command: InfluencerCommand) -> anyhow::
         InfluencerCommand::Add(args) => add(&Desk::open(global).await?, *args).await,
         InfluencerCommand::List(args) => list(&Desk::open(global).await?, *args).await,
         InfluencerCommand::Show { who } => show(&Desk::open(global).await?, &who).await,
+        InfluencerCommand::Address(command) => address::run(&Desk::open(global).await?, command).await,
         InfluencerCommand::Note { who, text } => note(&Desk::open(global).await?, &who, &text).await,
         InfluencerCommand::Stage(args) => stage(&Desk::open(global).await?, args).await,
         InfluencerCommand::Hold(args) => hold(&Desk::open(global).await?, args).await,

@@ -10,7 +10,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::Global;
-use super::stop::Stop;
 use super::terminal::Out;
 use crate::config::stages::SHIPPED;
 use crate::sequence::first;
@@ -35,34 +34,52 @@ pub(super) fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     file.write_all(text.as_bytes()).with_context(cant)
 }
 
+/// What is there already stays as it is: a package may have brought the configuration, and somebody may have edited it.
 pub(super) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> {
-    let folder = args.dir.join("sequences").join(FIRST);
+    let sequences = args.dir.join("sequences");
     let mut files =
         vec![(args.dir.join("liaison.toml"), CONFIG.to_owned()), (args.dir.join("stages.toml"), SHIPPED.to_owned())];
-    files.extend(first::files("First note", "hello").into_iter().map(|(name, text)| (folder.join(name), text)));
-    if let Some((there, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
-        let words = format!("{} is there already; nothing was written", there.display());
-        return Err(Stop::failed(words).into());
+    let mut left = Vec::new();
+    // Whoever has sequences wants no example among them, nor half of one.
+    if holds_something(&sequences) {
+        left.push(sequences);
+    } else {
+        let folder = sequences.join(FIRST);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+        files.extend(first::files("First note", "hello").into_iter().map(|(name, text)| (folder.join(name), text)));
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
-    for (path, text) in &files {
+    let (there, missing): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| path.symlink_metadata().is_ok());
+    for (path, text) in &missing {
         write_new(path, text)?;
     }
+    let shown = |path: &PathBuf| path.display().to_string();
+    let written: Vec<String> = missing.iter().map(|(path, _)| shown(path)).collect();
+    let left: Vec<String> = there.iter().map(|(path, _)| path).chain(&left).map(shown).collect();
     let out = Out::new(global);
     if out.is_json() {
-        let written: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
-        out.json(&json!({"written": written}))?;
+        out.json(&json!({"written": written, "left": left}))?;
         return Ok(ExitCode::SUCCESS);
     }
-    for (path, _) in &files {
-        out.say(&format!("wrote {}", path.display()))?;
+    for path in &written {
+        out.say(&format!("wrote {path}"))?;
+    }
+    for path in &left {
+        out.say(&format!("left {path} as it was"))?;
     }
     let there = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
     out.say(&format!(
-        "\nNext:\n  1. Write your mailbox into liaison.toml ([accounts.hello]) and put its password into a file.\n  \
+        "\nNext:\n  1. Write your mailbox into liaison.toml ([accounts.hello]) and put its password into a file\n     (below systemd one in /etc/liaison/secrets: docs/operations.md).\n  \
          2. {there}liaison config check   names every mistake with its place\n  \
          3. {there}liaison doctor         looks whether the mailbox can be reached\n  \
          4. {there}liaison serve          reads and sends mail until you stop it"
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a folder is there and not empty; what can't be looked into counts.
+fn holds_something(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }

@@ -1,5 +1,7 @@
 //! `LIAISON_SECTION__KEY` variables, laid over what the files say.
 
+use std::ffi::OsString;
+
 use super::reader::{Found, Reader};
 use super::source::{Span, looks_secret};
 use super::tree::{self, Entry, Node, Table, Value};
@@ -8,6 +10,12 @@ use super::tree::{self, Entry, Node, Table, Value};
 pub const PREFIX: &str = "LIAISON_";
 /// Names for other uses; they are no settings.
 pub const RESERVED: [&str; 3] = ["LIAISON_TEST_", "LIAISON_CORPORA", "LIAISON_CONFIG"];
+
+/// The environment of this process, as far as it is text.
+pub fn of_process() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text)
+}
 
 /// Lays the variables over the tree: a variable wins over every file.
 pub(super) fn overlay(r: &mut Reader, root: &mut Table) {

@@ -1,8 +1,8 @@
 //! Secrets: named in the configuration, kept elsewhere, never shown.
 
-use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use secrecy::SecretString;
 
@@ -41,6 +41,13 @@ pub struct Secret {
 
 /// The largest secret taken, octets.
 pub const SECRET_OCTETS_MAX: u64 = 64 * 1024;
+
+/// Where the unit that is shipped finds secrets, and what it puts before their names: `LoadCredential=` in
+/// packaging/liaison.service.
+const SECRETS_FOLDER: &str = "/etc/liaison/secrets";
+const SHIPPED_PREFIX: &str = "secret_";
+/// Most credentials that are named where one is missing.
+const CREDENTIALS_SHOWN_MAX: usize = 20;
 
 const FORMS: &str = "write { credential = \"name\" }, { file = \"path\" } or { env = \"NAME\" }";
 
@@ -107,15 +114,22 @@ fn load(r: &mut Reader, source: &Found<SecretSource>) -> Option<SecretString> {
         SecretSource::Credential(name) => {
             let folder = r.env.get("CREDENTIALS_DIRECTORY").cloned();
             if let Some(folder) = folder {
-                return load_file(r, source, &Path::new(&folder).join(name));
+                let path = Path::new(&folder).join(name);
+                if !path.exists() {
+                    r.error(source, format!("the unit has no credential `{name}`"), &handed_over(Path::new(&folder)));
+                    return None;
+                }
+                return load_file(r, source, &path);
             }
             let message = format!("the credential `{name}` can't be read here: CREDENTIALS_DIRECTORY is not set");
             if r.secrets == Secrets::Check {
                 r.warn(source, message, "not checked: systemd gives it to the service only");
                 return Some(SecretString::default());
             }
-            let hint =
-                format!("LoadCredential={name}:PATH in the systemd unit; without systemd write {{ file = \"path\" }}");
+            let hint = format!(
+                "LoadCredential={name}:PATH in the systemd unit (the one that is shipped hands over {SECRETS_FOLDER}/NAME as \
+                 `{SHIPPED_PREFIX}NAME`); without systemd write {{ file = \"path\" }}"
+            );
             r.error(source, message, &hint);
             None
         }
@@ -132,11 +146,7 @@ fn load_file(r: &mut Reader, source: &Found<SecretSource>, path: &Path) -> Optio
             return None;
         }
         Err(error) => {
-            r.error(
-                source,
-                format!("the secret {shown} can't be read: {error}"),
-                "relative paths count from this file",
-            );
+            r.error(source, format!("the secret {shown} can't be read: {error}"), &unreadable(&error));
             return None;
         }
     };
@@ -148,14 +158,40 @@ fn load_file(r: &mut Reader, source: &Found<SecretSource>, path: &Path) -> Optio
             keep(r, source, text)
         }
         Err(error) => {
-            r.error(
-                source,
-                format!("the secret {shown} can't be read: {error}"),
-                "it must be text, readable by the daemon",
-            );
+            r.error(source, format!("the secret {shown} can't be read: {error}"), &unreadable(&error));
             None
         }
     }
+}
+
+/// What to do about a file that can't be read.
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "relative paths count from this file".to_owned(),
+        io::ErrorKind::PermissionDenied => format!(
+            "the user of the daemon must be able to read it; with the unit that is shipped, put it into {SECRETS_FOLDER}/NAME \
+             and write {{ credential = \"{SHIPPED_PREFIX}NAME\" }}"
+        ),
+        _ => "it must be text, readable by the daemon".to_owned(),
+    }
+}
+
+/// What the unit did hand over, and how to have more of it.
+fn handed_over(folder: &Path) -> String {
+    let found = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = found.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let more = names.len().saturating_sub(CREDENTIALS_SHOWN_MAX);
+    names.truncate(CREDENTIALS_SHOWN_MAX);
+    let mut there =
+        if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    if more > 0 {
+        there = format!("{there} and {more} more");
+    }
+    format!(
+        "{there}; the unit that is shipped hands over {SECRETS_FOLDER}/NAME as `{SHIPPED_PREFIX}NAME`, and a new one from a \
+         restart on"
+    )
 }
 
 /// Takes off the line end that editors and `echo` leave.

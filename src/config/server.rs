@@ -18,7 +18,7 @@ const DNS_PORT: u16 = 53;
 pub struct Server {
     /// Where the HTTP API listens. Default 127.0.0.1:8420.
     pub listen: SocketAddr,
-    /// Where the public routes (pixel, links, unsubscribe) listen, and nothing else; `None`: beside the API.
+    /// Where the public routes (pixel, links, unsubscribe, the end of a sign-in) listen, and nothing else; `None`: beside the API.
     pub public_listen: Option<SocketAddr>,
     /// Where `/metrics` is served without a token, and nothing else; `None`: only beside the API, with a token.
     pub metrics_listen: Option<SocketAddr>,

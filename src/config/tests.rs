@@ -211,10 +211,10 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     let text = std::fs::read_to_string(&config).unwrap();
     let uncommented: String = text.lines().map(|line| setting(line).to_owned() + "\n").collect();
     let folder = Folder::new(&uncommented);
-    folder.write("credentials/hello-mail", "x");
-    folder.write("credentials/db-password", "x");
-    folder.write("credentials/master-key", "0123456789abcdef0123456789abcdef");
-    folder.write("credentials/google-client", "x");
+    folder.write("credentials/secret_hello-mail", "x");
+    folder.write("db-password", "x");
+    folder.write("credentials/secret_master-key", "0123456789abcdef0123456789abcdef");
+    folder.write("credentials/secret_google-client", "x");
     folder.write("your-ca.pem", "-----BEGIN CERTIFICATE-----\n");
     folder.write("stages.toml", stages::SHIPPED);
     folder.write("agents.toml", crate::domain::hit::agents::SHIPPED);
@@ -315,6 +315,23 @@ fn a_secret_everyone_can_read_is_a_warning_and_a_missing_one_an_error() {
     assert!(load(Secrets::Load).unwrap_err().to_string().contains("can't be read"));
     let skipped = load(Secrets::Skip).unwrap().config;
     assert_eq!(skipped.accounts["hello"].imap().unwrap().login.password().unwrap().value.expose_secret(), "");
+}
+
+#[test]
+fn a_credential_that_is_missing_is_told_with_those_that_are_there() {
+    let folder = Folder::new(&ACCOUNT.replace("file = \"secret\"", "credential = \"hello-mail\""));
+    let handed = folder.0.path().join("credentials");
+    std::fs::create_dir(&handed).unwrap();
+    let told = || folder.load(&[("CREDENTIALS_DIRECTORY", &handed.display().to_string())]).unwrap_err().to_string();
+    assert!(
+        told().contains("the unit has no credential `hello-mail`") && told().contains("there are none"),
+        "{}",
+        told()
+    );
+    folder.write("credentials/secret_hello-mail", "x");
+    folder.write("credentials/secret_master-key", "x");
+    assert!(told().contains("there are secret_hello-mail, secret_master-key; the unit that is shipped"), "{}", told());
+    assert!(told().contains("/etc/liaison/secrets/NAME as `secret_NAME`"), "{}", told());
 }
 
 #[test]
@@ -685,4 +702,33 @@ fn what_is_kept_for_a_time_has_bounds() {
         assert!(told.contains(least) && told.contains("\"keep\""), "{line}: {told}");
     }
     assert!(text_of(with("original = \"30 days\"")).contains("did you mean `originals`"));
+}
+
+#[test]
+fn what_counts_from_a_restart_on_is_named_by_its_key() {
+    let load = |text: String| Folder::new(&text).load(&[]).map_err(|f| f.to_string()).unwrap().config;
+    let place = "state_dir = \"/tmp/liaison\"";
+    let started = load(GOOD.replace("state_dir = \"state\"", place));
+    let keys = |from: &str, to: &str| {
+        let text = GOOD.replace("state_dir = \"state\"", place);
+        assert!(text.contains(from), "{from}");
+        waiting_for_restart(&started, &load(text.replace(from, to)))
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(keys("undo_seconds = 10", "undo_seconds = 20"), none);
+    assert_eq!(keys("level = \"info,liaison::outbound=debug\"", "level = \"info\""), ["log.level"]);
+    assert_eq!(keys(place, "state_dir = \"/tmp/other\""), ["storage.state_dir", "storage.url"]);
+    let listen = "listen = \"127.0.0.1:0\"";
+    for (key, value) in [
+        ("listen", "\"127.0.0.1:1\""),
+        ("public_listen", "\"127.0.0.1:1\""),
+        ("metrics_listen", "\"127.0.0.1:1\""),
+        ("socket", "\"other.sock\""),
+        ("requests_per_minute", "1"),
+        ("refused_per_minute", "1"),
+        ("public_requests_per_minute", "1"),
+    ] {
+        let kept = if key == "listen" { "" } else { listen };
+        assert_eq!(keys(listen, &format!("{kept}\n{key} = {value}")), [format!("server.{key}")].as_slice(), "{key}");
+    }
 }

@@ -29,6 +29,38 @@ pub fn veil(text: &str, secrets: &[&str]) -> String {
     shown
 }
 
+/// What stands in the place of an address of somebody.
+pub const SOMEBODY: &str = "(an address)";
+
+/// The text without mail addresses: what servers say of recipients goes into the log, which names messages and nobody.
+pub fn without_addresses(text: &str) -> String {
+    let of_name = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+    let of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        let name = before.trim_end_matches(of_name).len();
+        let behind = after.trim_start_matches(of_domain);
+        let domain = after.strip_suffix(behind).unwrap_or_default();
+        // A sentence ends in a dot as well.
+        let stop = domain.trim_end_matches(['.', '-']).len();
+        match (before.get(..name), after.get(stop..)) {
+            (Some(kept), Some(behind)) if name < before.len() && stop > 0 => {
+                shown.push_str(kept);
+                shown.push_str(SOMEBODY);
+                rest = behind;
+            }
+            _ => {
+                shown.push_str(before);
+                shown.push('@');
+                rest = after;
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// How many octets at the end of a text are the beginning of a form, where there are enough of them.
 fn beginning_at_end(text: &str, form: &str) -> Option<usize> {
     let lengths = form.char_indices().map(|(at, _)| at).filter(|at| *at >= REST_MIN);
@@ -53,6 +85,21 @@ fn forms(secret: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn addresses_are_taken_out_wherever_they_stand() {
+        for (said, shown) in [
+            ("550 5.1.1 <ana@example.org>: no such user", "550 5.1.1 <(an address)>: no such user"),
+            ("Ana.Lee+x=y@mail.example.org. Or bo@b.example, or", "(an address). Or (an address), or"),
+            ("bounce+ana=example.org@s.example said", "(an address) said"),
+            ("zoë@exämple.org", "(an address)"),
+            ("a@b@c.example", "(an address)@c.example"),
+            ("nothing here, 5 @ 3, @home, me@", "nothing here, 5 @ 3, @home, me@"),
+            ("", ""),
+        ] {
+            assert_eq!(without_addresses(said), shown, "{said}");
+        }
+    }
 
     #[test]
     fn secrets_are_taken_out_in_every_form_they_travel_in() {

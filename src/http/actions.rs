@@ -243,8 +243,21 @@ pub struct InfluencerChangeOrder {
     pub networks: Vec<NetworkOrder>,
     /// Addresses to add.
     pub add_emails: Vec<String>,
+    /// Which of their addresses is written to first.
+    pub primary_email: Option<String>,
     /// The version that was seen (`If-Match`): refused where it is another by now.
     #[serde(skip)]
+    pub version: Option<i64>,
+}
+
+/// Who is to be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EraseOrder {
+    /// Who.
+    pub id: InfluencerId,
+    /// Only tell how much would go.
+    pub dry_run: bool,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
     pub version: Option<i64>,
 }
 
@@ -257,6 +270,9 @@ pub struct StageOrder {
     /// Whether automation leaves the stage alone from now on.
     #[serde(default)]
     pub pinned: bool,
+    /// The version that was seen (`If-Match`): refused where it is another by now.
+    #[serde(skip)]
+    pub version: Option<i64>,
 }
 
 /// Someone who writes for influencers.
@@ -558,7 +574,9 @@ pub trait Actions: Send + Sync {
     /// Takes that back, by the record that went or the one that was kept; what went back.
     fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value>;
     /// Erases somebody, or only tells how much would go.
-    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, Erased>;
+    fn erase(&self, order: EraseOrder, by: String) -> Done<'_, Erased>;
+    /// Takes an address away from an influencer, where they are still in the version that was seen.
+    fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()>;
     /// Everything that is kept about somebody, as a ZIP archive; none where it is larger than is given at once.
     fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>>;
     /// Imports influencers or agents.

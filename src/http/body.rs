@@ -171,6 +171,17 @@ impl FromRequestParts<ApiState> for Whom {
     }
 }
 
+/// The mail address in the path.
+pub(super) struct AddressGiven(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for AddressGiven {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parameter(parts, state, "address").await.map(Self)
+    }
+}
+
 /// The name in the path: of a sequence, or of an account.
 pub(super) struct Name(pub(super) String);
 

@@ -4,14 +4,14 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::body::{Body, DeliveryId, Id, Name, Number, Optional, Whom};
+use super::body::{AddressGiven, Body, DeliveryId, Id, Name, Number, Optional, Whom};
 use super::gate::Caller;
 use super::page::{Asked, NoQuery};
 use super::problem::Problem;
@@ -70,6 +70,8 @@ pub(super) struct Does {
     pub(super) or_octets: Option<&'static str>,
     /// What went wrong is said with these, in plain words and not as a problem: people see it in a browser.
     pub(super) plainly: &'static [StatusCode],
+    /// The same, on a page.
+    pub(super) pages: &'static [StatusCode],
     /// Octets of a body that are taken.
     pub(super) body_max: usize,
     /// Whether its answer holds a secret, which is not kept.
@@ -141,6 +143,7 @@ pub(super) fn does(summary: &'static str) -> Does {
         octets: None,
         or_octets: None,
         plainly: &[],
+        pages: &[],
         body_max: BODY_MAX,
         secret: false,
     }
@@ -203,6 +206,12 @@ impl Does {
     /// What goes wrong is said in plain text, with these.
     pub(super) fn plainly(mut self, statuses: &'static [StatusCode]) -> Self {
         self.plainly = statuses;
+        self
+    }
+
+    /// What goes wrong is said on a page, with these.
+    pub(super) fn pages(mut self, statuses: &'static [StatusCode]) -> Self {
+        self.pages = statuses;
         self
     }
 
@@ -330,8 +339,10 @@ impl<S> Taken for State<S> {}
 impl Taken for Caller {}
 impl Taken for HeaderMap {}
 impl Taken for NoQuery {}
+impl Taken for RawQuery {}
 impl Taken for Name {}
 impl Taken for Number {}
+impl Taken for AddressGiven {}
 impl Taken for DeliveryId {}
 impl Taken for Request {}
 impl Taken for Bytes {}

@@ -42,6 +42,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
 /// The scope that a route needs. Paths are those of the routes, with their `{…}`.
 pub(super) fn needed_scope(method: &Method, path: &str) -> Scope {
     match (method, path) {
+        (_, "/metrics") => Scope::Metrics,
         // Whoever makes a webhook hears everything from then on, as with a token. What lets mail go to somebody who said no is for
         // those who answer for it, not for every program that writes.
         (_, "/v1/tokens" | "/v1/tokens/{id}" | "/v1/release")

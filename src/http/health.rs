@@ -1,7 +1,7 @@
 //! Whether this process lives, and whether it is ready for work. Open to everybody; says nothing about anybody.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
     let readiness = ready_problems.iter().fold(does("Whether this process is ready for work"), |does, code| {
         does.problem(StatusCode::SERVICE_UNAVAILABLE, code)
     });
+    let readiness = readiness.problem(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
     vec![Route::at("/livez").get(does("Whether this process lives"), live), Route::at("/readyz").get(readiness, ready)]
 }
 
@@ -30,7 +31,12 @@ async fn live() -> Json<Health> {
 }
 
 /// Ready: the database answers, it knows every configured account, and nobody asked this process to stop.
-async fn ready(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
+/// Whoever asks is held to the limit of readers: it needs no token and looks into the database.
+async fn ready(State(state): State<ApiState>, request: Request) -> Result<Json<Health>, Problem> {
+    let address = state.limits.address_of(&request);
+    // It is no `Sync` and must not be held while somebody is waited for.
+    drop(request);
+    state.limits.asked_openly(address)?;
     let not_ready = |code, detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
     if (state.stopping)() {
         return Err(not_ready("stopping", "this process is stopping".into()));

@@ -102,6 +102,11 @@ impl Limits {
     pub(super) fn reader(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         address.map_or(Ok(()), |address| self.0.readers.take(network(address)))
     }
+
+    /// The same for what programs watch without a token.
+    pub(super) fn asked_openly(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        self.reader(address).map_err(|wait| too_many("too many requests come from this address", wait))
+    }
 }
 
 /// Whoever is at the other end of a connection.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures_util::future::BoxFuture;
 
+use super::describe::{Route, does};
 use super::gate::{self, Door};
+use super::page::NoQuery;
 use super::problem::Problem;
 use crate::domain::words::Scope;
 use crate::store::StoreError;
@@ -28,12 +29,26 @@ pub struct MetricsState {
     pub door: Option<Door>,
 }
 
-/// The route, to be merged into the API's or served by itself.
-pub fn metrics_router(state: MetricsState) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(state)
+/// Described with its scope, for that is how the API has it.
+pub(super) fn routes() -> Vec<Route<MetricsState>> {
+    let numbers = does("Numbers for Prometheus")
+        .octets("text/plain")
+        .problem(StatusCode::BAD_REQUEST, "bad_query")
+        .problem(StatusCode::SERVICE_UNAVAILABLE, "busy")
+        .problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable");
+    vec![Route::at("/metrics").get(numbers, metrics)]
 }
 
-async fn metrics(State(state): State<MetricsState>, request: Request) -> Result<Response, Problem> {
+/// The route, to be merged into the API's or served by itself.
+pub fn metrics_router(state: MetricsState) -> Router {
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.methods);
+    }
+    router.with_state(state)
+}
+
+async fn metrics(State(state): State<MetricsState>, _: NoQuery, request: Request) -> Result<Response, Problem> {
     let asks = state.door.as_ref().map(|door| (door, gate::bearer(&request), door.limits.address_of(&request)));
     // It is no `Sync` and must not be held while somebody is waited for.
     drop(request);

@@ -131,7 +131,8 @@ impl From<StoreError> for Problem {
             StoreError::TooLong => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "too_much",
-                "this asks for a look at more than one request may look at; ask for less: numbers of a shorter time with                  `since` and `until`, a list with one more filter such as `stage`, `owner` or `tag`",
+                "this asks for a look at more than one request may look at; ask for less: numbers of a shorter time with \
+                 `since` and `until`, a list with one more filter such as `stage`, `owner` or `tag`",
             ),
             StoreError::Newer(_) | StoreError::Unhandled(_) | StoreError::Damaged(_) => Self::internal(),
         }
@@ -169,7 +170,7 @@ impl From<PeopleError> for Problem {
         let detail = error.to_string();
         match error {
             PeopleError::Store(error) => Self::from(error),
-            PeopleError::NoInfluencer(_) | PeopleError::NoAgent(_) => {
+            PeopleError::NoInfluencer(_) | PeopleError::NoAgent(_) | PeopleError::NoAddress(_) => {
                 Self::new(StatusCode::NOT_FOUND, "not_found", detail)
             }
             PeopleError::Invalid(flaws) => {
@@ -181,6 +182,8 @@ impl From<PeopleError> for Problem {
             }
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
+            | PeopleError::MailWaits { .. }
+            | PeopleError::CarriesNo(_)
             | PeopleError::InHand(_)
             | PeopleError::Chance(_)
             | PeopleError::NotMerged(_)

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse as _, Response};
-use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{gate, problem};
+use super::describe::{Route, does, text};
+use super::limit::Limits;
+use super::{gate, problem, track};
 use crate::domain::oauth::read_query;
 use crate::login::{SignInError, SignIns};
 use crate::worker;
@@ -24,10 +25,31 @@ pub type CurrentSignIns = Arc<dyn Fn() -> SignIns + Send + Sync>;
 /// The longest query that is read, octets.
 const QUERY_MAX: usize = 8 * 1024;
 
-/// The route, to be merged into the public ones.
-pub fn sign_in_router(current: CurrentSignIns) -> Router {
-    Router::new()
-        .route("/oauth/callback", get(callback))
+/// How an answer that is no sign-in is said, on a page as well.
+const PAGES: &[StatusCode] = &[StatusCode::BAD_REQUEST, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE];
+const PLAINLY: &[StatusCode] = &[StatusCode::TOO_MANY_REQUESTS];
+
+/// What a provider sends people to.
+pub(super) fn routes() -> Vec<Route<CurrentSignIns>> {
+    let query = vec![
+        text("code", "What the sign-in is exchanged for"),
+        text("state", "Which sign-in this answers; known to nobody else, and good once"),
+        text("error", "Why there is no code"),
+    ];
+    let ends = does("The end of a sign-in at a provider, for the browser that comes from there");
+    vec![
+        Route::at("/oauth/callback").get(ends.takes(query).octets("text/html").pages(PAGES).plainly(PLAINLY), callback),
+    ]
+}
+
+/// The route, to be merged into the public ones, and held to the limit of readers.
+pub fn sign_in_router(current: CurrentSignIns, limits: Limits) -> Router {
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.methods);
+    }
+    router
+        .route_layer(from_fn_with_state(limits, track::limited))
         .layer(from_fn(gate::limit_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .with_state(current)
@@ -61,7 +83,12 @@ async fn callback(State(current): State<CurrentSignIns>, RawQuery(query): RawQue
                 | SignInError::WrongMailbox { .. }
                 | SignInError::Seal(_) => StatusCode::BAD_REQUEST,
             };
-            tracing::warn!(%error, "a sign-in did not come about");
+            // Anybody may bring a state that nobody knows, as often as they like.
+            if matches!(error, SignInError::UnknownState) {
+                tracing::debug!(%error, "a sign-in did not come about");
+            } else {
+                tracing::warn!(%error, "a sign-in did not come about");
+            }
             page(status, &format!("The sign-in did not come about: {}.", escape(&error.to_string())))
         }
     }

@@ -70,16 +70,16 @@ pub fn public_router(state: PublicState) -> Router {
         router = router.route(route.path, route.methods);
     }
     router
-        .route_layer(from_fn_with_state(state.clone(), limited))
+        .route_layer(from_fn_with_state(state.limits.clone(), limited))
         .layer(from_fn(gate::limit_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .with_state(state)
 }
 
 /// Holds readers to their limit. Who says no is never refused.
-async fn limited(State(state): State<PublicState>, request: Request, next: Next) -> Response {
+pub(super) async fn limited(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     if request.method() != HttpMethod::POST
-        && let Err(wait) = state.limits.reader(state.limits.address_of(&request))
+        && let Err(wait) = limits.reader(limits.address_of(&request))
     {
         let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests. Please try again in a minute.\n");
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit::seconds(wait)));

@@ -99,7 +99,7 @@ pub struct FailedRow {
 }
 
 /// What was not taken of a row that was imported.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Remark {
     /// The line in the file where the row begins.
     pub line: u64,

@@ -13,6 +13,7 @@ use crate::domain::words::{Channel, EventType, SuppressionReason};
 use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerOrder, PAGE_MAX};
 use crate::store::{StoreError, Tx};
 
+mod addresses;
 mod agent;
 pub mod erase;
 pub mod export;
@@ -23,6 +24,7 @@ pub(in crate::hub) mod refused;
 pub mod sweep;
 mod unmerge;
 
+pub use addresses::{remove_address, seen};
 pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
 pub use merge::{Merged, merge};
@@ -57,6 +59,22 @@ pub enum PeopleError {
         /// Whose it is.
         owner: Person,
     },
+    /// The address is none of theirs.
+    #[error("they have no address `{0}`")]
+    NoAddress(String),
+    /// Something is to leave to an address that is to go.
+    #[error("message {message} waits to leave to {address}: take it back, or let it leave first")]
+    MailWaits {
+        /// As it is written.
+        address: String,
+        /// The first that waits.
+        message: MessageId,
+    },
+    /// The only address of somebody who wants no more mail.
+    #[error(
+        "they want no more mail, and {0} is all that says so: add their other address first, which then says so too"
+    )]
+    CarriesNo(String),
     /// No such stage is declared.
     #[error("`{given}` is not a stage; there are: {}", known.join(", "))]
     UnknownStage {

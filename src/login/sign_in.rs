@@ -209,7 +209,7 @@ impl SignIns {
 
     fn vault(&self) -> Result<Vault, SignInError> {
         let key = self.config.oauth.master_key.as_ref().ok_or_else(|| {
-            let what = "write [secrets] with master_key = { file = \"master-key\" } into the configuration first; `openssl rand -base64 32` makes one";
+            let what = "write [secrets] with master_key into the configuration first; docs/accounts.md says how";
             SignInError::Wish(what.to_owned())
         })?;
         Ok(Vault::new(&key.value)?)
@@ -261,6 +261,10 @@ impl SignIns {
             return Err(SignInError::UnknownState);
         }
         let state = came.or_else(|| own.map(str::to_owned)).ok_or(SignInError::UnknownState)?;
+        // Anybody may ask: who guesses costs no write.
+        if !self.store.read().await?.is_login_pending(hash(&state), machine_now()).await? {
+            return Err(SignInError::UnknownState);
+        }
         let mut tx = self.store.begin("login.use").await?;
         let pending = tx.use_pending_login(hash(&state), machine_now()).await?;
         tx.commit().await?;

@@ -5,6 +5,7 @@ use super::Tools;
 use super::reconcile::{Places, VisitError, find};
 use super::session::unpack;
 use crate::connector::{ConnectorError, Source};
+use crate::domain::veil::without_addresses;
 use crate::render::mail::with_date;
 use crate::store::outbox::outcome::UnfiledRow;
 
@@ -24,7 +25,7 @@ pub(super) async fn file(
         match source.append(folder, &content).await {
             Ok(()) => {}
             Err(ConnectorError::Refused(why)) => {
-                tracing::warn!(message = %row.id, why, "the copy was not filed");
+                tracing::warn!(message = %row.id, why = without_addresses(&why), "the copy was not filed");
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),

@@ -16,6 +16,7 @@ use crate::clock::{self, Clock};
 use crate::connector::{ConnectorError, Source};
 use crate::domain::ids::{MessageId, RunId};
 use crate::domain::retry::{AccountTrouble, account_rest};
+use crate::domain::veil::without_addresses;
 use crate::domain::words::{EventType, FolderRole, OutboxStatus};
 use crate::hub::{outreach, settle, signal};
 use crate::store::lease::Lease;
@@ -188,6 +189,7 @@ impl Reconciler {
         self.troubles = self.troubles.saturating_add(1);
         let rest = clock::jitter(account_rest(AccountTrouble::Unreachable, self.troubles));
         self.rest_until = Some(Instant::now() + rest);
+        let why = without_addresses(why);
         tracing::warn!(account = self.settings.account, why, "the mailbox can't be asked for sent mail");
     }
 

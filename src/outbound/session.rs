@@ -15,6 +15,7 @@ use super::{SenderFactory, SendingSettings, Tools};
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Reply, SendOutcome, Sender};
 use crate::domain::ids::MessageId;
 use crate::domain::retry::{AccountTrouble, Step};
+use crate::domain::veil::without_addresses;
 use crate::hub::enqueue::SIZE_MAX;
 use crate::render::mail::with_date;
 use crate::store::StoreError;
@@ -282,7 +283,9 @@ impl Sessions {
     async fn trouble(&self, trouble: AccountTrouble, why: &str) {
         let is_new = self.breaker.trouble(trouble);
         if is_new || trouble != AccountTrouble::Unreachable {
-            tracing::warn!(account = self.settings.account, ?trouble, why, "sending is in trouble");
+            // A server's words may name the recipient; who looks after the account sees them there.
+            let shown = without_addresses(why);
+            tracing::warn!(account = self.settings.account, ?trouble, why = shown, "sending is in trouble");
             insist("account down", || account::write_down(&self.tools, &self.settings.account, trouble, why)).await;
         }
     }

@@ -86,6 +86,11 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
+/// Behind the name of a copy made before a migration, with the schema it has.
+const SCHEMA_COPY: &str = ".schema-";
+/// Behind the name of a database that was set aside for a copy, with the time.
+pub const RESTORE_COPY: &str = ".before-restore-";
+
 /// The newest migration that this version knows.
 pub fn newest_schema() -> i64 {
     sqlx::migrate!("migrations/sqlite").iter().map(|m| m.version).max().unwrap_or(0)
@@ -173,7 +178,7 @@ pub async fn write(from: &Path, to: &Path) -> Result<Held, BackupError> {
 /// # Errors
 /// [`BackupError::NoRoom`]: nothing was migrated.
 pub async fn before_migration(file: &Path, schema: i64) -> Result<PathBuf, BackupError> {
-    let to = beside(file, &format!(".schema-{schema}"));
+    let to = beside(file, &format!("{SCHEMA_COPY}{schema}"));
     // The copy, and what the migration may write anew.
     room_for(file, file.parent().unwrap_or(Path::new(".")), 2)?;
     let draft = copy(file, &to).await?;
@@ -188,6 +193,20 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The copies of a database that this program made beside it: before a migration, and before a restore.
+pub fn copies_beside(database: &Path) -> Vec<PathBuf> {
+    let folder = database.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let begins = [SCHEMA_COPY, RESTORE_COPY].map(|suffix| beside(database, suffix));
+    let of_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        begins.iter().filter_map(|b| b.file_name()).any(|begin| name.starts_with(begin.as_encoded_bytes()))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(of_ours).collect();
+    found.sort();
+    found
 }
 
 /// Copies into a draft beside `to`; where it is.

@@ -129,6 +129,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether a sign-in waits for its answer: [`Self::use_pending_login`] would take it up.
+    pub async fn is_login_pending(&mut self, state_hash: Vec<u8>, now: Micros) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = self.opt(&PENDING_WAITS, values![state_hash, now]).await?;
+        Ok(row.is_some_and(|(count,)| count > 0))
+    }
+
     /// Takes up a sign-in that began, once; `None` where there is none, it was taken up before, or its time is over.
     pub async fn use_pending_login(
         &mut self,
@@ -173,6 +179,7 @@ statements! {
     PENDING_FORGET = "DELETE FROM login_pending WHERE expires_at < $1";
     PENDING_INSERT = "INSERT INTO login_pending (state_hash, account, provider, address, verifier_sealed, redirect_uri, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    #[hot] PENDING_WAITS = "SELECT COUNT(*) FROM login_pending WHERE state_hash = $1 AND used_at IS NULL AND expires_at > $2";
     #[hot] PENDING_USE = "UPDATE login_pending SET used_at = $2 WHERE state_hash = $1 AND used_at IS NULL AND expires_at > $2 \
         RETURNING state_hash, account, provider, address, verifier_sealed, redirect_uri, expires_at";
     #[hot] PENDING_FINISH = "UPDATE login_pending SET finished_at = $3, failure = $2 WHERE state_hash = $1 AND finished_at IS NULL";

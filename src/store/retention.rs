@@ -110,6 +110,7 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.clean_hash = raw.hash)";
     #[hot] EVENTS_OLD = "SELECT e.id, e.seq, e.at, \
         (e.type IN ('influencer.created', 'influencer.stage_changed', 'influencer.unsubscribed', 'message.complained') \
+          OR (e.type = 'influencer.updated' AND e.data ->> 'removed' IS NOT NULL) \
           OR EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.event_id = e.id AND d.state = 'pending') \
           OR e.seq > $3 \
           OR EXISTS (SELECT 1 FROM enrollment r WHERE r.id = e.enrollment_id AND r.state IN ('active', 'held', 'paused')) \

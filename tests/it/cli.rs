@@ -68,6 +68,24 @@ pub fn ready() -> tempfile::TempDir {
     dir
 }
 
+/// On a machine with the unit, mailboxes' passwords are the daemon's alone; that of the database is a command's too.
+#[test]
+fn a_command_that_can_not_have_the_password_of_the_database_says_where_to_put_it() {
+    let dir = ready();
+    let path = dir.path().join("liaison.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("{ file = \"pw\" }", "{ credential = \"secret_hello-mail\" }");
+    let with = |password: &str| {
+        let storage = format!("[storage]\nurl = \"postgres://x@127.0.0.1:1/x\"\npassword = {password}\n");
+        std::fs::write(&path, text.replace("[storage]\n", &storage)).unwrap();
+        liaison(dir.path(), &["influencer", "list"])
+    };
+    with("{ credential = \"secret_db-password\" }").says(1, "storage.password is a credential");
+    // With a file it goes on to the database, where nobody listens.
+    let tried = with("{ file = \"pw\" }");
+    assert!(tried.code == 69 && !tried.err.contains("credential"), "{}: {}", tried.code, tried.err);
+}
+
 const PEOPLE: &str =
     "Handle,Mail,first_name,tags\n@ana,ana@example.org,Ana,running;vip\n@bo,bo@example.org,Bo,\n@bad,nothing,X,\n";
 
@@ -75,7 +93,16 @@ const PEOPLE: &str =
 fn from_init_to_a_message_in_the_outbox() {
     let dir = ready();
     let run = |args: &[&str]| liaison(dir.path(), args);
-    run(&["init"]).says(1, "is there already; nothing was written");
+    let config = std::fs::read_to_string(dir.path().join("liaison.toml")).unwrap();
+    std::fs::remove_file(dir.path().join("stages.toml")).unwrap();
+    let again = run(&["init"]).well().out;
+    assert!(
+        again.contains("wrote ./stages.toml\nleft ./liaison.toml as it was\nleft ./sequences as it was\n"),
+        "{again}"
+    );
+    assert!(std::fs::read_to_string(dir.path().join("liaison.toml")).unwrap() == config, "it was written over");
+    let again = run(&["init", "--json"]).well().json();
+    assert_eq!(again["written"], Value::Array(Vec::new()), "{again}");
     run(&["config", "check"]).well().says(0, "1 account");
     std::fs::write(dir.path().join("people.csv"), PEOPLE).unwrap();
     let import = |more: &[&str]| {

@@ -2,8 +2,8 @@
 //! mail is not stored again. And the export of all that is kept about one.
 
 mod command;
-mod life;
-mod look;
+pub mod life;
+pub mod look;
 
 use crate::ingest::Desk;
 use crate::people::import;

@@ -10,6 +10,7 @@ mod many;
 mod numbers;
 mod often;
 mod once;
+mod readers;
 mod said_no;
 mod schema;
 mod surveys;
@@ -22,8 +23,9 @@ use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
 use liaison::domain::words::Scope;
 use liaison::http::actions::{
-    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, FilesOrder, ImportOrder, InfluencerChangeOrder,
-    InfluencerOrder, MatchOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
+    About, AgentChangeOrder, AgentOrder, AttachmentContent, Done, EraseOrder, FilesOrder, ImportOrder,
+    InfluencerChangeOrder, InfluencerOrder, MatchOrder, SendOrder, Settlement, SimulateOrder, StageOrder, SteerOrder,
+    Teammate, ThreadOrder,
 };
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::import::ImportReport;
@@ -88,9 +90,13 @@ impl Actions for Recorder {
     fn unmerge(&self, id: InfluencerId, by: String) -> Done<'_, Value> {
         self.note(format!("unmerge {id} by {by}"), Ok(json!({"restored": id})))
     }
-    fn erase(&self, id: InfluencerId, dry_run: bool, by: String) -> Done<'_, liaison::hub::people::erase::Erased> {
+    fn erase(&self, order: EraseOrder, by: String) -> Done<'_, liaison::hub::people::erase::Erased> {
+        let EraseOrder { id, dry_run, version } = order;
         let gone = ActionError::NotFound { sort: "influencer", given: id.to_string() };
-        self.note(format!("erase {id} {dry_run} by {by}"), Err(gone))
+        self.note(format!("erase {id} {dry_run} {version:?} by {by}"), Err(gone))
+    }
+    fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()> {
+        self.note(format!("remove {address} of {id} {seen:?} by {by}"), Ok(()))
     }
     fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
         self.note(format!("export {id}"), Ok(None))

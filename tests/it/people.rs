@@ -1,5 +1,6 @@
 //! People: changed by hand, and imported from files that are right, wrong and contradictory.
 
+mod addresses;
 mod kept;
 
 use crate::stores::{self, Fresh};

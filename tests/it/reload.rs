@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::daemon::Installation;
-use crate::{northlane, stores};
+use crate::northlane;
+use crate::stores::{self, Raw};
 
 /// Machine time that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -180,6 +181,57 @@ fn stages_that_are_edited_count_in_a_daemon_that_is_told_to_reload() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+async fn execute(home: &Installation, sql: &'static str) {
+    let Raw::Sqlite(mut connection) = stores::raw_connection(&home.fresh.place).await else { panic!("SQLite") };
+    sqlx::Executor::execute(&mut connection, sql).await.unwrap();
+}
+
+/// The real binary: where the store refuses what a reload brings, the daemon goes on as it was, and the next reload succeeds.
+/// It says of what it reads once that it counts later. A variable that is no text is none of its settings.
+#[test]
+fn a_reload_that_the_store_refuses_changes_nothing_and_one_that_it_takes_says_what_waits() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut home = runtime.block_on(async { Installation::bare(stores::sqlite().await, "", &[("pw", "x")]).await });
+    home.started_by = ["sh", "-c", "BAD=$(printf '\\377'); export BAD; exec \"$@\"", "sh"].map(str::to_owned).to_vec();
+    let (stages, main) = (home.folder().join("stages.toml"), home.folder().join("liaison.toml"));
+    std::fs::write(&stages, config::stages::SHIPPED).unwrap();
+    let mut daemon = home.start();
+    home.await_up(&mut daemon);
+    runtime.block_on(execute(
+        &home,
+        "CREATE TRIGGER refuse BEFORE INSERT ON definition BEGIN SELECT RAISE(ABORT, 'not today'); END",
+    ));
+    let text = std::fs::read_to_string(&main).unwrap();
+    let text = text.replace("level = \"info\"", "level = \"info,liaison::outbound=debug\"");
+    let text = text.replace("socket =", "requests_per_minute = 5000\nsocket =");
+    let account = "[accounts.hello]\nkind = \"imap\"\naddress = \"hello@acme.example\"\npassword = { file = \"pw\" }\n\
+        imap = \"imap+plain://127.0.0.1:1\"\nsmtp = \"smtp+plain://127.0.0.1:1\"\n";
+    std::fs::write(&main, format!("{text}{account}")).unwrap();
+    std::fs::write(&stages, other_stages()).unwrap();
+    let (fine, told) = home.command(&["reload"]);
+    assert!(fine, "{told}");
+    let mut says = |words: &str| {
+        let begun = Instant::now();
+        while !std::fs::read_to_string(home.log()).unwrap().contains(words) {
+            assert!(daemon.ended().is_none() && begun.elapsed() < PATIENCE, "{words}:\n{}", home.last_words());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    says("the configuration was not reloaded, the old one stays: the stages can't be published");
+    let declared = || home.get("/v1/stats/stages")["data"].as_array().unwrap().iter().any(|s| s["stage"] == "warm");
+    assert!(!declared());
+    let (_, told) = home.command(&["account", "test", "hello"]);
+    assert!(told.contains("the daemon runs no account `hello`"), "{told}");
+    runtime.block_on(execute(&home, "DROP TRIGGER refuse"));
+    assert!(home.command(&["reload"]).0);
+    says("configuration reloaded");
+    assert!(declared());
+    let log = std::fs::read_to_string(home.log()).unwrap();
+    let waits: Vec<&str> = log.lines().filter(|l| l.contains("counts from a restart on")).collect();
+    let names = |key: &str| waits.iter().filter(|l| l.contains(&format!("key=\"{key}\""))).count();
+    assert_eq!((names("log.level"), names("server.requests_per_minute"), waits.len()), (1, 1, 2), "{waits:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,6 +124,9 @@ pub(super) async fn run(global: &Global, args: &AddArgs) -> anyhow::Result<ExitC
     };
     let wish = asker.sign_ins.wish(kind, name, args.address.as_deref());
     let wish = wish.map_err(|error| Stop::failed(error.to_string()))?;
+    if args.write && !asker.config.accounts.contains_key(&wish.account) {
+        must_be_writable(&asker, &wish)?;
+    }
     if !asker.desk.out.is_json() {
         asker.desk.out.say(&format!("Before you sign in: {}\n", wish.provider.trap()))?;
     }
@@ -263,13 +266,38 @@ fn block(wish: &Wish) -> String {
     format!("[accounts.{account}]\nkind    = \"{kind}\"\naddress = \"{address}\"\n")
 }
 
+/// The file that an account gets with `--write`.
+fn own_file(asker: &Asker, wish: &Wish) -> PathBuf {
+    let folder = asker.config.path.parent().unwrap_or(Path::new(".")).join("conf.d");
+    folder.join(format!("account-{}.toml", wish.account))
+}
+
+/// Before anybody signs in: whether the account could be written in the end. On a machine of its own `conf.d` is root's, and
+/// a command that root started has become the daemon's user by now.
+fn must_be_writable(asker: &Asker, wish: &Wish) -> anyhow::Result<()> {
+    let file = own_file(asker, wish);
+    let trial = file.with_extension("trial");
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let tried = std::fs::create_dir_all(folder)
+        .and_then(|()| if file.exists() { Err(std::io::ErrorKind::AlreadyExists.into()) } else { Ok(()) })
+        .and_then(|()| std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(&trial).map(|_| ()))
+        .and_then(|()| std::fs::remove_file(&trial));
+    let Err(error) = tried else { return Ok(()) };
+    let (shown, name) = (file.display(), &wish.account);
+    Err(Stop::failed(format!(
+        "--write can't write {shown} ({error}), so nothing was begun. Write it first, then sign in:\n\n\
+         sudo tee {shown} <<'TOML'\n{}TOML\nsudo liaison reload\nsudo liaison account add {name}\n",
+        block(wish)
+    ))
+    .into())
+}
+
 /// Writes the account into a file of its own, and takes it away again where the configuration can't be used with it.
 fn write_block(asker: &Asker, wish: &Wish, block: &str) -> anyhow::Result<PathBuf> {
-    let folder = asker.config.path.parent().unwrap_or(Path::new(".")).join("conf.d");
-    let file = folder.join(format!("account-{}.toml", wish.account));
+    let file = own_file(asker, wish);
     let cant =
         || format!("signed in, but {} can't be written; put this into the configuration:\n\n{block}", file.display());
-    std::fs::create_dir_all(&folder).with_context(cant)?;
+    std::fs::create_dir_all(file.parent().unwrap_or(Path::new("."))).with_context(cant)?;
     let mut open = std::fs::OpenOptions::new();
     let mut opened = open.write(true).create_new(true).mode(0o644).open(&file).with_context(cant)?;
     opened.write_all(block.as_bytes()).with_context(cant)?;

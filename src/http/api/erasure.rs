@@ -10,11 +10,13 @@ use super::messages::download;
 use crate::domain::ids::{ErasureId, InfluencerId};
 use crate::domain::time::Micros;
 use crate::http::ApiState;
+use crate::http::actions::EraseOrder;
 use crate::http::body::Whom;
 use crate::http::describe::{Does, Route, does, of, paged};
 use crate::http::gate::Caller;
 use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
+use crate::http::version::Seen;
 use crate::hub::people::erase::Erased;
 use crate::store::people::erased::ErasureRow;
 use crate::store::reading::{Place, Slice};
@@ -46,6 +48,7 @@ pub(super) async fn erase(
     State(state): State<ApiState>,
     Whom(id): Whom,
     caller: Caller,
+    Seen(version): Seen,
     asked: Asked,
 ) -> Result<Json<Erased>, Problem> {
     let asked = asked.only(&["erase", "dry_run"])?;
@@ -54,7 +57,7 @@ pub(super) async fn erase(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("erase", what));
     }
     let dry_run = asked.get("dry_run")?.unwrap_or(false);
-    state.actions.erase(id, dry_run, caller.by()).await.map(Json).map_err(Problem::from)
+    state.actions.erase(EraseOrder { id, dry_run, version }, caller.by()).await.map(Json).map_err(Problem::from)
 }
 
 async fn export(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Response, Problem> {

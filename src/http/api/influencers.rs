@@ -12,7 +12,7 @@ use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
-use crate::http::body::{Body, Id, Whom, created};
+use crate::http::body::{AddressGiven, Body, Id, Whom, created};
 use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::filter;
 use crate::http::gate::Caller;
@@ -40,6 +40,11 @@ pub(super) fn routes() -> Vec<Route> {
             .get(does("Show an influencer"), one)
             .patch(does("Change an influencer; what is left out stays").conflicts(&changes), update)
             .delete(super::erasure::erasing(), super::erasure::erase),
+        Route::at("/influencers/{id}/addresses/{address}").delete(
+            does("Take a mail address away from an influencer; where it is suppressed, it stays so")
+                .conflicts(&["mail_waits", "carries_their_no"]),
+            remove_address,
+        ),
         Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),
         Route::at("/influencers/{id}/timeline")
             .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
@@ -118,10 +123,24 @@ async fn stage(
     State(state): State<ApiState>,
     Whom(id): Whom,
     caller: Caller,
-    Body(order): Body<StageOrder>,
-) -> Result<Json<InfluencerView>, Problem> {
+    Seen(version): Seen,
+    Body(mut order): Body<StageOrder>,
+) -> Result<Tagged<InfluencerView>, Problem> {
+    order.version = version;
     state.actions.move_stage(id, order, caller.by()).await?;
-    view(&state, id).await.map(Json)
+    view(&state, id).await.map(Tagged)
+}
+
+async fn remove_address(
+    State(state): State<ApiState>,
+    Whom(id): Whom,
+    AddressGiven(address): AddressGiven,
+    caller: Caller,
+    Seen(version): Seen,
+    _: NoQuery,
+) -> Result<Tagged<InfluencerView>, Problem> {
+    state.actions.remove_address(id, address, version, caller.by()).await?;
+    view(&state, id).await.map(Tagged)
 }
 
 async fn timeline(

@@ -204,12 +204,11 @@ fn responses(placed: &Placed, shapes: &mut Shapes) -> Map<String, Value> {
         }
         all.insert(status.as_str().to_owned(), told);
     }
-    for status in does.plainly {
-        let told = json!({
-            "description": status.canonical_reason().unwrap_or("Problem"),
-            "content": { "text/plain": {} },
-        });
-        all.insert(status.as_str().to_owned(), told);
+    for (statuses, media) in [(does.plainly, "text/plain"), (does.pages, "text/html")] {
+        for status in statuses {
+            let reason = status.canonical_reason().unwrap_or("Problem");
+            all.insert(status.as_str().to_owned(), json!({ "description": reason, "content": { media: {} } }));
+        }
     }
     for (status, codes) in problems(placed) {
         let schema = json!({ "allOf": [

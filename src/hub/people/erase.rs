@@ -12,6 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::addresses::once_theirs;
 use super::{PeopleError, survivor};
 use crate::clock::{self, Clock};
 use crate::domain::address;
@@ -20,7 +21,7 @@ use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, Mess
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason};
+use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
 use crate::hub::settle::{self, SettleError};
 use crate::hub::signal::{self, Signal};
 use crate::store::people::erase::{Gone, LooseWords, MessageWords, TheirMessage};
@@ -148,10 +149,11 @@ async fn know(tx: &mut Tx, influencer: &Influencer) -> Result<Person, StoreError
         ids.extend(&last);
     }
     let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
-    let mut keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).collect();
+    let once = once_theirs(tx, &ids).await?;
+    let mut keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).chain(once).collect();
     keys.sort_unstable();
     keys.dedup();
-    let blot = blot_of(&addresses, &names_of(tx, &ids).await?);
+    let blot = blot_of(&addresses, &keys, &names_of(tx, &ids).await?);
     Ok(Person { ids, addresses, keys, blot })
 }
 
@@ -169,8 +171,9 @@ async fn names_of(tx: &mut Tx, ids: &[InfluencerId]) -> Result<BTreeSet<String>,
     Ok(names)
 }
 
-fn blot_of(addresses: &[Address], names: &BTreeSet<String>) -> Blot {
-    let written = addresses.iter().flat_map(|a| [a.value.as_str(), a.value_key.as_str()]);
+/// `keys` are those of the addresses, and of such that were theirs once.
+fn blot_of(addresses: &[Address], keys: &[String], names: &BTreeSet<String>) -> Blot {
+    let written = addresses.iter().map(|a| a.value.as_str()).chain(keys.iter().map(String::as_str));
     let names = names.iter().map(|name| name.trim().trim_start_matches('@'));
     Blot::new(written, names)
 }
@@ -191,7 +194,7 @@ async fn name_more(tx: &mut Tx, person: &mut Person, stays: &[TheirMessage]) -> 
     }
     if !names.is_empty() {
         names.extend(names_of(tx, &person.ids).await?);
-        person.blot = blot_of(&person.addresses, &names);
+        person.blot = blot_of(&person.addresses, &person.keys, &names);
     }
     Ok(())
 }
@@ -230,9 +233,16 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
         tx.ensure_erasure_key(octets.to_vec(), now).await?
     };
     let mut rows = Vec::new();
-    for channel in person.addresses.iter().map(|a| a.channel).collect::<HashSet<Channel>>() {
-        let of = |a: &&Address| a.channel == channel;
-        let keys: Vec<String> = person.addresses.iter().filter(of).map(|a| a.value_key.clone()).collect();
+    let mut by_channel: BTreeMap<&str, (Channel, Vec<String>)> = BTreeMap::new();
+    for address in &person.addresses {
+        let (_, keys) = by_channel.entry(address.channel.as_str()).or_insert((address.channel, Vec::new()));
+        keys.push(address.value_key.clone());
+    }
+    // Only mail addresses are ever taken away.
+    let is_now = |key: &&String| person.addresses.iter().any(|a| a.value_key == **key);
+    let (_, mails) = by_channel.entry(Channel::Email.as_str()).or_insert((Channel::Email, Vec::new()));
+    mails.extend(person.keys.iter().filter(|key| !is_now(key)).cloned());
+    for (channel, keys) in by_channel.into_values() {
         let suppressed = tx.suppressed(channel, keys.clone()).await?;
         let hash = |value: &String| Mark::Address(channel.to_string(), value.clone()).hash(&key);
         for s in &suppressed {

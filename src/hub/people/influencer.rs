@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::addresses::{make_primary, seen};
 use super::{KnownStages, PeopleError};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, InfluencerId};
@@ -79,6 +80,8 @@ pub struct InfluencerChange {
     pub networks: Vec<NetworkGiven>,
     /// Email addresses to add.
     pub add_emails: Vec<String>,
+    /// Which of their addresses is written to first.
+    pub primary_email: Option<String>,
     /// The version that was read, where nobody may have changed it meanwhile.
     pub version: Option<i64>,
 }
@@ -344,12 +347,8 @@ pub async fn update_influencer(
     if !change.add_emails.is_empty() {
         tx.lock_conversations().await?;
     }
-    let found = tx.lock_influencer(id).await?;
-    let mut influencer = found.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    let mut influencer = seen(tx, id, change.version).await?;
     let was = influencer.handle.clone();
-    if change.version.is_some_and(|v| v != influencer.version) {
-        return Err(PeopleError::Changed(id));
-    }
     let mut flaws = Flaws::default();
     let stages = react::stages(tx).await?;
     let mut changed = apply(&mut influencer, &change, (&mut flaws, &stages));
@@ -366,6 +365,12 @@ pub async fn update_influencer(
     if !addresses.is_empty() {
         changed.push("addresses");
         tx.insert_addresses(&addresses).await?;
+    }
+    if let Some(primary) = &change.primary_email
+        && make_primary(tx, id, primary).await?
+        && !changed.contains(&"addresses")
+    {
+        changed.push("addresses");
     }
     if let Some(tags) = tags
         && replace_tags(tx, id, tags).await?

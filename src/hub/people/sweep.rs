@@ -3,6 +3,7 @@
 //! Several who are erased one after the other share one rewriting: it begins when none came for a while.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -15,11 +16,17 @@ const IDLE: Duration = Duration::from_secs(20);
 /// How long the whole database may take to be rewritten before the watchdog may think that nobody is there.
 const REWRITE_MAX: Duration = Duration::from_hours(2);
 
-/// Rewrites whenever somebody was erased, until told to stop. On PostgreSQL there is nothing to do.
+/// Rewrites whenever somebody was erased, until told to stop. On PostgreSQL there is nothing to do. `copies` tells where older
+/// states of the database lie beside it: those are the way back, so they are named and not deleted.
 ///
 /// # Errors
 /// None: what can't be done now is tried again.
-pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallible> {
+pub async fn run(
+    store: Store,
+    clock: Clock,
+    copies: impl Fn() -> Vec<PathBuf> + Send,
+    stop: Stop,
+) -> Result<(), Infallible> {
     let mut seen = None;
     loop {
         pulse::rest(IDLE);
@@ -44,7 +51,12 @@ pub async fn run(store: Store, clock: Clock, stop: Stop) -> Result<(), Infallibl
             let done = sweep(&store, &clock).await;
             pulse::excuse(Duration::ZERO);
             match done {
-                Ok(done) => tracing::info!(erasures = done, "the database was rewritten without those who were erased"),
+                Ok(done) => {
+                    tracing::info!(erasures = done, "the database was rewritten without those who were erased");
+                    for copy in copies() {
+                        tracing::warn!(copy = %copy.display(), "this copy still holds them; delete it when it is not needed any more");
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "the database can't be rewritten now; it is tried again"),
             }
         }

@@ -1,6 +1,6 @@
 //! Addresses of influencers and agents: who is behind one, and whether anything still arrives there.
 
-use crate::domain::ids::{AddressId, AgentId, InfluencerId};
+use crate::domain::ids::{AddressId, AgentId, InfluencerId, MessageId};
 use crate::domain::people::{Address, Person};
 use crate::domain::time::Micros;
 use crate::domain::words::Channel;
@@ -127,6 +127,24 @@ impl Tx {
         rows.into_iter().map(Address::try_from).collect()
     }
 
+    /// Takes an address away from whoever has it.
+    pub async fn delete_address(&mut self, id: AddressId) -> Result<(), StoreError> {
+        self.exec(&ADDRESS_DELETE, values![id]).await?;
+        Ok(())
+    }
+
+    /// The first message that is still to leave to an address.
+    pub async fn mail_waiting_for(&mut self, value_key: &str) -> Result<Option<MessageId>, StoreError> {
+        let row: Option<(MessageId,)> = self.opt(&MAIL_WAITING, values![value_key]).await?;
+        Ok(row.map(|(id,)| id))
+    }
+
+    /// The addresses that events tell were taken away from some influencers, in their looked-up form.
+    pub async fn removed_addresses(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&ADDRESSES_REMOVED, values![ids]).await?;
+        Ok(rows.into_iter().map(|(key,)| key).collect())
+    }
+
     /// Notes that nothing arrives at an address any more; the first reason stays. `false` where there is no such
     /// address or it was dead before.
     pub async fn mark_address_dead(
@@ -148,6 +166,11 @@ statements! {
         dead_reason, created_at FROM address WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, is_primary DESC, id";
     #[hot] ADDRESSES_OF_AGENTS = "SELECT id, channel, value, value_key, influencer_id, agent_id, is_primary, dead_at, \
         dead_reason, created_at FROM address WHERE agent_id = ANY($1::uuid[]) ORDER BY agent_id, is_primary DESC, id";
+    #[hot] ADDRESS_DELETE = "DELETE FROM address WHERE id = $1";
+    #[hot] MAIL_WAITING = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id WHERE r.address_key = $1 \
+        AND r.state IN ('pending', 'deferred') AND o.status IN ('review', 'queued', 'deferred', 'claimed', 'handed_over') ORDER BY o.id LIMIT 1";
+    #[hot] ADDRESSES_REMOVED = "SELECT DISTINCT data ->> 'removed' AS removed FROM event WHERE influencer_id = ANY($1::uuid[]) \
+        AND type = 'influencer.updated' AND data ->> 'removed' IS NOT NULL ORDER BY 1";
     #[hot] ADDRESS_MARK_DEAD = "UPDATE address SET dead_at = $4, dead_reason = $3 \
         WHERE channel = $1 AND value_key = $2 AND dead_at IS NULL";
 }

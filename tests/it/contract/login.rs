@@ -60,8 +60,13 @@ async fn sign_in_that_began_is_good_once_and_for_a_while() {
             tx.insert_pending_login(&pending(hash), now).await.unwrap();
         }
         assert_eq!(tx.use_pending_login(vec![9; 32], now).await.unwrap(), None);
+        let (one, two) = (vec![1; 32], vec![2; 32]);
+        assert!(!tx.is_login_pending(vec![9; 32], now).await.unwrap());
+        assert!(tx.is_login_pending(one.clone(), now).await.unwrap(), "{}", fresh.name);
+        assert!(!tx.is_login_pending(two, soon).await.unwrap(), "its time is over");
         assert_eq!(tx.use_pending_login(vec![1; 32], now).await.unwrap(), Some(pending(1)), "{}", fresh.name);
         assert_eq!(tx.use_pending_login(vec![1; 32], now).await.unwrap(), None, "once");
+        assert!(!tx.is_login_pending(one, now).await.unwrap(), "it was taken up");
         assert_eq!(tx.use_pending_login(vec![2; 32], soon).await.unwrap(), None, "its time is over");
         assert_eq!(tx.get_pending_outcome(vec![1; 32]).await.unwrap(), None);
         tx.finish_pending_login(vec![1; 32], Some("no"), now).await.unwrap();

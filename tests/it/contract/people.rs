@@ -278,6 +278,52 @@ async fn a_former_handle_means_whoever_gave_it_up_last_until_it_is_theirs_again(
 }
 
 #[tokio::test]
+async fn address_that_is_taken_away_is_known_by_its_event_and_mail_that_waits_for_it_is_found() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, bo) = (influencer(&clock, "ana", "", ""), influencer(&clock, "bo", "", ""));
+        added(&fresh.store, &[ana.clone(), bo.clone()]).await;
+        let (one, other) = ("ana@example.org", "bo@example.org");
+        let thread = seed::thread(&fresh, &clock, ana.id, 1).await;
+        let mail = seed::message_in(&fresh, &clock, &thread, 2).await;
+        seed::outbox(&fresh, mail, "deferred").await;
+        let mut tx = fresh.store.begin("test.address").await.unwrap();
+        let own = address(&clock, Person::Influencer(ana.id), one);
+        tx.insert_addresses(&[own.clone(), address(&clock, Person::Influencer(bo.id), other)]).await.unwrap();
+        assert_eq!(tx.mail_waiting_for(one).await.unwrap(), None, "it was refused there");
+        tx.commit().await.unwrap();
+        seed::run(&fresh, "UPDATE outbox_recipient SET state = 'deferred' WHERE outbox_id = $1", &[mail.0]).await;
+        let mut tx = fresh.store.begin("test.address").await.unwrap();
+        assert_eq!(tx.mail_waiting_for(one).await.unwrap(), Some(mail), "{}", fresh.name);
+        assert_eq!(tx.mail_waiting_for(other).await.unwrap(), None);
+        tx.delete_address(own.id).await.unwrap();
+        assert_eq!(tx.list_addresses_of_influencers(vec![ana.id]).await.unwrap(), []);
+        assert_eq!(tx.list_addresses_of_influencers(vec![bo.id]).await.unwrap().len(), 1);
+        let told = |who: &Influencer, data: serde_json::Value| liaison::store::event::NewEvent {
+            id: liaison::domain::ids::EventId(clock.new_id()),
+            kind: liaison::domain::words::EventType::InfluencerUpdated,
+            at: AT,
+            influencer_id: Some(who.id),
+            stage: None,
+            message_id: None,
+            data: Some(data),
+            enrollment_id: None,
+            machine: None,
+        };
+        let gone = serde_json::json!({"changed": ["addresses"], "removed": one});
+        let events = vec![
+            told(&ana, gone.clone()),
+            told(&ana, gone),
+            told(&ana, serde_json::json!({"changed": ["owner"]})),
+            told(&bo, serde_json::json!({"removed": other})),
+        ];
+        tx.insert_events(events).await.unwrap();
+        assert_eq!(tx.removed_addresses(vec![ana.id]).await.unwrap(), [one], "{}", fresh.name);
+        assert_eq!(tx.removed_addresses(vec![ana.id, bo.id]).await.unwrap(), [one, other]);
+    }
+}
+
+#[tokio::test]
 async fn agent_stands_for_many_influencers() {
     let clock = Clock::machine();
     for fresh in stores::both().await {

@@ -31,12 +31,24 @@ fn somebody_is_given_out_and_then_erased_on_the_command_line() {
     run(&["influencer", "export", "@zqruns"]).says(1, "can't be made");
     std::fs::remove_file(archive).unwrap();
 
+    // What a restore sets aside is a copy of everybody.
+    run(&["backup", "monday.db"]).well();
+    run(&["restore", "monday.db"]).well();
+    std::fs::remove_file(dir.path().join("monday.db")).unwrap();
     run(&["influencer", "erase", "@zqruns"]).says(2, "say --yes");
     let tried = run(&["influencer", "erase", "@zqruns", "--dry-run", "--json"]).well().json();
     assert_eq!((tried["dry_run"].as_bool(), tried["messages"].as_u64()), (Some(true), Some(1)));
     run(&["influencer", "show", "@zqruns"]).well();
     assert!(on_disk(dir.path(), "zqlikes") && on_disk(dir.path(), "zqfortytwo") && on_disk(dir.path(), "zqhello"));
-    run(&["influencer", "erase", "@zqruns", "--yes"]).well().says(0, "was rewritten");
+    let erased = run(&["influencer", "erase", "@zqruns", "--yes"]).well();
+    erased.says(0, "was rewritten");
+    // It is named, and with everything that is named gone nothing is left in the folder.
+    let copies: Vec<&str> = erased.err.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert!(!copies.is_empty() && copies.iter().all(|copy| copy.contains(".before-restore-")), "{}", erased.err);
+    assert!(on_disk(dir.path(), "zqlikes"), "the copy holds them");
+    for copy in copies {
+        std::fs::remove_file(copy).unwrap();
+    }
     run(&["influencer", "show", "@zqruns"]).says(1, "no influencer");
     run(&["influencer", "show", "@bo"]).well();
     for words in ["zqruns", "zqana", "zqfortytwo", "zqlikes", "zqhello"] {

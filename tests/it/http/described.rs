@@ -79,6 +79,8 @@ pub struct Described {
     pub fresh: stores::Fresh,
     pub clock: Clock,
     pub at: SocketAddr,
+    /// Where readers of mail reach it, where that is apart.
+    pub public: Option<SocketAddr>,
     pub token: String,
     document: Value,
     answered: Mutex<BTreeSet<String>>,
@@ -114,6 +116,11 @@ pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
     let clock = Clock::machine();
     let token = token(&fresh, &clock, Scope::ALL).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut readers = None;
+    if config.server.public_listen.is_some() {
+        readers = Some(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    let public = readers.as_ref().map(|l| l.local_addr().unwrap());
     let (at, life) = (listener.local_addr().unwrap(), Lifecycle::new());
     let (store, run) = (fresh.store.clone(), RunId(clock.new_id()));
     let parts = Parts {
@@ -122,7 +129,7 @@ pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
         run,
         live,
         listener,
-        public: None,
+        public: readers,
         reload: None,
         watermark: liaison::outbound::Watermark::none(),
     };
@@ -130,7 +137,7 @@ pub async fn daemon_with(fresh: stores::Fresh, server: &str) -> Described {
     let (ask, told) = mpsc::channel(1);
     tokio::spawn(life.run(told));
     let (answered, head, wrong) = (Mutex::default(), Mutex::default(), Mutex::default());
-    Described { fresh, clock, at, token, document: description(), answered, wrong, head, ask, _dir: dir }
+    Described { fresh, clock, at, public, token, document: description(), answered, wrong, head, ask, _dir: dir }
 }
 
 async fn token(fresh: &stores::Fresh, clock: &Clock, scopes: &[Scope]) -> String {
@@ -270,6 +277,20 @@ pub async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     let (status, problem) = api.ask_with("If-Match: \"1\"", "PATCH", &path, Some(&json!({"owner": null}))).await;
     assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")));
     assert_eq!(api.ask_with("If-Match: x", "PATCH", &path, Some(&json!({}))).await.1["code"], "bad_if_match");
+    let (one, two) = ("ana@example.org", "ana.two@example.org");
+    let first = api.well("PATCH", &path, Some(json!({"add_emails": [two], "primary_email": two}))).await;
+    assert_eq!((&first["addresses"][0]["value"], &first["addresses"][0]["primary"]), (&json!(two), &json!(true)));
+    assert_eq!(api.ask_with("If-Match: \"1\"", "DELETE", &format!("{path}/addresses/{two}"), None).await.0, 409);
+    let seen = format!("If-Match: \"{}\"", first["version"]);
+    let (status, left) = api.ask_with(&seen, "DELETE", &format!("{path}/addresses/ana.two%40example.org"), None).await;
+    assert_eq!((status, left["addresses"].as_array().unwrap().len()), (200, 1), "{left}");
+    assert_eq!((&left["addresses"][0]["value"], &left["addresses"][0]["primary"]), (&json!(one), &json!(true)));
+    assert_eq!(api.ask("DELETE", &format!("{path}/addresses/{two}"), None).await.0, 404);
+    let stage = format!("{path}/stage");
+    let (status, problem) = api.ask_with(&seen, "PUT", &stage, Some(&json!({"stage": "contacted"}))).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")), "{problem}");
+    let (status, problem) = api.ask_with(&seen, "DELETE", &format!("{path}?erase=true"), None).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("changed_meanwhile")), "{problem}");
     api.well("PUT", &format!("{path}/stage"), Some(json!({"stage": "contacted"}))).await;
     assert_eq!(api.ask("PUT", &format!("{path}/stage"), Some(&json!({"stage": "nowhere"}))).await.0, 422);
     api.well("POST", &format!("{path}/notes"), Some(json!({"text": "likes tea"}))).await;
@@ -584,6 +605,7 @@ pub async fn desk(api: &Described, ana: InfluencerId) {
         "/v1/threads?awaiting=us",
         "/livez",
         "/readyz",
+        "/metrics",
         "/openapi.json",
         "/docs",
     ] {
@@ -605,8 +627,14 @@ pub async fn desk(api: &Described, ana: InfluencerId) {
 }
 
 /// What the round above does not ask for, because other tests do.
-const ELSEWHERE: [&str; 5] =
-    ["GET /v1/events/stream", "GET /t/o/{file}", "GET /t/c/{token}", "GET /u/{token}", "POST /u/{token}"];
+const ELSEWHERE: [&str; 6] = [
+    "GET /v1/events/stream",
+    "GET /t/o/{file}",
+    "GET /t/c/{token}",
+    "GET /u/{token}",
+    "POST /u/{token}",
+    "GET /oauth/callback",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_answers_as_it_is_described() {
@@ -634,7 +662,7 @@ async fn every_operation_answers_as_it_is_described() {
 }
 
 /// An example of a path: ids of the right sort, of nothing.
-fn example(path: &str, operation: &Value, document: &Value) -> String {
+pub fn example(path: &str, operation: &Value, document: &Value) -> String {
     let mut path = path.to_owned();
     for parameter in operation["parameters"].as_array().unwrap().iter().filter(|p| p["in"] == "path") {
         let schema = &parameter["schema"];
@@ -649,7 +677,7 @@ fn example(path: &str, operation: &Value, document: &Value) -> String {
 }
 
 /// Whoever has no token reaches these and nothing else.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
     "GET /livez",
     "GET /readyz",
     "GET /openapi.json",
@@ -658,6 +686,7 @@ const OPEN: [&str; 8] = [
     "GET /t/c/{token}",
     "GET /u/{token}",
     "POST /u/{token}",
+    "GET /oauth/callback",
 ];
 
 #[tokio::test]

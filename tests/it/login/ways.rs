@@ -115,6 +115,23 @@ async fn page_on_this_machine_takes_the_answer_with_its_state_and_no_other() {
     assert!(again.unwrap_err().to_string().contains("another state"));
 }
 
+/// `conf.d` is root's on a machine of its own; here it is none at all, which not even root can write into.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn account_that_could_not_be_written_is_told_before_anybody_signs_in() {
+    let Some(world) = bare().await else { return };
+    let folder = world.file.parent().unwrap().join("conf.d");
+    std::os::unix::fs::symlink("nowhere/at-all", &folder).unwrap();
+    let (code, words) = add(&world, "gmail", &["--write"]).end();
+    let typed =
+        format!("sudo tee {}/account-team.toml <<'TOML'\n[accounts.team]\nkind    = \"gmail\"\n", folder.display());
+    assert!(code == 1 && words.contains(&typed) && words.contains("sudo liaison account add team"), "{code} {words}");
+    // Where it can be, nothing is left of the look.
+    std::fs::remove_file(&folder).unwrap();
+    let mut adding = add(&world, "gmail", &["--write"]);
+    assert!(adding.line()["url"].is_string());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn address_that_is_pasted_signs_in() {
     let Some(world) = bare().await else { return };

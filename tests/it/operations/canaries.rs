@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 use super::place::{Place, WAIT_MAX, call, get};
 use crate::stores::{self, Fresh, Raw, raw_connection};
 
+/// Who is written to.
+const SOMEBODY: &str = "somebody-zq@b.example";
+
 /// The secrets, by what they are.
 #[derive(Default)]
 struct Canaries(BTreeMap<String, String>);
@@ -132,6 +135,24 @@ fn smtp_that_refuses(mut stream: BufReader<TcpStream>, heard: &Heard) {
     }
 }
 
+/// Lets everybody in, and refuses each recipient by name, as one that takes no more for now.
+fn smtp_that_names_people(mut stream: BufReader<TcpStream>, heard: &Heard) {
+    say(&mut stream, "220 hello\r\n");
+    while let Some(asked) = line(&mut stream, heard) {
+        let command = asked.to_ascii_uppercase();
+        if command.starts_with("EHLO") {
+            say(&mut stream, "250-hello\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n");
+        } else if command.starts_with("AUTH") {
+            say(&mut stream, "235 2.7.0 come in\r\n");
+        } else if command.starts_with("RCPT") {
+            say(&mut stream, &format!("421 4.3.2 no more for now: {asked}\r\n"));
+            return;
+        } else {
+            say(&mut stream, "250 2.0.0 fine\r\n");
+        }
+    }
+}
+
 /// Speaks no TLS.
 fn garbage(mut stream: BufReader<TcpStream>, heard: &Heard) {
     let mut octets = [0; 4096];
@@ -218,11 +239,13 @@ impl World {
         let heard = self.heard.clone();
         let (imap, smtp) = (server(&heard, imap_that_refuses), server(&heard, smtp_that_refuses));
         let (garbled, tokens) = (server(&heard, garbage), server(&heard, http_that_fails));
+        let naming = server(&heard, smtp_that_names_people);
         let mut sections = String::new();
         let ways = [
             ("dead", 6, "imap+plain://127.0.0.1:1".to_owned(), "smtp+plain://127.0.0.1:1".to_owned()),
             ("refused", 12, format!("imap+plain://127.0.0.1:{imap}"), format!("smtp+plain://127.0.0.1:{smtp}")),
             ("garbled", 6, format!("imaps://127.0.0.1:{garbled}"), format!("smtps://127.0.0.1:{garbled}")),
+            ("naming", 1, "imap+plain://127.0.0.1:1".to_owned(), format!("smtp+plain://127.0.0.1:{naming}")),
         ];
         for (way, count, imap, smtp) in ways {
             for n in 0..count {
@@ -480,8 +503,7 @@ async fn look(fresh: Fresh) {
         .map(|(name, scopes)| world.token(name, scopes));
     let revoked = world.token("revoked", &["read"]);
     for account in world.accounts.clone() {
-        let mail =
-            ["send", "--account", &account, "--to", "a@b.example", "--subject", "s", "--text", "t", "--unknown-ok"];
+        let mail = ["send", "--account", &account, "--to", SOMEBODY, "--subject", "s", "--text", "t", "--unknown-ok"];
         let (code, told) = world.run(&mail);
         assert_eq!(code, 0, "{told}");
     }
@@ -530,10 +552,19 @@ async fn look(fresh: Fresh) {
         all.into_iter().all(tried).then_some(())
     });
     world.said.push(("metrics".to_owned(), get(world.place.metrics, "/metrics", None).unwrap().1.into_bytes()));
+    world
+        .place
+        .until("a server refused somebody by name", || world.place.log().contains("no more for now").then_some(()));
     assert!(service.stop().success(), "{}", world.place.log());
 
     // They were used: servers heard them.
     let heard = world.heard.lock().unwrap().clone();
+    // A server that was told of somebody says so, and the log names nobody.
+    assert!(contains(&heard, format!("RCPT TO:<{SOMEBODY}>").as_bytes()), "{name}: nobody was written to");
+    let log = world.place.log();
+    assert!(log.contains("no more for now"), "{name}: the server's words are not in the log");
+    let named: Vec<&str> = log.lines().filter(|line| line.contains(SOMEBODY)).collect();
+    assert!(named.is_empty(), "{name}: {named:#?}");
     let used = world.canaries.found(&heard);
     let meant = [
         "password of refused0",

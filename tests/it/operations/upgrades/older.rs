@@ -141,7 +141,11 @@ pub(super) async fn fill(place: &Place, version: i64) {
         };
         for n in 1..=rows {
             let values: Vec<String> = columns.iter().map(|c| value(&tables, table, c, n)).collect();
-            sql.push_str(&format!("INSERT INTO {table} (\"{}\") VALUES ({});", names.join("\", \""), values.join(", ")));
+            sql.push_str(&format!(
+                "INSERT INTO {table} (\"{}\") VALUES ({});",
+                names.join("\", \""),
+                values.join(", ")
+            ));
         }
     }
     match &mut raw {

@@ -1,0 +1,62 @@
+//! `liaison influencer address`: the mail addresses of somebody.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::desk::{self, Desk};
+use super::who;
+use crate::hub::people::{self, InfluencerChange};
+use crate::store::Tx;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AddressCommand {
+    /// Give them one more
+    Add(AddressArgs),
+    /// Take one away; where it is suppressed, it stays so
+    Remove(AddressArgs),
+    /// Write to this one of theirs first
+    Primary(AddressArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddressArgs {
+    /// Handle, mail address or id
+    who: String,
+    /// The address
+    address: String,
+}
+
+pub(super) async fn run(desk: &Desk, command: AddressCommand) -> anyhow::Result<ExitCode> {
+    let (AddressCommand::Add(args) | AddressCommand::Remove(args) | AddressCommand::Primary(args)) = &command;
+    let work = async |tx: &mut Tx| {
+        let (id, by, clock) = (who::influencer(tx, &args.who).await?.id, desk::by(), &desk.clock);
+        let given = args.address.clone();
+        match &command {
+            AddressCommand::Add(_) => {
+                let change = InfluencerChange { add_emails: vec![given], ..InfluencerChange::default() };
+                people::update_influencer(tx, clock, id, &by, change).await?;
+            }
+            AddressCommand::Remove(_) => people::remove_address(tx, clock, (id, None), &given, &by).await?,
+            AddressCommand::Primary(_) => {
+                let change = InfluencerChange { primary_email: Some(given), ..InfluencerChange::default() };
+                people::update_influencer(tx, clock, id, &by, change).await?;
+            }
+        }
+        let after = who::influencer(tx, &id.to_string()).await?;
+        Ok(who::view(tx, after).await?)
+    };
+    let view = desk.change("cli.address", work).await?;
+    desk.wake().await;
+    if desk.out.is_json() {
+        desk.out.json(&view)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = |a: &crate::domain::people::AddressView| {
+        if a.primary { format!("{} (primary)", a.value) } else { a.value.clone() }
+    };
+    let addresses: Vec<String> = view.addresses.iter().map(shown).collect();
+    let addresses = if addresses.is_empty() { "none".to_owned() } else { addresses.join(", ") };
+    desk.out.say(&format!("the addresses of {}: {addresses}", view.handle))?;
+    Ok(ExitCode::SUCCESS)
+}

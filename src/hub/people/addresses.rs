@@ -1,0 +1,101 @@
+//! Addresses of somebody that go, and which one is written to first.
+
+use serde_json::json;
+
+use super::PeopleError;
+use super::refused::{is_no, spread_opt_out};
+use crate::clock::Clock;
+use crate::domain::address;
+use crate::domain::ids::InfluencerId;
+use crate::domain::people::check::Flaw;
+use crate::domain::people::{Address, Influencer, Person};
+use crate::domain::words::{Channel, EventType};
+use crate::hub::outreach;
+use crate::hub::signal::{self, Signal};
+use crate::store::{StoreError, Tx};
+
+/// Refuses to go on where an influencer is not any more as the caller saw them; they are locked from then on.
+///
+/// # Errors
+/// [`PeopleError::Changed`], [`PeopleError::NoInfluencer`].
+pub async fn seen(tx: &mut Tx, id: InfluencerId, version: Option<i64>) -> Result<Influencer, PeopleError> {
+    let influencer = tx.lock_influencer(id).await?.ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))?;
+    if version.is_some_and(|v| v != influencer.version) {
+        return Err(PeopleError::Changed(id));
+    }
+    Ok(influencer)
+}
+
+/// Takes a mail address away from an influencer. What they wrote from it stays on their timeline, and whoever writes from it anew
+/// is nobody known. What is known of the address itself stays with it: it is not written to where it was suppressed.
+///
+/// # Errors
+/// [`PeopleError::NoAddress`] where it is not theirs; [`PeopleError::MailWaits`] where something is to leave to it;
+/// [`PeopleError::CarriesNo`] where their own no hangs on it alone; `NoInfluencer`, `Changed`.
+pub async fn remove_address(
+    tx: &mut Tx,
+    clock: &Clock,
+    (id, version): (InfluencerId, Option<i64>),
+    given: &str,
+    by: &str,
+) -> Result<(), PeopleError> {
+    // First of all, as those do who store messages: nobody's mail from there is stored as theirs meanwhile.
+    tx.lock_conversations().await?;
+    let mut influencer = seen(tx, id, version).await?;
+    let unknown = || PeopleError::NoAddress(given.chars().take(80).collect());
+    let key = address::key(given).ok_or_else(unknown)?;
+    let theirs = tx.list_addresses_of_influencers(vec![id]).await?;
+    let (gone, left): (Vec<Address>, Vec<Address>) =
+        theirs.into_iter().filter(|a| a.channel == Channel::Email).partition(|a| a.value_key == key);
+    let gone = gone.into_iter().next().ok_or_else(unknown)?;
+    if let Some(message) = tx.mail_waiting_for(&key).await? {
+        return Err(PeopleError::MailWaits { address: gone.value, message });
+    }
+    // A no is a person's: with another address it has been carried over to that one, and goes on to hold.
+    let said_no = tx.suppressed(Channel::Email, vec![key.clone()]).await?.iter().any(|s| is_no(s.reason));
+    if left.is_empty() && said_no {
+        return Err(PeopleError::CarriesNo(gone.value));
+    }
+    spread_opt_out(tx, clock, [Person::Influencer(id)]).await?;
+    tx.delete_address(gone.id).await?;
+    if gone.is_primary {
+        let next = left.iter().find(|a| a.dead_at.is_none()).or(left.first());
+        tx.set_primary(next.map(|a| a.id.0).into_iter().collect(), true).await?;
+    }
+    influencer.updated_at = clock.now();
+    if !tx.update_influencer(&influencer).await? {
+        return Err(PeopleError::Changed(id));
+    }
+    // Known from then on by this event alone: whoever erases them looks there.
+    let data = Some(json!({"changed": ["addresses"], "removed": key, "by": by}));
+    let at = influencer.updated_at;
+    let updated = Signal { what: EventType::InfluencerUpdated, influencer: Some(id), message: None, at, data };
+    tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), updated)]).await?;
+    outreach::wake_stuck(tx, clock, vec![id]).await?;
+    Ok(())
+}
+
+/// Makes an address of somebody the one that is written to first; `false` where it is already.
+pub(super) async fn make_primary(tx: &mut Tx, id: InfluencerId, given: &str) -> Result<bool, PeopleError> {
+    let key = address::key(given);
+    let mut known = tx.list_addresses_of_influencers(vec![id]).await?;
+    known.retain(|a| a.channel == Channel::Email);
+    let Some(first) = known.iter().find(|a| Some(&a.value_key) == key.as_ref()) else {
+        let reason = "this is no address of theirs; add it with add_emails";
+        return Err(PeopleError::Invalid(vec![Flaw::new("primary_email", reason)]));
+    };
+    if first.is_primary {
+        return Ok(false);
+    }
+    tx.set_primary(known.iter().filter(|a| a.is_primary).map(|a| a.id.0).collect(), false).await?;
+    tx.set_primary(vec![first.id.0], true).await?;
+    Ok(true)
+}
+
+/// The addresses that were taken away from some influencers and are nobody's since.
+pub(super) async fn once_theirs(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<String>, StoreError> {
+    let mut keys = tx.removed_addresses(ids.to_vec()).await?;
+    let owned = tx.find_addresses(Channel::Email, keys.clone()).await?;
+    keys.retain(|key| !owned.iter().any(|owner| owner.value_key == *key));
+    Ok(keys)
+}

@@ -166,14 +166,17 @@ fn load_file(r: &mut Reader, source: &Found<SecretSource>, path: &Path) -> Optio
 
 /// What to do about a file that can't be read.
 fn unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "relative paths count from this file".to_owned(),
-        io::ErrorKind::PermissionDenied => format!(
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        return "relative paths count from this file".to_owned();
+    }
+    if kind == io::ErrorKind::PermissionDenied {
+        return format!(
             "the user of the daemon must be able to read it; with the unit that is shipped, put it into {SECRETS_FOLDER}/NAME \
              and write {{ credential = \"{SHIPPED_PREFIX}NAME\" }}"
-        ),
-        _ => "it must be text, readable by the daemon".to_owned(),
+        );
     }
+    "it must be text, readable by the daemon".to_owned()
 }
 
 /// What the unit did hand over, and how to have more of it.

@@ -171,14 +171,15 @@ impl FromRequestParts<ApiState> for Whom {
     }
 }
 
-/// The mail address in the path.
-pub(super) struct AddressGiven(pub(super) String);
+/// The influencer in the path, and the mail address that is said to be theirs.
+pub(super) struct WhoseAddress(pub(super) InfluencerId, pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for AddressGiven {
+impl FromRequestParts<ApiState> for WhoseAddress {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        parameter(parts, state, "address").await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let Whom(id) = Whom::from_request_parts(parts, state).await?;
+        Ok(Self(id, parameter(parts, state, "address").await?))
     }
 }
 

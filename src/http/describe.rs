@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::body::{AddressGiven, Body, DeliveryId, Id, Name, Number, Optional, Whom};
+use super::body::{Body, DeliveryId, Id, Name, Number, Optional, Whom, WhoseAddress};
 use super::gate::Caller;
 use super::page::{Asked, NoQuery};
 use super::problem::Problem;
@@ -342,7 +342,6 @@ impl Taken for NoQuery {}
 impl Taken for RawQuery {}
 impl Taken for Name {}
 impl Taken for Number {}
-impl Taken for AddressGiven {}
 impl Taken for DeliveryId {}
 impl Taken for Request {}
 impl Taken for Bytes {}
@@ -364,6 +363,12 @@ impl<T: JsonSchema> Taken for Id<T> {
 impl Taken for Whom {
     fn tell(signature: &mut Signature) {
         signature.id = Some(shape::<InfluencerId>);
+    }
+}
+
+impl Taken for WhoseAddress {
+    fn tell(signature: &mut Signature) {
+        <Whom as Taken>::tell(signature);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
 use crate::http::ApiState;
 use crate::http::actions::{InfluencerChangeOrder, InfluencerOrder, StageOrder};
-use crate::http::body::{AddressGiven, Body, Id, Whom, created};
+use crate::http::body::{Body, Id, Whom, WhoseAddress, created};
 use crate::http::describe::{Route, does, of, paged, text};
 use crate::http::filter;
 use crate::http::gate::Caller;
@@ -133,8 +133,7 @@ async fn stage(
 
 async fn remove_address(
     State(state): State<ApiState>,
-    Whom(id): Whom,
-    AddressGiven(address): AddressGiven,
+    WhoseAddress(id, address): WhoseAddress,
     caller: Caller,
     Seen(version): Seen,
     _: NoQuery,

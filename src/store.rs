@@ -118,9 +118,8 @@ impl From<sqlx::Error> for StoreError {
                     // PostgreSQL: too many connections, out of disk, I/O error, shutting down or gone, ended because it did
                     // nothing for too long. SQLite: I/O error of any sort (a write, a sync, memory shared by processes), full,
                     // can't open.
-                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03" | "25P03", _) | (_, Some(10 | 13 | 14)) => {
-                        Self::Unavailable(error)
-                    }
+                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03" | "25P03", _)
+                    | (_, Some(10 | 13 | 14)) => Self::Unavailable(error),
                     // Ended by a time limit: PostgreSQL's, and what SQLite's machine asks now and then.
                     ("57014", _) | (_, Some(9)) => Self::TooLong,
                     _ => Self::Unhandled(error),
@@ -207,9 +206,7 @@ impl Store {
     pub async fn open(place: &Place) -> Result<Self, StoreError> {
         match place {
             Place::Sqlite { file } => Self::open_sqlite(file).await,
-            Place::Postgres { url, password, idle_max } => {
-                Self::open_postgres(url, password.as_ref(), *idle_max).await
-            }
+            Place::Postgres { url, password, idle_max } => Self::open_postgres(url, password.as_ref(), *idle_max).await,
         }
     }
 

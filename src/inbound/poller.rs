@@ -208,7 +208,10 @@ impl Poller {
             match self.try_lease(name).await {
                 Ok(Some(now)) if now == lease => {}
                 Ok(_) => {
-                    tracing::warn!(lease = name, "the lease is lost: this node stood still, or could not reach the database");
+                    tracing::warn!(
+                        lease = name,
+                        "the lease is lost: this node stood still, or could not reach the database"
+                    );
                     return Ok(());
                 }
                 // The fence is checked in every write: a lease that could not be renewed in time harms nobody.

@@ -52,7 +52,8 @@ pub(super) struct Written {
 impl Written {
     /// `ran`: which node each run was.
     pub(super) async fn read(place: &Place, ran: &HashMap<String, usize>) -> Self {
-        let sql = "SELECT what, writer, COALESCE(holder, ''), COALESCE(name, ''), COUNT(*) FROM seen GROUP BY 1, 2, 3, 4";
+        let sql =
+            "SELECT what, writer, COALESCE(holder, ''), COALESCE(name, ''), COUNT(*) FROM seen GROUP BY 1, 2, 3, 4";
         let seen: Vec<(String, String, String, String, i64)> = rows(place, sql).await;
         let mut written = Self::default();
         for (what, writer, holder, name, n) in seen {

@@ -10,8 +10,8 @@ use crate::kills::{next_random, parameter};
 use crate::{ledger, stores};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// From a start to the kill, milliseconds.

@@ -237,7 +237,8 @@ impl Proof {
         }
     }
 
-    /// Seconds until all that a node held when it stood still was taken over by others, by the database's clock.
+    /// Seconds until all that a node held when it stood still was taken over by others, by the database's clock; none where it
+    /// held nothing.
     async fn await_takeover(&self, node: usize, daemon: &Daemon) -> Option<f64> {
         let place = &self.nodes[0].fresh.place;
         let run = self.nodes[node].run();
@@ -249,6 +250,11 @@ impl Proof {
         daemon.signal("-STOP");
         let began: Vec<(String, String, i64, i64, i64)> = rows(place, leases).await;
         let held: HashMap<String, i64> = began.iter().filter(|l| l.1 == run).map(|l| (l.0.clone(), l.2)).collect();
+        if held.is_empty() {
+            // It lost what it read, or was one that had only just died.
+            daemon.signal("-CONT");
+            return None;
+        }
         let stood_at = began.first()?.4;
         let began_at = Instant::now();
         let mut last = 0;
@@ -264,24 +270,36 @@ impl Proof {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         daemon.signal("-CONT");
-        (!held.is_empty()).then(|| (last - stood_at) as f64 / 1e6)
+        Some((last - stood_at) as f64 / 1e6)
+    }
+
+    /// Has one that reads a mailbox stand still until all that it held is another's: how many seconds that took.
+    async fn await_still(&self, daemons: &[Option<Daemon>], random: &mut u64) -> f64 {
+        loop {
+            let node = self.await_reader().await;
+            // While it has mail in hand, as often as not.
+            let pause = READING_MS.0 + next_random(random) % (READING_MS.1 - READING_MS.0);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.still.store(node, Ordering::SeqCst);
+            let took = self.await_takeover(node, daemons[node].as_ref().unwrap()).await;
+            self.still.store(NOBODY, Ordering::SeqCst);
+            if let Some(took) = took {
+                return took;
+            }
+        }
     }
 
     fn let_die(&self, runtime: &tokio::runtime::Runtime, daemons: &mut [Option<Daemon>]) {
         let mut random = self.measure.seed;
         for death in 1..=self.measure.deaths {
-            let reader = self.measure.is_still(death).then(|| runtime.block_on(self.await_reader()));
             self.allowed.store(1_000 * death / self.measure.deaths, Ordering::SeqCst);
-            // One that stands still does so while it has mail in hand, as often as not.
-            let (least, most) = if reader.is_some() { READING_MS } else { PAUSE_MS };
-            std::thread::sleep(Duration::from_millis(least + next_random(&mut random) % (most - least)));
-            let node = reader.unwrap_or((next_random(&mut random) % NODES as u64) as usize);
-            if reader.is_some() {
-                self.still.store(node, Ordering::SeqCst);
-                let took = runtime.block_on(self.await_takeover(node, daemons[node].as_ref().unwrap()));
-                self.still.store(NOBODY, Ordering::SeqCst);
-                self.takeovers.lock().unwrap().extend(took);
+            if self.measure.is_still(death) {
+                let took = runtime.block_on(self.await_still(daemons, &mut random));
+                self.takeovers.lock().unwrap().push(took);
             } else {
+                let pause = PAUSE_MS.0 + next_random(&mut random) % (PAUSE_MS.1 - PAUSE_MS.0);
+                std::thread::sleep(Duration::from_millis(pause));
+                let node = (next_random(&mut random) % NODES as u64) as usize;
                 self.note_runs();
                 daemons[node].take().unwrap().kill();
                 std::thread::sleep(Duration::from_millis(next_random(&mut random) % 1_000));

@@ -88,12 +88,15 @@ fn value(tables: &Tables, table: &str, column: &Column, n: usize) -> String {
     if is_empty {
         return "NULL".to_owned();
     }
-    let (table, column) = match (&column.of, column.name.as_str()) {
-        (Some((table, of)), _) => (table.as_str(), tables[table].iter().find(|c| c.name == *of).unwrap()),
+    match (&column.of, column.name.as_str()) {
+        (Some((table, of)), _) => {
+            let of = tables[table].iter().find(|c| c.name == *of).unwrap();
+            return value(tables, table, of, n);
+        }
         // Named, not referred to.
-        (None, "account") if table != "account" => ("account", &tables["account"][0]),
-        (None, _) => (table, column),
-    };
+        (None, "account") if table != "account" => return value(tables, "account", &tables["account"][0], n),
+        (None, _) => {}
+    }
     let text = format!("{table}.{} {n}", column.name);
     let hex = || Sha256::digest(&text).iter().take(16).map(|octet| format!("{octet:02x}")).collect::<String>();
     match (table, column.name.as_str(), column.sort.to_ascii_lowercase().as_str()) {

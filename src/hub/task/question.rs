@@ -159,13 +159,11 @@ async fn complained(
     let got = recipients(tx, message).await?;
     let mut keys = Vec::new();
     for given in who {
-        match address::key(given).filter(|key| got.is_empty() || got.contains(key)) {
-            Some(key) => keys.push(key),
-            None => {
-                let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
-                return Err(TaskError::Text { field: "answer", reason });
-            }
-        }
+        let Some(key) = address::key(given).filter(|key| got.is_empty() || got.contains(key)) else {
+            let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
+            return Err(TaskError::Text { field: "answer", reason });
+        };
+        keys.push(key);
     }
     for key in keys {
         let evidence = format!("{by}, of a complaint about {message}");

@@ -106,7 +106,7 @@ async fn say_again(store: &Store, clock: &Clock, state_dir: &Path) -> anyhow::Re
     match said.context("who said no since the backup can't be told")? {
         0 => {}
         count => {
-            tracing::warn!(count, "people who said no since this database was copied were written down in it again")
+            tracing::warn!(count, "people who said no since this database was copied were written down in it again");
         }
     }
     Ok(())

@@ -129,13 +129,12 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
 fn proxies(given: Vec<Found<String>>, r: &mut Reader) -> Vec<AddressRange> {
     let mut all = Vec::with_capacity(given.len());
     for proxy in given {
-        match AddressRange::read(&proxy.value) {
-            Some(range) => all.push(range),
-            None => {
-                let message = format!("`{}` is no address and no range of them", proxy.value);
-                r.error(&proxy, message, "write it as in \"172.17.0.1\" or \"10.1.0.0/16\"");
-            }
+        let range = AddressRange::read(&proxy.value);
+        if range.is_none() {
+            let message = format!("`{}` is no address and no range of them", proxy.value);
+            r.error(&proxy, message, "write it as in \"172.17.0.1\" or \"10.1.0.0/16\"");
         }
+        all.extend(range);
     }
     all
 }

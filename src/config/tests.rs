@@ -4,6 +4,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::range::AddressRange;
 use crate::domain::stage::{StageId, StageKind};
 
 const GOOD: &str = r#"timezone = "America/New_York"
@@ -622,6 +623,23 @@ fn lists_of_machines_and_the_address_for_readers_are_checked_at_their_keys() {
         load(&fine.0.path().join("liaison.toml"), std::iter::empty()).map_err(|f| f.to_string()).unwrap().config;
     assert_eq!(config.server.base_url.as_deref(), Some("https://go.brand.example"));
     assert!(!config.tracking.opens && config.tracking.clicks);
+}
+
+#[test]
+fn proxies_are_believed_where_they_are_named_and_else_those_of_this_machine() {
+    let of = |text: &str| {
+        let folder = Folder::new(text);
+        load(&folder.0.path().join("liaison.toml"), std::iter::empty()).map(|l| l.config.server.trusted_proxies)
+    };
+    let holds = |ranges: &[AddressRange], address: &str| ranges.iter().any(|r| r.holds(address.parse().unwrap()));
+    let usual = of("").map_err(|f| f.to_string()).unwrap();
+    assert!(holds(&usual, "127.0.0.1") && holds(&usual, "::1") && !holds(&usual, "10.1.2.3"));
+    let named = "[server]\ntrusted_proxies = [\"172.17.0.1\", \"10.1.0.0/16\"]\n";
+    let named = of(named).map_err(|f| f.to_string()).unwrap();
+    assert!(holds(&named, "172.17.0.1") && holds(&named, "10.1.2.3") && !holds(&named, "127.0.0.1"));
+    assert!(of("[server]\ntrusted_proxies = []\n").map_err(|f| f.to_string()).unwrap().is_empty());
+    let wrong = of("[server]\ntrusted_proxies = [\"proxy.example\"]\n").unwrap_err().to_string();
+    assert!(wrong.contains("server.trusted_proxies") && wrong.contains("no address and no range"), "{wrong}");
 }
 
 /// An account that a provider signs people in to, with everything it needs.

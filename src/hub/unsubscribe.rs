@@ -10,7 +10,6 @@ use super::task::{self, NewTask};
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
-use crate::domain::people::Person;
 use crate::domain::subject;
 use crate::domain::token::{Keys, TOKEN_CHARS};
 use crate::domain::words::{Channel, EventType, HitKind, SuppressionReason, TaskKind};
@@ -150,17 +149,23 @@ pub async fn unsubscribe_by_hand(
 ) -> Result<bool, PeopleError> {
     let (channel, reason) = (Channel::Email, SuppressionReason::OptedOut);
     let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
-    let added = people::suppress_address(tx, clock, new).await?;
+    let added = people::suppress_address(tx, clock, new.clone()).await?;
     let Some(key) = address::key(given) else { return Ok(added) };
     take_back(tx, clock, &key).await?;
     if !added {
         return Ok(false);
     }
-    for other in people::refused::other_addresses(tx, channel, &key).await? {
-        take_back(tx, clock, &other).await?;
+    let others = people::refused::other_addresses(tx, channel, &key).await?;
+    for other in &others {
+        take_back(tx, clock, other).await?;
     }
     let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
     if let Some(agent) = owners.iter().find_map(|o| o.agent_id) {
+        for other in others {
+            people::suppress_address(tx, clock, NewSuppression { address: other.clone(), ..new.clone() }).await?;
+            tx.withdraw_consents(channel, &other, clock.now()).await?;
+        }
+        tx.withdraw_consents(channel, &key, clock.now()).await?;
         no_of_agent(tx, clock, agent, &key).await?;
         return Ok(true);
     }
@@ -206,14 +211,11 @@ async fn take_back(tx: &mut Tx, clock: &Clock, key: &str) -> Result<(), StoreErr
     Ok(())
 }
 
-/// An agent wants no more mail at any of their addresses: told once, as nobody's but theirs, and a person decides about those they
+/// An agent wants no more mail: told once, as nobody's but theirs, and a person decides about those they
 /// write for.
 async fn no_of_agent(tx: &mut Tx, clock: &Clock, agent: AgentId, key: &str) -> Result<(), StoreError> {
-    let at = clock.now();
-    tx.withdraw_consents(Channel::Email, key, at).await?;
-    people::refused::spread_opt_out(tx, clock, [Person::Agent(agent)]).await?;
+    let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
     let data = json!({"address": key, "how": "by_hand", "agent_id": agent});
-    let what = EventType::InfluencerUnsubscribed;
     signal::record(tx, clock, vec![Signal { what, influencer: None, message: None, at, data: Some(data) }]).await?;
     let of: Vec<InfluencerId> = tx.influencers_of_agents(vec![agent]).await?.into_iter().map(|(_, id)| id).collect();
     if of.is_empty() {

@@ -2,7 +2,7 @@
 
 mod base;
 mod copy;
-mod desk;
+pub mod desk;
 mod idempotency;
 mod login;
 mod merge;

@@ -212,7 +212,7 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
         let data = json!({"kind": "automatic", "role": "author", "waiting": null, "answer": {"verdict": verdict}});
         let all = free("contacted", EventType::MessageReceived, data);
         assert!(matches!(all[0], Consequence::Hold(_, None, MACHINE)), "{all:?}");
-        assert!(matches!(all[1], Consequence::Task(TaskKind::Answer, About::Person, _)), "{all:?}");
+        assert!(matches!(all[1], Consequence::Task(TaskKind::Refusal, About::Person, _)), "{all:?}");
         assert_eq!(all.len(), 2, "{all:?}");
     }
     let ticket = json!({"kind": "automatic", "role": "author", "answer": {"verdict": "neither"}});
@@ -252,7 +252,7 @@ fn bounces_and_complaints_do_what_their_severity_says() {
         [Consequence::End(Ending::Complained), Consequence::Suppress(Whose::Everything)]
     );
     let among = free("contacted", EventType::MessageComplained, json!({"among": ["a@b.example", "c@d.example"]}));
-    assert!(matches!(among[0], Consequence::Hold(HoldSource::Complaint, None, _)) && asks(&among, TaskKind::Answer));
+    assert!(matches!(among[0], Consequence::Hold(HoldSource::Complaint, None, _)) && asks(&among, TaskKind::Refusal));
     assert_eq!(among.len(), 2, "nobody is suppressed, no run ends: {among:?}");
     assert_eq!(free("contacted", EventType::MessageRejected, json!({})), [Consequence::EndIfUnreachable]);
 }

@@ -43,8 +43,8 @@ pub(super) fn persons(owners: Vec<AddressOwner>) -> HashMap<String, Person> {
 async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
     let rows = || items.iter().map(|item| &item.row);
     let handles = rows().map(|row| row.handle_key.clone()).collect();
-    let mut known = Known::default();
-    known.influencers = influencers_by_handles(tx, handles).await?.into_iter().collect();
+    let influencers = influencers_by_handles(tx, handles).await?.into_iter().collect();
+    let mut known = Known { influencers, ..Known::default() };
     let keys = rows().flat_map(|row| row.email.iter().chain(&row.agent)).map(|mail| mail.key.clone()).collect();
     known.owners = persons(tx.find_addresses(Channel::Email, keys).await?);
     let owners: Vec<InfluencerId> = known.owners.values().filter_map(|p| p.influencer()).collect();

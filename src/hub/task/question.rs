@@ -156,22 +156,34 @@ async fn complained(
     (message, who): (MessageId, &[&str]),
     by: &str,
 ) -> Result<(), TaskError> {
-    let got: Vec<String> = tx.list_recipients(vec![message]).await?.into_iter().map(|r| r.address_key).collect();
+    let got = recipients(tx, message).await?;
     let mut keys = Vec::new();
     for given in who {
-        match address::key(given).filter(|key| got.is_empty() || got.contains(key)) {
-            Some(key) => keys.push(key),
-            None => {
-                let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
-                return Err(TaskError::Text { field: "answer", reason });
-            }
-        }
+        let Some(key) = address::key(given).filter(|key| got.is_empty() || got.contains(key)) else {
+            let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
+            return Err(TaskError::Text { field: "answer", reason });
+        };
+        keys.push(key);
     }
     for key in keys {
         let evidence = format!("{by}, of a complaint about {message}");
         unsubscribe::unsubscribe_by_hand(tx, clock, &key, evidence).await?;
     }
     Ok(())
+}
+
+/// To whom a message of ours went, also where it did not leave by us.
+async fn recipients(tx: &mut Tx, message: MessageId) -> Result<Vec<String>, StoreError> {
+    let mut keys: Vec<String> =
+        tx.list_recipients(vec![message]).await?.into_iter().map(|recipient| recipient.address_key).collect();
+    for (_, envelope) in tx.list_envelopes(vec![message]).await? {
+        let lists = ["to", "cc", "bcc"].into_iter().filter_map(|name| envelope.0.get(name)?.as_array());
+        let addresses = lists.flatten().filter_map(|mailbox| mailbox.get("address")?.as_str());
+        keys.extend(addresses.filter_map(address::key));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
 }
 
 async fn choose_stage(

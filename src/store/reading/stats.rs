@@ -137,6 +137,13 @@ macro_rules! things {
     };
 }
 
+/// Whether a move leads back to where the one before it came from, and a person made it.
+macro_rules! taken_back {
+    () => {
+        "COALESCE(w.made_by NOT IN ('', 'automation') AND w.came_from = w.next AND w.came_to = w.stage, FALSE)"
+    };
+}
+
 statements! {
     #[hot] BY_ACCOUNT = concat!("SELECT m.account, e.type, ", by_machine!(), " AS machine, ", things!(), " AS events \
         FROM event e JOIN message m ON m.id = e.message_id \
@@ -155,17 +162,15 @@ statements! {
         GROUP BY account, direction ORDER BY account, direction";
     #[hot] COUNTS = concat!("SELECT e.stage, e.type, ", by_machine!(), " AS machine, ", things!(), " AS events FROM event e \
         WHERE e.type = ANY($1::text[]) AND e.at >= $2 AND e.at < $3 AND e.stage IS NOT NULL GROUP BY e.stage, e.type, ", by_machine!());
-    // Each person once, by the last time they left; who came back has not left.
-    #[hot] EXITS = "WITH moved AS (SELECT id, at, influencer_id, stage, data ->> 'to' AS next, COALESCE(data ->> 'by', '') AS made_by, \
+    // Each person once, by the last time they left; who came back has not left: it is where their last move led.
+    #[hot] EXITS = concat!("SELECT w.stage, w.next, ", taken_back!(), " AS back, COUNT(*) AS people FROM (SELECT stage, \
+          data ->> 'to' AS next, COALESCE(data ->> 'by', '') AS made_by, \
           LAG(stage) OVER (PARTITION BY influencer_id ORDER BY at, id) AS came_from, \
           LAG(data ->> 'to') OVER (PARTITION BY influencer_id ORDER BY at, id) AS came_to, \
+          FIRST_VALUE(data ->> 'to') OVER (PARTITION BY influencer_id ORDER BY at DESC, id DESC) AS ended_in, \
           ROW_NUMBER() OVER (PARTITION BY stage, influencer_id ORDER BY at DESC, id DESC) AS n FROM event \
           WHERE type = 'influencer.stage_changed' AND at >= $1 AND at < $2 AND stage IS NOT NULL AND data ->> 'to' IS NOT NULL \
-          AND stage <> data ->> 'to'), \
-        gone AS (SELECT w.stage, w.next, COALESCE(w.made_by NOT IN ('', 'automation') AND w.came_from = w.next AND w.came_to = w.stage, FALSE) AS back \
-          FROM moved w WHERE w.n = 1 AND NOT EXISTS (SELECT 1 FROM moved m WHERE m.influencer_id = w.influencer_id AND m.next = w.stage \
-            AND (m.at, m.id) > (w.at, w.id))) \
-        SELECT stage, next, back, COUNT(*) AS people FROM gone GROUP BY stage, next, back";
+          AND stage <> data ->> 'to') w WHERE w.n = 1 AND w.ended_in <> w.stage GROUP BY w.stage, w.next, ", taken_back!());
     #[hot] STAYS = "SELECT w.stage, CAST(AVG(w.stayed) AS DOUBLE PRECISION) AS mean, CAST(MAX(CASE WHEN w.n = (w.total + 1) / 2 THEN w.stayed END) AS BIGINT) AS median \
         FROM (SELECT stage, CAST(data ->> 'stayed' AS BIGINT) AS stayed, \
           ROW_NUMBER() OVER (PARTITION BY stage ORDER BY CAST(data ->> 'stayed' AS BIGINT), id) AS n, COUNT(*) OVER (PARTITION BY stage) AS total \

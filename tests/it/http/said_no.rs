@@ -1,12 +1,14 @@
 //! A no that a teammate was told, over the API.
 
 use super::*;
+use crate::contract::desk as desk_rows;
 use crate::outbox_bench::Bench;
 use crate::tracking::enrollment;
 use liaison::domain::ids::{AddressId, EventId};
 use liaison::domain::people::{Address, Person};
-use liaison::domain::words::{Channel, EnrollmentState, EventType, OutboxStatus};
+use liaison::domain::words::{Channel, EnrollmentState, EventType, OutboxStatus, TaskKind};
 use liaison::hub::enqueue::enqueue;
+use liaison::store::task::TaskRow;
 
 #[tokio::test]
 async fn a_no_of_a_person_is_told_takes_back_what_waits_and_ends_what_runs() {
@@ -70,5 +72,40 @@ async fn a_no_of_a_person_is_told_takes_back_what_waits_and_ends_what_runs() {
         assert_eq!(stand, [OutboxStatus::Cancelled, OutboxStatus::Cancelled, OutboxStatus::Queued], "{name}");
         let (status, problem) = api.post("/v1/suppressions", &json!({"address": "ana", "said_no": true})).await;
         assert_eq!((status, &problem["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/address")));
+    }
+}
+
+/// Over HTTP as on the command line: who only ticks it off is told what to answer.
+#[tokio::test]
+async fn a_task_that_asks_whether_something_was_a_no_is_done_with_an_answer_alone() {
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &Clock::machine()).await;
+        let api = Api::new(fresh).await;
+        let name = api.fresh.name;
+        let thread = seed::thread(&api.fresh, &api.clock, ana, 1).await;
+        let message = seed::message_in(&api.fresh, &api.clock, &thread, 2).await;
+        let asks = TaskRow {
+            kind: TaskKind::Refusal,
+            message_id: Some(message),
+            ..desk_rows::task(&api.clock, "was it a no?", Some(ana), None)
+        };
+        desk_rows::insert(&api.fresh.store, std::slice::from_ref(&asks)).await;
+        let path = format!("/v1/tasks/{}", asks.id);
+        for said in [json!({}), json!({"answer": "had a look"})] {
+            let (status, problem) = api.post(&format!("{path}/complete"), &said).await;
+            let pointer = &problem["errors"][0]["pointer"];
+            assert_eq!((status, pointer), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/answer")), "{name}: {problem}");
+            let detail = problem["errors"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains("`said_no`") && detail.contains("`go_on`"), "{name}: {detail}");
+        }
+        assert_eq!(api.post(&format!("{path}/cancel"), &json!({})).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        let (_, list) = api.get("/v1/tasks?kind=refusal").await;
+        assert_eq!(list["data"][0]["id"], json!(asks.id), "{name}: {list}");
+        let (status, done) = api.post(&format!("{path}/complete"), &json!({"answer": "go_on"})).await;
+        assert_eq!(
+            (status, &done["state"], &done["answer"]),
+            (StatusCode::OK, &json!("done"), &json!("go_on")),
+            "{name}"
+        );
     }
 }

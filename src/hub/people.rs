@@ -26,7 +26,6 @@ mod unmerge;
 pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
 pub use merge::{Merged, merge};
-pub use refused::is_no;
 pub use unmerge::{Unmerged, find_merge, unmerge};
 
 /// Why people could not be changed. Nothing was written; the transaction is to be dropped.

@@ -407,11 +407,9 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let store = Store::open(&place).await.context("the database can't be opened")?;
     let clock = Clock::machine();
     let watermark = installation::watermark(&config.storage.state_dir)?;
-    let held = installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await?;
-    if held {
+    if installation::check(&store, &clock, (&config.storage.state_dir, &watermark)).await? {
         tracing::error!("this database was copied or restored: nothing is sent until `liaison release`");
     }
-    let refused = installation::refusals(&store, &config.storage.state_dir, held).await?;
     installation::publish_stages(&store, &clock, &config).await?;
     let Listeners { api: listener, public, numbers } = Listeners::bind(&config.server).await?;
     let environment = |name: &str| std::env::var(name).ok();
@@ -436,8 +434,6 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<ExitCode> {
     // Before anybody can see that this process is up: whoever stops it then is to find it listening.
     let signals = Signals::listen().context("signals can't be listened to")?;
     let hub = start(parts, &life).await?;
-    let refused = installation::keep_refusals(store.clone(), refused, life.stop());
-    life.spawn("refused", life.watched("refused", LOOP_SILENCE_MAX, refused));
     if store.is_shared() {
         let seen = installation::keep_up(store.clone(), watermark, life.stop());
         life.spawn("seen", life.watched("seen", LOOP_SILENCE_MAX, seen));

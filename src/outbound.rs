@@ -18,7 +18,6 @@ pub mod dispatcher;
 mod filing;
 pub mod reconcile;
 pub mod record;
-pub mod refused;
 pub mod rehearsal;
 mod session;
 mod watermark;

@@ -15,7 +15,6 @@ use crate::config::Config;
 use crate::hub::task::{TEAM, Team};
 use crate::lifecycle::Stop;
 use crate::outbound::Watermark;
-use crate::outbound::refused::{self, Refused};
 use crate::store::lease::LeaseRow;
 use crate::store::outbox::HandedOver;
 use crate::store::{Store, StoreError, Tx};
@@ -25,10 +24,6 @@ use crate::telemetry::pulse;
 const FILE: &str = "installation";
 /// The file in the state directory that holds how many messages each account has handed over.
 const SEEN_FILE: &str = "seen";
-/// The file in the state directory that holds who said no, see [`refused`].
-const REFUSED_FILE: &str = "refused";
-/// How often what is new is appended to it. Machine time.
-const REFUSED_EVERY: Duration = Duration::from_secs(1);
 /// Messages that an account may hand over between two releases: far more than it will.
 const ERA: i64 = 1 << 32;
 /// How often what other nodes handed over is written down. Machine time.
@@ -53,21 +48,6 @@ pub(super) async fn check(
     clock: &Clock,
     (state_dir, watermark): (&Path, &Watermark),
 ) -> anyhow::Result<bool> {
-    let held = is_held(store, clock, (state_dir, watermark)).await?;
-    if held {
-        say_again(store, clock, state_dir).await?;
-    }
-    Ok(held)
-}
-
-/// The file of who said no, to be written on.
-pub(super) async fn refusals(store: &Store, state_dir: &Path, held: bool) -> anyhow::Result<Refused> {
-    let file = state_dir.join(REFUSED_FILE);
-    let opened = Refused::open(store, &file, held).await;
-    opened.with_context(|| format!("{} can't be read and written", file.display()))
-}
-
-async fn is_held(store: &Store, clock: &Clock, (state_dir, watermark): (&Path, &Watermark)) -> anyhow::Result<bool> {
     let file = state_dir.join(FILE);
     let ours = read(&file).map(|text| text.parse::<Uuid>().ok());
     let mut tx = store.begin("app.installation").await?;
@@ -98,37 +78,6 @@ async fn is_held(store: &Store, clock: &Clock, (state_dir, watermark): (&Path, &
     tx.set_installation_held(true).await?;
     tx.commit().await?;
     Ok(true)
-}
-
-/// Says again in a database that is held what its state directory knows to have been said since; how often.
-async fn say_again(store: &Store, clock: &Clock, state_dir: &Path) -> anyhow::Result<()> {
-    let said = refused::say_again(store, clock, &state_dir.join(REFUSED_FILE)).await;
-    match said.context("who said no since the backup can't be told")? {
-        0 => {}
-        count => {
-            tracing::warn!(count, "people who said no since this database was copied were written down in it again");
-        }
-    }
-    Ok(())
-}
-
-/// Writes down who says no, again and again until told to stop.
-pub(super) async fn keep_refusals(store: Store, mut file: Refused, stop: Stop) -> Result<(), Infallible> {
-    while !stop.is_soft() {
-        if let Err(error) = file.keep_up(&store).await {
-            tracing::warn!(error = format!("{error:#}"), "who says no is not written down beside the database now");
-        }
-        pulse::rest(REFUSED_EVERY);
-        tokio::select! {
-            () = tokio::time::sleep(REFUSED_EVERY) => {}
-            () = stop.soft() => {}
-        }
-    }
-    // What came last.
-    if let Err(error) = file.keep_up(&store).await {
-        tracing::warn!(error = format!("{error:#}"), "who said no last is not written down beside the database");
-    }
-    Ok(())
 }
 
 /// Whether messages were handed over that the store knows nothing of.
@@ -207,10 +156,6 @@ pub enum Moved {
 /// Where it was moved elsewhere, unless `moved` says that this is known: the two would send the same.
 pub async fn release(store: &Store, state_dir: &Path, moved: Moved) -> anyhow::Result<bool> {
     let seen = Watermark::read(&state_dir.join(SEEN_FILE)).context("what was handed over can't be read")?;
-    // Where no daemon was started with it, nobody has done this yet.
-    if store.read().await?.get_installation().await?.is_some_and(|installation| installation.held) {
-        say_again(store, &Clock::machine(), state_dir).await?;
-    }
     let mut tx = store.begin("app.release").await?;
     let Some(installation) = tx.get_installation().await? else { return Ok(false) };
     if let Some(to) = tx.get_moved_to().await? {

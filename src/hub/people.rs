@@ -28,7 +28,6 @@ pub use addresses::{remove_address, seen};
 pub use agent::{AgentChange, NewAgent, create_agent, remove_agent, update_agent};
 pub use influencer::{InfluencerChange, NetworkGiven, NewInfluencer, create_influencer, update_influencer};
 pub use merge::{Merged, merge};
-pub use refused::is_no;
 pub use unmerge::{Unmerged, find_merge, unmerge};
 
 /// Why people could not be changed. Nothing was written; the transaction is to be dropped.

@@ -120,12 +120,6 @@ impl Tx {
         self.all(&EVENTS_WRITTEN, values![after, limit]).await
     }
 
-    /// The newest event by its id, numbered or not.
-    pub async fn newest_event(&mut self) -> Result<Option<EventId>, StoreError> {
-        let row: Option<(EventId,)> = self.opt(&EVENT_NEWEST, values![]).await?;
-        Ok(row.map(|(id,)| id))
-    }
-
     /// The newest number given so far.
     pub async fn last_event_seq(&mut self) -> Result<i64, StoreError> {
         let row: Option<(i64,)> = self.opt(&SEQUENCER_LAST, values![]).await?;
@@ -144,7 +138,6 @@ impl Tx {
 }
 
 statements! {
-    #[hot] EVENT_NEWEST = "SELECT id FROM event ORDER BY id DESC LIMIT 1";
     #[hot] EVENTS_WRITTEN = "SELECT id, type, at, influencer_id, stage, message_id, data, seq, enrollment_id FROM event WHERE id > $1 ORDER BY id LIMIT $2";
     SEQUENCER_ENSURE = "INSERT INTO sequencer (name, last_seq) VALUES ('event', 0) ON CONFLICT (name) DO NOTHING";
     SEQUENCER_LOCK = "SELECT last_seq FROM sequencer WHERE name = 'event' FOR UPDATE";

@@ -58,15 +58,6 @@ pub fn hex(octets: &[u8]) -> String {
     octets.iter().flat_map(|o| [digit(o >> 4), digit(*o)]).collect()
 }
 
-/// The octets of such digits; none where they are none.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
-}
-
 fn json_text<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
     serde_json::to_string(list).map_err(|e| StoreError::Damaged(e.to_string()))
 }

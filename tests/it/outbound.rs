@@ -1,6 +1,5 @@
 //! A person gets an email once, whatever goes wrong in between. The journal of the provider is the truth.
 
-mod refused;
 mod trouble;
 
 use crate::outbox_bench::{self, Bench, Does, Provider, settings};

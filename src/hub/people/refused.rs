@@ -11,7 +11,7 @@ use crate::hub::outreach::{self, ExitReason};
 use crate::store::{StoreError, Tx};
 
 /// Whether a reason is a person's own no: one that holds for all of theirs. Calling a mail spam is the stronger one.
-pub fn is_no(reason: SuppressionReason) -> bool {
+pub(in crate::hub) fn is_no(reason: SuppressionReason) -> bool {
     matches!(reason, SuppressionReason::OptedOut | SuppressionReason::Complaint)
 }
 

@@ -104,17 +104,6 @@ impl Tx {
         self.all(&ADDRESSES_FIND, values![channel, keys]).await
     }
 
-    /// Every address of a channel in its looked-up form, in order, after one.
-    pub async fn list_address_keys(
-        &mut self,
-        channel: Channel,
-        after: &str,
-        limit: i64,
-    ) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<(String,)> = self.all(&ADDRESS_KEYS, values![channel, after, limit]).await?;
-        Ok(rows.into_iter().map(|(key,)| key).collect())
-    }
-
     /// All addresses of some influencers' own: per influencer, the primary one first, then in the order they were added.
     pub async fn list_addresses_of_influencers(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<Address>, StoreError> {
         let rows: Vec<AddressRow> = self.all(&ADDRESSES_OF_INFLUENCERS, values![ids]).await?;
@@ -161,7 +150,6 @@ impl Tx {
 statements! {
     #[hot] ADDRESSES_FIND = "SELECT value_key, id, influencer_id, agent_id, dead_at FROM address \
         WHERE channel = $1 AND value_key = ANY($2::text[])";
-    #[hot] ADDRESS_KEYS = "SELECT value_key FROM address WHERE channel = $1 AND value_key > $2 ORDER BY value_key LIMIT $3";
     #[hot] ADDRESSES_OF_INFLUENCERS = "SELECT id, channel, value, value_key, influencer_id, agent_id, is_primary, dead_at, \
         dead_reason, created_at FROM address WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, is_primary DESC, id";
     #[hot] ADDRESSES_OF_AGENTS = "SELECT id, channel, value, value_key, influencer_id, agent_id, is_primary, dead_at, \

@@ -22,8 +22,7 @@ use liaison::hub::signing;
 use liaison::lifecycle::Stop;
 use liaison::store::Store;
 use liaison::store::tracking::LinkRow;
-use liaison::tracking::Judge;
-use liaison::worker::Wake;
+use liaison::tracking::{Arrivals, Judge};
 use serde_json::{Value, json};
 
 use crate::Bench;
@@ -257,11 +256,12 @@ pub async fn part(args: TrackingPartArgs) {
     };
     let store = Store::open(&place(&database)).await.expect("store");
     let clock = Clock::machine();
-    let (books, wake, stop, stored) = (Arc::new(Books::shipped()), Wake::default(), Stop::new(), Arc::default());
-    let opened = liaison::tracking::open(&store, &clock, Arc::clone(&books), wake.clone()).await.expect("tracking");
+    let (books, arrivals, stop, stored) =
+        (Arc::new(Books::shipped()), Arrivals::default(), Stop::new(), Arc::default());
+    let opened = liaison::tracking::open(&store, &clock, Arc::clone(&books), arrivals.clone()).await.expect("tracking");
     let (tracking, writer) = opened;
     let writing = tokio::spawn(writer.run(stop.clone()));
-    let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
+    let judge = Judge { store: store.clone(), clock: clock.clone(), books, arrivals, stored: Arc::clone(&stored) };
     let judging = tokio::spawn(judge.run(stop.clone()));
     // What is measured is the hub, not its limit.
     let limits = Limits::new(Rates { public: u32::MAX, ..Rates::default() }, Vec::new());

@@ -36,8 +36,8 @@ use crate::outbound::reconcile;
 use crate::outbound::{SenderFactory, SendingSettings, Tools, Watermark};
 use crate::sequence::{self, Cadence, Trust};
 use crate::store::{Place, Store, StoreError};
-use crate::tracking::{self, Judge};
-use crate::worker::{Wake, Wakes};
+use crate::tracking::{self, Arrivals, Judge};
+use crate::worker::Wakes;
 
 mod accounts;
 mod actions;
@@ -318,12 +318,12 @@ fn spawn_retention(hub: &Hub, life: &Lifecycle) {
 
 /// Starts keeping and judging hits.
 async fn open_tracking(hub: &Hub, life: &Lifecycle, limits: http::limit::Limits) -> anyhow::Result<http::PublicState> {
-    let (books, wake) = (Arc::clone(&hub.live().tracking.books), Wake::default());
-    let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), wake.clone()).await;
+    let (books, arrivals) = (Arc::clone(&hub.live().tracking.books), Arrivals::default());
+    let opened = tracking::open(&hub.store, &hub.clock, Arc::clone(&books), arrivals.clone()).await;
     let (tracking, writer) = opened.context("the keys of links can't be read")?;
     life.spawn("hits", life.watched("hits", LOOP_SILENCE_MAX, writer.run(life.stop())));
     let (store, clock, stored) = (hub.store.clone(), hub.clock.clone(), Arc::clone(&hub.stored));
-    let judge = Judge { store: store.clone(), clock: clock.clone(), books, wake, stored: Arc::clone(&stored) };
+    let judge = Judge { store: store.clone(), clock: clock.clone(), books, arrivals, stored: Arc::clone(&stored) };
     life.spawn("judge", life.watched("judge", LOOP_SILENCE_MAX, judge.run(life.stop())));
     Ok(http::PublicState { store, clock, tracking, stored, limits })
 }

@@ -6,9 +6,11 @@
 //! a click is decided elsewhere, from its event.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::hit::agents::AGENT_MAX;
@@ -45,6 +47,34 @@ pub struct Seen {
     pub hint: Option<String>,
 }
 
+/// Hits that share a commit when there are many: more than a busy minute of a campaign brings, and less than a quick machine answers.
+const MANY: usize = 16;
+/// How long after many hits came at once more of them are awaited. Machine time.
+const RUSH: Duration = Duration::from_secs(1);
+
+/// Rung when there are hits, and whether many come right now. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Arrivals {
+    wake: Wake,
+    many_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Arrivals {
+    /// So many came at once.
+    fn came(&self, hits: usize) {
+        if hits >= MANY {
+            *self.many_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        self.wake.wake();
+    }
+
+    /// Whether so many come that their answers wait for one another: who answers goes first then.
+    fn is_rush(&self) -> bool {
+        let many_at = *self.many_at.lock().unwrap_or_else(PoisonError::into_inner);
+        many_at.is_some_and(|at| at.elapsed() < RUSH)
+    }
+}
+
 /// What is to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -78,14 +108,14 @@ pub async fn open(
     store: &Store,
     clock: &Clock,
     books: Arc<Books>,
-    wake: Wake,
+    arrivals: Arrivals,
 ) -> Result<(Tracking, HitWriter), SigningError> {
     let mut tx = store.begin("tracking.keys").await?;
     let keys = signing::keys(&mut tx, clock).await?;
     tx.commit().await?;
     let keys = Arc::new(RwLock::new(Arc::new(keys)));
     let (queue, asked) = mpsc::channel(QUEUE_MAX);
-    let writer = HitWriter::new((store.clone(), clock.clone()), asked, Arc::clone(&keys), wake);
+    let writer = HitWriter::new((store.clone(), clock.clone()), asked, Arc::clone(&keys), arrivals);
     Ok((Tracking { keys, books, queue }, writer))
 }
 

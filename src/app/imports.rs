@@ -1,6 +1,7 @@
 //! People from a CSV file that came over HTTP.
 
 use super::Hub;
+use crate::domain::people::check;
 use crate::http::ActionError;
 use crate::http::actions::{ImportOrder, ImportSort};
 use crate::hub::import::{Asker, ImportError, ImportOptions, ImportReport, import_agents, import_influencers};
@@ -9,8 +10,12 @@ use crate::hub::import::{Asker, ImportError, ImportOptions, ImportReport, import
 pub(super) async fn import(hub: &Hub, order: ImportOrder, by: &str) -> Result<ImportReport, ActionError> {
     let live = hub.live();
     let teammates: Vec<String> = super::desk::teammates(hub).into_iter().map(|teammate| teammate.id).collect();
+    let source =
+        order.source.filter(|name| !name.trim().is_empty()).map(|name| check::name("source", &name)).transpose();
+    let source = source.map_err(|flaw| ActionError::Invalid(vec![("/source".to_owned(), flaw.reason)]))?;
+    let source = source.unwrap_or_else(|| by.to_owned());
     let options = ImportOptions {
-        source: order.source.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| by.to_owned()),
+        source,
         mapping: order.mapping.into_iter().collect(),
         dry_run: order.dry_run,
         stages: live.stages.clone(),
@@ -34,6 +39,7 @@ fn not_imported(error: ImportError) -> ActionError {
             let at = |what: &str| if what.starts_with(Asker::Program.mapping()) { "/mapping" } else { "/csv" };
             ActionError::Invalid(wrong.into_iter().map(|what| (at(&what).to_owned(), what)).collect())
         }
-        ImportError::Store { source, .. } => ActionError::Store(source),
+        ImportError::Store { rows: 0, source } => ActionError::Store(source),
+        ImportError::Store { .. } => ActionError::Conflict { code: "partly_imported", detail: told },
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct Does {
     pub(super) body_max: usize,
     /// Whether its answer holds a secret, which is not kept.
     pub(super) secret: bool,
+    /// Whether doing it again changes nothing more: it is done again, whatever key it has.
+    pub(super) repeatable: bool,
 }
 
 /// A query parameter or header.
@@ -146,6 +148,7 @@ pub(super) fn does(summary: &'static str) -> Does {
         pages: &[],
         body_max: BODY_MAX,
         secret: false,
+        repeatable: false,
     }
 }
 
@@ -218,6 +221,12 @@ impl Does {
     /// How large its body may be.
     pub(super) fn body_max(mut self, octets: usize) -> Self {
         self.body_max = octets;
+        self
+    }
+
+    /// Doing it again changes nothing more.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
         self
     }
 

@@ -36,6 +36,7 @@ const REPLAYED: &str = "idempotent-replayed";
 struct Facts {
     body_max: usize,
     secret: bool,
+    repeatable: bool,
 }
 
 fn facts(path: &str) -> Facts {
@@ -43,10 +44,17 @@ fn facts(path: &str) -> Facts {
     let all = ALL.get_or_init(|| {
         let posts = super::operations().into_iter().filter(|placed| placed.operation.method == Method::POST);
         posts
-            .map(|p| (p.path, Facts { body_max: p.operation.does.body_max, secret: p.operation.does.secret }))
+            .map(|p| {
+                let does = &p.operation.does;
+                (p.path, Facts { body_max: does.body_max, secret: does.secret, repeatable: does.repeatable })
+            })
             .collect()
     });
-    all.get(path).copied().unwrap_or(Facts { body_max: BODY_MAX, secret: false })
+    all.get(path).copied().unwrap_or(Facts { body_max: BODY_MAX, secret: false, repeatable: false })
+}
+
+fn path_of(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str)
 }
 
 fn key_of(request: &Request) -> Result<Option<String>, Problem> {
@@ -79,6 +87,8 @@ pub(super) async fn once(State(state): State<ApiState>, request: Request, next: 
         return next.run(request).await;
     }
     let key = match key_of(&request) {
+        // It is done in several transactions, and its key would stand for the first of them.
+        Ok(Some(_)) if facts(path_of(&request)).repeatable => return next.run(request).await,
         Ok(Some(key)) => key,
         Ok(None) => return next.run(request).await,
         Err(problem) => return problem.into_response(),
@@ -107,8 +117,8 @@ enum Step {
 }
 
 async fn claim(state: &ApiState, key: String, request: Request) -> Result<Step, Problem> {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let Facts { body_max, secret } = facts(path);
+    let path = path_of(&request);
+    let Facts { body_max, secret, .. } = facts(path);
     let token = request.extensions().get::<Caller>().map(|caller| caller.0.id).ok_or_else(Problem::internal)?;
     let (request, body) = read(request, body_max).await?;
     let receipt = Receipt { token, key, attempt: state.clock.new_id() };

@@ -23,12 +23,14 @@ mod row;
 
 use columns::{Columns, Sort};
 use file::{Record, Records};
-pub(super) use row::is_formula;
+pub(super) use row::wants_guard;
 
 /// Rows of one transaction.
 const BATCH_ROWS: usize = 500;
 /// Octets of one file.
 pub const FILE_MAX: usize = 512 * 1024 * 1024;
+/// Rows that are left out, until the file as a whole is taken for another than it should be.
+const FAILED_MAX: usize = 10_000;
 /// How often a batch is done again where somebody else changed the same people meanwhile.
 const RETRIES_MAX: u32 = 5;
 
@@ -262,6 +264,18 @@ async fn import(
             Sort::Influencers => import.influencers(batch).await?,
             Sort::Agents => import.agents(batch).await?,
         }
+        if let Some(last) = import.report.failed.get(FAILED_MAX) {
+            let reason = format!(
+                "{} of {} rows up to here were left out, this one because: {}; look whether the columns and the delimiter are what you \
+                 mean (what was imported stays)",
+                import.report.failed.len(),
+                import.report.rows,
+                last.reasons.join("; ")
+            );
+            return Err(ImportError::File { line: last.line, reason });
+        }
+        // A batch in which every row is wrong waits for nothing by itself.
+        tokio::task::yield_now().await;
         let octets_total = u64::try_from(text.len()).unwrap_or(u64::MAX);
         progress(Progress { rows: import.report.rows, octets: records.octets(), octets_total });
     }

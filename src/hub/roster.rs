@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::import::is_formula;
-use crate::domain::people::{InfluencerView, NETWORKS_MAX, PROPERTIES_MAX};
+use super::import::wants_guard;
+use crate::domain::people::InfluencerView;
 use crate::domain::words::Word as _;
 use crate::store::{StoreError, Tx};
 
@@ -28,6 +28,9 @@ const COLUMNS: [&str; 13] = [
     "tags",
 ];
 
+/// Names of networks, and of properties, that become columns: more than an import takes at once, for nothing is to be missing.
+const NAMES_MAX: i64 = 1_000;
+
 /// The columns of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
@@ -36,15 +39,12 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// The columns for everybody there is: as many networks and properties as an import takes.
+    /// The columns for everybody there is.
     ///
     /// # Errors
     /// The store's.
     pub async fn of(tx: &mut Tx) -> Result<Self, StoreError> {
-        let limit = i64::try_from(PROPERTIES_MAX.max(NETWORKS_MAX)).unwrap_or(i64::MAX);
-        let (mut networks, mut properties) = tx.list_attribute_names(limit).await?;
-        networks.truncate(NETWORKS_MAX);
-        properties.truncate(PROPERTIES_MAX);
+        let (networks, properties) = tx.list_attribute_names(NAMES_MAX).await?;
         Ok(Self { networks, properties })
     }
 
@@ -100,7 +100,7 @@ fn property(value: Option<&Value>) -> Cow<'_, str> {
 }
 
 fn guarded(cell: Cow<'_, str>) -> Cow<'_, str> {
-    if is_formula(&cell) { Cow::Owned(format!("'{cell}")) } else { cell }
+    if wants_guard(&cell) { Cow::Owned(format!("'{cell}")) } else { cell }
 }
 
 fn written<'a>(rows: impl IntoIterator<Item = Vec<Cow<'a, str>>>) -> Vec<u8> {

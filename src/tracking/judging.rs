@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::Arrivals;
 use crate::clock::Clock;
 use crate::domain::hit::{Books, Delivery, Hit, JUDGE, Judgement, Method, SETTLE, judge_session};
 use crate::domain::ids::{InfluencerId, MessageId};
@@ -20,7 +22,6 @@ use crate::store::again::{change, is_overtaken};
 use crate::store::tracking::{HitRow, JudgedRow, MessageEvent, TrackedMessage};
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
-use crate::worker::Wake;
 
 /// Hits looked at to find what is due.
 const DUE_HITS: i64 = 500;
@@ -28,6 +29,14 @@ const DUE_HITS: i64 = 500;
 const FILED: i64 = 1_000;
 /// Messages judged in one transaction.
 const MESSAGES: usize = 50;
+/// [`FILED`] in a rush.
+const RUSH_FILED: i64 = 100;
+/// [`MESSAGES`] in a rush.
+const RUSH_MESSAGES: usize = 5;
+/// How many times as long as a transaction took is rested after it in a rush: a twentieth of the time is its.
+const RUSH_RESTS: u32 = 19;
+/// The longest rest in a rush.
+const RUSH_REST_MAX: Duration = Duration::from_secs(2);
 /// Hits of one message that are looked at together.
 const HITS_MAX: i64 = 5_000;
 /// How long before a session hits still speak of it.
@@ -46,7 +55,7 @@ pub struct Judge {
     /// What machines are known by.
     pub books: Arc<Books>,
     /// Rung when there are hits.
-    pub wake: Wake,
+    pub arrivals: Arrivals,
     /// Rung when events were written.
     pub stored: Arc<Notify>,
 }
@@ -77,11 +86,13 @@ impl Judge {
     /// # Errors
     /// Only where the store holds what can't be read.
     pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+        // A clock that is moved by hand waits for nothing.
+        let pace = Pace((!self.clock.is_stepped()).then(|| self.arrivals.clone()));
         loop {
             let judged = tokio::select! {
                 // What was begun is rolled back, and begun anew by the next who judges.
                 () = stop.soft() => return Ok(()),
-                judged = judge_due(&self.store, &self.clock, &self.books) => judged,
+                judged = judge_at(&self.store, &self.clock, &self.books, &pace) => judged,
             };
             match judged {
                 Ok(0) => {}
@@ -96,7 +107,7 @@ impl Judge {
             };
             tokio::select! {
                 () = stop.soft() => return Ok(()),
-                () = self.wake.woken(), if pause == IDLE => {}
+                () = self.arrivals.wake.woken(), if pause == IDLE => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -116,11 +127,43 @@ pub async fn next_due(store: &Store) -> Result<Option<Micros>, StoreError> {
 /// # Errors
 /// The store's.
 pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<usize, StoreError> {
+    judge_at(store, clock, books, &Pace(None)).await
+}
+
+/// How fast is judged: while hits come in a rush, little at a time and with long rests, for on SQLite one transaction writes at a time
+/// and somebody waits for each answer. Verdicts come later then.
+struct Pace(Option<Arrivals>);
+
+impl Pace {
+    fn is_rush(&self) -> bool {
+        self.0.as_ref().is_some_and(Arrivals::is_rush)
+    }
+
+    /// How much is done in one transaction.
+    fn filed(&self) -> i64 {
+        if self.is_rush() { RUSH_FILED } else { FILED }
+    }
+
+    /// See [`Pace::filed`].
+    fn messages(&self) -> usize {
+        if self.is_rush() { RUSH_MESSAGES } else { MESSAGES }
+    }
+
+    /// Rests after a transaction that began at an instant.
+    async fn rest(&self, began: Instant) {
+        pulse::beat();
+        if self.is_rush() {
+            tokio::time::sleep((began.elapsed() * RUSH_RESTS).min(RUSH_REST_MAX)).await;
+        }
+    }
+}
+
+async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: &Pace) -> Result<usize, StoreError> {
     let mut judged = 0;
     loop {
         pulse::beat();
         // Those that are too young to be judged as well: they speak for and against the older ones.
-        file_all(store, clock).await?;
+        file_all(store, clock, pace).await?;
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
@@ -129,12 +172,14 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
         // In one order everywhere, for they are locked.
         due.sort_unstable();
         let before = judged;
-        for messages in due.chunks(MESSAGES) {
+        for messages in due.chunks(pace.messages()) {
+            let began = Instant::now();
             let mut tx = store.begin("tracking.judge").await?;
             for message in messages {
                 judged += judge_message(&mut tx, clock, books, (*message, Which::Due(until))).await?.hits;
             }
             tx.commit().await?;
+            pace.rest(began).await;
         }
         if judged == before {
             // Somebody else judges them.
@@ -145,12 +190,13 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
 
 /// Puts what came until now with the hits of its message. What comes meanwhile is left to the next time: it may come faster than
 /// it is filed, and what is due must not wait for its end.
-async fn file_all(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+async fn file_all(store: &Store, clock: &Clock, pace: &Pace) -> Result<(), StoreError> {
     let until = clock.now();
     while store.read().await?.next_new_hit_at().await?.is_some_and(|at| at <= until) {
         // Those that another files now are waited for: they speak of what is judged next.
-        change(store, "tracking.file", is_overtaken, async |tx| tx.file_hits(FILED).await).await?;
-        pulse::beat();
+        let (began, most) = (Instant::now(), pace.filed());
+        change(store, "tracking.file", is_overtaken, async |tx| tx.file_hits(most).await).await?;
+        pace.rest(began).await;
     }
     Ok(())
 }

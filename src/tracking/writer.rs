@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Answer, Asked};
+use super::{Answer, Arrivals, Asked};
 use crate::clock::Clock;
 use crate::domain::ids::{HitId, MessageId};
 use crate::domain::time::Micros;
@@ -21,7 +21,6 @@ use crate::store::again::{again, is_overtaken};
 use crate::store::tracking::{HitRow, LinkRow};
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
-use crate::worker::Wake;
 
 /// Hits that share a commit.
 const BATCH_MAX: usize = 512;
@@ -47,7 +46,7 @@ pub struct HitWriter {
     asked: mpsc::Receiver<Asked>,
     keys: Arc<RwLock<Arc<Keys>>>,
     windows: HashMap<MessageId, Window>,
-    wake: Wake,
+    arrivals: Arrivals,
 }
 
 impl HitWriter {
@@ -55,9 +54,9 @@ impl HitWriter {
         (store, clock): (Store, Clock),
         asked: mpsc::Receiver<Asked>,
         keys: Arc<RwLock<Arc<Keys>>>,
-        wake: Wake,
+        arrivals: Arrivals,
     ) -> Self {
-        Self { store, clock, asked, keys, windows: HashMap::new(), wake }
+        Self { store, clock, asked, keys, windows: HashMap::new(), arrivals }
     }
 
     /// Runs until the last who may ask is gone, or a hard stop.
@@ -99,7 +98,7 @@ impl HitWriter {
             Ok(known) => known,
             Err(error) => return refuse(batch, &error),
         };
-        let now = self.clock.now();
+        let (now, hits) = (self.clock.now(), batch.len());
         let mut rows = Vec::with_capacity(batch.len());
         let mut answers = Vec::with_capacity(batch.len());
         for asked in batch {
@@ -119,7 +118,7 @@ impl HitWriter {
         for (asked, answer) in answers {
             reply(asked, answer);
         }
-        self.wake.wake();
+        self.arrivals.came(hits);
     }
 
     async fn keep(&self, tx: Tx, rows: Vec<HitRow>) -> Result<(), StoreError> {

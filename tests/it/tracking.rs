@@ -16,7 +16,6 @@ use liaison::lifecycle::Stop;
 use liaison::store::Place;
 use liaison::store::tracking::{HitRow, MessageEvent};
 use liaison::tracking;
-use liaison::worker::Wake;
 use sqlx::Connection;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +109,8 @@ impl World {
         bench.clock = Clock::stepped(crate::seed::at(0));
         let books = Arc::new(Books::shipped());
         let (store, clock) = (bench.fresh.store.clone(), bench.clock.clone());
-        let (tracking, writer) = tracking::open(&store, &clock, Arc::clone(&books), Wake::default()).await.unwrap();
+        let (tracking, writer) =
+            tracking::open(&store, &clock, Arc::clone(&books), tracking::Arrivals::default()).await.unwrap();
         let router = public_router(PublicState {
             store,
             clock,

@@ -24,13 +24,18 @@ use crate::store::people::list::{InfluencerCursor, InfluencerFilter, InfluencerO
 
 /// Octets of a file that is imported in one request, as JSON has them.
 const IMPORT_BODY_MAX: usize = 8 * 1024 * 1024;
+/// How often a page waits for its turn to look at much; each time for some seconds.
+const BUSY_MAX: u32 = 20;
 /// Influencers read at once.
 const PAGE: i64 = 500;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::at("/imports").post(
-            does("Import influencers or agents from CSV: what is wrong is left out and told").body_max(IMPORT_BODY_MAX),
+            does("Import influencers or agents from CSV: what is wrong is left out and told")
+                .conflicts(&["partly_imported"])
+                .body_max(IMPORT_BODY_MAX)
+                .repeatable(),
             import,
         ),
         Route::at("/influencers.csv").get(
@@ -66,21 +71,38 @@ async fn csv(State(state): State<ApiState>, asked: Asked) -> Result<Response, Pr
     let asked = views::with_view(&state, asked.only(&views::names(&[]))?).await?;
     let filter = filter::read(&asked, state.clock.now())?;
     let roster = Roster::of(&mut state.store.survey().await?).await?;
-    let first = Bytes::from(roster.header());
+    let header = Bytes::from(roster.header());
+    // What can't be read is told before anything is sent.
+    let (first, next) = page(&state, &roster, (&filter, None)).await?.unwrap_or_default();
     // Read page by page as it is sent: none of them is held while a slow reader takes its time.
-    let pages = stream::try_unfold(Some(None), move |place| {
+    let pages = stream::try_unfold(next, move |place| {
         let (state, roster, filter) = (state.clone(), roster.clone(), filter.clone());
         async move {
             let Some(after) = place else { return Ok(None) };
-            page(&state, &roster, (&filter, after)).await
+            patiently(&state, &roster, (&filter, after)).await
         }
     });
-    let whole = futures_util::StreamExt::chain(stream::iter([Ok::<_, StoreError>(first)]), pages);
+    let whole = futures_util::StreamExt::chain(stream::iter([Ok::<_, StoreError>(header), Ok(first)]), pages);
     Ok(download(axum::body::Body::from_stream(whole), "text/csv; charset=utf-8", "influencers.csv"))
 }
 
 /// One page as CSV, and the place where the next begins; none where this was the last.
 type Page = (Bytes, Option<Option<InfluencerCursor>>);
+
+/// A page, though others look at much as well: what was begun is not broken off for that.
+async fn patiently(
+    state: &ApiState,
+    roster: &Roster,
+    (filter, after): (&InfluencerFilter, Option<InfluencerCursor>),
+) -> Result<Option<Page>, StoreError> {
+    let mut waits = 0;
+    loop {
+        match page(state, roster, (filter, after)).await {
+            Err(StoreError::Busy) if waits < BUSY_MAX => waits += 1,
+            read => return read,
+        }
+    }
+}
 
 async fn page(
     state: &ApiState,

@@ -172,7 +172,7 @@ fn parameters(placed: &Placed, shapes: &mut Shapes) -> Vec<Value> {
     if signature.seen {
         add("header", &super::if_match());
     }
-    if *method == Method::POST && placed.guarded {
+    if *method == Method::POST && placed.guarded && !does.repeatable {
         add("header", &super::idempotency_key());
     }
     all

@@ -6,7 +6,7 @@ use super::batch::{persons, write};
 use super::columns::{Columns, Field};
 use super::file::Record;
 use super::plan::{Known, Outcome, Planner};
-use super::row::{Mail, list, width};
+use super::row::{Mail, list, unguarded, width};
 use super::{Import, ImportError, Seen, Use};
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
@@ -43,7 +43,7 @@ impl AgentRow {
         let mut flaws = Vec::new();
         for (field, cell) in columns.fields.iter().zip(&record.cells) {
             if let Some(field) = field
-                && let Err(flaw) = row.cell(field, cell.trim())
+                && let Err(flaw) = row.cell(field, unguarded(cell.trim()))
             {
                 flaws.push(flaw);
             }

@@ -60,11 +60,16 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
         .filter_map(|row| row.email.as_ref().map(|m| m.key.clone()))
         .collect();
     if !consents.is_empty() {
-        for consent in tx.list_consents(Channel::Email, consents.clone()).await? {
+        for consent in tx.list_consents(Channel::Email, consents).await? {
             known.consents.entry(consent.value_key.clone()).or_default().push(consent);
         }
-        let said = tx.suppressed(Channel::Email, consents).await?.into_iter().filter(|s| is_no(s.reason));
-        known.refused = said.map(|s| (s.value_key, s.at)).collect();
+    }
+    let asked = rows().filter(|row| row.consent.is_some() || row.suppressed.is_some());
+    let asked: Vec<String> = asked.filter_map(|row| row.email.as_ref().map(|m| m.key.clone())).collect();
+    if !asked.is_empty() {
+        let listed = tx.suppressed(Channel::Email, asked).await?;
+        known.suppressed = listed.iter().map(|s| s.value_key.clone()).collect();
+        known.refused = listed.into_iter().filter(|s| is_no(s.reason)).map(|s| (s.value_key, s.at)).collect();
     }
     Ok(known)
 }

@@ -25,6 +25,8 @@ pub(super) enum Field {
     Owner,
     Stage,
     Tags,
+    /// Why the address must not be written to, where the file comes from.
+    Suppressed,
     /// For whom an agent writes.
     Influencers,
     Network(String),
@@ -114,9 +116,7 @@ impl Field {
             ("last_name", _) => Some(Self::LastName),
             ("phone", _) => Some(Self::LeftOut("only email addresses can be imported yet")),
             ("id", Sort::Influencers) => Some(Self::LeftOut("the handle tells whose row it is")),
-            ("suppressed", Sort::Influencers) => {
-                Some(Self::LeftOut("an import neither lifts a refusal nor adds one: see `liaison suppression add`"))
-            }
+            ("suppressed", Sort::Influencers) => Some(Self::Suppressed),
             ("influencers", Sort::Agents) => Some(Self::Influencers),
             (_, Sort::Agents) => None,
             ("handle", _) => Some(Self::Handle),
@@ -137,11 +137,15 @@ impl Field {
         match kind {
             // A property keeps its own spelling.
             "property" => name.split_once('.').map(|(_, own)| Self::Property(own.trim().to_owned())),
-            "network" => match rest.split_once('.') {
-                None => Some(Self::Network(rest.to_owned())),
-                Some((network, "followers")) if !network.is_empty() => Some(Self::Followers(network.to_owned())),
-                Some(_) => None,
-            },
+            // In lower case, and else as written: the name may have dots itself.
+            "network" => {
+                let own = name.split_once('.').map(|(_, own)| own.trim().to_lowercase())?;
+                match own.strip_suffix(".followers") {
+                    None => Some(Self::Network(own)),
+                    Some("") => None,
+                    Some(network) => Some(Self::Followers(network.to_owned())),
+                }
+            }
             "consent" => {
                 let (channel, part) = rest.split_once('.')?;
                 match (Channel::from_word(channel), part) {

@@ -1,7 +1,7 @@
 //! What a row of influencers means, given what is known: someone new, something new about someone, nothing, or a
 //! contradiction. Pure: nothing is read or written here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 
@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) consents: HashMap<String, Vec<Consent>>,
     /// Addresses whose owner said no, and since when.
     pub(super) refused: HashMap<String, Micros>,
+    /// Addresses that must not be written to, for whatever reason.
+    pub(super) suppressed: HashSet<String>,
 }
 
 /// What a batch is going to write.
@@ -139,6 +141,16 @@ impl Planner<'_> {
                 Use::Agent => format!("email: {} is the address of an agent in line {line}", email.value),
             });
             reasons.extend(in_file.or_else(|| self.email_taken(email, existing)));
+            // Where it is not known here, they would be written to from then on.
+            if let Some(why) = &row.suppressed
+                && !self.known.suppressed.contains(&email.key)
+            {
+                reasons.push(format!(
+                    "suppressed: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression \
+                     add {}",
+                    email.value, email.value
+                ));
+            }
         }
         if let Some(agent) = &row.agent {
             let in_file = match self.seen_address(&agent.key) {

@@ -33,6 +33,8 @@ pub(super) struct Row {
     pub(super) networks: Vec<Network>,
     pub(super) properties: Vec<(String, Value)>,
     pub(super) consent: Option<(String, Micros)>,
+    /// Why they are not written to where the file comes from.
+    pub(super) suppressed: Option<String>,
 }
 
 /// What is gathered while the cells of a row are read.
@@ -67,14 +69,14 @@ pub(super) fn list(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(';').map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// A cell without the mark that keeps spreadsheets from taking it for a formula, see [`super::super::roster`].
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(cell)
+/// A cell without the `'` that keeps spreadsheets from taking it for a formula, see [`crate::hub::roster`].
+pub(super) fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| wants_guard(rest)).unwrap_or(cell)
 }
 
-/// Whether a spreadsheet may take a cell for a formula (OWASP, CSV injection).
-pub(in crate::hub) fn is_formula(cell: &str) -> bool {
-    cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+/// Whether a spreadsheet may take a cell for a formula (OWASP, CSV injection), or it looks like one that is guarded.
+pub(in crate::hub) fn wants_guard(cell: &str) -> bool {
+    cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 impl Row {
@@ -137,6 +139,7 @@ impl Reading {
                 declared.judge_property(name, &value).map_err(flaw)?;
                 row.properties.push((name.clone(), value));
             }
+            Field::Suppressed => row.suppressed = Some(check::name("suppressed", cell)?),
             Field::ConsentSource(_) => self.consent_source = Some(check::name("consent.email.source", cell)?),
             Field::ConsentAt(_) => self.consent_at = Some(check::instant("consent.email.at", cell)?),
             Field::Influencers | Field::LeftOut(_) | Field::OfReport => {}

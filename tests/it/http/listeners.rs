@@ -12,7 +12,6 @@ use liaison::http::limit;
 use liaison::http::listen::Limits;
 use liaison::http::{ApiState, Bells, PublicState, public_router, router, serve_within};
 use liaison::tracking;
-use liaison::worker::Wake;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -93,7 +92,7 @@ async fn read_out(socket: &mut TcpStream) -> String {
 async fn public(api: &Api) -> axum::Router {
     let (store, clock) = (api.fresh.store.clone(), Clock::machine());
     let books = Arc::new(Books::shipped());
-    let (tracking, writer) = tracking::open(&store, &clock, books, Wake::default()).await.unwrap();
+    let (tracking, writer) = tracking::open(&store, &clock, books, tracking::Arrivals::default()).await.unwrap();
     drop(writer);
     public_router(PublicState { store, clock, tracking, stored: Arc::default(), limits: limit::Limits::default() })
 }

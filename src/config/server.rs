@@ -111,8 +111,9 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Server {
             r.error(&given, message, "write it as in \"9.9.9.9\" or \"127.0.0.1:5353\"");
         }
     }
-    if s.has("trusted_proxies") {
-        server.trusted_proxies = proxies(s.texts(r, "trusted_proxies"), r);
+    let (said, named) = (s.has("trusted_proxies"), s.texts(r, "trusted_proxies"));
+    if said {
+        server.trusted_proxies = proxies(named, r);
     }
     let mut rate = |key, usual: &mut u32| {
         let given = s.integer(r, key, 1..=RATE_MAX).and_then(|found| u32::try_from(found.value).ok());

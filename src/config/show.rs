@@ -190,6 +190,7 @@ fn default_of(config: &Config, key: &str) -> Json {
             if config.files.contains(&beside) { shown(&beside) } else { json!("(built-in stages)") }
         }
         ["server", "listen"] => json!(config.server.listen.to_string()),
+        ["server", "trusted_proxies"] => json!(["127.0.0.0/8", "::1"]),
         ["server", "socket"] => json!("control.sock in the runtime directory"),
         ["storage", of] => default_of_storage(&config.storage, of),
         ["tracking", "opens"] => json!(config.tracking.opens),

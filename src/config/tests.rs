@@ -639,7 +639,7 @@ fn proxies_are_believed_where_they_are_named_and_else_those_of_this_machine() {
     assert!(holds(&named, "172.17.0.1") && holds(&named, "10.1.2.3") && !holds(&named, "127.0.0.1"));
     assert!(of("[server]\ntrusted_proxies = []\n").map_err(|f| f.to_string()).unwrap().is_empty());
     let wrong = of("[server]\ntrusted_proxies = [\"proxy.example\"]\n").unwrap_err().to_string();
-    assert!(wrong.contains("server.trusted_proxies") && wrong.contains("no address and no range"), "{wrong}");
+    assert!(wrong.contains("`proxy.example` is no address and no range") && wrong.contains(":2:20"), "{wrong}");
 }
 
 /// An account that a provider signs people in to, with everything it needs.

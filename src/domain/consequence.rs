@@ -346,7 +346,7 @@ fn decide_gone((address, instead): (Option<&String>, Option<&str>), sure: bool, 
     if !sure {
         let text = format!("{whose} may no longer be theirs: read what it answered; if so, {instead}");
         return vec![
-            Consequence::Hold(HoldSource::Machine, Some(now.plus(HOLD_UNASSIGNED)), GONE),
+            Consequence::Hold(HoldSource::Gone, Some(now.plus(HOLD_UNASSIGNED)), GONE),
             Consequence::Task(TaskKind::Address, About::Person, text),
         ];
     }

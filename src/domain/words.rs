@@ -103,6 +103,8 @@ word!(
         Complaint = "complaint",
         /// A machine answered for them, and it may be a no.
         Machine = "machine",
+        /// They may have left, says an answer that may be about somebody else.
+        Gone = "gone",
         /// Two records of one person were joined, one of which had said no.
         Merge = "merge",
     }

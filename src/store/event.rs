@@ -93,6 +93,12 @@ impl Tx {
         Ok(done)
     }
 
+    /// Whether somebody said no since an instant, in whatever way.
+    pub async fn has_said_no_since(&mut self, influencer: InfluencerId, since: Micros) -> Result<bool, StoreError> {
+        let row: Option<(EventId,)> = self.opt(&EVENTS_NO, values![influencer, since]).await?;
+        Ok(row.is_some())
+    }
+
     /// What was said of the bounces that came back for an influencer since an instant.
     pub async fn list_bounces(
         &mut self,
@@ -145,6 +151,8 @@ statements! {
         (SELECT id FROM event WHERE seq IS NULL ORDER BY id LIMIT $2) w) n WHERE event.id = n.id";
     EVENTS_LAST = "SELECT COALESCE(MAX(seq), 0) FROM event";
     #[hot] EVENTS_UNNUMBERED = "SELECT id FROM event WHERE seq IS NULL LIMIT 1";
+    #[hot] EVENTS_NO = "SELECT id FROM event WHERE influencer_id = $1 AND at >= $2 \
+        AND type IN ('influencer.unsubscribed', 'message.complained') LIMIT 1";
     #[hot] EVENTS_BOUNCES = "SELECT data FROM event WHERE influencer_id = $1 AND at >= $2 AND type = 'message.bounced'";
     SEQUENCER_SET = "UPDATE sequencer SET last_seq = $1 WHERE name = 'event'";
     SEQUENCER_LAST = "SELECT last_seq FROM sequencer WHERE name = 'event'";

@@ -111,6 +111,17 @@ impl Tx {
         Ok(row.is_some())
     }
 
+    /// The same, of those that are open.
+    pub async fn has_open_task_about(
+        &mut self,
+        message: MessageId,
+        kind: TaskKind,
+        influencer: Option<InfluencerId>,
+    ) -> Result<bool, StoreError> {
+        let row: Option<(TaskId,)> = self.opt(&ABOUT_OPEN, values![message, kind, influencer]).await?;
+        Ok(row.is_some())
+    }
+
     /// Whether a task of this kind is open for an influencer.
     pub async fn has_open_task(&mut self, influencer: InfluencerId, kind: TaskKind) -> Result<bool, StoreError> {
         let row: Option<(TaskId,)> = self.opt(&OPEN_OF_KIND, values![influencer, kind]).await?;
@@ -155,6 +166,8 @@ statements! {
     #[hot] INSERT = "INSERT INTO task (id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, \
         state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     #[hot] ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NOT DISTINCT FROM $3::uuid LIMIT 1";
+    #[hot] ABOUT_OPEN = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NOT DISTINCT FROM $3::uuid \
+        AND state = 'open' LIMIT 1";
     #[hot] LOCK_ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NULL AND state = 'open' FOR UPDATE";
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] OPEN_TEXTS = "SELECT text FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' ORDER BY id LIMIT 100";

@@ -226,7 +226,7 @@ fn someone_who_left_leaves_a_dead_address_and_a_task_that_names_the_other_one() 
     let mut data =
         json!({"kind": "gone", "role": "author", "gone_address": "ana@old.example", "instead": "bo@old.example"});
     let unsure = free("contacted", EventType::MessageReceived, data.clone());
-    assert_eq!(unsure[0], Consequence::Hold(HoldSource::Machine, Some(NOW.plus(HOLD_UNASSIGNED)), GONE));
+    assert_eq!(unsure[0], Consequence::Hold(HoldSource::Gone, Some(NOW.plus(HOLD_UNASSIGNED)), GONE));
     assert!(matches!(&unsure[1..], [Consequence::Task(TaskKind::Address, About::Person, _)]), "{unsure:?}");
     data["sure"] = json!(true);
     let all = free("contacted", EventType::MessageReceived, data);

@@ -135,6 +135,7 @@ impl Planner<'_> {
                 .map_or(String::new(), |e| format!(", who is {} now,", e.handle));
             reasons.push(format!("handle: {}{who} is in line {line} already", row.handle));
         }
+        reasons.extend(self.taken_over(row, existing));
         if let Some(email) = &row.email {
             let in_file = self.seen_address(&email.key).map(|(line, role)| match role {
                 Use::Own => format!("email: {} is in line {line} already", email.value),
@@ -170,6 +171,19 @@ impl Planner<'_> {
             }));
         }
         reasons
+    }
+
+    /// Under a handle that somebody had before, an address that is not theirs may be somebody else's who took the handle.
+    fn taken_over(&self, row: &Row, existing: Option<&Influencer>) -> Option<String> {
+        let (email, existing) = (row.email.as_ref()?, existing?);
+        let theirs = self.known.owners.get(&email.key) == Some(&Person::Influencer(existing.id));
+        (called(row, Some(existing)) != row.handle_key && !theirs).then(|| {
+            format!(
+                "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, add the address to {} by hand; \
+                 if somebody else has the handle now, add them by hand, too",
+                row.handle, existing.handle, email.value, existing.handle
+            )
+        })
     }
 
     fn email_taken(&self, email: &Mail, existing: Option<&Influencer>) -> Option<String> {

@@ -10,13 +10,15 @@ use super::PeopleError;
 use super::merge::{Joined, MovedHold, OldStage, Undo};
 use super::refused::is_no;
 use crate::clock::Clock;
-use crate::domain::ids::{InfluencerId, MergeId, MessageId, ThreadId};
+use crate::domain::ids::{InfluencerId, MergeId, MessageId, TaskId, ThreadId};
 use crate::domain::people::{Influencer, handle_key};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, TaskState};
+use crate::domain::words::{Channel, EventType, HoldSource, TaskState};
+use crate::hub::hold;
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
 use crate::store::message::NewParticipation;
+use crate::store::people::hold::Hold;
 use crate::store::people::merge::{MergeRow, Owned};
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
@@ -124,7 +126,8 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
     if let Some(asked) = undo.asked {
         tx.end_task(asked, TaskState::Cancelled, None, (by, now)).await?;
     }
-    return_standing(tx, clock, &kept, &undo, by).await?;
+    return_standing(tx, clock, (&kept, row.at), &undo, by).await?;
+    drop_answered(tx, clock, gone).await?;
     said_no_since(tx, clock, &restored, row.at).await?;
     empty(tx, clock, kept.id, &undo).await?;
     let stays = vec![
@@ -265,14 +268,17 @@ async fn return_attributes(tx: &mut Tx, (kept, gone): Pair, undo: &Undo) -> Resu
 async fn return_standing(
     tx: &mut Tx,
     clock: &Clock,
-    kept: &Influencer,
+    (kept, merged): (&Influencer, Micros),
     undo: &Undo,
     by: &str,
 ) -> Result<(), StoreError> {
     let now = clock.now();
     // Those that were carried over only: an own no since then took their place under an id of its own.
     tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
-    tx.restore_consents(undo.consents.clone()).await?;
+    // Whoever said no meanwhile took them back themselves, whatever became of that no.
+    if !tx.has_said_no_since(kept.id, merged).await? {
+        tx.restore_consents(undo.consents.clone()).await?;
+    }
     let own = tx.list_addresses_of_influencers(vec![kept.id]).await?.into_iter();
     let own = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
     let refused = tx.suppressed(Channel::Email, own).await?.iter().any(|s| is_no(s.reason));
@@ -315,13 +321,43 @@ async fn said_no_since(tx: &mut Tx, clock: &Clock, restored: &Influencer, merged
 async fn return_holds(tx: &mut Tx, kept: &Influencer, undo: &Undo, now: Micros) -> Result<(), StoreError> {
     let held = tx.list_hold_sources(vec![kept.id]).await?;
     for MovedHold { was, to } in undo.holds.iter().filter(|moved| held.contains(&moved.to)) {
+        // What it asked may have been answered meanwhile.
+        let stands = match was {
+            Some(was) if was.source == HoldSource::Merge => is_asked(tx, was).await?,
+            Some(_) => true,
+            None => false,
+        };
         match was {
-            Some(was) => {
+            Some(was) if stands => {
                 tx.put_hold(was, now).await?;
             }
-            None => {
+            Some(_) | None => {
                 tx.lift_holds(vec![kept.id], &[to.source], now).await?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the task that set a hold is open.
+async fn is_asked(tx: &mut Tx, hold: &Hold) -> Result<bool, StoreError> {
+    let Some(id) = hold.cause.as_deref().and_then(|cause| cause.parse::<TaskId>().ok()) else { return Ok(false) };
+    Ok(tx.lock_task(id).await?.is_some_and(|task| task.state == TaskState::Open))
+}
+
+/// What held the record that is restored until something was answered, and was answered while it was the other's: it ends with it.
+async fn drop_answered(tx: &mut Tx, clock: &Clock, restored: InfluencerId) -> Result<(), StoreError> {
+    for held in tx.list_hold_sources(vec![restored]).await?.into_iter().filter(|hold| hold.until.is_none()) {
+        let asks = match held.source {
+            HoldSource::Merge => is_asked(tx, &held).await?,
+            HoldSource::Machine => !tx.list_asked_for_no(vec![restored], false).await?.is_empty(),
+            HoldSource::Complaint => !tx.list_asked_for_no(vec![restored], true).await?.is_empty(),
+            HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Gone => {
+                true
+            }
+        };
+        if !asks {
+            hold::release_for(tx, clock, vec![restored], held.source).await?;
         }
     }
     Ok(())

@@ -271,10 +271,15 @@ impl Pass<'_> {
         (kind, about, text): (TaskKind, About, &str),
     ) -> Result<(), StoreError> {
         let influencer_id = signal.influencer.filter(|_| about == About::Person);
-        if let Some(message) = signal.message
-            && tx.has_task_about(message, kind, influencer_id).await?
-        {
-            return Ok(());
+        if let Some(message) = signal.message {
+            // A hold comes with each question: one that was answered does not answer the next.
+            let is_asked = match kind {
+                TaskKind::Refusal => tx.has_open_task_about(message, kind, influencer_id).await?,
+                _ => tx.has_task_about(message, kind, influencer_id).await?,
+            };
+            if is_asked {
+                return Ok(());
+            }
         }
         let (message_id, text) = (signal.message, text.to_owned());
         let new = task::NewTask { influencer_id, kind, text, message_id, ..task::NewTask::default() };

@@ -6,7 +6,8 @@ use super::TaskError;
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::ids::{InfluencerId, MessageId, TaskId};
-use crate::domain::words::{Channel, HoldSource, TaskKind};
+use crate::domain::words::{Channel, EventType, HoldSource, TaskKind};
+use crate::hub::outreach::{self, Cause, ExitReason};
 use crate::hub::people::{self, KnownStages, StageMove};
 use crate::hub::{hold, react, unmatched, unsubscribe};
 use crate::store::message::WaitingRow;
@@ -143,6 +144,9 @@ async fn said_by(
         Some(writer) => {
             let evidence = format!("{by}, who read {message}");
             unsubscribe::unsubscribe_by_hand(tx, clock, &writer, evidence).await?;
+            // As where the agent wrote it themselves: it says nothing of what the influencer wants, and nothing goes on by itself.
+            let cause = Cause { what: EventType::TaskCompleted, message: Some(message) };
+            outreach::stop_runs(tx, clock, &[id], (&ExitReason::Refused, Some(cause))).await?;
         }
         None => unsubscribe::influencer_said_no(tx, clock, id, (message, by)).await?,
     }
@@ -221,9 +225,12 @@ impl Held {
         let still = match self.source {
             HoldSource::Machine => tx.list_asked_for_no(self.ids.clone(), false).await?,
             HoldSource::Complaint => tx.list_asked_for_no(self.ids.clone(), true).await?,
-            HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Merge => {
-                Vec::new()
-            }
+            HoldSource::Hand
+            | HoldSource::Away
+            | HoldSource::Bounces
+            | HoldSource::Unassigned
+            | HoldSource::Gone
+            | HoldSource::Merge => Vec::new(),
         };
         self.ids.retain(|id| !still.contains(id));
         hold::release_for(tx, clock, self.ids, self.source).await

@@ -119,6 +119,8 @@ async fn tasks_are_found_by_what_they_are_about() {
         tx.end_task(rows[0].id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
         assert!(!tx.has_open_task(ana, TaskKind::Answer).await.unwrap());
         assert!(tx.has_task_about(message, TaskKind::Answer, Some(ana)).await.unwrap(), "once is enough");
+        assert!(!tx.has_open_task_about(message, TaskKind::Answer, Some(ana)).await.unwrap(), "it is done");
+        assert!(tx.has_open_task_about(message, TaskKind::Answer, None).await.unwrap(), "{}", fresh.name);
     }
 }
 
@@ -393,6 +395,14 @@ async fn numbers_by_stage_keep_machines_apart_and_measure_who_left() {
             .await
             .unwrap();
         assert_eq!(tx.list_bounces(ana, seed::at(9)).await.unwrap(), [bounce]);
+        let no = |kind, at| event(&clock, kind, ana, "contacted", at, json("{}"));
+        tx.insert_events(vec![no(EventType::InfluencerUnsubscribed, 20), no(EventType::MessageComplained, 30)])
+            .await
+            .unwrap();
+        for (since, said) in [(20, true), (21, true), (30, true), (31, false)] {
+            assert_eq!(tx.has_said_no_since(ana, seed::at(since)).await.unwrap(), said, "{}: {since}", fresh.name);
+        }
+        assert!(!tx.has_said_no_since(bo, seed::at(0)).await.unwrap(), "{}", fresh.name);
         assert!(
             tx.list_bounces(ana, seed::at(10)).await.unwrap().is_empty()
                 && tx.list_bounces(bo, NOW).await.unwrap().is_empty()

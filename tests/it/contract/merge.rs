@@ -8,9 +8,12 @@ use liaison::domain::people::{Address, Agent, Consent, Network, Person};
 use liaison::domain::words::{
     Awaiting, Channel, EnrollmentState, EventType, HoldSource, Role, SuppressionReason, TaskKind, TaskState,
 };
-use liaison::hub::people::{PeopleError, add_note, create_influencer, find_influencer, find_merge, merge, unmerge};
+use liaison::hub::people::{
+    PeopleError, add_note, create_influencer, find_influencer, find_merge, lift_suppression, merge, unmerge,
+};
 use liaison::hub::unsubscribe::unsubscribe_by_hand;
 use liaison::store::people::Touch;
+use liaison::store::people::hold::Hold;
 use liaison::store::people::list::{InfluencerFilter, InfluencerOrder};
 use liaison::store::people::merge::Owned;
 use liaison::store::reading::Page;
@@ -430,7 +433,65 @@ async fn consents_that_a_merge_took_back_are_given_back_with_it_unless_a_no_came
         assert_eq!(standing().await, ["form"], "{name}: that record said no, this one did not");
         merged(&scene).await;
         said_no(&scene, "keep@example.org").await;
+        // A person lets them be written to again, which gives no consent back.
+        let mut tx = scene.fresh.store.begin("test.lift").await.unwrap();
+        lift_suppression(&mut tx, &scene.clock, Channel::Email, "keep@example.org", "kim").await.unwrap();
+        tx.commit().await.unwrap();
         parted(&scene).await;
         assert_eq!(standing().await, [""; 0], "{name}: by then they had");
+    }
+}
+
+async fn answered(scene: &Scene, task: TaskId, answer: Option<&str>) {
+    let mut tx = scene.fresh.store.begin("test.finish").await.unwrap();
+    liaison::hub::task::finish(&mut tx, &scene.clock, (task, None), (answer, "kim")).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn held(scene: &Scene, who: InfluencerId) -> Vec<HoldSource> {
+    let mut tx = scene.fresh.store.read().await.unwrap();
+    tx.list_hold_sources(vec![who]).await.unwrap().into_iter().map(|hold| hold.source).collect()
+}
+
+#[tokio::test]
+async fn what_was_answered_while_two_records_were_one_holds_neither_when_they_are_parted() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let (keep, gone, name) = (scene.keep, scene.gone, scene.fresh.name);
+        let third = seed::influencer(&scene.fresh, &scene.clock).await;
+        let asks = TaskRow { kind: TaskKind::Refusal, message_id: Some(scene.mail[3]), ..task(&scene.clock, gone) };
+        let machine = Hold {
+            influencer_id: gone,
+            source: HoldSource::Machine,
+            until: None,
+            reason: Some("a machine".into()),
+            cause: Some(scene.mail[3].to_string()),
+            made_at: seed::at(6),
+        };
+        let mut tx = scene.fresh.store.begin("test.held").await.unwrap();
+        tx.set_influencer_stage(keep, "agreed", true, seed::at(5)).await.unwrap();
+        for refused in [gone, third] {
+            tx.set_influencer_stage(refused, "declined", false, seed::at(5)).await.unwrap();
+        }
+        tx.insert_task(&asks).await.unwrap();
+        tx.put_hold(&machine, seed::at(6)).await.unwrap();
+        merge(&mut tx, &scene.clock, keep, third, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        let stage_tasks = async || {
+            let filter = TaskFilter { kind: Some(TaskKind::Stage), ..TaskFilter::default() };
+            let mut tx = scene.fresh.store.read().await.unwrap();
+            let mut all = tx.list_tasks(&filter, scene.clock.now(), Page::oldest(10)).await.unwrap().data;
+            all.sort_by_key(|task| task.id);
+            all.into_iter().map(|task| task.id).collect::<Vec<_>>()
+        };
+        let first = stage_tasks().await[0];
+        merged(&scene).await;
+        assert_eq!(held(&scene, keep).await, [HoldSource::Machine, HoldSource::Merge], "{name}");
+        // All but what the second merge asks; that goes with it.
+        answered(&scene, first, Some("agreed")).await;
+        answered(&scene, asks.id, Some("go_on")).await;
+        parted(&scene).await;
+        assert_eq!((held(&scene, keep).await, held(&scene, gone).await), (vec![], vec![]), "{name}");
+        assert_eq!(stage_tasks().await, [], "{name}");
     }
 }

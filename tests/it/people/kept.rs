@@ -96,3 +96,23 @@ async fn a_row_under_a_handle_somebody_had_before_is_theirs() {
         assert_eq!(new, [false, false], "{name}: {tags:?}");
     }
 }
+
+#[tokio::test]
+async fn an_address_under_a_handle_somebody_had_before_makes_nobody_theirs() {
+    for fresh in stores::both().await {
+        let (clock, name) = (Clock::machine(), fresh.name);
+        import(&fresh.store, "handle\n@bo\n").await;
+        let bo = id_of(&fresh, "@bo").await;
+        let mut tx = fresh.store.begin("test.rename").await.unwrap();
+        let renamed = InfluencerChange { handle: Some("@bocooks".into()), ..InfluencerChange::default() };
+        update_influencer(&mut tx, &clock, bo, "kim", renamed).await.unwrap();
+        tx.commit().await.unwrap();
+        // Somebody else may have taken it on the network.
+        let report = import(&fresh.store, "handle,email\n@bo,other@example.org\n").await;
+        assert_eq!(counts(&report), (0, 0, 0, 1), "{name}: {report:?}");
+        let reason = &report.failed[0].reasons[0];
+        assert!(reason.contains("@bo was @bocooks's before") && reason.contains("other@example.org"), "{reason}");
+        let own = fresh.store.read().await.unwrap().list_addresses_of_influencers(vec![bo]).await.unwrap();
+        assert_eq!(own.len(), 0, "{name}");
+    }
+}

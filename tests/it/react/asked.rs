@@ -2,7 +2,7 @@
 
 use super::reports::arf;
 use super::*;
-use liaison::domain::consequence::MACHINE;
+use liaison::domain::consequence::{GONE, MACHINE};
 use liaison::domain::ids::TaskId;
 use liaison::hub::task::{self, TaskError};
 use liaison::store::reading::Page;
@@ -107,5 +107,52 @@ async fn whoever_complained_of_several_is_named_and_the_others_are_let_go() {
         assert_eq!((ended(&desk, "ana").await, held(&desk, "ana").await), (None, None), "{name}");
         assert_eq!(ended(&desk, "di").await.as_deref(), Some("opted out"), "{name}");
         assert_eq!((loose(&desk).await.len(), asked(&desk).await.len()), (0, 0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_no_of_an_agents_machine_is_the_agents_and_ends_the_run_it_was_about() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("mgr@talent.example, ana@example.org", "s1")]).await;
+        let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+        desk.drop_into(FolderRole::Inbox, &[reply("mgr@talent.example", "p1", machine, NO)]).await;
+        let all = asked(&desk).await;
+        assert_eq!((all.len(), loose(&desk).await), (1, vec!["ana".to_owned()]), "{name}");
+        finished(&desk, all[0], Some("said_no")).await.unwrap();
+        assert_eq!(suppressed(&desk).await, ["mgr@talent.example"], "{name}: nobody else said so");
+        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("refused"), "{name}: nothing goes on by itself");
+        assert_eq!((held(&desk, "ana").await, ended(&desk, "bo").await), (None, None), "{name}");
+        assert_ne!(stage(&desk, "ana").await, "opted_out", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_again_holds_again_until_it_is_answered_again() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("ana@example.org, di@example.org", "s1")]).await;
+        for n in ["c1", "c2"] {
+            desk.drop_into(FolderRole::Inbox, &[arf(n, "abuse", None, "s1@acme.example")]).await;
+            let all = asked(&desk).await;
+            assert_eq!((all.len(), loose(&desk).await.len()), (1, 2), "{name}: {n}");
+            finished(&desk, all[0], Some("go_on")).await.unwrap();
+            assert_eq!((asked(&desk).await.len(), loose(&desk).await.len()), (0, 0), "{name}: {n}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_have_left_is_held_whatever_a_machine_meant() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("di@example.org", "s1")]).await;
+        let gone = json!({"kind": "gone", "role": "author", "waiting": null, "sure": false});
+        learn(&desk, "di", EventType::MessageReceived, None, gone).await;
+        let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+        desk.drop_into(FolderRole::Inbox, &[reply("di@example.org", "p1", machine, NO)]).await;
+        assert_eq!(held(&desk, "di").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        finished(&desk, asked(&desk).await[0], Some("go_on")).await.unwrap();
+        assert_eq!(held(&desk, "di").await.map(|(_, why)| why).as_deref(), Some(GONE), "{name}");
     }
 }

@@ -112,6 +112,7 @@ fn value(tables: &Tables, table: &str, column: &Column, n: usize) -> String {
         (_, _, "bytea") => format!("'\\x{}'", hex()),
         (_, _, "blob") => format!("x'{}'", hex()),
         (_, _, "jsonb") => format!("'{{\"{text}\": {n}}}'"),
+        (_, _, "tsvector") => format!("'{text}'"),
         // Some texts hold JSON on SQLite, and a migration may look into them: this is a string of JSON as well.
         (_, _, "text") => format!("'\"{text}\"'"),
         (_, _, sort) => panic!("{table}.{}: no value of the type {sort} is known here", column.name),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Post, Reach, from_ana, peers, stores, until};
 use crate::fault::{Fault, Proxy};
+use liaison::telemetry::metrics;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() {
@@ -50,4 +51,40 @@ async fn poller_of_a_node_that_died_is_taken_over_and_nothing_is_stored_twice() 
     .await;
     drop(first_proxy);
     second.end().await;
+}
+
+/// How often a write under the lease of the mailbox was refused in this process.
+fn refusals() -> f64 {
+    let page = metrics::Page::default().render();
+    let series = "liaison_lease_refused_writes_total{lease=\"poll:brand\"} ";
+    page.lines().find_map(|line| line.strip_prefix(series)?.parse().ok()).unwrap_or(0.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_poller_writes_after_another_took_its_lease_is_refused() {
+    let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
+    let Some(fresh) = stores::postgres().await else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
+    // A lease of a minute: it is not renewed before mail comes.
+    let post = Post::new(&peer, fresh, Reach::All).await;
+    let reading = post.read();
+    post.until_synced().await;
+    let change = async |sql: &'static str| {
+        let stores::Raw::Postgres(mut raw) = stores::raw_connection(&post.fresh.place).await else { unreachable!() };
+        sqlx::query(sql).execute(&mut raw).await.unwrap();
+    };
+    change("UPDATE lease SET holder = gen_random_uuid(), fence = fence + 1, until = until + 3600000000 WHERE name = 'poll:brand'").await;
+    let before = refusals();
+    post.deliver("", vec![from_ana("late", 900)]).await;
+    until("a write that is refused", async || {
+        let now = refusals();
+        (now > before).then_some(()).ok_or(now)
+    })
+    .await;
+    assert_eq!(post.messages().await, 0, "stored under the lease of another");
+    assert_eq!(post.count("SELECT fence FROM lease WHERE name = 'poll:brand'").await, 2);
+    // The other is gone: whoever asks first reads on.
+    change("UPDATE lease SET until = 0 WHERE name = 'poll:brand'").await;
+    post.until_messages(1).await;
+    assert_eq!(post.count("SELECT fence FROM lease WHERE name = 'poll:brand'").await, 3);
+    reading.end().await;
 }

@@ -82,8 +82,8 @@ fn value(tables: &Tables, table: &str, column: &Column, n: usize) -> String {
     let is_empty = match (table, column.name.as_str()) {
         // One or the other.
         ("address", "influencer_id") => n % 2 == 1,
-        ("address", "agent_id") => n % 2 == 0,
-        _ => column.nullable && (n + place) % 3 == 0,
+        ("address", "agent_id") => n.is_multiple_of(2),
+        _ => column.nullable && (n + place).is_multiple_of(3),
     };
     if is_empty {
         return "NULL".to_owned();
@@ -107,12 +107,14 @@ fn value(tables: &Tables, table: &str, column: &Column, n: usize) -> String {
         }
         (_, _, "integer" | "int8") => n.to_string(),
         (_, _, "real" | "float8") => format!("{n}.5"),
-        (_, _, "bool") => (n % 2 == 0).to_string(),
+        (_, _, "bool") => n.is_multiple_of(2).to_string(),
         (_, _, "uuid") => format!("'{}'", hex()),
         (_, _, "bytea") => format!("'\\x{}'", hex()),
         (_, _, "blob") => format!("x'{}'", hex()),
         (_, _, "jsonb") => format!("'{{\"{text}\": {n}}}'"),
-        (_, _, "text" | "tsvector") => format!("'{text}'"),
+        (_, _, "tsvector") => format!("'{text}'"),
+        // Some texts hold JSON on SQLite, and a migration may look into them: this is a string of JSON as well.
+        (_, _, "text") => format!("'\"{text}\"'"),
         (_, _, sort) => panic!("{table}.{}: no value of the type {sort} is known here", column.name),
     }
 }

@@ -210,6 +210,12 @@ impl World {
         world
     }
 
+    /// Whether there is an account whose server refuses recipients by name. Where the words of servers go does not depend on the
+    /// database: one of them is enough.
+    fn names_people(&self) -> bool {
+        matches!(self.fresh.place, Database::Sqlite { .. })
+    }
+
     /// Puts a secret where the three forms of naming one look for it, in turn; how the configuration names it.
     fn secret(&mut self, what: &str) -> String {
         let (secret, n) = (self.canaries.make(what), self.canaries.0.len());
@@ -245,7 +251,12 @@ impl World {
             ("dead", 6, "imap+plain://127.0.0.1:1".to_owned(), "smtp+plain://127.0.0.1:1".to_owned()),
             ("refused", 12, format!("imap+plain://127.0.0.1:{imap}"), format!("smtp+plain://127.0.0.1:{smtp}")),
             ("garbled", 6, format!("imaps://127.0.0.1:{garbled}"), format!("smtps://127.0.0.1:{garbled}")),
-            ("naming", 1, "imap+plain://127.0.0.1:1".to_owned(), format!("smtp+plain://127.0.0.1:{naming}")),
+            (
+                "naming",
+                usize::from(self.names_people()),
+                "imap+plain://127.0.0.1:1".to_owned(),
+                format!("smtp+plain://127.0.0.1:{naming}"),
+            ),
         ];
         for (way, count, imap, smtp) in ways {
             for n in 0..count {
@@ -552,19 +563,22 @@ async fn look(fresh: Fresh) {
         all.into_iter().all(tried).then_some(())
     });
     world.said.push(("metrics".to_owned(), get(world.place.metrics, "/metrics", None).unwrap().1.into_bytes()));
-    world
-        .place
-        .until("a server refused somebody by name", || world.place.log().contains("no more for now").then_some(()));
+    let naming = world.names_people();
+    if naming {
+        let told = || world.place.log().contains("no more for now").then_some(());
+        world.place.until("a server refused somebody by name", told);
+    }
     assert!(service.stop().success(), "{}", world.place.log());
 
     // They were used: servers heard them.
     let heard = world.heard.lock().unwrap().clone();
-    // A server that was told of somebody says so, and the log names nobody.
-    assert!(contains(&heard, format!("RCPT TO:<{SOMEBODY}>").as_bytes()), "{name}: nobody was written to");
-    let log = world.place.log();
-    assert!(log.contains("no more for now"), "{name}: the server's words are not in the log");
-    let named: Vec<&str> = log.lines().filter(|line| line.contains(SOMEBODY)).collect();
-    assert!(named.is_empty(), "{name}: {named:#?}");
+    if naming {
+        // A server that was told of somebody says so, and the log names nobody.
+        assert!(contains(&heard, format!("RCPT TO:<{SOMEBODY}>").as_bytes()), "{name}: nobody was written to");
+        let log = world.place.log();
+        let named: Vec<&str> = log.lines().filter(|line| line.contains(SOMEBODY)).collect();
+        assert!(named.is_empty(), "{name}: {named:#?}");
+    }
     let used = world.canaries.found(&heard);
     let meant = [
         "password of refused0",

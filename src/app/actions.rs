@@ -236,7 +236,7 @@ pub(super) fn not_changed(error: PeopleError) -> ActionError {
         PeopleError::AddressTaken { .. } => ActionError::Conflict { code: "address_taken", detail },
         PeopleError::NoAddress(given) => ActionError::NotFound { sort: "address", given },
         PeopleError::MailWaits { .. } => ActionError::Conflict { code: "mail_waits", detail },
-        PeopleError::CarriesNo(_) => ActionError::Conflict { code: "carries_their_no", detail },
+        PeopleError::AddressInUse(_) => ActionError::Conflict { code: "address_in_use", detail },
         PeopleError::InHand(_) => ActionError::Conflict { code: "in_hand", detail },
         PeopleError::Chance(_) => ActionError::Conflict { code: "no_chance", detail },
         PeopleError::NotMerged(_) => ActionError::Conflict { code: "not_merged", detail },

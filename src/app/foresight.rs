@@ -95,7 +95,7 @@ async fn find(hub: &Hub, who: String, at: String) -> Result<InfluencerId, Action
         | PeopleError::AddressTaken { .. }
         | PeopleError::NoAddress(_)
         | PeopleError::MailWaits { .. }
-        | PeopleError::CarriesNo(_)
+        | PeopleError::AddressInUse(_)
         | PeopleError::InHand(_)
         | PeopleError::Chance(_)
         | PeopleError::NotMerged(_)

@@ -183,7 +183,7 @@ impl From<PeopleError> for Problem {
             PeopleError::HandleTaken { .. }
             | PeopleError::AddressTaken { .. }
             | PeopleError::MailWaits { .. }
-            | PeopleError::CarriesNo(_)
+            | PeopleError::AddressInUse(_)
             | PeopleError::InHand(_)
             | PeopleError::Chance(_)
             | PeopleError::NotMerged(_)

@@ -69,11 +69,12 @@ pub enum PeopleError {
         /// The first that waits.
         message: MessageId,
     },
-    /// The only address of somebody who wants no more mail.
+    /// An address that something hangs on.
     #[error(
-        "they want no more mail, and {0} is all that says so: add their other address first, which then says so too"
+        "{0} was written to or from, is refused, dead or agreed to, or came with a merge: what comes back to it (a no, a complaint, an \
+         answer) must find them, so it stays; make another address their primary one, and suppress this one where nobody is to write to it"
     )]
-    CarriesNo(String),
+    AddressInUse(String),
     /// No such stage is declared.
     #[error("`{given}` is not a stage; there are: {}", known.join(", "))]
     UnknownStage {

@@ -18,7 +18,7 @@ use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HitKind, Verdict};
 use crate::hub::signal::{self, Signal};
 use crate::lifecycle::Stop;
-use crate::store::again::{change, is_overtaken};
+use crate::store::again::{again, is_overtaken};
 use crate::store::tracking::{HitRow, JudgedRow, MessageEvent, TrackedMessage};
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::pulse;
@@ -92,7 +92,7 @@ impl Judge {
             let judged = tokio::select! {
                 // What was begun is rolled back, and begun anew by the next who judges.
                 () = stop.soft() => return Ok(()),
-                judged = judge_at(&self.store, &self.clock, &self.books, &pace) => judged,
+                judged = judge_at(&self.store, &self.clock, &self.books, pace.clone()) => judged,
             };
             match judged {
                 Ok(0) => {}
@@ -127,11 +127,12 @@ pub async fn next_due(store: &Store) -> Result<Option<Micros>, StoreError> {
 /// # Errors
 /// The store's.
 pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<usize, StoreError> {
-    judge_at(store, clock, books, &Pace(None)).await
+    judge_at(store, clock, books, Pace(None)).await
 }
 
 /// How fast is judged: while hits come in a rush, little at a time and with long rests, for on SQLite one transaction writes at a time
 /// and somebody waits for each answer. Verdicts come later then.
+#[derive(Clone)]
 struct Pace(Option<Arrivals>);
 
 impl Pace {
@@ -158,12 +159,12 @@ impl Pace {
     }
 }
 
-async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: &Pace) -> Result<usize, StoreError> {
+async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: Pace) -> Result<usize, StoreError> {
     let mut judged = 0;
     loop {
         pulse::beat();
         // Those that are too young to be judged as well: they speak for and against the older ones.
-        file_all(store, clock, pace).await?;
+        file_all(store, clock, pace.clone()).await?;
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
@@ -190,12 +191,17 @@ async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: &Pace) -> R
 
 /// Puts what came until now with the hits of its message. What comes meanwhile is left to the next time: it may come faster than
 /// it is filed, and what is due must not wait for its end.
-async fn file_all(store: &Store, clock: &Clock, pace: &Pace) -> Result<(), StoreError> {
+async fn file_all(store: &Store, clock: &Clock, pace: Pace) -> Result<(), StoreError> {
     let until = clock.now();
     while store.read().await?.next_new_hit_at().await?.is_some_and(|at| at <= until) {
         // Those that another files now are waited for: they speak of what is judged next.
         let (began, most) = (Instant::now(), pace.filed());
-        change(store, "tracking.file", is_overtaken, async |tx| tx.file_hits(most).await).await?;
+        again(is_overtaken, || async move {
+            let mut tx = store.begin("tracking.file").await?;
+            tx.file_hits(most).await?;
+            tx.commit().await
+        })
+        .await?;
         pace.rest(began).await;
     }
     Ok(())

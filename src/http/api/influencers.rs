@@ -42,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
             .delete(super::erasure::erasing(), super::erasure::erase),
         Route::at("/influencers/{id}/addresses/{address}").delete(
             does("Take a mail address away from an influencer; where it is suppressed, it stays so")
-                .conflicts(&["mail_waits", "carries_their_no"]),
+                .conflicts(&["mail_waits", "address_in_use"]),
             remove_address,
         ),
         Route::at("/influencers/{id}/stage").put(does("Move an influencer to another stage by hand"), stage),

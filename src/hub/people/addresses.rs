@@ -3,12 +3,11 @@
 use serde_json::json;
 
 use super::PeopleError;
-use super::refused::{is_no, spread_opt_out};
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::check::Flaw;
-use crate::domain::people::{Address, Influencer, Person};
+use crate::domain::people::{Address, Influencer};
 use crate::domain::words::{Channel, EventType};
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
@@ -26,12 +25,12 @@ pub async fn seen(tx: &mut Tx, id: InfluencerId, version: Option<i64>) -> Result
     Ok(influencer)
 }
 
-/// Takes a mail address away from an influencer. What they wrote from it stays on their timeline, and whoever writes from it anew
-/// is nobody known. What is known of the address itself stays with it: it is not written to where it was suppressed.
+/// Takes a mail address away from an influencer on which nothing hangs: a slip, or one that was never used. One that we wrote to stays
+/// theirs: a no or a complaint that comes back to it must find them, and not end with an address that nobody has.
 ///
 /// # Errors
 /// [`PeopleError::NoAddress`] where it is not theirs; [`PeopleError::MailWaits`] where something is to leave to it;
-/// [`PeopleError::CarriesNo`] where their own no hangs on it alone; `NoInfluencer`, `Changed`.
+/// [`PeopleError::AddressInUse`] where anything hangs on it; `NoInfluencer`, `Changed`.
 pub async fn remove_address(
     tx: &mut Tx,
     clock: &Clock,
@@ -51,12 +50,9 @@ pub async fn remove_address(
     if let Some(message) = tx.mail_waiting_for(&key).await? {
         return Err(PeopleError::MailWaits { address: gone.value, message });
     }
-    // A no is a person's: with another address it has been carried over to that one, and goes on to hold.
-    let said_no = tx.suppressed(Channel::Email, vec![key.clone()]).await?.iter().any(|s| is_no(s.reason));
-    if left.is_empty() && said_no {
-        return Err(PeopleError::CarriesNo(gone.value));
+    if gone.dead_at.is_some() || is_in_use(tx, id, &key).await? {
+        return Err(PeopleError::AddressInUse(gone.value));
     }
-    spread_opt_out(tx, clock, [Person::Influencer(id)]).await?;
     tx.delete_address(gone.id).await?;
     if gone.is_primary {
         let next = left.iter().find(|a| a.dead_at.is_none()).or(left.first());
@@ -73,6 +69,17 @@ pub async fn remove_address(
     tx.insert_events(vec![signal::event(clock, Some(&influencer.stage), updated)]).await?;
     outreach::wake_stuck(tx, clock, vec![id]).await?;
     Ok(())
+}
+
+/// Whether something went to an address or came from it, is known of it, or may come back to it when a merge is taken back.
+async fn is_in_use(tx: &mut Tx, id: InfluencerId, key: &str) -> Result<bool, StoreError> {
+    let keys = || vec![key.to_owned()];
+    let wrote = tx.list_authors_met(id).await?.iter().any(|author| address::key(author).as_deref() == Some(key));
+    Ok(wrote
+        || tx.has_mail_gone_to(id, key).await?
+        || !tx.suppressed(Channel::Email, keys()).await?.is_empty()
+        || !tx.list_consents(Channel::Email, keys()).await?.is_empty()
+        || !tx.once_merged_with(vec![id]).await?.is_empty())
 }
 
 /// Makes an address of somebody the one that is written to first; `false` where it is already.

@@ -128,6 +128,17 @@ impl Tx {
         Ok(row.map(|(id,)| id))
     }
 
+    /// Whether something of ours on their timeline went to an address, or was to.
+    pub async fn has_mail_gone_to(&mut self, id: InfluencerId, value_key: &str) -> Result<bool, StoreError> {
+        Ok(self.opt::<(MessageId,)>(&MAIL_GONE, values![id, value_key]).await?.is_some())
+    }
+
+    /// Whoever wrote something on their timeline, as written.
+    pub async fn list_authors_met(&mut self, id: InfluencerId) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&AUTHORS_MET, values![id]).await?;
+        Ok(rows.into_iter().map(|(author,)| author).collect())
+    }
+
     /// The addresses that events tell were taken away from some influencers, in their looked-up form.
     pub async fn removed_addresses(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<String>, StoreError> {
         let rows: Vec<(String,)> = self.all(&ADDRESSES_REMOVED, values![ids]).await?;
@@ -157,6 +168,10 @@ statements! {
     #[hot] ADDRESS_DELETE = "DELETE FROM address WHERE id = $1";
     #[hot] MAIL_WAITING = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id WHERE r.address_key = $1 \
         AND r.state IN ('pending', 'deferred') AND o.status IN ('review', 'queued', 'deferred', 'claimed', 'handed_over') ORDER BY o.id LIMIT 1";
+    #[hot] MAIL_GONE = "SELECT r.outbox_id FROM participation p JOIN outbox_recipient r ON r.outbox_id = p.message_id \
+        WHERE p.influencer_id = $1 AND r.address_key = $2 LIMIT 1";
+    #[hot] AUTHORS_MET = "SELECT DISTINCT m.author_address FROM participation p JOIN message m ON m.id = p.message_id \
+        WHERE p.influencer_id = $1";
     #[hot] ADDRESSES_REMOVED = "SELECT DISTINCT data ->> 'removed' AS removed FROM event WHERE influencer_id = ANY($1::uuid[]) \
         AND type = 'influencer.updated' AND data ->> 'removed' IS NOT NULL ORDER BY 1";
     #[hot] ADDRESS_MARK_DEAD = "UPDATE address SET dead_at = $4, dead_reason = $3 \

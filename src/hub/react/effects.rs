@@ -273,9 +273,10 @@ impl Pass<'_> {
         let influencer_id = signal.influencer.filter(|_| about == About::Person);
         if let Some(message) = signal.message {
             // A hold comes with each question: one that was answered does not answer the next.
-            let is_asked = match kind {
-                TaskKind::Refusal => tx.has_open_task_about(message, kind, influencer_id).await?,
-                _ => tx.has_task_about(message, kind, influencer_id).await?,
+            let is_asked = if kind == TaskKind::Refusal {
+                tx.has_open_task_about(message, kind, influencer_id).await?
+            } else {
+                tx.has_task_about(message, kind, influencer_id).await?
             };
             if is_asked {
                 return Ok(());

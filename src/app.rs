@@ -356,9 +356,10 @@ pub fn place_of(config: &Config) -> Place {
 }
 
 /// How long a transaction may do nothing: a node that stands still in one holds its locks. A third of the lease is the time between
-/// two renewals, and with a quarter more a living node that waits for such a lock still has its own.
+/// two renewals, and with a quarter more a living node that waits for such a lock still has its own. Never so short that what is
+/// worked out between two statements (a large mail) would end it, and never so long that people notice.
 fn idle_max(lease: Duration) -> Duration {
-    lease / 4
+    (lease / 4).clamp(Duration::from_secs(5), Duration::from_secs(30))
 }
 
 /// What is listened on. Bound before anything answers: whoever finds one of them up finds all.

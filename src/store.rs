@@ -56,6 +56,10 @@ const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// has no stricter rule of its own.
 const POSTGRES_IDLE: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
     WHERE name = 'idle_in_transaction_session_timeout' AND (setting::bigint = 0 OR setting::bigint > $1::bigint)";
+/// The same for reads of one state, for their transaction alone: who reads much works on it meanwhile, and nobody waits for a lock
+/// of theirs.
+const POSTGRES_SNAPSHOT_IDLE: &str = "SELECT set_config(name, '60000', TRUE) FROM pg_settings \
+    WHERE name = 'idle_in_transaction_session_timeout' AND (reset_val::bigint = 0 OR reset_val::bigint > 60000)";
 /// Milliseconds for which PostgreSQL keeps a connection whose other end takes nothing of what it is sent: a statement of a node that
 /// stands still may wait there with all its locks, and counts as busy. It means nothing on a socket of the same machine.
 const POSTGRES_UNTAKEN: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
@@ -305,7 +309,9 @@ impl Store {
         let inner = match &self.inner {
             Inner::Sqlite { read, .. } => TxInner::SqliteSnapshot(read.begin().await?),
             Inner::Postgres(pool) => {
-                TxInner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+                let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                sqlx::query(POSTGRES_SNAPSHOT_IDLE).execute(&mut *tx).await?;
+                TxInner::Postgres(tx)
             }
         };
         Ok(Tx { inner, name: SNAPSHOT, _place: None })

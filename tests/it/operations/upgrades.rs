@@ -158,14 +158,14 @@ fn on_a_file() -> Home {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_may_be_killed_at_any_moment() {
     let figures = kill_while_migrating(on_a_file(), 2, 7).await;
-    assert!(figures.kills > 20 && figures.damaged.is_empty(), "{figures:?}");
+    assert!(figures.kills > 20 && figures.before_its_end > 0 && figures.damaged.is_empty(), "{figures:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn so_it_may_on_postgresql() {
     let Some(url) = peers::postgres_url() else { return peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
     let figures = kill_while_migrating(Home::Server(url), 1, 7).await;
-    assert!(figures.kills > 10 && figures.damaged.is_empty(), "{figures:?}");
+    assert!(figures.kills > 10 && figures.before_its_end > 0 && figures.damaged.is_empty(), "{figures:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::import::wants_guard;
 use crate::domain::people::InfluencerView;
-use crate::domain::words::Word as _;
+use crate::domain::words::Word;
 use crate::store::{StoreError, Tx};
 
 /// Columns that are always there, before those of networks and properties.
@@ -72,7 +72,7 @@ impl Roster {
             Cow::Borrowed(person.first_name.as_str()),
             Cow::Borrowed(person.last_name.as_str()),
             text(address.map(|a| a.value.as_str())),
-            text(address.and_then(|a| a.suppressed).map(|reason| reason.as_str())),
+            text(address.and_then(|a| a.suppressed).map(Word::as_str)),
             text(consent.map(|c| c.source.as_str())),
             Cow::Owned(consent.map(|c| c.at.to_string()).unwrap_or_default()),
             text(person.timezone.as_deref()),

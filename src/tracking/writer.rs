@@ -98,7 +98,7 @@ impl HitWriter {
             Ok(known) => known,
             Err(error) => return refuse(batch, &error),
         };
-        let (now, hits) = (self.clock.now(), batch.len());
+        let now = self.clock.now();
         let mut rows = Vec::with_capacity(batch.len());
         let mut answers = Vec::with_capacity(batch.len());
         for asked in batch {
@@ -108,6 +108,8 @@ impl HitWriter {
             }
             answers.push((asked, answer));
         }
+        // What nobody signed and what is only counted is no work for the judge.
+        let hits = rows.len();
         let kept = match broken {
             Some(error) => Err(error),
             None => self.keep(tx, rows).await,

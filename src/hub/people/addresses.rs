@@ -76,7 +76,7 @@ async fn is_in_use(tx: &mut Tx, id: InfluencerId, key: &str) -> Result<bool, Sto
     let keys = || vec![key.to_owned()];
     let wrote = tx.list_authors_met(id).await?.iter().any(|author| address::key(author).as_deref() == Some(key));
     Ok(wrote
-        || tx.has_mail_gone_to(id, key).await?
+        || tx.has_mail_gone_to(key).await?
         || !tx.suppressed(Channel::Email, keys()).await?.is_empty()
         || !tx.list_consents(Channel::Email, keys()).await?.is_empty()
         || !tx.once_merged_with(vec![id]).await?.is_empty())

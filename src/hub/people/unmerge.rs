@@ -127,7 +127,9 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
         tx.end_task(asked, TaskState::Cancelled, None, (by, now)).await?;
     }
     return_standing(tx, clock, (&kept, row.at), &undo, by).await?;
-    drop_answered(tx, clock, gone).await?;
+    for parted in [gone, kept.id] {
+        drop_answered(tx, clock, parted).await?;
+    }
     said_no_since(tx, clock, &restored, row.at).await?;
     empty(tx, clock, kept.id, &undo).await?;
     let stays = vec![
@@ -321,6 +323,10 @@ async fn said_no_since(tx: &mut Tx, clock: &Clock, restored: &Influencer, merged
 async fn return_holds(tx: &mut Tx, kept: &Influencer, undo: &Undo, now: Micros) -> Result<(), StoreError> {
     let held = tx.list_hold_sources(vec![kept.id]).await?;
     for MovedHold { was, to } in undo.holds.iter().filter(|moved| held.contains(&moved.to)) {
+        // It stands for a question about them by now as well, which came since.
+        if is_question(to.source) && has_question(tx, kept.id, to.source).await? {
+            continue;
+        }
         // What it asked may have been answered meanwhile.
         let stands = match was {
             Some(was) if was.source == HoldSource::Merge => is_asked(tx, was).await?,
@@ -345,19 +351,35 @@ async fn is_asked(tx: &mut Tx, hold: &Hold) -> Result<bool, StoreError> {
     Ok(tx.lock_task(id).await?.is_some_and(|task| task.state == TaskState::Open))
 }
 
-/// What held the record that is restored until something was answered, and was answered while it was the other's: it ends with it.
-async fn drop_answered(tx: &mut Tx, clock: &Clock, restored: InfluencerId) -> Result<(), StoreError> {
-    for held in tx.list_hold_sources(vec![restored]).await?.into_iter().filter(|hold| hold.until.is_none()) {
+/// Whether a hold of this source ends with the answer to a question about a message.
+fn is_question(source: HoldSource) -> bool {
+    match source {
+        HoldSource::Machine | HoldSource::Complaint | HoldSource::Unassigned => true,
+        HoldSource::Merge | HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Gone => false,
+    }
+}
+
+/// Whether such a question is open about somebody.
+async fn has_question(tx: &mut Tx, id: InfluencerId, source: HoldSource) -> Result<bool, StoreError> {
+    Ok(if source == HoldSource::Unassigned {
+        !tx.list_awaiting_assignment(vec![id]).await?.is_empty()
+    } else {
+        !tx.list_asked_for_no(vec![id], source == HoldSource::Complaint).await?.is_empty()
+    })
+}
+
+/// What held somebody until something was answered, and was answered while the two were one, or went with the other: it ends with it.
+async fn drop_answered(tx: &mut Tx, clock: &Clock, parted: InfluencerId) -> Result<(), StoreError> {
+    for held in tx.list_hold_sources(vec![parted]).await?.into_iter().filter(|hold| hold.until.is_none()) {
         let asks = match held.source {
             HoldSource::Merge => is_asked(tx, &held).await?,
-            HoldSource::Machine => !tx.list_asked_for_no(vec![restored], false).await?.is_empty(),
-            HoldSource::Complaint => !tx.list_asked_for_no(vec![restored], true).await?.is_empty(),
+            HoldSource::Machine | HoldSource::Complaint => has_question(tx, parted, held.source).await?,
             HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Gone => {
                 true
             }
         };
         if !asks {
-            hold::release_for(tx, clock, vec![restored], held.source).await?;
+            hold::release_for(tx, clock, vec![parted], held.source).await?;
         }
     }
     Ok(())

@@ -736,6 +736,8 @@ fn what_counts_from_a_restart_on_is_named_by_its_key() {
     assert_eq!(keys("undo_seconds = 10", "undo_seconds = 20"), none);
     assert_eq!(keys("level = \"info,liaison::outbound=debug\"", "level = \"info\""), ["log.level"]);
     assert_eq!(keys(place, "state_dir = \"/tmp/other\""), ["storage.state_dir", "storage.url"]);
+    let lease = format!("{place}\nlease_seconds = 30");
+    assert_eq!(keys(place, &lease), ["storage.lease_seconds"]);
     let listen = "listen = \"127.0.0.1:0\"";
     for (key, value) in [
         ("listen", "\"127.0.0.1:1\""),
@@ -745,6 +747,7 @@ fn what_counts_from_a_restart_on_is_named_by_its_key() {
         ("requests_per_minute", "1"),
         ("refused_per_minute", "1"),
         ("public_requests_per_minute", "1"),
+        ("trusted_proxies", "[\"10.0.0.1\"]"),
     ] {
         let kept = if key == "listen" { "" } else { listen };
         assert_eq!(keys(listen, &format!("{kept}\n{key} = {value}")), [format!("server.{key}")].as_slice(), "{key}");

@@ -150,6 +150,52 @@ pub(in crate::hub) async fn release_for(
     Ok(())
 }
 
+/// Sources whose hold ends with the answer to a question about a message that a thread has.
+pub(in crate::hub) const ASKED: [HoldSource; 2] = [HoldSource::Machine, HoldSource::Complaint];
+
+/// About whom of these the question is open with whose answer such a hold ends; nobody for holds that end otherwise.
+pub(in crate::hub) async fn asked_of(
+    tx: &mut Tx,
+    ids: Vec<InfluencerId>,
+    source: HoldSource,
+) -> Result<Vec<InfluencerId>, StoreError> {
+    match source {
+        HoldSource::Machine => tx.list_asked_for_no(ids, false).await,
+        HoldSource::Complaint => tx.list_asked_for_no(ids, true).await,
+        HoldSource::Unassigned => {
+            Ok(tx.list_awaiting_assignment(ids).await?.into_iter().map(|w| w.influencer_id).collect())
+        }
+        HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Gone | HoldSource::Merge => {
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Questions went from one to another: whoever they are about now is held by them, and who is asked nothing any more is let go.
+/// `before` are those which were open about the one who had them.
+pub(in crate::hub) async fn follow_questions(
+    tx: &mut Tx,
+    clock: &Clock,
+    (from, to): (InfluencerId, InfluencerId),
+    before: &[HoldSource],
+) -> Result<(), StoreError> {
+    let held = tx.list_hold_sources(vec![from]).await?;
+    for &source in before {
+        let asked = asked_of(tx, vec![from, to], source).await?;
+        let hold = held.iter().find(|hold| hold.source == source);
+        if asked.contains(&to) {
+            let reason =
+                hold.and_then(|hold| hold.reason.as_deref()).unwrap_or("it may be a no, and nobody has said yet");
+            let cause = hold.and_then(|hold| hold.cause.as_deref()).and_then(|cause| cause.parse().ok());
+            hold_by_rule(tx, clock, to, ByRule { source, until: None, reason, cause }).await?;
+        }
+        if !asked.contains(&from) {
+            release_for(tx, clock, vec![from], source).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Lets those go who waited for a message to be assigned that may be about them. Where another one waits, they are held as long
 /// as that one says, and no longer because of what is settled.
 pub(in crate::hub) async fn release_assigned(

@@ -6,8 +6,8 @@ use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::EventType;
-use crate::hub::people;
 use crate::hub::signal::{self, Signal};
+use crate::hub::{hold, people};
 use crate::store::thread::ThreadDesk;
 use crate::store::{StoreError, Tx};
 
@@ -116,7 +116,16 @@ async fn give(tx: &mut Tx, clock: &Clock, id: ThreadId, (to, by): (InfluencerId,
         return Err(ThreadError::TheirOwn { to, there: own.id });
     }
     let is_back = tx.list_given(vec![thread.conversation_id]).await?.contains(&(thread.conversation_id, to, from));
+    // Before it is asked what is open: an answer may be on its way.
+    tx.lock_influencers(vec![from, to]).await?;
+    let mut asked = Vec::new();
+    for source in hold::ASKED {
+        if !hold::asked_of(tx, vec![from], source).await?.is_empty() {
+            asked.push(source);
+        }
+    }
     tx.give_thread(id, from, to).await?;
+    hold::follow_questions(tx, clock, (from, to), &asked).await?;
     for who in [from, to] {
         let newest = tx.newest_turn(who).await?;
         let awaiting = newest.and_then(|(_, awaiting)| awaiting);

@@ -324,7 +324,7 @@ async fn return_holds(tx: &mut Tx, kept: &Influencer, undo: &Undo, now: Micros) 
     let held = tx.list_hold_sources(vec![kept.id]).await?;
     for MovedHold { was, to } in undo.holds.iter().filter(|moved| held.contains(&moved.to)) {
         // It stands for a question about them by now as well, which came since.
-        if is_question(to.source) && has_question(tx, kept.id, to.source).await? {
+        if !hold::asked_of(tx, vec![kept.id], to.source).await?.is_empty() {
             continue;
         }
         // What it asked may have been answered meanwhile.
@@ -351,29 +351,14 @@ async fn is_asked(tx: &mut Tx, hold: &Hold) -> Result<bool, StoreError> {
     Ok(tx.lock_task(id).await?.is_some_and(|task| task.state == TaskState::Open))
 }
 
-/// Whether a hold of this source ends with the answer to a question about a message.
-fn is_question(source: HoldSource) -> bool {
-    match source {
-        HoldSource::Machine | HoldSource::Complaint | HoldSource::Unassigned => true,
-        HoldSource::Merge | HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Gone => false,
-    }
-}
-
-/// Whether such a question is open about somebody.
-async fn has_question(tx: &mut Tx, id: InfluencerId, source: HoldSource) -> Result<bool, StoreError> {
-    Ok(if source == HoldSource::Unassigned {
-        !tx.list_awaiting_assignment(vec![id]).await?.is_empty()
-    } else {
-        !tx.list_asked_for_no(vec![id], source == HoldSource::Complaint).await?.is_empty()
-    })
-}
-
 /// What held somebody until something was answered, and was answered while the two were one, or went with the other: it ends with it.
 async fn drop_answered(tx: &mut Tx, clock: &Clock, parted: InfluencerId) -> Result<(), StoreError> {
     for held in tx.list_hold_sources(vec![parted]).await?.into_iter().filter(|hold| hold.until.is_none()) {
         let asks = match held.source {
             HoldSource::Merge => is_asked(tx, &held).await?,
-            HoldSource::Machine | HoldSource::Complaint => has_question(tx, parted, held.source).await?,
+            HoldSource::Machine | HoldSource::Complaint => {
+                !hold::asked_of(tx, vec![parted], held.source).await?.is_empty()
+            }
             HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Gone => {
                 true
             }

@@ -222,16 +222,7 @@ impl Held {
         self.ids.dedup();
         // Before it is asked what else there is: another answer may be on its way.
         tx.lock_influencers(self.ids.clone()).await?;
-        let still = match self.source {
-            HoldSource::Machine => tx.list_asked_for_no(self.ids.clone(), false).await?,
-            HoldSource::Complaint => tx.list_asked_for_no(self.ids.clone(), true).await?,
-            HoldSource::Hand
-            | HoldSource::Away
-            | HoldSource::Bounces
-            | HoldSource::Unassigned
-            | HoldSource::Gone
-            | HoldSource::Merge => Vec::new(),
-        };
+        let still = hold::asked_of(tx, self.ids.clone(), self.source).await?;
         self.ids.retain(|id| !still.contains(id));
         hold::release_for(tx, clock, self.ids, self.source).await
     }

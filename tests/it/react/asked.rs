@@ -20,7 +20,7 @@ pub(super) async fn finished(desk: &Desk, task: TaskId, answer: Option<&str>) ->
 }
 
 /// The open tasks that ask whether something was a no, oldest first.
-async fn asked(desk: &Desk) -> Vec<TaskId> {
+pub(super) async fn asked(desk: &Desk) -> Vec<TaskId> {
     let filter = TaskFilter { kind: Some(TaskKind::Refusal), ..TaskFilter::default() };
     let mut tx = desk.fresh.store.read().await.unwrap();
     let mut all = tx.list_tasks(&filter, desk.clock.now(), Page::oldest(100)).await.unwrap().data;

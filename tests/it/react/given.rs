@@ -1,6 +1,7 @@
 //! A thread that a person gives to another influencer: what moves, what follows, what comes later, and the way back.
 
 use super::*;
+use liaison::domain::consequence::MACHINE;
 use liaison::domain::ids::ThreadId;
 use liaison::hub::thread::{self, ThreadChange, ThreadError};
 
@@ -59,6 +60,30 @@ async fn a_thread_that_is_given_to_another_is_theirs_and_so_is_what_comes_later_
         let last = reply("ana@example.org", "t4", "In-Reply-To: <t2@mail.example>", "Thank you.");
         desk.drop_into(FolderRole::Inbox, &[last]).await;
         assert_eq!(desk.one("Re: Shoes t4").await.who(), [ana]);
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_a_no_holds_whoever_has_the_thread() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+        let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+        let no = "Please remove me from your list and never write to me again.";
+        desk.drop_into(FolderRole::Inbox, &[reply("bo@example.org", "p1", machine, no)]).await;
+        let thread = desk.one("Re: Shoes p1").await.parts[0].1;
+        let is_held = async |who: &str| held(&desk, who).await.is_some();
+        assert_eq!((is_held("bo").await, is_held("di").await), (true, false), "{name}");
+        give(&desk, thread, desk.people["di"]).await.unwrap();
+        assert_eq!((is_held("bo").await, is_held("di").await), (false, true), "{name}");
+        assert_eq!(held(&desk, "di").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        give(&desk, thread, desk.people["bo"]).await.unwrap();
+        assert_eq!((is_held("bo").await, is_held("di").await), (true, false), "{name}");
+        give(&desk, thread, desk.people["di"]).await.unwrap();
+        let task = super::asked::asked(&desk).await.remove(0);
+        super::asked::finished(&desk, task, Some("go_on")).await.unwrap();
+        assert_eq!((is_held("bo").await, is_held("di").await), (false, false), "{name}");
+        assert_eq!((ended(&desk, "bo").await, ended(&desk, "di").await), (None, None), "{name}");
     }
 }
 

@@ -179,10 +179,10 @@ pub(in crate::hub) async fn follow_questions(
     (from, to): (InfluencerId, InfluencerId),
     before: &[HoldSource],
 ) -> Result<(), StoreError> {
-    let held = tx.list_hold_sources(vec![from]).await?;
+    let theirs = tx.list_hold_sources(vec![from]).await?;
     for &source in before {
         let asked = asked_of(tx, vec![from, to], source).await?;
-        let hold = held.iter().find(|hold| hold.source == source);
+        let hold = theirs.iter().find(|hold| hold.source == source);
         if asked.contains(&to) {
             let reason =
                 hold.and_then(|hold| hold.reason.as_deref()).unwrap_or("it may be a no, and nobody has said yet");

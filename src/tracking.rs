@@ -51,27 +51,57 @@ pub struct Seen {
 const MANY: usize = 16;
 /// How long after many hits came at once more of them are awaited. Machine time.
 const RUSH: Duration = Duration::from_secs(1);
+/// How long answers go first: who keeps coming for longer must not keep the verdicts of all others away.
+const RUSH_MAX: Duration = Duration::from_mins(1);
 
 /// Rung when there are hits, and whether many come right now. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Arrivals {
     wake: Wake,
-    many_at: Arc<Mutex<Option<Instant>>>,
+    rush: Arc<Mutex<Option<Rush>>>,
+}
+
+/// Many hits at once, again and again.
+#[derive(Debug, Clone, Copy)]
+struct Rush {
+    /// When answers began to go first.
+    since: Instant,
+    /// When many came last.
+    last: Instant,
+}
+
+impl Rush {
+    fn is_on(&self) -> bool {
+        self.last.elapsed() < RUSH
+    }
 }
 
 impl Arrivals {
+    fn rush(&self) -> std::sync::MutexGuard<'_, Option<Rush>> {
+        self.rush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// So many came at once.
     fn came(&self, hits: usize) {
         if hits >= MANY {
-            *self.many_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            let mut rush = self.rush();
+            let now = Instant::now();
+            let since = rush.filter(Rush::is_on).map_or(now, |rush| rush.since);
+            *rush = Some(Rush { since, last: now });
         }
         self.wake.wake();
     }
 
-    /// Whether so many come that their answers wait for one another: who answers goes first then.
+    /// Whether so many come that their answers wait for one another, and have not gone first for too long.
     fn is_rush(&self) -> bool {
-        let many_at = *self.many_at.lock().unwrap_or_else(PoisonError::into_inner);
-        many_at.is_some_and(|at| at.elapsed() < RUSH)
+        self.rush().is_some_and(|rush| rush.is_on() && rush.since.elapsed() < RUSH_MAX)
+    }
+
+    /// Nothing waits for its verdict: answers may go first anew.
+    fn caught_up(&self) {
+        if let Some(rush) = self.rush().as_mut() {
+            rush.since = Instant::now();
+        }
     }
 }
 
@@ -149,4 +179,37 @@ impl Tracking {
 fn cut(text: &mut String, octets_max: usize) {
     text.truncate(text.floor_char_boundary(octets_max));
     text.retain(|c| !c.is_control());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn come(arrivals: &Arrivals, seconds: u64) {
+        for _ in 0..seconds * 2 {
+            arrivals.came(MANY);
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_go_first_while_many_come_and_no_longer_than_a_minute() {
+        let arrivals = Arrivals::default();
+        assert!(!arrivals.is_rush(), "nothing came");
+        arrivals.came(MANY - 1);
+        assert!(!arrivals.is_rush(), "a few");
+        come(&arrivals, 59).await;
+        assert!(arrivals.is_rush(), "many, for less than a minute");
+        come(&arrivals, 2).await;
+        assert!(!arrivals.is_rush(), "many, for more than a minute: others wait for their verdict");
+        come(&arrivals, 600).await;
+        assert!(!arrivals.is_rush(), "and it does not begin anew by going on");
+        arrivals.caught_up();
+        come(&arrivals, 1).await;
+        assert!(arrivals.is_rush(), "nobody waits any more");
+        tokio::time::advance(RUSH).await;
+        assert!(!arrivals.is_rush(), "no more came");
+        arrivals.came(MANY);
+        assert!(arrivals.is_rush(), "another one");
+    }
 }

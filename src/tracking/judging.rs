@@ -131,7 +131,7 @@ pub async fn judge_due(store: &Store, clock: &Clock, books: &Books) -> Result<us
 }
 
 /// How fast is judged: while hits come in a rush, little at a time and with long rests, for on SQLite one transaction writes at a time
-/// and somebody waits for each answer. Verdicts come later then.
+/// and somebody waits for each answer. Verdicts come later then, by a minute at most and what is left over from it.
 #[derive(Clone)]
 struct Pace(Option<Arrivals>);
 
@@ -148,6 +148,13 @@ impl Pace {
     /// See [`Pace::filed`].
     fn messages(&self) -> usize {
         if self.is_rush() { RUSH_MESSAGES } else { MESSAGES }
+    }
+
+    /// Nothing waits.
+    fn caught_up(&self) {
+        if let Some(arrivals) = &self.0 {
+            arrivals.caught_up();
+        }
     }
 
     /// Rests after a transaction that began at an instant.
@@ -168,6 +175,7 @@ async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: Pace) -> Re
         let until = clock.now().minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
+            pace.caught_up();
             return Ok(judged);
         }
         // In one order everywhere, for they are locked.
@@ -542,5 +550,36 @@ impl Session<'_> {
             tx.mark_step_read(id, opened, clicked).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracking::MANY;
+
+    #[tokio::test(start_paused = true)]
+    async fn in_a_rush_little_is_done_at_a_time_and_a_twentieth_of_it() {
+        let arrivals = Arrivals::default();
+        let pace = Pace(Some(arrivals.clone()));
+        assert_eq!((pace.filed(), pace.messages()), (FILED, MESSAGES));
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_millis(10)).await;
+        pace.rest(began).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(10), "no rest when nobody waits");
+        arrivals.came(MANY);
+        assert_eq!((pace.filed(), pace.messages()), (RUSH_FILED, RUSH_MESSAGES));
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_millis(10)).await;
+        pace.rest(began).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(200), "19 times as long as it took");
+        arrivals.came(MANY);
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_millis(900)).await;
+        pace.rest(began).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(900) + RUSH_REST_MAX);
+        let by_hand = Pace(None);
+        arrivals.came(MANY);
+        assert_eq!((by_hand.filed(), by_hand.messages()), (FILED, MESSAGES), "who asks for it gets it at once");
     }
 }

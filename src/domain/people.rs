@@ -284,6 +284,8 @@ pub struct AgentRef {
     pub last_name: String,
     /// Their primary email address.
     pub email: Option<String>,
+    /// Why it must not be written to, where it must not.
+    pub suppressed: Option<SuppressionReason>,
 }
 
 /// An agent as programs outside see one.

@@ -34,16 +34,10 @@ pub const SOMEBODY: &str = "(an address)";
 
 /// The text without mail addresses: what servers say of recipients goes into the log, which names messages and nobody.
 pub fn without_addresses(text: &str) -> String {
-    let of_name = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
-    let of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {
-        let name = before.trim_end_matches(of_name).len();
-        let behind = after.trim_start_matches(of_domain);
-        let domain = after.strip_suffix(behind).unwrap_or_default();
-        // A sentence ends in a dot as well.
-        let stop = domain.trim_end_matches(['.', '-']).len();
+        let (name, stop) = (name_at(before), domain_end(after));
         match (before.get(..name), after.get(stop..)) {
             (Some(kept), Some(behind)) if name < before.len() && stop > 0 => {
                 shown.push_str(kept);
@@ -59,6 +53,26 @@ pub fn without_addresses(text: &str) -> String {
     }
     shown.push_str(rest);
     shown
+}
+
+/// Where the name of an address begins that ends a text (RFC 5321, 4.1.2: a dot-string or a quoted string).
+fn name_at(before: &str) -> usize {
+    let of_name = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+    let quoted = before.strip_suffix('"').and_then(|inside| inside.rfind('"'));
+    quoted.unwrap_or_else(|| before.trim_end_matches(of_name).len())
+}
+
+/// Where the domain of an address ends that a text begins with (RFC 5321, 4.1.3: or an address of a machine in brackets).
+fn domain_end(after: &str) -> usize {
+    if let Some((machine, _)) = after.strip_prefix('[').and_then(|inside| inside.split_once(']'))
+        && machine.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':'))
+    {
+        return machine.len().saturating_add(2);
+    }
+    let behind = after.trim_start_matches(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-'));
+    let domain = after.strip_suffix(behind).unwrap_or_default();
+    // A sentence ends in a dot as well.
+    domain.trim_end_matches(['.', '-']).len()
 }
 
 /// How many octets at the end of a text are the beginning of a form, where there are enough of them.
@@ -93,6 +107,9 @@ mod tests {
             ("Ana.Lee+x=y@mail.example.org. Or bo@b.example, or", "(an address). Or (an address), or"),
             ("bounce+ana=example.org@s.example said", "(an address) said"),
             ("zoë@exämple.org", "(an address)"),
+            ("<\"ana lee\"@example.org> unknown", "<(an address)> unknown"),
+            ("to ana@[192.0.2.7]: and bo@[IPv6:2001:db8::1].", "to (an address): and (an address)."),
+            ("see [@[x y]] \"@", "see [@[x y]] \"@"),
             ("a@b@c.example", "(an address)@c.example"),
             ("nothing here, 5 @ 3, @home, me@", "nothing here, 5 @ 3, @home, me@"),
             ("", ""),

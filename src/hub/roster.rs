@@ -12,7 +12,7 @@ use crate::domain::words::Word;
 use crate::store::{StoreError, Tx};
 
 /// Columns that are always there, before those of networks and properties.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "id",
     "handle",
     "first_name",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 13] = [
     "consent.email.at",
     "timezone",
     "agent_email",
+    "agent_suppressed",
     "owner",
     "stage",
     "tags",
@@ -77,6 +78,7 @@ impl Roster {
             Cow::Owned(consent.map(|c| c.at.to_string()).unwrap_or_default()),
             text(person.timezone.as_deref()),
             text(person.agent.as_ref().and_then(|a| a.email.as_deref())),
+            text(person.agent.as_ref().and_then(|a| a.suppressed).map(Word::as_str)),
             text(person.owner.as_deref()),
             Cow::Borrowed(person.stage.as_str()),
             Cow::Owned(person.tags.join("; ")),

@@ -10,7 +10,7 @@ use super::row::{Mail, list, unguarded, width};
 use super::{Import, ImportError, Seen, Use};
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
-use crate::domain::people::{Agent, Person};
+use crate::domain::people::{Agent, Person, handle_key};
 use crate::domain::words::Channel;
 use crate::hub::people::influencers_by_handles;
 use crate::store::{StoreError, Tx};
@@ -21,6 +21,8 @@ struct AgentRow {
     email: Mail,
     first_name: String,
     last_name: String,
+    /// Why they are not written to where the file comes from.
+    suppressed: Option<String>,
     /// Handles as written, and as they are looked up.
     influencers: Vec<(String, String)>,
 }
@@ -59,6 +61,9 @@ impl AgentRow {
             self.first_name = check::name("first_name", cell)?;
         } else if matches!(field, Field::LastName) {
             self.last_name = check::name("last_name", cell)?;
+        } else if matches!(field, Field::Suppressed) {
+            self.suppressed =
+                Some(cell).filter(|cell| !cell.is_empty()).map(|cell| check::name("suppressed", cell)).transpose()?;
         } else if matches!(field, Field::Influencers) {
             let handle = |given| check::handle(given).map_err(|flaw| Flaw::new("influencers", flaw.reason));
             self.influencers = list(cell).map(handle).collect::<Result<_, _>>()?;
@@ -75,6 +80,11 @@ async fn look_up(tx: &mut Tx, items: &[(Record, AgentRow)]) -> Result<(Known, Kn
     known.influencers = influencers_by_handles(tx, handles).await?.into_iter().collect();
     let owners: Vec<InfluencerId> = known.owners.values().filter_map(|p| p.influencer()).collect();
     known.names = tx.get_influencers(owners).await?.into_iter().map(|i| (i.id, i.handle)).collect();
+    let said = items.iter().filter(|(_, row)| row.suppressed.is_some());
+    let said: Vec<String> = said.map(|(_, row)| row.email.key.clone()).collect();
+    if !said.is_empty() {
+        known.suppressed = tx.suppressed(Channel::Email, said).await?.into_iter().map(|s| s.value_key).collect();
+    }
     let ids: Vec<AgentId> = known.owners.values().filter_map(|p| p.agent()).collect();
     let agents = tx.get_agents(ids.clone()).await?.into_iter().map(|a| (a.id, a)).collect();
     let links = tx.influencers_of_agents(ids).await?.into_iter().collect();
@@ -94,14 +104,24 @@ impl Planner<'_> {
                 row.email.value
             ));
         }
+        reasons.extend(self.unheard("suppressed", &row.email, row.suppressed.as_deref()));
+        let agent = self.known.owners.get(&row.email.key).and_then(Person::agent);
         let mut influencers = BTreeSet::new();
         for (handle, key) in &row.influencers {
-            match self.known.influencers.get(key) {
-                Some(influencer) => {
-                    influencers.insert(influencer.id);
-                }
-                None => reasons.push(format!("influencers: there is no influencer {handle}; import them first")),
+            let Some(influencer) = self.known.influencers.get(key) else {
+                reasons.push(format!("influencers: there is no influencer {handle}; import them first"));
+                continue;
+            };
+            let is_linked = agent.is_some_and(|agent| there.links.contains(&(agent, influencer.id)));
+            // Somebody else may have taken the handle.
+            if !is_linked && handle_key(&influencer.handle).as_ref() != Some(key) {
+                reasons.push(format!(
+                    "influencers: {handle} was {}'s before; if it is the same person, write {}; if somebody else has the handle now, \
+                     import them first",
+                    influencer.handle, influencer.handle
+                ));
             }
+            influencers.insert(influencer.id);
         }
         if !reasons.is_empty() {
             return Err(reasons);

@@ -64,8 +64,10 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
             known.consents.entry(consent.value_key.clone()).or_default().push(consent);
         }
     }
-    let asked = rows().filter(|row| row.consent.is_some() || row.suppressed.is_some());
-    let asked: Vec<String> = asked.filter_map(|row| row.email.as_ref().map(|m| m.key.clone())).collect();
+    let own =
+        rows().filter(|row| row.consent.is_some() || row.suppressed.is_some()).filter_map(|row| row.email.as_ref());
+    let agents = rows().filter(|row| row.agent_suppressed.is_some()).filter_map(|row| row.agent.as_ref());
+    let asked: Vec<String> = own.chain(agents).map(|mail| mail.key.clone()).collect();
     if !asked.is_empty() {
         let listed = tx.suppressed(Channel::Email, asked).await?;
         known.suppressed = listed.iter().map(|s| s.value_key.clone()).collect();

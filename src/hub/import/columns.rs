@@ -27,6 +27,8 @@ pub(super) enum Field {
     Tags,
     /// Why the address must not be written to, where the file comes from.
     Suppressed,
+    /// As [`Field::Suppressed`], of the agent's address.
+    AgentSuppressed,
     /// For whom an agent writes.
     Influencers,
     Network(String),
@@ -116,7 +118,8 @@ impl Field {
             ("last_name", _) => Some(Self::LastName),
             ("phone", _) => Some(Self::LeftOut("only email addresses can be imported yet")),
             ("id", Sort::Influencers) => Some(Self::LeftOut("the handle tells whose row it is")),
-            ("suppressed", Sort::Influencers) => Some(Self::Suppressed),
+            ("suppressed", _) => Some(Self::Suppressed),
+            ("agent_suppressed", Sort::Influencers) => Some(Self::AgentSuppressed),
             ("influencers", Sort::Agents) => Some(Self::Influencers),
             (_, Sort::Agents) => None,
             ("handle", _) => Some(Self::Handle),

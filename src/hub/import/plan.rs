@@ -142,18 +142,10 @@ impl Planner<'_> {
                 Use::Agent => format!("email: {} is the address of an agent in line {line}", email.value),
             });
             reasons.extend(in_file.or_else(|| self.email_taken(email, existing)));
-            // Where it is not known here, they would be written to from then on.
-            if let Some(why) = &row.suppressed
-                && !self.known.suppressed.contains(&email.key)
-            {
-                reasons.push(format!(
-                    "suppressed: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression \
-                     add {}",
-                    email.value, email.value
-                ));
-            }
+            reasons.extend(self.unheard("suppressed", email, row.suppressed.as_deref()));
         }
         if let Some(agent) = &row.agent {
+            reasons.extend(self.unheard("agent_suppressed", agent, row.agent_suppressed.as_deref()));
             let in_file = match self.seen_address(&agent.key) {
                 Some((line, Use::Own)) => Some(format!(
                     "agent_email: {} is an influencer's own address in line {line}; an address is either theirs or their agent's",
@@ -173,17 +165,32 @@ impl Planner<'_> {
         reasons
     }
 
-    /// Under a handle that somebody had before, an address that is not theirs may be somebody else's who took the handle.
+    /// A no that is told of an address and not known here: it would be written to from then on.
+    pub(super) fn unheard(&self, field: &str, mail: &Mail, why: Option<&str>) -> Option<String> {
+        let why = why.filter(|_| !self.known.suppressed.contains(&mail.key))?;
+        Some(format!(
+            "{field}: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression add {}",
+            mail.value, mail.value
+        ))
+    }
+
+    /// Under a handle that somebody had before, an address that is not theirs, or not their agent's, may be that of somebody else
+    /// who took the handle.
     fn taken_over(&self, row: &Row, existing: Option<&Influencer>) -> Option<String> {
-        let (email, existing) = (row.email.as_ref()?, existing?);
-        let theirs = self.known.owners.get(&email.key) == Some(&Person::Influencer(existing.id));
-        (called(row, Some(existing)) != row.handle_key && !theirs).then(|| {
-            format!(
-                "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, add the address to {} by hand; \
-                 if somebody else has the handle now, add them by hand, too",
-                row.handle, existing.handle, email.value, existing.handle
-            )
-        })
+        let existing = existing.filter(|e| called(row, Some(e)) != row.handle_key)?;
+        let owner = |mail: &Mail| self.known.owners.get(&mail.key);
+        let is_theirs = |mail: &&Mail| owner(mail) == Some(&Person::Influencer(existing.id));
+        let is_agents = |mail: &&Mail| {
+            let agents = self.known.agents.get(&existing.id);
+            matches!(owner(mail), Some(Person::Agent(id)) if agents.is_some_and(|agents| agents.contains(id)))
+        };
+        let strange = row.email.as_ref().filter(|mail| !is_theirs(mail));
+        let strange = strange.or_else(|| row.agent.as_ref().filter(|mail| !is_agents(mail)))?;
+        Some(format!(
+            "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, add the address to {} by hand; \
+             if somebody else has the handle now, add them by hand, too",
+            row.handle, existing.handle, strange.value, existing.handle
+        ))
     }
 
     fn email_taken(&self, email: &Mail, existing: Option<&Influencer>) -> Option<String> {

@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub(super) consent: Option<(String, Micros)>,
     /// Why they are not written to where the file comes from.
     pub(super) suppressed: Option<String>,
+    /// Why their agent is not.
+    pub(super) agent_suppressed: Option<String>,
 }
 
 /// What is gathered while the cells of a row are read.
@@ -140,6 +142,7 @@ impl Reading {
                 row.properties.push((name.clone(), value));
             }
             Field::Suppressed => row.suppressed = Some(check::name("suppressed", cell)?),
+            Field::AgentSuppressed => row.agent_suppressed = Some(check::name("agent_suppressed", cell)?),
             Field::ConsentSource(_) => self.consent_source = Some(check::name("consent.email.source", cell)?),
             Field::ConsentAt(_) => self.consent_at = Some(check::instant("consent.email.at", cell)?),
             Field::Influencers | Field::LeftOut(_) | Field::OfReport => {}

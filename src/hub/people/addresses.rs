@@ -75,7 +75,9 @@ pub async fn remove_address(
 async fn is_in_use(tx: &mut Tx, id: InfluencerId, key: &str) -> Result<bool, StoreError> {
     let keys = || vec![key.to_owned()];
     let wrote = tx.list_authors_met(id).await?.iter().any(|author| address::key(author).as_deref() == Some(key));
+    let got = tx.list_envelopes_to(id).await?.iter().any(|to| address::written_to(to).iter().any(|to| to == key));
     Ok(wrote
+        || got
         || tx.has_mail_gone_to(key).await?
         || !tx.suppressed(Channel::Email, keys()).await?.is_empty()
         || !tx.list_consents(Channel::Email, keys()).await?.is_empty()

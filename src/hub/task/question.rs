@@ -181,9 +181,7 @@ async fn recipients(tx: &mut Tx, message: MessageId) -> Result<Vec<String>, Stor
     let mut keys: Vec<String> =
         tx.list_recipients(vec![message]).await?.into_iter().map(|recipient| recipient.address_key).collect();
     for (_, envelope) in tx.list_envelopes(vec![message]).await? {
-        let lists = ["to", "cc", "bcc"].into_iter().filter_map(|name| envelope.0.get(name)?.as_array());
-        let addresses = lists.flatten().filter_map(|mailbox| mailbox.get("address")?.as_str());
-        keys.extend(addresses.filter_map(address::key));
+        keys.extend(address::written_to(&envelope.0));
     }
     keys.sort_unstable();
     keys.dedup();

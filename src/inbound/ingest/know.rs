@@ -163,7 +163,7 @@ pub(super) fn reported_on<'k>(draft: &Draft<'_>, known: &'k Known) -> Option<&'k
 async fn load_envelopes(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Result<(), StoreError> {
     let named: Vec<MessageId> = drafts.iter().filter_map(|d| reported_on(d, known)).map(|own| own.id).collect();
     for (message, recipients) in tx.list_envelopes(named).await? {
-        known.envelopes.insert(message, keys_in(&recipients.0));
+        known.envelopes.insert(message, address::written_to(&recipients.0));
     }
     Ok(())
 }
@@ -187,21 +187,11 @@ async fn load_sent_to(
         }
     }
     for sent in tx.list_sent_to(whose.into_iter().collect(), &context.account, since).await? {
-        for key in keys_in(&sent.recipients.0) {
+        for key in address::written_to(&sent.recipients.0) {
             known.sent_to.entry(key).or_insert(sent.id);
         }
     }
     Ok(())
-}
-
-/// The address keys of an envelope as it is stored.
-fn keys_in(recipients: &serde_json::Value) -> Vec<String> {
-    let lists = ["to", "cc", "bcc"].into_iter().filter_map(|name| recipients.get(name)?.as_array());
-    let address = |mailbox: &serde_json::Value| address::key(mailbox.get("address")?.as_str()?);
-    let mut keys: Vec<String> = lists.flatten().filter_map(address).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }
 
 async fn load_people(

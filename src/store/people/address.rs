@@ -139,6 +139,13 @@ impl Tx {
         Ok(rows.into_iter().map(|(author,)| author).collect())
     }
 
+    /// To whom each mail of ours on their timeline went, also where a teammate wrote it in another program: as
+    /// [`Tx::list_envelopes`]. Reads much.
+    pub async fn list_envelopes_to(&mut self, id: InfluencerId) -> Result<Vec<serde_json::Value>, StoreError> {
+        let rows: Vec<(sqlx::types::Json<serde_json::Value>,)> = self.all(&ENVELOPES_TO, values![id]).await?;
+        Ok(rows.into_iter().map(|(envelope,)| envelope.0).collect())
+    }
+
     /// The addresses that events tell were taken away from some influencers, in their looked-up form.
     pub async fn removed_addresses(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<String>, StoreError> {
         let rows: Vec<(String,)> = self.all(&ADDRESSES_REMOVED, values![ids]).await?;
@@ -172,6 +179,8 @@ statements! {
     MAIL_GONE = "SELECT outbox_id FROM outbox_recipient WHERE address_key = $1 LIMIT 1";
     #[hot] AUTHORS_MET = "SELECT DISTINCT m.author_address FROM participation p JOIN message m ON m.id = p.message_id \
         WHERE p.influencer_id = $1";
+    #[hot] ENVELOPES_TO = "SELECT m.recipients FROM participation p JOIN message m ON m.id = p.message_id \
+        WHERE p.influencer_id = $1 AND m.direction = 'outbound'";
     #[hot] ADDRESSES_REMOVED = "SELECT DISTINCT data ->> 'removed' AS removed FROM event WHERE influencer_id = ANY($1::uuid[]) \
         AND type = 'influencer.updated' AND data ->> 'removed' IS NOT NULL ORDER BY 1";
     #[hot] ADDRESS_MARK_DEAD = "UPDATE address SET dead_at = $4, dead_reason = $3 \

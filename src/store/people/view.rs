@@ -120,18 +120,23 @@ impl Tx {
         let mut emails = HashMap::new();
         for address in self.list_addresses_of_agents(ids.clone()).await? {
             if address.channel == Channel::Email {
-                emails.entry(address.person).or_insert(address.value);
+                emails.entry(address.person).or_insert((address.value, address.value_key));
             }
         }
+        let keys: Vec<String> = emails.values().map(|(_, key)| key.clone()).collect();
+        let listed = if keys.is_empty() { Vec::new() } else { self.suppressed(Channel::Email, keys).await? };
+        let suppressed: HashMap<String, _> = listed.into_iter().map(|s| (s.value_key, s.reason)).collect();
         let agents: HashMap<AgentId, Agent> = self.get_agents(ids).await?.into_iter().map(|a| (a.id, a)).collect();
         let mut refs = HashMap::new();
         for (influencer, id) in links {
             let Some(agent) = agents.get(&id) else { continue };
+            let email = emails.get(&Person::Agent(id));
             refs.entry(influencer).or_insert_with(|| AgentRef {
                 id,
                 first_name: agent.first_name.clone(),
                 last_name: agent.last_name.clone(),
-                email: emails.get(&Person::Agent(id)).cloned(),
+                email: email.map(|(value, _)| value.clone()),
+                suppressed: email.and_then(|(_, key)| suppressed.get(key)).copied(),
             });
         }
         Ok(refs)

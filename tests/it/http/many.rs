@@ -45,7 +45,10 @@ pub async fn imports(api: &Described, ana: InfluencerId) {
     let agents = json!({"sort": "agents", "csv": "email,first_name,influencers\nmo@agency.example,Mo,@imp1;@imp3\n"});
     assert_eq!(api.well("POST", path, Some(agents)).await["created"], 1);
 
+    let no = json!({"address": "mo@agency.example", "note": "they rang"});
+    api.well("POST", "/v1/suppressions", Some(no)).await;
     let all = api.well("GET", "/v1/influencers.csv", None).await.as_str().unwrap().to_owned();
+    assert!(all.contains("agent_email,agent_suppressed") && all.contains("mo@agency.example,by_hand"), "{all}");
     assert!(all.contains("id,handle,first_name,last_name,email,suppressed"), "{all}");
     assert!(all.contains(&ana.to_string()) && all.contains("mo@agency.example"), "{all}");
     let red = api.well("GET", "/v1/influencers.csv?property.team=red", None).await.as_str().unwrap().to_owned();

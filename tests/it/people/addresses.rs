@@ -126,6 +126,14 @@ async fn an_address_that_something_hangs_on_stays() {
         desk.drop_into(FolderRole::Inbox, &[letter]).await;
         let mut tx = desk.fresh.store.begin("test").await.unwrap();
         in_use(&mut tx, &desk, ivy, "ivy@ivy.example").await;
+        // A teammate wrote to them in another program.
+        let jan = somebody(&mut tx, &desk, "@jan", &["jan@jan.example", "slip@jan.example"]).await;
+        tx.commit().await.unwrap();
+        let letter = crate::ingest::mail("From: team@acme.example\nTo: X <Jan@jan.example>\nSubject: hi jan", "Hello");
+        desk.drop_into(FolderRole::Sent, &[letter]).await;
+        let mut tx = desk.fresh.store.begin("test").await.unwrap();
+        in_use(&mut tx, &desk, jan, "jan@jan.example").await;
+        remove(&mut tx, &desk, jan, "slip@jan.example").await.unwrap();
         merge(&mut tx, &desk.clock, ivy, hal, "kim").await.unwrap();
         in_use(&mut tx, &desk, ivy, "new@ivy.example").await;
         tx.commit().await.unwrap();

@@ -82,7 +82,14 @@ async fn a_row_under_a_handle_somebody_had_before_is_theirs() {
         assert!(twice.failed[0].reasons[0].contains("@bo, who is @bocooks now, is in line 2 already"), "{twice:?}");
         let file = b"email,influencers\nmax@talent.example,@bo\n";
         let agents = import_agents(&fresh.store, &clock, file, &options(), &mut |_| {}).await.unwrap();
+        assert!(agents.failed[0].reasons[0].contains("@bo was @bocooks's before"), "{name}: {agents:?}");
+        let file = b"email,influencers\nmax@talent.example,@bocooks\n";
+        let agents = import_agents(&fresh.store, &clock, file, &options(), &mut |_| {}).await.unwrap();
         assert_eq!(agents.created, 1, "{name}");
+        // What is so already is so under the handle of then, too.
+        let file = b"email,influencers\nmax@talent.example,@bo\n";
+        let agents = import_agents(&fresh.store, &clock, file, &options(), &mut |_| {}).await.unwrap();
+        assert_eq!(counts(&agents), (0, 0, 1, 0), "{name}: {agents:?}");
         assert_eq!(fresh.store.read().await.unwrap().agents_of_influencers(vec![bo]).await.unwrap().len(), 1, "{name}");
         // Whoever has a handle now comes before whoever had it.
         let mut tx = fresh.store.begin("test.unmerge").await.unwrap();
@@ -114,5 +121,37 @@ async fn an_address_under_a_handle_somebody_had_before_makes_nobody_theirs() {
         assert!(reason.contains("@bo was @bocooks's before") && reason.contains("other@example.org"), "{reason}");
         let own = fresh.store.read().await.unwrap().list_addresses_of_influencers(vec![bo]).await.unwrap();
         assert_eq!(own.len(), 0, "{name}");
+        // Nor does somebody else's agent become theirs; who is their agent already does not hinder.
+        let report = import(&fresh.store, "handle,agent_email\n@bo,max@talent.example\n").await;
+        assert_eq!(counts(&report), (0, 0, 0, 1), "{name}: {report:?}");
+        assert!(report.failed[0].reasons[0].contains("max@talent.example is not known"), "{name}: {report:?}");
+        import(&fresh.store, "handle,agent_email\n@bocooks,max@talent.example\n").await;
+        let report = import(&fresh.store, "handle,agent_email\n@bo,max@talent.example\n").await;
+        assert_eq!(counts(&report), (0, 0, 1, 0), "{name}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_tells_of_a_no_comes_in_once_that_is_known_here() {
+    for fresh in stores::both().await {
+        let (clock, name) = (Clock::machine(), fresh.name);
+        let file = "handle,agent_email,agent_suppressed\n@ana,max@talent.example,opted_out\n@bo,mo@talent.example,\n";
+        let agents = b"email,suppressed\nmax@talent.example,opted_out\nmia@talent.example,\n";
+        let report = import(&fresh.store, file).await;
+        assert_eq!(counts(&report), (1, 0, 0, 1), "{name}: {report:?}");
+        let reason = &report.failed[0].reasons[0];
+        assert!(
+            reason.starts_with("agent_suppressed: max@talent.example must not be written to (opted_out)"),
+            "{reason}"
+        );
+        let told = import_agents(&fresh.store, &clock, agents, &options(), &mut |_| {}).await.unwrap();
+        assert_eq!(counts(&told), (1, 0, 0, 1), "{name}: {told:?}");
+        assert!(told.failed[0].reasons[0].starts_with("suppressed: max@talent.example must not"), "{name}: {told:?}");
+        let mut tx = fresh.store.begin("test.no").await.unwrap();
+        assert!(unsubscribe_by_hand(&mut tx, &clock, "max@talent.example", "kim".into()).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(counts(&import(&fresh.store, file).await), (1, 0, 1, 0), "{name}");
+        let told = import_agents(&fresh.store, &clock, agents, &options(), &mut |_| {}).await.unwrap();
+        assert_eq!(counts(&told), (0, 0, 2, 0), "{name}: {told:?}");
     }
 }

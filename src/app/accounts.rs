@@ -46,7 +46,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
             tokio::select! {
                 () = stop.soft() => break false,
                 () = reloads.next() => match reload.as_ref().map(|again| again()) {
-                    Some(Ok(newer)) => match take_over(&hub, newer).await {
+                    Some(Ok(newer)) => match take_over(&hub, with_lease_of(started.as_deref(), newer)).await {
                         Ok(()) => {
                             tell_what_waits(started.as_deref(), &hub);
                             tracing::info!("configuration reloaded");
@@ -75,6 +75,14 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
         }
         life.ready("running");
     }
+}
+
+/// The lease stays that of the start: what the database lets a transaction wait follows it, and is said to it once.
+fn with_lease_of(started: Option<&Config>, mut newer: Live) -> Live {
+    if let Some(started) = started {
+        newer.accounts.iter_mut().for_each(|parts| parts.reading.pace.lease = started.storage.lease);
+    }
+    newer
 }
 
 /// Puts what was read again in force. Where the store does not take it, what was in force is so again: a full disk, or a

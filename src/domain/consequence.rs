@@ -302,7 +302,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
                         (liaison task done TASK --answer \"said_no ADDRESS\"), which lets the others go; where it was none of them: \
                         --answer go_on. Until then nothing goes to any of them by itself";
             vec![
-                Consequence::Hold(HoldSource::Complaint, None, "one of several complained"),
+                Consequence::Hold(HoldSource::Complaint, None, COMPLAINED),
                 Consequence::Task(TaskKind::Refusal, About::Message, text.to_owned()),
             ]
         }
@@ -373,6 +373,8 @@ fn decide_stranger(answer: Answer) -> Vec<Consequence> {
 
 /// The reason of a hold after a machine's answer that may be a no.
 pub const MACHINE: &str = "a machine's answer may be a no";
+/// Why somebody is held: they may have complained.
+pub const COMPLAINED: &str = "one of several complained";
 /// The reason of a hold after words of somebody gone that may be about somebody else.
 pub const GONE: &str = "they may have left";
 /// The reason of a hold that lasts until a message is assigned.

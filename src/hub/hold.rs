@@ -8,14 +8,16 @@ use super::outreach;
 use super::people::PeopleError;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
-use crate::domain::consequence::Answer;
 use crate::domain::ids::{InfluencerId, MessageId, TaskId};
 use crate::domain::people::check::Flaw;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, HoldSource, Word as _};
-use crate::store::message::MayConcern;
 use crate::store::people::hold::Hold;
 use crate::store::{StoreError, Tx};
+
+mod asked;
+
+pub(in crate::hub) use asked::{ASKED, Asked, asked_of, hold_asked, release_answered, sent_to};
 
 /// Characters of a reason.
 const REASON_MAX: usize = 500;
@@ -148,107 +150,6 @@ pub(in crate::hub) async fn release_for(
         outreach::wake_runs(tx, clock, id).await?;
     }
     Ok(())
-}
-
-/// Sources whose hold ends with the answer to a question about a message that a thread has.
-pub(in crate::hub) const ASKED: [HoldSource; 2] = [HoldSource::Machine, HoldSource::Complaint];
-
-/// About whom of these the question is open with whose answer such a hold ends; nobody for holds that end otherwise.
-pub(in crate::hub) async fn asked_of(
-    tx: &mut Tx,
-    ids: Vec<InfluencerId>,
-    source: HoldSource,
-) -> Result<Vec<InfluencerId>, StoreError> {
-    match source {
-        HoldSource::Machine => tx.list_asked_for_no(ids, false).await,
-        HoldSource::Complaint => tx.list_asked_for_no(ids, true).await,
-        HoldSource::Unassigned => {
-            Ok(tx.list_awaiting_assignment(ids).await?.into_iter().map(|w| w.influencer_id).collect())
-        }
-        HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Gone | HoldSource::Merge => {
-            Ok(Vec::new())
-        }
-    }
-}
-
-/// Questions went from one to another: whoever they are about now is held by them, and who is asked nothing any more is let go.
-/// `before` are those which were open about the one who had them.
-pub(in crate::hub) async fn follow_questions(
-    tx: &mut Tx,
-    clock: &Clock,
-    (from, to): (InfluencerId, InfluencerId),
-    before: &[HoldSource],
-) -> Result<(), StoreError> {
-    let theirs = tx.list_hold_sources(vec![from]).await?;
-    for &source in before {
-        let asked = asked_of(tx, vec![from, to], source).await?;
-        let hold = theirs.iter().find(|hold| hold.source == source);
-        if asked.contains(&to) {
-            let reason =
-                hold.and_then(|hold| hold.reason.as_deref()).unwrap_or("it may be a no, and nobody has said yet");
-            let cause = hold.and_then(|hold| hold.cause.as_deref()).and_then(|cause| cause.parse().ok());
-            hold_by_rule(tx, clock, to, ByRule { source, until: None, reason, cause }).await?;
-        }
-        if !asked.contains(&from) {
-            release_for(tx, clock, vec![from], source).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Lets those go who waited for a message to be assigned that may be about them. Where another one waits, they are held as long
-/// as that one says, and no longer because of what is settled.
-pub(in crate::hub) async fn release_assigned(
-    tx: &mut Tx,
-    clock: &Clock,
-    mut ids: Vec<InfluencerId>,
-) -> Result<(), StoreError> {
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    // Before it is asked what waits: another message may be on its way.
-    tx.lock_influencers(ids.clone()).await?;
-    let waiting = tx.list_awaiting_assignment(ids.clone()).await?;
-    let of_messages: Vec<Hold> = tx
-        .list_hold_sources(ids.clone())
-        .await?
-        .into_iter()
-        .filter(|hold| hold.source == HoldSource::Unassigned)
-        .collect();
-    for hold in of_messages {
-        let left = waiting.iter().filter(|w| w.influencer_id == hold.influencer_id);
-        let Some((until, cause)) = longest(left) else { continue };
-        ids.retain(|id| *id != hold.influencer_id);
-        shorten(tx, clock, hold, (until, cause)).await?;
-    }
-    release_for(tx, clock, ids, HoldSource::Unassigned).await
-}
-
-/// Until when the messages that wait hold somebody, without an end where one of them may be a no; and which one does.
-fn longest<'a>(waiting: impl Iterator<Item = &'a MayConcern>) -> Option<(Option<Micros>, MessageId)> {
-    let ends = waiting.map(|w| (Answer::read(Some(&w.facts)).unassigned_until(w.stored_at), w.message_id));
-    ends.max_by_key(|(until, _)| until.unwrap_or(Micros(i64::MAX)))
-}
-
-/// Lets a hold end earlier: what made it longer is settled.
-async fn shorten(
-    tx: &mut Tx,
-    clock: &Clock,
-    hold: Hold,
-    (until, cause): (Option<Micros>, MessageId),
-) -> Result<(), StoreError> {
-    let (id, now) = (hold.influencer_id, clock.now());
-    let Some(until) = until.filter(|until| hold.until.is_none_or(|end| *until < end)) else { return Ok(()) };
-    if until <= now {
-        return release_for(tx, clock, vec![id], HoldSource::Unassigned).await;
-    }
-    let (source, reason) = (hold.source, hold.reason.clone());
-    let shorter = Hold { until: Some(until), cause: Some(cause.to_string()), made_at: now, ..hold };
-    tx.put_hold(&shorter, now).await?;
-    note(tx, clock, id, json!({"until": until, "reason": reason, "by": "automation", "source": source})).await?;
-    outreach::wake_runs(tx, clock, id).await
 }
 
 /// Says until when we wait for somebody to do something; nothing ends it.

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, ThreadId};
 use crate::domain::time::Micros;
-use crate::domain::words::EventType;
+use crate::domain::words::{EventType, HoldSource};
 use crate::hub::signal::{self, Signal};
 use crate::hub::{hold, people};
 use crate::store::thread::ThreadDesk;
@@ -69,6 +69,10 @@ pub async fn change(
     id: ThreadId,
     (change, by): (ThreadChange, &str),
 ) -> Result<ThreadId, ThreadError> {
+    if change.influencer.is_some() {
+        // Before the thread, as those do who store messages.
+        tx.lock_conversations().await?;
+    }
     let mut desk = tx.lock_thread_desk(id).await?.ok_or(ThreadError::Unknown(id))?;
     if change.version.is_some_and(|seen| seen != desk.version) {
         return Err(ThreadError::Changed { id: desk.id, version: desk.version });
@@ -101,7 +105,6 @@ pub async fn change(
 /// follows it, and what was said there last counts as their answer, read by whoever gave it. What followed for the one who had it
 /// (runs that ended, a stage) stays as it is. Given back to them, the thread is as it was, and nothing follows a second time.
 async fn give(tx: &mut Tx, clock: &Clock, id: ThreadId, (to, by): (InfluencerId, &str)) -> Result<(), ThreadError> {
-    tx.lock_conversations().await?;
     let thread = tx.get_thread(id).await?.ok_or(ThreadError::Unknown(id))?;
     let to = people::survivor(tx, to).await?;
     if tx.get_influencer(to).await?.is_none() {
@@ -118,14 +121,12 @@ async fn give(tx: &mut Tx, clock: &Clock, id: ThreadId, (to, by): (InfluencerId,
     let is_back = tx.list_given(vec![thread.conversation_id]).await?.contains(&(thread.conversation_id, to, from));
     // Before it is asked what is open: an answer may be on its way.
     tx.lock_influencers(vec![from, to]).await?;
-    let mut asked = Vec::new();
-    for source in hold::ASKED {
-        if !hold::asked_of(tx, vec![from], source).await?.is_empty() {
-            asked.push(source);
-        }
-    }
+    let asked = hold::asked_of(tx, &[from, to], &hold::ASKED).await?;
     tx.give_thread(id, from, to).await?;
-    hold::follow_questions(tx, clock, (from, to), &asked).await?;
+    // Whoever the questions of this thread are about now is held by them, and who is asked nothing any more is let go.
+    hold::hold_asked(tx, clock, &[to], &asked).await?;
+    let of_thread: Vec<HoldSource> = asked.iter().filter(|q| q.influencer == from).map(|q| q.source).collect();
+    hold::release_answered(tx, clock, vec![from], &of_thread).await?;
     for who in [from, to] {
         let newest = tx.newest_turn(who).await?;
         let awaiting = newest.and_then(|(_, awaiting)| awaiting);

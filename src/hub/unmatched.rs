@@ -12,7 +12,7 @@ use super::signal;
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
-use crate::domain::words::{Channel, Meaning, UnmatchedReason, Word as _};
+use crate::domain::words::{Channel, HoldSource, Meaning, UnmatchedReason, Word as _};
 use crate::store::message::WaitingRow;
 use crate::store::{StoreError, Tx};
 
@@ -156,7 +156,7 @@ async fn assign(
     tx.resolve_unmatched(vec![message], clock.now()).await?;
     late::end_tasks(tx, clock, message, by).await?;
     let Some((author, false)) = tx.message_origin(message).await? else {
-        hold::release_assigned(tx, clock, shown).await?;
+        hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await?;
         return Ok(about.len());
     };
     let key = address::key(&author).unwrap_or_default();
@@ -170,7 +170,7 @@ async fn assign(
         }
     }
     signal::record(tx, clock, signals).await?;
-    hold::release_assigned(tx, clock, shown).await?;
+    hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await?;
     Ok(about.len())
 }
 
@@ -183,7 +183,7 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
         tx.withdraw_unassigned(message).await?;
     }
     tx.resolve_unmatched(vec![message], clock.now()).await?;
-    hold::release_assigned(tx, clock, shown).await
+    hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await
 }
 
 /// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.

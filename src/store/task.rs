@@ -44,6 +44,17 @@ pub struct TaskRow {
     pub completed_by: Option<String>,
 }
 
+/// An open question whether something was a no.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OpenRefusal {
+    /// Of whom it is asked; nobody where it is one of several.
+    pub influencer_id: Option<InfluencerId>,
+    /// About which message.
+    pub message_id: MessageId,
+    /// Who wrote that.
+    pub author_address: Option<String>,
+}
+
 impl Tx {
     /// Writes a task.
     pub async fn insert_task(&mut self, t: &TaskRow) -> Result<(), StoreError> {
@@ -144,16 +155,10 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Whom of these open tasks ask whether something was a no: of themselves, or of one of several where `among` says so. Each as
-    /// often as it is asked.
-    pub async fn list_asked_for_no(
-        &mut self,
-        influencers: Vec<InfluencerId>,
-        among: bool,
-    ) -> Result<Vec<InfluencerId>, StoreError> {
-        let which = if among { &ASKED_AMONG } else { &ASKED_FOR_NO };
-        let rows: Vec<(InfluencerId,)> = self.all(which, values![influencers]).await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+    /// The open questions whether something was a no: whom each is asked of (nobody where it is one of several), about which message, and
+    /// who wrote that.
+    pub async fn list_open_refusals(&mut self) -> Result<Vec<OpenRefusal>, StoreError> {
+        self.all(&OPEN_REFUSALS, values![]).await
     }
 
     /// Cancels the open tasks of these runs.
@@ -171,9 +176,8 @@ statements! {
     #[hot] LOCK_ABOUT = "SELECT id FROM task WHERE message_id = $1 AND kind = $2 AND influencer_id IS NULL AND state = 'open' FOR UPDATE";
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] OPEN_TEXTS = "SELECT text FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' ORDER BY id LIMIT 100";
-    #[hot] ASKED_FOR_NO = "SELECT influencer_id FROM task WHERE influencer_id = ANY($1::uuid[]) AND kind = 'refusal' AND state = 'open'";
-    #[hot] ASKED_AMONG = "SELECT p.influencer_id FROM participation p JOIN task t ON t.message_id = p.message_id \
-        WHERE p.influencer_id = ANY($1::uuid[]) AND t.influencer_id IS NULL AND t.kind = 'refusal' AND t.state = 'open'";
+    #[hot] OPEN_REFUSALS = "SELECT t.influencer_id, t.message_id, m.author_address FROM task t LEFT JOIN message m ON m.id = t.message_id \
+        WHERE t.state = 'open' AND t.kind = 'refusal' AND t.message_id IS NOT NULL ORDER BY t.id";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
     #[hot] KIND = "SELECT kind FROM task WHERE id = $1";

@@ -171,8 +171,9 @@ async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: Pace) -> Re
     loop {
         pulse::beat();
         // Those that are too young to be judged as well: they speak for and against the older ones.
-        file_all(store, clock, pace.clone()).await?;
-        let until = clock.now().minus(SETTLE);
+        let filed = file_all(store, clock, pace.clone()).await?;
+        // Counted from what is filed: a hit that speaks against one of these may have come while they were filed.
+        let until = filed.minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
             pace.caught_up();
@@ -197,9 +198,9 @@ async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: Pace) -> Re
     }
 }
 
-/// Puts what came until now with the hits of its message. What comes meanwhile is left to the next time: it may come faster than
+/// Puts what came until now with the hits of its message; until when. What comes meanwhile is left to the next time: it may come faster than
 /// it is filed, and what is due must not wait for its end.
-async fn file_all(store: &Store, clock: &Clock, pace: Pace) -> Result<(), StoreError> {
+async fn file_all(store: &Store, clock: &Clock, pace: Pace) -> Result<Micros, StoreError> {
     let until = clock.now();
     while store.read().await?.next_new_hit_at().await?.is_some_and(|at| at <= until) {
         // Those that another files now are waited for: they speak of what is judged next.
@@ -212,7 +213,7 @@ async fn file_all(store: &Store, clock: &Clock, pace: Pace) -> Result<(), StoreE
         .await?;
         pace.rest(began).await;
     }
-    Ok(())
+    Ok(until)
 }
 
 /// Judges what was judged since an instant once more, by the judge of today.

@@ -83,7 +83,7 @@ async fn look_up(tx: &mut Tx, items: &[(Record, AgentRow)]) -> Result<(Known, Kn
     let said = items.iter().filter(|(_, row)| row.suppressed.is_some());
     let said: Vec<String> = said.map(|(_, row)| row.email.key.clone()).collect();
     if !said.is_empty() {
-        known.suppressed = tx.suppressed(Channel::Email, said).await?.into_iter().map(|s| s.value_key).collect();
+        known.heard(tx.suppressed(Channel::Email, said).await?);
     }
     let ids: Vec<AgentId> = known.owners.values().filter_map(|p| p.agent()).collect();
     let agents = tx.get_agents(ids.clone()).await?.into_iter().map(|a| (a.id, a)).collect();

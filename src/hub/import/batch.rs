@@ -11,7 +11,6 @@ use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::{Address, Person};
 use crate::domain::words::Channel;
 use crate::hub::people::influencers_by_handles;
-use crate::hub::people::refused::is_no;
 use crate::hub::{matching, outreach};
 use crate::store::people::address::AddressOwner;
 use crate::store::{StoreError, Tx};
@@ -69,9 +68,7 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
     let agents = rows().filter(|row| row.agent_suppressed.is_some()).filter_map(|row| row.agent.as_ref());
     let asked: Vec<String> = own.chain(agents).map(|mail| mail.key.clone()).collect();
     if !asked.is_empty() {
-        let listed = tx.suppressed(Channel::Email, asked).await?;
-        known.suppressed = listed.iter().map(|s| s.value_key.clone()).collect();
-        known.refused = listed.into_iter().filter(|s| is_no(s.reason)).map(|s| (s.value_key, s.at)).collect();
+        known.heard(tx.suppressed(Channel::Email, asked).await?);
     }
     Ok(known)
 }

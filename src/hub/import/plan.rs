@@ -9,9 +9,10 @@ use super::row::{Mail, Row};
 use super::{ImportOptions, Remark, Seen, Use};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, AgentId, InfluencerId, LedgerId};
-use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person, handle_key};
+use crate::domain::people::{Address, Agent, Consent, Influencer, Network, Person, Suppression, handle_key};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType};
+use crate::domain::words::{Channel, EventType, SuppressionReason, Word as _};
+use crate::hub::people::refused::is_no;
 use crate::hub::signal::{self, Signal};
 use crate::store::event::NewEvent;
 
@@ -35,6 +36,14 @@ pub(super) struct Known {
     pub(super) refused: HashMap<String, Micros>,
     /// Addresses that must not be written to, for whatever reason.
     pub(super) suppressed: HashSet<String>,
+}
+
+impl Known {
+    /// Takes note of addresses that must not be written to.
+    pub(super) fn heard(&mut self, listed: Vec<Suppression>) {
+        self.suppressed = listed.iter().map(|s| s.value_key.clone()).collect();
+        self.refused = listed.into_iter().filter(|s| is_no(s.reason)).map(|s| (s.value_key, s.at)).collect();
+    }
 }
 
 /// What a batch is going to write.
@@ -167,7 +176,12 @@ impl Planner<'_> {
 
     /// A no that is told of an address and not known here: it would be written to from then on.
     pub(super) fn unheard(&self, field: &str, mail: &Mail, why: Option<&str>) -> Option<String> {
-        let why = why.filter(|_| !self.known.suppressed.contains(&mail.key))?;
+        // That mail comes back from one address says nothing of the others of whoever said no.
+        let is_known = |why: &&str| match SuppressionReason::from_word(why).is_some_and(is_no) {
+            true => self.known.refused.contains_key(&mail.key),
+            false => self.known.suppressed.contains(&mail.key),
+        };
+        let why = why.filter(|why| !is_known(why))?;
         Some(format!(
             "{field}: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression add {}",
             mail.value, mail.value

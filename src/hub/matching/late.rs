@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, Kind, Role, TaskKind, UnmatchedReason};
+use crate::domain::words::{Channel, EventType, HoldSource, Kind, Role, TaskKind, UnmatchedReason};
 use crate::hub::signal::{self, Signal};
 use crate::hub::{hold, task};
 use crate::store::message::WaitingRow;
@@ -112,7 +112,7 @@ impl Late {
         }
         signal::record(tx, clock, self.signals).await?;
         let held = self.shown.iter().filter(|(message, _)| self.placed.contains(message)).map(|(_, who)| *who);
-        hold::release_assigned(tx, clock, held.collect()).await
+        hold::release_answered(tx, clock, held.collect(), &[HoldSource::Unassigned]).await
     }
 }
 

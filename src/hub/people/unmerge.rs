@@ -106,6 +106,7 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
     tx.unbury_influencer(&restored, &key, now).await?;
     tx.delete_former_handle(&undo.handle_key, gone).await?;
     let pair = (kept.id, gone);
+    let asked = hold::asked_of(tx, &[kept.id], &hold::ASKED).await?;
     let addresses = tx.return_owned(Owned::Addresses, undo.addresses.clone(), kept.id, gone).await?;
     tx.set_primary(undo.primary.clone(), true).await?;
     let messages = return_messages(tx, clock, pair, &undo).await?;
@@ -127,9 +128,8 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
         tx.end_task(asked, TaskState::Cancelled, None, (by, now)).await?;
     }
     return_standing(tx, clock, (&kept, row.at), &undo, by).await?;
-    for parted in [gone, kept.id] {
-        drop_answered(tx, clock, parted).await?;
-    }
+    hold::hold_asked(tx, clock, &[gone, kept.id], &asked).await?;
+    drop_answered(tx, clock, [gone, kept.id]).await?;
     said_no_since(tx, clock, &restored, row.at).await?;
     empty(tx, clock, kept.id, &undo).await?;
     let stays = vec![
@@ -322,9 +322,10 @@ async fn said_no_since(tx: &mut Tx, clock: &Clock, restored: &Influencer, merged
 /// What each source said of the one who was kept, where it says still what the joining made it say.
 async fn return_holds(tx: &mut Tx, kept: &Influencer, undo: &Undo, now: Micros) -> Result<(), StoreError> {
     let held = tx.list_hold_sources(vec![kept.id]).await?;
+    let asked = hold::asked_of(tx, &[kept.id], &hold::ASKED).await?;
     for MovedHold { was, to } in undo.holds.iter().filter(|moved| held.contains(&moved.to)) {
         // It stands for a question about them by now as well, which came since.
-        if !hold::asked_of(tx, vec![kept.id], to.source).await?.is_empty() {
+        if asked.iter().any(|question| question.source == to.source) {
             continue;
         }
         // What it asked may have been answered meanwhile.
@@ -352,22 +353,13 @@ async fn is_asked(tx: &mut Tx, hold: &Hold) -> Result<bool, StoreError> {
 }
 
 /// What held somebody until something was answered, and was answered while the two were one, or went with the other: it ends with it.
-async fn drop_answered(tx: &mut Tx, clock: &Clock, parted: InfluencerId) -> Result<(), StoreError> {
-    for held in tx.list_hold_sources(vec![parted]).await?.into_iter().filter(|hold| hold.until.is_none()) {
-        let asks = match held.source {
-            HoldSource::Merge => is_asked(tx, &held).await?,
-            HoldSource::Machine | HoldSource::Complaint => {
-                !hold::asked_of(tx, vec![parted], held.source).await?.is_empty()
-            }
-            HoldSource::Hand | HoldSource::Away | HoldSource::Bounces | HoldSource::Unassigned | HoldSource::Gone => {
-                true
-            }
-        };
-        if !asks {
-            hold::release_for(tx, clock, vec![parted], held.source).await?;
+async fn drop_answered(tx: &mut Tx, clock: &Clock, parted: [InfluencerId; 2]) -> Result<(), StoreError> {
+    for held in tx.list_hold_sources(parted.to_vec()).await?.into_iter().filter(|h| h.source == HoldSource::Merge) {
+        if !is_asked(tx, &held).await? {
+            hold::release_for(tx, clock, vec![held.influencer_id], held.source).await?;
         }
     }
-    Ok(())
+    hold::release_answered(tx, clock, parted.to_vec(), &hold::ASKED).await
 }
 
 /// Takes away what was filled in, where it is still the same.

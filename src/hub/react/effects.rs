@@ -81,6 +81,7 @@ impl Pass<'_> {
             Consequence::Hold(source, until, reason) => {
                 let rule = ByRule { source: *source, until: *until, reason, cause: signal.message };
                 hold::hold_by_rule(tx, self.clock, id, rule).await?;
+                self.hold_writer(tx, id, rule).await?;
             }
             Consequence::HoldAway(back_on) => {
                 let (zone, holidays) = whose_days(tx, id).await?;
@@ -94,6 +95,18 @@ impl Pass<'_> {
             Consequence::Task(kind, about, text) => self.ask(tx, signal, (*kind, *about, text)).await?,
             Consequence::PauseAccount => self.pause_account(tx, signal).await?,
             Consequence::Redeem(token) => self.redeem(tx, token).await?,
+        }
+        Ok(())
+    }
+
+    /// What may be a no is perhaps that of whoever it was written from as well: in a thread that was given to another, it is taken for
+    /// that one's.
+    async fn hold_writer(&self, tx: &mut Tx, id: InfluencerId, rule: ByRule<'_>) -> Result<(), StoreError> {
+        let Some(message) = rule.cause.filter(|_| rule.source == HoldSource::Machine) else { return Ok(()) };
+        let key = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
+        let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+        for owner in owners.into_iter().filter_map(|owner| owner.influencer_id).filter(|owner| *owner != id) {
+            hold::hold_by_rule(tx, self.clock, owner, rule).await?;
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl Question {
                 if *word == SAID_NO {
                     said_by(tx, clock, (*id, *message), by).await?;
                 }
-                Ok(Some(Held { source: HoldSource::Machine, ids: vec![*id] }))
+                Ok(Some(Held::machine(tx, *id, *message).await?))
             }
             (Self::Among(message), [GO_ON]) => Ok(Some(Held::among(tx, *message).await?)),
             (Self::Among(message), [SAID_NO, who @ ..]) if !who.is_empty() => {
@@ -131,24 +131,36 @@ impl Question {
     }
 }
 
-/// A machine's answer was a no: of whoever it answered for, the agent alone where that is an agent's address.
+/// The address that a message was written from, and whose it is, where it is an influencer's.
+async fn writers(tx: &mut Tx, message: MessageId) -> Result<(Option<String>, Option<InfluencerId>, bool), StoreError> {
+    let key = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
+    let owners = tx.find_addresses(Channel::Email, key.clone().into_iter().collect()).await?;
+    let influencer = owners.iter().find_map(|owner| owner.influencer_id);
+    Ok((key, influencer, owners.iter().any(|owner| owner.agent_id.is_some())))
+}
+
+/// A machine's answer was a no: of whoever it answered for, the agent alone where that is an agent's address. It holds for the address
+/// it was said at as well, whoever's that is: the thread may be another's by now.
 async fn said_by(
     tx: &mut Tx,
     clock: &Clock,
     (id, message): (InfluencerId, MessageId),
     by: &str,
 ) -> Result<(), TaskError> {
-    let writer = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
-    let owners = tx.find_addresses(Channel::Email, writer.clone().into_iter().collect()).await?;
-    match writer.filter(|_| owners.iter().any(|owner| owner.agent_id.is_some())) {
-        Some(writer) => {
-            let evidence = format!("{by}, who read {message}");
-            unsubscribe::unsubscribe_by_hand(tx, clock, &writer, evidence).await?;
-            // As where the agent wrote it themselves: it says nothing of what the influencer wants, and nothing goes on by itself.
-            let cause = Cause { what: EventType::TaskCompleted, message: Some(message) };
-            outreach::stop_runs(tx, clock, &[id], (&ExitReason::Refused, Some(cause))).await?;
-        }
-        None => unsubscribe::influencer_said_no(tx, clock, id, (message, by)).await?,
+    let (key, owner, is_agents) = writers(tx, message).await?;
+    if let Some(key) = key.filter(|_| owner.is_none()) {
+        let evidence = format!("{by}, who read {message}");
+        unsubscribe::unsubscribe_by_hand(tx, clock, &key, evidence).await?;
+    }
+    if is_agents {
+        // As where the agent wrote it themselves: it says nothing of what the influencer wants, and nothing goes on by itself.
+        let cause = Cause { what: EventType::TaskCompleted, message: Some(message) };
+        outreach::stop_runs(tx, clock, &[id], (&ExitReason::Refused, Some(cause))).await?;
+        return Ok(());
+    }
+    unsubscribe::influencer_said_no(tx, clock, id, (message, by)).await?;
+    if let Some(owner) = owner.filter(|owner| *owner != id) {
+        unsubscribe::influencer_said_no(tx, clock, owner, (message, by)).await?;
     }
     Ok(())
 }
@@ -160,7 +172,7 @@ async fn complained(
     (message, who): (MessageId, &[&str]),
     by: &str,
 ) -> Result<(), TaskError> {
-    let got = recipients(tx, message).await?;
+    let got: Vec<String> = hold::sent_to(tx, vec![message]).await?.into_iter().map(|(_, key)| key).collect();
     let mut keys = Vec::new();
     for given in who {
         let Some(key) = address::key(given).filter(|key| got.is_empty() || got.contains(key)) else {
@@ -174,18 +186,6 @@ async fn complained(
         unsubscribe::unsubscribe_by_hand(tx, clock, &key, evidence).await?;
     }
     Ok(())
-}
-
-/// To whom a message of ours went, also where it did not leave by us.
-async fn recipients(tx: &mut Tx, message: MessageId) -> Result<Vec<String>, StoreError> {
-    let mut keys: Vec<String> =
-        tx.list_recipients(vec![message]).await?.into_iter().map(|recipient| recipient.address_key).collect();
-    for (_, envelope) in tx.list_envelopes(vec![message]).await? {
-        keys.extend(address::written_to(&envelope.0));
-    }
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
 }
 
 async fn choose_stage(
@@ -208,20 +208,27 @@ async fn choose_stage(
 }
 
 impl Held {
+    /// Of whom a machine's answer may have been the no: whose it was taken for, and at whose address it was said.
+    async fn machine(tx: &mut Tx, id: InfluencerId, message: MessageId) -> Result<Self, StoreError> {
+        let mut ids = vec![id];
+        ids.extend(writers(tx, message).await?.1);
+        Ok(Self { source: HoldSource::Machine, ids })
+    }
+
     /// Everybody a mail went to.
     async fn among(tx: &mut Tx, message: MessageId) -> Result<Self, StoreError> {
-        let all = tx.find_participations(vec![message]).await?;
-        Ok(Self { source: HoldSource::Complaint, ids: all.into_iter().map(|(_, influencer, _)| influencer).collect() })
+        let mut ids: Vec<InfluencerId> =
+            tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+        let keys = hold::sent_to(tx, vec![message]).await?.into_iter().map(|(_, key)| key).collect();
+        ids.extend(tx.find_addresses(Channel::Email, keys).await?.into_iter().filter_map(|owner| owner.influencer_id));
+        Ok(Self { source: HoldSource::Complaint, ids })
     }
 
     /// Lets them go, unless another task asks the same of them.
-    pub(super) async fn let_go(mut self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
-        self.ids.sort_unstable();
-        self.ids.dedup();
-        // Before it is asked what else there is: another answer may be on its way.
-        tx.lock_influencers(self.ids.clone()).await?;
-        let still = hold::asked_of(tx, self.ids.clone(), self.source).await?;
-        self.ids.retain(|id| !still.contains(id));
-        hold::release_for(tx, clock, self.ids, self.source).await
+    pub(super) async fn let_go(self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
+        if self.source == HoldSource::Merge {
+            return hold::release_for(tx, clock, self.ids, self.source).await;
+        }
+        hold::release_answered(tx, clock, self.ids, &[self.source]).await
     }
 }

@@ -487,9 +487,19 @@ impl Planner<'_> {
             };
             self.report_event(told.what, draft, (id, told.message, influencer), told.data.clone());
         }
-        if let Some((message, _, data)) = &heard.among {
-            for part in &placed.parts {
-                let whose = (id, *message, Some(part.influencer));
+        if let Some((message, keys, data)) = &heard.among {
+            // All whom it may have been: who is shown the report, who has our mail on their timeline, and whose address it went to.
+            let mut several: Vec<InfluencerId> = placed.parts.iter().map(|part| part.influencer).collect();
+            several.extend(parents_of(draft, &self.known.parents));
+            let owners = keys.iter().filter_map(|key| self.known.people.owners.get(key));
+            several.extend(owners.filter_map(|owner| match owner {
+                Owner::Influencer(id) => Some(*id),
+                Owner::Agent(_) => None,
+            }));
+            several.sort_unstable();
+            several.dedup();
+            for influencer in several {
+                let whose = (id, *message, Some(influencer));
                 self.report_event(EventType::MessageComplained, draft, whose, data.clone());
             }
         }

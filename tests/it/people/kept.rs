@@ -147,6 +147,17 @@ async fn a_row_that_tells_of_a_no_comes_in_once_that_is_known_here() {
         let told = import_agents(&fresh.store, &clock, agents, &options(), &mut |_| {}).await.unwrap();
         assert_eq!(counts(&told), (1, 0, 0, 1), "{name}: {told:?}");
         assert!(told.failed[0].reasons[0].starts_with("suppressed: max@talent.example must not"), "{name}: {told:?}");
+        // That their mail comes back is known, which says nothing of their other addresses; that they said no is not.
+        let bounced = NewSuppression {
+            channel: Channel::Email,
+            address: "max@talent.example".into(),
+            reason: SuppressionReason::ByHand,
+            evidence: "kim".into(),
+        };
+        let mut tx = fresh.store.begin("test.bounced").await.unwrap();
+        suppress_address(&mut tx, &clock, bounced).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(counts(&import(&fresh.store, file).await), (0, 0, 1, 1), "{name}");
         let mut tx = fresh.store.begin("test.no").await.unwrap();
         assert!(unsubscribe_by_hand(&mut tx, &clock, "max@talent.example", "kim".into()).await.unwrap());
         tx.commit().await.unwrap();

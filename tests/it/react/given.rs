@@ -1,8 +1,10 @@
 //! A thread that a person gives to another influencer: what moves, what follows, what comes later, and the way back.
 
+use super::reports::arf;
 use super::*;
 use liaison::domain::consequence::MACHINE;
 use liaison::domain::ids::ThreadId;
+use liaison::hub::people::{merge, unmerge};
 use liaison::hub::thread::{self, ThreadChange, ThreadError};
 
 async fn give(desk: &Desk, id: ThreadId, to: InfluencerId) -> Result<(), ThreadError> {
@@ -63,27 +65,167 @@ async fn a_thread_that_is_given_to_another_is_theirs_and_so_is_what_comes_later_
     }
 }
 
+const NO: &str = "Please remove me from your list and never write to me again.";
+
+async fn is_held(desk: &Desk, who: &[&str]) -> Vec<bool> {
+    let mut all = Vec::new();
+    for one in who {
+        all.push(held(desk, one).await.is_some());
+    }
+    all
+}
+
+/// What a machine said at Bo's address, in a thread that is given to Di.
+async fn machine_of_bo(desk: &Desk) -> ThreadId {
+    desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+    let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+    desk.drop_into(FolderRole::Inbox, &[reply("bo@example.org", "p1", machine, NO)]).await;
+    let thread = desk.one("Re: Shoes p1").await.parts[0].1;
+    assert_eq!(is_held(desk, &["bo", "di"]).await, [true, false], "{}", desk.fresh.name);
+    give(desk, thread, desk.people["di"]).await.unwrap();
+    thread
+}
+
 #[tokio::test]
-async fn what_may_be_a_no_holds_whoever_has_the_thread() {
+async fn what_may_be_a_no_holds_whoever_has_the_thread_and_whoever_it_was_written_from() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let thread = machine_of_bo(&desk).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, true], "{name}");
+        assert_eq!(held(&desk, "di").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        give(&desk, thread, desk.people["bo"]).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
+        give(&desk, thread, desk.people["di"]).await.unwrap();
+        // What the machine says there later is asked of Di, and may be Bo's as well.
+        let task = super::asked::asked(&desk).await.remove(0);
+        super::asked::finished(&desk, task, Some("go_on")).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+        assert_eq!((ended(&desk, "bo").await, ended(&desk, "di").await), (None, None), "{name}");
+        let machine = "In-Reply-To: <p1@mail.example>\nAuto-Submitted: auto-replied";
+        desk.drop_into(FolderRole::Inbox, &[reply("bo@example.org", "p2", machine, NO)]).await;
+        assert_eq!(desk.one("Re: Shoes p2").await.who(), [desk.people["di"]]);
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, true], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_no_that_was_read_in_a_given_thread_is_that_of_the_address_it_came_from_too() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        machine_of_bo(&desk).await;
+        let task = super::asked::asked(&desk).await.remove(0);
+        super::asked::finished(&desk, task, Some("said_no")).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+        for who in ["bo", "di"] {
+            assert_eq!(ended(&desk, who).await.as_deref(), Some("opted out"), "{name}: {who}");
+            let key = vec![format!("{who}@example.org")];
+            let listed = desk.fresh.store.read().await.unwrap().suppressed(Channel::Email, key).await.unwrap();
+            assert_eq!(listed.len(), 1, "{name}: {who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_machines_no_from_an_address_of_nobody_ends_mail_to_that_address_too() {
     for desk in both().await {
         let name = desk.fresh.name;
         desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
         let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
-        let no = "Please remove me from your list and never write to me again.";
-        desk.drop_into(FolderRole::Inbox, &[reply("bo@example.org", "p1", machine, no)]).await;
-        let thread = desk.one("Re: Shoes p1").await.parts[0].1;
-        let is_held = async |who: &str| held(&desk, who).await.is_some();
-        assert_eq!((is_held("bo").await, is_held("di").await), (true, false), "{name}");
-        give(&desk, thread, desk.people["di"]).await.unwrap();
-        assert_eq!((is_held("bo").await, is_held("di").await), (false, true), "{name}");
-        assert_eq!(held(&desk, "di").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        desk.drop_into(FolderRole::Inbox, &[reply("bo@desk.example", "p1", machine, NO)]).await;
+        let Some(task) = super::asked::asked(&desk).await.pop() else { panic!("{name}: nothing is asked") };
+        super::asked::finished(&desk, task, Some("said_no")).await.unwrap();
+        assert_eq!(ended(&desk, "bo").await.as_deref(), Some("opted out"), "{name}");
+        let keys = ["bo@desk.example", "bo@example.org"].map(str::to_owned).to_vec();
+        let listed = desk.fresh.store.read().await.unwrap().suppressed(Channel::Email, keys).await.unwrap();
+        assert_eq!(listed.len(), 2, "{name}: {listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_have_complained_is_held_though_their_thread_is_anothers() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("ana@example.org, di@example.org", "s1")]).await;
+        desk.drop_into(FolderRole::Inbox, &[arf("c1", "abuse", None, "s1@acme.example")]).await;
+        assert_eq!(is_held(&desk, &["ana", "di", "bo"]).await, [true, true, false], "{name}");
+        let sent = desk.one("Shoes").await;
+        let thread = sent.parts.iter().find(|part| part.0 == desk.people["ana"]).unwrap().1;
         give(&desk, thread, desk.people["bo"]).await.unwrap();
-        assert_eq!((is_held("bo").await, is_held("di").await), (true, false), "{name}");
-        give(&desk, thread, desk.people["di"]).await.unwrap();
-        let task = super::asked::asked(&desk).await.remove(0);
-        super::asked::finished(&desk, task, Some("go_on")).await.unwrap();
-        assert_eq!((is_held("bo").await, is_held("di").await), (false, false), "{name}");
-        assert_eq!((ended(&desk, "bo").await, ended(&desk, "di").await), (None, None), "{name}");
+        assert_eq!(is_held(&desk, &["ana", "di", "bo"]).await, [true, true, true], "{name}");
+        // A second report is about the same people.
+        desk.drop_into(FolderRole::Inbox, &[arf("c2", "abuse", None, "s1@acme.example")]).await;
+        let all = super::asked::asked(&desk).await;
+        assert_eq!(all.len(), 1, "{name}");
+        super::asked::finished(&desk, all[0], Some("said_no ana@example.org")).await.unwrap();
+        assert_eq!(is_held(&desk, &["ana", "di", "bo"]).await, [false, false, false], "{name}");
+        assert_eq!(ended(&desk, "ana").await.as_deref(), Some("opted out"), "{name}");
+        assert_eq!((ended(&desk, "di").await, ended(&desk, "bo").await), (None, None), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_a_mail_to_many_went_to_is_held_when_one_of_them_complained() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let mut to = vec!["ana@example.org".to_owned()];
+        let mut others = Vec::new();
+        for n in 0..6 {
+            let address = format!("many{n}@example.org");
+            let handle = format!("many{n}");
+            others.push(crate::ingest::add_influencer(&desk.fresh.store, &desk.clock, &handle, &address).await);
+            to.push(address);
+        }
+        desk.drop_into(FolderRole::Sent, &[sent_to(&to.join(", "), "s1")]).await;
+        desk.drop_into(FolderRole::Inbox, &[arf("c1", "abuse", None, "s1@acme.example")]).await;
+        assert_eq!(is_held(&desk, &["ana", "di"]).await, [true, false], "{name}");
+        let all = super::asked::asked(&desk).await;
+        assert_eq!(all.len(), 1, "{name}");
+        let holds = async || desk.fresh.store.read().await.unwrap().list_hold_sources(others.clone()).await.unwrap();
+        assert_eq!(holds().await.len(), 6, "{name}");
+        super::asked::finished(&desk, all[0], Some("go_on")).await.unwrap();
+        assert_eq!((holds().await.len(), is_held(&desk, &["ana"]).await), (0, vec![false]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_has_assigned_holds_whoever_has_the_thread() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+        let stranger = reply("assistant@home.example", "h1", "In-Reply-To: <s1@acme.example>", NO);
+        desk.drop_into(FolderRole::Inbox, &[stranger]).await;
+        let said = desk.one("Re: Shoes h1").await;
+        assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(UNASSIGNED), "{name}");
+        give(&desk, said.parts[0].1, desk.people["di"]).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, true], "{name}");
+        let filter = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let page = liaison::store::reading::Page::oldest(9);
+        let open = tx.list_tasks(&filter, desk.clock.now(), page).await.unwrap().data;
+        drop(tx);
+        assert_eq!(open.len(), 1, "{name}");
+        super::asked::finished(&desk, open[0].id, Some("nobody")).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn records_that_part_are_both_held_for_what_may_be_the_no_of_either() {
+    for desk in both().await {
+        let (name, ana, di) = (desk.fresh.name, desk.people["ana"], desk.people["di"]);
+        desk.drop_into(FolderRole::Sent, &[sent_to("di@example.org, bo@example.org", "s1")]).await;
+        let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
+        merge(&mut tx, &desk.clock, ana, di, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        desk.drop_into(FolderRole::Inbox, &[arf("c1", "abuse", None, "s1@acme.example")]).await;
+        assert_eq!(is_held(&desk, &["ana", "bo"]).await, [true, true], "{name}");
+        let mut tx = desk.fresh.store.begin("test.unmerge").await.unwrap();
+        unmerge(&mut tx, &desk.clock, di, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(is_held(&desk, &["di", "ana", "bo"]).await, [true, false, true], "{name}");
+        let all = super::asked::asked(&desk).await;
+        super::asked::finished(&desk, all[0], Some("go_on")).await.unwrap();
+        assert_eq!(is_held(&desk, &["di", "ana", "bo"]).await, [false, false, false], "{name}");
     }
 }
 

@@ -217,6 +217,10 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
     }
     let ticket = json!({"kind": "automatic", "role": "author", "answer": {"verdict": "neither"}});
     assert_eq!(free("contacted", EventType::MessageReceived, ticket), []);
+    // In their thread, from an address of nobody: perhaps theirs.
+    let strange =
+        json!({"kind": "automatic", "role": "shown", "waiting": "alias_proposed", "answer": {"verdict": "refusal"}});
+    assert!(asks(&free("contacted", EventType::MessageReceived, strange), TaskKind::Refusal));
     let copied = json!({"kind": "automatic", "role": "cc", "answer": {"verdict": "opt_out"}});
     assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
 }

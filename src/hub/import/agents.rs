@@ -105,7 +105,7 @@ impl Planner<'_> {
             ));
         }
         reasons.extend(self.unheard("suppressed", &row.email, row.suppressed.as_deref()));
-        let agent = self.known.owners.get(&row.email.key).and_then(Person::agent);
+        let agent = self.known.owners.get(&row.email.key).and_then(|owner| owner.agent());
         let mut influencers = BTreeSet::new();
         for (handle, key) in &row.influencers {
             let Some(influencer) = self.known.influencers.get(key) else {

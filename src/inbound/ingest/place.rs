@@ -420,7 +420,7 @@ impl Planner<'_> {
                 data.insert("by_agent".to_owned(), json!(part.agent));
                 data.insert("waiting".to_owned(), json!(waiting));
                 if waiting.is_some() {
-                    data.insert("answer".to_owned(), json!(answer));
+                    data.insert("answer".to_owned(), json!(answer.as_ref().or(machines.as_ref())));
                 } else if let Some(machines) = machines.as_ref().filter(|_| part.assigned) {
                     data.insert("answer".to_owned(), machines.clone());
                 }

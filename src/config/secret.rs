@@ -168,7 +168,7 @@ fn load_file(r: &mut Reader, source: &Found<SecretSource>, path: &Path) -> Optio
 fn unreadable(error: &io::Error) -> String {
     let kind = error.kind();
     if kind == io::ErrorKind::NotFound {
-        return "relative paths count from this file".to_owned();
+        return "write the secret into that file, or name another; relative paths count from the main file, not from conf.d".to_owned();
     }
     if kind == io::ErrorKind::PermissionDenied {
         return format!(

@@ -71,7 +71,7 @@ second() {
     # Of all that this machine would start at a boot, nothing.
     find "$root/etc/systemd/system" -mindepth 1 -delete
     rm -rf "$root"/usr/lib/systemd/system/*.wants "$root"/usr/lib/systemd/system-generators
-    printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'Wants=systemd-journald.service systemd-journald.socket' \
+    printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'AllowIsolate=yes' 'Wants=systemd-journald.service systemd-journald.socket' \
       >"$root/etc/systemd/system/machine.target"
     init=(/usr/lib/systemd/systemd --unit=machine.target)
   fi
@@ -113,7 +113,7 @@ unshare --mount --propagation private -- "$self" "$dir" "$kind" first </dev/null
 holder=$!
 
 inside() {
-  nsenter --target "$(cat "$dir/pid")" --mount --pid --ipc --uts --cgroup --root --wd=/ -- "$@"
+  nsenter --target "$(cat "$dir/pid")" --mount --pid --ipc --uts --cgroup --root --wd -- "$@"
 }
 is_up() {
   # Until its root is changed it is in that of this machine.

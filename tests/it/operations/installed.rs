@@ -92,6 +92,6 @@ fn serves(machine: &Machine) {
     let pid = machine.read("/run/daemon.pid");
     let uid = machine.well(&["stat", "--format=%U", &format!("/proc/{}", pid.trim())]);
     assert_eq!(uid, "liaison\n");
-    machine.well(&["kill", "-TERM", pid.trim()]);
+    machine.signals("TERM", &pid);
     assert!(daemon.wait().unwrap().success(), "{}", machine.read("/tmp/daemon.log"));
 }

@@ -86,7 +86,7 @@ impl Machine {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.pid.to_string(), "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--root"])
-            .args(["--wd=/", "--"])
+            .args(["--wd", "--"])
             .args(args)
             .env_clear()
             .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8"), ("HOME", "/root")])
@@ -106,6 +106,11 @@ impl Machine {
         let done = self.run(args);
         assert_eq!(done.code, 0, "{args:?}\n{}\n{}", done.out, done.err);
         done.out
+    }
+
+    /// A signal to a process there, by its number there.
+    pub fn signals(&self, signal: &str, pid: &str) {
+        self.well(&["sh", "-c", &format!("kill -{signal} {}", pid.trim())]);
     }
 
     /// Makes the package and puts it there; its path there.

@@ -71,12 +71,16 @@ second() {
     # Of all that this machine would start at a boot, nothing.
     find "$root/etc/systemd/system" -mindepth 1 -delete
     rm -rf "$root"/usr/lib/systemd/system/*.wants "$root"/usr/lib/systemd/system-generators
+    # The audit of the kernel is this machine's.
+    ln -s /dev/null "$root/etc/systemd/system/systemd-journald-audit.socket"
     printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'AllowIsolate=yes' 'Wants=systemd-journald.service systemd-journald.socket' \
       >"$root/etc/systemd/system/machine.target"
     init=(/usr/lib/systemd/systemd --unit=machine.target)
   fi
   echo "$pid" >"$dir/pid"
   cd "$root" && pivot_root . . && umount -l . || no "right to change the root"
+  # As a boot leaves it: credentials are mounted in a namespace of their own, and seen from there.
+  mount --make-rshared /
   exec chroot . /usr/bin/env -i container=liaison PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "${init[@]}"
 }
 

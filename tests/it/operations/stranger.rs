@@ -224,6 +224,12 @@ fn mistakes(stranger: &Stranger) {
         assert!(text.contains(&format!("{FILE}:{line}:{column}\n")), "{about}, at {line}:{column}: {text}");
         assert!(text.contains("1 error found; nothing was changed"), "{about}: one mistake, told once: {text}");
         assert!(!text.contains("hunter2"), "{text}");
+        // Whoever did not ask hears the same.
+        if n == 0 {
+            let started = stranger.types(&["serve"]);
+            started.says(78, wanted);
+            assert!(started.err.starts_with("error: unknown key"), "{}", started.err);
+        }
     }
     // Only who makes it can see that it can't be made.
     println!("# mistake {}: a folder for the state that can't be made", MISTAKES.len() + 1);

@@ -50,7 +50,11 @@ pub(super) fn claim(r: &mut Reader, seen: &mut BTreeMap<String, Span>, key: &str
         }
         Some(first) => {
             let first = *first;
-            r.error(email, format!("{} is there twice", email.value), "an address belongs to one account or teammate: take it out of one");
+            r.error(
+                email,
+                format!("{} is there twice", email.value),
+                "an address belongs to one account or teammate: take it out of one",
+            );
             r.relate("first here", first);
         }
     }

@@ -76,6 +76,30 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     assert_eq!(machine.run(&["dpkg-query", "--show", "liaison"]).code, 1, "dpkg knows nothing of it any more");
 }
 
+/// What Debian's own reader of packages calls an error. It is installed from Debian, on the machine of its own alone.
+#[test]
+#[ignore = "installs 124 packages: tests/prove lintian"]
+fn lintian_finds_no_error() {
+    let machine = Machine::plain().expect("a machine of its own");
+    let package = machine.brings_package();
+    // As it is shipped: stripped, and compressed, if less.
+    let script = format!(
+        "set -e; dpkg-deb --raw-extract {package} /tmp/root; strip /tmp/root/usr/bin/liaison\n\
+         dpkg-deb --root-owner-group -Zgzip -z1 --build /tmp/root /tmp/liaison.deb"
+    );
+    machine.well(&["sh", "-c", &script]);
+    let apt = ["apt-get", "-q", "-y", "-o", "APT::Sandbox::User=root"];
+    machine.run(&[&apt[..], &["update"]].concat());
+    machine.well(&[&apt[..], &["install", "--no-install-recommends", "lintian"]].concat());
+    let found = machine.run(&["lintian", "--allow-root", "--tag-display-limit=0", "/tmp/liaison.deb"]);
+    println!("{}{}", found.out, found.err);
+    assert!(found.code == 0 && !found.out.contains("E: "), "lintian ended with {}", found.code);
+    assert!(
+        found.out.contains("W: liaison: non-standard-dir-perm"),
+        "it has looked: the folder of secrets is root's alone"
+    );
+}
+
 /// The daemon as its user, without systemd: it is ready, takes a command of root, and ends by SIGTERM with 0.
 fn serves(machine: &Machine) {
     let script = "echo $$ > /run/daemon.pid; exec setpriv --reuid=liaison --regid=liaison --clear-groups --no-new-privs \

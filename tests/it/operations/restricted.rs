@@ -83,7 +83,11 @@ fn the_unit_holds_the_daemon_to_what_it_needs() {
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
-    assert_eq!(machine.well(&["cat", &format!("/proc/{pid}/setgroups")]), "deny\n", "PrivateUsers: its users are its own");
+    assert_eq!(
+        machine.well(&["cat", &format!("/proc/{pid}/setgroups")]),
+        "deny\n",
+        "PrivateUsers: its users are its own"
+    );
     let limits = machine.well(&["cat", &format!("/proc/{pid}/limits")]);
     assert!(limits.lines().any(|l| l.split_whitespace().eq("Max open files 8192 8192 files".split(' '))), "{limits}");
 
@@ -109,7 +113,12 @@ fn the_unit_holds_the_daemon_to_what_it_needs() {
     assert_eq!(machine.well(&open), "", "what is kept there is the daemon's alone");
     machine.well(&["systemctl", "stop", "liaison"]);
     let told = shown(&machine, UNIT);
-    assert_eq!((told["ActiveState"].as_str(), told["Result"].as_str()), ("inactive", "success"), "{}", journal(&machine));
+    assert_eq!(
+        (told["ActiveState"].as_str(), told["Result"].as_str()),
+        ("inactive", "success"),
+        "{}",
+        journal(&machine)
+    );
 }
 
 /// The restrictions one by one, on a shell of root's that the unit's own lines hold: no refusal is for want of being root.
@@ -118,14 +127,17 @@ fn each_restriction_of_the_unit_refuses_something() {
     let Some((machine, _)) = installed() else { return };
     let tries: String = FORBIDDEN
         .iter()
-        .map(|(line, command)| format!("if {command} >/dev/null 2>&1; then echo {line}=let; else echo {line}=refused; fi\n"))
+        .map(|(line, command)| {
+            format!("if {command} >/dev/null 2>&1; then echo {line}=let; else echo {line}=refused; fi\n")
+        })
         .collect();
     machine.write("/mnt/tries", &format!("mine=$STATE_DIRECTORY/mine; : > \"$mine\"\n{tries}echo end=let\n"), 0o644);
     machine.write("/tmp/of-others", "", 0o644);
     machine.write("/root/of-root", "", 0o644);
     let section = unit().split_once("[Service]\n").unwrap().1.split_once("\n[Install]").unwrap().0.to_owned();
     let is_told = |line: &&str| {
-        let told = ["Type=", "NotifyAccess=", "Exec", "User=", "Group=", "Restart", "Watchdog", "StateDirectory=", "Runtime"];
+        let told =
+            ["Type=", "NotifyAccess=", "Exec", "User=", "Group=", "Restart", "Watchdog", "StateDirectory=", "Runtime"];
         !told.iter().any(|key| line.starts_with(key))
     };
     let held: String = section.lines().filter(is_told).map(|l| format!("{l}\n")).collect();
@@ -195,7 +207,8 @@ fn the_unit_starts_the_daemon_again_where_that_helps_and_only_there() {
     let comes_again = |restarts: u64, before: u64| {
         machine.until("it is started again", || {
             let told = shown(&machine, UNIT);
-            let is_new = told["NRestarts"].parse::<u64>() == Ok(restarts) && told["MainPID"].parse::<u64>() != Ok(before);
+            let is_new =
+                told["NRestarts"].parse::<u64>() == Ok(restarts) && told["MainPID"].parse::<u64>() != Ok(before);
             (is_new && told["ActiveState"] == "active").then_some(())
         });
         pid()
@@ -233,7 +246,8 @@ fn the_unit_starts_the_daemon_again_where_that_helps_and_only_there() {
     machine.write("/tmp/other/secret_hello-mail", "the-password\n", 0o600);
     machine.well(&["chown", "-R", "liaison", "/tmp/other"]);
     let log = std::fs::File::create(machine.path("/tmp/daemon.log")).unwrap();
-    let mut other = machine.command(&["sh", "-c", script]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let mut other =
+        machine.command(&["sh", "-c", script]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
     machine.until("the other daemon answers", || {
         assert!(other.try_wait().unwrap().is_none(), "{}", machine.read("/tmp/daemon.log"));
         (machine.run(&["liaison", "reload"]).code == 0).then_some(())

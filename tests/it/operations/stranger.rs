@@ -59,7 +59,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "hello-password is not a folder",
     ),
     ("a password in the clear", "{ file = \"hello-password\" }", "§\"hunter2\"", "write { credential = \"name\" }"),
-    ("a secret that is not there", "\"hello-password\"", "§\"helo-password\"", "relative paths count from the main file, not from conf.d"),
+    (
+        "a secret that is not there",
+        "\"hello-password\"",
+        "§\"helo-password\"",
+        "relative paths count from the main file, not from conf.d",
+    ),
     ("a quote that is not closed", "\"Your Brand\"", "\"Your Brand§", "text stands in \"quotes\""),
     ("a section misspelt", "[accounts.hello", "[§acounts.hello", "did you mean `accounts`?"),
 ];
@@ -141,7 +146,8 @@ impl Stranger {
         };
         println!("$ liaison serve &\n");
         let log = std::fs::File::create(dir.join("daemon.log")).unwrap();
-        let mut daemon = Running(self.command(&["serve"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        let mut daemon =
+            Running(self.command(&["serve"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
         self.until("the daemon answers", || {
             assert!(daemon.0.try_wait().unwrap().is_none(), "it ended");
             (self.quietly(&["reload"]).code == 0).then_some(())
@@ -200,10 +206,15 @@ fn from_the_package_to_the_first_mail_in_and_out() {
     Stranger::asks(&machine, &["dpkg", "--install", &package]);
     let stranger = Stranger { home: Home::Machine(machine) };
     stranger.types(&["config", "check"]).says(0, "configuration is fine: 0 accounts");
-    stranger.types(&["init", "/etc/liaison"]).says(0, "left /etc/liaison/liaison.toml as it was");
+    let begun = stranger.types(&["init", "/etc/liaison"]);
+    begun.says(0, "left /etc/liaison/liaison.toml as it was");
+    begun.says(0, "systemctl enable --now liaison");
+    assert!(!begun.out.contains("liaison serve"), "the unit starts it: {}", begun.out);
     stranger.writes("hello-password", &format!("{PASSWORD}\n"), 0o600);
     stranger.writes(FILE, MAILBOX, 0o644);
-    stranger.types(&["config", "check"]).says(0, "configuration is fine: 1 account");
+    let checked = stranger.types(&["config", "check"]);
+    checked.says(0, "configuration is fine: 1 account");
+    checked.says(0, " --> /etc/liaison/sequences/first-note/sequence.toml:6:15");
     mistakes(&stranger);
     let Some(peer) = peers::mail() else { return peers::skip("mail server (LIAISON_TEST_MAIL)") };
     first_mail(&stranger, &peer);

@@ -135,4 +135,4 @@ for ((n = 0; n < 300; n++)); do
   kill -0 "$holder" 2>/dev/null || break
   sleep 0.2
 done
-refuse "$(cat "$dir/why" 2>/dev/null || echo "machine of its own with systemd as the first process: $(tail -n 3 "$dir/log" | tr '\n' ' ')")"
+refuse "$(cat "$dir/why" 2>/dev/null || echo "machine of its own ($kind, in namespaces): $(tail -n 3 "$dir/log" | tr '\n' ' ')")"

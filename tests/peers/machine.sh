@@ -113,7 +113,8 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-unshare --mount --propagation private -- "$self" "$dir" "$kind" first </dev/null >>"$dir/log" 2>&1 &
+# Whatever ends this process ends the machine.
+setpriv --pdeathsig KILL -- unshare --mount --propagation private -- "$self" "$dir" "$kind" first </dev/null >>"$dir/log" 2>&1 &
 holder=$!
 
 inside() {

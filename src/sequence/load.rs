@@ -3,7 +3,7 @@
 //! All findings come at once. A sequence with an error gives no definition; the others do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 

@@ -123,7 +123,13 @@ fn load(r: &mut Reader, source: &Found<SecretSource>) -> Option<SecretString> {
             }
             let message = format!("the credential `{name}` can't be read here: CREDENTIALS_DIRECTORY is not set");
             if r.secrets == Secrets::Check {
-                r.warn(source, message, "not checked: systemd gives it to the service only");
+                let message =
+                    format!("the credential `{name}` was not looked at: systemd hands it to the daemon alone");
+                r.warn(
+                    source,
+                    message,
+                    "once the daemon runs, `liaison account test NAME` asks it to sign in with what it has",
+                );
                 return Some(SecretString::default());
             }
             let hint = format!(

@@ -52,6 +52,7 @@ mod webhook;
 mod who;
 mod why;
 
+use crate::config::Findings;
 use crate::config::environment::of_process as environment;
 use stop::Stop;
 
@@ -228,7 +229,11 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
 fn fail(error: &anyhow::Error) -> ExitCode {
     let code = stop::code_of(error);
     if code != stop::QUIET {
-        terminal::complain(&stop::words(error));
+        match error.downcast_ref::<Findings>() {
+            // Each says itself whether it is an error.
+            Some(findings) => terminal::remark(findings.to_string().trim_end()),
+            None => terminal::complain(&stop::words(error)),
+        }
         return ExitCode::from(code);
     }
     ExitCode::SUCCESS

@@ -24,6 +24,8 @@ pub(super) struct InitArgs {
     dir: PathBuf,
 }
 
+/// Where the package keeps its configuration.
+const SYSTEM_DIR: &str = "/etc/liaison";
 /// The folder of the first sequence.
 const FIRST: &str = "first-note";
 
@@ -66,14 +68,28 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> 
     for path in &left {
         out.say(&format!("left {path} as it was"))?;
     }
-    let there = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
-    out.say(&format!(
-        "\nNext:\n  1. Write your mailbox into liaison.toml ([accounts.hello]) and put its password into a file\n     (below systemd one in /etc/liaison/secrets: docs/operations.md).\n  \
+    out.say(&next(&args.dir))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to do now: where the unit that is shipped looks, it is the unit that starts the daemon and has the passwords.
+fn next(dir: &Path) -> String {
+    if dir == Path::new(SYSTEM_DIR) {
+        return format!(
+            "\nNext:\n  1. Write your mailbox into {SYSTEM_DIR}/liaison.toml ([accounts.hello]), its password into a file of\n     \
+             {SYSTEM_DIR}/secrets: /usr/share/doc/liaison/operations.md.\n  \
+             2. liaison config check             names every mistake with its place\n  \
+             3. systemctl enable --now liaison   reads and sends mail from now on; journalctl -u liaison says how it goes\n  \
+             4. liaison account test hello       looks whether the mailbox can be reached"
+        );
+    }
+    let there = if dir == Path::new(".") { String::new() } else { format!("cd {} && ", dir.display()) };
+    format!(
+        "\nNext:\n  1. Write your mailbox into liaison.toml ([accounts.hello]) and put its password into a file.\n  \
          2. {there}liaison config check   names every mistake with its place\n  \
          3. {there}liaison doctor         looks whether the mailbox can be reached\n  \
          4. {there}liaison serve          reads and sends mail until you stop it"
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    )
 }
 
 /// Whether a folder is there and not empty; what can't be looked into counts.

@@ -395,7 +395,11 @@ pub(super) fn mail_address(r: &mut Reader, email: &Found<String>) -> Option<Stri
     let key = address::key(&email.value).filter(|_| !email.value.contains(['<', '>', ' ', ',', '"']));
     if key.is_none() {
         let shown: String = email.value.chars().take(60).collect();
-        r.error(email, format!("`{shown}` is no mail address"), "write the bare address, as in \"hello@your-domain\"");
+        r.error(
+            email,
+            format!("`{shown}` is no mail address"),
+            "write the bare address, as in \"hello@your-domain.example\"",
+        );
     }
     key
 }

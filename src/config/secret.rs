@@ -123,7 +123,13 @@ fn load(r: &mut Reader, source: &Found<SecretSource>) -> Option<SecretString> {
             }
             let message = format!("the credential `{name}` can't be read here: CREDENTIALS_DIRECTORY is not set");
             if r.secrets == Secrets::Check {
-                r.warn(source, message, "not checked: systemd gives it to the service only");
+                let message =
+                    format!("the credential `{name}` was not looked at: systemd hands it to the daemon alone");
+                r.warn(
+                    source,
+                    message,
+                    "once the daemon runs, `liaison account test NAME` asks it to sign in with what it has",
+                );
                 return Some(SecretString::default());
             }
             let hint = format!(
@@ -168,7 +174,7 @@ fn load_file(r: &mut Reader, source: &Found<SecretSource>, path: &Path) -> Optio
 fn unreadable(error: &io::Error) -> String {
     let kind = error.kind();
     if kind == io::ErrorKind::NotFound {
-        return "relative paths count from this file".to_owned();
+        return "write the secret into that file, or name another; relative paths count from the main file, not from conf.d".to_owned();
     }
     if kind == io::ErrorKind::PermissionDenied {
         return format!(

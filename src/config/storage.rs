@@ -57,7 +57,11 @@ pub(super) fn read(mut s: Section<'_>, r: &mut Reader) -> Storage {
         // The folder itself, or the one in which the first start would make it.
         let there = storage.state_dir.ancestors().find(|path| path.symlink_metadata().is_ok());
         if let Some(no_folder) = there.filter(|path| !path.is_dir()) {
-            r.error(&written, format!("{} is not a folder", no_folder.display()), "name a folder");
+            r.error(
+                &written,
+                format!("{} is not a folder", no_folder.display()),
+                "name a folder: the database and what belongs to it are kept there",
+            );
         }
     }
     if let Some(url) = s.text(r, "url")

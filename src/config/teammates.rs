@@ -42,7 +42,7 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, T
     teammates
 }
 
-/// An address belongs to one only.
+/// An address belongs to one account or teammate only.
 pub(super) fn claim(r: &mut Reader, seen: &mut BTreeMap<String, Span>, key: &str, email: &Found<String>) {
     match seen.get(key) {
         None => {
@@ -50,7 +50,11 @@ pub(super) fn claim(r: &mut Reader, seen: &mut BTreeMap<String, Span>, key: &str
         }
         Some(first) => {
             let first = *first;
-            r.error(email, format!("{} is there twice", email.value), "an address belongs to one only");
+            r.error(
+                email,
+                format!("{} is there twice", email.value),
+                "an address belongs to one account or teammate: take it out of one",
+            );
             r.relate("first here", first);
         }
     }

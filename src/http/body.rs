@@ -88,6 +88,14 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
     })?;
     json.end().map_err(|e| malformed(&e.to_string()))?;
+    // A list would be taken for the values of an object, in the order in which the program has its keys.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let what = "a list, where an object is wanted: {\"key\": value}";
+        let detail = format!("the body can't be taken: {what}");
+        return Err(
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).field(String::new(), what.to_owned())
+        );
+    }
     Ok(value)
 }
 

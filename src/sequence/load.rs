@@ -3,7 +3,7 @@
 //! All findings come at once. A sequence with an error gives no definition; the others do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -202,10 +202,10 @@ pub fn is_id(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
 }
 
-/// A path as people see it: from where they stand, if it is below.
+/// A path as people see it: from where they stand, if it is below. From the root it is whole.
 fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    let here = std::env::current_dir().ok().filter(|here| here.parent().is_some());
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
 
 pub(super) fn bare(code: &Code, message: &str, hint: &str) -> Finding {

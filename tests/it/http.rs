@@ -450,6 +450,10 @@ async fn bad_requests_are_told_what_is_wrong_and_where() {
     for broken in ["{", "", "{\"text\": \"x\"} x", "{text: 1}"] {
         assert_eq!(raw(broken).await.0, StatusCode::BAD_REQUEST, "{broken}");
     }
+    // Values without their names, which the program could take in the order it has its keys in.
+    let (status, json) = api.post("/v1/influencers", &json!(["@listed"])).await;
+    assert_eq!((status, &json["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid")), "{json}");
+    assert_eq!(json["errors"][0]["pointer"], "", "{json}");
     let (status, json) = api.post("/v1/messages?x=1", &json!({"text": "x"})).await;
     assert_eq!((status, &json["code"]), (StatusCode::BAD_REQUEST, &json!("bad_query")));
     let (status, _) = api.call(Some(&api.token), "POST", "/v1/messages", None).await;

@@ -3,10 +3,13 @@
 mod backups;
 mod canaries;
 mod domains;
+mod installed;
 mod large;
+mod machine;
 mod moved;
 mod packaging;
 pub mod place;
+mod restricted;
 mod stranger;
 mod upgrades;
 pub mod watched;

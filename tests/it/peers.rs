@@ -72,7 +72,7 @@ pub(crate) fn corpora() -> Option<PathBuf> {
 
 /// Says that the calling test leaves something out, and fails it where nothing may be left out.
 ///
-/// Only the corpora may be missing then: they are not part of the project.
+/// Only the corpora may be missing then, which are not part of the project, and what a closed machine forbids.
 pub(crate) fn skip(what: &str) {
     let strict = std::env::var("LIAISON_TEST_NOTHING_SKIPPED").is_ok_and(|v| v == "1");
     assert!(!strict, "nothing may be skipped here, but there is no {what}");
@@ -82,6 +82,11 @@ pub(crate) fn skip(what: &str) {
 /// Says that the calling test leaves out its part over the corpora.
 pub(crate) fn skip_corpora() {
     announce_skipped("corpora (LIAISON_CORPORA is not set)");
+}
+
+/// Says that the calling test leaves out what this machine does not allow, however it is run: namespaces, or systemd in them.
+pub(crate) fn skip_machine(what: &str) {
+    announce_skipped(what);
 }
 
 /// Written past the test runner's capture, which would swallow the words of a test that passes. `tests/run` counts these lines.

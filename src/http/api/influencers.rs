@@ -49,8 +49,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/influencers/{id}/timeline")
             .get(does("Everything about an influencer in time order").takes(paged(vec![order])), timeline),
         Route::at("/influencers/{id}/notes").post(does("Write a note"), note),
-        Route::at("/influencers/{id}/merge")
-            .post(does("Join another record of the same person into this one").tells::<Merged>(), merge),
+        Route::at("/influencers/{id}/merge").post(
+            does("Join another record of the same person into this one").tells::<Merged>().conflicts(&["not_merged"]),
+            merge,
+        ),
         Route::at("/influencers/{id}/unmerge")
             .post(does("Take a joining back").tells::<Unmerged>().conflicts(&["not_merged", "handle_taken"]), unmerge),
     ]

@@ -303,6 +303,8 @@ pub async fn people(api: &Described) -> (InfluencerId, InfluencerId) {
     api.well("PATCH", &agent, Some(json!({"last_name": "Moll"}))).await;
     let back = format!("/v1/influencers/{}/unmerge", twin["id"].as_str().unwrap());
     assert_eq!(api.ask("POST", &back, None).await.1["code"], "not_merged");
+    let itself = api.ask("POST", &format!("{path}/merge"), Some(&json!({"from": id}))).await;
+    assert_eq!((itself.0, &itself.1["code"]), (409, &json!("not_merged")), "{}", itself.1);
     api.well("POST", &format!("{path}/merge"), Some(json!({"from": twin["id"]}))).await;
     api.well("POST", &back, None).await;
     let report = json!({"country": {"US": 0.4, "de": 0.1}, "gender": {"f": 0.7}});

@@ -12,7 +12,7 @@ fn packaging(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
 }
 
-fn unit() -> String {
+pub fn unit() -> String {
     std::fs::read_to_string(packaging("liaison.service")).unwrap()
 }
 
@@ -137,21 +137,23 @@ fn what_the_pages_call_a_credential_is_what_the_unit_hands_over() {
     }
 }
 
+/// Makes the package of the binary under test.
+pub fn packed(folder: &Path) -> PathBuf {
+    // Packing takes long where it compresses, and this binary is not for anybody.
+    let mut command = Command::new(packaging("deb"));
+    command.arg(env!("CARGO_BIN_EXE_liaison")).arg(folder).env("COMPRESS", "none");
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", told(&made));
+    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
+}
+
 #[test]
 fn the_package_holds_what_an_installation_needs() {
     let dir = tempfile::tempdir().unwrap();
     if tool(Command::new("dpkg-deb").arg("--version")).is_none() {
         return;
     }
-    // Packing takes long where it compresses, and this binary is not for anybody.
-    let made = Command::new(packaging("deb"))
-        .arg(env!("CARGO_BIN_EXE_liaison"))
-        .arg(dir.path())
-        .env("COMPRESS", "none")
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", told(&made));
-    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let package = packed(dir.path()).to_str().unwrap().to_owned();
     let ask = |args: &[&str]| {
         let output = Command::new("dpkg-deb").args(args).arg(&package).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", told(&output));

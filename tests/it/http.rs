@@ -98,8 +98,8 @@ impl Actions for Recorder {
     fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()> {
         self.note(format!("remove {address} of {id} {seen:?} by {by}"), Ok(()))
     }
-    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
-        self.note(format!("export {id}"), Ok(None))
+    fn export(&self, id: InfluencerId) -> Done<'_, liaison::http::actions::Pieces> {
+        self.note(format!("export {id}"), Ok(Box::pin(futures_util::stream::empty())))
     }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
         let left = self.overtaken.load(Ordering::SeqCst);

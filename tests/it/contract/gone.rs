@@ -1,6 +1,7 @@
 //! What becomes of a connection whose server went away.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::stores::{self, Raw};
 use liaison::clock::Clock;
@@ -17,10 +18,8 @@ async fn lay_dead(fresh: &stores::Fresh, connections: usize) {
         open.push(tx);
     }
     drop(open);
-    // They are given back by tasks of their own.
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    // They are given back by tasks of their own, which ask the server first.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     end_all(fresh, connections).await;
 }
 

@@ -2,6 +2,7 @@
 //! mail is not stored again. And the export of all that is kept about one.
 
 mod command;
+mod given;
 pub mod life;
 pub mod look;
 

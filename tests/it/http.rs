@@ -387,6 +387,11 @@ async fn every_list_and_view_answers_from_a_store_with_data() {
             (format!("/v1/messages/{message}"), "/thread_id", thread.id.to_string()),
             ("/v1/search?q=shoes".into(), "/messages/0/message/id", message.to_string()),
             ("/v1/search?q=ana".into(), "/messages/0/excerpt", "Text number 2 about running shoes".into()),
+            (
+                "/v1/search?q=shoes".into(),
+                "/messages/0/highlights/excerpt",
+                "Text number 2 about running <mark>shoes</mark>".into(),
+            ),
             ("/v1/outbox?status=uncertain".into(), "/data/0/id", message.to_string()),
             (format!("/v1/outbox/{message}"), "/status", "uncertain".into()),
             ("/v1/accounts".into(), "/data/0/id", "brand".into()),

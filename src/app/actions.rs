@@ -12,8 +12,8 @@ use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
     About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, EraseOrder, FilesOrder,
-    ImportOrder, InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, Pieces, SendOrder,
-    Settlement, SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
+    ImportOrder, InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, Pieces, SendOrder, Settlement,
+    SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
 use crate::hub::import::ImportReport;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::Global;
 use super::desk::load;
 use super::terminal::Out;
-use super::Global;
 use crate::http::actions::Teammate;
 
 #[derive(Debug, Subcommand)]

@@ -143,8 +143,10 @@ impl<T: Taker> Writing<'_, T> {
         self.taker.take(head).await?;
         let (influencer, made_at) = (json!(views.first()), json!(clock.now()));
         let about = "everything that is kept about one person";
-        self.text(format!("{{\"about\": \"{about}\",\n\"made_at\": {made_at},\n\"influencer\": {influencer},\n\"rows\": {{"))
-            .await?;
+        self.text(format!(
+            "{{\"about\": \"{about}\",\n\"made_at\": {made_at},\n\"influencer\": {influencer},\n\"rows\": {{"
+        ))
+        .await?;
         for (n, (table, by)) in exported().into_iter().enumerate() {
             self.text(format!("{}\n\"{table}\": [", if n > 0 { "," } else { "" })).await?;
             self.table((table, by), subject).await?;

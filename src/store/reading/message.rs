@@ -288,7 +288,8 @@ fn participants(view: &MessageView, mut parts: Vec<PartRow>, owners: &[OwnedAddr
     };
     let place = |part: &PartRow| {
         let theirs = |o: &&OwnedAddress| {
-            o.influencer_id.is_some_and(|id| id.0 == part.0) || (part.3.is_some() && o.agent_id.map(|id| id.0) == part.3)
+            o.influencer_id.is_some_and(|id| id.0 == part.0)
+                || (part.3.is_some() && o.agent_id.map(|id| id.0) == part.3)
         };
         owners.iter().filter(theirs).filter_map(|o| stands.iter().position(|s| *s == o.value_key)).min()
     };

@@ -429,8 +429,7 @@ async fn a_search_is_read_page_by_page_and_what_comes_meanwhile_is_not_met_twice
         for size in [1, 2, 7] {
             let (mut seen, mut page) = (Vec::new(), Page::newest(size));
             loop {
-                let slice =
-                    fresh.store.read().await.unwrap().search_messages("running shoes", page).await.unwrap();
+                let slice = fresh.store.read().await.unwrap().search_messages("running shoes", page).await.unwrap();
                 assert!(slice.data.len() <= size);
                 seen.extend(slice.data.into_iter().map(|hit| hit.message.id));
                 let Some(next) = slice.next else { break };

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Global;
 use super::desk::load;
 use super::terminal::Out;
-use crate::http::actions::Teammate;
+use crate::config::Teammate;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TeammateCommand {
@@ -19,19 +19,23 @@ pub(super) enum TeammateCommand {
 pub(super) fn run(global: &Global, command: &TeammateCommand) -> anyhow::Result<ExitCode> {
     let TeammateCommand::List = command;
     let (config, out) = (load(global)?, Out::new(global));
-    let teammates: Vec<Teammate> = config.teammates.values().map(Teammate::from).collect();
+    let teammates = config.teammates.values();
+    let last_name = |t: &Teammate| t.last_name.clone().unwrap_or_default();
+    let email = |t: &Teammate| t.emails.first().cloned().unwrap_or_default();
     if out.is_json() {
-        out.json(&json!({"data": teammates, "next_cursor": null}))?;
+        // As `GET /v1/teammates` answers.
+        let shown = |t: &Teammate| json!({"id": t.id, "first_name": t.first_name, "last_name": last_name(t), "email": email(t)});
+        out.json(&json!({"data": teammates.map(shown).collect::<Vec<_>>(), "next_cursor": null}))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if teammates.is_empty() {
+    if config.teammates.is_empty() {
         out.say("No teammates are declared: write [teammates.NAME] with first_name and email into the configuration.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |t: &Teammate| {
-        let name = format!("{} {}", t.first_name, t.last_name);
-        vec![t.id.clone(), name.trim_end().to_owned(), t.email.clone()]
+        let name = format!("{} {}", t.first_name, last_name(t));
+        vec![t.id.clone(), name.trim_end().to_owned(), email(t)]
     };
-    out.table(&["id", "name", "address"], teammates.iter().map(row).collect())?;
+    out.table(&["id", "name", "address"], teammates.map(row).collect())?;
     Ok(ExitCode::SUCCESS)
 }

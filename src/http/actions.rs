@@ -351,17 +351,6 @@ pub struct Teammate {
     pub email: String,
 }
 
-impl From<&crate::config::Teammate> for Teammate {
-    fn from(declared: &crate::config::Teammate) -> Self {
-        Self {
-            id: declared.id.clone(),
-            first_name: declared.first_name.clone(),
-            last_name: declared.last_name.clone().unwrap_or_default(),
-            email: declared.emails.first().cloned().unwrap_or_default(),
-        }
-    }
-}
-
 /// Something done with sequences and their runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SteerOrder {

@@ -302,6 +302,19 @@ async fn token_that_is_wrong_expired_or_revoked_is_refused_with_the_reason() {
         let one = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
         assert_eq!(api.call(Some(&api.token), "DELETE", &one, None).await.0, StatusCode::NO_CONTENT);
         assert_eq!(api.call(Some(secret), "GET", path, None).await.1["code"], "token_revoked");
+        // Revoked by another process, it is refused a moment later.
+        let (_, made) = api.post("/v1/tokens", &new).await;
+        let secret = made["token"].as_str().unwrap();
+        assert_eq!(api.call(Some(secret), "GET", path, None).await.0, StatusCode::OK);
+        let mut tx = api.fresh.store.begin("test.elsewhere").await.unwrap();
+        assert!(tx.revoke_token(made["id"].as_str().unwrap().parse().unwrap(), api.clock.now()).await.unwrap());
+        tx.commit().await.unwrap();
+        let refused = async {
+            while api.call(Some(secret), "GET", path, None).await.1["code"] != "token_revoked" {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
         let (status, json) = api.post("/v1/tokens", &json!({"name": "", "scopes": ["read"]})).await;
         assert_eq!((status, &json["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/name")));
     }

@@ -16,33 +16,44 @@ pub struct Sought(Vec<Vec<String>>);
 impl Sought {
     /// These things.
     pub fn new<'a>(things: impl IntoIterator<Item = &'a str>) -> Self {
-        let series = |thing: &str| words(thing).into_iter().filter_map(|at| thing.get(at).map(fold)).collect();
-        Self(things.into_iter().map(series).filter(|series: &Vec<String>| !series.is_empty()).collect())
+        let series = |thing: &str| words(thing).filter_map(|at| Some(folded(thing.get(at)?).collect())).collect();
+        let mut all: Vec<Vec<String>> =
+            things.into_iter().map(series).filter(|s: &Vec<String>| !s.is_empty()).collect();
+        // Of two that begin in the same place the longer one is marked.
+        all.sort_by_key(|series| std::cmp::Reverse(series.len()));
+        Self(all)
     }
 
-    /// Where they stand in a text, in its order.
+    /// Where they stand in a text, in its order; two that touch are one.
     fn places(&self, text: &str) -> Vec<Range<usize>> {
-        let all: Vec<(Range<usize>, String)> =
-            words(text).into_iter().filter_map(|at| Some((at.clone(), fold(text.get(at)?)))).collect();
         let mut places: Vec<Range<usize>> = Vec::new();
-        for n in 0..all.len() {
-            let rest = all.get(n..).unwrap_or_default();
-            let fits = |series: &&Vec<String>| {
-                rest.len() >= series.len() && series.iter().zip(rest).all(|(word, (_, there))| word == there)
-            };
-            let Some(series) = self.0.iter().filter(fits).max_by_key(|series| series.len()) else { continue };
-            let (Some((first, _)), Some((last, _))) = (rest.first(), rest.get(series.len() - 1)) else { continue };
+        for place in self.each_place(text) {
             match places.last_mut() {
-                Some(before) if before.end > first.start => before.end = before.end.max(last.end),
-                _ => places.push(first.start..last.end),
+                Some(before) if before.end > place.start => before.end = before.end.max(place.end),
+                _ => places.push(place),
             }
         }
         places
     }
 
+    fn each_place<'t>(&self, text: &'t str) -> impl Iterator<Item = Range<usize>> + use<'t, '_> {
+        let all: Vec<Range<usize>> = words(text).collect();
+        let same = move |at: &Range<usize>, word: &String| {
+            text.get(at.clone()).is_some_and(|there| folded(there).eq(word.chars()))
+        };
+        (0..all.len()).filter_map(move |n| {
+            let rest = all.get(n..)?;
+            let fits = |series: &&Vec<String>| {
+                rest.len() >= series.len() && series.iter().zip(rest).all(|(word, at)| same(at, word))
+            };
+            let series = self.0.iter().find(fits)?;
+            Some(rest.first()?.start..rest.get(series.len().checked_sub(1)?)?.end)
+        })
+    }
+
     /// The part of a text around the first of them, on one line; its beginning where there is none.
     pub fn excerpt(&self, text: &str) -> String {
-        let first = self.places(text).first().map_or(0, |place| place.start);
+        let first = self.each_place(text).next().map_or(0, |place| place.start);
         let before = text.get(..first).unwrap_or_default();
         let skipped = before.split_whitespace().count().saturating_sub(BEFORE);
         let mut out = String::new();
@@ -131,19 +142,16 @@ fn escape(out: &mut String, text: &str) {
 }
 
 /// Where the words of a text stand: letters and digits, and what is put on them.
-fn words(text: &str) -> Vec<Range<usize>> {
-    let mut all: Vec<Range<usize>> = Vec::new();
-    let mut inside = false;
-    for (at, c) in text.char_indices() {
-        let is_part = c.is_alphanumeric() || (inside && is_accent(c));
-        match all.last_mut() {
-            Some(word) if inside && is_part => word.end = at + c.len_utf8(),
-            _ if is_part => all.push(at..at + c.len_utf8()),
-            _ => {}
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut rest = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, first) = rest.by_ref().find(|(_, c)| c.is_alphanumeric())?;
+        let mut end = start + first.len_utf8();
+        while let Some((at, c)) = rest.next_if(|(_, c)| c.is_alphanumeric() || is_accent(*c)) {
+            end = at + c.len_utf8();
         }
-        inside = is_part;
-    }
-    all
+        Some(start..end)
+    })
 }
 
 fn is_accent(c: char) -> bool {
@@ -152,8 +160,8 @@ fn is_accent(c: char) -> bool {
 
 /// A word as it is compared: in lower case and, of Latin letters, without accents. A full text that keeps them apart finds fewer; of
 /// what it finds, more is marked.
-fn fold(word: &str) -> String {
-    word.chars().flat_map(char::to_lowercase).filter(|c| !is_accent(*c)).map(plain).collect()
+fn folded(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase).filter(|c| !is_accent(*c)).map(plain)
 }
 
 /// Latin letters of Europe's languages without their accents.

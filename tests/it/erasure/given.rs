@@ -1,10 +1,12 @@
 //! An export as it is given away: a piece at a time, and not of somebody who is erased meanwhile.
 
-use super::{Desk, erase_now, live, look};
+use super::{Desk, live, look};
 use crate::{seed, stores};
 use liaison::clock::Clock;
 use liaison::domain::ids::InfluencerId;
+use liaison::hub::people::erase::erase;
 use liaison::hub::people::export::{ExportError, Taker};
+use liaison::store::Store;
 
 /// Keeps all that it is given, and knows the largest piece.
 #[derive(Default)]
@@ -49,15 +51,18 @@ async fn an_export_is_given_away_in_pieces_however_much_there_is() {
 }
 
 /// Erases somebody once it has been given something.
-struct Erasing<'a> {
-    desk: &'a Desk,
+struct Erasing {
+    store: Store,
+    clock: Clock,
     id: Option<InfluencerId>,
 }
 
-impl Taker for Erasing<'_> {
+impl Taker for Erasing {
     async fn take(&mut self, _: Vec<u8>) -> std::io::Result<()> {
         if let Some(id) = self.id.take() {
-            erase_now(self.desk, id, false).await.map_err(std::io::Error::other)?;
+            let mut tx = self.store.begin("test.erase").await.unwrap();
+            erase(&mut tx, &self.clock, id, "a test", false).await.unwrap();
+            tx.commit().await.unwrap();
         }
         Ok(())
     }
@@ -68,7 +73,8 @@ async fn an_export_of_somebody_who_is_erased_meanwhile_breaks_off() {
     for fresh in stores::both().await {
         let desk = Desk::new(fresh).await;
         let life = live(&desk, 0).await;
-        let mut taker = Erasing { desk: &desk, id: Some(life.id) };
+        let (store, clock) = (desk.fresh.store.clone(), desk.clock.clone());
+        let mut taker = Erasing { store, clock, id: Some(life.id) };
         let done = liaison::app::write_export(&desk.fresh.store, &desk.clock, life.id, &mut taker).await;
         assert!(matches!(done, Err(ExportError::People(_))), "{}: {done:?}", desk.fresh.name);
     }

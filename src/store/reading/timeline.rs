@@ -108,35 +108,35 @@ impl Tx {
 macro_rules! timeline {
     ($beyond:literal, $order:literal) => {
         concat!(
-            "SELECT 'event' AS sort, e.id, e.at, e.type, e.stage, e.message_id, e.data, e.enrollment_id, e.seq FROM \
+            "SELECT 'event' AS sort, w.id, w.at, w.type, w.stage, w.message_id, w.data, w.enrollment_id, w.seq FROM \
              (SELECT id, at, type, stage, message_id, data, enrollment_id, seq FROM event WHERE influencer_id = $1 AND (at, id) ",
             $beyond,
             " ($2, $3) ORDER BY at ",
             $order,
             ", id ",
             $order,
-            " LIMIT $4) e UNION ALL SELECT 'message', p.message_id, p.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+            " LIMIT $4) w UNION ALL SELECT 'message', w.message_id, w.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
              (SELECT message_id, at FROM participation WHERE influencer_id = $1 AND (at, message_id) ",
             $beyond,
             " ($2, $3) ORDER BY at ",
             $order,
             ", message_id ",
             $order,
-            " LIMIT $4) p UNION ALL SELECT 'note', n.id, n.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+            " LIMIT $4) w UNION ALL SELECT 'note', w.id, w.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
              (SELECT id, at FROM note WHERE influencer_id = $1 AND (at, id) ",
             $beyond,
             " ($2, $3) ORDER BY at ",
             $order,
             ", id ",
             $order,
-            " LIMIT $4) n UNION ALL SELECT 'task', t.id, t.created_at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+            " LIMIT $4) w UNION ALL SELECT 'task', w.id, w.created_at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
              (SELECT id, created_at FROM task WHERE influencer_id = $1 AND (created_at, id) ",
             $beyond,
             " ($2, $3) ORDER BY created_at ",
             $order,
             ", id ",
             $order,
-            " LIMIT $4) t ORDER BY 3 ",
+            " LIMIT $4) w ORDER BY 3 ",
             $order,
             ", 2 ",
             $order,

@@ -44,6 +44,7 @@ mod stats;
 mod stop;
 mod suppression;
 mod task;
+mod teammate;
 mod terminal;
 mod thread;
 mod token;
@@ -110,6 +111,9 @@ enum Command {
     Task(task::TaskCommand),
     /// Who has no next step, and which answers of ours are late
     LooseEnds(loose_ends::LooseEndsArgs),
+    /// Our own people, as the configuration declares them
+    #[command(subcommand)]
+    Teammate(teammate::TeammateCommand),
     /// Addresses that must not be written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
@@ -169,8 +173,10 @@ pub fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail(&Stop::failed("the TLS provider is installed already").into());
     }
-    let mut needs_owner =
-        !matches!(cli.command, Command::Init(_) | Command::Demo(_) | Command::Config(_) | Command::Completions(_));
+    let mut needs_owner = !matches!(
+        cli.command,
+        Command::Init(_) | Command::Demo(_) | Command::Config(_) | Command::Completions(_) | Command::Teammate(_)
+    );
     if let Command::Sequence(command) = &cli.command {
         needs_owner = command.opens_the_store();
     }
@@ -204,6 +210,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Unmatched(command) => unmatched::run(&global, command).await,
         Command::Task(command) => task::run(&global, command).await,
         Command::LooseEnds(args) => loose_ends::run(&global, args).await,
+        Command::Teammate(command) => teammate::run(&global, &command),
         Command::Suppression(command) => suppression::run(&global, command).await,
         Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,

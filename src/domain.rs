@@ -14,6 +14,7 @@ pub mod delay;
 pub mod envelope;
 pub mod erasure;
 pub mod expression;
+pub mod highlight;
 pub mod hit;
 pub mod html;
 pub mod ids;

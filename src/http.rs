@@ -28,6 +28,7 @@ mod filter;
 mod gate;
 mod health;
 mod idempotency;
+mod known;
 pub mod limit;
 pub mod listen;
 mod metrics;

@@ -7,9 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Postgres, Sqlite, Transaction};
 
@@ -29,6 +28,7 @@ pub mod outreach;
 pub mod people;
 pub mod reading;
 pub mod retention;
+mod server;
 pub mod sql;
 pub mod survey;
 pub mod task;
@@ -42,6 +42,7 @@ pub mod view;
 pub mod webhook;
 mod writer;
 
+use server::{Reads, Server};
 use sql::{Rec, Sql};
 use survey::{SURVEYS_MAX, Surveys};
 use tokio::sync::OwnedSemaphorePermit;
@@ -50,24 +51,6 @@ use writer::{Writer, WriterTx};
 
 /// Connections that read from SQLite side by side.
 const SQLITE_READERS: u32 = 4;
-/// Connections to PostgreSQL of one process.
-const POSTGRES_CONNECTIONS_MAX: u32 = 16;
-/// Milliseconds for which a transaction may do nothing before PostgreSQL ends it, where the server, the role or the database
-/// has no stricter rule of its own.
-const POSTGRES_IDLE: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
-    WHERE name = 'idle_in_transaction_session_timeout' AND (setting::bigint = 0 OR setting::bigint > $1::bigint)";
-/// The same for reads of one state, for their transaction alone: who reads much works on it meanwhile, and nobody waits for a lock
-/// of theirs.
-const POSTGRES_SNAPSHOT_IDLE: &str = "SELECT set_config(name, '60000', TRUE) FROM pg_settings \
-    WHERE name = 'idle_in_transaction_session_timeout' AND (reset_val::bigint = 0 OR reset_val::bigint > 60000)";
-/// Milliseconds for which PostgreSQL keeps a connection whose other end takes nothing of what it is sent: a statement of a node that
-/// stands still may wait there with all its locks, and counts as busy. It means nothing on a socket of the same machine.
-const POSTGRES_UNTAKEN: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
-    WHERE name = 'tcp_user_timeout' AND (setting::bigint = 0 OR setting::bigint > $1::bigint)";
-/// Reading a page out of order costs little more than reading the next one, on any disk of today. With the usual 4 the checks
-/// of foreign keys, planned once per connection while a table is small, go on reading it whole when it is large.
-const POSTGRES_PAGES: &str = "SELECT set_config('random_page_cost', '1.1', FALSE) \
-    WHERE current_setting('random_page_cost') = '4'";
 /// The name of a series of reads of one state.
 const SNAPSHOT: &str = "snapshot";
 /// How long a statement waits for SQLite's write lock held by another process (a command line, a backup).
@@ -122,8 +105,8 @@ impl From<sqlx::Error> for StoreError {
                     // PostgreSQL: too many connections, out of disk, I/O error, shutting down or gone, ended because it did
                     // nothing for too long. SQLite: I/O error of any sort (a write, a sync, memory shared by processes), full,
                     // can't open.
-                    ("53300" | "53100" | "58030" | "57P01" | "57P02" | "57P03" | "25P03", _)
-                    | (_, Some(10 | 13 | 14)) => Self::Unavailable(error),
+                    ("53300" | "53100" | "58030" | "25P03", _) | (_, Some(10 | 13 | 14)) => Self::Unavailable(error),
+                    (code, None) if server::is_farewell(code) => Self::Unavailable(error),
                     // Ended by a time limit: PostgreSQL's, and what SQLite's machine asks now and then.
                     ("57014", _) | (_, Some(9)) => Self::TooLong,
                     _ => Self::Unhandled(error),
@@ -183,7 +166,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 enum Inner {
     Sqlite { read: SqlitePool, survey: SqlitePool, write: Writer },
-    Postgres(PgPool),
+    Postgres(Server),
 }
 
 /// One transaction, or a series of reads. Dropped without [`Tx::commit`], nothing was written.
@@ -199,7 +182,7 @@ enum TxInner {
     SqliteRead(PoolConnection<Sqlite>),
     SqliteSnapshot(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
-    PostgresRead(PoolConnection<Postgres>),
+    PostgresRead(Reads),
 }
 
 impl Store {
@@ -210,7 +193,10 @@ impl Store {
     pub async fn open(place: &Place) -> Result<Self, StoreError> {
         match place {
             Place::Sqlite { file } => Self::open_sqlite(file).await,
-            Place::Postgres { url, password, idle_max } => Self::open_postgres(url, password.as_ref(), *idle_max).await,
+            Place::Postgres { url, password, idle_max } => {
+                let server = Server::open(url, password.as_ref(), *idle_max).await?;
+                Ok(Self { inner: Inner::Postgres(server), surveys: Surveys::default() })
+            }
         }
     }
 
@@ -232,6 +218,8 @@ impl Store {
         let write = Writer::open(options.clone()).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
+            // They live as long as this process, and each is asked anyway when it is given back.
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone().read_only(true))
@@ -261,36 +249,11 @@ impl Store {
         Self::connect_sqlite(options).await
     }
 
-    async fn open_postgres(url: &str, password: Option<&SecretString>, idle_max: Duration) -> Result<Self, StoreError> {
-        let mut options: PgConnectOptions = url.parse()?;
-        if let Some(password) = password {
-            options = options.password(password.expose_secret());
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS_MAX)
-            .acquire_timeout(Duration::from_secs(20))
-            .after_connect(move |connection, _| {
-                // A node that stands still in a transaction would hold its locks, and so stop the others, for as long as it
-                // likes: the server ends it. What whoever runs the server set stays where it is stricter.
-                Box::pin(async move {
-                    let idle = idle_max.as_millis().to_string();
-                    sqlx::query(POSTGRES_IDLE).bind(&idle).execute(&mut *connection).await?;
-                    sqlx::query(POSTGRES_UNTAKEN).bind(&idle).execute(&mut *connection).await?;
-                    sqlx::query(POSTGRES_PAGES).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(options.statement_cache_capacity(400))
-            .await?;
-        sqlx::migrate!("migrations/postgres").run(&pool).await?;
-        Ok(Self { inner: Inner::Postgres(pool), surveys: Surveys::default() })
-    }
-
     /// Begins a transaction that writes. `name` is `room.verb`, for logs.
     pub async fn begin(&self, name: &'static str) -> Result<Tx, StoreError> {
         let inner = match &self.inner {
             Inner::Sqlite { write, .. } => TxInner::SqliteWrite(write.begin().await?),
-            Inner::Postgres(pool) => TxInner::Postgres(pool.begin().await?),
+            Inner::Postgres(server) => TxInner::Postgres(server.begin("BEGIN").await?),
         };
         Ok(Tx { inner, name, _place: None })
     }
@@ -299,7 +262,7 @@ impl Store {
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let inner = match &self.inner {
             Inner::Sqlite { read, .. } => TxInner::SqliteRead(read.acquire().await?),
-            Inner::Postgres(pool) => TxInner::PostgresRead(pool.acquire().await?),
+            Inner::Postgres(server) => TxInner::PostgresRead(server.read().await?),
         };
         Ok(Tx { inner, name: "read", _place: None })
     }
@@ -308,11 +271,7 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         let inner = match &self.inner {
             Inner::Sqlite { read, .. } => TxInner::SqliteSnapshot(read.begin().await?),
-            Inner::Postgres(pool) => {
-                let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                sqlx::query(POSTGRES_SNAPSHOT_IDLE).execute(&mut *tx).await?;
-                TxInner::Postgres(tx)
-            }
+            Inner::Postgres(server) => TxInner::Postgres(server.snapshot().await?),
         };
         Ok(Tx { inner, name: SNAPSHOT, _place: None })
     }
@@ -342,7 +301,7 @@ impl Store {
                 survey.close().await;
                 write.close().await;
             }
-            Inner::Postgres(pool) => pool.close().await,
+            Inner::Postgres(server) => server.close().await,
         }
     }
 }
@@ -358,9 +317,13 @@ macro_rules! on_connection {
                 sqlx::$query($sql.sqlite(), value::sqlite($values)?).$method(&mut **c).await?
             }
             TxInner::Postgres(c) => sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?,
-            TxInner::PostgresRead(c) => {
-                sqlx::$query($sql.postgres(), value::postgres($values)?).$method(&mut **c).await?
-            }
+            TxInner::PostgresRead(reads) => loop {
+                let values = value::postgres($values.clone())?;
+                match sqlx::$query($sql.postgres(), values).$method(reads.connection()?).await {
+                    Ok(found) => break found,
+                    Err(error) => reads.another(error).await?,
+                }
+            },
         }
     };
 }
@@ -396,8 +359,9 @@ impl Tx {
             TxInner::Postgres(c) => {
                 sqlx::query_with(sql.postgres(), value::postgres(values)?).execute(&mut **c).await?.rows_affected()
             }
-            TxInner::PostgresRead(c) => {
-                sqlx::query_with(sql.postgres(), value::postgres(values)?).execute(&mut **c).await?.rows_affected()
+            TxInner::PostgresRead(reads) => {
+                let query = sqlx::query_with(sql.postgres(), value::postgres(values)?);
+                query.execute(reads.connection()?).await?.rows_affected()
             }
         })
     }

@@ -12,7 +12,7 @@ use crate::domain::webhook::guard::Reach;
 use crate::domain::words::{Channel, OutboxStatus};
 use crate::http::actions::{
     About, ActionError, Actions, AgentChangeOrder, AgentOrder, AttachmentContent, Done, EraseOrder, FilesOrder,
-    ImportOrder, InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, SendOrder, Settlement,
+    ImportOrder, InfluencerChangeOrder, InfluencerOrder, MatchOrder, NetworkOrder, Pieces, SendOrder, Settlement,
     SimulateOrder, StageOrder, SteerOrder, Teammate, ThreadOrder,
 };
 use crate::hub::enqueue::{self, AccountFrom, Answers, EnqueueError, Order};
@@ -359,7 +359,7 @@ impl Actions for HubActions {
         })
     }
 
-    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
+    fn export(&self, id: InfluencerId) -> Done<'_, Pieces> {
         Box::pin(async move { super::erasure::export(&self.hub, id).await })
     }
 

@@ -1,22 +1,19 @@
 //! Giving out and erasing what is kept about one person.
 
-use std::io::Write;
-
-use tokio::sync::Semaphore;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::{Semaphore, mpsc};
 
 use super::Hub;
 use crate::clock::Clock;
 use crate::connector::email::parse;
 use crate::domain::ids::InfluencerId;
 use crate::http::ActionError;
-use crate::http::actions::EraseOrder;
+use crate::http::actions::{EraseOrder, Pieces};
 use crate::hub::people::erase::{self, Erased};
-use crate::hub::people::export::{self, Attached, ExportError, Exported, Means, Output};
+use crate::hub::people::export::{self, Attached, ExportError, Exported, Subject, Taker};
 use crate::hub::people::{self, PeopleError};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-/// Octets of an archive that is given over HTTP.
-const EXPORT_MAX: usize = 512 * 1024 * 1024;
 /// Files looked for in one mail.
 const FILES_MAX: usize = 1_000;
 
@@ -32,43 +29,52 @@ pub async fn write_export(
     store: &Store,
     clock: &Clock,
     id: InfluencerId,
-    output: &mut Output,
+    taker: &mut impl Taker,
 ) -> Result<Exported, ExportError> {
-    let mut tx = store.snapshot().await?;
-    export::export(&mut tx, clock, id, Means { attachments: &attachments, output }).await
+    let subject = Subject::find(&mut store.read().await?, id).await?;
+    export::export((store, clock), subject, &attachments, taker).await
 }
 
-/// Takes as much as is given at once.
-struct Bounded(Vec<u8>);
+/// Hands each piece over once the one before it is on its way.
+struct Handing(mpsc::Sender<Vec<u8>>);
 
-impl Write for Bounded {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        if self.0.len().saturating_add(octets.len()) > EXPORT_MAX {
-            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "more than is given at once"));
-        }
-        self.0.extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+impl Taker for Handing {
+    async fn take(&mut self, octets: Vec<u8>) -> std::io::Result<()> {
+        let gone = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "nobody reads it any more");
+        self.0.send(octets).await.map_err(gone)
     }
 }
 
-/// One archive at a time is put together in memory; whoever else wants one waits, and holds nothing meanwhile.
-static ONE: Semaphore = Semaphore::const_new(1);
+/// Archives that are given away at once: each has a mail with its files in memory. Whoever wants another one waits, as long as a
+/// request may take; a reader who stands still is cut off by the listener.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// The archive; none where it is larger than is given at once.
-pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Option<Vec<u8>>, ActionError> {
+/// The archive, read as it is sent. Where it can't be read to its end, it breaks off.
+pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Pieces, ActionError> {
     // Never closed.
-    let _one = ONE.acquire().await.ok();
-    let mut output = Bounded(Vec::new());
-    match write_export(&hub.store, &hub.clock, id, &mut output).await {
-        Ok(_) => Ok(Some(output.0)),
-        Err(ExportError::Output(_) | ExportError::Archive(_)) => Ok(None),
-        Err(ExportError::Store(error)) => Err(error.into()),
-        Err(ExportError::People(error)) => Err(super::actions::not_changed(error)),
-    }
+    let place = PLACES.acquire().await.ok();
+    let subject = match Subject::find(&mut hub.store.read().await?, id).await {
+        Ok(subject) => subject,
+        Err(ExportError::Store(error)) => return Err(error.into()),
+        Err(ExportError::People(error)) => return Err(super::actions::not_changed(error)),
+        Err(error @ (ExportError::Output(_) | ExportError::Archive(_))) => {
+            return Err(StoreError::Damaged(error.to_string()).into());
+        }
+    };
+    let (sender, mut receiver) = mpsc::channel(1);
+    let (store, clock) = (hub.store.clone(), hub.clock.clone());
+    // Driven by whoever reads the answer, and gone with it.
+    let reading = async move {
+        let done = export::export((&store, &clock), subject, &attachments, &mut Handing(sender)).await;
+        drop(place);
+        done.err().map(|error| {
+            tracing::warn!(influencer = %id, %error, "an export broke off");
+            Err(std::io::Error::other(error))
+        })
+    };
+    let pieces = stream::poll_fn(move |cx| receiver.poll_recv(cx)).map(Ok);
+    let failed = stream::once(reading).filter_map(std::future::ready);
+    Ok(stream::select(pieces, failed).boxed())
 }
 
 /// Erases somebody; only tries to, where it is a dry run.

@@ -1,4 +1,5 @@
-//! A ZIP archive, written as its files come: stored, not compressed, with names in UTF-8 (APPNOTE.TXT 6.3.10).
+//! A ZIP archive, written as its files come: stored, not compressed, with names in UTF-8 (APPNOTE.TXT 6.3.10). A file whose size is
+//! not known when it begins is told of behind it (4.3.9).
 //!
 //! Pure; the caller gives the octets somewhere.
 
@@ -23,6 +24,7 @@ pub enum ArchiveError {
 pub struct Archive {
     written: u64,
     entries: Vec<Entry>,
+    begun: Option<Begun>,
 }
 
 #[derive(Debug)]
@@ -31,18 +33,30 @@ struct Entry {
     crc: u32,
     size: u32,
     at: u32,
+    /// Its size is told behind it.
+    behind: bool,
+}
+
+/// A file that comes piece by piece.
+#[derive(Debug)]
+struct Begun {
+    name: String,
+    crc: Crc,
+    size: u64,
+    at: u32,
 }
 
 fn four(n: u64) -> Result<u32, ArchiveError> {
     u32::try_from(n).map_err(|_| ArchiveError::Octets)
 }
 
-/// Version 2.0, names in UTF-8, stored, 1980-01-01 00:00 (there is no zone in the format, and the files say their time).
-const FIXED: [u8; 10] = [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
+/// What is told of a file whose size is told behind it, in its own place.
+const BEHIND: u8 = 8;
 
 impl Entry {
     fn facts(&self) -> Result<Vec<u8>, ArchiveError> {
-        let mut out = FIXED.to_vec();
+        // Version 2.0, names in UTF-8, stored, 1980-01-01 00:00 (there is no zone in the format, and the files say their time).
+        let mut out = vec![20, 0, if self.behind { BEHIND } else { 0 }, 8, 0, 0, 0, 0, 0x21, 0];
         out.extend(self.crc.to_le_bytes());
         out.extend(self.size.to_le_bytes());
         out.extend(self.size.to_le_bytes());
@@ -54,23 +68,71 @@ impl Entry {
 }
 
 impl Archive {
-    /// The octets of one more file.
+    /// What stands before the content of one more file.
     ///
     /// # Errors
     /// [`ArchiveError`] where the archive would be larger than the format can say.
     pub fn file(&mut self, name: &str, content: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-        if self.entries.len() >= FILES_MAX {
-            return Err(ArchiveError::Files);
-        }
         let size = four(content.len() as u64)?;
-        let entry = Entry { name: name.to_owned(), crc: crc32(content), size, at: four(self.written)? };
-        let mut out = b"PK\x03\x04".to_vec();
-        out.extend(entry.facts()?);
-        out.extend(name.as_bytes());
-        out.extend(content);
+        let crc = Crc::default().with(content).value();
+        let entry = Entry { name: name.to_owned(), crc, size, at: four(self.written)?, behind: false };
+        let out = self.head(&entry)?;
+        self.written += content.len() as u64;
+        four(self.written)?;
+        self.entries.push(entry);
+        Ok(out)
+    }
+
+    /// What stands before a file that comes piece by piece, each told by [`Self::piece`], and is ended by [`Self::end`].
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn begin(&mut self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+        let at = four(self.written)?;
+        let out = self.head(&Entry { name: name.to_owned(), crc: 0, size: 0, at, behind: true })?;
+        self.begun = Some(Begun { name: name.to_owned(), crc: Crc::default(), size: 0, at });
+        Ok(out)
+    }
+
+    /// One more piece of the file that was begun.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn piece(&mut self, content: &[u8]) -> Result<(), ArchiveError> {
+        if let Some(begun) = &mut self.begun {
+            begun.crc = begun.crc.with(content);
+            begun.size += content.len() as u64;
+        }
+        self.written += content.len() as u64;
+        four(self.written).map(|_| ())
+    }
+
+    /// What stands behind the file that was begun; nothing where none was.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn end(&mut self) -> Result<Vec<u8>, ArchiveError> {
+        let Some(Begun { name, crc, size, at }) = self.begun.take() else { return Ok(Vec::new()) };
+        let entry = Entry { name, crc: crc.value(), size: four(size)?, at, behind: true };
+        let mut out = b"PK\x07\x08".to_vec();
+        out.extend(entry.crc.to_le_bytes());
+        out.extend(entry.size.to_le_bytes());
+        out.extend(entry.size.to_le_bytes());
         self.written += out.len() as u64;
         four(self.written)?;
         self.entries.push(entry);
+        Ok(out)
+    }
+
+    fn head(&mut self, entry: &Entry) -> Result<Vec<u8>, ArchiveError> {
+        if self.entries.len() >= FILES_MAX {
+            return Err(ArchiveError::Files);
+        }
+        let mut out = b"PK\x03\x04".to_vec();
+        out.extend(entry.facts()?);
+        out.extend(entry.name.as_bytes());
+        self.written += out.len() as u64;
+        four(self.written)?;
         Ok(out)
     }
 
@@ -100,19 +162,33 @@ impl Archive {
 }
 
 /// CRC-32 (ISO 3309), a bit at a time over four bits: small, and fast enough beside a disk.
-fn crc32(octets: &[u8]) -> u32 {
-    let step = |crc: u32| (0..4).fold(crc, |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 });
-    let mut table = [0_u32; 16];
-    for (n, place) in (0_u32..).zip(table.iter_mut()) {
-        *place = step(n);
+#[derive(Debug, Clone, Copy)]
+struct Crc(u32);
+
+impl Default for Crc {
+    fn default() -> Self {
+        Self(u32::MAX)
     }
-    let at = |n: u32| table.get((n & 15) as usize).copied().unwrap_or_default();
-    let crc = octets.iter().fold(u32::MAX, |crc, octet| {
-        let crc = crc ^ u32::from(*octet);
-        let crc = at(crc) ^ (crc >> 4);
-        at(crc) ^ (crc >> 4)
-    });
-    !crc
+}
+
+impl Crc {
+    fn with(self, octets: &[u8]) -> Self {
+        let step = |crc: u32| (0..4).fold(crc, |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 });
+        let mut table = [0_u32; 16];
+        for (n, place) in (0_u32..).zip(table.iter_mut()) {
+            *place = step(n);
+        }
+        let at = |n: u32| table.get((n & 15) as usize).copied().unwrap_or_default();
+        Self(octets.iter().fold(self.0, |crc, octet| {
+            let crc = crc ^ u32::from(*octet);
+            let crc = at(crc) ^ (crc >> 4);
+            at(crc) ^ (crc >> 4)
+        }))
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
 }
 
 #[cfg(test)]
@@ -121,13 +197,16 @@ mod tests {
 
     #[test]
     fn the_check_is_the_one_everybody_computes() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-        assert_eq!(crc32(b""), 0);
+        assert_eq!(Crc::default().with(b"1234").with(b"56789").value(), 0xCBF4_3926);
+        assert_eq!(Crc::default().value(), 0);
     }
 
     #[test]
     fn what_is_larger_than_the_format_can_say_is_refused() {
-        let mut archive = Archive { written: OCTETS_MAX - 10, entries: Vec::new() };
+        let mut archive = Archive { written: OCTETS_MAX - 10, ..Archive::default() };
         assert_eq!(archive.file("a", b"0123456789"), Err(ArchiveError::Octets));
+        let mut archive = Archive { written: OCTETS_MAX - 50, ..Archive::default() };
+        assert!(archive.begin("a").is_ok());
+        assert_eq!(archive.piece(&[0; 50]), Err(ArchiveError::Octets));
     }
 }

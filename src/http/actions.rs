@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -49,6 +50,9 @@ pub enum ActionError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Octets that are read as they are sent. An error breaks the answer off.
+pub type Pieces = BoxStream<'static, std::io::Result<Vec<u8>>>;
 
 /// What an action gives.
 pub type Done<'a, T> = BoxFuture<'a, Result<T, ActionError>>;
@@ -577,8 +581,8 @@ pub trait Actions: Send + Sync {
     fn erase(&self, order: EraseOrder, by: String) -> Done<'_, Erased>;
     /// Takes an address away from an influencer, where they are still in the version that was seen.
     fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()>;
-    /// Everything that is kept about somebody, as a ZIP archive; none where it is larger than is given at once.
-    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>>;
+    /// Everything that is kept about somebody, as a ZIP archive.
+    fn export(&self, id: InfluencerId) -> Done<'_, Pieces>;
     /// Imports influencers or agents.
     fn import(&self, order: ImportOrder, by: String) -> Done<'_, ImportReport>;
     /// Writes a note on a timeline.

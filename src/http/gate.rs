@@ -4,6 +4,7 @@
 //! `write` for anything else, so that a new route is never open by accident.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -22,7 +23,7 @@ use crate::telemetry::metrics;
 
 /// Whoever asks, once the token was checked.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) TokenView);
+pub(super) struct Caller(pub(super) Arc<TokenView>);
 
 impl Caller {
     /// Who it is, for the record.
@@ -133,38 +134,44 @@ impl Door {
         (presented, address): (Option<String>, Option<IpAddr>),
         needed: Scope,
     ) -> Result<Caller, Problem> {
-        self.limits.try_token(address, presented.as_deref())?;
-        let checked = match &presented {
-            Some(token) => check(&self.store, &self.clock, token, needed).await,
-            None => Err(unauthorized()),
+        let now = self.clock.now();
+        let is_over = |token: &TokenView| token.expires_at.is_some_and(|at| at <= now);
+        let fresh = presented.as_deref().and_then(|token| self.limits.known().fresh(token));
+        let token = match fresh.filter(|token| !is_over(token)) {
+            Some(token) => token,
+            None => self.look_up((presented.as_deref(), address)).await?,
         };
-        let is = |status: StatusCode| checked.as_ref().is_err_and(|problem| problem.status == status.as_u16());
-        let (is_refused, is_good) = (is(StatusCode::UNAUTHORIZED), checked.is_ok() || is(StatusCode::FORBIDDEN));
-        // Where the store could not say, nothing is known.
-        if let Some(token) = presented.as_deref().filter(|_| is_refused || is_good) {
-            self.limits.found(token, is_good);
+        if !token.scopes.contains(&needed) {
+            let has = token.scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
+            let detail = format!("this needs a token with the scope `{needed}`; this one has: {has}");
+            return Err(Problem::new(StatusCode::FORBIDDEN, "missing_scope", detail));
         }
-        if is_refused {
-            self.limits.refused(address)?;
-        }
-        checked
+        Ok(Caller(token))
     }
-}
 
-async fn check(store: &Store, clock: &Clock, presented: &str, needed: Scope) -> Result<Caller, Problem> {
-    let mut tx = store.read().await?;
-    let refused = |code, detail| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
-    let token = check_token(&mut tx, clock, presented).await?.map_err(|refusal| match refusal {
-        TokenRefusal::Unknown => refused("bad_token", "there is no such token"),
-        TokenRefusal::Expired => refused("token_expired", "this token has expired; make another one"),
-        TokenRefusal::Revoked => refused("token_revoked", "this token was revoked; make another one"),
-    })?;
-    if !token.scopes.contains(&needed) {
-        let has = token.scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
-        let detail = format!("this needs a token with the scope `{needed}`; this one has: {has}");
-        return Err(Problem::new(StatusCode::FORBIDDEN, "missing_scope", detail));
+    async fn look_up(&self, (presented, address): (Option<&str>, Option<IpAddr>)) -> Result<Arc<TokenView>, Problem> {
+        self.limits.try_token(address, presented)?;
+        let Some(presented) = presented else {
+            self.limits.refused(address)?;
+            return Err(unauthorized());
+        };
+        let (known, seen) = (self.limits.known(), self.limits.known().now());
+        let mut tx = self.store.read().await?;
+        // Where the store could not say, nothing is known.
+        let (code, detail) = match check_token(&mut tx, &self.clock, presented).await? {
+            Ok(token) => {
+                let token = Arc::new(token);
+                known.note(presented, &token, seen);
+                return Ok(token);
+            }
+            Err(TokenRefusal::Unknown) => ("bad_token", "there is no such token"),
+            Err(TokenRefusal::Expired) => ("token_expired", "this token has expired; make another one"),
+            Err(TokenRefusal::Revoked) => ("token_revoked", "this token was revoked; make another one"),
+        };
+        known.forget(presented);
+        self.limits.refused(address)?;
+        Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))
     }
-    Ok(Caller(token))
 }
 
 /// Ends a request that takes too long; what it began is rolled back.

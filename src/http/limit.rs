@@ -1,9 +1,8 @@
 //! How often somebody may ask: per token, and per address for those without one. Counted in memory, per process: a limit
 //! keeps one program from taking all of the hub, nothing rests on its exactness.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, Hash};
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,13 +12,14 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::http::StatusCode;
 use tokio::time::Instant;
 
+use super::known::Known;
 use super::problem::Problem;
 use crate::config::server::Rates;
 use crate::domain::ids::TokenId;
 use crate::domain::range::AddressRange;
 
 /// Whoever is remembered at once.
-const KEYS_MAX: usize = 20_000;
+pub(super) const KEYS_MAX: usize = 20_000;
 
 /// The limits of a process. Cheap to clone.
 #[derive(Clone)]
@@ -87,9 +87,9 @@ impl Limits {
         self.0.refused.look(&network(address)).map_err(refused_too_often)
     }
 
-    /// A token was found to be good, or not.
-    pub(super) fn found(&self, token: &str, is_good: bool) {
-        self.0.known.note(token, is_good);
+    /// The tokens that were found to be good.
+    pub(super) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     /// A request without a good token: those of one address are told to wait after a while.
@@ -149,32 +149,6 @@ fn network(address: IpAddr) -> IpAddr {
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
         v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-/// Tokens that were good when they were last looked up, by a keyed hash: nothing that could be taken from memory and used.
-/// They are looked up again at every request; being here only lets them be.
-#[derive(Default)]
-struct Known {
-    keys: RandomState,
-    all: Mutex<HashSet<u64>>,
-}
-
-impl Known {
-    fn has(&self, token: &str) -> bool {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.keys.hash_one(token))
-    }
-
-    fn note(&self, token: &str, is_good: bool) {
-        let (key, mut all) = (self.keys.hash_one(token), self.all.lock().unwrap_or_else(PoisonError::into_inner));
-        if !is_good {
-            all.remove(&key);
-            return;
-        }
-        if all.len() >= KEYS_MAX {
-            all.clear();
-        }
-        all.insert(key);
     }
 }
 
@@ -258,7 +232,8 @@ mod tests {
     async fn after_too_many_refusals_only_tokens_that_were_good_are_looked_up() {
         let limits = Limits::new(Rates { refused: 2, ..Rates::default() }, Vec::new());
         let there = Some(IpAddr::from([192, 0, 2, 1]));
-        limits.found("good", true);
+        let token = crate::http::known::tests::token();
+        limits.known().note("good", &token, limits.known().now());
         for _ in 0..2 {
             assert_eq!(limits.try_token(there, Some("guess")), Ok(()));
             assert_eq!(limits.refused(there), Ok(()));
@@ -267,7 +242,7 @@ mod tests {
         assert!(limits.try_token(there, None).is_err());
         assert_eq!(limits.try_token(there, Some("good")), Ok(()));
         assert_eq!(limits.try_token(Some(IpAddr::from([192, 0, 2, 2])), Some("guess")), Ok(()), "others are let");
-        limits.found("good", false);
+        limits.known().forget("good");
         assert!(limits.try_token(there, Some("good")).is_err(), "it was revoked");
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(limits.try_token(there, Some("guess")), Ok(()), "a look takes nothing");

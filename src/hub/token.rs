@@ -120,6 +120,7 @@ fn is_token(text: &str) -> bool {
         .is_some_and(|rest| rest.len() == 43 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
 }
 
-fn hash(secret: &str) -> Vec<u8> {
+/// By what a secret is kept and found.
+pub fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }

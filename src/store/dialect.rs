@@ -116,7 +116,14 @@ impl Tx {
             TxInner::SqliteRead(c) => sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(&mut **c).await?,
             TxInner::SqliteSnapshot(c) => sqlx::query_as_with(text, value::sqlite(values)?).fetch_all(&mut **c).await?,
             TxInner::Postgres(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
-            TxInner::PostgresRead(c) => sqlx::query_as_with(text, value::postgres(values)?).fetch_all(&mut **c).await?,
+            TxInner::PostgresRead(reads) => loop {
+                let again = sqlx::AssertSqlSafe(text.0.clone());
+                let query = sqlx::query_as_with(again, value::postgres(values.clone())?);
+                match query.fetch_all(reads.connection()?).await {
+                    Ok(found) => break found,
+                    Err(error) => reads.another(error).await?,
+                }
+            },
         })
     }
 

@@ -70,8 +70,8 @@ impl Store {
         let place = turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)?;
         match &self.inner {
             Inner::Sqlite { survey, .. } => on_sqlite(survey, time, place).await,
-            Inner::Postgres(pool) => {
-                let inner = TxInner::Postgres(pool.begin_with("BEGIN READ ONLY").await?);
+            Inner::Postgres(server) => {
+                let inner = TxInner::Postgres(server.begin("BEGIN READ ONLY").await?);
                 let mut tx = Tx { inner, name: "survey", _place: Some(place) };
                 // For this transaction alone.
                 let _: (String,) = tx.one(&TIME, values![time.as_millis().max(1).to_string()]).await?;

@@ -2,6 +2,7 @@
 
 mod asked;
 mod overtaken;
+mod teammates;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

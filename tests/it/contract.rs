@@ -3,6 +3,7 @@
 mod base;
 mod copy;
 pub mod desk;
+mod gone;
 mod idempotency;
 mod login;
 mod merge;

@@ -2,6 +2,7 @@
 //! mail is not stored again. And the export of all that is kept about one.
 
 mod command;
+mod given;
 pub mod life;
 pub mod look;
 
@@ -145,7 +146,7 @@ async fn a_table_can_not_be_added_without_saying_what_becomes_of_it() {
     }
     let mut wanted: Vec<&str> =
         TABLES.iter().filter(|(_, care)| *care == Care::Erased).map(|(name, _)| *name).collect();
-    let mut told = exported();
+    let mut told: Vec<&str> = exported().into_iter().map(|(table, _)| table).collect();
     wanted.sort_unstable();
     told.sort_unstable();
     assert_eq!(told, wanted, "an export tells what an erasure takes");
@@ -235,7 +236,7 @@ async fn an_export_is_whole_and_about_nobody_else() {
         std::fs::write(file.path(), &archive).unwrap();
         let listing = look::unpacked(file.path());
         let person: serde_json::Value = serde_json::from_slice(&listing["person.json"]).unwrap();
-        for table in exported() {
+        for (table, _) in exported() {
             let rows = person["rows"][table].as_array().unwrap_or_else(|| panic!("{table} is not in the export"));
             assert!(!rows.is_empty(), "{}: nothing of {table} was told", desk.fresh.name);
         }

@@ -98,8 +98,8 @@ impl Actions for Recorder {
     fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()> {
         self.note(format!("remove {address} of {id} {seen:?} by {by}"), Ok(()))
     }
-    fn export(&self, id: InfluencerId) -> Done<'_, Option<Vec<u8>>> {
-        self.note(format!("export {id}"), Ok(None))
+    fn export(&self, id: InfluencerId) -> Done<'_, liaison::http::actions::Pieces> {
+        self.note(format!("export {id}"), Ok(Box::pin(futures_util::stream::empty())))
     }
     fn add_note(&self, id: InfluencerId, text: String, _: String) -> Done<'_, NoteId> {
         let left = self.overtaken.load(Ordering::SeqCst);
@@ -302,6 +302,19 @@ async fn token_that_is_wrong_expired_or_revoked_is_refused_with_the_reason() {
         let one = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
         assert_eq!(api.call(Some(&api.token), "DELETE", &one, None).await.0, StatusCode::NO_CONTENT);
         assert_eq!(api.call(Some(secret), "GET", path, None).await.1["code"], "token_revoked");
+        // Revoked by another process, it is refused a moment later.
+        let (_, made) = api.post("/v1/tokens", &new).await;
+        let secret = made["token"].as_str().unwrap();
+        assert_eq!(api.call(Some(secret), "GET", path, None).await.0, StatusCode::OK);
+        let mut tx = api.fresh.store.begin("test.elsewhere").await.unwrap();
+        assert!(tx.revoke_token(made["id"].as_str().unwrap().parse().unwrap(), api.clock.now()).await.unwrap());
+        tx.commit().await.unwrap();
+        let refused = async {
+            while api.call(Some(secret), "GET", path, None).await.1["code"] != "token_revoked" {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
         let (status, json) = api.post("/v1/tokens", &json!({"name": "", "scopes": ["read"]})).await;
         assert_eq!((status, &json["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/name")));
     }
@@ -387,6 +400,11 @@ async fn every_list_and_view_answers_from_a_store_with_data() {
             (format!("/v1/messages/{message}"), "/thread_id", thread.id.to_string()),
             ("/v1/search?q=shoes".into(), "/messages/0/message/id", message.to_string()),
             ("/v1/search?q=ana".into(), "/messages/0/excerpt", "Text number 2 about running shoes".into()),
+            (
+                "/v1/search?q=shoes".into(),
+                "/messages/0/highlights/excerpt",
+                "Text number 2 about running <mark>shoes</mark>".into(),
+            ),
             ("/v1/outbox?status=uncertain".into(), "/data/0/id", message.to_string()),
             (format!("/v1/outbox/{message}"), "/status", "uncertain".into()),
             ("/v1/accounts".into(), "/data/0/id", "brand".into()),

@@ -28,6 +28,7 @@ mod daemon;
 mod demo;
 mod e2e;
 mod erasure;
+mod facts;
 mod fault;
 mod foresee;
 mod full;

@@ -224,6 +224,7 @@ async fn failure_at_each_step_has_its_own_end() {
                 assert_eq!(row.first_try_at, None, "no count begins");
             }
         }
+        crate::facts::fit(&bench.fresh.store, crate::facts::BY_SERVERS).await;
     }
 }
 

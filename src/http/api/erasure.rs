@@ -1,6 +1,7 @@
 //! Everything that is kept about somebody, to be given to them or to be erased; and the record of who was erased.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -25,8 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::at("/influencers/{id}/export").get(
             does("Everything that is kept about an influencer: a ZIP archive with all rows, mails and files")
-                .octets("application/zip")
-                .problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+                .octets("application/zip"),
             export,
         ),
         Route::at("/erasures")
@@ -61,12 +61,7 @@ pub(super) async fn erase(
 }
 
 async fn export(State(state): State<ApiState>, Whom(id): Whom, _: NoQuery) -> Result<Response, Problem> {
-    let Some(archive) = state.actions.export(id).await? else {
-        let what = format!(
-            "there is more about {id} than is given at once; on the machine itself `liaison influencer export` writes it"
-        );
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what));
-    };
+    let archive = Body::from_stream(state.actions.export(id).await?);
     Ok(download(archive, "application/zip", &format!("{id}.zip")))
 }
 

@@ -19,7 +19,7 @@ use crate::http::gate::Caller;
 use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::version::{Seen, Tagged};
-use crate::hub::people::{Merged, Unmerged};
+use crate::hub::people::{Merged, Unmerged, survivor};
 use crate::store::people::list::{InfluencerCursor, InfluencerOrder as ListOrder};
 use crate::store::reading::view::TimelineEntry;
 use crate::store::reading::{Place, Slice};
@@ -146,16 +146,19 @@ async fn remove_address(
 
 async fn timeline(
     State(state): State<ApiState>,
-    Whom(id): Whom,
+    Id(id): Id<InfluencerId>,
     asked: Asked,
 ) -> Result<Json<Listed<TimelineEntry>>, Problem> {
     let asked = asked.only(&["limit", "cursor", "order"])?;
     let page = asked.page()?;
     let mut tx = state.store.read().await?;
-    if tx.get_influencer(id).await?.is_none() {
+    let id = survivor(&mut tx, id).await?;
+    let slice = tx.list_timeline(id, state.clock.now(), page).await?;
+    // Only an empty timeline may be one of nobody.
+    if slice.data.is_empty() && tx.get_influencer(id).await?.is_none() {
         return Err(Problem::not_found("influencer", id));
     }
-    Ok(asked.answer(tx.list_timeline(id, state.clock.now(), page).await?))
+    Ok(asked.answer(slice))
 }
 
 /// What is written down.

@@ -88,8 +88,12 @@ async fn messages(
 ) -> Result<Json<Listed<MessageView>>, Problem> {
     let asked = asked.only(&["limit", "cursor", "order"])?;
     let page = asked.page()?;
-    let thread = view(&state, id).await?;
-    let slice = state.store.read().await?.list_thread_messages(thread.id, page).await?;
+    let mut tx = state.store.read().await?;
+    let slice = tx.list_thread_messages(id, page).await?;
+    // Only a thread without messages, or one at its end, may be one that there is not.
+    if slice.data.is_empty() && tx.get_thread(id).await?.is_none() {
+        return Err(Problem::not_found("thread", id));
+    }
     Ok(asked.answer(slice))
 }
 

@@ -82,6 +82,9 @@ async fn revoke(State(state): State<ApiState>, Id(id): Id<TokenId>, _: NoQuery) 
     if !tx.revoke_token(id, state.clock.now()).await? {
         return Err(Problem::not_found("token", id));
     }
-    tx.commit().await?;
+    let kept = tx.commit().await;
+    // Also where it is not known whether it was kept.
+    state.limits.known().revoked();
+    kept?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,18 +1,21 @@
 //! Everything that is kept about one person, for them to have: `person.json` with every row, each mail as it came, and the files
 //! that were attached.
+//!
+//! It is given away as it is read, a page or a mail at a time, and nothing is held while whoever takes it is slow: it costs the memory
+//! of one mail, however much there is. What comes meanwhile may be in it or not.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{PeopleError, survivor};
 use crate::clock::Clock;
 use crate::domain::archive::{Archive, ArchiveError};
 use crate::domain::ids::{InfluencerId, MessageId};
-use crate::store::people::personal::Rows;
-use crate::store::{StoreError, Tx};
+use crate::domain::people::Influencer;
+use crate::store::people::personal::{FoundBy, Rows, exported};
+use crate::store::reading::Place;
+use crate::store::{Store, StoreError, Tx};
 
-/// Messages looked at at once.
+/// Messages whose rows are looked at at once.
 const AT_ONCE: usize = 200;
 /// Characters of a file's name that are kept.
 const NAME_MAX: usize = 100;
@@ -20,10 +23,10 @@ const NAME_MAX: usize = 100;
 /// Why there is no export.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// There is no such influencer.
+    /// There is no such influencer, or not any more.
     #[error(transparent)]
     People(#[from] PeopleError),
-    /// It is larger than an archive can be, or than is given at once.
+    /// It is larger than an archive can be.
     #[error("the export can't be written: {0}")]
     Archive(#[from] ArchiveError),
     /// Whoever takes it does not take more.
@@ -39,15 +42,20 @@ pub type Attached = (String, Vec<u8>);
 
 /// Takes the files out of a raw mail.
 pub type Opener = dyn Fn(&[u8]) -> Vec<Attached> + Send + Sync;
-/// Where the octets of an archive go.
-pub type Output = dyn std::io::Write + Send;
 
-/// What an export goes by besides the store.
-pub struct Means<'a> {
-    /// Takes the files out of a raw mail.
-    pub attachments: &'a Opener,
-    /// Where the octets go.
-    pub output: &'a mut Output,
+/// Takes the octets of an archive, each piece once the one before it was taken.
+pub trait Taker: Send {
+    /// Takes some.
+    ///
+    /// # Errors
+    /// Where it does not take more.
+    fn take(&mut self, octets: Vec<u8>) -> impl Future<Output = std::io::Result<()>> + Send;
+}
+
+impl<W: std::io::Write + Send> Taker for W {
+    async fn take(&mut self, octets: Vec<u8>) -> std::io::Result<()> {
+        self.write_all(&octets)
+    }
 }
 
 /// What was written.
@@ -63,63 +71,160 @@ pub struct Exported {
     pub files: usize,
 }
 
-/// Writes the archive. The transaction should be a snapshot.
+/// Whom an export is about, and by what everything about them is found.
+pub struct Subject {
+    influencer: Influencer,
+    /// All records that were theirs.
+    ids: Vec<InfluencerId>,
+    keys: Vec<String>,
+    messages: Vec<MessageId>,
+}
+
+impl Subject {
+    /// Looks for somebody.
+    ///
+    /// # Errors
+    /// [`ExportError::People`] where there is nobody.
+    pub async fn find(tx: &mut Tx, id: InfluencerId) -> Result<Self, ExportError> {
+        let id = survivor(tx, id).await?;
+        let unknown = || PeopleError::NoInfluencer(id.to_string());
+        let influencer = tx.get_influencer(id).await?.ok_or_else(unknown)?;
+        let mut ids = vec![id];
+        let mut last = ids.clone();
+        while !last.is_empty() {
+            last = tx.merged_into_any(last).await?.into_iter().filter(|other| !ids.contains(other)).collect();
+            ids.extend(&last);
+        }
+        let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
+        let keys = addresses.into_iter().map(|a| a.value_key).collect();
+        let messages = tx.list_message_ids_of(ids.clone()).await?;
+        Ok(Self { influencer, ids, keys, messages })
+    }
+}
+
+/// Gives the archive away.
 ///
 /// # Errors
-/// [`ExportError`].
-pub async fn export(tx: &mut Tx, clock: &Clock, id: InfluencerId, means: Means<'_>) -> Result<Exported, ExportError> {
-    let id = survivor(tx, id).await?;
-    let unknown = || PeopleError::NoInfluencer(id.to_string());
-    let influencer = tx.get_influencer(id).await?.ok_or_else(unknown)?;
-    let mut ids = vec![id];
-    let mut last = ids.clone();
-    while !last.is_empty() {
-        last = tx.merged_into_any(last).await?.into_iter().filter(|other| !ids.contains(other)).collect();
-        ids.extend(&last);
+/// [`ExportError`]; what was taken by then is no whole archive.
+pub async fn export<T: Taker>(
+    (store, clock): (&Store, &Clock),
+    subject: Subject,
+    attachments: &Opener,
+    taker: &mut T,
+) -> Result<Exported, ExportError> {
+    let id = subject.influencer.id;
+    let mut writing = Writing { store, archive: Archive::default(), taker, files: 0 };
+    writing.person(clock, &subject).await?;
+    for message in &subject.messages {
+        writing.mail(*message, attachments).await?;
     }
-    let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
-    let keys = addresses.iter().map(|a| a.value_key.clone()).collect();
-    let view = tx.view_influencers(vec![influencer.clone()]).await?.pop().ok_or_else(unknown)?;
-    let mut tables: BTreeMap<&'static str, Rows> = tx.rows_of_people(ids.clone(), keys).await?.into_iter().collect();
-    let messages = tx.list_message_ids_of(ids).await?;
-    let mut archive = Archive::default();
-    let mut files = 0;
-    for messages in messages.chunks(AT_ONCE) {
-        for (table, rows) in tx.rows_of_messages(messages.to_vec()).await? {
-            tables.entry(table).or_default().extend(rows);
-        }
-        for message in messages {
-            files += write_mail(tx, *message, &mut archive, (means.attachments, &mut *means.output)).await?;
-        }
+    // Of whom was erased while it was read it is not whole.
+    if store.read().await?.get_influencer(id).await?.is_none() {
+        return Err(PeopleError::NoInfluencer(id.to_string()).into());
     }
-    let person = person(clock, &json!(view), tables);
-    let text = serde_json::to_vec_pretty(&person).map_err(|e| StoreError::Damaged(e.to_string()))?;
-    means.output.write_all(&archive.file("person.json", &text)?)?;
-    means.output.write_all(&archive.finish()?)?;
-    Ok(Exported { influencer_id: id, handle: influencer.handle, messages: messages.len(), files: files + 1 })
+    let Writing { archive, taker, files, .. } = writing;
+    taker.take(archive.finish()?).await?;
+    Ok(Exported { influencer_id: id, handle: subject.influencer.handle, messages: subject.messages.len(), files })
 }
 
-fn person(clock: &Clock, influencer: &Value, tables: BTreeMap<&'static str, Rows>) -> Value {
-    let tables: Map<String, Value> = tables.into_iter().map(|(table, rows)| (table.to_owned(), json!(rows))).collect();
-    json!({"about": "everything that is kept about one person", "made_at": clock.now(), "influencer": influencer, "rows": tables})
+/// An archive on its way.
+struct Writing<'a, T> {
+    store: &'a Store,
+    archive: Archive,
+    taker: &'a mut T,
+    files: usize,
 }
 
-/// A mail and what is attached to it; how many files that were.
-async fn write_mail(
-    tx: &mut Tx,
-    message: MessageId,
-    archive: &mut Archive,
-    (attachments, output): (&Opener, &mut Output),
-) -> Result<usize, ExportError> {
-    let Some(raw) = tx.get_raw_mail(message).await? else { return Ok(0) };
-    output.write_all(&archive.file(&format!("messages/{message}.eml"), &raw)?)?;
-    let mut files = 1;
-    for (n, (name, content)) in attachments(&raw).into_iter().enumerate() {
-        let path = format!("attachments/{message}/{n}-{}", plain(&name));
-        output.write_all(&archive.file(&path, &content)?)?;
-        files += 1;
+impl<T: Taker> Writing<'_, T> {
+    /// Every row, of one table after the other.
+    async fn person(&mut self, clock: &Clock, subject: &Subject) -> Result<(), ExportError> {
+        let views = self.store.read().await?.view_influencers(vec![subject.influencer.clone()]).await?;
+        let head = self.archive.begin("person.json")?;
+        self.taker.take(head).await?;
+        let (influencer, made_at) = (json!(views.first()), json!(clock.now()));
+        let about = "everything that is kept about one person";
+        self.text(format!(
+            "{{\"about\": \"{about}\",\n\"made_at\": {made_at},\n\"influencer\": {influencer},\n\"rows\": {{"
+        ))
+        .await?;
+        for (n, (table, by)) in exported().into_iter().enumerate() {
+            self.text(format!("{}\n\"{table}\": [", if n > 0 { "," } else { "" })).await?;
+            self.table((table, by), subject).await?;
+            self.text("]".to_owned()).await?;
+        }
+        self.text("}}\n".to_owned()).await?;
+        let end = self.archive.end()?;
+        self.taker.take(end).await?;
+        self.files += 1;
+        Ok(())
     }
-    Ok(files)
+
+    async fn table(&mut self, (table, by): (&str, FoundBy), subject: &Subject) -> Result<(), ExportError> {
+        let mut any = false;
+        match by {
+            FoundBy::Person => {
+                for id in &subject.ids {
+                    let mut next = Some(Place::FIRST);
+                    while let Some(after) = next {
+                        let (rows, more) = self.store.read().await?.rows_of_person(table, *id, after).await?;
+                        self.rows(&rows, &mut any).await?;
+                        next = more;
+                    }
+                }
+            }
+            FoundBy::People => {
+                let rows = self.store.read().await?.rows_of_people(table, subject.ids.clone()).await?;
+                self.rows(&rows, &mut any).await?;
+            }
+            FoundBy::Address => {
+                let rows = self.store.read().await?.rows_of_addresses(table, subject.keys.clone()).await?;
+                self.rows(&rows, &mut any).await?;
+            }
+            FoundBy::Message => {
+                for messages in subject.messages.chunks(AT_ONCE) {
+                    let rows = self.store.read().await?.rows_of_messages(table, messages.to_vec()).await?;
+                    self.rows(&rows, &mut any).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn rows(&mut self, rows: &Rows, any: &mut bool) -> Result<(), ExportError> {
+        let mut text = String::new();
+        for row in rows {
+            text.push_str(if std::mem::replace(any, true) { ",\n  " } else { "\n  " });
+            text.push_str(&serde_json::to_string(row).map_err(|e| StoreError::Damaged(e.to_string()))?);
+        }
+        self.text(text).await
+    }
+
+    async fn text(&mut self, text: String) -> Result<(), ExportError> {
+        self.archive.piece(text.as_bytes())?;
+        if !text.is_empty() {
+            self.taker.take(text.into_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// A mail and what is attached to it.
+    async fn mail(&mut self, message: MessageId, attachments: &Opener) -> Result<(), ExportError> {
+        let Some(raw) = self.store.read().await?.get_raw_mail(message).await? else { return Ok(()) };
+        let attached = attachments(&raw);
+        self.file(&format!("messages/{message}.eml"), raw).await?;
+        for (n, (name, content)) in attached.into_iter().enumerate() {
+            self.file(&format!("attachments/{message}/{n}-{}", plain(&name)), content).await?;
+        }
+        Ok(())
+    }
+
+    async fn file(&mut self, name: &str, content: Vec<u8>) -> Result<(), ExportError> {
+        let head = self.archive.file(name, &content)?;
+        self.taker.take(head).await?;
+        self.taker.take(content).await?;
+        self.files += 1;
+        Ok(())
+    }
 }
 
 /// A name that leads nowhere else when it is unpacked.

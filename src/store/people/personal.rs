@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::time::Micros;
+use crate::store::reading::Place;
 use crate::store::sql::{Sql, statements};
 use crate::store::value::{hex, values};
 use crate::store::{StoreError, Tx};
@@ -224,31 +225,64 @@ fn is_instant(column: &str) -> bool {
         || column == "sending_since"
 }
 
+/// By what the rows of a table are found for an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundBy {
+    /// By whom they are about; there may be many of them.
+    Person,
+    /// The same; there are few of them.
+    People,
+    /// By an address of theirs.
+    Address,
+    /// By a message.
+    Message,
+}
+
+/// Rows of one person read at once.
+const ROWS_AT_ONCE: i64 = 500;
+
+fn statement(list: &'static [(&str, &Sql)], table: &str) -> Result<&'static Sql, StoreError> {
+    let found = list.iter().find(|(name, _)| *name == table);
+    found.map(|(_, sql)| *sql).ok_or_else(|| StoreError::Damaged(format!("no rows of {table} are exported so")))
+}
+
+/// Where a row stands among those of its table.
+fn place(row: &Named) -> Option<Place> {
+    let cell = |wanted: &str| row.0.iter().find(|(name, _)| name == wanted).map(|(_, cell)| cell);
+    let (Some(Cell::Plain(at)), Some(Cell::Id(id))) = (cell("at"), cell("id").or_else(|| cell("message_id"))) else {
+        return None;
+    };
+    Some(Place { at: Micros(at.as_i64()?), id: *id })
+}
+
 impl Tx {
-    /// All rows about these influencers and the addresses that are theirs, of each table: what is known by them, and what by
-    /// their addresses.
-    pub async fn rows_of_people(
+    /// A page of the rows about one influencer of a table that is found by [`FoundBy::Person`], and from where it goes on.
+    pub async fn rows_of_person(
         &mut self,
-        ids: Vec<InfluencerId>,
-        keys: Vec<String>,
-    ) -> Result<Vec<(&'static str, Rows)>, StoreError> {
-        let mut all = Vec::new();
-        for (table, sql) in OF_PEOPLE {
-            all.push((*table, self.rows_of(table, sql, values![ids.clone()]).await?));
-        }
-        for (table, sql) in OF_ADDRESSES {
-            all.push((*table, self.rows_of(table, sql, values![keys.clone()]).await?));
-        }
-        Ok(all)
+        table: &str,
+        id: InfluencerId,
+        after: Place,
+    ) -> Result<(Rows, Option<Place>), StoreError> {
+        let bound = values![vec![id], after.at, after.id, ROWS_AT_ONCE];
+        let rows: Vec<Named> = self.all(statement(OF_PERSON, table)?, bound).await?;
+        let is_full = rows.len() == usize::try_from(ROWS_AT_ONCE).unwrap_or(usize::MAX);
+        let next = rows.last().filter(|_| is_full).and_then(place);
+        Ok((rows.into_iter().map(|row| told(table, row)).collect(), next))
     }
 
-    /// All rows about these messages, of each table.
-    pub async fn rows_of_messages(&mut self, ids: Vec<MessageId>) -> Result<Vec<(&'static str, Rows)>, StoreError> {
-        let mut all = Vec::new();
-        for (table, sql) in OF_MESSAGES {
-            all.push((*table, self.rows_of(table, sql, values![ids.clone()]).await?));
-        }
-        Ok(all)
+    /// All rows about these influencers of a table that is found by [`FoundBy::People`].
+    pub async fn rows_of_people(&mut self, table: &str, ids: Vec<InfluencerId>) -> Result<Rows, StoreError> {
+        self.rows_of(table, statement(OF_PEOPLE, table)?, values![ids]).await
+    }
+
+    /// All rows about these addresses of a table that is found by [`FoundBy::Address`].
+    pub async fn rows_of_addresses(&mut self, table: &str, keys: Vec<String>) -> Result<Rows, StoreError> {
+        self.rows_of(table, statement(OF_ADDRESSES, table)?, values![keys]).await
+    }
+
+    /// All rows about these messages of a table that is found by [`FoundBy::Message`].
+    pub async fn rows_of_messages(&mut self, table: &str, ids: Vec<MessageId>) -> Result<Rows, StoreError> {
+        self.rows_of(table, statement(OF_MESSAGES, table)?, values![ids]).await
     }
 
     async fn rows_of(
@@ -262,6 +296,7 @@ impl Tx {
     }
 }
 
+static OF_PERSON: &[(&str, &Sql)] = &[("event", &EVENT), ("participation", &PARTICIPATION)];
 static OF_PEOPLE: &[(&str, &Sql)] = &[
     ("influencer", &INFLUENCER),
     ("influencer_tag", &TAG),
@@ -273,9 +308,7 @@ static OF_PEOPLE: &[(&str, &Sql)] = &[
     ("hold", &HOLD),
     ("note", &NOTE),
     ("merge_record", &MERGE),
-    ("event", &EVENT),
     ("thread", &THREAD),
-    ("participation", &PARTICIPATION),
     ("enrollment", &ENROLLMENT),
     ("enrollment_step", &STEP),
     ("task", &TASK),
@@ -295,9 +328,18 @@ static OF_MESSAGES: &[(&str, &Sql)] = &[
     ("hit_surplus", &SURPLUS),
 ];
 
-/// The tables whose rows are in an export, for the test that none is left out.
-pub fn exported() -> Vec<&'static str> {
-    OF_PEOPLE.iter().chain(OF_ADDRESSES).chain(OF_MESSAGES).map(|(table, _)| *table).collect()
+/// The tables whose rows are in an export, by their names.
+pub fn exported() -> Vec<(&'static str, FoundBy)> {
+    let lists = [
+        (OF_PERSON, FoundBy::Person),
+        (OF_PEOPLE, FoundBy::People),
+        (OF_ADDRESSES, FoundBy::Address),
+        (OF_MESSAGES, FoundBy::Message),
+    ];
+    let mut all: Vec<(&str, FoundBy)> =
+        lists.into_iter().flat_map(|(list, by)| list.iter().map(move |(table, _)| (*table, by))).collect();
+    all.sort_unstable();
+    all
 }
 
 statements! {
@@ -312,9 +354,10 @@ statements! {
     #[hot] HOLD = "SELECT * FROM hold WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, source";
     #[hot] NOTE = "SELECT * FROM note WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, id";
     #[hot] MERGE = "SELECT * FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[]) ORDER BY id";
-    #[hot] EVENT = "SELECT * FROM event WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, id";
+    #[hot] EVENT = "SELECT * FROM event WHERE influencer_id = ANY($1::uuid[]) AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4";
     #[hot] THREAD = "SELECT * FROM thread WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
-    #[hot] PARTICIPATION = "SELECT * FROM participation WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, message_id";
+    #[hot] PARTICIPATION = "SELECT * FROM participation WHERE influencer_id = ANY($1::uuid[]) AND (at, message_id) > ($2, $3) \
+        ORDER BY at, message_id LIMIT $4";
     #[hot] ENROLLMENT = "SELECT * FROM enrollment WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
     #[hot] STEP = "SELECT s.* FROM enrollment_step s WHERE s.enrollment_id IN \
         (SELECT e.id FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[])) ORDER BY s.enrollment_id, s.planned_at, s.step";

@@ -24,6 +24,9 @@ fn grouped<K: Eq + std::hash::Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) 
 impl Tx {
     /// The views of some influencers, in the order given.
     pub async fn view_influencers(&mut self, influencers: Vec<Influencer>) -> Result<Vec<InfluencerView>, StoreError> {
+        if influencers.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids: Vec<InfluencerId> = influencers.iter().map(|i| i.id).collect();
         let mut tags = grouped(self.list_tags(ids.clone()).await?);
         let mut networks = grouped(self.list_networks(ids.clone()).await?);

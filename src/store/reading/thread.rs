@@ -152,14 +152,28 @@ impl Tx {
 
     /// Messages of a thread; where it was merged into another, of that other one. An unknown thread has none.
     pub async fn list_thread_messages(&mut self, id: ThreadId, page: Page) -> Result<Slice<MessageView>, StoreError> {
-        let Some(thread) = self.get_thread(id).await? else { return Ok(Slice { data: Vec::new(), next: None }) };
+        let mut rows = self.thread_message_places(id, page).await?;
+        if rows.is_empty() {
+            // A thread that was merged into another has nothing left of its own, so it is asked for only then.
+            match self.get_thread(id).await? {
+                Some(thread) if thread.id != id => rows = self.thread_message_places(thread.id, page).await?,
+                Some(_) | None => return Ok(Slice { data: Vec::new(), next: None }),
+            }
+        }
+        self.messages_at(page, rows).await
+    }
+
+    async fn thread_message_places(
+        &mut self,
+        id: ThreadId,
+        page: Page,
+    ) -> Result<Vec<(MessageId, Micros)>, StoreError> {
         let statement = match page.order {
             Order::NewestFirst => &THREAD_MESSAGES_NEWEST,
             Order::OldestFirst => &THREAD_MESSAGES_OLDEST,
         };
         let from = page.from();
-        let rows = self.all(statement, values![thread.id, from.at, from.id, page.fetch()]).await?;
-        self.messages_at(page, rows).await
+        self.all(statement, values![id, from.at, from.id, page.fetch()]).await
     }
 
     /// Messages on the timeline of an influencer.
@@ -168,22 +182,13 @@ impl Tx {
         id: InfluencerId,
         page: Page,
     ) -> Result<Slice<MessageView>, StoreError> {
-        let rows = self.influencer_message_places(id, page).await?;
-        self.messages_at(page, rows).await
-    }
-
-    /// Where the messages of an influencer stand in time: as many as a page, and one more.
-    pub(super) async fn influencer_message_places(
-        &mut self,
-        id: InfluencerId,
-        page: Page,
-    ) -> Result<Vec<(MessageId, Micros)>, StoreError> {
         let statement = match page.order {
             Order::NewestFirst => &INFLUENCER_MESSAGES_NEWEST,
             Order::OldestFirst => &INFLUENCER_MESSAGES_OLDEST,
         };
         let from = page.from();
-        self.all(statement, values![id, from.at, from.id, page.fetch()]).await
+        let rows = self.all(statement, values![id, from.at, from.id, page.fetch()]).await?;
+        self.messages_at(page, rows).await
     }
 
     async fn messages_at(

@@ -1,21 +1,52 @@
-//! Everything about one influencer in time order: messages, events and notes, each from an index of its own, merged.
+//! Everything about one influencer in time order: messages, events, notes and tasks, each from an index of its own, merged.
 
-use super::task::TaskView;
+use std::collections::HashMap;
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
 use super::view::{EventView, NoteView, TimelineEntry, TimelineItem};
 use super::{Order, Page, Place, Slice};
-use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::ids::{EnrollmentId, EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
-use crate::store::event::EventRow;
+use crate::domain::words::EventType;
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
-/// What an entry is before its message is read.
-enum Found {
-    Message(MessageId),
-    Event(EventRow),
-    Note(NoteView),
-    Task(Box<TaskView>),
+/// Where something stands on a timeline. Of an event it is all there is to say.
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    sort: String,
+    id: Uuid,
+    at: Micros,
+    #[sqlx(rename = "type")]
+    kind: Option<EventType>,
+    stage: Option<String>,
+    message_id: Option<MessageId>,
+    data: Option<Json<serde_json::Value>>,
+    enrollment_id: Option<EnrollmentId>,
+    seq: Option<i64>,
+}
+
+impl EntryRow {
+    fn is(&self, sort: &str) -> bool {
+        self.sort == sort
+    }
+
+    fn event(self, influencer: InfluencerId) -> Option<EventView> {
+        Some(EventView {
+            id: EventId(self.id),
+            seq: self.seq,
+            kind: self.kind?,
+            at: self.at,
+            influencer_id: Some(influencer),
+            stage: self.stage,
+            message_id: self.message_id,
+            enrollment_id: self.enrollment_id.map(|id| id.to_string()),
+            data: self.data.map(|json| json.0),
+        })
+    }
 }
 
 impl Tx {
@@ -26,61 +57,97 @@ impl Tx {
         now: Micros,
         page: Page,
     ) -> Result<Slice<TimelineEntry>, StoreError> {
-        let (from, limit) = (page.from(), page.fetch());
-        let wanted = values![id, from.at, from.id, limit];
-        let mut found: Vec<(Place, Found)> = Vec::new();
-        let rows = self.influencer_message_places(id, page).await?;
-        found.extend(rows.into_iter().map(|(id, at)| (Place { at, id: id.0 }, Found::Message(id))));
-        let rows: Vec<EventRow> = match page.order {
-            Order::NewestFirst => self.list_timeline_events(id, (from.at, from.id), limit).await?,
-            Order::OldestFirst => self.all(&EVENTS_OLDEST, wanted.clone()).await?,
+        let from = page.from();
+        let statement = match page.order {
+            Order::NewestFirst => &TIMELINE_NEWEST,
+            Order::OldestFirst => &TIMELINE_OLDEST,
         };
-        found.extend(rows.into_iter().map(|e| (Place { at: e.at, id: e.id.0 }, Found::Event(e))));
-        let notes = match page.order {
-            Order::NewestFirst => &NOTES_NEWEST,
-            Order::OldestFirst => &NOTES_OLDEST,
-        };
-        let rows: Vec<NoteView> = self.all(notes, wanted).await?;
-        found.extend(rows.into_iter().map(|n| (Place { at: n.at, id: n.id.0 }, Found::Note(n))));
-        for task in self.list_tasks_of(id, now, page).await? {
-            found.push((Place { at: task.created_at, id: task.id.0 }, Found::Task(Box::new(task))));
-        }
-        found.sort_by_key(|(place, _)| *place);
-        if page.order == Order::NewestFirst {
-            found.reverse();
-        }
-        let slice = page.cut(found, |(place, _)| *place);
-        self.timeline_entries(slice).await
-    }
-
-    async fn timeline_entries(&mut self, slice: Slice<(Place, Found)>) -> Result<Slice<TimelineEntry>, StoreError> {
-        let ids = slice
-            .data
-            .iter()
-            .filter_map(|(_, found)| if let Found::Message(id) = found { Some(*id) } else { None })
-            .collect();
-        let mut messages = self.list_message_views(ids).await?.into_iter().peekable();
+        let rows: Vec<EntryRow> = self.all(statement, values![id, from.at, from.id, page.fetch()]).await?;
+        let slice = page.cut(rows, |row| Place { at: row.at, id: row.id });
+        let mut items = self.timeline_items(id, now, page, &slice.data).await?;
         let mut entries = Vec::with_capacity(slice.data.len());
-        for (place, found) in slice.data {
-            let item = match found {
-                // They come in the order they were asked for; one that was erased meanwhile is left out.
-                Found::Message(id) => match messages.next_if(|view| view.id == id) {
-                    Some(view) => TimelineItem::Message(Box::new(view)),
-                    None => continue,
-                },
-                Found::Event(row) => TimelineItem::Event(EventView::from(row)),
-                Found::Note(note) => TimelineItem::Note(note),
-                Found::Task(task) => TimelineItem::Task(task),
-            };
-            entries.push(TimelineEntry { at: place.at, item });
+        for row in slice.data {
+            let at = row.at;
+            let item = if row.is("event") { row.event(id).map(TimelineItem::Event) } else { items.remove(&row.id) };
+            // What was erased meanwhile is left out.
+            entries.extend(item.map(|item| TimelineEntry { at, item }));
         }
         Ok(Slice { data: entries, next: slice.next })
     }
+
+    /// The messages, notes and tasks of a page; what there is none of is not asked for.
+    async fn timeline_items(
+        &mut self,
+        id: InfluencerId,
+        now: Micros,
+        page: Page,
+        rows: &[EntryRow],
+    ) -> Result<HashMap<Uuid, TimelineItem>, StoreError> {
+        let messages = rows.iter().filter(|row| row.is("message")).map(|row| MessageId(row.id)).collect();
+        let views = self.list_message_views(messages).await?;
+        let mut items: HashMap<Uuid, TimelineItem> =
+            views.into_iter().map(|view| (view.id.0, TimelineItem::Message(Box::new(view)))).collect();
+        if rows.iter().any(|row| row.is("note")) {
+            let notes = match page.order {
+                Order::NewestFirst => &NOTES_NEWEST,
+                Order::OldestFirst => &NOTES_OLDEST,
+            };
+            let from = page.from();
+            let notes: Vec<NoteView> = self.all(notes, values![id, from.at, from.id, page.fetch()]).await?;
+            items.extend(notes.into_iter().map(|note| (note.id.0, TimelineItem::Note(note))));
+        }
+        if rows.iter().any(|row| row.is("task")) {
+            let tasks = self.list_tasks_of(id, now, page).await?;
+            items.extend(tasks.into_iter().map(|task| (task.id.0, TimelineItem::Task(Box::new(task)))));
+        }
+        Ok(items)
+    }
+}
+
+/// The places of all that stands on a timeline beyond one of them, each sort by its own index; and whole events.
+macro_rules! timeline {
+    ($beyond:literal, $order:literal) => {
+        concat!(
+            "SELECT 'event' AS sort, w.id, w.at, w.type, w.stage, w.message_id, w.data, w.enrollment_id, w.seq FROM \
+             (SELECT id, at, type, stage, message_id, data, enrollment_id, seq FROM event WHERE influencer_id = $1 AND (at, id) ",
+            $beyond,
+            " ($2, $3) ORDER BY at ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT $4) w UNION ALL SELECT 'message', w.message_id, w.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+             (SELECT message_id, at FROM participation WHERE influencer_id = $1 AND (at, message_id) ",
+            $beyond,
+            " ($2, $3) ORDER BY at ",
+            $order,
+            ", message_id ",
+            $order,
+            " LIMIT $4) w UNION ALL SELECT 'note', w.id, w.at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+             (SELECT id, at FROM note WHERE influencer_id = $1 AND (at, id) ",
+            $beyond,
+            " ($2, $3) ORDER BY at ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT $4) w UNION ALL SELECT 'task', w.id, w.created_at, NULL, NULL, NULL, NULL, NULL, NULL FROM \
+             (SELECT id, created_at FROM task WHERE influencer_id = $1 AND (created_at, id) ",
+            $beyond,
+            " ($2, $3) ORDER BY created_at ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT $4) w ORDER BY 3 ",
+            $order,
+            ", 2 ",
+            $order,
+            " LIMIT $4"
+        )
+    };
 }
 
 statements! {
-    #[hot] EVENTS_OLDEST = "SELECT id, type, at, influencer_id, stage, message_id, data, enrollment_id, seq FROM event \
-        WHERE influencer_id = $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4";
+    #[hot] TIMELINE_NEWEST = timeline!("<", "DESC");
+    #[hot] TIMELINE_OLDEST = timeline!(">", "ASC");
     #[hot] NOTES_NEWEST = "SELECT id, influencer_id, author, text, at FROM note WHERE influencer_id = $1 AND (at, id) < ($2, $3) \
         ORDER BY at DESC, id DESC LIMIT $4";
     #[hot] NOTES_OLDEST = "SELECT id, influencer_id, author, text, at FROM note WHERE influencer_id = $1 AND (at, id) > ($2, $3) \

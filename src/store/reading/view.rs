@@ -394,10 +394,23 @@ impl schemars::JsonSchema for TimelineEntry {
 /// A message that was found by its words.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SearchHit {
-    /// The part of its text around the first word that was found; without marks.
+    /// The part of its text around the first word that was found; plain text without marks.
     pub excerpt: String,
+    /// The same and more with the words marked.
+    pub highlights: MessageHighlights,
     /// The message.
     pub message: MessageView,
+}
+
+/// HTML that is safe to show: all of the message is escaped, and `<mark>` around the words that were found is the only tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct MessageHighlights {
+    /// Its subject.
+    pub subject: String,
+    /// Its author: name and address.
+    pub from: String,
+    /// The excerpt.
+    pub excerpt: String,
 }
 
 /// One account of ours.

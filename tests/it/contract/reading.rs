@@ -384,7 +384,9 @@ async fn search_finds_messages_with_all_words_and_bears_any_input() {
         }
         let mut tx = fresh.store.read().await.unwrap();
         let mut found = async |q: &str| -> Vec<MessageId> {
-            tx.search_messages(q, 10).await.unwrap().into_iter().map(|h| h.message.id).collect()
+            let found = tx.search_messages(q, Page::newest(10)).await.unwrap();
+            assert_eq!(found.next, None);
+            found.data.into_iter().map(|h| h.message.id).collect()
         };
         assert_eq!(found("SHOES running").await, [ids[2], ids[1], ids[0]], "{}", fresh.name);
         assert_eq!(found("number 1").await, [ids[1]]);
@@ -408,8 +410,60 @@ async fn search_finds_messages_with_all_words_and_bears_any_input() {
             found(hostile).await;
         }
         assert_eq!(found("running -- shoes").await.len(), 3);
-        let hits = tx.search_messages("shoes", 1).await.unwrap();
+        let hits = tx.search_messages("shoes", Page::newest(1)).await.unwrap().data;
         assert_eq!((hits.len(), hits[0].excerpt.as_str()), (1, "Text number 2 about running shoes"));
+        assert_eq!(hits[0].highlights.excerpt, "Text number 2 about running <mark>shoes</mark>");
+    }
+}
+
+#[tokio::test]
+async fn a_search_is_read_page_by_page_and_what_comes_meanwhile_is_not_met_twice() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let mut expected = Vec::new();
+        for n in 0..7 {
+            expected.insert(0, seed::message_in(&fresh, &clock, &thread, n).await);
+        }
+        for size in [1, 2, 7] {
+            let (mut seen, mut page) = (Vec::new(), Page::newest(size));
+            loop {
+                let slice = fresh.store.read().await.unwrap().search_messages("running shoes", page).await.unwrap();
+                assert!(slice.data.len() <= size);
+                seen.extend(slice.data.into_iter().map(|hit| hit.message.id));
+                let Some(next) = slice.next else { break };
+                page = page.after(Some(next));
+                if size == 1 && seen.len() == 3 {
+                    seed::message_in(&fresh, &clock, &thread, 50).await;
+                }
+            }
+            let new = seen.len() - expected.len();
+            assert_eq!((&seen[new..], new), (expected.as_slice(), usize::from(size > 1)), "{} by {size}", fresh.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_message_passes_a_search_as_html() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let message = seed::message_in(&fresh, &clock, &thread, 1).await;
+        let sql = "UPDATE message SET text = '<script>alert(\"shoes\")</script> running', subject = '<b onload=x>Shoes', \
+                   author_name = '<i>Ana' WHERE id = $1";
+        seed::run(&fresh, sql, &[message.0]).await;
+        let mut tx = fresh.store.read().await.unwrap();
+        let hit = tx.search_messages("shoes", Page::newest(1)).await.unwrap().data.remove(0);
+        let shown = [hit.highlights.excerpt, hit.highlights.subject, hit.highlights.from];
+        let expected = [
+            "&lt;script&gt;alert(&quot;<mark>shoes</mark>&quot;)&lt;/script&gt; running",
+            "&lt;b onload=x&gt;<mark>Shoes</mark>",
+            "&lt;i&gt;Ana &lt;ana@example.org&gt;",
+        ];
+        assert_eq!(shown, expected, "{}", fresh.name);
+        assert_eq!(hit.excerpt, "<script>alert(\"shoes\")</script> running", "plain text stays as it was");
     }
 }
 

@@ -310,8 +310,8 @@ impl Life {
             liaison::store::reading::thread::ThreadFilter { influencer: Some(self.friend), ..Default::default() };
         let threads = tx.list_threads(&threads, Page::newest(9)).await.unwrap().data;
         assert_eq!(threads.iter().map(|t| t.message_count).collect::<Vec<_>>(), [1]);
-        let found = tx.search_messages("together", 100).await.unwrap();
+        let found = tx.search_messages("together", Page::newest(100)).await.unwrap().data;
         assert!(found.iter().any(|hit| hit.message.id == message.id), "what stays is found");
-        assert!(tx.search_messages(&self.word, 100).await.unwrap().is_empty());
+        assert!(tx.search_messages(&self.word, Page::newest(100)).await.unwrap().data.is_empty());
     }
 }

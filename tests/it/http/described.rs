@@ -595,7 +595,7 @@ pub async fn desk(api: &Described, ana: InfluencerId) {
         "/v1/influencers?limit=1&tag=runner",
         "/v1/loose-ends",
         "/v1/outbox",
-        "/v1/search?q=shoes",
+        "/v1/search?q=shoes&limit=1",
         "/v1/sequences",
         "/v1/stats/sequences",
         "/v1/stats/stages",
@@ -648,8 +648,11 @@ async fn every_operation_answers_as_it_is_described() {
         webhooks(&api).await;
         desk(&api, ana).await;
         super::many::imports(&api, ana).await;
+        // What is erased goes with its events.
+        crate::facts::fit(&api.fresh.store, crate::facts::BY_API).await;
         erasure(&api, twin).await;
         erasure(&api, ana).await;
+        crate::facts::fit(&api.fresh.store, crate::facts::BY_ERASURE).await;
         std::fs::remove_dir_all(api._dir.path().join("sequences/spring")).unwrap();
         api.well("DELETE", "/v1/sequences/spring", None).await;
         let wrong = api.faults();

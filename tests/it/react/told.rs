@@ -60,6 +60,7 @@ async fn a_no_given_on_the_command_line_is_the_persons_with_all_that_follows() {
         let first = run(&no).well().json();
         assert_eq!((first["added"].as_bool(), run(&no).well().json()["added"].as_bool()), (Some(true), Some(false)));
         assert_eq!(events(&desk, "ana", EventType::InfluencerUnsubscribed).await.len(), 1, "{name}");
+        crate::facts::fit_some(&desk.fresh.store, crate::facts::BY_READERS).await;
         assert_eq!(
             (ended(&desk, "ana").await.as_deref(), stage(&desk, "ana").await),
             (Some("opted out"), "opted_out".into())

@@ -195,6 +195,7 @@ async fn one_that_is_gone_or_takes_nothing_for_days_is_disabled_with_an_event() 
         until("it is told", async || witness.all().len() == 2).await;
         let said = witness.all()[0].json();
         assert_eq!((&said["type"], said["data"]["data"]["url"].is_string()), (&json!("webhook.disabled"), true));
+        crate::facts::fit_some(&world.fresh.store, crate::facts::BY_WEBHOOKS).await;
         let mut tx = world.fresh.store.begin("test.refused").await.unwrap();
         let refused = webhook::test(&mut tx, &world.clock, gone_id).await;
         assert!(matches!(refused, Err(WebhookError::Disabled)), "{refused:?}");

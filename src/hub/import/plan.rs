@@ -177,9 +177,9 @@ impl Planner<'_> {
     /// A no that is told of an address and not known here: it would be written to from then on.
     pub(super) fn unheard(&self, field: &str, mail: &Mail, why: Option<&str>) -> Option<String> {
         // That mail comes back from one address says nothing of the others of whoever said no.
-        let is_known = |why: &&str| match SuppressionReason::from_word(why).is_some_and(is_no) {
-            true => self.known.refused.contains_key(&mail.key),
-            false => self.known.suppressed.contains(&mail.key),
+        let says_no = |why: &str| SuppressionReason::from_word(why).is_some_and(is_no);
+        let is_known = |why: &&str| {
+            self.known.refused.contains_key(&mail.key) || (!says_no(why) && self.known.suppressed.contains(&mail.key))
         };
         let why = why.filter(|why| !is_known(why))?;
         Some(format!(

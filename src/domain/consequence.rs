@@ -175,8 +175,10 @@ impl Happened {
             (Kind::Human, Some("alias_proposed")) => Some(Self::Stranger(answer)),
             (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned(answer)),
             (Kind::Automatic, None) if author && answer.may_be_no() => Some(Self::Machine(answer)),
-            // In their thread, from an address that is nobody's: perhaps another one of theirs.
-            (Kind::Automatic, Some("alias_proposed")) if answer.may_be_no() => Some(Self::Machine(answer)),
+            // Whose it is comes first; a machine's word alone suppresses nobody.
+            (Kind::Automatic, Some("alias_proposed" | "agent_unassigned" | "unknown_sender")) if answer.may_be_no() => {
+                Some(Self::Unassigned(Answer::Unsure))
+            }
             (Kind::OutOfOffice, None) if author => Some(Self::Away(text("back_on").and_then(Day::parse))),
             (Kind::Gone, None) if author => Some(Self::Gone {
                 address: text("gone_address").map(str::to_owned),

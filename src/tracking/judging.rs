@@ -176,7 +176,10 @@ async fn judge_at(store: &Store, clock: &Clock, books: &Books, pace: Pace) -> Re
         let until = filed.minus(SETTLE);
         let mut due = store.read().await?.list_unjudged(until, DUE_HITS).await?;
         if due.is_empty() {
-            pace.caught_up();
+            let oldest = store.read().await?.next_unjudged_at().await?;
+            if oldest.is_none_or(|at| at > clock.now().minus(SETTLE)) {
+                pace.caught_up();
+            }
             return Ok(judged);
         }
         // In one order everywhere, for they are locked.

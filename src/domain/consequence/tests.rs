@@ -219,8 +219,10 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
     assert_eq!(free("contacted", EventType::MessageReceived, ticket), []);
     // In their thread, from an address of nobody: perhaps theirs.
     let strange =
-        json!({"kind": "automatic", "role": "shown", "waiting": "alias_proposed", "answer": {"verdict": "refusal"}});
-    assert!(asks(&free("contacted", EventType::MessageReceived, strange), TaskKind::Refusal));
+        json!({"kind": "automatic", "role": "shown", "waiting": "alias_proposed", "answer": {"verdict": "opt_out"}});
+    let all = free("contacted", EventType::MessageReceived, strange);
+    assert!(matches!(all[0], Consequence::Hold(HoldSource::Unassigned, None, UNASSIGNED)), "{all:?}");
+    assert!(asks(&all, TaskKind::Answer) && all.len() == 2, "{all:?}");
     let copied = json!({"kind": "automatic", "role": "cc", "answer": {"verdict": "opt_out"}});
     assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
 }

@@ -118,11 +118,8 @@ pub(in crate::hub) async fn hold_asked(
     };
     for question in asked_of(tx, ids, &ASKED).await?.into_iter().filter(is_new) {
         let Asked { influencer, source, message, until } = question;
-        let reason = match source {
-            HoldSource::Complaint => COMPLAINED,
-            HoldSource::Unassigned => UNASSIGNED,
-            _ => MACHINE,
-        };
+        let reasons = [(HoldSource::Complaint, COMPLAINED), (HoldSource::Unassigned, UNASSIGNED)];
+        let reason = reasons.into_iter().find(|(of, _)| *of == source).map_or(MACHINE, |(_, reason)| reason);
         if until.is_none_or(|until| until > clock.now()) {
             hold_by_rule(tx, clock, influencer, ByRule { source, until, reason, cause: Some(message) }).await?;
         }

@@ -177,13 +177,14 @@ impl Planner<'_> {
     /// A no that is told of an address and not known here: it would be written to from then on.
     pub(super) fn unheard(&self, field: &str, mail: &Mail, why: Option<&str>) -> Option<String> {
         // That mail comes back from one address says nothing of the others of whoever said no.
-        let is_known = |why: &&str| match SuppressionReason::from_word(why).is_some_and(is_no) {
-            true => self.known.refused.contains_key(&mail.key),
-            false => self.known.suppressed.contains(&mail.key),
+        let says_no = |why: &str| SuppressionReason::from_word(why).is_some_and(is_no);
+        let is_known = |why: &&str| {
+            self.known.refused.contains_key(&mail.key) || (!says_no(why) && self.known.suppressed.contains(&mail.key))
         };
         let why = why.filter(|why| !is_known(why))?;
+        let how = if says_no(why) { " --said-no" } else { "" };
         Some(format!(
-            "{field}: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression add {}",
+            "{field}: {} must not be written to ({why}), and that is not known here; say so first: liaison suppression add {}{how}",
             mail.value, mail.value
         ))
     }
@@ -198,11 +199,15 @@ impl Planner<'_> {
             let agents = self.known.agents.get(&existing.id);
             matches!(owner(mail), Some(Person::Agent(id)) if agents.is_some_and(|agents| agents.contains(id)))
         };
-        let strange = row.email.as_ref().filter(|mail| !is_theirs(mail));
-        let strange = strange.or_else(|| row.agent.as_ref().filter(|mail| !is_agents(mail)))?;
+        // Their own address shows that it is them; without one, only who is their agent already does.
+        let (strange, tie) = match (&row.email, &row.agent) {
+            (Some(email), _) => (Some(email).filter(|mail| !is_theirs(mail))?, "add the address to"),
+            (None, Some(agent)) => (Some(agent).filter(|mail| !is_agents(mail))?, "tie the agent to"),
+            (None, None) => return None,
+        };
         Some(format!(
-            "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, add the address to {} by hand; \
-             if somebody else has the handle now, add them by hand, too",
+            "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, {tie} {} by hand; if somebody \
+             else has the handle now, add them by hand, too",
             row.handle, existing.handle, strange.value, existing.handle
         ))
     }

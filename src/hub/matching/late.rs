@@ -172,7 +172,8 @@ fn received(
     data.insert("role".to_owned(), json!(Role::Author));
     data.insert("by_agent".to_owned(), json!(agent));
     data.insert("waiting".to_owned(), json!(waiting));
-    if waiting.is_some() {
+    // What a machine says may be a no as well.
+    if waiting.is_some() || row.kind == Kind::Automatic {
         data.insert("answer".to_owned(), json!(facts.get("answer")));
     }
     let what = EventType::MessageReceived;

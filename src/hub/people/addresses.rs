@@ -8,9 +8,9 @@ use crate::domain::address;
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Address, Influencer};
-use crate::domain::words::{Channel, EventType};
-use crate::hub::outreach;
+use crate::domain::words::{Channel, EventType, HoldSource};
 use crate::hub::signal::{self, Signal};
+use crate::hub::{hold, outreach};
 use crate::store::{StoreError, Tx};
 
 /// Refuses to go on where an influencer is not any more as the caller saw them; they are locked from then on.
@@ -76,8 +76,11 @@ async fn is_in_use(tx: &mut Tx, id: InfluencerId, key: &str) -> Result<bool, Sto
     let keys = || vec![key.to_owned()];
     let wrote = tx.list_authors_met(id).await?.iter().any(|author| address::key(author).as_deref() == Some(key));
     let got = tx.list_envelopes_to(id).await?.iter().any(|to| address::written_to(to).iter().any(|to| to == key));
+    // Who is asked whether a no was theirs is known by the address it was said at.
+    let asked = hold::asked_of(tx, &[id], &[HoldSource::Machine, HoldSource::Complaint]).await?;
     Ok(wrote
         || got
+        || !asked.is_empty()
         || tx.has_mail_gone_to(key).await?
         || !tx.suppressed(Channel::Email, keys()).await?.is_empty()
         || !tx.list_consents(Channel::Email, keys()).await?.is_empty()

@@ -455,6 +455,7 @@ impl Planner<'_> {
                 .iter()
                 .map(|t| json!({"what": t.what, "key": t.key, "message_id": t.message, "data": t.data}))
                 .collect();
+            let answer = answer.or(machines);
             json!({"received": received(), "answer": answer, "answers": answers, "reports": reports})
         })
     }
@@ -488,9 +489,8 @@ impl Planner<'_> {
             self.report_event(told.what, draft, (id, told.message, influencer), told.data.clone());
         }
         if let Some((message, keys, data)) = &heard.among {
-            // All whom it may have been: who is shown the report, who has our mail on their timeline, and whose address it went to.
-            let mut several: Vec<InfluencerId> = placed.parts.iter().map(|part| part.influencer).collect();
-            several.extend(parents_of(draft, &self.known.parents));
+            // All whom it may have been: who has our mail on their timeline, and whose address it went to.
+            let mut several = parents_of(draft, &self.known.parents);
             let owners = keys.iter().filter_map(|key| self.known.people.owners.get(key));
             several.extend(owners.filter_map(|owner| match owner {
                 Owner::Influencer(id) => Some(*id),

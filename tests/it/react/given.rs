@@ -126,16 +126,25 @@ async fn a_no_that_was_read_in_a_given_thread_is_that_of_the_address_it_came_fro
 }
 
 #[tokio::test]
-async fn a_machines_no_from_an_address_of_nobody_ends_mail_to_that_address_too() {
+async fn a_machines_no_from_an_address_of_nobody_holds_until_it_is_known_whose_it_is_and_what_it_was() {
     for desk in both().await {
         let name = desk.fresh.name;
         desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
         let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
-        desk.drop_into(FolderRole::Inbox, &[reply("bo@desk.example", "p1", machine, NO)]).await;
-        let Some(task) = super::asked::asked(&desk).await.pop() else { panic!("{name}: nothing is asked") };
+        desk.drop_into(FolderRole::Inbox, &[reply("di@desk.example", "p1", machine, NO)]).await;
+        assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(UNASSIGNED), "{name}");
+        assert!(super::asked::asked(&desk).await.is_empty(), "{name}: whose it is comes first");
+        let said = desk.one("Re: Shoes p1").await.id;
+        super::late::matched(&desk, said, Whose::Influencer(desk.people["di"])).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, true], "{name}");
+        let task = super::asked::asked(&desk).await.remove(0);
         super::asked::finished(&desk, task, Some("said_no")).await.unwrap();
-        assert_eq!(ended(&desk, "bo").await.as_deref(), Some("opted out"), "{name}");
-        let keys = ["bo@desk.example", "bo@example.org"].map(str::to_owned).to_vec();
+        assert_eq!(
+            (ended(&desk, "di").await.as_deref(), ended(&desk, "bo").await),
+            (Some("opted out"), None),
+            "{name}"
+        );
+        let keys = ["di@desk.example", "di@example.org", "bo@example.org"].map(str::to_owned).to_vec();
         let listed = desk.fresh.store.read().await.unwrap().suppressed(Channel::Email, keys).await.unwrap();
         assert_eq!(listed.len(), 2, "{name}: {listed:?}");
     }

@@ -15,7 +15,7 @@ async fn suppressed(desk: &Desk, keys: &[&str]) -> Vec<String> {
     keys
 }
 
-async fn matched(desk: &Desk, message: MessageId, whose: Whose) {
+pub(super) async fn matched(desk: &Desk, message: MessageId, whose: Whose) {
     let mut tx = desk.fresh.store.begin("test.match").await.unwrap();
     let stages = KnownStages { start: "prospect".into(), ids: vec!["prospect".into()] };
     match_message(&mut tx, &desk.clock, &stages, message, (whose, "kim")).await.unwrap();

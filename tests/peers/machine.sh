@@ -36,6 +36,9 @@ second() {
   mkdir "$dir/changes/upper" "$dir/changes/work"
   quiet mount -t overlay -o "lowerdir=/,upperdir=$dir/changes/upper,workdir=$dir/changes/work" overlay "$root" ||
     no "copy-on-write root (overlayfs)"
+  # Nothing that this machine has of liaison is started there, and its packages are unpacked whole: images for containers leave pages out.
+  rm -rf "$root/etc/liaison" "$root/var/lib/liaison" "$root/etc/dpkg/dpkg.cfg.d" "$root/etc/fstab" "$root/etc/machine-id"
+  mkdir "$root/etc/dpkg/dpkg.cfg.d"
   for entry in /*; do
     name=${entry#/}
     case $name in
@@ -88,6 +91,7 @@ case ${3:-} in first) first ;; second) second ;; esac
 
 refuse() { echo "no $*"; exit 0; }
 [ "$(id -u)" = 0 ] || refuse "right to make namespaces (root)"
+[ -z "$(dpkg-query --show --showformat='${db:Status-Status}' liaison 2>/dev/null)" ] || refuse "root without the package liaison"
 if [ "$kind" = booted ]; then
   [ -x /usr/lib/systemd/systemd ] || refuse "systemd to boot"
   # What the unit sets must be within what is allowed here.
@@ -118,7 +122,7 @@ setpriv --pdeathsig KILL -- unshare --mount --propagation private -- "$self" "$d
 holder=$!
 
 inside() {
-  nsenter --target "$(cat "$dir/pid")" --mount --pid --ipc --uts --cgroup --root --wd -- "$@"
+  timeout 10 nsenter --target "$(cat "$dir/pid")" --mount --pid --ipc --uts --cgroup --root --wd -- "$@"
 }
 is_up() {
   # Until its root is changed it is in that of this machine.
@@ -126,8 +130,13 @@ is_up() {
   [ "$kind" = plain ] && return
   inside systemctl is-active --quiet machine.target && inside systemctl is-active --quiet systemd-journald.service
 }
-for ((n = 0; n < 300; n++)); do
+while [ "$SECONDS" -lt 120 ]; do
   if is_up 2>>"$dir/log"; then
+    if [ "$kind" = booted ]; then
+      # What the unit wants of the kernel.
+      inside unshare --user true 2>>"$dir/log" || refuse "right to make user namespaces"
+      grep -q '^Seccomp:' /proc/self/status || refuse "filter for system calls (seccomp)"
+    fi
     echo "pid $(cat "$dir/pid")"
     # Until whoever asked for it goes, or says so.
     read -r _

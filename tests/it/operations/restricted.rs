@@ -121,7 +121,8 @@ fn the_unit_holds_the_daemon_to_what_it_needs() {
     );
 }
 
-/// The restrictions one by one, on a shell of root's that the unit's own lines hold: no refusal is for want of being root.
+/// What the restrictions refuse together, on a shell of root's that the unit's own lines hold: no refusal is for want of being root, some
+/// are for want of a capability as well.
 #[test]
 fn each_restriction_of_the_unit_refuses_something() {
     let Some((machine, _)) = installed() else { return };

@@ -1,7 +1,10 @@
 //! Giving out and erasing what is kept about one person.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::Hub;
 use crate::clock::Clock;
@@ -36,18 +39,32 @@ pub async fn write_export(
 }
 
 /// Hands each piece over once the one before it is on its way.
-struct Handing(mpsc::Sender<Vec<u8>>);
+struct Handing {
+    sender: mpsc::Sender<Vec<u8>>,
+    began: Instant,
+    octets: u64,
+}
 
 impl Taker for Handing {
     async fn take(&mut self, octets: Vec<u8>) -> std::io::Result<()> {
-        let gone = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "nobody reads it any more");
-        self.0.send(octets).await.map_err(gone)
+        use std::io::{Error, ErrorKind};
+        self.octets = self.octets.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+        self.sender.send(octets).await.map_err(|_| Error::new(ErrorKind::BrokenPipe, "nobody reads it any more"))?;
+        let seconds = self.began.elapsed().saturating_sub(SLOW_FOR_MAX).as_secs();
+        if seconds.saturating_mul(OCTETS_PER_SECOND_MIN) > self.octets {
+            return Err(Error::new(ErrorKind::TimedOut, "it is read too slowly, and others wait"));
+        }
+        Ok(())
     }
 }
 
 /// Archives that are given away at once: each has a mail with its files in memory. Whoever wants another one waits, as long as a
-/// request may take; a reader who stands still is cut off by the listener.
-static PLACES: Semaphore = Semaphore::const_new(2);
+/// request may take; a reader who stands still is cut off by the listener, one who hardly reads by [`Handing`].
+static PLACES: Semaphore = Semaphore::const_new(4);
+/// How fast an archive is read at least, once it took a while: a slow line of today.
+const OCTETS_PER_SECOND_MIN: u64 = 16 * 1024;
+/// That while.
+const SLOW_FOR_MAX: Duration = Duration::from_secs(30);
 
 /// The archive, read as it is sent. Where it can't be read to its end, it breaks off.
 pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Pieces, ActionError> {
@@ -63,9 +80,10 @@ pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Pieces, Action
     };
     let (sender, mut receiver) = mpsc::channel(1);
     let (store, clock) = (hub.store.clone(), hub.clock.clone());
+    let mut handing = Handing { sender, began: Instant::now(), octets: 0 };
     // Driven by whoever reads the answer, and gone with it.
     let reading = async move {
-        let done = export::export((&store, &clock), subject, &attachments, &mut Handing(sender)).await;
+        let done = export::export((&store, &clock), subject, &attachments, &mut handing).await;
         drop(place);
         done.err().map(|error| {
             tracing::warn!(influencer = %id, %error, "an export broke off");

@@ -53,24 +53,31 @@ impl Sought {
 
     /// The part of a text around the first of them, on one line; its beginning where there is none.
     pub fn excerpt(&self, text: &str) -> String {
-        let first = self.each_place(text).next().map_or(0, |place| place.start);
-        let before = text.get(..first).unwrap_or_default();
-        let skipped = before.split_whitespace().count().saturating_sub(BEFORE);
+        let found = self.each_place(text).next().unwrap_or(0..0);
         let mut out = String::new();
-        let mut length = 0;
-        for word in text.split_whitespace().skip(skipped) {
-            let more = word.chars().count() + usize::from(length > 0);
-            if length == 0 && more > EXCERPT_MAX {
-                return word.chars().take(EXCERPT_MAX).collect();
+        let (mut length, mut gap, mut word) = (0, false, (0, 0));
+        let begin = begin_of_excerpt(text, &found);
+        for (at, c) in text.char_indices().skip_while(|(at, _)| *at < begin) {
+            if c.is_whitespace() {
+                gap = length > 0;
+                continue;
             }
-            if length + more > EXCERPT_MAX {
+            if gap {
+                word = (out.len(), at);
+            }
+            if length + 1 + usize::from(gap) > EXCERPT_MAX {
+                // A word that does not fit is left out, but for the one that was found and one that is all there is.
+                if word.0 > 0 && word.1 >= found.end {
+                    out.truncate(word.0);
+                }
                 break;
             }
-            if length > 0 {
+            if std::mem::take(&mut gap) {
                 out.push(' ');
+                length += 1;
             }
-            out.push_str(word);
-            length += more;
+            out.push(c);
+            length += 1;
         }
         out
     }
@@ -79,6 +86,27 @@ impl Sought {
     pub fn mark(&self, text: &str) -> String {
         marked(text, &self.places(text))
     }
+}
+
+/// Where an excerpt begins so that what was found is in it: some words before, as far as they fit.
+fn begin_of_excerpt(text: &str, found: &Range<usize>) -> usize {
+    let start_of_word = |before: &str| {
+        before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8())
+    };
+    let chars = |from: usize, to: usize| text.get(from..to).unwrap_or_default().chars().count();
+    let mut begin = start_of_word(text.get(..found.start).unwrap_or_default());
+    if chars(begin, found.end) > EXCERPT_MAX {
+        return found.start;
+    }
+    for _ in 0..BEFORE {
+        let before = text.get(..begin).unwrap_or_default().trim_end();
+        let start = start_of_word(before);
+        if before.is_empty() || chars(start, found.end) > EXCERPT_MAX {
+            break;
+        }
+        begin = start;
+    }
+    begin
 }
 
 /// A text as HTML; marked where one of its words, and what follows it, begins so. Case does not matter.
@@ -230,6 +258,16 @@ mod tests {
         let cut = Sought::new(["SHOES"]).excerpt(&text);
         assert!(cut.contains("Running shoes arrive"), "{cut}");
         assert!(cut.chars().count() <= EXCERPT_MAX);
+        // What stands before it and what it stands in may be longer than an excerpt is.
+        let long = "u".repeat(250);
+        for text in [
+            format!("see https://track.example/{long} shoes for all"),
+            format!("https://track.example/{long}/shoes/{long}"),
+            format!("{}shoes", format!("https://track.example/{} ", "u".repeat(60)).repeat(6)),
+        ] {
+            let cut = Sought::new(["shoes"]).excerpt(&text);
+            assert!(cut.contains("shoes") && cut.chars().count() <= EXCERPT_MAX, "{text}: {cut}");
+        }
         assert_eq!(Sought::new(["x"]).excerpt(""), "");
         assert_eq!(Sought::new(["x"]).excerpt(" a\n b "), "a b");
         assert_eq!(Sought::new(["x"]).excerpt(&"ü".repeat(500)).chars().count(), EXCERPT_MAX);

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
+use tokio::time::Instant;
 
 use super::StoreError;
 
@@ -19,6 +20,8 @@ const CONNECTIONS_MAX: u32 = 16;
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// A connection that lay idle for longer is asked whether it is alive before it is used.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// How long after reads began one of them is done again on another connection.
+const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// Milliseconds for which a transaction may do nothing before PostgreSQL ends it, where the server, the role or the database
 /// has no stricter rule of its own.
 const IDLE: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \
@@ -46,6 +49,7 @@ pub(super) struct Reads {
     /// None only while another one is waited for.
     held: Option<PoolConnection<Postgres>>,
     left: u32,
+    since: Instant,
 }
 
 impl Server {
@@ -104,7 +108,12 @@ impl Server {
 
     /// A connection for reads.
     pub(super) async fn read(&self) -> Result<Reads, sqlx::Error> {
-        Ok(Reads { server: self.clone(), held: Some(self.0.acquire().await?), left: CONNECTIONS_MAX })
+        Ok(Reads {
+            server: self.clone(),
+            held: Some(self.0.acquire().await?),
+            left: CONNECTIONS_MAX,
+            since: Instant::now(),
+        })
     }
 
     pub(super) async fn close(&self) {
@@ -120,7 +129,8 @@ impl Reads {
 
     /// Takes another connection after a read failed because this one is gone; gives the error back where it is another one.
     pub(super) async fn another(&mut self, error: sqlx::Error) -> Result<(), sqlx::Error> {
-        if self.left == 0 || !is_gone(&error) {
+        // One that took its time is not done again: it may be what ended the connection.
+        if self.left == 0 || self.since.elapsed() > AGAIN_WITHIN || !is_gone(&error) {
             return Err(error);
         }
         self.left -= 1;
@@ -143,5 +153,6 @@ fn is_gone(error: &sqlx::Error) -> bool {
 /// The words with which PostgreSQL, or what stands between, ends a connection: an administrator did, it crashed, it is starting, it
 /// lay idle for too long, or the connection failed.
 pub(super) fn is_farewell(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "57P05") || code.starts_with("08")
+    // Not 08P01: what is asked wrongly is wrong on another connection as well.
+    matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08001" | "08003" | "08004" | "08006")
 }

@@ -16,7 +16,7 @@ use crate::store::reading::Place;
 use crate::store::{Store, StoreError, Tx};
 
 /// Messages whose rows are looked at at once.
-const AT_ONCE: usize = 200;
+const AT_ONCE: usize = 20;
 /// Characters of a file's name that are kept.
 const NAME_MAX: usize = 100;
 
@@ -118,9 +118,10 @@ pub async fn export<T: Taker>(
     for message in &subject.messages {
         writing.mail(*message, attachments).await?;
     }
-    // Of whom was erased while it was read it is not whole.
-    if store.read().await?.get_influencer(id).await?.is_none() {
-        return Err(PeopleError::NoInfluencer(id.to_string()).into());
+    // Of whom was erased, joined or parted while it was read it is not whole.
+    let now = Subject::find(&mut store.read().await?, id).await?;
+    if (now.influencer.id, &now.ids) != (id, &subject.ids) {
+        return Err(PeopleError::Changed(id).into());
     }
     let Writing { archive, taker, files, .. } = writing;
     taker.take(archive.finish()?).await?;

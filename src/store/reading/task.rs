@@ -95,19 +95,13 @@ impl Tx {
         Ok(page.cut(rows, |t: &TaskView| Place { at: t.due_at.unwrap_or(Micros(i64::MAX)), id: t.id.0 }))
     }
 
-    /// The tasks about somebody in the order in which they were made, from a place on, as many as a page fetches.
-    pub(super) async fn list_tasks_of(
+    /// Some tasks.
+    pub(super) async fn list_task_views(
         &mut self,
-        id: InfluencerId,
+        ids: Vec<uuid::Uuid>,
         now: Micros,
-        page: Page,
     ) -> Result<Vec<TaskView>, StoreError> {
-        let from = page.from();
-        let wanted = match page.order {
-            Order::NewestFirst => &TASKS_MADE_NEWEST,
-            Order::OldestFirst => &TASKS_MADE_OLDEST,
-        };
-        self.all(wanted, values![id, from.at, from.id, page.fetch(), now]).await
+        self.all(&TASKS_BY_ID, values![ids, now]).await
     }
 
     /// One task.
@@ -140,10 +134,7 @@ statements! {
     #[hot] TASKS = concat!(task_columns!("$5"), "WHERE t.state = $4 AND (", due!(), ", t.id) > ($1, $2) \
         AND ($6::text IS NULL OR t.assignee = $6) AND ($7::text IS NULL OR t.kind = $7) \
         AND ($8::bigint IS NULL OR t.due_at < $8) ORDER BY ", due!(), ", t.id LIMIT $3");
-    #[hot] TASKS_MADE_NEWEST = concat!(task_columns!("$5"), "WHERE t.influencer_id = $1 AND (t.created_at, t.id) < ($2, $3) \
-        ORDER BY t.created_at DESC, t.id DESC LIMIT $4");
-    #[hot] TASKS_MADE_OLDEST = concat!(task_columns!("$5"), "WHERE t.influencer_id = $1 AND (t.created_at, t.id) > ($2, $3) \
-        ORDER BY t.created_at, t.id LIMIT $4");
+    #[hot] TASKS_BY_ID = concat!(task_columns!("$2"), "WHERE t.id = ANY($1::uuid[])");
     #[hot] TASKS_OF_INFLUENCER = concat!(task_columns!("$5"), "WHERE t.influencer_id = $9 AND t.state = $4 \
         AND (", due!(), ", t.id) > ($1, $2) AND ($6::text IS NULL OR t.assignee = $6) AND ($7::text IS NULL OR t.kind = $7) \
         AND ($8::bigint IS NULL OR t.due_at < $8) ORDER BY ", due!(), ", t.id LIMIT $3");

@@ -64,7 +64,7 @@ impl Tx {
         };
         let rows: Vec<EntryRow> = self.all(statement, values![id, from.at, from.id, page.fetch()]).await?;
         let slice = page.cut(rows, |row| Place { at: row.at, id: row.id });
-        let mut items = self.timeline_items(id, now, page, &slice.data).await?;
+        let mut items = self.timeline_items(now, &slice.data).await?;
         let mut entries = Vec::with_capacity(slice.data.len());
         for row in slice.data {
             let at = row.at;
@@ -78,26 +78,22 @@ impl Tx {
     /// The messages, notes and tasks of a page; what there is none of is not asked for.
     async fn timeline_items(
         &mut self,
-        id: InfluencerId,
         now: Micros,
-        page: Page,
         rows: &[EntryRow],
     ) -> Result<HashMap<Uuid, TimelineItem>, StoreError> {
         let messages = rows.iter().filter(|row| row.is("message")).map(|row| MessageId(row.id)).collect();
         let views = self.list_message_views(messages).await?;
         let mut items: HashMap<Uuid, TimelineItem> =
             views.into_iter().map(|view| (view.id.0, TimelineItem::Message(Box::new(view)))).collect();
-        if rows.iter().any(|row| row.is("note")) {
-            let notes = match page.order {
-                Order::NewestFirst => &NOTES_NEWEST,
-                Order::OldestFirst => &NOTES_OLDEST,
-            };
-            let from = page.from();
-            let notes: Vec<NoteView> = self.all(notes, values![id, from.at, from.id, page.fetch()]).await?;
+        // By their ids: more may have come since the page was read.
+        let ids = |sort: &str| -> Vec<Uuid> { rows.iter().filter(|row| row.is(sort)).map(|row| row.id).collect() };
+        let (notes, tasks) = (ids("note"), ids("task"));
+        if !notes.is_empty() {
+            let notes: Vec<NoteView> = self.all(&NOTES, values![notes]).await?;
             items.extend(notes.into_iter().map(|note| (note.id.0, TimelineItem::Note(note))));
         }
-        if rows.iter().any(|row| row.is("task")) {
-            let tasks = self.list_tasks_of(id, now, page).await?;
+        if !tasks.is_empty() {
+            let tasks = self.list_task_views(tasks, now).await?;
             items.extend(tasks.into_iter().map(|task| (task.id.0, TimelineItem::Task(Box::new(task)))));
         }
         Ok(items)
@@ -148,8 +144,5 @@ macro_rules! timeline {
 statements! {
     #[hot] TIMELINE_NEWEST = timeline!("<", "DESC");
     #[hot] TIMELINE_OLDEST = timeline!(">", "ASC");
-    #[hot] NOTES_NEWEST = "SELECT id, influencer_id, author, text, at FROM note WHERE influencer_id = $1 AND (at, id) < ($2, $3) \
-        ORDER BY at DESC, id DESC LIMIT $4";
-    #[hot] NOTES_OLDEST = "SELECT id, influencer_id, author, text, at FROM note WHERE influencer_id = $1 AND (at, id) > ($2, $3) \
-        ORDER BY at, id LIMIT $4";
+    #[hot] NOTES = "SELECT id, influencer_id, author, text, at FROM note WHERE id = ANY($1::uuid[])";
 }

@@ -41,16 +41,19 @@ pub async fn write_export(
 /// Hands each piece over once the one before it is on its way.
 struct Handing {
     sender: mpsc::Sender<Vec<u8>>,
-    began: Instant,
+    /// How long its reader let it wait.
+    waited: Duration,
     octets: u64,
 }
 
 impl Taker for Handing {
     async fn take(&mut self, octets: Vec<u8>) -> std::io::Result<()> {
         use std::io::{Error, ErrorKind};
-        self.octets = self.octets.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+        let (began, length) = (Instant::now(), u64::try_from(octets.len()).unwrap_or(u64::MAX));
         self.sender.send(octets).await.map_err(|_| Error::new(ErrorKind::BrokenPipe, "nobody reads it any more"))?;
-        let seconds = self.began.elapsed().saturating_sub(SLOW_FOR_MAX).as_secs();
+        self.waited = self.waited.saturating_add(began.elapsed());
+        self.octets = self.octets.saturating_add(length);
+        let seconds = self.waited.saturating_sub(SLOW_FOR_MAX).as_secs();
         if seconds.saturating_mul(OCTETS_PER_SECOND_MIN) > self.octets {
             return Err(Error::new(ErrorKind::TimedOut, "it is read too slowly, and others wait"));
         }
@@ -61,7 +64,7 @@ impl Taker for Handing {
 /// Archives that are given away at once: each has a mail with its files in memory. Whoever wants another one waits, as long as a
 /// request may take; a reader who stands still is cut off by the listener, one who hardly reads by [`Handing`].
 static PLACES: Semaphore = Semaphore::const_new(4);
-/// How fast an archive is read at least, once it took a while: a slow line of today.
+/// How fast an archive is read at least, once it was waited for a while: a slow line of today. Looked at between two pieces.
 const OCTETS_PER_SECOND_MIN: u64 = 16 * 1024;
 /// That while.
 const SLOW_FOR_MAX: Duration = Duration::from_secs(30);
@@ -80,7 +83,7 @@ pub(super) async fn export(hub: &Hub, id: InfluencerId) -> Result<Pieces, Action
     };
     let (sender, mut receiver) = mpsc::channel(1);
     let (store, clock) = (hub.store.clone(), hub.clock.clone());
-    let mut handing = Handing { sender, began: Instant::now(), octets: 0 };
+    let mut handing = Handing { sender, waited: Duration::ZERO, octets: 0 };
     // Driven by whoever reads the answer, and gone with it.
     let reading = async move {
         let done = export::export((&store, &clock), subject, &attachments, &mut handing).await;

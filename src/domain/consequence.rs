@@ -62,8 +62,12 @@ impl Answer {
     }
 
     /// Whether it is a no, or may be one.
-    fn may_be_no(self) -> bool {
-        matches!(self, Self::OptOut | Self::Refusal | Self::Unsure)
+    pub fn may_be_no(self) -> bool {
+        self.is_no() || self == Self::Unsure
+    }
+
+    fn is_no(self) -> bool {
+        matches!(self, Self::OptOut | Self::Refusal)
     }
 
     /// Until when whoever it may be about is held while nobody says whose it is; nobody goes on after what may be a no because
@@ -176,7 +180,9 @@ impl Happened {
             (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned(answer)),
             (Kind::Automatic, None) if author && answer.may_be_no() => Some(Self::Machine(answer)),
             // Whose it is comes first; a machine's word alone suppresses nobody.
-            (Kind::Automatic, Some("alias_proposed" | "agent_unassigned" | "unknown_sender")) if answer.may_be_no() => {
+            (Kind::Automatic, Some("alias_proposed")) if answer.may_be_no() => Some(Self::Unassigned(Answer::Unsure)),
+            // Where it may be about many, only what is clear: an acknowledgement is no reason to hold all of an agency's.
+            (Kind::Automatic, Some("agent_unassigned" | "unknown_sender")) if answer.is_no() => {
                 Some(Self::Unassigned(Answer::Unsure))
             }
             (Kind::OutOfOffice, None) if author => Some(Self::Away(text("back_on").and_then(Day::parse))),
@@ -283,8 +289,7 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
         Happened::Stranger(answer) => decide_stranger(*answer),
         Happened::Unassigned(answer) => {
-            let text =
-                "Say whose message this is and about whom (liaison unmatched list): until then their runs are held";
+            let text = "Say whose message this is and about whom (liaison unmatched list): until then their runs are held, for it may be a no";
             let mut all = vec![
                 Consequence::Hold(HoldSource::Unassigned, answer.unassigned_until(now), UNASSIGNED),
                 Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
@@ -325,18 +330,22 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
 
 /// What a machine's answer that may be a no leads to: nothing goes to them by itself until a person has read it.
 fn decide_machine(answer: Answer) -> Vec<Consequence> {
-    let text = if answer == Answer::OptOut {
+    vec![
+        // Without an end: nobody goes on after what may be a no because nobody has read it.
+        Consequence::Hold(HoldSource::Machine, None, MACHINE),
+        Consequence::Task(TaskKind::Refusal, About::Person, machine_question(answer).to_owned()),
+    ]
+}
+
+/// What is asked about a machine's answer.
+pub fn machine_question(answer: Answer) -> &'static str {
+    if answer == Answer::OptOut {
         "A machine answers for them that they want no more mail: read it, and say whether that is so (liaison task done TASK --answer \
          said_no) or not (--answer go_on, which lets them go). Until then nothing goes to them by itself"
     } else {
         "A machine answers for them with what may be a no: read it, and say whether it is one (liaison task done TASK --answer said_no) \
          or none (--answer go_on, which lets them go). Until then nothing goes to them by itself"
-    };
-    vec![
-        // Without an end: nobody goes on after what may be a no because nobody has read it.
-        Consequence::Hold(HoldSource::Machine, None, MACHINE),
-        Consequence::Task(TaskKind::Refusal, About::Person, text.to_owned()),
-    ]
+    }
 }
 
 /// What a note of somebody gone leads to. Words alone may be a person's, about somebody else: until somebody has read them, nothing goes

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::hold;
+use super::hold::{self, ByRule};
 use super::matching::{Belongs, late, rethread};
 use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleError};
 use super::signal;
+use super::task::{self, NewTask};
 use crate::clock::Clock;
 use crate::domain::address;
+use crate::domain::consequence::{Answer, MACHINE, machine_question};
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
-use crate::domain::words::{Channel, HoldSource, Meaning, UnmatchedReason, Word as _};
+use crate::domain::words::{Channel, HoldSource, Kind, Meaning, TaskKind, UnmatchedReason, Word as _};
 use crate::store::message::WaitingRow;
 use crate::store::{StoreError, Tx};
 
@@ -177,7 +179,9 @@ async fn assign(
 /// A person says that a message which waits is nobody's: whoever it might have been about goes on, unless another one waits.
 pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &WaitingRow) -> Result<(), StoreError> {
     let message = waiting.message_id;
-    let shown = tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+    let shown: Vec<InfluencerId> =
+        tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+    ask_whether_no(tx, clock, waiting, &shown).await?;
     // In somebody's thread it stays to be read, whoever wrote it.
     if waiting.reason != UnmatchedReason::AliasProposed {
         tx.withdraw_unassigned(message).await?;
@@ -186,14 +190,41 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
     hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await
 }
 
+/// A machine whose address is nobody's may still have said the no of those in whose thread it stands: a help desk answers for many.
+async fn ask_whether_no(
+    tx: &mut Tx,
+    clock: &Clock,
+    waiting: &WaitingRow,
+    shown: &[InfluencerId],
+) -> Result<(), StoreError> {
+    let (message, answer) = (waiting.message_id, Answer::read(Some(&waiting.facts)));
+    let is_machines = waiting.kind == Kind::Automatic && waiting.reason == UnmatchedReason::AliasProposed;
+    if !is_machines || !answer.may_be_no() {
+        return Ok(());
+    }
+    for influencer in shown {
+        let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
+        hold::hold_by_rule(tx, clock, *influencer, rule).await?;
+        if !tx.has_open_task_about(message, TaskKind::Refusal, Some(*influencer)).await? {
+            let (influencer_id, message_id) = (Some(*influencer), Some(message));
+            let (kind, text) = (TaskKind::Refusal, machine_question(answer).to_owned());
+            task::create_by_rule(tx, clock, NewTask { influencer_id, message_id, kind, text, ..NewTask::default() })
+                .await?;
+        }
+    }
+    Ok(())
+}
+
 /// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.
 fn read_by_a_person(waiting: &mut WaitingRow, by: &str) {
     if waiting.facts.is_null() {
         waiting.facts = json!({"answer": {"verdict": "unsure"}});
     }
+    let is_machines = waiting.kind == Kind::Automatic;
     let Some(facts) = waiting.facts.as_object_mut() else { return };
     facts.insert("assigned_by".to_owned(), json!(by));
-    if let Some(Value::Object(answer)) = facts.get_mut("answer")
+    // What a machine says is asked of whoever it turns out to be of.
+    if let Some(Value::Object(answer)) = facts.get_mut("answer").filter(|_| !is_machines)
         && answer.get("verdict").and_then(Value::as_str) == Some(Meaning::Unsure.as_str())
     {
         answer.insert("verdict".to_owned(), json!("read"));

@@ -590,7 +590,8 @@ statements! {
     #[hot] AWAITING_ASSIGNMENT = "SELECT p.influencer_id, p.message_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.stored_at \
         FROM participation p JOIN unmatched u ON u.message_id = p.message_id JOIN message m ON m.id = p.message_id WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
         AND NOT m.backfilled AND ((m.kind = 'human' AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')) \
-        OR (m.kind = 'automatic' AND u.facts -> 'answer' ->> 'verdict' IN ('opt_out', 'refusal', 'unsure')))";
+        OR (m.kind = 'automatic' AND (u.facts -> 'answer' ->> 'verdict' IN ('opt_out', 'refusal') \
+        OR (u.reason = 'alias_proposed' AND u.facts -> 'answer' ->> 'verdict' = 'unsure'))))";
     #[hot] UNMATCHED_AGENT = "UPDATE unmatched SET reason = 'agent_unassigned', agent_id = $2, influencer_id = NULL WHERE message_id = $1";
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \
         WHERE fingerprint = ANY($1::bytea[])";

@@ -21,7 +21,7 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 /// A connection that lay idle for longer is asked whether it is alive before it is used.
 const TRUSTED: Duration = Duration::from_secs(1);
 /// How long after reads began one of them is done again on another connection.
-const AGAIN_WITHIN: Duration = Duration::from_secs(2);
+const AGAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Milliseconds for which a transaction may do nothing before PostgreSQL ends it, where the server, the role or the database
 /// has no stricter rule of its own.
 const IDLE: &str = "SELECT set_config(name, $1, FALSE) FROM pg_settings \

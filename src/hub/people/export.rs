@@ -95,6 +95,7 @@ impl Subject {
             last = tx.merged_into_any(last).await?.into_iter().filter(|other| !ids.contains(other)).collect();
             ids.extend(&last);
         }
+        ids.sort_unstable();
         let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
         let keys = addresses.into_iter().map(|a| a.value_key).collect();
         let messages = tx.list_message_ids_of(ids.clone()).await?;

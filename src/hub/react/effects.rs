@@ -286,7 +286,7 @@ impl Pass<'_> {
         let influencer_id = signal.influencer.filter(|_| about == About::Person);
         if let Some(message) = signal.message {
             // A hold comes with each question: one that was answered does not answer the next.
-            let is_asked = if kind == TaskKind::Refusal {
+            let is_asked = if kind == TaskKind::Refusal || (kind, about) == (TaskKind::Answer, About::Message) {
                 tx.has_open_task_about(message, kind, influencer_id).await?
             } else {
                 tx.has_task_about(message, kind, influencer_id).await?

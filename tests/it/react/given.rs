@@ -151,6 +151,38 @@ async fn a_machines_no_from_an_address_of_nobody_holds_until_it_is_known_whose_i
 }
 
 #[tokio::test]
+async fn a_machine_that_is_nobodys_may_have_said_the_no_of_whose_thread_it_stands_in() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+        let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+        desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@agency.example", "p1", machine, NO)]).await;
+        nobody(&desk).await;
+        assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        let task = super::asked::asked(&desk).await.remove(0);
+        super::asked::finished(&desk, task, Some("said_no")).await.unwrap();
+        assert_eq!(
+            (ended(&desk, "bo").await.as_deref(), is_held(&desk, &["bo"]).await),
+            (Some("opted out"), vec![false])
+        );
+        let keys = ["helpdesk@agency.example", "bo@example.org"].map(str::to_owned).to_vec();
+        let listed = desk.fresh.store.read().await.unwrap().suppressed(Channel::Email, keys).await.unwrap();
+        assert_eq!(listed.len(), 2, "{name}: {listed:?}");
+    }
+}
+
+/// What waits for its person is said to be nobody's.
+async fn nobody(desk: &Desk) {
+    let filter = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let page = liaison::store::reading::Page::oldest(9);
+    let open = tx.list_tasks(&filter, desk.clock.now(), page).await.unwrap().data;
+    drop(tx);
+    assert_eq!(open.len(), 1, "{}", desk.fresh.name);
+    super::asked::finished(desk, open[0].id, Some("nobody")).await.unwrap();
+}
+
+#[tokio::test]
 async fn whoever_may_have_complained_is_held_though_their_thread_is_anothers() {
     for desk in both().await {
         let name = desk.fresh.name;
@@ -207,13 +239,7 @@ async fn what_nobody_has_assigned_holds_whoever_has_the_thread() {
         assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(UNASSIGNED), "{name}");
         give(&desk, said.parts[0].1, desk.people["di"]).await.unwrap();
         assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, true], "{name}");
-        let filter = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };
-        let mut tx = desk.fresh.store.read().await.unwrap();
-        let page = liaison::store::reading::Page::oldest(9);
-        let open = tx.list_tasks(&filter, desk.clock.now(), page).await.unwrap().data;
-        drop(tx);
-        assert_eq!(open.len(), 1, "{name}");
-        super::asked::finished(&desk, open[0].id, Some("nobody")).await.unwrap();
+        nobody(&desk).await;
         assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
     }
 }

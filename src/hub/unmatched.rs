@@ -208,7 +208,7 @@ async fn ask_whether_no(
         if !tx.has_open_task_about(message, TaskKind::Refusal, Some(*influencer)).await? {
             let (influencer_id, message_id) = (Some(*influencer), Some(message));
             let (kind, text) = (TaskKind::Refusal, machine_question(answer).to_owned());
-            task::create_by_rule(tx, clock, NewTask { influencer_id, message_id, kind, text, ..NewTask::default() })
+            task::create_by_rule(tx, clock, NewTask { influencer_id, kind, text, message_id, ..NewTask::default() })
                 .await?;
         }
     }

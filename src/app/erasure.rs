@@ -115,3 +115,42 @@ pub(super) async fn erase(hub: &Hub, order: EraseOrder, by: &str) -> Result<Eras
     }
     Ok(erased)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads that many pieces of as many octets, and rests before each; gives what became of the last one.
+    async fn read_with(pieces: u32, octets: usize, rest: Duration) -> std::io::Result<()> {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let mut handing = Handing { sender, waited: Duration::ZERO, octets: 0 };
+        let reader = async move {
+            loop {
+                tokio::time::sleep(rest).await;
+                if receiver.recv().await.is_none() {
+                    break;
+                }
+            }
+        };
+        let giver = async move {
+            for _ in 0..pieces {
+                handing.take(vec![0; octets]).await?;
+            }
+            Ok(())
+        };
+        tokio::join!(reader, giver).1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_hardly_read_breaks_off_and_one_on_a_slow_line_does_not() {
+        let second = Duration::from_secs(1);
+        // 8 KiB a second, for two minutes; then twice as fast as is wanted, for an hour.
+        let slow = read_with(120, 8 * 1024, second).await.unwrap_err();
+        assert_eq!(slow.kind(), std::io::ErrorKind::TimedOut);
+        read_with(3_600, 32 * 1024, second).await.unwrap();
+        // A short one that is read as slowly takes nobody's place for long.
+        read_with(25, 8 * 1024, second).await.unwrap();
+        let mut gone = Handing { sender: mpsc::channel(1).0, waited: Duration::ZERO, octets: 0 };
+        assert_eq!(gone.take(vec![0]).await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    }
+}

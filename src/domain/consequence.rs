@@ -180,11 +180,11 @@ impl Happened {
             (Kind::Human, Some("agent_unassigned" | "unknown_sender")) => Some(Self::Unassigned(answer)),
             (Kind::Automatic, None) if author && answer.may_be_no() => Some(Self::Machine(answer)),
             // Whose it is comes first; a machine's word alone suppresses nobody.
-            (Kind::Automatic, Some("alias_proposed")) if answer.may_be_no() => Some(Self::Unassigned(Answer::Unsure)),
-            // Where it may be about many, only what is clear: an acknowledgement is no reason to hold all of an agency's.
-            (Kind::Automatic, Some("agent_unassigned" | "unknown_sender")) if answer.is_no() => {
+            (Kind::Automatic, Some("alias_proposed" | "unknown_sender")) if answer.may_be_no() => {
                 Some(Self::Unassigned(Answer::Unsure))
             }
+            // Of all whom an agent stands for only where it is clear: an acknowledgement is no reason to hold a whole agency's.
+            (Kind::Automatic, Some("agent_unassigned")) if answer.is_no() => Some(Self::Unassigned(Answer::Unsure)),
             (Kind::OutOfOffice, None) if author => Some(Self::Away(text("back_on").and_then(Day::parse))),
             (Kind::Gone, None) if author => Some(Self::Gone {
                 address: text("gone_address").map(str::to_owned),
@@ -289,10 +289,13 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
         Happened::Stranger(answer) => decide_stranger(*answer),
         Happened::Unassigned(answer) => {
-            let text = "Say whose message this is and about whom (liaison unmatched list): until then their runs are held, for it may be a no";
+            let why = if answer.may_be_no() { ", for it may be a no" } else { "" };
+            let text = format!(
+                "Say whose message this is and about whom (liaison unmatched list): until then their runs are held{why}"
+            );
             let mut all = vec![
                 Consequence::Hold(HoldSource::Unassigned, answer.unassigned_until(now), UNASSIGNED),
-                Consequence::Task(TaskKind::Answer, About::Message, text.to_owned()),
+                Consequence::Task(TaskKind::Answer, About::Message, text),
             ];
             all.extend((*answer == Answer::OptOut).then_some(Consequence::Suppress(Whose::Writer)));
             all

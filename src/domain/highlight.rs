@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::html::escape;
+
 /// Characters of an excerpt.
 pub const EXCERPT_MAX: usize = 200;
 /// Words before the first one that was found, in an excerpt.
@@ -153,20 +155,6 @@ fn marked(text: &str, places: &[Range<usize>]) -> String {
     }
     escape(&mut out, text.get(done..).unwrap_or_default());
     out
-}
-
-/// As text of an element and as a quoted attribute alike.
-fn escape(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
 }
 
 /// Where the words of a text stand: letters and digits, and what is put on them.

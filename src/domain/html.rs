@@ -11,6 +11,20 @@ const QUOTES_MAX: usize = 20;
 /// The longest tag that is read; a longer one is text.
 const TAG_MAX: usize = 64 * 1024;
 
+/// Adds text so that it is nothing but text, as content of an element and within a quoted attribute alike.
+pub fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+}
+
 /// The text being written.
 struct Page {
     out: String,

@@ -72,20 +72,25 @@ pub async fn match_message(
         Whose::Agent(_, about) => about.clone(),
         Whose::Influencer(_) | Whose::New(_) => Vec::new(),
     };
-    late::end_tasks(tx, clock, message, by).await?;
+    // An agent's, and not said about whom: it is asked as before, unless there is one alone whom it can be about.
+    let is_open = matches!(&whose, Whose::Agent(_, about) if about.is_empty());
+    if !is_open {
+        late::end_tasks(tx, clock, message, by).await?;
+    }
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
     // What an address that is new to them brings along is placed already; this is for one that was theirs before.
     rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
     match tx.list_waiting(vec![message]).await?.pop() {
-        // It is an agent's, and nothing tells about whom: it is asked again, unless that was said with it.
+        // It is an agent's, and nothing tells about whom, unless that was said with it.
         Some(row) if row.reason == UnmatchedReason::AgentUnassigned && about.is_empty() => {}
         Some(row) if row.reason == UnmatchedReason::AgentUnassigned => {
             assign(tx, clock, message, (&about, by)).await?;
         }
         Some(_) => {
             tx.resolve_unmatched(vec![message], clock.now()).await?;
+            late::end_tasks(tx, clock, message, by).await?;
         }
-        None => {}
+        None => late::end_tasks(tx, clock, message, by).await?,
     }
     Ok(placed)
 }
@@ -181,9 +186,9 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
     let message = waiting.message_id;
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
-    ask_whether_no(tx, clock, waiting, &shown).await?;
+    let asked = ask_whether_no(tx, clock, waiting).await?;
     // In somebody's thread it stays to be read, whoever wrote it.
-    if waiting.reason != UnmatchedReason::AliasProposed {
+    if waiting.reason != UnmatchedReason::AliasProposed && !asked {
         tx.withdraw_unassigned(message).await?;
     }
     tx.resolve_unmatched(vec![message], clock.now()).await?;
@@ -191,18 +196,14 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
 }
 
 /// A machine whose address is nobody's may still have said the no of those in whose thread it stands: a help desk answers for many.
-async fn ask_whether_no(
-    tx: &mut Tx,
-    clock: &Clock,
-    waiting: &WaitingRow,
-    shown: &[InfluencerId],
-) -> Result<(), StoreError> {
+/// Whether anybody is asked about.
+async fn ask_whether_no(tx: &mut Tx, clock: &Clock, waiting: &WaitingRow) -> Result<bool, StoreError> {
     let (message, answer) = (waiting.message_id, Answer::read(Some(&waiting.facts)));
-    let is_machines = waiting.kind == Kind::Automatic && waiting.reason == UnmatchedReason::AliasProposed;
-    if !is_machines || !answer.may_be_no() {
-        return Ok(());
+    if waiting.kind != Kind::Automatic || !answer.may_be_no() {
+        return Ok(false);
     }
-    for influencer in shown {
+    let theirs = tx.list_stands_unassigned(message).await?;
+    for influencer in &theirs {
         let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
         hold::hold_by_rule(tx, clock, *influencer, rule).await?;
         if !tx.has_open_task_about(message, TaskKind::Refusal, Some(*influencer)).await? {
@@ -212,7 +213,7 @@ async fn ask_whether_no(
                 .await?;
         }
     }
-    Ok(())
+    Ok(!theirs.is_empty())
 }
 
 /// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.

@@ -346,6 +346,13 @@ impl Tx {
         self.all(&AWAITING_ASSIGNMENT, values![ids]).await
     }
 
+    /// In whose threads a message stands by what it answers alone: nobody knows yet whether it is theirs. Not those who were shown it
+    /// for an agent's sake, nor those it was sent to.
+    pub async fn list_stands_unassigned(&mut self, message: MessageId) -> Result<Vec<InfluencerId>, StoreError> {
+        let rows: Vec<(InfluencerId,)> = self.all(&STANDS_UNASSIGNED, values![message]).await?;
+        Ok(rows.into_iter().map(|(influencer,)| influencer).collect())
+    }
+
     /// Says of a message that waits that an agent wrote it, and that it is not known about whom.
     pub async fn wait_for_assignment(&mut self, message: MessageId, agent: AgentId) -> Result<(), StoreError> {
         self.exec(&UNMATCHED_AGENT, values![message, agent]).await?;
@@ -591,7 +598,9 @@ statements! {
         FROM participation p JOIN unmatched u ON u.message_id = p.message_id JOIN message m ON m.id = p.message_id WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
         AND NOT m.backfilled AND ((m.kind = 'human' AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')) \
         OR (m.kind = 'automatic' AND (u.facts -> 'answer' ->> 'verdict' IN ('opt_out', 'refusal') \
-        OR (u.reason = 'alias_proposed' AND u.facts -> 'answer' ->> 'verdict' = 'unsure'))))";
+        OR (p.agent_id IS NULL AND u.facts -> 'answer' ->> 'verdict' = 'unsure'))))";
+    #[hot] STANDS_UNASSIGNED = "SELECT influencer_id FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NULL \
+        ORDER BY influencer_id";
     #[hot] UNMATCHED_AGENT = "UPDATE unmatched SET reason = 'agent_unassigned', agent_id = $2, influencer_id = NULL WHERE message_id = $1";
     #[hot] FINGERPRINTS = "SELECT id, fingerprint, conversation_id, SUBSTR(text, 1, 400) AS text_head, attachments FROM message \
         WHERE fingerprint = ANY($1::bytea[])";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, SqlSafeStr as _, Transaction};
 use tokio::time::Instant;
 
 use super::StoreError;
@@ -92,7 +92,11 @@ impl Server {
     pub(super) async fn begin(&self, words: &'static str) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let mut left = CONNECTIONS_MAX;
         loop {
-            match self.0.begin_with(words).await {
+            let begun = match self.0.acquire().await {
+                Ok(connection) => begin_to_the_end(connection, words).await,
+                Err(error) => Err(error),
+            };
+            match begun {
                 Err(error) if left > 0 && is_gone(&error) => left -= 1,
                 begun => return begun,
             }
@@ -118,6 +122,21 @@ impl Server {
 
     pub(super) async fn close(&self) {
         self.0.close().await;
+    }
+}
+
+/// Begins on a connection, also where whoever asked goes away meanwhile: one that was told to begin and not heard out would go back to
+/// the others as if it were in no transaction, and the next one's writes would stand in that of somebody else.
+#[allow(clippy::disallowed_methods, reason = "what it gives goes to whoever waits, or is rolled back as it is dropped")]
+async fn begin_to_the_end(
+    connection: PoolConnection<Postgres>,
+    words: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let begun = tokio::spawn(Transaction::begin(connection, Some(words.into_sql_str())));
+    match begun.await {
+        Ok(begun) => begun,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(sqlx::Error::WorkerCrashed),
     }
 }
 

@@ -223,6 +223,15 @@ fn a_machines_no_holds_and_is_read_by_a_person() {
     let all = free("contacted", EventType::MessageReceived, strange);
     assert!(matches!(all[0], Consequence::Hold(HoldSource::Unassigned, None, UNASSIGNED)), "{all:?}");
     assert!(asks(&all, TaskKind::Answer) && all.len() == 2, "{all:?}");
+    for (waiting, verdict, is_asked) in [
+        ("unknown_sender", "unsure", true),
+        ("agent_unassigned", "refusal", true),
+        ("agent_unassigned", "unsure", false),
+    ] {
+        let data = json!({"kind": "automatic", "waiting": waiting, "answer": {"verdict": verdict}});
+        let all = free("contacted", EventType::MessageReceived, data);
+        assert_eq!(asks(&all, TaskKind::Answer), is_asked, "{waiting} {verdict}: {all:?}");
+    }
     let copied = json!({"kind": "automatic", "role": "cc", "answer": {"verdict": "opt_out"}});
     assert_eq!(free("contacted", EventType::MessageReceived, copied), []);
 }

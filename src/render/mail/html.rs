@@ -1,5 +1,7 @@
 //! A plain HTML form of a text: paragraphs, line breaks, links. Everything from the text is escaped.
 
+use crate::domain::html::escape;
+
 /// A whole HTML document made from a text.
 pub fn document(text: &str) -> String {
     format!(
@@ -37,15 +39,15 @@ fn push_line(html: &mut String, line: &str) {
     while let Some(start) = link_start(rest) {
         let (before, from_there) = rest.split_at(start);
         let (url, after) = from_there.split_at(link_end(from_there));
-        push_escaped(html, before);
+        escape(html, before);
         html.push_str("<a href=\"");
-        push_escaped(html, url);
+        escape(html, url);
         html.push_str("\">");
-        push_escaped(html, url);
+        escape(html, url);
         html.push_str("</a>");
         rest = after;
     }
-    push_escaped(html, rest);
+    escape(html, rest);
 }
 
 /// Where a link begins: a scheme with a host after it, not in the middle of a word.
@@ -70,19 +72,6 @@ fn link_end(link: &str) -> usize {
             return kept.len();
         }
         kept = shorter;
-    }
-}
-
-fn push_escaped(html: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(c),
-        }
     }
 }
 

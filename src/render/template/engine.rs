@@ -9,6 +9,7 @@ use url::Url;
 
 use super::context::Context;
 use crate::domain::expression::{self, ExpressionError};
+use crate::domain::html;
 
 /// What one part of a message may cost, in steps of the engine; one step also pays for 64 octets.
 const FUEL: u64 = 100_000;
@@ -184,16 +185,7 @@ fn shown(value: &Value) -> Result<String, Error> {
 /// Text that stands in HTML, also within quotes.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
+    html::escape(&mut out, text);
     out
 }
 

@@ -530,6 +530,7 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         assert!(tx.find_sure_participations(vec![one]).await.unwrap().is_empty());
         assert!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap().is_empty());
         assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty(), "an alias that only answered");
+        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [ana], "{}", fresh.name);
         tx.wait_for_assignment(one, agent).await.unwrap();
         let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
         assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));
@@ -537,6 +538,7 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         assert_eq!(may_concern.iter().map(|w| w.influencer_id).collect::<Vec<_>>(), [ana], "{}", fresh.name);
         assert!(may_concern[0].facts.is_object() || may_concern[0].facts.is_null());
         tx.set_author(one, ana).await.unwrap();
+        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [], "{}", fresh.name);
         assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
         assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);
         tx.resolve_unmatched(vec![one], NOW).await.unwrap();

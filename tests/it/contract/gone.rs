@@ -67,6 +67,34 @@ async fn a_connection_that_is_gone_is_replaced_and_nobody_is_told() {
     assert_eq!(fresh.store.survey().await.unwrap().list_tokens().await.unwrap().len(), 3);
 }
 
+/// Whoever asked goes away while the server is told to begin: a request whose client is gone.
+#[tokio::test]
+async fn a_transaction_that_nobody_waits_for_any_more_is_nobody_elses() {
+    const AT_ONCE: usize = 8;
+    let Some(fresh) = stores::postgres().await else { return crate::peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
+    let mut all = Vec::new();
+    for _ in 0..AT_ONCE {
+        all.push(fresh.store.snapshot().await.unwrap());
+    }
+    all.clear();
+    for round in 0..400 {
+        let mut begun = Box::pin(fresh.store.snapshot());
+        for _ in 0..=round % 40 {
+            if futures_util::poll!(begun.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    // Of reads alone: what is written on such a connection fails, or is written in somebody else's transaction.
+    for n in 0..AT_ONCE {
+        let mut tx = fresh.store.begin("test.gone").await.unwrap();
+        let order = TokenOrder { name: n.to_string(), scopes: vec![Scope::Read], expires_at: None };
+        create_token(&mut tx, &Clock::machine(), order).await.unwrap();
+        all.push(tx);
+    }
+}
+
 #[tokio::test]
 async fn a_transaction_whose_connection_goes_away_fails_and_keeps_nothing() {
     let Some(fresh) = stores::postgres().await else { return crate::peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };

@@ -6,6 +6,7 @@ use liaison::clock::Clock;
 use liaison::domain::ids::InfluencerId;
 use liaison::hub::people::erase::erase;
 use liaison::hub::people::export::{ExportError, Taker};
+use liaison::hub::people::merge;
 use liaison::store::Store;
 
 /// Keeps all that it is given, and knows the largest piece.
@@ -50,20 +51,34 @@ async fn an_export_is_given_away_in_pieces_however_much_there_is() {
     }
 }
 
-/// Erases somebody once it has been given something.
-struct Erasing {
-    store: Store,
-    clock: Clock,
-    id: Option<InfluencerId>,
+/// What becomes of somebody while an archive about them is read.
+enum Becomes {
+    Erased,
+    /// The one who is kept of the two.
+    Joined(InfluencerId),
 }
 
-impl Taker for Erasing {
+/// Lets it happen to somebody once it has been given something.
+struct Meanwhile {
+    store: Store,
+    clock: Clock,
+    id: InfluencerId,
+    becomes: Option<Becomes>,
+}
+
+impl Taker for Meanwhile {
     async fn take(&mut self, _: Vec<u8>) -> std::io::Result<()> {
-        if let Some(id) = self.id.take() {
-            let mut tx = self.store.begin("test.erase").await.unwrap();
-            erase(&mut tx, &self.clock, id, "a test", false).await.unwrap();
-            tx.commit().await.unwrap();
+        let Some(becomes) = self.becomes.take() else { return Ok(()) };
+        let mut tx = self.store.begin("test.meanwhile").await.unwrap();
+        match becomes {
+            Becomes::Erased => {
+                erase(&mut tx, &self.clock, self.id, "a test", false).await.unwrap();
+            }
+            Becomes::Joined(kept) => {
+                merge(&mut tx, &self.clock, kept, self.id, "a test").await.unwrap();
+            }
         }
+        tx.commit().await.unwrap();
         Ok(())
     }
 }
@@ -74,8 +89,24 @@ async fn an_export_of_somebody_who_is_erased_meanwhile_breaks_off() {
         let desk = Desk::new(fresh).await;
         let life = live(&desk, 0).await;
         let (store, clock) = (desk.fresh.store.clone(), desk.clock.clone());
-        let mut taker = Erasing { store, clock, id: Some(life.id) };
+        let mut taker = Meanwhile { store, clock, id: life.id, becomes: Some(Becomes::Erased) };
         let done = liaison::app::write_export(&desk.fresh.store, &desk.clock, life.id, &mut taker).await;
         assert!(matches!(done, Err(ExportError::People(_))), "{}: {done:?}", desk.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_somebody_who_is_joined_meanwhile_breaks_off_whoever_is_kept() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        for round in [0, 2] {
+            let (one, other) = (live(&desk, round).await.id, live(&desk, round + 1).await.id);
+            // It is about whoever goes, then about whoever is kept.
+            let about = if round == 0 { one } else { other };
+            let (store, clock) = (desk.fresh.store.clone(), desk.clock.clone());
+            let mut taker = Meanwhile { store, clock, id: one, becomes: Some(Becomes::Joined(other)) };
+            let done = liaison::app::write_export(&desk.fresh.store, &desk.clock, about, &mut taker).await;
+            assert!(matches!(done, Err(ExportError::People(_))), "{} {round}: {done:?}", desk.fresh.name);
+        }
     }
 }

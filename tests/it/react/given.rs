@@ -171,6 +171,79 @@ async fn a_machine_that_is_nobodys_may_have_said_the_no_of_whose_thread_it_stand
     }
 }
 
+/// What may be a no or an acknowledgement: nobody can tell by the words.
+const UNSURE: &str = "Please do not reply to this email.";
+
+/// What a help desk says below our mail to these.
+async fn help_desk_says(desk: &Desk, to: &str, more: &str, words: &str) -> MessageId {
+    desk.drop_into(FolderRole::Sent, &[sent_to(to, "s1")]).await;
+    let machine = format!("In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied{more}");
+    desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@agency.example", "p1", &machine, words)]).await;
+    desk.one("Re: Shoes p1").await.id
+}
+
+#[tokio::test]
+async fn a_machine_that_is_nobodys_below_mail_to_two_may_have_said_the_no_of_either() {
+    for words in [NO, UNSURE] {
+        for desk in both().await {
+            let name = desk.fresh.name;
+            help_desk_says(&desk, "bo@example.org, di@example.org", "", words).await;
+            assert_eq!(is_held(&desk, &["bo", "di", "ana"]).await, [true, true, false], "{name}: {words}");
+            nobody(&desk).await;
+            assert_eq!(is_held(&desk, &["bo", "di", "ana"]).await, [true, true, false], "{name}: {words}");
+            let mut tx = desk.fresh.store.read().await.unwrap();
+            let open = tx.list_open_refusals().await.unwrap();
+            drop(tx);
+            assert_eq!(open.len(), 2, "{name}: {words}");
+            assert_eq!(desk.one("Re: Shoes p1").await.parts.len(), 2, "{name}: it is still there to be read");
+            let tasks = super::asked::asked(&desk).await;
+            let of_bo = open.iter().position(|q| q.influencer_id == Some(desk.people["bo"])).unwrap();
+            super::asked::finished(&desk, tasks[of_bo], Some("said_no")).await.unwrap();
+            super::asked::finished(&desk, tasks[1 - of_bo], Some("go_on")).await.unwrap();
+            let ends = (ended(&desk, "bo").await, ended(&desk, "di").await);
+            assert_eq!((ends.0.as_deref(), ends.1), (Some("opted out"), None), "{name}: {words}");
+            assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}: {words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_only_got_a_copy_of_what_a_machine_said_is_asked_nothing_about() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        help_desk_says(&desk, "bo@example.org", "\nCc: di@example.org", NO).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
+        nobody(&desk).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
+        assert_eq!(super::asked::asked(&desk).await.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_an_agents_of_others_leaves_whose_thread_it_stands_in_held_and_asked_about() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let said = help_desk_says(&desk, "bo@example.org", "", UNSURE).await;
+        let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+        let others = vec![desk.people["ana"], desk.people["di"]];
+        let new =
+            people::NewAgent { emails: vec!["x@agency.example".into()], influencers: others, ..Default::default() };
+        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+        tx.commit().await.unwrap();
+        super::late::matched(&desk, said, Whose::Agent(agent, vec![])).await;
+        assert_eq!(is_held(&desk, &["bo", "ana", "di"]).await, [true, false, false], "{name}");
+        // Another message that waits and is settled lets nobody go.
+        let stranger = reply("assistant@home.example", "h1", "In-Reply-To: <s1@acme.example>", NO);
+        desk.drop_into(FolderRole::Inbox, &[stranger]).await;
+        let other = desk.one("Re: Shoes h1").await.id;
+        super::late::matched(&desk, other, Whose::Influencer(desk.people["di"])).await;
+        assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(UNASSIGNED), "{name}");
+        nobody(&desk).await;
+        assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
+        assert_eq!(super::asked::asked(&desk).await.len(), 1, "{name}");
+    }
+}
+
 /// What waits for its person is said to be nobody's.
 async fn nobody(desk: &Desk) {
     let filter = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };

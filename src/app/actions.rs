@@ -218,6 +218,7 @@ fn not_matched(error: MatchError) -> ActionError {
         MatchError::Store(error) => ActionError::Store(error),
         MatchError::People(error) => not_changed(error),
         MatchError::NotWaiting(id) => ActionError::NotFound { sort: "unmatched message", given: id.to_string() },
+        MatchError::AboutWhom(_) => ActionError::Conflict { code: "about_whom", detail: error.to_string() },
         MatchError::NoAddress(_) => ActionError::Conflict { code: "no_address", detail: error.to_string() },
     }
 }

@@ -112,9 +112,16 @@ async fn match_one(desk: &Desk, args: MatchArgs) -> anyhow::Result<()> {
     };
     let placed = desk.change("cli.match", work).await?;
     desk.wake().await;
-    let view = desk.store.read().await?.get_message_view(args.message).await?;
+    let mut tx = desk.store.read().await?;
+    let view = tx.get_message_view(args.message).await?;
+    let waits = tx.get_unmatched_view(args.message).await?.is_some();
+    drop(tx);
     if desk.out.is_json() {
         return desk.out.json(&json!({"placed": placed, "message": view}));
     }
-    desk.out.say(&format!("matched; messages placed on timelines: {placed}"))
+    desk.out.say(&format!("matched; messages placed on timelines: {placed}"))?;
+    if waits {
+        desk.out.say("It still waits for whom it is about: say that with --agent … --about WHO.")?;
+    }
+    Ok(())
 }

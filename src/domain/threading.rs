@@ -15,7 +15,7 @@ pub mod books;
 
 /// Influencers of one conversation beyond which an unknown writer in it is not shown to any of them: a mail to many
 /// people tells nothing about who answered from another address.
-const SHOWN_TO_MAX: usize = 5;
+pub const SHOWN_TO_MAX: usize = 5;
 /// Unknown addresses remembered of one message.
 const STRANGERS_MAX: usize = 50;
 

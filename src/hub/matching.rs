@@ -5,13 +5,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::people::refused::spread_opt_out;
-use super::signal;
+use super::{hold, signal};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::people::{Address, Person};
 use crate::domain::subject;
+use crate::domain::threading::SHOWN_TO_MAX;
 use crate::domain::time::Micros;
-use crate::domain::words::{Awaiting, Direction, Kind, Role};
+use crate::domain::words::{Awaiting, Direction, Kind, Role, UnmatchedReason};
 use crate::store::message::{NewParticipation, StrangerRow};
 use crate::store::people::Touch;
 use crate::store::thread::ThreadRow;
@@ -57,6 +58,9 @@ pub(in crate::hub) async fn place_history(
     }
     let placed = Box::pin(rethread(tx, clock, &owners)).await?;
     spread_opt_out(tx, clock, addresses.iter().map(|address| address.person)).await?;
+    let of_influencer = |address: &Address| address.person.influencer().map(|id| (address.value_key.clone(), id));
+    let theirs: Vec<(String, InfluencerId)> = addresses.iter().filter_map(of_influencer).collect();
+    hold::hold_writers(tx, clock, &theirs).await?;
     Ok(placed)
 }
 
@@ -170,7 +174,7 @@ impl Desk {
                 thread.awaiting = turn.or(thread.awaiting);
             }
             self.changed.insert(thread.id);
-        } else if row.role == Role::Author {
+        } else if assigned && row.role == Role::Author {
             tx.set_author(row.message_id, influencer).await?;
         }
         self.touches.push(Touch { influencer_id: influencer, last_message_at: row.at, awaiting: turn });
@@ -182,6 +186,19 @@ impl Desk {
         tx.upsert_threads(self.threads.into_values().filter(|t| changed.contains(&t.id)).collect(), now).await?;
         tx.touch_influencers(self.touches).await
     }
+}
+
+/// Puts a message onto the timeline of somebody who was not shown it, as written by them or, where there is one, by their agent.
+pub(in crate::hub) async fn show_to(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    (influencer, agent): late::Whose,
+) -> Result<(), StoreError> {
+    let Some(row) = tx.get_as_strangers(message).await? else { return Ok(()) };
+    let mut desk = Desk::load(tx, std::slice::from_ref(&row)).await?;
+    desk.place(tx, clock, &row, (influencer, agent, true)).await?;
+    desk.write(tx, clock.now()).await
 }
 
 fn thread_for(clock: &Clock, row: &StrangerRow, influencer: InfluencerId) -> ThreadRow {
@@ -200,7 +217,8 @@ fn thread_for(clock: &Clock, row: &StrangerRow, influencer: InfluencerId) -> Thr
 }
 
 /// Looks again at messages of unknown senders in conversations that have just been tied to somebody: where that is one
-/// person, the message shows on their timeline and the address is proposed as another of theirs.
+/// person, the message shows on their timeline and the address is proposed as another of theirs; where it is a few, it shows on the
+/// timelines of all, as it would have if the parent had come first.
 pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<ConversationId>) -> Result<(), StoreError> {
     if conversations.is_empty() {
         return Ok(());
@@ -222,25 +240,34 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
     let mut changed: HashMap<ThreadId, ThreadRow> = HashMap::new();
     let mut signals = Vec::new();
     for message in waiting.iter().filter(|w| !seen.contains(&w.message_id)) {
-        let Some([only]) = threads.get(&message.conversation_id).map(Vec::as_slice) else { continue };
-        let thread = changed.entry(only.id).or_insert_with(|| only.clone());
-        thread.message_count += 1;
-        if message.at >= thread.last_message_at {
-            thread.last_message_at = message.at;
-            thread.awaiting = Some(Awaiting::Us);
+        let among = threads.get(&message.conversation_id).map_or(&[][..], Vec::as_slice);
+        if among.is_empty() || among.len() > SHOWN_TO_MAX {
+            continue;
         }
-        let part = NewParticipation {
-            message_id: message.message_id,
-            influencer_id: only.influencer_id,
-            thread_id: only.id,
-            role: Role::Recipient,
-            agent_id: None,
-            assigned: false,
-            at: message.at,
-        };
-        tx.insert_participations(vec![part]).await?;
-        tx.propose_alias(message.message_id, only.influencer_id).await?;
-        signals.extend(late::proposed(message.message_id, &message.facts, only.influencer_id, clock.now()));
+        let waiting = if among.len() == 1 { UnmatchedReason::AliasProposed } else { UnmatchedReason::UnknownSender };
+        for one in among {
+            let thread = changed.entry(one.id).or_insert_with(|| one.clone());
+            thread.message_count += 1;
+            if message.at >= thread.last_message_at {
+                thread.last_message_at = message.at;
+                thread.awaiting = Some(Awaiting::Us);
+            }
+            let part = NewParticipation {
+                message_id: message.message_id,
+                influencer_id: one.influencer_id,
+                thread_id: one.id,
+                role: Role::Recipient,
+                agent_id: None,
+                assigned: false,
+                at: message.at,
+            };
+            tx.insert_participations(vec![part]).await?;
+            let whose = (message.message_id, one.influencer_id);
+            signals.extend(late::proposed(whose, &message.facts, waiting, clock.now()));
+        }
+        if let [only] = among {
+            tx.propose_alias(message.message_id, only.influencer_id).await?;
+        }
     }
     let rows: Vec<ThreadRow> = changed.into_values().collect();
     let now = rows.iter().map(|t| t.last_message_at).max().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::hold::{self, ByRule};
-use super::matching::{Belongs, late, rethread};
+use super::matching::{Belongs, late, rethread, show_to};
 use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleError};
 use super::signal;
 use super::task::{self, NewTask};
@@ -35,6 +35,11 @@ pub enum MatchError {
     /// It does not wait.
     #[error("message {0} does not wait for a match; `liaison unmatched list` shows those that do")]
     NotWaiting(MessageId),
+    /// An agent wrote it, who stands for several or for nobody, and about whom was not said.
+    #[error(
+        "message {0} is an agent's, and waits for whom it is about: say that (--about), or answer its task `nobody` where it is about none"
+    )]
+    AboutWhom(MessageId),
     /// Its writer has no address that could be anybody's.
     #[error("the writer of message {0} has no usable address; only a message with one can be matched")]
     NoAddress(MessageId),
@@ -59,8 +64,9 @@ pub async fn match_message(
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
     let whose = where_they_are(tx, whose).await?;
     if waiting.reason == UnmatchedReason::AgentUnassigned {
-        if let Whose::Agent(_, about) = &whose {
-            return Ok(assign(tx, clock, message, (about, by)).await?);
+        if let Whose::Agent(agent, about) = &whose {
+            let about = about_whom(tx, message, (*agent, about)).await?;
+            return Ok(assign(tx, clock, message, (&about, by)).await?);
         }
         if let Whose::Influencer(id) = &whose {
             return Ok(assign(tx, clock, message, (&[*id], by)).await?);
@@ -69,30 +75,50 @@ pub async fn match_message(
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
     let about = match &whose {
-        Whose::Agent(_, about) => about.clone(),
-        Whose::Influencer(_) | Whose::New(_) => Vec::new(),
+        Whose::Agent(_, about) => Some(about.clone()),
+        Whose::Influencer(_) | Whose::New(_) => None,
     };
-    // An agent's, and not said about whom: it is asked as before, unless there is one alone whom it can be about.
-    let is_open = matches!(&whose, Whose::Agent(_, about) if about.is_empty());
-    if !is_open {
+    // An agent's may be asked as before: about whom it is.
+    if about.is_none() {
         late::end_tasks(tx, clock, message, by).await?;
     }
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
     // What an address that is new to them brings along is placed already; this is for one that was theirs before.
-    rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
-    match tx.list_waiting(vec![message]).await?.pop() {
+    rethread(tx, clock, &HashMap::from([(key, belongs.clone())])).await?;
+    let left = tx.list_waiting(vec![message]).await?.pop().map(|row| row.reason);
+    match (left, about, belongs) {
+        (None, None, _) => {}
+        (None, Some(_), _) => late::end_tasks(tx, clock, message, by).await?,
         // It is an agent's, and nothing tells about whom, unless that was said with it.
-        Some(row) if row.reason == UnmatchedReason::AgentUnassigned && about.is_empty() => {}
-        Some(row) if row.reason == UnmatchedReason::AgentUnassigned => {
+        (Some(UnmatchedReason::AgentUnassigned), Some(about), _) if about.is_empty() => {}
+        (Some(UnmatchedReason::AgentUnassigned), Some(about), _) => {
             assign(tx, clock, message, (&about, by)).await?;
         }
-        Some(_) => {
+        // It waited as that of an agent who is gone.
+        (Some(UnmatchedReason::AgentUnassigned), None, Belongs::Influencer(id)) => {
+            assign(tx, clock, message, (&[id], by)).await?;
+        }
+        (Some(_), _, _) => {
             tx.resolve_unmatched(vec![message], clock.now()).await?;
             late::end_tasks(tx, clock, message, by).await?;
         }
-        None => late::end_tasks(tx, clock, message, by).await?,
     }
     Ok(placed)
+}
+
+/// About whom an agent's message is: those who were named, or the only one they stand for.
+async fn about_whom(
+    tx: &mut Tx,
+    message: MessageId,
+    (agent, named): (AgentId, &[InfluencerId]),
+) -> Result<Vec<InfluencerId>, MatchError> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    match tx.influencers_of_agents(vec![agent]).await?.as_slice() {
+        [(_, only)] => Ok(vec![*only]),
+        _ => Err(MatchError::AboutWhom(message)),
+    }
 }
 
 /// The same, of whoever is meant by the id of a record that was merged.
@@ -156,18 +182,24 @@ async fn assign(
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
     let waiting = tx.list_waiting(vec![message]).await?.pop();
+    let origin = tx.message_origin(message).await?;
+    let key = origin.as_ref().and_then(|(author, _)| address::key(author));
+    let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+    let agent = owners.first().and_then(|owner| owner.agent_id);
     for influencer in about {
-        tx.set_author(message, *influencer).await?;
+        if shown.contains(influencer) {
+            tx.set_author(message, *influencer).await?;
+        } else {
+            show_to(tx, clock, message, (*influencer, agent)).await?;
+        }
     }
     tx.withdraw_unassigned(message).await?;
     tx.resolve_unmatched(vec![message], clock.now()).await?;
     late::end_tasks(tx, clock, message, by).await?;
-    let Some((author, false)) = tx.message_origin(message).await? else {
+    if !matches!(origin, Some((_, false))) {
         hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await?;
         return Ok(about.len());
-    };
-    let key = address::key(&author).unwrap_or_default();
-    let agent = tx.find_addresses(Channel::Email, vec![key]).await?.first().and_then(|o| o.agent_id);
+    }
     let mut signals = Vec::new();
     if let Some(mut waiting) = waiting {
         read_by_a_person(&mut waiting, by);
@@ -188,7 +220,9 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
     let asked = ask_whether_no(tx, clock, waiting).await?;
     // In somebody's thread it stays to be read, whoever wrote it.
-    if waiting.reason != UnmatchedReason::AliasProposed && !asked {
+    if asked {
+        tx.withdraw_agents(message).await?;
+    } else if waiting.reason != UnmatchedReason::AliasProposed {
         tx.withdraw_unassigned(message).await?;
     }
     tx.resolve_unmatched(vec![message], clock.now()).await?;

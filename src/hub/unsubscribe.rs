@@ -182,7 +182,7 @@ pub(in crate::hub) async fn influencer_said_no(
     tx: &mut Tx,
     clock: &Clock,
     id: InfluencerId,
-    (message, by): (MessageId, &str),
+    (message, by): (Option<MessageId>, &str),
 ) -> Result<(), StoreError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
     let keys: Vec<String> = own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
@@ -195,7 +195,7 @@ pub(in crate::hub) async fn influencer_said_no(
         return Ok(());
     }
     let (what, at, data) = (EventType::InfluencerUnsubscribed, clock.now(), json!({"how": "by_hand", "by": by}));
-    let told = Signal { what, influencer: Some(id), message: Some(message), at, data: Some(data) };
+    let told = Signal { what, influencer: Some(id), message, at, data: Some(data) };
     signal::record(tx, clock, vec![told]).await
 }
 

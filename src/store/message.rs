@@ -371,6 +371,18 @@ impl Tx {
         Ok(())
     }
 
+    /// A message as if its writer were a stranger: for whoever turns out to be meant by it and was not shown it.
+    pub async fn get_as_strangers(&mut self, message: MessageId) -> Result<Option<StrangerRow>, StoreError> {
+        self.opt(&AS_STRANGERS, values![message]).await
+    }
+
+    /// Takes a message off the timelines on which it was shown for the sake of an agent alone.
+    pub async fn withdraw_agents(&mut self, message: MessageId) -> Result<(), StoreError> {
+        self.exec(&AGENTS_THREADS, values![message]).await?;
+        self.exec(&AGENTS_WITHDRAW, values![message]).await?;
+        Ok(())
+    }
+
     /// Takes a message off the timelines on which it was shown for want of knowing better.
     pub async fn withdraw_unassigned(&mut self, message: MessageId) -> Result<(), StoreError> {
         self.exec(&UNASSIGNED_THREADS, values![message]).await?;
@@ -595,8 +607,10 @@ statements! {
     #[hot] WAITING = "SELECT u.message_id, u.reason, u.agent_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.kind FROM unmatched u JOIN message m ON m.id = u.message_id \
         WHERE u.message_id = ANY($1::uuid[]) AND u.resolved_at IS NULL";
     #[hot] AWAITING_ASSIGNMENT = "SELECT p.influencer_id, p.message_id, COALESCE(u.facts, 'null'::jsonb) AS facts, m.stored_at \
-        FROM participation p JOIN unmatched u ON u.message_id = p.message_id JOIN message m ON m.id = p.message_id WHERE p.influencer_id = ANY($1::uuid[]) AND NOT p.assigned AND u.resolved_at IS NULL \
-        AND NOT m.backfilled AND ((m.kind = 'human' AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')) \
+        FROM participation p JOIN unmatched u ON u.message_id = p.message_id JOIN message m ON m.id = p.message_id WHERE p.influencer_id = ANY($1::uuid[]) AND u.resolved_at IS NULL AND NOT m.backfilled \
+        AND (NOT p.assigned OR (m.kind = 'human' AND u.facts -> 'answer' ->> 'verdict' = 'opt_out' AND NOT EXISTS \
+        (SELECT 1 FROM participation o WHERE o.message_id = p.message_id AND NOT o.assigned))) \
+        AND ((m.kind = 'human' AND (u.reason IN ('agent_unassigned', 'unknown_sender') OR u.facts -> 'answer' ->> 'verdict' = 'opt_out')) \
         OR (m.kind = 'automatic' AND (u.facts -> 'answer' ->> 'verdict' IN ('opt_out', 'refusal') \
         OR (p.agent_id IS NULL AND u.facts -> 'answer' ->> 'verdict' = 'unsure'))))";
     #[hot] STANDS_UNASSIGNED = "SELECT influencer_id FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NULL \
@@ -622,6 +636,11 @@ statements! {
     #[hot] UNASSIGNED_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \
         (SELECT thread_id FROM participation WHERE message_id = $1 AND NOT assigned)";
     #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned";
+    #[hot] AGENTS_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \
+        (SELECT thread_id FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL)";
+    #[hot] AGENTS_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL";
+    #[hot] AS_STRANGERS = "SELECT author_address AS address_key, id AS message_id, 'author' AS role, conversation_id, direction, kind, account, \
+        channel, subject, at FROM message WHERE id = $1";
     #[hot] DELIVERIES_FIND = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 AND uid = ANY($3::bigint[])";
     #[hot] DELIVERIES_ALL = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 ORDER BY uid";
     DELIVERIES_STALE = "DELETE FROM delivery WHERE folder_id = $1 AND uid_validity <> $2";

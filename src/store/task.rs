@@ -49,8 +49,8 @@ pub struct TaskRow {
 pub struct OpenRefusal {
     /// Of whom it is asked; nobody where it is one of several.
     pub influencer_id: Option<InfluencerId>,
-    /// About which message.
-    pub message_id: MessageId,
+    /// About which message; none where it was erased since.
+    pub message_id: Option<MessageId>,
     /// Who wrote that.
     pub author_address: Option<String>,
 }
@@ -161,6 +161,16 @@ impl Tx {
         self.all(&OPEN_REFUSALS, values![]).await
     }
 
+    /// Asks of somebody else what is asked of these about a message.
+    pub async fn give_refusals(
+        &mut self,
+        message: MessageId,
+        from: Vec<InfluencerId>,
+        to: InfluencerId,
+    ) -> Result<u64, StoreError> {
+        self.exec(&GIVE_REFUSALS, values![message, from, to]).await
+    }
+
     /// Cancels the open tasks of these runs.
     pub async fn cancel_tasks_of(&mut self, runs: Vec<EnrollmentId>, at: Micros) -> Result<u64, StoreError> {
         self.exec(&CANCEL_OF, values![runs, at]).await
@@ -177,7 +187,9 @@ statements! {
     #[hot] OPEN_OF_KIND = "SELECT id FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' LIMIT 1";
     #[hot] OPEN_TEXTS = "SELECT text FROM task WHERE influencer_id = $1 AND kind = $2 AND state = 'open' ORDER BY id LIMIT 100";
     #[hot] OPEN_REFUSALS = "SELECT t.influencer_id, t.message_id, m.author_address FROM task t LEFT JOIN message m ON m.id = t.message_id \
-        WHERE t.state = 'open' AND t.kind = 'refusal' AND t.message_id IS NOT NULL ORDER BY t.id";
+        WHERE t.state = 'open' AND t.kind = 'refusal' AND (t.message_id IS NOT NULL OR t.influencer_id IS NOT NULL) ORDER BY t.id";
+    #[hot] GIVE_REFUSALS = "UPDATE task SET influencer_id = $3, version = version + 1 WHERE message_id = $1 AND influencer_id = ANY($2::uuid[]) \
+        AND state = 'open' AND kind = 'refusal'";
     #[hot] LOCK = "SELECT id, influencer_id, enrollment_id, step, kind, text, assignee, fills, message_id, due_at, expires_at, state, answer, \
         created_at, completed_at, completed_by FROM task WHERE id = $1 FOR UPDATE";
     #[hot] KIND = "SELECT kind FROM task WHERE id = $1";

@@ -8,6 +8,7 @@ mod late;
 mod reports;
 mod told;
 mod unassigned;
+mod whose;
 
 use crate::ingest::{Desk, mail};
 use crate::stores;

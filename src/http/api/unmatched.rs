@@ -19,7 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/unmatched")
             .get(does("List messages that wait for somebody to say whose they are").takes(paged(vec![])), list),
         Route::at("/unmatched/{id}/match").post(
-            does("Say whose a message is").conflicts(&["no_address", "handle_taken", "address_taken"]),
+            does("Say whose a message is").conflicts(&["no_address", "about_whom", "handle_taken", "address_taken"]),
             match_one,
         ),
     ]

@@ -10,7 +10,7 @@ use crate::domain::address;
 use crate::domain::consequence::{Answer, COMPLAINED, MACHINE, UNASSIGNED};
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, HoldSource};
+use crate::domain::words::{Channel, HoldSource, TaskKind};
 use crate::hub::outreach;
 use crate::store::{StoreError, Tx};
 
@@ -24,8 +24,8 @@ pub(in crate::hub) struct Asked {
     pub(in crate::hub) influencer: InfluencerId,
     /// What holds them for it.
     pub(in crate::hub) source: HoldSource,
-    /// The message it is about.
-    message: MessageId,
+    /// The message it is about; none where that was erased.
+    message: Option<MessageId>,
     /// Until when it holds them; without an end until it is answered.
     until: Option<Micros>,
 }
@@ -48,7 +48,7 @@ pub(in crate::hub) async fn asked_of(
         all.push(Asked {
             influencer: waiting.influencer_id,
             source: HoldSource::Unassigned,
-            message: waiting.message_id,
+            message: Some(waiting.message_id),
             until: Answer::read(Some(&waiting.facts)).unassigned_until(waiting.stored_at),
         });
     }
@@ -71,7 +71,7 @@ async fn refusals(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<Asked>, Store
     let mut among = Vec::new();
     for question in open {
         let (message, Some(whose)) = (question.message_id, question.influencer_id) else {
-            among.push(question.message_id);
+            among.extend(question.message_id);
             continue;
         };
         let key = question.author_address.as_deref().and_then(address::key);
@@ -87,7 +87,7 @@ async fn refusals(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<Asked>, Store
         several.extend(own.get(&key).map(|owner| (message, *owner)));
     }
     let several = several.into_iter().filter(|(_, id)| ids.contains(id));
-    all.extend(several.map(|(message, id)| ask(HoldSource::Complaint, id, message)));
+    all.extend(several.map(|(message, id)| ask(HoldSource::Complaint, id, Some(message))));
     Ok(all)
 }
 
@@ -121,7 +121,40 @@ pub(in crate::hub) async fn hold_asked(
         let reasons = [(HoldSource::Complaint, COMPLAINED), (HoldSource::Unassigned, UNASSIGNED)];
         let reason = reasons.into_iter().find(|(of, _)| *of == source).map_or(MACHINE, |(_, reason)| reason);
         if until.is_none_or(|until| until > clock.now()) {
-            hold_by_rule(tx, clock, influencer, ByRule { source, until, reason, cause: Some(message) }).await?;
+            hold_by_rule(tx, clock, influencer, ByRule { source, until, reason, cause: message }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Holds whoever an address became of at which something was said that may be a no, and of whom it was not asked.
+pub(in crate::hub) async fn hold_writers(
+    tx: &mut Tx,
+    clock: &Clock,
+    addresses: &[(String, InfluencerId)],
+) -> Result<(), StoreError> {
+    for question in tx.list_open_refusals().await? {
+        let (Some(whose), Some(message)) = (question.influencer_id, question.message_id) else { continue };
+        let Some(key) = question.author_address.as_deref().and_then(address::key) else { continue };
+        for (_, writer) in addresses.iter().filter(|(of, writer)| *of == key && *writer != whose) {
+            let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
+            hold_by_rule(tx, clock, *writer, rule).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks those at whose address something was said that may be a no what was asked of these, who are no more.
+pub(in crate::hub) async fn ask_writers(tx: &mut Tx, gone: &[InfluencerId]) -> Result<(), StoreError> {
+    for question in tx.list_open_refusals().await? {
+        let (Some(whose), Some(message)) = (question.influencer_id, question.message_id) else { continue };
+        let key = question.author_address.as_deref().and_then(address::key);
+        let Some(key) = key.filter(|_| gone.contains(&whose)) else { continue };
+        let owners = tx.find_addresses(Channel::Email, vec![key]).await?;
+        let Some(writer) = owners.iter().find_map(|owner| owner.influencer_id) else { continue };
+        let is_asked = tx.has_open_task_about(message, TaskKind::Refusal, Some(writer)).await?;
+        if !gone.contains(&writer) && !is_asked {
+            tx.give_refusals(message, vec![whose], writer).await?;
         }
     }
     Ok(())
@@ -161,7 +194,8 @@ async fn shorten(tx: &mut Tx, clock: &Clock, hold: Hold, longest: &Asked) -> Res
         return release_for(tx, clock, vec![id], hold.source).await;
     }
     let (source, reason) = (hold.source, hold.reason.clone());
-    let shorter = Hold { until: Some(until), cause: Some(longest.message.to_string()), made_at: now, ..hold };
+    let shorter =
+        Hold { until: Some(until), cause: longest.message.map(|message| message.to_string()), made_at: now, ..hold };
     tx.put_hold(&shorter, now).await?;
     note(tx, clock, id, serde_json::json!({"until": until, "reason": reason, "by": "automation", "source": source}))
         .await?;

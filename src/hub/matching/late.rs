@@ -18,7 +18,7 @@ use crate::store::{StoreError, Tx};
 const BY: &str = "matching";
 
 /// Whose a message turned out to be, and by which agent it came.
-pub(super) type Whose = (InfluencerId, Option<AgentId>);
+pub(in crate::hub) type Whose = (InfluencerId, Option<AgentId>);
 
 /// Messages that waited, and what became known of them.
 pub(super) struct Late {
@@ -181,12 +181,17 @@ fn received(
     Some(Signal { what, influencer: Some(influencer), message, at, data: Some(Value::Object(data)) })
 }
 
-/// What follows where a message of an unknown address found its place in somebody's thread.
-pub(super) fn proposed(message: MessageId, facts: &Value, influencer: InfluencerId, at: Micros) -> Option<Signal> {
+/// What follows where a message of an unknown address found its place in somebody's thread; `waiting` tells whether in theirs alone.
+pub(super) fn proposed(
+    (message, influencer): (MessageId, InfluencerId),
+    facts: &Value,
+    waiting: UnmatchedReason,
+    at: Micros,
+) -> Option<Signal> {
     let mut data = facts.get("received")?.as_object()?.clone();
     data.insert("role".to_owned(), json!(Role::Recipient));
     data.insert("by_agent".to_owned(), Value::Null);
-    data.insert("waiting".to_owned(), json!(UnmatchedReason::AliasProposed));
+    data.insert("waiting".to_owned(), json!(waiting));
     data.insert("answer".to_owned(), json!(facts.get("answer")));
     let what = EventType::MessageReceived;
     Some(Signal { what, influencer: Some(influencer), message: Some(message), at, data: Some(Value::Object(data)) })

@@ -22,6 +22,7 @@ use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
+use crate::hub::hold;
 use crate::hub::settle::{self, SettleError};
 use crate::hub::signal::{self, Signal};
 use crate::store::people::erase::{Gone, LooseWords, MessageWords, TheirMessage};
@@ -105,14 +106,17 @@ pub async fn erase(
     forget_requests(tx, &person, &mut erased).await?;
     let once = tx.once_merged_with(person.ids.clone()).await?;
     blot_others(tx, &person, (&stays, &once), &mut erased).await?;
+    hold::ask_writers(tx, &person.ids).await?;
     let others = others_in(tx, &person, &gone).await?;
     let threads = tx.find_threads_of(person.ids.clone(), Micros(i64::MIN)).await?;
     let conversations = gone.iter().map(|m| m.conversation_id).chain(threads.into_iter().map(|t| t.conversation_id));
     let conversations: BTreeSet<ConversationId> = conversations.collect();
     take_out(tx, &person, (&gone, &stays), &mut erased).await?;
-    let (people, threads) = others.into_iter().unzip();
-    let empty = tx.recount(people, threads).await?;
+    let (people, threads): (Vec<InfluencerId>, _) = others.into_iter().unzip();
+    let empty = tx.recount(people.clone(), threads).await?;
     add(&mut erased.rows, vec![("thread", empty)]);
+    // What went with its writer asks nothing of others any more.
+    hold::release_answered(tx, clock, people, &hold::ASKED).await?;
     close_conversations(tx, conversations, &mut erased).await?;
     record(tx, clock, by, &mut erased).await?;
     Ok(erased)

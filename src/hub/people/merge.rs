@@ -118,6 +118,9 @@ pub(super) struct Shared {
     pub(super) at: Micros,
     pub(super) kept_role: Role,
     pub(super) kept_assigned: bool,
+    /// The agent for whose sake alone the one that stays was shown it, where the other stood in the thread.
+    #[serde(default)]
+    pub(super) kept_agent_id: Option<AgentId>,
 }
 
 /// Two threads of one conversation that became one.
@@ -291,6 +294,9 @@ async fn move_messages(tx: &mut Tx, (kept, gone): Pair, undo: &mut Undo) -> Resu
     for part in shared.iter().filter(|s| s.role == Role::Author && s.kept_role != Role::Author) {
         tx.set_part(part.message_id, kept, part.role, part.assigned).await?;
     }
+    for part in shared.iter().filter(|part| stood_in_thread(part)) {
+        tx.set_part_agent(part.message_id, kept, None).await?;
+    }
     undo.shared = shared.into_iter().map(Shared::from).collect();
     undo.messages = tx.give_parts(gone, kept).await?;
     let mut turns = Vec::new();
@@ -315,8 +321,15 @@ async fn move_messages(tx: &mut Tx, (kept, gone): Pair, undo: &mut Undo) -> Resu
     Ok(())
 }
 
+/// Whether a message that waits stood in the thread of the one that goes, and was shown to the other for the sake of an agent alone:
+/// what it asks of the one it asks of both.
+fn stood_in_thread(part: &SharedPart) -> bool {
+    !part.assigned && part.agent_id.is_none() && !part.kept_assigned && part.kept_agent_id.is_some()
+}
+
 impl From<SharedPart> for Shared {
     fn from(part: SharedPart) -> Self {
+        let kept_agent_id = part.kept_agent_id.filter(|_| stood_in_thread(&part));
         Self {
             message_id: part.message_id,
             thread_id: part.thread_id,
@@ -326,6 +339,7 @@ impl From<SharedPart> for Shared {
             at: part.at,
             kept_role: part.kept_role,
             kept_assigned: part.kept_assigned,
+            kept_agent_id,
         }
     }
 }

@@ -230,6 +230,9 @@ async fn return_shared(
     let mut parts = Vec::new();
     for part in undo.shared.iter().filter(|s| messages.contains(&s.message_id)) {
         tx.set_part(part.message_id, kept, part.kept_role, part.kept_assigned).await?;
+        if part.kept_agent_id.is_some() {
+            tx.set_part_agent(part.message_id, kept, part.kept_agent_id).await?;
+        }
         parts.push(NewParticipation {
             message_id: part.message_id,
             influencer_id: gone,

@@ -25,8 +25,8 @@ const GO_ON: &str = "go_on";
 pub(super) enum Question {
     /// Whose this message is.
     Whose(Box<WaitingRow>),
-    /// Whether a machine's answer is this one's no.
-    Machine(InfluencerId, MessageId),
+    /// Whether a machine's answer is this one's no; without the message where that was erased since.
+    Machine(InfluencerId, Option<MessageId>),
     /// Which of those who got this message complained.
     Among(MessageId),
     /// Which stage of two records that were joined is theirs.
@@ -57,7 +57,7 @@ pub(super) async fn asked(tx: &mut Tx, task: &TaskRow) -> Result<Option<Question
         (TaskKind::Answer, None, Some(message)) => {
             tx.list_waiting(vec![message]).await?.pop().map(|waiting| Question::Whose(Box::new(waiting)))
         }
-        (TaskKind::Refusal, Some(id), Some(message)) => Some(Question::Machine(id, message)),
+        (TaskKind::Refusal, Some(id), message) => Some(Question::Machine(id, message)),
         (TaskKind::Refusal, None, Some(message)) => Some(Question::Among(message)),
         (TaskKind::Stage, Some(id), _) => {
             let cause = task.id.to_string();
@@ -144,9 +144,12 @@ async fn writers(tx: &mut Tx, message: MessageId) -> Result<(Option<String>, Opt
 async fn said_by(
     tx: &mut Tx,
     clock: &Clock,
-    (id, message): (InfluencerId, MessageId),
+    (id, message): (InfluencerId, Option<MessageId>),
     by: &str,
 ) -> Result<(), TaskError> {
+    let Some(message) = message else {
+        return Ok(unsubscribe::influencer_said_no(tx, clock, id, (None, by)).await?);
+    };
     let (key, owner, is_agents) = writers(tx, message).await?;
     if let Some(key) = key.filter(|_| owner.is_none()) {
         let evidence = format!("{by}, who read {message}");
@@ -158,9 +161,9 @@ async fn said_by(
         outreach::stop_runs(tx, clock, &[id], (&ExitReason::Refused, Some(cause))).await?;
         return Ok(());
     }
-    unsubscribe::influencer_said_no(tx, clock, id, (message, by)).await?;
+    unsubscribe::influencer_said_no(tx, clock, id, (Some(message), by)).await?;
     if let Some(owner) = owner.filter(|owner| *owner != id) {
-        unsubscribe::influencer_said_no(tx, clock, owner, (message, by)).await?;
+        unsubscribe::influencer_said_no(tx, clock, owner, (Some(message), by)).await?;
     }
     Ok(())
 }
@@ -209,9 +212,11 @@ async fn choose_stage(
 
 impl Held {
     /// Of whom a machine's answer may have been the no: whose it was taken for, and at whose address it was said.
-    async fn machine(tx: &mut Tx, id: InfluencerId, message: MessageId) -> Result<Self, StoreError> {
+    async fn machine(tx: &mut Tx, id: InfluencerId, message: Option<MessageId>) -> Result<Self, StoreError> {
         let mut ids = vec![id];
-        ids.extend(writers(tx, message).await?.1);
+        if let Some(message) = message {
+            ids.extend(writers(tx, message).await?.1);
+        }
         Ok(Self { source: HoldSource::Machine, ids })
     }
 

@@ -67,6 +67,8 @@ pub struct SharedPart {
     pub kept_role: Role,
     /// Whether that was sure.
     pub kept_assigned: bool,
+    /// The agent of the other.
+    pub kept_agent_id: Option<AgentId>,
 }
 
 impl Owned {
@@ -135,6 +137,17 @@ impl Tx {
         assigned: bool,
     ) -> Result<(), StoreError> {
         self.exec(&PART_SET, values![message, of, role, assigned]).await?;
+        Ok(())
+    }
+
+    /// Says by which agent an influencer takes part in a message, if by any.
+    pub async fn set_part_agent(
+        &mut self,
+        message: MessageId,
+        of: InfluencerId,
+        agent: Option<AgentId>,
+    ) -> Result<(), StoreError> {
+        self.exec(&PART_AGENT, values![message, of, agent]).await?;
         Ok(())
     }
 
@@ -313,10 +326,11 @@ statements! {
         AND influencer_id = $1 RETURNING id";
     #[hot] HITS_RETURN = "UPDATE hit SET influencer_id = $3 WHERE id = ANY($1::uuid[]) AND influencer_id = $2";
     #[hot] PRIMARY = "UPDATE address SET is_primary = $2 WHERE id = ANY($1::uuid[])";
-    #[hot] SHARED = "SELECT g.message_id, g.thread_id, g.role, g.agent_id, g.assigned, g.at, k.role AS kept_role, k.assigned AS kept_assigned \
+    #[hot] SHARED = "SELECT g.message_id, g.thread_id, g.role, g.agent_id, g.assigned, g.at, k.role AS kept_role, k.assigned AS kept_assigned, k.agent_id AS kept_agent_id \
         FROM participation g JOIN participation k ON k.message_id = g.message_id AND k.influencer_id = $2 WHERE g.influencer_id = $1";
     #[hot] PARTS_DELETE = "DELETE FROM participation WHERE message_id = ANY($1::uuid[]) AND influencer_id = $2";
     #[hot] PART_SET = "UPDATE participation SET role = $3, assigned = $4 WHERE message_id = $1 AND influencer_id = $2";
+    #[hot] PART_AGENT = "UPDATE participation SET agent_id = $3 WHERE message_id = $1 AND influencer_id = $2";
     #[hot] PARTS_GIVE = "UPDATE participation SET influencer_id = $2 WHERE influencer_id = $1 RETURNING message_id";
     #[hot] PARTS_RETURN = "UPDATE participation SET influencer_id = $3, thread_id = $4 WHERE message_id = ANY($1::uuid[]) AND influencer_id = $2";
     #[hot] PARTS_ANY = "SELECT message_id FROM participation WHERE thread_id = $1 AND influencer_id = $2 LIMIT 1";

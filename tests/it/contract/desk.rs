@@ -142,9 +142,20 @@ async fn open_questions_about_a_no_name_whom_they_are_asked_of_and_who_wrote() {
         assert_eq!(tx.task_kind(TaskId(clock.new_id())).await.unwrap(), None);
         let open = tx.list_open_refusals().await.unwrap();
         let whose: Vec<_> = open.iter().map(|question| (question.influencer_id, question.message_id)).collect();
-        assert_eq!(whose, [(Some(ana), message), (None, message)], "{}", fresh.name);
+        assert_eq!(whose, [(Some(ana), Some(message)), (None, Some(message))], "{}", fresh.name);
         let written = open.iter().all(|question| question.author_address.as_deref().is_some_and(|a| a.contains('@')));
         assert!(written, "{}: {open:?}", fresh.name);
+        assert_eq!(tx.give_refusals(message, vec![bo], ana).await.unwrap(), 0, "{}: asked of her already", fresh.name);
+        assert_eq!(tx.give_refusals(message, vec![ana], bo).await.unwrap(), 1, "{}", fresh.name);
+        assert_eq!(tx.list_open_refusals().await.unwrap()[0].influencer_id, Some(bo), "{}", fresh.name);
+        assert_eq!(tx.task_version(rows[0].id).await.unwrap(), 2, "{}", fresh.name);
+        // One whose message was erased goes on asking; one of several asks nobody any more.
+        let mut lone = task(&clock, "of her, without it", Some(ana), None);
+        lone.kind = TaskKind::Refusal;
+        tx.insert_task(&lone).await.unwrap();
+        let open = tx.list_open_refusals().await.unwrap();
+        assert_eq!((open.len(), open[2].influencer_id, open[2].message_id), (3, Some(ana), None), "{}", fresh.name);
+        rows.push(lone);
         for row in &rows {
             tx.end_task(row.id, TaskState::Done, None, ("kim", NOW)).await.unwrap();
         }
@@ -530,6 +541,11 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         assert!(tx.find_sure_participations(vec![one]).await.unwrap().is_empty());
         assert!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap().is_empty());
         assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty(), "an alias that only answered");
+        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [ana], "{}", fresh.name);
+        let found = tx.get_as_strangers(one).await.unwrap().unwrap();
+        assert_eq!((found.message_id, found.role, found.address_key.as_str()), (one, Role::Author, "ana@example.org"));
+        assert_eq!(found.conversation_id, thread.conversation_id);
+        tx.withdraw_agents(one).await.unwrap();
         assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [ana], "{}", fresh.name);
         tx.wait_for_assignment(one, agent).await.unwrap();
         let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);

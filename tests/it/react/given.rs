@@ -67,7 +67,7 @@ async fn a_thread_that_is_given_to_another_is_theirs_and_so_is_what_comes_later_
 
 const NO: &str = "Please remove me from your list and never write to me again.";
 
-async fn is_held(desk: &Desk, who: &[&str]) -> Vec<bool> {
+pub(super) async fn is_held(desk: &Desk, who: &[&str]) -> Vec<bool> {
     let mut all = Vec::new();
     for one in who {
         all.push(held(desk, one).await.is_some());
@@ -76,7 +76,7 @@ async fn is_held(desk: &Desk, who: &[&str]) -> Vec<bool> {
 }
 
 /// What a machine said at Bo's address, in a thread that is given to Di.
-async fn machine_of_bo(desk: &Desk) -> ThreadId {
+pub(super) async fn machine_of_bo(desk: &Desk) -> ThreadId {
     desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
     let machine = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
     desk.drop_into(FolderRole::Inbox, &[reply("bo@example.org", "p1", machine, NO)]).await;
@@ -175,7 +175,7 @@ async fn a_machine_that_is_nobodys_may_have_said_the_no_of_whose_thread_it_stand
 const UNSURE: &str = "Please do not reply to this email.";
 
 /// What a help desk says below our mail to these.
-async fn help_desk_says(desk: &Desk, to: &str, more: &str, words: &str) -> MessageId {
+pub(super) async fn help_desk_says(desk: &Desk, to: &str, more: &str, words: &str) -> MessageId {
     desk.drop_into(FolderRole::Sent, &[sent_to(to, "s1")]).await;
     let machine = format!("In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied{more}");
     desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@agency.example", "p1", &machine, words)]).await;
@@ -219,19 +219,25 @@ async fn who_only_got_a_copy_of_what_a_machine_said_is_asked_nothing_about() {
     }
 }
 
+/// A help desk below mail to Bo, of which a person says that it is an agent's, who stands for Ana and Di.
+pub(super) async fn help_desk_of_others(desk: &Desk) -> MessageId {
+    let said = help_desk_says(desk, "bo@example.org", "", UNSURE).await;
+    let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+    let others = vec![desk.people["ana"], desk.people["di"]];
+    let new = people::NewAgent { emails: vec!["x@agency.example".into()], influencers: others, ..Default::default() };
+    let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+    tx.commit().await.unwrap();
+    super::late::matched(desk, said, Whose::Agent(agent, vec![])).await;
+    said
+}
+
 #[tokio::test]
 async fn a_machine_that_is_an_agents_of_others_leaves_whose_thread_it_stands_in_held_and_asked_about() {
     for desk in both().await {
         let name = desk.fresh.name;
-        let said = help_desk_says(&desk, "bo@example.org", "", UNSURE).await;
-        let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
-        let others = vec![desk.people["ana"], desk.people["di"]];
-        let new =
-            people::NewAgent { emails: vec!["x@agency.example".into()], influencers: others, ..Default::default() };
-        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
-        tx.commit().await.unwrap();
-        super::late::matched(&desk, said, Whose::Agent(agent, vec![])).await;
+        help_desk_of_others(&desk).await;
         assert_eq!(is_held(&desk, &["bo", "ana", "di"]).await, [true, false, false], "{name}");
+        assert_eq!(desk.one("Re: Shoes p1").await.parts.len(), 3, "{name}");
         // Another message that waits and is settled lets nobody go.
         let stranger = reply("assistant@home.example", "h1", "In-Reply-To: <s1@acme.example>", NO);
         desk.drop_into(FolderRole::Inbox, &[stranger]).await;
@@ -241,11 +247,12 @@ async fn a_machine_that_is_an_agents_of_others_leaves_whose_thread_it_stands_in_
         nobody(&desk).await;
         assert_eq!(held(&desk, "bo").await.map(|(_, why)| why).as_deref(), Some(MACHINE), "{name}");
         assert_eq!(super::asked::asked(&desk).await.len(), 1, "{name}");
+        assert_eq!(desk.one("Re: Shoes p1").await.who(), [desk.people["bo"]], "{name}");
     }
 }
 
 /// What waits for its person is said to be nobody's.
-async fn nobody(desk: &Desk) {
+pub(super) async fn nobody(desk: &Desk) {
     let filter = TaskFilter { kind: Some(TaskKind::Answer), ..TaskFilter::default() };
     let mut tx = desk.fresh.store.read().await.unwrap();
     let page = liaison::store::reading::Page::oldest(9);

@@ -1,0 +1,227 @@
+//! What may be a no and of which it is not known whose it is, on every way by which that is settled: somebody is held and asked about
+//! until a person has said it, and whoever it is not about is let go.
+
+use super::asked::{asked, finished};
+use super::given::{help_desk_says, is_held, nobody};
+use super::late::matched;
+use super::*;
+use liaison::domain::consequence::MACHINE;
+use liaison::domain::ids::AgentId;
+use liaison::hub::people::erase::erase;
+use liaison::hub::people::{InfluencerChange, NewInfluencer, merge, remove_agent, unmerge, update_influencer};
+use liaison::hub::unmatched::MatchError;
+
+const NO: &str = "Please remove me from your list and never write to me again.";
+const MACHINE_BELOW: &str = "In-Reply-To: <s1@acme.example>\nAuto-Submitted: auto-replied";
+
+async fn agent_of(desk: &Desk, address: &str) -> AgentId {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    tx.find_addresses(Channel::Email, vec![address.into()]).await.unwrap()[0].agent_id.unwrap()
+}
+
+async fn why(desk: &Desk, who: &str) -> Option<String> {
+    held(desk, who).await.map(|(_, why)| why)
+}
+
+async fn told_whose(desk: &Desk, message: MessageId, whose: Whose) -> Result<usize, MatchError> {
+    let mut tx = desk.fresh.store.begin("test.match").await.unwrap();
+    let stages = KnownStages { start: "prospect".into(), ids: vec!["prospect".into()] };
+    let done = match_message(&mut tx, &desk.clock, &stages, message, (whose, "kim")).await?;
+    tx.commit().await.unwrap();
+    Ok(done)
+}
+
+async fn given_address(desk: &Desk, who: &str, address: &str) {
+    let mut tx = desk.fresh.store.begin("test.address").await.unwrap();
+    let change = InfluencerChange { add_emails: vec![address.into()], ..InfluencerChange::default() };
+    update_influencer(&mut tx, &desk.clock, desk.people[who], "kim", change).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn erased(desk: &Desk, who: &str) {
+    let mut tx = desk.fresh.store.begin("test.erase").await.unwrap();
+    erase(&mut tx, &desk.clock, desk.people[who], "kim", false).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn is_suppressed(desk: &Desk, address: &str) -> bool {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    !tx.suppressed(Channel::Email, vec![address.into()]).await.unwrap().is_empty()
+}
+
+/// A help desk's no below our mail to an agent of Ana, Bo and Cy, of which a person says that the agent's it is.
+async fn no_of_the_agency(desk: &Desk) -> MessageId {
+    desk.drop_into(FolderRole::Sent, &[sent_to("mgr@talent.example", "s1")]).await;
+    desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@talent.example", "p1", MACHINE_BELOW, NO)]).await;
+    let said = desk.one("Re: Shoes p1").await.id;
+    assert_eq!(is_held(desk, &["ana", "bo", "cy", "di"]).await, [true, true, true, false], "{}", desk.fresh.name);
+    let agent = agent_of(desk, "mgr@talent.example").await;
+    matched(desk, said, Whose::Agent(agent, vec![])).await;
+    said
+}
+
+#[tokio::test]
+async fn an_agents_of_whom_nobody_said_about_whom_it_is_goes_on_asking_and_holding() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let said = no_of_the_agency(&desk).await;
+        // Another message that waits and is settled lets nobody go.
+        desk.drop_into(FolderRole::Inbox, &[reply("who@home.example", "h1", "In-Reply-To: <s1@acme.example>", NO)])
+            .await;
+        matched(&desk, desk.one("Re: Shoes h1").await.id, Whose::Influencer(desk.people["di"])).await;
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [true; 3], "{name}");
+        // Said once more, it says no more.
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        let refused = told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap_err();
+        assert!(matches!(refused, MatchError::AboutWhom(_)), "{refused}");
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [true; 3], "{name}");
+        // It stood in the thread of each, so each is asked about.
+        nobody(&desk).await;
+        assert_eq!((asked(&desk).await.len(), why(&desk, "cy").await.as_deref()), (3, Some(MACHINE)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn about_whom_an_agents_is_may_be_said_later_and_lets_the_others_go() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let said = no_of_the_agency(&desk).await;
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        told_whose(&desk, said, Whose::Agent(agent, vec![desk.people["bo"]])).await.unwrap();
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [false, true, false], "{name}");
+        assert_eq!(desk.one("Re: Shoes p1").await.who(), [desk.people["bo"]], "{name}");
+        finished(&desk, asked(&desk).await[0], Some("said_no")).await.unwrap();
+        assert!(is_suppressed(&desk, "helpdesk@talent.example").await, "{name}");
+        assert_eq!(is_held(&desk, &["bo"]).await, [false], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_may_be_about_somebody_it_was_not_shown_to() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let letter = reply("mgr@talent.example", "u1", "", "Not for me, thanks, and not for Di.");
+        desk.drop_into(FolderRole::Inbox, &[letter]).await;
+        let message = desk.one("Re: Shoes u1").await;
+        assert!(!message.who().contains(&desk.people["di"]), "{name}");
+        told_whose(&desk, message.id, Whose::Influencer(desk.people["di"])).await.unwrap();
+        assert_eq!(desk.one("Re: Shoes u1").await.who(), [desk.people["di"]], "{name}");
+        assert!(ended(&desk, "di").await.is_some() && ended(&desk, "ana").await.is_none(), "{name}");
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [false; 3], "{name}");
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        let thread = tx.find_threads_of(vec![desk.people["di"]], Micros(i64::MIN)).await.unwrap().remove(0);
+        assert_eq!(thread.message_count, 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_an_agent_who_is_gone_becomes_somebody_elses_who_is_new() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Inbox, &[reply("mgr@talent.example", "u1", "", "Not for any of mine.")]).await;
+        let message = desk.one("Re: Shoes u1").await.id;
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        let mut tx = desk.fresh.store.begin("test.gone").await.unwrap();
+        remove_agent(&mut tx, &desk.clock, agent, None).await.unwrap();
+        tx.commit().await.unwrap();
+        let new = NewInfluencer { handle: "eve".into(), ..NewInfluencer::default() };
+        told_whose(&desk, message, Whose::New(Box::new(new))).await.unwrap();
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [false; 3], "{name}");
+        assert!(tasks(&desk).await.iter().all(|(kind, _, _)| *kind != TaskKind::Answer), "{name}");
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        assert!(tx.get_unmatched_view(message).await.unwrap().is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_comes_late_holds_all_it_went_to_as_one_that_came_first() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@agency.example", "p1", MACHINE_BELOW, NO)]).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org, di@example.org", "s1")]).await;
+        assert_eq!(is_held(&desk, &["ana", "bo", "di"]).await, [false, true, true], "{name}");
+        assert_eq!(desk.one("Re: Shoes p1").await.parts.len(), 2, "{name}");
+        nobody(&desk).await;
+        assert_eq!((asked(&desk).await.len(), is_held(&desk, &["bo", "di"]).await), (2, vec![true, true]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_asked_may_be_erased_and_whose_address_it_was_is_asked_instead() {
+    for (answer, is_no) in [("go_on", false), ("said_no", true)] {
+        for desk in both().await {
+            let name = desk.fresh.name;
+            super::given::machine_of_bo(&desk).await;
+            erased(&desk, "di").await;
+            assert_eq!(why(&desk, "bo").await.as_deref(), Some(MACHINE), "{name}");
+            let open = asked(&desk).await;
+            assert_eq!(open.len(), 1, "{name}");
+            finished(&desk, open[0], Some(answer)).await.unwrap();
+            assert_eq!(
+                (is_held(&desk, &["bo"]).await, is_suppressed(&desk, "bo@example.org").await),
+                (vec![false], is_no)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_somebody_is_answered_also_where_the_message_was_erased() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        help_desk_says(&desk, "bo@example.org, di@example.org", "", NO).await;
+        nobody(&desk).await;
+        given_address(&desk, "bo", "helpdesk@agency.example").await;
+        erased(&desk, "bo").await;
+        let open = asked(&desk).await;
+        assert_eq!((open.len(), why(&desk, "di").await.as_deref()), (1, Some(MACHINE)), "{name}");
+        finished(&desk, open[0], None).await.unwrap_err();
+        finished(&desk, open[0], Some("said_no")).await.unwrap();
+        assert!(is_suppressed(&desk, "di@example.org").await, "{name}");
+        assert_eq!(
+            (ended(&desk, "di").await.as_deref(), is_held(&desk, &["di"]).await),
+            (Some("opted out"), vec![false])
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_becomes_somebodys_brings_what_was_asked_of_it() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        help_desk_says(&desk, "bo@example.org", "", NO).await;
+        nobody(&desk).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
+        given_address(&desk, "di", "helpdesk@agency.example").await;
+        assert_eq!(
+            (is_held(&desk, &["bo"]).await, why(&desk, "di").await.as_deref()),
+            (vec![true], Some(MACHINE)),
+            "{name}"
+        );
+        finished(&desk, asked(&desk).await[0], Some("go_on")).await.unwrap();
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn records_that_are_joined_keep_what_stands_in_the_thread_of_either_and_get_it_back() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let said = super::given::help_desk_of_others(&desk).await;
+        let (ana, bo) = (desk.people["ana"], desk.people["bo"]);
+        let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
+        merge(&mut tx, &desk.clock, ana, bo, "kim").await.unwrap();
+        assert_eq!(tx.list_stands_unassigned(said).await.unwrap(), [ana], "{name}");
+        tx.commit().await.unwrap();
+        let mut tx = desk.fresh.store.begin("test.unmerge").await.unwrap();
+        unmerge(&mut tx, &desk.clock, bo, "kim").await.unwrap();
+        assert_eq!(tx.list_stands_unassigned(said).await.unwrap(), [bo], "{name}");
+        tx.commit().await.unwrap();
+        let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
+        merge(&mut tx, &desk.clock, ana, bo, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        nobody(&desk).await;
+        assert_eq!((asked(&desk).await.len(), why(&desk, "ana").await.as_deref()), (1, Some(MACHINE)), "{name}");
+    }
+}

@@ -23,6 +23,7 @@ mod letters;
 mod load;
 mod mailbox;
 mod measure;
+mod nodes;
 mod one_mail;
 mod peers;
 mod quality;
@@ -80,6 +81,11 @@ enum Workload {
     /// The bare page of `reading`, in a process of its own
     #[command(hide = true)]
     ReadingPart(reading::ReadingPartArgs),
+    /// Several nodes on one PostgreSQL database: claims beside a plain loop, and sends by one, two and four of them
+    Nodes(nodes::NodesArgs),
+    /// One node of `nodes`, in a process of its own
+    #[command(hide = true)]
+    NodesPart(nodes::NodesPartArgs),
     /// The server of `tracking`, in a process of its own
     #[command(hide = true)]
     TrackingPart(tracking::TrackingPartArgs),
@@ -108,6 +114,9 @@ fn main() {
     if let Workload::ReadingPart(part) = arguments.workload {
         return runtime.block_on(reading::part(part));
     }
+    if let Workload::NodesPart(part) = arguments.workload {
+        return runtime.block_on(nodes::part(part));
+    }
     // The test servers run as another user, who must be able to enter.
     let dir = tempfile::Builder::new()
         .prefix("liaison-bench-")
@@ -122,9 +131,12 @@ fn main() {
         Workload::Tracking(args) => tracking::run(&bench, &args),
         Workload::Cadence(args) => cadence::run(&bench, &args),
         Workload::Reading(args) => reading::run(&bench, &args),
-        Workload::SendPart(_) | Workload::TrackingPart(_) | Workload::CadencePart(_) | Workload::ReadingPart(_) => {
-            serde_json::Value::Null
-        }
+        Workload::Nodes(args) => nodes::run(&bench, &args),
+        Workload::SendPart(_)
+        | Workload::TrackingPart(_)
+        | Workload::CadencePart(_)
+        | Workload::ReadingPart(_)
+        | Workload::NodesPart(_) => serde_json::Value::Null,
     };
     if let Some(file) = arguments.json {
         std::fs::write(&file, format!("{figures:#}\n")).expect("JSON file");

@@ -70,7 +70,7 @@ pub fn run(bench: &Bench, args: &SendArgs) -> Value {
     };
     for round in 0..args.runs.max(1) {
         let file = bench.dir.join(format!("outbox{round}.db"));
-        bench.runtime.block_on(fill(bench, &file, args.n));
+        bench.runtime.block_on(fill(bench, &Place::Sqlite { file: file.clone() }, args.n));
         reference(&mut runs);
         runs.push(ours(&file, server.sink, args));
     }
@@ -110,8 +110,8 @@ fn aiosmtplib(python: &Path, port: u16, args: &SendArgs) -> Run {
 }
 
 /// Puts the messages into an outbox.
-async fn fill(bench: &Bench, file: &Path, n: usize) {
-    let store = Store::open(&Place::Sqlite { file: file.to_owned() }).await.expect("store");
+pub async fn fill(bench: &Bench, place: &Place, n: usize) {
+    let store = Store::open(place).await.expect("store");
     let clock = Clock::machine();
     let mut chance = Chance::new(bench.seed);
     let letters = Letters::new(&mut chance);

@@ -17,7 +17,9 @@ use crate::store::{StoreError, Tx};
 
 mod asked;
 
-pub(in crate::hub) use asked::{ASKED, ask_writers, asked_of, hold_asked, hold_writers, release_answered, sent_to};
+pub(in crate::hub) use asked::{
+    ASKED, ask_writers, asked_among, asked_of, hold_asked, hold_writers, release_answered, sent_to,
+};
 
 /// Characters of a reason.
 const REASON_MAX: usize = 500;

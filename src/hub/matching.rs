@@ -13,7 +13,7 @@ use crate::domain::subject;
 use crate::domain::threading::SHOWN_TO_MAX;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Direction, Kind, Role, UnmatchedReason};
-use crate::store::message::{NewParticipation, StrangerRow};
+use crate::store::message::{NewParticipation, StrangerRow, UnmatchedInConversation};
 use crate::store::people::Touch;
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
@@ -218,7 +218,7 @@ fn thread_for(clock: &Clock, row: &StrangerRow, influencer: InfluencerId) -> Thr
 
 /// Looks again at messages of unknown senders in conversations that have just been tied to somebody: where that is one
 /// person, the message shows on their timeline and the address is proposed as another of theirs; where it is a few, it shows on the
-/// timelines of all, as it would have if the parent had come first.
+/// timelines of all, as it would have if the parent had come first. What shows on a timeline for want of knowing better stays there.
 pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<ConversationId>) -> Result<(), StoreError> {
     if conversations.is_empty() {
         return Ok(());
@@ -228,44 +228,31 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
         return Ok(());
     }
     let mut threads: HashMap<ConversationId, Vec<ThreadRow>> = HashMap::new();
-    for thread in tx.find_threads_in(conversations).await? {
+    for thread in tx.find_threads_in(conversations).await?.into_iter().filter(|thread| thread.message_count > 0) {
         threads.entry(thread.conversation_id).or_default().push(thread);
     }
-    let seen: HashSet<MessageId> = tx
-        .find_participations(waiting.iter().map(|w| w.message_id).collect())
-        .await?
-        .into_iter()
-        .map(|p| p.0)
-        .collect();
+    let messages: Vec<MessageId> = waiting.iter().map(|w| w.message_id).collect();
+    let sure: HashSet<_> = tx.find_sure_participations(messages.clone()).await?.into_iter().collect();
+    let shown: HashSet<_> = tx.find_participations(messages).await?.into_iter().map(|(m, who, _)| (m, who)).collect();
+    let unsure: HashSet<MessageId> = shown.difference(&sure).map(|(message, _)| *message).collect();
     let mut changed: HashMap<ThreadId, ThreadRow> = HashMap::new();
     let mut signals = Vec::new();
-    for message in waiting.iter().filter(|w| !seen.contains(&w.message_id)) {
-        let among = threads.get(&message.conversation_id).map_or(&[][..], Vec::as_slice);
-        if among.is_empty() || among.len() > SHOWN_TO_MAX {
+    for message in waiting.iter().filter(|w| !unsure.contains(&w.message_id)) {
+        let all = threads.get(&message.conversation_id).into_iter().flatten();
+        let among: Vec<&ThreadRow> =
+            all.filter(|thread| !shown.contains(&(message.message_id, thread.influencer_id))).collect();
+        // A report of several is about one of them: whom it names.
+        let is_report = matches!(message.kind, Kind::Bounce | Kind::Complaint);
+        if among.is_empty() || among.len() > SHOWN_TO_MAX || (is_report && among.len() > 1) {
             continue;
         }
-        let waiting = if among.len() == 1 { UnmatchedReason::AliasProposed } else { UnmatchedReason::UnknownSender };
-        for one in among {
-            let thread = changed.entry(one.id).or_insert_with(|| one.clone());
-            thread.message_count += 1;
-            if message.at >= thread.last_message_at {
-                thread.last_message_at = message.at;
-                thread.awaiting = Some(Awaiting::Us);
-            }
-            let part = NewParticipation {
-                message_id: message.message_id,
-                influencer_id: one.influencer_id,
-                thread_id: one.id,
-                role: Role::Recipient,
-                agent_id: None,
-                assigned: false,
-                at: message.at,
-            };
-            tx.insert_participations(vec![part]).await?;
+        let waits = if among.len() == 1 { UnmatchedReason::AliasProposed } else { UnmatchedReason::UnknownSender };
+        for one in &among {
+            show_in(changed.entry(one.id).or_insert_with(|| (*one).clone()), tx, message).await?;
             let whose = (message.message_id, one.influencer_id);
-            signals.extend(late::proposed(whose, &message.facts, waiting, clock.now()));
+            signals.extend(late::proposed(whose, &message.facts, waits, clock.now()));
         }
-        if let [only] = among {
+        if let [only] = among.as_slice() {
             tx.propose_alias(message.message_id, only.influencer_id).await?;
         }
     }
@@ -273,4 +260,25 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
     let now = rows.iter().map(|t| t.last_message_at).max().unwrap_or_default();
     tx.upsert_threads(rows, now).await?;
     signal::record(tx, clock, signals).await
+}
+
+/// Enters a message of an unknown sender into a thread.
+async fn show_in(thread: &mut ThreadRow, tx: &mut Tx, message: &UnmatchedInConversation) -> Result<(), StoreError> {
+    thread.message_count += 1;
+    if message.at >= thread.last_message_at {
+        thread.last_message_at = message.at;
+        // What a machine says changes nobody's turn.
+        thread.awaiting = if message.kind == Kind::Human { Some(Awaiting::Us) } else { thread.awaiting };
+    }
+    let part = NewParticipation {
+        message_id: message.message_id,
+        influencer_id: thread.influencer_id,
+        thread_id: thread.id,
+        role: Role::Recipient,
+        agent_id: None,
+        assigned: false,
+        at: message.at,
+    };
+    tx.insert_participations(vec![part]).await?;
+    Ok(())
 }

@@ -16,6 +16,7 @@ use crate::domain::consequence::{Answer, MACHINE, machine_question};
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
 use crate::domain::words::{Channel, HoldSource, Kind, Meaning, TaskKind, UnmatchedReason, Word as _};
 use crate::store::message::WaitingRow;
+use crate::store::reading::view::UnmatchedView;
 use crate::store::{StoreError, Tx};
 
 /// Whose a message is.
@@ -63,42 +64,55 @@ pub async fn match_message(
     tx.lock_conversations().await?;
     let waiting = tx.get_unmatched_view(message).await?.ok_or(MatchError::NotWaiting(message))?;
     let whose = where_they_are(tx, whose).await?;
-    if waiting.reason == UnmatchedReason::AgentUnassigned {
-        if let Whose::Agent(agent, about) = &whose {
-            let about = about_whom(tx, message, (*agent, about)).await?;
-            return Ok(assign(tx, clock, message, (&about, by)).await?);
+    let is_agents = waiting.reason == UnmatchedReason::AgentUnassigned;
+    match whose {
+        Whose::Influencer(id) if is_agents => Ok(assign(tx, clock, message, ((&[id], None), by)).await?),
+        Whose::Agent(agent, about) if !about.is_empty() => {
+            // Before the address is the agent's, and what is written from it finds its place by what else it stands in.
+            let assigned = assign(tx, clock, message, ((&about, Some(agent)), by)).await?;
+            let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
+            tx.delete_stranger(&key, message).await?;
+            let placed = tx.find_strangers(vec![key.clone()]).await?.len();
+            let belongs = give(tx, clock, stages, &waiting.address, (Whose::Agent(agent, about), by)).await?;
+            rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
+            Ok(placed + assigned)
         }
-        if let Whose::Influencer(id) = &whose {
-            return Ok(assign(tx, clock, message, (&[*id], by)).await?);
+        Whose::Agent(agent, _) if is_agents => {
+            let about = about_whom(tx, message, agent).await?;
+            Ok(assign(tx, clock, message, ((&about, Some(agent)), by)).await?)
+        }
+        Whose::Influencer(_) | Whose::Agent(..) | Whose::New(_) => {
+            become_whose(tx, clock, stages, &waiting, (whose, by)).await
         }
     }
+}
+
+/// The address of a message that waits becomes somebody's, and all that was written from it finds its place.
+async fn become_whose(
+    tx: &mut Tx,
+    clock: &Clock,
+    stages: &KnownStages,
+    waiting: &UnmatchedView,
+    (whose, by): (Whose, &str),
+) -> Result<usize, MatchError> {
+    let message = waiting.id;
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
-    let about = match &whose {
-        Whose::Agent(_, about) => Some(about.clone()),
-        Whose::Influencer(_) | Whose::New(_) => None,
-    };
-    // An agent's may be asked as before: about whom it is.
-    if about.is_none() {
+    // Whoever says whose it is has ended the task that asks it, unless it goes on asking about whom.
+    if tells_about_whom(tx, message, &whose).await? {
         late::end_tasks(tx, clock, message, by).await?;
     }
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
     // What an address that is new to them brings along is placed already; this is for one that was theirs before.
     rethread(tx, clock, &HashMap::from([(key, belongs.clone())])).await?;
-    let left = tx.list_waiting(vec![message]).await?.pop().map(|row| row.reason);
-    match (left, about, belongs) {
-        (None, None, _) => {}
-        (None, Some(_), _) => late::end_tasks(tx, clock, message, by).await?,
-        // It is an agent's, and nothing tells about whom, unless that was said with it.
-        (Some(UnmatchedReason::AgentUnassigned), Some(about), _) if about.is_empty() => {}
-        (Some(UnmatchedReason::AgentUnassigned), Some(about), _) => {
-            assign(tx, clock, message, (&about, by)).await?;
-        }
+    match (tx.list_waiting(vec![message]).await?.pop().map(|row| row.reason), belongs) {
+        // Settled; or nothing tells about whom, and that is asked as before.
+        (None, _) | (Some(UnmatchedReason::AgentUnassigned), Belongs::Agent(..)) => {}
         // It waited as that of an agent who is gone.
-        (Some(UnmatchedReason::AgentUnassigned), None, Belongs::Influencer(id)) => {
-            assign(tx, clock, message, (&[id], by)).await?;
+        (Some(UnmatchedReason::AgentUnassigned), Belongs::Influencer(id)) => {
+            assign(tx, clock, message, ((&[id], None), by)).await?;
         }
-        (Some(_), _, _) => {
+        (Some(_), _) => {
             tx.resolve_unmatched(vec![message], clock.now()).await?;
             late::end_tasks(tx, clock, message, by).await?;
         }
@@ -106,33 +120,52 @@ pub async fn match_message(
     Ok(placed)
 }
 
-/// About whom an agent's message is: those who were named, or the only one they stand for.
-async fn about_whom(
-    tx: &mut Tx,
-    message: MessageId,
-    (agent, named): (AgentId, &[InfluencerId]),
-) -> Result<Vec<InfluencerId>, MatchError> {
-    if !named.is_empty() {
-        return Ok(named.to_vec());
-    }
-    match tx.influencers_of_agents(vec![agent]).await?.as_slice() {
-        [(_, only)] => Ok(vec![*only]),
-        _ => Err(MatchError::AboutWhom(message)),
-    }
+/// Whether it is known about whom a message is once it is known whose it is: of an agent's by its thread, or because they stand for one.
+async fn tells_about_whom(tx: &mut Tx, message: MessageId, whose: &Whose) -> Result<bool, StoreError> {
+    let Whose::Agent(agent, _) = whose else { return Ok(true) };
+    let stands_for = tx.influencers_of_agents(vec![*agent]).await?;
+    let Some(row) = tx.get_as_strangers(message).await? else { return Ok(false) };
+    let sure = tx.find_sure_in(vec![row.conversation_id]).await?;
+    let is_tied = stands_for.iter().any(|(_, id)| sure.contains(&(row.conversation_id, *id)));
+    Ok(is_tied || stands_for.len() == 1)
 }
 
-/// The same, of whoever is meant by the id of a record that was merged.
-async fn where_they_are(tx: &mut Tx, whose: Whose) -> Result<Whose, StoreError> {
+/// About whom an agent's message is of which that was not said: the only one they stand for, or nobody, where nothing is asked.
+async fn about_whom(tx: &mut Tx, message: MessageId, agent: AgentId) -> Result<Vec<InfluencerId>, MatchError> {
+    if let [(_, only)] = tx.influencers_of_agents(vec![agent]).await?.as_slice() {
+        return Ok(vec![*only]);
+    }
+    let parts = tx.find_participations(vec![message]).await?;
+    let shown = parts.into_iter().map(|(_, influencer, _)| influencer).collect();
+    let waits = tx.list_awaiting_assignment(shown).await?.iter().any(|waiting| waiting.message_id == message);
+    if waits || tx.has_open_task_about(message, TaskKind::Answer, None).await? {
+        return Err(MatchError::AboutWhom(message));
+    }
+    Ok(Vec::new())
+}
+
+/// The same, of whoever is meant by the id of a record that was merged; each once, and only who is there.
+async fn where_they_are(tx: &mut Tx, whose: Whose) -> Result<Whose, PeopleError> {
     Ok(match whose {
-        Whose::Influencer(id) => Whose::Influencer(people::survivor(tx, id).await?),
+        Whose::Influencer(id) => Whose::Influencer(who_is_there(tx, id).await?),
         Whose::Agent(agent, mut about) => {
-            for id in &mut about {
-                *id = people::survivor(tx, *id).await?;
+            if tx.get_agent(agent).await?.is_none() {
+                return Err(PeopleError::NoAgent(agent.to_string()));
             }
+            for id in &mut about {
+                *id = who_is_there(tx, *id).await?;
+            }
+            about.sort_unstable();
+            about.dedup();
             Whose::Agent(agent, about)
         }
         new @ Whose::New(_) => new,
     })
+}
+
+async fn who_is_there(tx: &mut Tx, id: InfluencerId) -> Result<InfluencerId, PeopleError> {
+    let id = people::survivor(tx, id).await?;
+    tx.get_influencer(id).await?.map(|found| found.id).ok_or_else(|| PeopleError::NoInfluencer(id.to_string()))
 }
 
 /// Makes an address somebody's, unless it is theirs already.
@@ -172,12 +205,13 @@ async fn give(
     }
 }
 
-/// An agent's message that was shown to all they stand for is about these alone: they answered, and the others may go on.
+/// An agent's message that was shown to all they stand for is about these alone: they answered, and the others may go on. The agent is
+/// the one whose the address is, where none is named.
 async fn assign(
     tx: &mut Tx,
     clock: &Clock,
     message: MessageId,
-    (about, by): (&[InfluencerId], &str),
+    ((about, agent), by): ((&[InfluencerId], Option<AgentId>), &str),
 ) -> Result<usize, StoreError> {
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
@@ -185,7 +219,7 @@ async fn assign(
     let origin = tx.message_origin(message).await?;
     let key = origin.as_ref().and_then(|(author, _)| address::key(author));
     let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
-    let agent = owners.first().and_then(|owner| owner.agent_id);
+    let agent = agent.or_else(|| owners.first().and_then(|owner| owner.agent_id));
     for influencer in about {
         if shown.contains(influencer) {
             tx.set_author(message, *influencer).await?;
@@ -193,7 +227,12 @@ async fn assign(
             show_to(tx, clock, message, (*influencer, agent)).await?;
         }
     }
-    tx.withdraw_unassigned(message).await?;
+    if about.is_empty() {
+        // In somebody's thread it stays to be read.
+        tx.withdraw_agents(message).await?;
+    } else {
+        tx.withdraw_unassigned(message).await?;
+    }
     tx.resolve_unmatched(vec![message], clock.now()).await?;
     late::end_tasks(tx, clock, message, by).await?;
     if !matches!(origin, Some((_, false))) {
@@ -218,36 +257,30 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
     let message = waiting.message_id;
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
-    let asked = ask_whether_no(tx, clock, waiting).await?;
+    ask_whether_no(tx, clock, waiting).await?;
     // In somebody's thread it stays to be read, whoever wrote it.
-    if asked {
-        tx.withdraw_agents(message).await?;
-    } else if waiting.reason != UnmatchedReason::AliasProposed {
-        tx.withdraw_unassigned(message).await?;
-    }
+    tx.withdraw_agents(message).await?;
     tx.resolve_unmatched(vec![message], clock.now()).await?;
     hold::release_answered(tx, clock, shown, &[HoldSource::Unassigned]).await
 }
 
 /// A machine whose address is nobody's may still have said the no of those in whose thread it stands: a help desk answers for many.
-/// Whether anybody is asked about.
-async fn ask_whether_no(tx: &mut Tx, clock: &Clock, waiting: &WaitingRow) -> Result<bool, StoreError> {
+async fn ask_whether_no(tx: &mut Tx, clock: &Clock, waiting: &WaitingRow) -> Result<(), StoreError> {
     let (message, answer) = (waiting.message_id, Answer::read(Some(&waiting.facts)));
     if waiting.kind != Kind::Automatic || !answer.may_be_no() {
-        return Ok(false);
+        return Ok(());
     }
-    let theirs = tx.list_stands_unassigned(message).await?;
-    for influencer in &theirs {
+    for influencer in tx.list_stands_unassigned(message).await? {
         let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
-        hold::hold_by_rule(tx, clock, *influencer, rule).await?;
-        if !tx.has_open_task_about(message, TaskKind::Refusal, Some(*influencer)).await? {
-            let (influencer_id, message_id) = (Some(*influencer), Some(message));
+        hold::hold_by_rule(tx, clock, influencer, rule).await?;
+        if !tx.has_open_task_about(message, TaskKind::Refusal, Some(influencer)).await? {
+            let (influencer_id, message_id) = (Some(influencer), Some(message));
             let (kind, text) = (TaskKind::Refusal, machine_question(answer).to_owned());
             task::create_by_rule(tx, clock, NewTask { influencer_id, kind, text, message_id, ..NewTask::default() })
                 .await?;
         }
     }
-    Ok(!theirs.is_empty())
+    Ok(())
 }
 
 /// Whoever assigns a message has read it: where no rule could tell what it says, that is for them to act on.

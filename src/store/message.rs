@@ -378,15 +378,27 @@ impl Tx {
 
     /// Takes a message off the timelines on which it was shown for the sake of an agent alone.
     pub async fn withdraw_agents(&mut self, message: MessageId) -> Result<(), StoreError> {
-        self.exec(&AGENTS_THREADS, values![message]).await?;
-        self.exec(&AGENTS_WITHDRAW, values![message]).await?;
-        Ok(())
+        let parts: Vec<(InfluencerId, ThreadId)> = self.all(&AGENTS_WITHDRAW, values![message]).await?;
+        self.withdrawn(parts).await
     }
 
     /// Takes a message off the timelines on which it was shown for want of knowing better.
     pub async fn withdraw_unassigned(&mut self, message: MessageId) -> Result<(), StoreError> {
-        self.exec(&UNASSIGNED_THREADS, values![message]).await?;
-        self.exec(&UNASSIGNED_WITHDRAW, values![message]).await?;
+        let parts: Vec<(InfluencerId, ThreadId)> = self.all(&UNASSIGNED_WITHDRAW, values![message]).await?;
+        self.withdrawn(parts).await
+    }
+
+    async fn withdrawn(&mut self, parts: Vec<(InfluencerId, ThreadId)>) -> Result<(), StoreError> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let (people, threads) = parts.into_iter().unzip();
+        self.recount_kept(people, threads).await
+    }
+
+    /// Forgets that an address stood in a message as a stranger's.
+    pub async fn delete_stranger(&mut self, key: &str, message: MessageId) -> Result<(), StoreError> {
+        self.exec(&STRANGER_DELETE, values![key, message]).await?;
         Ok(())
     }
 
@@ -532,6 +544,8 @@ pub struct UnmatchedInConversation {
     pub message_id: MessageId,
     /// The conversation.
     pub conversation_id: ConversationId,
+    /// Its sort.
+    pub kind: Kind,
     /// Our account.
     pub account: String,
     /// How it travels.
@@ -633,12 +647,10 @@ statements! {
         JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
-    #[hot] UNASSIGNED_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \
-        (SELECT thread_id FROM participation WHERE message_id = $1 AND NOT assigned)";
-    #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned";
-    #[hot] AGENTS_THREADS = "UPDATE thread SET message_count = message_count - 1 WHERE id IN \
-        (SELECT thread_id FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL)";
-    #[hot] AGENTS_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL";
+    #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned RETURNING influencer_id, thread_id";
+    #[hot] AGENTS_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL \
+        RETURNING influencer_id, thread_id";
+    #[hot] STRANGER_DELETE = "DELETE FROM stranger WHERE address_key = $1 AND message_id = $2";
     #[hot] AS_STRANGERS = "SELECT author_address AS address_key, id AS message_id, 'author' AS role, conversation_id, direction, kind, account, \
         channel, subject, at FROM message WHERE id = $1";
     #[hot] DELIVERIES_FIND = "SELECT uid FROM delivery WHERE folder_id = $1 AND uid_validity = $2 AND uid = ANY($3::bigint[])";
@@ -647,7 +659,7 @@ statements! {
     #[hot] STRANGERS_FIND = "SELECT s.address_key, s.message_id, s.role, m.conversation_id, m.direction, m.kind, m.account, m.channel, \
         m.subject, m.at FROM stranger s JOIN message m ON m.id = s.message_id WHERE s.address_key = ANY($1::text[]) ORDER BY m.at, m.id";
     #[hot] STRANGERS_DELETE = "DELETE FROM stranger WHERE address_key = ANY($1::text[])";
-    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.account, m.channel, m.subject, m.at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
+    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.kind, m.account, m.channel, m.subject, m.at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
         JOIN unmatched u ON u.message_id = m.id WHERE m.conversation_id = ANY($1::uuid[]) \
         AND u.resolved_at IS NULL AND u.reason = 'unknown_sender'";
     #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";

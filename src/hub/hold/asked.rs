@@ -133,13 +133,18 @@ pub(in crate::hub) async fn hold_writers(
     clock: &Clock,
     addresses: &[(String, InfluencerId)],
 ) -> Result<(), StoreError> {
+    let mut held = Vec::new();
     for question in tx.list_open_refusals().await? {
         let (Some(whose), Some(message)) = (question.influencer_id, question.message_id) else { continue };
         let Some(key) = question.author_address.as_deref().and_then(address::key) else { continue };
-        for (_, writer) in addresses.iter().filter(|(of, writer)| *of == key && *writer != whose) {
-            let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
-            hold_by_rule(tx, clock, *writer, rule).await?;
-        }
+        let writers = addresses.iter().filter(|(of, writer)| *of == key && *writer != whose);
+        held.extend(writers.map(|(_, writer)| (*writer, message)));
+    }
+    // In the order in which everybody locks them.
+    held.sort_unstable();
+    for (writer, message) in held {
+        let rule = ByRule { source: HoldSource::Machine, until: None, reason: MACHINE, cause: Some(message) };
+        hold_by_rule(tx, clock, writer, rule).await?;
     }
     Ok(())
 }
@@ -158,6 +163,18 @@ pub(in crate::hub) async fn ask_writers(tx: &mut Tx, gone: &[InfluencerId]) -> R
         }
     }
     Ok(())
+}
+
+/// Whose address messages went to of which it is asked who of several complained.
+pub(in crate::hub) async fn asked_among(tx: &mut Tx, messages: &[MessageId]) -> Result<Vec<InfluencerId>, StoreError> {
+    let open = tx.list_open_refusals().await?.into_iter().filter(|question| question.influencer_id.is_none());
+    let among: Vec<MessageId> = open.filter_map(|q| q.message_id).filter(|id| messages.contains(id)).collect();
+    if among.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = sent_to(tx, among).await?.into_iter().map(|(_, key)| key).collect();
+    let owners = tx.find_addresses(Channel::Email, keys).await?;
+    Ok(owners.into_iter().filter_map(|owner| owner.influencer_id).collect())
 }
 
 /// Lets those of these go about whom no question is open any more that such a hold waits for. Where another message waits to be

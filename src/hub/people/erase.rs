@@ -108,6 +108,8 @@ pub async fn erase(
     blot_others(tx, &person, (&stays, &once), &mut erased).await?;
     hold::ask_writers(tx, &person.ids).await?;
     let others = others_in(tx, &person, &gone).await?;
+    let mut asked = hold::asked_among(tx, &ids_of(&gone)).await?;
+    asked.retain(|id| !person.ids.contains(id));
     let threads = tx.find_threads_of(person.ids.clone(), Micros(i64::MIN)).await?;
     let conversations = gone.iter().map(|m| m.conversation_id).chain(threads.into_iter().map(|t| t.conversation_id));
     let conversations: BTreeSet<ConversationId> = conversations.collect();
@@ -116,7 +118,8 @@ pub async fn erase(
     let empty = tx.recount(people.clone(), threads).await?;
     add(&mut erased.rows, vec![("thread", empty)]);
     // What went with its writer asks nothing of others any more.
-    hold::release_answered(tx, clock, people, &hold::ASKED).await?;
+    asked.extend(people);
+    hold::release_answered(tx, clock, asked, &hold::ASKED).await?;
     close_conversations(tx, conversations, &mut erased).await?;
     record(tx, clock, by, &mut erased).await?;
     Ok(erased)

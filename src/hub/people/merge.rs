@@ -297,6 +297,12 @@ async fn move_messages(tx: &mut Tx, (kept, gone): Pair, undo: &mut Undo) -> Resu
     for part in shared.iter().filter(|part| stood_in_thread(part)) {
         tx.set_part_agent(part.message_id, kept, None).await?;
     }
+    let copied = |part: &&SharedPart| !part.assigned && part.kept_assigned && part.kept_role != Role::Author;
+    let waits = tx.list_waiting(shared.iter().filter(copied).map(|part| part.message_id).collect()).await?;
+    for part in shared.iter().filter(copied).filter(|part| waits.iter().any(|w| w.message_id == part.message_id)) {
+        // The one that goes may have said it: so may whoever they are now, who only got a copy by their other address.
+        tx.set_part(part.message_id, kept, part.kept_role, false).await?;
+    }
     undo.shared = shared.into_iter().map(Shared::from).collect();
     undo.messages = tx.give_parts(gone, kept).await?;
     let mut turns = Vec::new();

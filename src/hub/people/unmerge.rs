@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, TaskId, ThreadId};
 use crate::domain::people::{Influencer, handle_key};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, HoldSource, TaskState};
+use crate::domain::words::{Channel, EventType, HoldSource, Role, TaskState};
 use crate::hub::hold;
 use crate::hub::outreach;
 use crate::hub::signal::{self, Signal};
@@ -228,9 +228,15 @@ async fn return_shared(
     undo: &Undo,
 ) -> Result<u64, StoreError> {
     let mut parts = Vec::new();
+    let sure = tx.find_sure_participations(messages.to_vec()).await?;
     for part in undo.shared.iter().filter(|s| messages.contains(&s.message_id)) {
-        tx.set_part(part.message_id, kept, part.kept_role, part.kept_assigned).await?;
-        if part.kept_agent_id.is_some() {
+        // What a person said of it since stays.
+        let by_merge = part.role == Role::Author && part.assigned;
+        let is_said = !part.kept_assigned && !by_merge && sure.contains(&(part.message_id, kept));
+        if !is_said {
+            tx.set_part(part.message_id, kept, part.kept_role, part.kept_assigned).await?;
+        }
+        if part.kept_agent_id.is_some() && !is_said {
             tx.set_part_agent(part.message_id, kept, part.kept_agent_id).await?;
         }
         parts.push(NewParticipation {

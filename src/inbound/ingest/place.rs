@@ -255,7 +255,9 @@ impl Planner<'_> {
             people: &self.known.people,
         });
         self.give(conversation, &mut placed);
-        if self.known.books.moves().len() > moves_before || (in_conversation.is_empty() && !placed.parts.is_empty()) {
+        if self.known.books.moves().len() > moves_before
+            || placed.parts.iter().any(|part| !in_conversation.contains(&part.influencer))
+        {
             self.plan.recheck.insert(conversation);
         }
         // Whoever these addresses turn out to be learns then what the report says.

@@ -209,10 +209,16 @@ impl Tx {
     /// Puts threads and people right that lost messages: how many there are, the newest, whose turn it is. Threads in which
     /// nothing is left go; how many.
     pub async fn recount(&mut self, people: Vec<InfluencerId>, threads: Vec<ThreadId>) -> Result<u64, StoreError> {
-        self.exec(&THREADS_RECOUNT, values![threads.clone()]).await?;
-        self.exec(&PEOPLE_RECOUNT, values![people]).await?;
+        self.recount_kept(people, threads.clone()).await?;
         self.exec(&THREADS_BELOW_EMPTY, values![threads.clone()]).await?;
         self.exec(&THREADS_EMPTY, values![threads]).await
+    }
+
+    /// The same; threads in which nothing is left stay.
+    pub async fn recount_kept(&mut self, people: Vec<InfluencerId>, threads: Vec<ThreadId>) -> Result<(), StoreError> {
+        self.exec(&THREADS_RECOUNT, values![threads]).await?;
+        self.exec(&PEOPLE_RECOUNT, values![people]).await?;
+        Ok(())
     }
 
     /// What these messages say.

@@ -510,6 +510,8 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         let message = seed::message(&clock, thread.conversation_id, 2);
         let one = message.id;
         seed::put(&fresh, message, vec![]).await;
+        let bo = seed::influencer(&fresh, &clock).await;
+        let theirs = seed::thread(&fresh, &clock, bo, 1).await;
         let agent = liaison::domain::ids::AgentId(clock.new_id());
         let mut tx = fresh.store.begin("test.origin").await.unwrap();
         assert_eq!(tx.message_origin(one).await.unwrap(), Some(("ana@example.org".into(), false)), "{}", fresh.name);
@@ -545,8 +547,25 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         let found = tx.get_as_strangers(one).await.unwrap().unwrap();
         assert_eq!((found.message_id, found.role, found.address_key.as_str()), (one, Role::Author, "ana@example.org"));
         assert_eq!(found.conversation_id, thread.conversation_id);
+        let for_agent = NewParticipation {
+            message_id: one,
+            influencer_id: bo,
+            thread_id: theirs.id,
+            role: Role::Author,
+            agent_id: Some(agent),
+            assigned: false,
+            at: NOW,
+        };
+        tx.insert_participations(vec![for_agent]).await.unwrap();
+        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [ana], "{}: not for an agent's sake", fresh.name);
         tx.withdraw_agents(one).await.unwrap();
-        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [ana], "{}", fresh.name);
+        let left: Vec<_> =
+            tx.find_participations(vec![one]).await.unwrap().into_iter().map(|(_, who, _)| who).collect();
+        assert_eq!(left, [ana], "{}", fresh.name);
+        assert_eq!(tx.get_thread(theirs.id).await.unwrap().unwrap().message_count, 0, "{}", fresh.name);
+        tx.insert_strangers(vec![("who@example.net".into(), one, Role::Author)]).await.unwrap();
+        tx.delete_stranger("who@example.net", one).await.unwrap();
+        assert!(tx.find_strangers(vec!["who@example.net".into()]).await.unwrap().is_empty(), "{}", fresh.name);
         tx.wait_for_assignment(one, agent).await.unwrap();
         let row = tx.list_waiting(vec![one]).await.unwrap().remove(0);
         assert_eq!((row.reason, row.agent_id), (UnmatchedReason::AgentUnassigned, Some(agent)));

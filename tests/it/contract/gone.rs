@@ -70,7 +70,8 @@ async fn a_connection_that_is_gone_is_replaced_and_nobody_is_told() {
 /// Whoever asked goes away while the server is told to begin: a request whose client is gone.
 #[tokio::test]
 async fn a_transaction_that_nobody_waits_for_any_more_is_nobody_elses() {
-    const AT_ONCE: usize = 8;
+    // As many as there are at all.
+    const AT_ONCE: usize = 16;
     let Some(fresh) = stores::postgres().await else { return crate::peers::skip("PostgreSQL (LIAISON_TEST_POSTGRES)") };
     let mut all = Vec::new();
     for _ in 0..AT_ONCE {

@@ -111,6 +111,10 @@ async fn a_message_may_be_about_somebody_it_was_not_shown_to() {
         let mut tx = desk.fresh.store.read().await.unwrap();
         let thread = tx.find_threads_of(vec![desk.people["di"]], Micros(i64::MIN)).await.unwrap().remove(0);
         assert_eq!(thread.message_count, 1, "{name}");
+        // Nobody waits for an answer from us who has no part in it.
+        let ana = tx.find_threads_of(vec![desk.people["ana"]], Micros(i64::MIN)).await.unwrap().remove(0);
+        assert_eq!((ana.message_count, ana.awaiting), (0, None), "{name}");
+        assert_eq!(tx.get_influencer(desk.people["ana"]).await.unwrap().unwrap().awaiting, None, "{name}");
     }
 }
 
@@ -130,6 +134,9 @@ async fn a_message_of_an_agent_who_is_gone_becomes_somebody_elses_who_is_new() {
         assert!(tasks(&desk).await.iter().all(|(kind, _, _)| *kind != TaskKind::Answer), "{name}");
         let mut tx = desk.fresh.store.read().await.unwrap();
         assert!(tx.get_unmatched_view(message).await.unwrap().is_none(), "{name}");
+        let eve = tx.find_addresses(Channel::Email, vec!["mgr@talent.example".into()]).await.unwrap()[0].influencer_id;
+        drop(tx);
+        assert_eq!(desk.one("Re: Shoes u1").await.who(), [eve.unwrap()], "{name}");
     }
 }
 
@@ -142,6 +149,17 @@ async fn a_parent_that_comes_late_holds_all_it_went_to_as_one_that_came_first() 
         desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org, di@example.org", "s1")]).await;
         assert_eq!(is_held(&desk, &["ana", "bo", "di"]).await, [false, true, true], "{name}");
         assert_eq!(desk.one("Re: Shoes p1").await.parts.len(), 2, "{name}");
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        for who in ["bo", "di"] {
+            let thread = tx.find_threads_of(vec![desk.people[who]], Micros(i64::MIN)).await.unwrap().remove(0);
+            let turn = thread.awaiting.map(|turn| turn.to_string());
+            assert_eq!(
+                (thread.message_count, turn.as_deref()),
+                (2, Some("them")),
+                "{name}: a machine's is nobody's turn"
+            );
+        }
+        drop(tx);
         nobody(&desk).await;
         assert_eq!((asked(&desk).await.len(), is_held(&desk, &["bo", "di"]).await), (2, vec![true, true]), "{name}");
     }
@@ -223,5 +241,134 @@ async fn records_that_are_joined_keep_what_stands_in_the_thread_of_either_and_ge
         tx.commit().await.unwrap();
         nobody(&desk).await;
         assert_eq!((asked(&desk).await.len(), why(&desk, "ana").await.as_deref()), (1, Some(MACHINE)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_named_counts_and_not_whose_thread_it_stands_in() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+        let words = "Hello from the agency. Never write to Di again, please.";
+        let said = reply("assistant@talent.example", "a1", "In-Reply-To: <s1@acme.example>", words);
+        desk.drop_into(FolderRole::Inbox, &[said]).await;
+        let said = desk.one("Re: Shoes a1").await.id;
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        let di = desk.people["di"];
+        let before = (ended(&desk, "di").await, events(&desk, "bo", EventType::ThreadReplied).await.len());
+        told_whose(&desk, said, Whose::Agent(agent, vec![di, di])).await.unwrap();
+        assert_eq!(desk.one("Re: Shoes a1").await.who(), [di], "{name}");
+        assert_eq!(events(&desk, "bo", EventType::ThreadReplied).await.len(), before.1, "{name}");
+        assert_eq!(events(&desk, "di", EventType::ThreadReplied).await.len(), 1, "{name}: once, though named twice");
+        assert!(before.0.is_none() && ended(&desk, "di").await.is_some(), "{name}");
+        assert_eq!(agent_of(&desk, "assistant@talent.example").await, agent, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_note_of_an_agency_is_put_away_without_saying_about_whom() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let machine = "Auto-Submitted: auto-replied";
+        let note = reply("mgr@talent.example", "n1", machine, "We got your mail and will answer soon.");
+        desk.drop_into(FolderRole::Inbox, &[note]).await;
+        let note = desk.one("Re: Shoes n1").await.id;
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [false; 3], "{name}");
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        told_whose(&desk, note, Whose::Agent(agent, vec![])).await.unwrap();
+        let mut tx = desk.fresh.store.read().await.unwrap();
+        assert!(tx.get_unmatched_view(note).await.unwrap().is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_persons_answer_that_is_nobodys_stays_in_the_threads_it_stands_in() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org, di@example.org", "s1")]).await;
+        let words = "Thanks, we pass it on.";
+        let said = reply("who@agency.example", "a1", "In-Reply-To: <s1@acme.example>", words);
+        desk.drop_into(FolderRole::Inbox, &[said]).await;
+        nobody(&desk).await;
+        assert_eq!(desk.one("Re: Shoes a1").await.parts.len(), 2, "{name}");
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_there_is_told_so_and_nothing_changes() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let said = no_of_the_agency(&desk).await;
+        let agent = agent_of(&desk, "mgr@talent.example").await;
+        let nobody = InfluencerId(desk.clock.new_id());
+        let no_agent = AgentId(desk.clock.new_id());
+        for whose in [
+            Whose::Influencer(nobody),
+            Whose::Agent(agent, vec![nobody]),
+            Whose::Agent(no_agent, vec![desk.people["bo"]]),
+        ] {
+            let refused = told_whose(&desk, said, whose).await.unwrap_err();
+            let is_told = matches!(
+                refused,
+                MatchError::People(people::PeopleError::NoInfluencer(_) | people::PeopleError::NoAgent(_))
+            );
+            assert!(is_told, "{name}: {refused}");
+        }
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [true; 3], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_says_whose_it_is_ends_the_task_that_asked() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        help_desk_says(&desk, "bo@example.org", "", NO).await;
+        let said = desk.one("Re: Shoes p1").await.id;
+        let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+        let new = people::NewAgent {
+            emails: vec!["x@agency.example".into()],
+            influencers: vec![desk.people["bo"]],
+            ..Default::default()
+        };
+        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+        let task = tx.lock_tasks_about(said, TaskKind::Answer).await.unwrap()[0];
+        tx.commit().await.unwrap();
+        told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap();
+        let mut tx = desk.fresh.store.begin("test.task").await.unwrap();
+        let task = tx.lock_task(task).await.unwrap().unwrap();
+        assert_eq!(task.completed_by.as_deref(), Some("kim"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_only_got_a_copy_by_the_other_address_of_one_person_is_held_with_them() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        help_desk_says(&desk, "bo@example.org", "\nCc: di@example.org", NO).await;
+        let (bo, di) = (desk.people["bo"], desk.people["di"]);
+        let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
+        merge(&mut tx, &desk.clock, di, bo, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        // Another message that waits and is settled lets nobody go.
+        desk.drop_into(FolderRole::Sent, &[sent_to("di@example.org", "s2")]).await;
+        let other = reply("assistant@home.example", "h1", "In-Reply-To: <s2@acme.example>", NO);
+        desk.drop_into(FolderRole::Inbox, &[other]).await;
+        matched(&desk, desk.one("Re: Shoes h1").await.id, Whose::Influencer(desk.people["ana"])).await;
+        assert_eq!(why(&desk, "di").await.as_deref(), Some(UNASSIGNED), "{name}");
+        nobody(&desk).await;
+        assert_eq!((asked(&desk).await.len() > 0, why(&desk, "di").await.as_deref()), (true, Some(MACHINE)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_comes_late_is_found_also_where_somebody_else_got_a_copy() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let machine = format!("{MACHINE_BELOW}\nCc: di@example.org");
+        desk.drop_into(FolderRole::Inbox, &[reply("helpdesk@agency.example", "p1", &machine, NO)]).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [false, false], "{name}");
+        desk.drop_into(FolderRole::Sent, &[sent_to("bo@example.org", "s1")]).await;
+        assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
     }
 }

@@ -357,7 +357,11 @@ async fn who_only_got_a_copy_by_the_other_address_of_one_person_is_held_with_the
         matched(&desk, desk.one("Re: Shoes h1").await.id, Whose::Influencer(desk.people["ana"])).await;
         assert_eq!(why(&desk, "di").await.as_deref(), Some(UNASSIGNED), "{name}");
         nobody(&desk).await;
-        assert_eq!((asked(&desk).await.len() > 0, why(&desk, "di").await.as_deref()), (true, Some(MACHINE)), "{name}");
+        assert_eq!(
+            (!asked(&desk).await.is_empty(), why(&desk, "di").await.as_deref()),
+            (true, Some(MACHINE)),
+            "{name}"
+        );
     }
 }
 

@@ -68,7 +68,7 @@ async fn whom(hub: &Hub, wanted: Wanted) -> Result<Option<Vec<InfluencerId>>, Ac
         (ids, None, None) => ("/influencer_ids", ids),
         (ids, Some(named), None) if ids.is_empty() => ("/influencers", steering::find(hub, named).await?),
         (ids, None, Some(filter)) if ids.is_empty() => {
-            let filter = steering::filter_of(hub, *filter)?;
+            let filter = steering::filter_of(hub, *filter).await?;
             let found = people::list_ids(&mut hub.store.survey().await?, &filter, PEOPLE_MAX + 1).await?;
             if found.is_empty() {
                 return Err(invalid("/filter", "it leaves nobody".to_owned()));

@@ -86,18 +86,20 @@ fn invalid(pointer: &str, what: impl Into<String>) -> ActionError {
 }
 
 /// The filter of a body.
-pub(super) fn filter_of(hub: &Hub, filter: FilterOrder) -> Result<InfluencerFilter, ActionError> {
+pub(super) async fn filter_of(hub: &Hub, filter: FilterOrder) -> Result<InfluencerFilter, ActionError> {
+    let wrong = |(name, what): (String, String)| invalid(&pointer(&name), what);
+    let filter = filter.with_view(&mut hub.store.read().await?).await?.map_err(wrong)?;
     if let Some(stage) = filter.stage.as_ref().filter(|s| !hub.live().stages.ids.contains(s)) {
         let known = hub.live().stages.ids.join(", ");
         return Err(invalid("/filter/stage", format!("there is no stage `{stage}`; there are: {known}")));
     }
-    filter.filter(hub.clock.now()).map_err(|(name, what)| invalid(&pointer(&name), what))
+    filter.filter(hub.clock.now()).map_err(wrong)
 }
 
 async fn enroll(hub: &Hub, sequence: String, order: EnrollOrder) -> Result<Value, ActionError> {
     let whom = match (order.influencers, order.filter) {
         (Some(named), None) => Whom::These(find(hub, named).await?),
-        (None, Some(filter)) => Whom::Filter(filter_of(hub, *filter)?),
+        (None, Some(filter)) => Whom::Filter(filter_of(hub, *filter).await?),
         _ => return Err(invalid("", "say exactly one of influencers, filter")),
     };
     let run = if order.dry_run { Run::Dry } else { Run::Real };

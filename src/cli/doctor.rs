@@ -23,7 +23,7 @@ use crate::config::{self, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
-use crate::domain::words::{AccountState, SignInState, TaskKind};
+use crate::domain::words::{AccountState, DisabledWhy, SignInState, TaskKind, WebhookState};
 use crate::store::lease::{LeaseRow, READING};
 use crate::store::reading::Page;
 use crate::store::reading::task::{TaskFilter, TaskView};
@@ -38,6 +38,8 @@ const FREE_MIN_KB: u64 = 512 * 1024;
 const YEAR_2026: Micros = Micros(1_767_225_600_000_000);
 /// Mails that are told of at most.
 const WITHHELD_MAX: usize = 20;
+/// How long a webhook may take nothing before that is told.
+const FAILING: Duration = Duration::from_hours(1);
 /// How far the newest event may lie ahead of the clock.
 const SKEW: Duration = Duration::from_mins(5);
 
@@ -157,6 +159,7 @@ async fn look_at_store(
             checks.extend(look_at_pauses(&mut tx, out).await?);
             checks.extend(look_at_withheld(&mut tx).await?);
             checks.extend(look_at_leases(&mut tx).await?);
+            checks.extend(look_at_webhooks(&mut tx, out).await?);
             let accounts = tx.list_account_views().await?;
             checks.extend(look_at_folders(&accounts));
             drop(tx);
@@ -304,6 +307,30 @@ fn look_at_lease(lease: &LeaseRow, now: Micros) -> Check {
         }
         None => Check::ok(&what, "none now"),
     }
+}
+
+/// Webhooks that were disabled because nothing was taken for long, and those that are on the way there.
+async fn look_at_webhooks(tx: &mut Tx, out: &Out) -> anyhow::Result<Vec<Check>> {
+    let now = Clock::machine().now();
+    let mut checks = Vec::new();
+    for webhook in tx.list_webhooks().await? {
+        let what = format!("webhook {}", webhook.id);
+        let since = |at: Option<Micros>| at.map_or_else(String::new, |at| format!(" since {}", out.time(at)));
+        match (webhook.state, webhook.disabled_why) {
+            (WebhookState::Disabled, Some(why)) if why != DisabledWhy::ByHand => {
+                let detail = format!("disabled{}: {} takes nothing ({why})", since(webhook.disabled_at), webhook.url);
+                let hint = format!("when it takes again: liaison webhook enable {}", webhook.id);
+                checks.push(Check::found(&what, State::Problem, detail, &hint));
+            }
+            (WebhookState::Enabled, _) if webhook.failing_since.is_some_and(|at| now.since(at) > FAILING) => {
+                let detail = format!("{} takes nothing{}", webhook.url, since(webhook.failing_since));
+                let hint = format!("what it answers: liaison webhook deliveries {} --state failed", webhook.id);
+                checks.push(Check::found(&what, State::Warning, detail, &hint));
+            }
+            _ => {}
+        }
+    }
+    Ok(checks)
 }
 
 /// The process that signed the lock beside the database, where it still runs.

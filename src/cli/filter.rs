@@ -15,6 +15,9 @@ use crate::store::people::filter::InfluencerFilter;
 #[group(id = "filter", multiple = true)]
 #[command(next_help_heading = "Filters of people")]
 pub(super) struct FilterArgs {
+    /// What this saved view asks for; what is said beside it counts instead
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
     /// In this stage
     #[arg(long)]
     stage: Option<String>,
@@ -72,6 +75,11 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// Takes what a list asks of its own rows rather than of people: whose turn it is, and our account.
+    pub(super) fn take_own(&mut self) -> (Option<Awaiting>, Option<String>) {
+        (self.awaiting.take(), self.account.take())
+    }
+
     /// The filter; `None` where no flag is said.
     ///
     /// # Errors
@@ -91,6 +99,7 @@ impl FilterArgs {
             None => None,
         };
         let mut order = FilterOrder {
+            view: self.view,
             stage: self.stage,
             owner: self.owner,
             tag: self.tag,
@@ -125,8 +134,9 @@ impl FilterArgs {
         if order == FilterOrder::default() {
             return Ok(None);
         }
-        let filter = order.filter(desk.clock.now());
-        Ok(Some(filter.map_err(|(name, what)| Stop::usage(format!("--{}: {what}", flag(&name))))?))
+        let wrong = |(name, what): (String, String)| Stop::usage(format!("--{}: {what}", flag(&name)));
+        let order = order.with_view(&mut desk.store.read().await?).await?.map_err(wrong)?;
+        Ok(Some(order.filter(desk.clock.now()).map_err(wrong)?))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::{Account, SentCopy};
 use crate::domain::address;
 use crate::domain::ids::{MessageId, ThreadId};
 use crate::domain::mail::{Mailbox, TEXT_MAX};
+use crate::domain::time::Micros;
 use crate::domain::words::Channel;
 use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, Enqueued, Order, SIZE_MAX};
 use crate::store::Tx;
@@ -49,8 +50,11 @@ pub(super) struct SendArgs {
     #[arg(long)]
     account: Option<String>,
     /// At once, without the time to take it back
-    #[arg(long)]
+    #[arg(long, conflicts_with = "at")]
     now: bool,
+    /// At this instant, as in 2026-03-31T09:00:00+02:00, and not before; a day is its beginning in UTC
+    #[arg(long, value_name = "WHEN", value_parser = super::date::parse)]
+    at: Option<Micros>,
     /// Also to addresses that belong to nobody known
     #[arg(long)]
     unknown_ok: bool,
@@ -72,6 +76,9 @@ pub(super) async fn run(global: &Global, args: SendArgs) -> anyhow::Result<ExitC
         return Err(Stop::usage("a message that answers nothing needs a --subject").into());
     }
     let desk = Desk::open(global).await?;
+    if let Some(at) = args.at.filter(|at| *at <= desk.clock.now()) {
+        return Err(Stop::usage(format!("--at: {} is past; leave it out to send now", desk.out.time(at))).into());
+    }
     let order_body = body(&args)?;
     let work = async |tx: &mut Tx| {
         let account = choose_account(&desk, tx, &args).await?;
@@ -226,7 +233,7 @@ fn order(desk: &Desk, account: &Account, args: &SendArgs, body: Body, people: (V
         html: body.html,
         attachments: body.attachments,
         answers: args.reply_to,
-        due_at: desk.clock.now().plus(std::time::Duration::from_secs(wait)),
+        due_at: args.at.unwrap_or_default().max(desk.clock.now().plus(std::time::Duration::from_secs(wait))),
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == SentCopy::Hub),
         message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
         outreach: None,

@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::desk::Desk;
+use super::filter::FilterArgs;
 use super::page::{MORE, PageArgs, listed};
 use super::stop::Stop;
 use super::terminal::{Out, clean, clean_line, short};
 use super::{Global, who};
 use crate::domain::ids::ThreadId;
 use crate::domain::mail::Mailbox;
-use crate::domain::words::{Awaiting, Direction};
+use crate::domain::words::Direction;
 use crate::store::Tx;
 use crate::store::reading::thread::ThreadFilter;
 use crate::store::reading::view::{MessageView, ThreadView};
@@ -21,7 +22,7 @@ use crate::store::reading::{PAGE_MAX, Page};
 #[derive(Debug, Subcommand)]
 pub(super) enum ThreadCommand {
     /// List threads, the one with the newest message first
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Show the messages of a thread, or all of an influencer, oldest first
     Show {
         /// The id of a thread, or an influencer: handle, mail address or id
@@ -38,12 +39,11 @@ pub(super) struct ListArgs {
     /// Of this influencer: handle, mail address or id
     #[arg(long, value_name = "WHO")]
     influencer: Option<String>,
-    /// Whose turn it is: us or them
+    /// The one with the oldest message first
     #[arg(long)]
-    awaiting: Option<Awaiting>,
-    /// Of this account of ours
-    #[arg(long)]
-    account: Option<String>,
+    oldest: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -51,20 +51,28 @@ pub(super) struct ListArgs {
 pub(super) async fn run(global: &Global, command: ThreadCommand) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(global).await?;
     match command {
-        ThreadCommand::List(args) => list(&desk, args).await?,
+        ThreadCommand::List(args) => list(&desk, *args).await?,
         ThreadCommand::Show { which, full } => show(&desk, &which, full).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<()> {
+async fn list(desk: &Desk, mut args: ListArgs) -> anyhow::Result<()> {
+    // Whose turn it is, and which account it is of, is asked of the thread itself here.
+    let (awaiting, account) = args.filter.take_own();
+    if let Some(account) = &account {
+        desk.account(account)?;
+    }
+    let mut of = args.filter.read(desk).await?.unwrap_or_default();
+    let (awaiting, account) = (awaiting.or(of.awaiting.take()), account.or(of.account.take()));
     let mut tx = desk.store.read().await?;
     let influencer = match &args.influencer {
         Some(given) => Some(who::influencer(&mut tx, given).await?.id),
         None => None,
     };
-    let filter = ThreadFilter { influencer, awaiting: args.awaiting, account: args.account, ..ThreadFilter::default() };
-    let slice = args.page.gather(Page::newest(PAGE_MAX), async |page| tx.list_threads(&filter, page).await).await?;
+    let filter = ThreadFilter { influencer, awaiting, account, of, ..ThreadFilter::default() };
+    let page = if args.oldest { Page::oldest(PAGE_MAX) } else { Page::newest(PAGE_MAX) };
+    let slice = args.page.gather(page, async |page| tx.list_threads(&filter, page).await).await?;
     if desk.out.is_json() {
         return desk.out.json(&listed(&slice));
     }

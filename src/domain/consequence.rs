@@ -66,7 +66,8 @@ impl Answer {
         self.is_no() || self == Self::Unsure
     }
 
-    fn is_no(self) -> bool {
+    /// Whether it is a no.
+    pub fn is_no(self) -> bool {
         matches!(self, Self::OptOut | Self::Refusal)
     }
 

@@ -179,6 +179,17 @@ impl Asked {
         Ok(Page { limit: self.limit()?, after, order })
     }
 
+    /// The page of a list that is sorted by the newest, as usual, or the oldest of something: `-name` or `name`.
+    pub(super) fn page_by(&self, name: &str) -> Result<Page, Problem> {
+        let order = match self.text("sort") {
+            None => Order::NewestFirst,
+            Some(sort) if sort.strip_prefix('-') == Some(name) => Order::NewestFirst,
+            Some(sort) if sort == name => Order::OldestFirst,
+            Some(_) => return Err(Self::wrong("sort", format!("expected `-{name}` or `{name}`"))),
+        };
+        Ok(Page { order, ..self.page()? })
+    }
+
     fn place(&self, cursor: &str) -> Result<Place, Problem> {
         let what = "it is not one that this list gave, with these filters";
         self.decode(cursor).ok_or_else(|| {

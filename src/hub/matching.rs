@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::people::refused::spread_opt_out;
 use super::{hold, signal};
@@ -21,6 +22,9 @@ use late::Late;
 
 pub(in crate::hub) mod late;
 
+/// How far the clock of whoever answers may be behind ours: machines answer at once.
+const SKEW: Duration = Duration::from_mins(15);
+
 /// Who an address turned out to belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Belongs {
@@ -28,6 +32,15 @@ pub enum Belongs {
     Influencer(InfluencerId),
     /// An agent, who stands for these.
     Agent(AgentId, Vec<InfluencerId>),
+}
+
+impl Belongs {
+    fn people(&self) -> Vec<InfluencerId> {
+        match self {
+            Self::Influencer(id) => vec![*id],
+            Self::Agent(_, stands_for) => stands_for.clone(),
+        }
+    }
 }
 
 /// Places the history of addresses that have just become somebody's, and lets a no of theirs hold for all their addresses; how
@@ -74,6 +87,9 @@ pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belon
     let mut placed = 0;
     let mut desk = Desk::load(tx, &rows).await?;
     let mut late = Late::load(tx, clock, &rows.iter().map(|row| row.message_id).collect::<Vec<_>>()).await?;
+    // All that this may touch, in the order in which everybody locks them.
+    tx.lock_influencers(owners.values().flat_map(Belongs::people).chain(late.shown()).collect()).await?;
+    let mut settled = Vec::new();
     for row in &rows {
         let (whose, sure): (Vec<late::Whose>, bool) = match owners.get(&row.address_key) {
             Some(Belongs::Influencer(id)) => (vec![(*id, None)], true),
@@ -92,7 +108,10 @@ pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belon
             placed += 1;
             desk.place(tx, clock, row, (influencer, agent, sure)).await?;
             match (row.direction, row.role) {
-                (Direction::Inbound, Role::Author) => late.wrote(row.message_id, (influencer, agent), sure),
+                (Direction::Inbound, Role::Author) => {
+                    settled.extend(sure.then_some(row.message_id));
+                    late.wrote(row.message_id, (influencer, agent), sure);
+                }
                 (Direction::Inbound, _) if sure => late.spoke_of(row.message_id, &row.address_key, influencer),
                 (Direction::Inbound | Direction::Outbound, _) => {}
             }
@@ -103,6 +122,8 @@ pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belon
     let is_placed = |key: &String| !matches!(owners.get(key), Some(Belongs::Agent(_, all)) if all.is_empty());
     tx.delete_strangers(keys.into_iter().filter(is_placed).collect()).await?;
     late.finish(tx, clock).await?;
+    // What was said to be nobody's stays in the threads it stood in until it is known whose it is.
+    tx.withdraw_settled(settled).await?;
     Ok(placed)
 }
 
@@ -228,9 +249,11 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
         return Ok(());
     }
     let mut threads: HashMap<ConversationId, Vec<ThreadRow>> = HashMap::new();
-    for thread in tx.find_threads_in(conversations).await?.into_iter().filter(|thread| thread.message_count > 0) {
+    for thread in tx.find_threads_in(conversations).await? {
         threads.entry(thread.conversation_id).or_default().push(thread);
     }
+    let ids = threads.values().flatten().map(|thread| thread.id).collect();
+    let starts: HashMap<ThreadId, Micros> = tx.list_thread_starts(ids).await?.into_iter().collect();
     let messages: Vec<MessageId> = waiting.iter().map(|w| w.message_id).collect();
     let sure: HashSet<_> = tx.find_sure_participations(messages.clone()).await?.into_iter().collect();
     let shown: HashSet<_> = tx.find_participations(messages).await?.into_iter().map(|(m, who, _)| (m, who)).collect();
@@ -239,20 +262,26 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
     let mut signals = Vec::new();
     for message in waiting.iter().filter(|w| !unsure.contains(&w.message_id)) {
         let all = threads.get(&message.conversation_id).into_iter().flatten();
-        let among: Vec<&ThreadRow> =
-            all.filter(|thread| !shown.contains(&(message.message_id, thread.influencer_id))).collect();
+        // Who came into the conversation after it was written is not meant by it.
+        let was_there =
+            |thread: &ThreadRow| starts.get(&thread.id).is_some_and(|start| *start <= message.at.plus(SKEW));
+        let among: Vec<&ThreadRow> = all
+            .filter(|thread| was_there(thread) && !shown.contains(&(message.message_id, thread.influencer_id)))
+            .collect();
+        let has_others = sure.iter().any(|(id, _)| *id == message.message_id);
         // A report of several is about one of them: whom it names.
         let is_report = matches!(message.kind, Kind::Bounce | Kind::Complaint);
         if among.is_empty() || among.len() > SHOWN_TO_MAX || (is_report && among.len() > 1) {
             continue;
         }
-        let waits = if among.len() == 1 { UnmatchedReason::AliasProposed } else { UnmatchedReason::UnknownSender };
+        let is_alias = among.len() == 1 && !has_others;
+        let waits = if is_alias { UnmatchedReason::AliasProposed } else { UnmatchedReason::UnknownSender };
         for one in &among {
             show_in(changed.entry(one.id).or_insert_with(|| (*one).clone()), tx, message).await?;
             let whose = (message.message_id, one.influencer_id);
             signals.extend(late::proposed(whose, &message.facts, waits, clock.now()));
         }
-        if let [only] = among.as_slice() {
+        if let Some(only) = among.first().filter(|_| is_alias) {
             tx.propose_alias(message.message_id, only.influencer_id).await?;
         }
     }

@@ -44,6 +44,12 @@ pub enum TokenError {
     /// It would be refused at once.
     #[error("a token must expire after now")]
     Expiry,
+    /// There is none of this id.
+    #[error("there is no token `{0}`")]
+    Unknown(TokenId),
+    /// It is refused for good.
+    #[error("the token `{0}` was revoked; make another one")]
+    Revoked(TokenId),
     /// The system gives no random octets.
     #[error("the system gives no random octets: {0}")]
     Chance(String),
@@ -63,16 +69,54 @@ pub enum TokenRefusal {
     Revoked,
 }
 
+/// What is to change of a token. What it may do is fixed: for something else another one is made.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenChange {
+    /// What it is for.
+    pub name: Option<String>,
+    /// From when on it is refused, earlier or later than before; `Some(None)`: never.
+    pub expires_at: Option<Option<Micros>>,
+}
+
+fn name_of(given: &str) -> Result<String, TokenError> {
+    let name = given.trim();
+    if name.is_empty() || name.chars().count() > NAME_MAX { Err(TokenError::Name) } else { Ok(name.to_owned()) }
+}
+
+/// Changes a token that is not revoked.
+///
+/// # Errors
+/// [`TokenError`].
+pub async fn change_token(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: TokenId,
+    change: TokenChange,
+) -> Result<TokenView, TokenError> {
+    let mut token = tx.get_token(id).await?.ok_or(TokenError::Unknown(id))?;
+    if let Some(name) = &change.name {
+        token.name = name_of(name)?;
+    }
+    if let Some(expires_at) = change.expires_at {
+        if expires_at.is_some_and(|at| at <= clock.now()) {
+            return Err(TokenError::Expiry);
+        }
+        token.expires_at = expires_at;
+    }
+    if !tx.update_token(id, &token.name, token.expires_at).await? {
+        return Err(TokenError::Revoked(id));
+    }
+    Ok(token)
+}
+
 /// Makes a token. The secret is returned here and can't be had again.
 pub async fn create_token(
     tx: &mut Tx,
     clock: &Clock,
     order: TokenOrder,
 ) -> Result<(TokenView, SecretString), TokenError> {
-    let name = order.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > NAME_MAX {
-        return Err(TokenError::Name);
-    }
+    let name = name_of(&order.name)?;
     let mut scopes = order.scopes;
     scopes.sort_unstable();
     scopes.dedup();

@@ -38,7 +38,8 @@ pub enum MatchError {
     NotWaiting(MessageId),
     /// An agent wrote it, who stands for several or for nobody, and about whom was not said.
     #[error(
-        "message {0} is an agent's, and waits for whom it is about: say that (--about), or answer its task `nobody` where it is about none"
+        "message {0} is an agent's, and waits for whom it is about: say that (--about), or link the agent to whom they write for; where \
+         it is about none, answer its task `nobody`"
     )]
     AboutWhom(MessageId),
     /// Its writer has no address that could be anybody's.
@@ -77,7 +78,7 @@ pub async fn match_message(
             rethread(tx, clock, &HashMap::from([(key, belongs)])).await?;
             Ok(placed + assigned)
         }
-        Whose::Agent(agent, _) if is_agents => {
+        Whose::Agent(agent, _) if is_agents && is_theirs(tx, &waiting.address, agent).await? => {
             let about = about_whom(tx, message, agent).await?;
             Ok(assign(tx, clock, message, ((&about, Some(agent)), by)).await?)
         }
@@ -130,15 +131,30 @@ async fn tells_about_whom(tx: &mut Tx, message: MessageId, whose: &Whose) -> Res
     Ok(is_tied || stands_for.len() == 1)
 }
 
+/// Whether an address is this agent's.
+async fn is_theirs(tx: &mut Tx, address: &str, agent: AgentId) -> Result<bool, StoreError> {
+    let key = address::key(address);
+    let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+    Ok(owners.iter().any(|owner| owner.agent_id == Some(agent)))
+}
+
 /// About whom an agent's message is of which that was not said: the only one they stand for, or nobody, where nothing is asked.
 async fn about_whom(tx: &mut Tx, message: MessageId, agent: AgentId) -> Result<Vec<InfluencerId>, MatchError> {
-    if let [(_, only)] = tx.influencers_of_agents(vec![agent]).await?.as_slice() {
+    let stands_for = tx.influencers_of_agents(vec![agent]).await?;
+    if let [(_, only)] = stands_for.as_slice() {
         return Ok(vec![*only]);
     }
     let parts = tx.find_participations(vec![message]).await?;
     let shown = parts.into_iter().map(|(_, influencer, _)| influencer).collect();
-    let waits = tx.list_awaiting_assignment(shown).await?.iter().any(|waiting| waiting.message_id == message);
-    if waits || tx.has_open_task_about(message, TaskKind::Answer, None).await? {
+    let awaits = tx.list_awaiting_assignment(shown).await?.iter().any(|waiting| waiting.message_id == message);
+    // Of an agent who writes for nobody yet it may be the no of whom they will write for.
+    let row = tx.list_waiting(vec![message]).await?.pop();
+    let is_no = |row: &WaitingRow| {
+        let answer = Answer::read(Some(&row.facts));
+        answer.is_no() || (row.kind == Kind::Human && answer.may_be_no())
+    };
+    let is_kept = stands_for.is_empty() && row.as_ref().is_some_and(is_no);
+    if awaits || is_kept || tx.has_open_task_about(message, TaskKind::Answer, None).await? {
         return Err(MatchError::AboutWhom(message));
     }
     Ok(Vec::new())
@@ -220,6 +236,8 @@ async fn assign(
     let key = origin.as_ref().and_then(|(author, _)| address::key(author));
     let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
     let agent = agent.or_else(|| owners.first().and_then(|owner| owner.agent_id));
+    // In the order in which everybody locks them.
+    tx.lock_influencers(shown.iter().chain(about).copied().collect()).await?;
     for influencer in about {
         if shown.contains(influencer) {
             tx.set_author(message, *influencer).await?;
@@ -257,6 +275,7 @@ pub(in crate::hub) async fn is_nobodys(tx: &mut Tx, clock: &Clock, waiting: &Wai
     let message = waiting.message_id;
     let shown: Vec<InfluencerId> =
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
+    tx.lock_influencers(shown.clone()).await?;
     ask_whether_no(tx, clock, waiting).await?;
     // In somebody's thread it stays to be read, whoever wrote it.
     tx.withdraw_agents(message).await?;

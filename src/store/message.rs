@@ -382,8 +382,9 @@ impl Tx {
         self.withdrawn(parts).await
     }
 
-    /// Takes a message off the timelines on which it was shown for want of knowing better.
+    /// Takes a message off the timelines on which it was shown for want of knowing better. Who got a copy of it got it.
     pub async fn withdraw_unassigned(&mut self, message: MessageId) -> Result<(), StoreError> {
+        self.exec(&COPIES_KEPT, values![message]).await?;
         let parts: Vec<(InfluencerId, ThreadId)> = self.all(&UNASSIGNED_WITHDRAW, values![message]).await?;
         self.withdrawn(parts).await
     }
@@ -394,6 +395,17 @@ impl Tx {
         }
         let (people, threads) = parts.into_iter().unzip();
         self.recount_kept(people, threads).await
+    }
+
+    /// The same of those of these messages that waited for their writer to be known, stood in the threads of several and wait no more.
+    pub async fn withdraw_settled(&mut self, messages: Vec<MessageId>) -> Result<(), StoreError> {
+        let parts: Vec<(InfluencerId, ThreadId)> = self.all(&SETTLED_WITHDRAW, values![messages]).await?;
+        self.withdrawn(parts).await
+    }
+
+    /// When something was first said in these threads.
+    pub async fn list_thread_starts(&mut self, threads: Vec<ThreadId>) -> Result<Vec<(ThreadId, Micros)>, StoreError> {
+        self.all(&THREAD_STARTS, values![threads]).await
     }
 
     /// Forgets that an address stood in a message as a stranger's.
@@ -648,6 +660,11 @@ statements! {
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
     #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned RETURNING influencer_id, thread_id";
+    #[hot] COPIES_KEPT = "UPDATE participation SET assigned = TRUE WHERE message_id = $1 AND NOT assigned AND role = 'cc' AND agent_id IS NULL";
+    #[hot] SETTLED_WITHDRAW = "DELETE FROM participation WHERE message_id = ANY($1::uuid[]) AND NOT assigned AND message_id IN \
+        (SELECT u.message_id FROM unmatched u WHERE u.message_id = ANY($1::uuid[]) AND u.reason = 'unknown_sender' AND u.resolved_at IS NOT NULL) \
+        RETURNING influencer_id, thread_id";
+    #[hot] THREAD_STARTS = "SELECT thread_id, MIN(at) FROM participation WHERE thread_id = ANY($1::uuid[]) GROUP BY thread_id";
     #[hot] AGENTS_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned AND agent_id IS NOT NULL \
         RETURNING influencer_id, thread_id";
     #[hot] STRANGER_DELETE = "DELETE FROM stranger WHERE address_key = $1 AND message_id = $2";

@@ -66,6 +66,16 @@ pub enum Order {
     OldestFirst,
 }
 
+impl Order {
+    /// How a place is compared with the one before it, and the order, in SQL.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NewestFirst => ("<", "DESC"),
+            Self::OldestFirst => (">", "ASC"),
+        }
+    }
+}
+
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {

@@ -77,6 +77,22 @@ impl Tx {
         Ok(rows.into_iter().map(TokenView::from).collect())
     }
 
+    /// One token.
+    pub async fn get_token(&mut self, id: TokenId) -> Result<Option<TokenView>, StoreError> {
+        let row: Option<TokenRow> = self.opt(&TOKEN_GET, values![id]).await?;
+        Ok(row.map(TokenView::from))
+    }
+
+    /// What a token is for, and from when on it is refused; `false` where there is none that is not revoked.
+    pub async fn update_token(
+        &mut self,
+        id: TokenId,
+        name: &str,
+        expires_at: Option<Micros>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.exec(&TOKEN_UPDATE, values![id, name, expires_at]).await? > 0)
+    }
+
     /// Refuses a token from now on; `false` where there is none, `true` also where it was revoked before.
     pub async fn revoke_token(&mut self, id: TokenId, at: Micros) -> Result<bool, StoreError> {
         Ok(self.exec(&TOKEN_REVOKE, values![id, at]).await? > 0)
@@ -87,5 +103,7 @@ statements! {
     TOKEN_INSERT = "INSERT INTO api_token (id, name, hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
     #[hot] TOKEN_FIND = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token WHERE hash = $1";
     TOKENS = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token ORDER BY id DESC LIMIT 1000";
+    #[hot] TOKEN_GET = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token WHERE id = $1";
+    #[hot] TOKEN_UPDATE = "UPDATE api_token SET name = $2, expires_at = $3 WHERE id = $1 AND revoked_at IS NULL";
     #[hot] TOKEN_REVOKE = "UPDATE api_token SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1";
 }

@@ -151,13 +151,22 @@ fn outbox_of(dir: &Path) {
     run(&["thread", "show", &thread]).well().says(0, "One more thing");
     let all = run(&["thread", "show", "@ana", "--json"]).well().json();
     assert_eq!(all["messages"].as_array().unwrap().len(), 3);
+    let later = ["send", "--to", "@ana", "--subject", "Later", "--text", "Then", "--at", "2100-01-01T09:00:00Z"];
+    let later = run(&[&later[..], &["--json"]].concat()).well().json();
+    assert_eq!(later["status"].as_str(), Some("queued"));
+    assert!(later["at"].as_str().unwrap().starts_with("2100-01-01T09:00:00"), "{later}");
+    run(&["outbox", "cancel", later["id"].as_str().unwrap()]).well();
+    let threads = run(&["thread", "list", "--json", "--stage", "contacted", "--oldest"]).well().json();
+    let subjects: Vec<_> = threads["data"].as_array().unwrap().iter().map(|t| t["subject"].as_str().unwrap()).collect();
+    assert!(subjects.contains(&"Hi"), "{subjects:?}");
+    assert_eq!(run(&["thread", "list", "--json", "--stage", "agreed"]).well().json()["data"], serde_json::json!([]));
     run(&["send", "--to", "x@nowhere.example", "--subject", "s", "--text", "t"]).says(1, "--unknown-ok");
     run(&["send", "--to", "x@nowhere.example", "--subject", "s", "--text", "t", "--unknown-ok"]).well();
     let events = run(&["events", "tail", "--json", "--after", "0"]).well();
     let lines: Vec<Value> = events.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |kind: &str| lines.iter().filter(|e| e["type"] == kind).count();
     let counted = ["influencer.created", "influencer.stage_changed", "message.cancelled"].map(count);
-    assert_eq!(counted, [2, 1, 1], "{}", events.out);
+    assert_eq!(counted, [2, 1, 2], "{}", events.out);
     assert_eq!(lines.last().unwrap()["seq"].as_u64(), Some(lines.len() as u64));
     run(&["events", "tail"]).well().says(0, "influencer.stage_changed");
 }
@@ -191,6 +200,9 @@ fn wrong_usage_says_what_to_write_and_ends_with_its_code() {
     run(&["influencer", "listt"]).says(2, "list");
     run(&["send", "--text", "x"]).says(2, "--to");
     run(&["send", "--to", "@ana", "--text", "x"]).says(2, "--subject");
+    run(&["send", "--to", "@ana", "--subject", "s", "--text", "x", "--at", "2001-01-01"]).says(2, "is past");
+    run(&["send", "--to", "@ana", "--subject", "s", "--text", "x", "--at", "soon"]).says(2, "2026-03-31T09:00:00Z");
+    run(&["thread", "list", "--view", "none"]).says(2, "--view: there is no saved view `none`");
     run(&["send", "--reply-to", "inf_1", "--text", "x"]).says(2, "thr_");
     run(&["outbox", "list", "--status", "lost"]).says(2, "uncertain");
     run(&["token", "create", "x", "--expires", "soon"]).says(2, "90d");

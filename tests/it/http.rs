@@ -5,6 +5,7 @@ mod described;
 mod desk;
 mod edit;
 mod fuzzed;
+mod keys;
 mod listeners;
 mod many;
 mod numbers;

@@ -27,6 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
         text("step", "At this step"),
         text("sequence_step", "The same, as the other lists call it"),
         of::<InfluencerId>("influencer", "Of this influencer"),
+        text("sort", "`-started`: the one that began last first, as usual; or `started`: the one that began first"),
     ]));
     vec![
         Route::at("/enrollments").get(does("List runs of sequences, the newest first").takes(filters), list),
@@ -37,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<EnrollmentView>>, Problem> {
-    let own = ["limit", "cursor", "sequence", "state", "sequence_state", "step", "sequence_step", "influencer"];
+    let own = ["limit", "cursor", "sort", "sequence", "state", "sequence_state", "step", "sequence_step", "influencer"];
     let asked = asked.only(&views::names(&own))?;
     let asked = views::with_view(&state, asked).await?;
     // Which sequence, step and state is asked of the run itself here.
@@ -49,7 +50,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         influencer: asked.get::<InfluencerId>("influencer")?,
         of,
     };
-    let page = asked.page()?;
+    let page = asked.page_by("started")?;
     let slice = state.read_by(&filter.of).await?.list_enrollment_views(&filter, page).await?;
     Ok(asked.answer(slice))
 }

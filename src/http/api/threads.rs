@@ -27,10 +27,14 @@ pub(super) fn routes() -> Vec<Route> {
         text("account", "Of this account of ours"),
         text("assignee", "Looked after by this teammate"),
         of::<bool>("archived", "Whether it is done with"),
+        text("sort", "`-last_message`: the newest message first, as usual; or `last_message`: the oldest first"),
     ]));
     let order = of::<Direction>("order", "`newest` first, as usual, or `oldest`");
     vec![
-        Route::at("/threads").get(does("List threads, the one with the newest message first").takes(filters), list),
+        Route::at("/threads").get(
+            does("List threads, the one with the newest message first unless it is asked otherwise").takes(filters),
+            list,
+        ),
         Route::at("/threads/{id}").get(does("Show a thread"), one).patch(
             does("Give a thread to a teammate or to another influencer, mark it as read, put it off or aside")
                 .conflicts(&["thread_of_their_own"]),
@@ -42,8 +46,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed<ThreadView>>, Problem> {
-    let asked =
-        asked.only(&views::names(&["limit", "cursor", "influencer", "awaiting", "account", "assignee", "archived"]))?;
+    let own = ["limit", "cursor", "sort", "influencer", "awaiting", "account", "assignee", "archived"];
+    let asked = asked.only(&views::names(&own))?;
     let asked = views::with_view(&state, asked).await?;
     // Whose turn it is, and which account it is of, is asked of the thread itself here.
     let of = InfluencerFilter { awaiting: None, account: None, ..filter::read(&asked, state.clock.now())? };
@@ -55,7 +59,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         archived: asked.get::<bool>("archived")?,
         of,
     };
-    let page = asked.page()?;
+    let page = asked.page_by("last_message")?;
     let slice = state.read_by(&filter.of).await?.list_threads(&filter, page).await?;
     Ok(asked.answer(slice))
 }

@@ -14,7 +14,7 @@ use crate::http::body::{Body, Id, created};
 use crate::http::describe::{Route, does};
 use crate::http::page::{Listed, NoQuery};
 use crate::http::problem::Problem;
-use crate::hub::token::{TokenError, TokenOrder, create_token};
+use crate::hub::token::{TokenChange, TokenError, TokenOrder, change_token, create_token};
 use crate::store::token::TokenView;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -22,7 +22,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/tokens")
             .get(does("List tokens, without their secrets"), list)
             .post(does("Make a token").secret(), create),
-        Route::at("/tokens/{id}").delete(does("Refuse a token from now on"), revoke),
+        Route::at("/tokens/{id}")
+            .get(does("Show a token, without its secret"), one)
+            .patch(
+                does("Say what a token is for and until when it holds; what is left out stays").conflicts(&["revoked"]),
+                change,
+            )
+            .delete(does("Refuse a token from now on"), revoke),
     ]
 }
 
@@ -61,6 +67,38 @@ async fn create(
     Ok(created(CreatedToken { token: secret.expose_secret().to_owned(), view }))
 }
 
+async fn one(State(state): State<ApiState>, Id(id): Id<TokenId>, _: NoQuery) -> Result<Json<TokenView>, Problem> {
+    let found = state.store.read().await?.get_token(id).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found("token", id))
+}
+
+/// What is to change of a token. What it may do is fixed.
+#[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct TokenChangeOrder {
+    /// What it is for.
+    name: Option<String>,
+    /// From when on it is refused; `null`: never.
+    #[serde(deserialize_with = "crate::http::body::said")]
+    expires_at: Option<Option<Micros>>,
+}
+
+async fn change(
+    State(state): State<ApiState>,
+    Id(id): Id<TokenId>,
+    Body(order): Body<TokenChangeOrder>,
+) -> Result<Json<TokenView>, Problem> {
+    let change = TokenChange { name: order.name, expires_at: order.expires_at };
+    let mut tx = state.store.begin("http.change_token").await?;
+    let view = change_token(&mut tx, &state.clock, id, change).await?;
+    let kept = tx.commit().await;
+    // Also where it is not known whether it was kept.
+    state.limits.known().revoked();
+    kept?;
+    Ok(Json(view))
+}
+
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         let what = error.to_string();
@@ -71,6 +109,8 @@ impl From<TokenError> for Problem {
             TokenError::Name => invalid("/name"),
             TokenError::Scopes => invalid("/scopes"),
             TokenError::Expiry => invalid("/expires_at"),
+            TokenError::Unknown(id) => Self::not_found("token", id),
+            TokenError::Revoked(_) => Self::new(StatusCode::CONFLICT, "revoked", what.clone()),
             TokenError::Chance(_) => Self::internal(),
             TokenError::Store(error) => Self::from(error),
         }

@@ -47,6 +47,11 @@ impl Late {
         Ok(Self { now: clock.now(), waiting, shown, signals, placed, unsure, dead })
     }
 
+    /// Who was shown any of them before.
+    pub(super) fn shown(&self) -> Vec<InfluencerId> {
+        self.shown.iter().map(|(_, influencer)| *influencer).collect()
+    }
+
     /// The writer of a message is known now; `sure` where it is known as well about whom an agent writes.
     pub(super) fn wrote(&mut self, message: MessageId, (influencer, agent): Whose, sure: bool) {
         let Some(row) = self.waiting.get(&message) else { return };

@@ -10,6 +10,7 @@ use crate::domain::people::tier_bounds;
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, EnrollmentState};
 use crate::store::people::filter::{AudienceFilter, Compare, InfluencerFilter, PropertyFilter, RunFilter};
+use crate::store::{StoreError, Tx};
 
 /// Properties or shares in one filter.
 const WISHES_MAX: usize = 10;
@@ -23,6 +24,8 @@ const DIMENSIONS: [&str; 3] = ["country", "age", "gender"];
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterOrder {
+    /// What this saved view asks for; what is said beside it counts instead.
+    pub view: Option<String>,
     /// In this stage.
     pub stage: Option<String>,
     /// Looked after by this teammate.
@@ -69,6 +72,94 @@ pub struct FilterOrder {
 pub type Wrong = (String, String);
 
 impl FilterOrder {
+    /// The same with what its view asks for.
+    ///
+    /// # Errors
+    /// Where there is no such view, or it can't be read any more, which names `view`; where the store can't be read.
+    pub async fn with_view(mut self, tx: &mut Tx) -> Result<Result<Self, Wrong>, StoreError> {
+        let Some(name) = self.view.take() else { return Ok(Ok(self)) };
+        let wrong = |what: String| Ok(Err(("view".to_owned(), what)));
+        let Some(saved) = tx.get_view(&name).await? else {
+            return wrong(format!("there is no saved view `{name}`"));
+        };
+        match Self::saved(&saved.filters) {
+            Ok(base) => Ok(Ok(self.over(base))),
+            Err((filter, what)) => wrong(format!("the view `{name}` can't be read: {filter}: {what}")),
+        }
+    }
+
+    /// Filters as a view keeps them: query parameters.
+    ///
+    /// # Errors
+    /// The parameter that can't be taken.
+    fn saved(filters: &BTreeMap<String, String>) -> Result<Self, Wrong> {
+        let mut order = Self::default();
+        for (name, value) in filters.iter().filter(|(_, value)| !value.is_empty()) {
+            let wrong = || (name.clone(), format!("`{value}` can't be taken"));
+            if let Some(property) = name.strip_prefix("property.") {
+                order.property.insert(property.to_owned(), value.clone());
+            } else if let Some(of) = name.strip_prefix("audience.") {
+                order.audience.insert(of.to_owned(), value.parse().map_err(|_| wrong())?);
+            } else {
+                order.take(name, value).ok_or_else(wrong)?;
+            }
+        }
+        Ok(order)
+    }
+
+    /// One parameter that is no property and no share.
+    fn take(&mut self, name: &str, value: &str) -> Option<()> {
+        let text = || Some(value.to_owned());
+        match name {
+            "stage" => self.stage = text(),
+            "owner" => self.owner = text(),
+            "tag" => self.tag = text(),
+            "q" => self.q = text(),
+            "awaiting" => self.awaiting = Some(value.parse().ok()?),
+            "network" => self.network = text(),
+            "agent" => self.agent = Some(value.parse().ok()?),
+            "account" => self.account = text(),
+            "reach[gte]" => self.reach_from = Some(value.parse().ok()?),
+            "reach[lt]" => self.reach_below = Some(value.parse().ok()?),
+            "tier" => self.tier = text(),
+            "sequence" => self.sequence = text(),
+            "sequence_step" => self.sequence_step = text(),
+            "sequence_state" => self.sequence_state = Some(value.parse().ok()?),
+            "last_reply[lt]" => self.last_reply_before = text(),
+            "last_reply[gte]" => self.last_reply_from = text(),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// What is said here, and below it what is said there.
+    fn over(self, base: Self) -> Self {
+        let Self { mut property, mut audience, .. } = base;
+        property.extend(self.property);
+        audience.extend(self.audience);
+        Self {
+            view: self.view,
+            stage: self.stage.or(base.stage),
+            owner: self.owner.or(base.owner),
+            tag: self.tag.or(base.tag),
+            q: self.q.or(base.q),
+            awaiting: self.awaiting.or(base.awaiting),
+            network: self.network.or(base.network),
+            agent: self.agent.or(base.agent),
+            account: self.account.or(base.account),
+            reach_from: self.reach_from.or(base.reach_from),
+            reach_below: self.reach_below.or(base.reach_below),
+            tier: self.tier.or(base.tier),
+            sequence: self.sequence.or(base.sequence),
+            sequence_step: self.sequence_step.or(base.sequence_step),
+            sequence_state: self.sequence_state.or(base.sequence_state),
+            last_reply_before: self.last_reply_before.or(base.last_reply_before),
+            last_reply_from: self.last_reply_from.or(base.last_reply_from),
+            property,
+            audience,
+        }
+    }
+
     /// The filter of the store; lengths of time count back from now.
     ///
     /// # Errors
@@ -173,6 +264,37 @@ mod tests {
         for wrong in ["", "d", "30", "-1d", "30 parsecs", "99999999999999999d", "é"] {
             assert_eq!(read(wrong).map_err(|(name, _)| name), Err("last_reply[lt]".to_owned()), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_view_is_read_below_what_is_said() {
+        let saved = |pairs: &[(&str, &str)]| {
+            FilterOrder::saved(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
+        let view = [
+            ("stage", "prospect"),
+            ("reach[gte]", "1000"),
+            ("awaiting", "us"),
+            ("tag", ""),
+            ("property.niche", "running"),
+        ];
+        let base = saved(&view).unwrap();
+        assert_eq!((base.reach_from, base.awaiting, base.tag.as_deref()), (Some(1000), Some(Awaiting::Us), None));
+        let said = FilterOrder {
+            stage: Some("agreed".into()),
+            property: [("size".into(), "M".into())].into(),
+            ..FilterOrder::default()
+        };
+        let both = said.over(base);
+        assert_eq!((both.stage.as_deref(), both.reach_from), (Some("agreed"), Some(1000)));
+        assert_eq!(both.property.keys().collect::<Vec<_>>(), ["niche", "size"]);
+        for (name, value) in
+            [("reach[gte]", "many"), ("shoe", "9"), ("audience.country[us][gte]", "half"), ("awaiting", "me")]
+        {
+            assert_eq!(saved(&[(name, value)]).map_err(|(name, _)| name), Err(name.to_owned()));
+        }
+        let share = saved(&[("audience.country[us][gte]", "0.4")]).unwrap();
+        assert_eq!(share.audience.get("country[us][gte]"), Some(&0.4));
     }
 
     #[test]

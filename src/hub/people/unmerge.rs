@@ -232,7 +232,8 @@ async fn return_shared(
     for part in undo.shared.iter().filter(|s| messages.contains(&s.message_id)) {
         // What a person said of it since stays.
         let by_merge = part.role == Role::Author && part.assigned;
-        let is_said = !part.kept_assigned && !by_merge && sure.contains(&(part.message_id, kept));
+        let was_unsure = !part.kept_assigned || !part.assigned;
+        let is_said = was_unsure && !by_merge && sure.contains(&(part.message_id, kept));
         if !is_said {
             tx.set_part(part.message_id, kept, part.kept_role, part.kept_assigned).await?;
         }

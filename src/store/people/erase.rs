@@ -210,11 +210,12 @@ impl Tx {
     /// nothing is left go; how many.
     pub async fn recount(&mut self, people: Vec<InfluencerId>, threads: Vec<ThreadId>) -> Result<u64, StoreError> {
         self.recount_kept(people, threads.clone()).await?;
+        self.exec(&THREADS_CHANGED, values![threads.clone()]).await?;
         self.exec(&THREADS_BELOW_EMPTY, values![threads.clone()]).await?;
         self.exec(&THREADS_EMPTY, values![threads]).await
     }
 
-    /// The same; threads in which nothing is left stay.
+    /// The same; threads in which nothing is left stay, and nobody who changes one has to read it again.
     pub async fn recount_kept(&mut self, people: Vec<InfluencerId>, threads: Vec<ThreadId>) -> Result<(), StoreError> {
         self.exec(&THREADS_RECOUNT, values![threads]).await?;
         self.exec(&PEOPLE_RECOUNT, values![people]).await?;
@@ -403,6 +404,17 @@ macro_rules! turn_of {
     };
 }
 
+/// When the newest message came or went that was not taken back.
+macro_rules! newest_of {
+    ($which:literal) => {
+        concat!(
+            "(SELECT p.at FROM participation p LEFT JOIN outbox o ON o.id = p.message_id WHERE ",
+            $which,
+            " AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1)"
+        )
+    };
+}
+
 statements! {
     #[hot] MERGED = "SELECT gone FROM merge_record WHERE kept = ANY($1::uuid[]) AND undone_at IS NULL";
     #[hot] MERGED_ONCE = "SELECT kept, gone FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[])";
@@ -474,9 +486,10 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM thread t WHERE t.conversation_id = conversation.id) \
         AND NOT EXISTS (SELECT 1 FROM message_ref r WHERE r.conversation_id = conversation.id)";
     #[hot] THREADS_RECOUNT = concat!("UPDATE thread SET message_count = (SELECT COUNT(*) FROM participation p WHERE p.thread_id = thread.id), \
-        last_message_at = COALESCE((SELECT MAX(p.at) FROM participation p WHERE p.thread_id = thread.id), last_message_at), \
-        awaiting = ", turn_of!("p.thread_id = thread.id"), ", version = version + 1 WHERE id = ANY($1::uuid[])");
-    #[hot] PEOPLE_RECOUNT = concat!("UPDATE influencer SET last_message_at = (SELECT MAX(p.at) FROM participation p WHERE p.influencer_id = influencer.id), \
+        last_message_at = COALESCE(", newest_of!("p.thread_id = thread.id"), ", last_message_at), \
+        awaiting = ", turn_of!("p.thread_id = thread.id"), " WHERE id = ANY($1::uuid[])");
+    #[hot] THREADS_CHANGED = "UPDATE thread SET version = version + 1 WHERE id = ANY($1::uuid[])";
+    #[hot] PEOPLE_RECOUNT = concat!("UPDATE influencer SET last_message_at = ", newest_of!("p.influencer_id = influencer.id"), ", \
         awaiting = ", turn_of!("p.influencer_id = influencer.id"), " WHERE id = ANY($1::uuid[])");
     #[hot] THREADS_BELOW_EMPTY = "DELETE FROM thread WHERE merged_into IN (SELECT t.id FROM thread t WHERE t.id = ANY($1::uuid[]) \
         AND NOT EXISTS (SELECT 1 FROM participation p WHERE p.thread_id = t.id)) AND merged_into IS NOT NULL";

@@ -167,14 +167,13 @@ macro_rules! narrowed {
 }
 
 impl Tx {
-    /// Runs, the one that began last first.
+    /// Runs, the one that began last first, or the one that began first.
     pub async fn list_enrollment_views(
         &mut self,
         filter: &EnrollmentFilter,
         page: Page,
     ) -> Result<Slice<EnrollmentView>, StoreError> {
-        let page = Page { order: Order::NewestFirst, ..page };
-        if !filter.of.is_empty() {
+        if !filter.of.is_empty() || page.order == Order::OldestFirst {
             return self.list_enrollments_like(filter, page).await;
         }
         let (from, limit) = (page.from().id, page.fetch());
@@ -206,7 +205,13 @@ impl Tx {
             wanted.and(format!("e.influencer_id = {id}"));
         }
         of.conditions(&mut wanted);
-        let text = format!("{}WHERE TRUE{} {}", run!(), wanted.text(), narrowed!());
+        let (beyond, order) = page.order.words();
+        let text = format!(
+            "{}WHERE TRUE{} AND e.id {beyond} $1 AND ($3::text IS NULL OR e.state = $3) AND ($4::text IS NULL OR e.step = $4) \
+             ORDER BY e.id {order} LIMIT $2",
+            run!(),
+            wanted.text()
+        );
         let rows: Vec<EnrollmentView> = self.all_listed(text, wanted.bound).await?;
         Ok(page.cut(rows, |r: &EnrollmentView| Place { at: r.started_at, id: r.id.0 }))
     }

@@ -85,11 +85,10 @@ macro_rules! on_the_desk {
 }
 
 impl Tx {
-    /// Threads, always the one with the newest message first. A thread that gets a message meanwhile moves to the
-    /// front: it is not met again further down.
+    /// Threads, the one with the newest message first, or with the oldest. A thread that gets a message meanwhile moves to where the
+    /// newest are: with those first it is not met again further down, with those last it may be.
     pub async fn list_threads(&mut self, filter: &ThreadFilter, page: Page) -> Result<Slice<ThreadView>, StoreError> {
-        let page = Page { order: Order::NewestFirst, ..page };
-        if !filter.of.is_empty() {
+        if !filter.of.is_empty() || page.order == Order::OldestFirst {
             return self.list_threads_of(filter, page).await;
         }
         let ThreadFilter { influencer, awaiting, account, assignee, archived, of: _ } = filter.clone();
@@ -132,8 +131,10 @@ impl Tx {
             }
         }
         of.conditions(&mut wanted);
+        let (beyond, order) = page.order.words();
         let text = format!(
-            "{}WHERE t.merged_into IS NULL AND (t.last_message_at, t.id) < ($1, $2){}{}ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3",
+            "{}WHERE t.merged_into IS NULL AND (t.last_message_at, t.id) {beyond} ($1, $2){}{}ORDER BY t.last_message_at {order}, \
+             t.id {order} LIMIT $3",
             thread_columns!(),
             wanted.text(),
             on_the_desk!()

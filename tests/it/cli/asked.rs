@@ -121,3 +121,37 @@ fn names_that_are_mistyped_are_told_with_what_there_is() {
     liaison(empty.path(), &["init"]).well();
     liaison(empty.path(), &["account", "test", "hello"]).says(1, "none is configured yet");
 }
+
+/// A webhook in the database of a folder, with these states.
+fn webhook_is(dir: &std::path::Path, change: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = dir.join("state/liaison.db");
+    runtime.block_on(async {
+        use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+        let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+        c.execute(AssertSqlSafe(change.to_owned())).await.unwrap();
+        c.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_webhook_that_takes_nothing_is_told_by_the_doctor_and_one_that_somebody_ended_is_not() {
+    let dir = ready();
+    let run = |args: &[&str]| liaison(dir.path(), args);
+    run(&["influencer", "list"]).well();
+    webhook_is(
+        dir.path(),
+        "INSERT INTO webhook (id, url, description, events, state, secret_sealed, seen_seq, failures, rest_until, version, created_at) \
+         VALUES (x'00112233445566778899aabbccddeeff', 'https://example.com/hook', '', '[]', 'enabled', x'01', 0, 0, 0, 1, 5)",
+    );
+    run(&["doctor", "--offline"]).says(0, "All is well");
+    webhook_is(dir.path(), "UPDATE webhook SET failing_since = 1700000000000000, failures = 9");
+    run(&["doctor", "--offline"]).says(1, "https://example.com/hook takes nothing since 2023-11-14");
+    webhook_is(
+        dir.path(),
+        "UPDATE webhook SET state = 'disabled', disabled_why = 'failing', disabled_at = 1700000000000000",
+    );
+    run(&["doctor", "--offline"]).says(1, "when it takes again: liaison webhook enable");
+    webhook_is(dir.path(), "UPDATE webhook SET disabled_why = 'by_hand'");
+    run(&["doctor", "--offline"]).says(0, "All is well");
+}

@@ -563,6 +563,20 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
             tx.find_participations(vec![one]).await.unwrap().into_iter().map(|(_, who, _)| who).collect();
         assert_eq!(left, [ana], "{}", fresh.name);
         assert_eq!(tx.get_thread(theirs.id).await.unwrap().unwrap().message_count, 0, "{}", fresh.name);
+        // Who got a copy keeps it, and what waits for nobody any more leaves the threads of several.
+        let copied = NewParticipation {
+            message_id: one,
+            influencer_id: bo,
+            thread_id: theirs.id,
+            role: Role::Cc,
+            agent_id: None,
+            assigned: false,
+            at: NOW,
+        };
+        tx.insert_participations(vec![copied]).await.unwrap();
+        tx.withdraw_settled(vec![one]).await.unwrap();
+        assert_eq!(tx.find_participations(vec![one]).await.unwrap().len(), 2, "{}: it waits", fresh.name);
+        assert_eq!(tx.list_thread_starts(vec![theirs.id]).await.unwrap(), [(theirs.id, NOW)], "{}", fresh.name);
         tx.insert_strangers(vec![("who@example.net".into(), one, Role::Author)]).await.unwrap();
         tx.delete_stranger("who@example.net", one).await.unwrap();
         assert!(tx.find_strangers(vec!["who@example.net".into()]).await.unwrap().is_empty(), "{}", fresh.name);
@@ -573,12 +587,16 @@ async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_a
         assert_eq!(may_concern.iter().map(|w| w.influencer_id).collect::<Vec<_>>(), [ana], "{}", fresh.name);
         assert!(may_concern[0].facts.is_object() || may_concern[0].facts.is_null());
         tx.set_author(one, ana).await.unwrap();
-        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [], "{}", fresh.name);
+        assert_eq!(tx.list_stands_unassigned(one).await.unwrap(), [bo], "{}", fresh.name);
         assert_eq!(tx.find_sure_participations(vec![one]).await.unwrap(), [(one, ana)]);
         assert_eq!(tx.find_sure_in(vec![thread.conversation_id]).await.unwrap(), [(thread.conversation_id, ana)]);
         tx.resolve_unmatched(vec![one], NOW).await.unwrap();
         assert!(tx.list_waiting(vec![one]).await.unwrap().is_empty());
         assert!(tx.list_awaiting_assignment(vec![ana]).await.unwrap().is_empty());
+        tx.withdraw_unassigned(one).await.unwrap();
+        let mut sure = tx.find_sure_participations(vec![one]).await.unwrap();
+        sure.sort();
+        assert_eq!(sure, if ana < bo { [(one, ana), (one, bo)] } else { [(one, bo), (one, ana)] }, "{}", fresh.name);
     }
 }
 

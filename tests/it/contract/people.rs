@@ -632,6 +632,14 @@ async fn properties_followers_replies_and_accounts_filter_alike_on_both_database
         let first = tx.list_threads(&one, Page::newest(2)).await.unwrap();
         let rest = tx.list_threads(&one, Page::newest(2).after(first.next)).await.unwrap();
         assert_eq!((first.data.len(), rest.data.len(), rest.next), (2, 1, None), "{}", fresh.name);
+        let mut old: Vec<_> = tx.list_threads(&one, Page::oldest(9)).await.unwrap().data;
+        old.reverse();
+        let new: Vec<_> = first.data.into_iter().chain(rest.data).collect();
+        assert_eq!(old, new, "{}: the oldest first", fresh.name);
+        let head = tx.list_threads(&ThreadFilter::default(), Page::oldest(1)).await.unwrap();
+        let tail = tx.list_threads(&ThreadFilter::default(), Page::oldest(50).after(head.next)).await.unwrap();
+        let times: Vec<_> = head.data.into_iter().chain(tail.data).map(|t| t.last_message_at).collect();
+        assert!(times.len() > 3 && times.is_sorted(), "{}: {times:?}", fresh.name);
         let brand = ThreadFilter { account: Some("brand".into()), awaiting: Some(Awaiting::Us), ..one };
         assert_eq!(tx.list_threads(&brand, Page::newest(9)).await.unwrap().data.len(), 2, "{}", fresh.name);
     }

@@ -469,7 +469,7 @@ async fn nothing_of_a_message_passes_a_search_as_html() {
 
 #[tokio::test]
 async fn tokens_are_found_by_their_secret_until_they_expire_or_are_revoked() {
-    use liaison::hub::token::{TokenOrder, TokenRefusal, check_token, create_token};
+    use liaison::hub::token::{TokenChange, TokenOrder, TokenRefusal, change_token, check_token, create_token};
     use secrecy::ExposeSecret;
     for fresh in stores::both().await {
         let clock = Clock::stepped(seed::at(0));
@@ -493,8 +493,16 @@ async fn tokens_are_found_by_their_secret_until_they_expire_or_are_revoked() {
         assert!(create_token(&mut tx, &clock, order.clone()).await.is_err());
         assert!(create_token(&mut tx, &clock, TokenOrder { name: " ".into(), ..order.clone() }).await.is_err());
         assert!(create_token(&mut tx, &clock, TokenOrder { scopes: vec![], expires_at: None, ..order }).await.is_err());
+        let never = TokenChange { name: Some(" monthly ".into()), expires_at: Some(None) };
+        let changed = change_token(&mut tx, &clock, view.id, never).await.unwrap();
+        assert_eq!((changed.name.as_str(), changed.expires_at), ("monthly", None), "{}", fresh.name);
+        assert_eq!(tx.get_token(view.id).await.unwrap(), Some(changed.clone()), "{}", fresh.name);
+        assert_eq!(check_token(&mut tx, &clock, &secret).await.unwrap(), Ok(changed));
+        let past = TokenChange { name: None, expires_at: Some(Some(seed::at(1))) };
+        assert!(change_token(&mut tx, &clock, view.id, past).await.is_err());
         assert!(tx.revoke_token(view.id, seed::at(61)).await.unwrap());
         assert!(tx.revoke_token(view.id, seed::at(62)).await.unwrap());
+        assert!(!tx.update_token(view.id, "again", None).await.unwrap(), "{}: it is refused for good", fresh.name);
         assert_eq!(check_token(&mut tx, &clock, &secret).await.unwrap(), Err(TokenRefusal::Revoked));
         assert_eq!(tx.list_tokens().await.unwrap()[0].revoked_at, Some(seed::at(61)), "{}", fresh.name);
         assert!(!tx.revoke_token(liaison::domain::ids::TokenId(clock.new_id()), seed::at(62)).await.unwrap());

@@ -122,6 +122,10 @@ async fn runs_are_listed_by_every_filter_newest_first_and_in_pages() {
         let page = tx.list_enrollment_views(&of(), Page::newest(2)).await.unwrap();
         let rest = tx.list_enrollment_views(&of(), Page::newest(2).after(page.next)).await.unwrap();
         assert_eq!(rest.data.iter().map(|r| r.id).collect::<Vec<_>>(), [first]);
+        let page = tx.list_enrollment_views(&of(), Page::oldest(2)).await.unwrap();
+        let rest = tx.list_enrollment_views(&of(), Page::oldest(2).after(page.next)).await.unwrap();
+        let oldest: Vec<_> = page.data.into_iter().chain(rest.data).map(|r| r.id).collect();
+        assert_eq!(oldest, [first, second, over], "{}", scene.fresh.name);
         let view = tx.get_enrollment_view(first).await.unwrap().unwrap();
         assert_eq!((view.influencer_id, view.next_at), (scene.ana, Some(seed::at(50))), "its mail is planned for then");
         assert!(view.influencer_handle.starts_with("@ana"));

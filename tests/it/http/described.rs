@@ -335,7 +335,12 @@ async fn views(api: &Described) {
     assert_eq!(listed("/v1/influencers?view=runners").await, [json!("@ana")]);
     assert_eq!(listed("/v1/influencers?view=runners&tag=nobody").await, Vec::<Value>::new());
     assert_eq!(listed("/v1/influencers?sort=added&limit=1").await, [json!("@ana")]);
+    for list in ["threads?sort=-last_message", "threads?sort=last_message", "enrollments?sort=started&tag=runner"] {
+        api.well("GET", &format!("/v1/{list}"), None).await;
+    }
     for list in ["influencers", "threads", "enrollments"] {
+        let (status, problem) = api.ask("GET", &format!("/v1/{list}?sort=size"), None).await;
+        assert_eq!((status, &problem["errors"][0]["parameter"]), (400, &json!("sort")), "{problem}");
         let path = format!("/v1/{list}?view=runners&property.niche=running&last_reply[gte]=30d&stage=contacted");
         api.well("GET", &path, None).await;
         for (name, value) in [
@@ -453,6 +458,12 @@ pub async fn sequences(api: &Described, ana: InfluencerId) {
     super::ahead::previews_sent(api).await;
     let path = "/v1/sequences/spring/enrollments";
     api.well("POST", path, Some(json!({"filter": {}, "dry_run": true}))).await;
+    let view = json!({"name": "sprinters", "filters": {"tag": "sprinter", "stage": "prospect"}});
+    api.well("POST", "/v1/views", Some(view)).await;
+    let nobody = api.well("POST", path, Some(json!({"filter": {"view": "sprinters"}, "dry_run": true}))).await;
+    assert_eq!(nobody["runs"], json!([]), "{nobody}");
+    let (status, problem) = api.ask("POST", path, Some(&json!({"filter": {"view": "none"}, "dry_run": true}))).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/filter/view")), "{problem}");
     let real = api.well("POST", path, Some(json!({"influencers": ["@ana"]}))).await;
     let run = format!("/v1/enrollments/{}", real["runs"][0]["enrollment_id"].as_str().unwrap());
     assert_eq!(api.ask("POST", path, Some(&json!({}))).await.0, 422);
@@ -580,9 +591,7 @@ pub async fn desk(api: &Described, ana: InfluencerId) {
     let lifted = api.well("DELETE", "/v1/suppressions?address=no@example.org", None).await;
     assert_eq!(lifted, json!({"address": "no@example.org", "lifted": ["no@example.org"]}));
     assert_eq!(api.ask("DELETE", "/v1/suppressions?address=no@example.org", None).await.0, 404);
-    let made = api.well("POST", "/v1/tokens", Some(json!({"name": "reports", "scopes": ["read"]}))).await;
-    api.well("GET", "/v1/tokens", None).await;
-    api.well("DELETE", &format!("/v1/tokens/{}", made["id"].as_str().unwrap()), None).await;
+    super::keys::tokens(api).await;
     until("numbered events", || async {
         let told = api.well("GET", "/v1/events?after=0&limit=200", None).await;
         (told["next_after"].as_i64() > Some(5)).then_some(())

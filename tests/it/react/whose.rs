@@ -376,3 +376,39 @@ async fn a_parent_that_comes_late_is_found_also_where_somebody_else_got_a_copy()
         assert_eq!(is_held(&desk, &["bo", "di"]).await, [true, false], "{name}");
     }
 }
+
+#[tokio::test]
+async fn what_an_agent_of_nobody_refused_is_kept_for_whom_they_turn_out_to_write_for() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+        let new = people::NewAgent { emails: vec!["new@agency.example".into()], ..Default::default() };
+        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+        tx.commit().await.unwrap();
+        desk.drop_into(FolderRole::Inbox, &[reply("new@agency.example", "r1", "", "No thanks, not interested.")]).await;
+        let said = desk.one("Re: Shoes r1").await.id;
+        let refused = told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap_err();
+        assert!(matches!(refused, MatchError::AboutWhom(_)), "{name}: {refused}");
+        let mut tx = desk.fresh.store.begin("test.link").await.unwrap();
+        let link = people::AgentChange { add_influencers: vec![desk.people["di"]], ..people::AgentChange::default() };
+        people::update_agent(&mut tx, &desk.clock, agent, link).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(ended(&desk, "di").await.as_deref(), Some("refused"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_into_a_conversation_later_is_not_meant_by_what_was_said_before() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        let theirs = "From: who@home.example\nTo: team@acme.example\nCc: di@example.org\nSubject: Re: Shoes w1\n\
+            Message-ID: <w1@mail.example>\nDate: Sun, 1 Mar 2026 12:00:00 +0000";
+        desk.drop_into(FolderRole::Inbox, &[mail(theirs, "Shall we talk?")]).await;
+        let ours = "From: Kim <team@acme.example>\nTo: bo@example.org\nCc: di@example.org\nSubject: For Bo\n\
+            Message-ID: <o1@acme.example>\nIn-Reply-To: <w1@mail.example>\nDate: Sun, 1 Mar 2026 13:01:00 +0000";
+        desk.drop_into(FolderRole::Sent, &[mail(ours, "Bo, would you?")]).await;
+        let message = desk.one("Re: Shoes w1").await;
+        assert_eq!(message.parts.len(), 1, "{name}: Di's copy alone");
+        assert_eq!((ended(&desk, "bo").await, is_held(&desk, &["bo"]).await), (None, vec![false]), "{name}");
+    }
+}

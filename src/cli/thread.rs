@@ -60,9 +60,6 @@ pub(super) async fn run(global: &Global, command: ThreadCommand) -> anyhow::Resu
 async fn list(desk: &Desk, mut args: ListArgs) -> anyhow::Result<()> {
     // Whose turn it is, and which account it is of, is asked of the thread itself here.
     let (awaiting, account) = args.filter.take_own();
-    if let Some(account) = &account {
-        desk.account(account)?;
-    }
     let mut of = args.filter.read(desk).await?.unwrap_or_default();
     let (awaiting, account) = (awaiting.or(of.awaiting.take()), account.or(of.account.take()));
     let mut tx = desk.store.read().await?;

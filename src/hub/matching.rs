@@ -84,6 +84,9 @@ pub async fn rethread(tx: &mut Tx, clock: &Clock, owners: &HashMap<String, Belon
     let keys: Vec<String> = owners.keys().cloned().collect();
     tx.lock_conversations().await?;
     let rows = tx.find_strangers(keys.clone()).await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
     let mut placed = 0;
     let mut desk = Desk::load(tx, &rows).await?;
     let mut late = Late::load(tx, clock, &rows.iter().map(|row| row.message_id).collect::<Vec<_>>()).await?;
@@ -263,8 +266,9 @@ pub async fn place_waiting(tx: &mut Tx, clock: &Clock, conversations: Vec<Conver
     for message in waiting.iter().filter(|w| !unsure.contains(&w.message_id)) {
         let all = threads.get(&message.conversation_id).into_iter().flatten();
         // Who came into the conversation after it was written is not meant by it.
-        let was_there =
-            |thread: &ThreadRow| starts.get(&thread.id).is_some_and(|start| *start <= message.at.plus(SKEW));
+        // By our own clock where the writer's is behind: mail is read soon after it came.
+        let known_at = message.at.max(message.stored_at);
+        let was_there = |thread: &ThreadRow| starts.get(&thread.id).is_some_and(|start| *start <= known_at.plus(SKEW));
         let among: Vec<&ThreadRow> = all
             .filter(|thread| was_there(thread) && !shown.contains(&(message.message_id, thread.influencer_id)))
             .collect();

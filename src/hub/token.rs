@@ -48,8 +48,8 @@ pub enum TokenError {
     #[error("there is no token `{0}`")]
     Unknown(TokenId),
     /// It is refused for good.
-    #[error("the token `{0}` was revoked; make another one")]
-    Revoked(TokenId),
+    #[error("the token `{0}` was revoked or has expired; make another one")]
+    Over(TokenId),
     /// The system gives no random octets.
     #[error("the system gives no random octets: {0}")]
     Chance(String),
@@ -84,7 +84,7 @@ fn name_of(given: &str) -> Result<String, TokenError> {
     if name.is_empty() || name.chars().count() > NAME_MAX { Err(TokenError::Name) } else { Ok(name.to_owned()) }
 }
 
-/// Changes a token that is not revoked.
+/// Changes a token that is good.
 ///
 /// # Errors
 /// [`TokenError`].
@@ -94,20 +94,16 @@ pub async fn change_token(
     id: TokenId,
     change: TokenChange,
 ) -> Result<TokenView, TokenError> {
-    let mut token = tx.get_token(id).await?.ok_or(TokenError::Unknown(id))?;
-    if let Some(name) = &change.name {
-        token.name = name_of(name)?;
+    let TokenChange { name, expires_at } = change;
+    let name = name.map(|name| name_of(&name)).transpose()?;
+    let now = clock.now();
+    if expires_at.flatten().is_some_and(|at| at <= now) {
+        return Err(TokenError::Expiry);
     }
-    if let Some(expires_at) = change.expires_at {
-        if expires_at.is_some_and(|at| at <= clock.now()) {
-            return Err(TokenError::Expiry);
-        }
-        token.expires_at = expires_at;
-    }
-    if !tx.update_token(id, &token.name, token.expires_at).await? {
-        return Err(TokenError::Revoked(id));
-    }
-    Ok(token)
+    let is_changed = tx.update_token(id, (name.as_deref(), expires_at), now).await?;
+    let token = tx.get_token(id).await?.ok_or(TokenError::Unknown(id))?;
+    // What was let lapse stays so: whoever had its secret has none that is good.
+    if is_changed { Ok(token) } else { Err(TokenError::Over(id)) }
 }
 
 /// Makes a token. The secret is returned here and can't be had again.

@@ -69,6 +69,7 @@ pub async fn match_message(
     match whose {
         Whose::Influencer(id) if is_agents => Ok(assign(tx, clock, message, ((&[id], None), by)).await?),
         Whose::Agent(agent, about) if !about.is_empty() => {
+            lock_all(tx, message, agent, &about).await?;
             // Before the address is the agent's, and what is written from it finds its place by what else it stands in.
             let assigned = assign(tx, clock, message, ((&about, Some(agent)), by)).await?;
             let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
@@ -100,15 +101,21 @@ async fn become_whose(
     let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
     // Whoever says whose it is has ended the task that asks it, unless it goes on asking about whom.
-    if tells_about_whom(tx, message, &whose).await? {
+    let told = about_whom_it_tells(tx, message, &whose).await?;
+    if told.is_some() {
         late::end_tasks(tx, clock, message, by).await?;
     }
     let belongs = give(tx, clock, stages, &waiting.address, (whose, by)).await?;
     // What an address that is new to them brings along is placed already; this is for one that was theirs before.
     rethread(tx, clock, &HashMap::from([(key, belongs.clone())])).await?;
     match (tx.list_waiting(vec![message]).await?.pop().map(|row| row.reason), belongs) {
-        // Settled; or nothing tells about whom, and that is asked as before.
-        (None, _) | (Some(UnmatchedReason::AgentUnassigned), Belongs::Agent(..)) => {}
+        (None, _) => {}
+        (Some(UnmatchedReason::AgentUnassigned), Belongs::Agent(agent, _)) => {
+            // Where nothing tells about whom, that is asked as before.
+            if let Some(about) = told {
+                assign(tx, clock, message, ((&about, Some(agent)), by)).await?;
+            }
+        }
         // It waited as that of an agent who is gone.
         (Some(UnmatchedReason::AgentUnassigned), Belongs::Influencer(id)) => {
             assign(tx, clock, message, ((&[id], None), by)).await?;
@@ -121,14 +128,30 @@ async fn become_whose(
     Ok(placed)
 }
 
-/// Whether it is known about whom a message is once it is known whose it is: of an agent's by its thread, or because they stand for one.
-async fn tells_about_whom(tx: &mut Tx, message: MessageId, whose: &Whose) -> Result<bool, StoreError> {
-    let Whose::Agent(agent, _) = whose else { return Ok(true) };
-    let stands_for = tx.influencers_of_agents(vec![*agent]).await?;
-    let Some(row) = tx.get_as_strangers(message).await? else { return Ok(false) };
+/// About whom a message is once it is known whose it is: of an agent's by its thread, or because they stand for one; nothing where that is
+/// still to be said.
+async fn about_whom_it_tells(
+    tx: &mut Tx,
+    message: MessageId,
+    whose: &Whose,
+) -> Result<Option<Vec<InfluencerId>>, StoreError> {
+    let Whose::Agent(agent, _) = whose else { return Ok(Some(Vec::new())) };
+    let stands_for: Vec<InfluencerId> =
+        tx.influencers_of_agents(vec![*agent]).await?.into_iter().map(|(_, id)| id).collect();
+    let Some(row) = tx.get_as_strangers(message).await? else { return Ok(None) };
     let sure = tx.find_sure_in(vec![row.conversation_id]).await?;
-    let is_tied = stands_for.iter().any(|(_, id)| sure.contains(&(row.conversation_id, *id)));
-    Ok(is_tied || stands_for.len() == 1)
+    let tied: Vec<InfluencerId> =
+        stands_for.iter().copied().filter(|id| sure.contains(&(row.conversation_id, *id))).collect();
+    let chosen = if tied.is_empty() && stands_for.len() == 1 { stands_for } else { tied };
+    Ok((!chosen.is_empty()).then_some(chosen))
+}
+
+/// Locks all that saying about whom an agent's message is may touch, in the order in which everybody locks them.
+async fn lock_all(tx: &mut Tx, message: MessageId, agent: AgentId, about: &[InfluencerId]) -> Result<(), StoreError> {
+    let mut all = about.to_vec();
+    all.extend(tx.influencers_of_agents(vec![agent]).await?.into_iter().map(|(_, id)| id));
+    all.extend(tx.find_participations(vec![message]).await?.into_iter().map(|(_, id, _)| id));
+    tx.lock_influencers(all).await
 }
 
 /// Whether an address is this agent's.
@@ -147,14 +170,7 @@ async fn about_whom(tx: &mut Tx, message: MessageId, agent: AgentId) -> Result<V
     let parts = tx.find_participations(vec![message]).await?;
     let shown = parts.into_iter().map(|(_, influencer, _)| influencer).collect();
     let awaits = tx.list_awaiting_assignment(shown).await?.iter().any(|waiting| waiting.message_id == message);
-    // Of an agent who writes for nobody yet it may be the no of whom they will write for.
-    let row = tx.list_waiting(vec![message]).await?.pop();
-    let is_no = |row: &WaitingRow| {
-        let answer = Answer::read(Some(&row.facts));
-        answer.is_no() || (row.kind == Kind::Human && answer.may_be_no())
-    };
-    let is_kept = stands_for.is_empty() && row.as_ref().is_some_and(is_no);
-    if awaits || is_kept || tx.has_open_task_about(message, TaskKind::Answer, None).await? {
+    if awaits || tx.has_open_task_about(message, TaskKind::Answer, None).await? {
         return Err(MatchError::AboutWhom(message));
     }
     Ok(Vec::new())

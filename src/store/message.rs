@@ -566,6 +566,8 @@ pub struct UnmatchedInConversation {
     pub subject: String,
     /// Its place in time.
     pub at: Micros,
+    /// When it was stored.
+    pub stored_at: Micros,
     /// What is to follow from it; see [`NewUnmatched::facts`]. Null where nothing is.
     #[sqlx(json)]
     pub facts: serde_json::Value,
@@ -676,7 +678,7 @@ statements! {
     #[hot] STRANGERS_FIND = "SELECT s.address_key, s.message_id, s.role, m.conversation_id, m.direction, m.kind, m.account, m.channel, \
         m.subject, m.at FROM stranger s JOIN message m ON m.id = s.message_id WHERE s.address_key = ANY($1::text[]) ORDER BY m.at, m.id";
     #[hot] STRANGERS_DELETE = "DELETE FROM stranger WHERE address_key = ANY($1::text[])";
-    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.kind, m.account, m.channel, m.subject, m.at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
+    #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.kind, m.account, m.channel, m.subject, m.at, m.stored_at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
         JOIN unmatched u ON u.message_id = m.id WHERE m.conversation_id = ANY($1::uuid[]) \
         AND u.resolved_at IS NULL AND u.reason = 'unknown_sender'";
     #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";

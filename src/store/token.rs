@@ -83,14 +83,16 @@ impl Tx {
         Ok(row.map(TokenView::from))
     }
 
-    /// What a token is for, and from when on it is refused; `false` where there is none that is not revoked.
+    /// What a token is for, and from when on it is refused, each where it is said; `false` where there is none that is good at `now`.
+    #[allow(clippy::option_option, reason = "not said, said to be nothing, and a value are three things")]
     pub async fn update_token(
         &mut self,
         id: TokenId,
-        name: &str,
-        expires_at: Option<Micros>,
+        (name, expires_at): (Option<&str>, Option<Option<Micros>>),
+        now: Micros,
     ) -> Result<bool, StoreError> {
-        Ok(self.exec(&TOKEN_UPDATE, values![id, name, expires_at]).await? > 0)
+        let (is_said, expires_at) = (expires_at.is_some(), expires_at.flatten());
+        Ok(self.exec(&TOKEN_UPDATE, values![id, name, is_said, expires_at, now]).await? > 0)
     }
 
     /// Refuses a token from now on; `false` where there is none, `true` also where it was revoked before.
@@ -104,6 +106,7 @@ statements! {
     #[hot] TOKEN_FIND = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token WHERE hash = $1";
     TOKENS = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token ORDER BY id DESC LIMIT 1000";
     #[hot] TOKEN_GET = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token WHERE id = $1";
-    #[hot] TOKEN_UPDATE = "UPDATE api_token SET name = $2, expires_at = $3 WHERE id = $1 AND revoked_at IS NULL";
+    #[hot] TOKEN_UPDATE = "UPDATE api_token SET name = COALESCE($2::text, name), expires_at = CASE WHEN $3::boolean THEN $4::bigint ELSE expires_at END \
+        WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5)";
     #[hot] TOKEN_REVOKE = "UPDATE api_token SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1";
 }

@@ -17,6 +17,7 @@ use crate::http::page::{Asked, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::hub::outreach::steer::Act;
 use crate::store::people::filter::{InfluencerFilter, RunFilter};
+use crate::store::reading::Order;
 use crate::store::reading::sequence::{EnrollmentFilter, EnrollmentStepView, EnrollmentView};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -51,7 +52,12 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         of,
     };
     let page = asked.page_by("started")?;
-    let slice = state.read_by(&filter.of).await?.list_enrollment_views(&filter, page).await?;
+    // The oldest that are wanted may lie behind many that are not.
+    let mut tx = match page.order {
+        Order::NewestFirst => state.read_by(&filter.of).await?,
+        Order::OldestFirst => state.store.survey().await?,
+    };
+    let slice = tx.list_enrollment_views(&filter, page).await?;
     Ok(asked.answer(slice))
 }
 

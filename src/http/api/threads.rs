@@ -17,6 +17,7 @@ use crate::http::page::{Asked, Direction, Listed, NoQuery};
 use crate::http::problem::Problem;
 use crate::http::version::{Seen, Tagged};
 use crate::store::people::filter::InfluencerFilter;
+use crate::store::reading::Order;
 use crate::store::reading::thread::ThreadFilter;
 use crate::store::reading::view::{MessageView, ThreadView};
 
@@ -60,7 +61,12 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
         of,
     };
     let page = asked.page_by("last_message")?;
-    let slice = state.read_by(&filter.of).await?.list_threads(&filter, page).await?;
+    // The oldest that are wanted may lie behind many that are not.
+    let mut tx = match page.order {
+        Order::NewestFirst => state.read_by(&filter.of).await?,
+        Order::OldestFirst => state.store.survey().await?,
+    };
+    let slice = tx.list_threads(&filter, page).await?;
     Ok(asked.answer(slice))
 }
 

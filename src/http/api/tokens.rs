@@ -25,7 +25,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/tokens/{id}")
             .get(does("Show a token, without its secret"), one)
             .patch(
-                does("Say what a token is for and until when it holds; what is left out stays").conflicts(&["revoked"]),
+                does("Say what a token is for and until when it holds; what is left out stays")
+                    .conflicts(&["token_over"]),
                 change,
             )
             .delete(does("Refuse a token from now on"), revoke),
@@ -110,7 +111,7 @@ impl From<TokenError> for Problem {
             TokenError::Scopes => invalid("/scopes"),
             TokenError::Expiry => invalid("/expires_at"),
             TokenError::Unknown(id) => Self::not_found("token", id),
-            TokenError::Revoked(_) => Self::new(StatusCode::CONFLICT, "revoked", what.clone()),
+            TokenError::Over(_) => Self::new(StatusCode::CONFLICT, "token_over", what.clone()),
             TokenError::Chance(_) => Self::internal(),
             TokenError::Store(error) => Self::from(error),
         }

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
+use crate::domain::consequence::Answer;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, HoldSource, Kind, Role, TaskKind, UnmatchedReason};
+use crate::hub::hold;
 use crate::hub::signal::{self, Signal};
-use crate::hub::{hold, task};
+use crate::hub::task::{self, NewTask};
 use crate::store::message::WaitingRow;
 use crate::store::{StoreError, Tx};
 
@@ -29,6 +31,8 @@ pub(super) struct Late {
     signals: Vec<Signal>,
     placed: BTreeSet<MessageId>,
     unsure: BTreeMap<MessageId, AgentId>,
+    /// Of these, what may be the no of somebody for whom an agent writes who stands for nobody yet.
+    of_nobody: HashSet<MessageId>,
     dead: Vec<(String, String)>,
 }
 
@@ -44,7 +48,7 @@ impl Late {
             shown.extend(parts.into_iter().map(|(message, influencer, _)| (message, influencer)));
         }
         let (signals, placed, unsure, dead) = (Vec::new(), BTreeSet::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { now: clock.now(), waiting, shown, signals, placed, unsure, dead })
+        Ok(Self { now: clock.now(), waiting, shown, signals, placed, unsure, of_nobody: HashSet::new(), dead })
     }
 
     /// Who was shown any of them before.
@@ -68,8 +72,11 @@ impl Late {
 
     /// An agent wrote it, who stands for nobody yet.
     pub(super) fn wrote_for_nobody(&mut self, message: MessageId, agent: AgentId) {
-        if self.waiting.contains_key(&message) {
-            self.unsure.insert(message, agent);
+        let Some(row) = self.waiting.get(&message) else { return };
+        self.unsure.insert(message, agent);
+        let answer = Answer::read(Some(&row.facts));
+        if answer.is_no() || (row.kind == Kind::Human && answer.may_be_no()) {
+            self.of_nobody.insert(message);
         }
     }
 
@@ -100,6 +107,9 @@ impl Late {
     pub(super) async fn finish(self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
         for (message, agent) in &self.unsure {
             tx.wait_for_assignment(*message, *agent).await?;
+            if self.of_nobody.contains(message) {
+                ask_about_whom(tx, clock, *message).await?;
+            }
         }
         let placed: Vec<MessageId> = self.placed.iter().copied().collect();
         if !placed.is_empty() {
@@ -119,6 +129,18 @@ impl Late {
         let held = self.shown.iter().filter(|(message, _)| self.placed.contains(message)).map(|(_, who)| *who);
         hold::release_answered(tx, clock, held.collect(), &[HoldSource::Unassigned]).await
     }
+}
+
+/// Asks about whom a message is, unless that is asked already.
+async fn ask_about_whom(tx: &mut Tx, clock: &Clock, message: MessageId) -> Result<(), StoreError> {
+    if tx.has_open_task_about(message, TaskKind::Answer, None).await? {
+        return Ok(());
+    }
+    let text = "Say about whom this message of an agent is (liaison unmatched list), or link the agent to whom they write for: it may be a no";
+    let new =
+        NewTask { kind: TaskKind::Answer, text: text.to_owned(), message_id: Some(message), ..NewTask::default() };
+    task::create_by_rule(tx, clock, new).await?;
+    Ok(())
 }
 
 /// Ends the tasks that asked whose a message is.

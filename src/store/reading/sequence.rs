@@ -194,8 +194,14 @@ impl Tx {
         page: Page,
     ) -> Result<Slice<EnrollmentView>, StoreError> {
         let EnrollmentFilter { sequence, state, step, influencer, of } = filter;
-        let bound = values![page.from().id, page.fetch(), *state, step.clone()];
-        let mut wanted = Wanted::new(self.is_sqlite(), bound);
+        let mut wanted = Wanted::new(self.is_sqlite(), values![page.from().id, page.fetch()]);
+        let state = state.map(|state| state.to_string());
+        for (column, value) in [("state", &state), ("step", step)] {
+            if let Some(value) = value {
+                let value = wanted.bind(value);
+                wanted.and(format!("e.{column} = {value}"));
+            }
+        }
         if let Some(sequence) = sequence {
             let sequence = wanted.bind(sequence);
             wanted.and(format!("e.sequence = {sequence}"));
@@ -206,12 +212,7 @@ impl Tx {
         }
         of.conditions(&mut wanted);
         let (beyond, order) = page.order.words();
-        let text = format!(
-            "{}WHERE TRUE{} AND e.id {beyond} $1 AND ($3::text IS NULL OR e.state = $3) AND ($4::text IS NULL OR e.step = $4) \
-             ORDER BY e.id {order} LIMIT $2",
-            run!(),
-            wanted.text()
-        );
+        let text = format!("{}WHERE TRUE{} AND e.id {beyond} $1 ORDER BY e.id {order} LIMIT $2", run!(), wanted.text());
         let rows: Vec<EnrollmentView> = self.all_listed(text, wanted.bound).await?;
         Ok(page.cut(rows, |r: &EnrollmentView| Place { at: r.started_at, id: r.id.0 }))
     }

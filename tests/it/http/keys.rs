@@ -18,5 +18,5 @@ pub async fn tokens(api: &Described) {
         assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(format!("/{field}"))), "{problem}");
     }
     api.well("DELETE", &path, None).await;
-    assert_eq!(api.ask("PATCH", &path, Some(&json!({"name": "x"}))).await.1["code"], "revoked");
+    assert_eq!(api.ask("PATCH", &path, Some(&json!({"name": "x"}))).await.1["code"], "token_over");
 }

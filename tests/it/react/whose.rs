@@ -385,8 +385,10 @@ async fn what_an_agent_of_nobody_refused_is_kept_for_whom_they_turn_out_to_write
         let new = people::NewAgent { emails: vec!["new@agency.example".into()], ..Default::default() };
         let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
         tx.commit().await.unwrap();
-        desk.drop_into(FolderRole::Inbox, &[reply("new@agency.example", "r1", "", "No thanks, not interested.")]).await;
+        desk.drop_into(FolderRole::Inbox, &[reply("max@agency.example", "r1", "", "No thanks, not interested.")]).await;
         let said = desk.one("Re: Shoes r1").await.id;
+        told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap();
+        assert!(tasks(&desk).await.iter().any(|(kind, who, _)| (*kind, *who) == (TaskKind::Answer, None)), "{name}");
         let refused = told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap_err();
         assert!(matches!(refused, MatchError::AboutWhom(_)), "{name}: {refused}");
         let mut tx = desk.fresh.store.begin("test.link").await.unwrap();
@@ -394,6 +396,28 @@ async fn what_an_agent_of_nobody_refused_is_kept_for_whom_they_turn_out_to_write
         people::update_agent(&mut tx, &desk.clock, agent, link).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(ended(&desk, "di").await.as_deref(), Some("refused"), "{name}");
+        assert!(tasks(&desk).await.iter().all(|(kind, _, _)| *kind != TaskKind::Answer), "{name}: it is said");
+    }
+}
+
+#[tokio::test]
+async fn what_an_agent_wrote_who_is_gone_is_about_whom_the_next_one_writes_for() {
+    for desk in both().await {
+        let name = desk.fresh.name;
+        desk.drop_into(FolderRole::Inbox, &[reply("mgr@talent.example", "u1", "", "Not for mine, no thanks.")]).await;
+        let message = desk.one("Re: Shoes u1").await.id;
+        let gone = agent_of(&desk, "mgr@talent.example").await;
+        let mut tx = desk.fresh.store.begin("test.gone").await.unwrap();
+        remove_agent(&mut tx, &desk.clock, gone, None).await.unwrap();
+        let influencers = vec![desk.people["bo"]];
+        let new = people::NewAgent { emails: vec!["new@talent.example".into()], influencers, ..Default::default() };
+        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+        tx.commit().await.unwrap();
+        told_whose(&desk, message, Whose::Agent(agent, vec![])).await.unwrap();
+        assert_eq!(desk.one("Re: Shoes u1").await.who(), [desk.people["bo"]], "{name}");
+        assert_eq!(is_held(&desk, &["ana", "bo", "cy"]).await, [false; 3], "{name}");
+        assert_eq!((ended(&desk, "bo").await.is_some(), ended(&desk, "ana").await), (true, None), "{name}");
+        assert_eq!(agent_of(&desk, "mgr@talent.example").await, agent, "{name}");
     }
 }
 
@@ -404,6 +428,9 @@ async fn who_comes_into_a_conversation_later_is_not_meant_by_what_was_said_befor
         let theirs = "From: who@home.example\nTo: team@acme.example\nCc: di@example.org\nSubject: Re: Shoes w1\n\
             Message-ID: <w1@mail.example>\nDate: Sun, 1 Mar 2026 12:00:00 +0000";
         desk.drop_into(FolderRole::Inbox, &[mail(theirs, "Shall we talk?")]).await;
+        // It was read as it came.
+        let came = desk.one("Re: Shoes w1").await.id;
+        crate::seed::run(&desk.fresh, "UPDATE message SET stored_at = at WHERE id = $1", &[came.0]).await;
         let ours = "From: Kim <team@acme.example>\nTo: bo@example.org\nCc: di@example.org\nSubject: For Bo\n\
             Message-ID: <o1@acme.example>\nIn-Reply-To: <w1@mail.example>\nDate: Sun, 1 Mar 2026 13:01:00 +0000";
         desk.drop_into(FolderRole::Sent, &[mail(ours, "Bo, would you?")]).await;

@@ -21,6 +21,9 @@ use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
+/// Messages, the newest of a search, whose words are looked at one by one before the index of words is asked.
+const NEWEST: i64 = 2_000;
+
 /// Characters of a message's text in a list. One message read by its id comes whole.
 pub const LIST_TEXT_MAX: i64 = 20_000;
 /// Characters of a message's text that is read by its id; more than is ever stored.
@@ -189,7 +192,15 @@ impl Tx {
             words.join(" ")
         };
         let page = Page { order: Order::NewestFirst, ..page };
-        let rows: Vec<(i64, MessageId)> = self.all(&SEARCH, values![wanted, page.fetch(), page.from().at]).await?;
+        let (below, fetch) = (page.from().at, page.fetch());
+        let mut rows: Vec<(i64, MessageId)> = Vec::new();
+        if !self.is_sqlite() {
+            // A frequent word is found at once among the newest, while the index would first gather all that have it.
+            rows = self.all(&SEARCH_NEWEST, values![wanted.clone(), fetch, below, NEWEST]).await?;
+        }
+        if rows.len() < usize::try_from(fetch).unwrap_or(usize::MAX) {
+            rows = self.all(&SEARCH, values![wanted, fetch, below]).await?;
+        }
         let slice = page.cut(rows, |(n, id)| Place { at: Micros(*n), id: id.0 });
         let views = self.list_message_views(slice.data.iter().map(|(_, id)| *id).collect()).await?;
         let sought = Sought::new(words.iter().map(String::as_str));
@@ -379,10 +390,14 @@ statements! {
         JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     // `+ 0`: PostgreSQL is to look the words up and sort the hits; walking the table in order until enough rows happen to
     // match would read all of it for a rare word.
-    #[hot] SEARCH = "SELECT m.n, m.id FROM message_search s JOIN message m ON m.n = s.n \
-        WHERE s.document @@ plainto_tsquery('simple', $1) AND s.n + 0 < $3 ORDER BY s.n + 0 DESC LIMIT $2",
+    #[hot] SEARCH = "SELECT m.n, m.id FROM (SELECT s.n FROM message_search s WHERE s.document @@ plainto_tsquery('simple', $1) AND s.n + 0 < $3 \
+        ORDER BY s.n + 0 DESC LIMIT $2) s JOIN message m ON m.n = s.n ORDER BY m.n DESC",
         sqlite: "SELECT m.n, m.id FROM message_search s JOIN message m ON m.n = s.rowid \
         WHERE s.message_search MATCH $1 AND s.rowid < $3 ORDER BY s.rowid DESC LIMIT $2";
+    #[hot] SEARCH_NEWEST = "SELECT m.n, m.id FROM (SELECT s.n FROM (SELECT n, document FROM message_search WHERE n < $3 ORDER BY n DESC LIMIT $4) s \
+        WHERE s.document @@ plainto_tsquery('simple', $1) ORDER BY s.n DESC LIMIT $2) s JOIN message m ON m.n = s.n ORDER BY m.n DESC",
+        sqlite: "SELECT m.n, m.id FROM message_search s JOIN message m ON m.n = s.rowid \
+        WHERE s.message_search MATCH $1 AND s.rowid < $3 AND s.rowid >= $3 - $4 ORDER BY s.rowid DESC LIMIT $2";
 }
 
 #[cfg(test)]

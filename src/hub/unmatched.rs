@@ -80,6 +80,10 @@ pub async fn match_message(
             Ok(placed + assigned)
         }
         Whose::Agent(agent, _) if is_agents && is_theirs(tx, &waiting.address, agent).await? => {
+            if is_to_be_asked(tx, message, agent).await? {
+                late::ask_about_whom(tx, clock, message).await?;
+                return Ok(0);
+            }
             let about = about_whom(tx, message, agent).await?;
             Ok(assign(tx, clock, message, ((&about, Some(agent)), by)).await?)
         }
@@ -159,6 +163,15 @@ async fn is_theirs(tx: &mut Tx, address: &str, agent: AgentId) -> Result<bool, S
     let key = address::key(address);
     let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
     Ok(owners.iter().any(|owner| owner.agent_id == Some(agent)))
+}
+
+/// Whether a message of an agent who stands for nobody yet may be the no of whom they turn out to write for, and nobody asks so far.
+async fn is_to_be_asked(tx: &mut Tx, message: MessageId, agent: AgentId) -> Result<bool, StoreError> {
+    if !tx.influencers_of_agents(vec![agent]).await?.is_empty() {
+        return Ok(false);
+    }
+    let may_be_no = tx.list_waiting(vec![message]).await?.iter().any(late::may_be_somebodys_no);
+    Ok(may_be_no && !tx.has_open_task_about(message, TaskKind::Answer, None).await?)
 }
 
 /// About whom an agent's message is of which that was not said: the only one they stand for, or nobody, where nothing is asked.

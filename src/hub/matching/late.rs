@@ -74,8 +74,7 @@ impl Late {
     pub(super) fn wrote_for_nobody(&mut self, message: MessageId, agent: AgentId) {
         let Some(row) = self.waiting.get(&message) else { return };
         self.unsure.insert(message, agent);
-        let answer = Answer::read(Some(&row.facts));
-        if answer.is_no() || (row.kind == Kind::Human && answer.may_be_no()) {
+        if may_be_somebodys_no(row) {
             self.of_nobody.insert(message);
         }
     }
@@ -131,8 +130,14 @@ impl Late {
     }
 }
 
+/// Whether what an agent wrote who stands for nobody may be the no of whom they turn out to write for.
+pub(in crate::hub) fn may_be_somebodys_no(row: &WaitingRow) -> bool {
+    let answer = Answer::read(Some(&row.facts));
+    answer.is_no() || (row.kind == Kind::Human && answer.may_be_no())
+}
+
 /// Asks about whom a message is, unless that is asked already.
-async fn ask_about_whom(tx: &mut Tx, clock: &Clock, message: MessageId) -> Result<(), StoreError> {
+pub(in crate::hub) async fn ask_about_whom(tx: &mut Tx, clock: &Clock, message: MessageId) -> Result<(), StoreError> {
     if tx.has_open_task_about(message, TaskKind::Answer, None).await? {
         return Ok(());
     }

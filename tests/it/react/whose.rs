@@ -379,24 +379,30 @@ async fn a_parent_that_comes_late_is_found_also_where_somebody_else_got_a_copy()
 
 #[tokio::test]
 async fn what_an_agent_of_nobody_refused_is_kept_for_whom_they_turn_out_to_write_for() {
-    for desk in both().await {
-        let name = desk.fresh.name;
-        let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
-        let new = people::NewAgent { emails: vec!["new@agency.example".into()], ..Default::default() };
-        let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
-        tx.commit().await.unwrap();
-        desk.drop_into(FolderRole::Inbox, &[reply("max@agency.example", "r1", "", "No thanks, not interested.")]).await;
-        let said = desk.one("Re: Shoes r1").await.id;
-        told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap();
-        assert!(tasks(&desk).await.iter().any(|(kind, who, _)| (*kind, *who) == (TaskKind::Answer, None)), "{name}");
-        let refused = told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap_err();
-        assert!(matches!(refused, MatchError::AboutWhom(_)), "{name}: {refused}");
-        let mut tx = desk.fresh.store.begin("test.link").await.unwrap();
-        let link = people::AgentChange { add_influencers: vec![desk.people["di"]], ..people::AgentChange::default() };
-        people::update_agent(&mut tx, &desk.clock, agent, link).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(ended(&desk, "di").await.as_deref(), Some("refused"), "{name}");
-        assert!(tasks(&desk).await.iter().all(|(kind, _, _)| *kind != TaskKind::Answer), "{name}: it is said");
+    // From an address that is theirs already, and from one that becomes theirs.
+    for from in ["new@agency.example", "max@agency.example"] {
+        for desk in both().await {
+            let name = format!("{}: {from}", desk.fresh.name);
+            let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+            let new = people::NewAgent { emails: vec!["new@agency.example".into()], ..Default::default() };
+            let agent = people::create_agent(&mut tx, &desk.clock, new).await.unwrap().id;
+            tx.commit().await.unwrap();
+            desk.drop_into(FolderRole::Inbox, &[reply(from, "r1", "", "No thanks, not interested.")]).await;
+            let said = desk.one("Re: Shoes r1").await.id;
+            told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap();
+            assert!(
+                tasks(&desk).await.iter().any(|(kind, who, _)| (*kind, *who) == (TaskKind::Answer, None)),
+                "{name}"
+            );
+            let refused = told_whose(&desk, said, Whose::Agent(agent, vec![])).await.unwrap_err();
+            assert!(matches!(refused, MatchError::AboutWhom(_)), "{name}: {refused}");
+            let mut tx = desk.fresh.store.begin("test.link").await.unwrap();
+            let link = people::AgentChange { add_influencers: vec![desk.people["di"]], ..Default::default() };
+            people::update_agent(&mut tx, &desk.clock, agent, link).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(ended(&desk, "di").await.as_deref(), Some("refused"), "{name}");
+            assert!(tasks(&desk).await.iter().all(|(kind, _, _)| *kind != TaskKind::Answer), "{name}: it is said");
+        }
     }
 }
 

@@ -324,7 +324,7 @@ async fn look_at_webhooks(tx: &mut Tx, out: &Out) -> anyhow::Result<Vec<Check>> 
             }
             (WebhookState::Enabled, _) if webhook.failing_since.is_some_and(|at| now.since(at) > FAILING) => {
                 let detail = format!("{} takes nothing{}", webhook.url, since(webhook.failing_since));
-                let hint = format!("what it answers: liaison webhook deliveries {} --state failed", webhook.id);
+                let hint = format!("what it answers: liaison webhook deliveries {}", webhook.id);
                 checks.push(Check::found(&what, State::Warning, detail, &hint));
             }
             _ => {}

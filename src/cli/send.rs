@@ -249,7 +249,10 @@ pub(super) async fn tell(desk: &Desk, queued: &Enqueued, account: &str, running:
     let leaves = if running {
         format!("leaves from {account} at {}", desk.out.time(at))
     } else {
-        format!("leaves from {account} when `liaison serve` runs: no daemon answers now")
+        format!(
+            "leaves from {account} at {}, or later when `liaison serve` runs: no daemon answers now",
+            desk.out.time(at)
+        )
     };
     desk.out.say(&format!("{}  {leaves}", queued.id))?;
     desk.out.aside(&format!("Take it back with: liaison outbox cancel {}", queued.id))

@@ -154,6 +154,11 @@ fn outbox_of(dir: &Path) {
     let later = ["send", "--to", "@ana", "--subject", "Later", "--text", "Then", "--at", "2100-01-01T09:00:00Z"];
     let later = run(&[&later[..], &["--json"]].concat()).well().json();
     assert_eq!(later["status"].as_str(), Some("queued"));
+    let told = ["send", "--reply-to", later["thread_id"].as_str().unwrap(), "--text", "So", "--at", "2100-01-02"];
+    let told = run(&told).well();
+    assert!(told.out.contains("at 2100-01-02 00:00, or later when `liaison serve` runs"), "{}", told.out);
+    let told = told.out.split_whitespace().next().unwrap();
+    run(&["outbox", "cancel", told]).well();
     assert!(later["at"].as_str().unwrap().starts_with("2100-01-01T09:00:00"), "{later}");
     run(&["outbox", "cancel", later["id"].as_str().unwrap()]).well();
     let threads = run(&["thread", "list", "--json", "--stage", "contacted", "--oldest"]).well().json();
@@ -166,7 +171,7 @@ fn outbox_of(dir: &Path) {
     let lines: Vec<Value> = events.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |kind: &str| lines.iter().filter(|e| e["type"] == kind).count();
     let counted = ["influencer.created", "influencer.stage_changed", "message.cancelled"].map(count);
-    assert_eq!(counted, [2, 1, 2], "{}", events.out);
+    assert_eq!(counted, [2, 1, 3], "{}", events.out);
     assert_eq!(lines.last().unwrap()["seq"].as_u64(), Some(lines.len() as u64));
     run(&["events", "tail"]).well().says(0, "influencer.stage_changed");
 }

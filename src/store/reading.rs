@@ -138,12 +138,6 @@ pub struct Slice<T> {
     pub next: Option<Place>,
 }
 
-impl<T> Slice<T> {
-    fn with<U>(self, data: Vec<U>) -> Slice<U> {
-        Slice { data, next: self.next }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

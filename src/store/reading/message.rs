@@ -103,6 +103,15 @@ struct MessageRow {
     states: Option<Json<Vec<StateRow>>>,
 }
 
+/// A message and where it stands in a list.
+#[derive(sqlx::FromRow)]
+pub(super) struct PlacedRow {
+    place_at: Micros,
+    place_id: MessageId,
+    #[sqlx(flatten)]
+    message: MessageRow,
+}
+
 #[derive(Debug, Default, Clone, serde::Deserialize)]
 #[serde(default)]
 struct Recipients {
@@ -193,18 +202,18 @@ impl Tx {
         };
         let page = Page { order: Order::NewestFirst, ..page };
         let (below, fetch) = (page.from().at, page.fetch());
-        let mut rows: Vec<(i64, MessageId)> = Vec::new();
+        let mut rows: Vec<PlacedRow> = Vec::new();
         if !self.is_sqlite() {
             // A frequent word is found at once among the newest, while the index would first gather all that have it.
-            rows = self.all(&SEARCH_NEWEST, values![wanted.clone(), fetch, below, NEWEST]).await?;
+            rows = self.all(&SEARCH_NEWEST, values![wanted.clone(), fetch, below, LIST_TEXT_MAX, NEWEST]).await?;
         }
         if rows.len() < usize::try_from(fetch).unwrap_or(usize::MAX) {
-            rows = self.all(&SEARCH, values![wanted, fetch, below]).await?;
+            rows = self.all(&SEARCH, values![wanted, fetch, below, LIST_TEXT_MAX]).await?;
         }
-        let slice = page.cut(rows, |(n, id)| Place { at: Micros(*n), id: id.0 });
-        let views = self.list_message_views(slice.data.iter().map(|(_, id)| *id).collect()).await?;
+        let slice = self.page_of_messages(page, rows).await?;
         let sought = Sought::new(words.iter().map(String::as_str));
-        Ok(slice.with(views.into_iter().map(|message| hit(message, &sought)).collect()))
+        let data = slice.data.into_iter().map(|message| hit(message, &sought)).collect();
+        Ok(Slice { data, next: slice.next })
     }
 
     pub(super) async fn recipient_rows(&mut self, ids: Vec<MessageId>) -> Result<Vec<RecipientRow>, StoreError> {
@@ -216,10 +225,27 @@ impl Tx {
             return Ok(Vec::new());
         }
         let rows: Vec<MessageRow> = self.all(&MESSAGES_BY_ID, values![ids.clone(), text_max]).await?;
-        let owners = self.owners_where_needed(&rows).await?;
-        let views = rows.into_iter().map(|row| view(row, &owners));
+        let views = self.views_of(rows).await?.into_iter();
         let mut views: HashMap<MessageId, MessageView> = views.map(|view| (view.id, view)).collect();
         Ok(ids.into_iter().filter_map(|id| views.remove(&id)).collect())
+    }
+
+    /// A page of messages that were read with one more than it holds.
+    pub(super) async fn page_of_messages(
+        &mut self,
+        page: Page,
+        rows: Vec<PlacedRow>,
+    ) -> Result<Slice<MessageView>, StoreError> {
+        let slice = page.cut(rows, |row| Place { at: row.place_at, id: row.place_id.0 });
+        let next = slice.next;
+        let data = self.views_of(slice.data.into_iter().map(|row| row.message).collect()).await?;
+        Ok(Slice { data, next })
+    }
+
+    /// What was read of messages as it is shown, in the same order.
+    async fn views_of(&mut self, rows: Vec<MessageRow>) -> Result<Vec<MessageView>, StoreError> {
+        let owners = self.owners_where_needed(&rows).await?;
+        Ok(rows.into_iter().map(|row| view(row, &owners)).collect())
     }
 
     /// Addresses of those who share a message without being its author: they tell who stands first in it.
@@ -351,35 +377,72 @@ fn hit(message: MessageView, sought: &Sought) -> SearchHit {
     SearchHit { excerpt, highlights, message }
 }
 
-/// What a message itself says, of no more text than `$2` characters.
+/// All about messages at once, since each further statement costs a page as much as all of this: what a message itself says, of no
+/// more text than so many characters, who takes part, where it was seen, how its sending stands.
+macro_rules! messages {
+    (postgres, $text_max:literal, $from:expr) => {
+        concat!(
+            $crate::store::reading::message::message_columns!($text_max),
+            ", (SELECT json_agg(json_build_array(p.influencer_id, p.thread_id, p.role, p.agent_id, p.assigned)) \
+              FROM participation p WHERE p.message_id = m.id) AS parts, \
+            (SELECT json_agg(json_build_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
+              FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
+            CASE WHEN o.id IS NOT NULL THEN (SELECT json_agg(json_build_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
+              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states ",
+            $from
+        )
+    };
+    (sqlite, $text_max:literal, $from:expr) => {
+        concat!(
+            $crate::store::reading::message::message_columns!($text_max),
+            ", (SELECT json_group_array(json_array(hex(p.influencer_id), hex(p.thread_id), p.role, \
+                CASE WHEN p.agent_id IS NOT NULL THEN hex(p.agent_id) END, json(CASE WHEN p.assigned THEN 'true' ELSE 'false' END))) \
+              FROM participation p WHERE p.message_id = m.id) AS parts, \
+            (SELECT json_group_array(json_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
+              FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
+            CASE WHEN o.id IS NOT NULL THEN (SELECT json_group_array(json_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
+              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states ",
+            $from
+        )
+    };
+}
+
 macro_rules! message_columns {
-    () => {
-        "SELECT m.id, m.direction, m.kind, m.channel, m.account, m.internet_message_id, m.author_name, \
-        m.author_address, m.recipients, m.subject, SUBSTR(m.text, 1, CAST(CAST($2 AS BIGINT) AS INTEGER)) AS text, \
-        LENGTH(m.text) > CAST($2 AS BIGINT) AS text_cut, SUBSTR(m.reply_text, 1, CAST(CAST($2 AS BIGINT) AS INTEGER)) AS reply_text, \
-        m.attachments, m.flaws, m.has_html, m.size, m.at, m.backfilled, o.status, o.due_at, o.detail, o.held_reason"
+    ($text_max:literal) => {
+        concat!(
+            "SELECT m.id, m.direction, m.kind, m.channel, m.account, m.internet_message_id, m.author_name, \
+            m.author_address, m.recipients, m.subject, SUBSTR(m.text, 1, CAST(CAST(",
+            $text_max,
+            " AS BIGINT) AS INTEGER)) AS text, LENGTH(m.text) > CAST(",
+            $text_max,
+            " AS BIGINT) AS text_cut, SUBSTR(m.reply_text, 1, CAST(CAST(",
+            $text_max,
+            " AS BIGINT) AS INTEGER)) AS reply_text, \
+            m.attachments, m.flaws, m.has_html, m.size, m.at, m.backfilled, o.status, o.due_at, o.detail, o.held_reason"
+        )
+    };
+}
+pub(super) use {message_columns, messages};
+
+/// The messages of a search, whole; their places are their numbers.
+macro_rules! found {
+    ($server:ident, $where_from:literal, $rest:literal) => {
+        messages!(
+            $server,
+            "$4",
+            concat!(
+                ", m.n AS place_at, m.id AS place_id FROM ",
+                $where_from,
+                " LEFT JOIN outbox o ON o.id = m.id ",
+                $rest
+            )
+        )
     };
 }
 
 statements! {
-    // All about a message at once: each statement more costs a page as much as all of this.
-    #[hot] MESSAGES_BY_ID = concat!(message_columns!(), ", \
-        (SELECT json_agg(json_build_array(p.influencer_id, p.thread_id, p.role, p.agent_id, p.assigned)) \
-          FROM participation p WHERE p.message_id = m.id) AS parts, \
-        (SELECT json_agg(json_build_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
-          FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
-        CASE WHEN o.id IS NOT NULL THEN (SELECT json_agg(json_build_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
-          FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states \
-        FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id = ANY($1::uuid[])"),
-        sqlite: concat!(message_columns!(), ", \
-        (SELECT json_group_array(json_array(hex(p.influencer_id), hex(p.thread_id), p.role, \
-            CASE WHEN p.agent_id IS NOT NULL THEN hex(p.agent_id) END, json(CASE WHEN p.assigned THEN 'true' ELSE 'false' END))) \
-          FROM participation p WHERE p.message_id = m.id) AS parts, \
-        (SELECT json_group_array(json_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
-          FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
-        CASE WHEN o.id IS NOT NULL THEN (SELECT json_group_array(json_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
-          FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states \
-        FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id IN (SELECT unhex(value) FROM json_each($1))");
+    #[hot] MESSAGES_BY_ID = messages!(postgres, "$2", "FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id = ANY($1::uuid[])"),
+        sqlite: messages!(sqlite, "$2", "FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id IN (SELECT unhex(value) FROM json_each($1))");
     #[hot] RECIPIENTS_OF = "SELECT outbox_id, address, name, state, code, detail FROM outbox_recipient \
         WHERE outbox_id = ANY($1::uuid[]) ORDER BY outbox_id, position";
     #[hot] ADDRESSES_OF_INFLUENCERS = "SELECT value_key, influencer_id, agent_id FROM address WHERE influencer_id = ANY($1::uuid[])";
@@ -390,14 +453,14 @@ statements! {
         JOIN raw r ON r.hash = COALESCE(o.clean_hash, m.raw_hash) WHERE m.id = $1";
     // `+ 0`: PostgreSQL is to look the words up and sort the hits; walking the table in order until enough rows happen to
     // match would read all of it for a rare word.
-    #[hot] SEARCH = "SELECT m.n, m.id FROM (SELECT s.n FROM message_search s WHERE s.document @@ plainto_tsquery('simple', $1) AND s.n + 0 < $3 \
-        ORDER BY s.n + 0 DESC LIMIT $2) s JOIN message m ON m.n = s.n ORDER BY m.n DESC",
-        sqlite: "SELECT m.n, m.id FROM message_search s JOIN message m ON m.n = s.rowid \
-        WHERE s.message_search MATCH $1 AND s.rowid < $3 ORDER BY s.rowid DESC LIMIT $2";
-    #[hot] SEARCH_NEWEST = "SELECT m.n, m.id FROM (SELECT s.n FROM (SELECT n, document FROM message_search WHERE n < $3 ORDER BY n DESC LIMIT $4) s \
-        WHERE s.document @@ plainto_tsquery('simple', $1) ORDER BY s.n DESC LIMIT $2) s JOIN message m ON m.n = s.n ORDER BY m.n DESC",
-        sqlite: "SELECT m.n, m.id FROM message_search s JOIN message m ON m.n = s.rowid \
-        WHERE s.message_search MATCH $1 AND s.rowid < $3 AND s.rowid >= $3 - $4 ORDER BY s.rowid DESC LIMIT $2";
+    #[hot] SEARCH = found!(postgres, "(SELECT s.n FROM message_search s WHERE s.document @@ plainto_tsquery('simple', $1) AND s.n + 0 < $3 \
+        ORDER BY s.n + 0 DESC LIMIT $2) s JOIN message m ON m.n = s.n", "ORDER BY m.n DESC"),
+        sqlite: found!(sqlite, "message_search s JOIN message m ON m.n = s.rowid",
+        "WHERE s.message_search MATCH $1 AND s.rowid < $3 ORDER BY s.rowid DESC LIMIT $2");
+    #[hot] SEARCH_NEWEST = found!(postgres, "(SELECT s.n FROM (SELECT n, document FROM message_search WHERE n < $3 ORDER BY n DESC LIMIT $5) s \
+        WHERE s.document @@ plainto_tsquery('simple', $1) ORDER BY s.n DESC LIMIT $2) s JOIN message m ON m.n = s.n", "ORDER BY m.n DESC"),
+        sqlite: found!(sqlite, "message_search s JOIN message m ON m.n = s.rowid",
+        "WHERE s.message_search MATCH $1 AND s.rowid < $3 AND s.rowid >= $3 - $5 ORDER BY s.rowid DESC LIMIT $2");
 }
 
 #[cfg(test)]

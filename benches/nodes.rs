@@ -323,7 +323,7 @@ impl Sender for Slow {
     fn hand_over<'a>(&'a mut self, _: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         Box::pin(async move {
             tokio::time::sleep(self.0).await;
-            SendOutcome::Accepted { reply: Reply { code: 250, enhanced: None, text: "taken".to_owned() } }
+            SendOutcome::Accepted { reply: Reply { code: 250, enhanced: None, text: "taken".to_owned() }, id: None }
         })
     }
 

@@ -15,6 +15,7 @@ use crate::domain::words::FolderRole;
 
 pub mod dns;
 pub mod email;
+pub mod feed;
 pub mod http;
 pub mod oauth;
 pub mod sandbox;
@@ -239,6 +240,8 @@ pub enum SendOutcome {
     Accepted {
         /// The provider's final words, which may carry its own id for the message.
         reply: Reply,
+        /// The provider's own id for it, where it says one in so many words.
+        id: Option<String>,
     },
     /// Refused after the content: 4xx or 5xx. Known not to be sent.
     Refused(Reply),

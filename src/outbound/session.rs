@@ -244,7 +244,7 @@ impl Sessions {
 
     async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
         match outcome {
-            SendOutcome::Accepted { reply } => {
+            SendOutcome::Accepted { reply, .. } => {
                 insist("accepted", || record::accepted(&self.tools, claimed, &reply)).await;
                 self.count("accepted");
                 self.well().await;

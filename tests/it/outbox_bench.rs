@@ -437,11 +437,11 @@ impl Sender for FakeSender {
                 Does::Rewrites => {
                     self.provider.take(mail, left);
                     let text = "OK <rewritten@x.prod.outlook.com> [Hostname=x]".to_owned();
-                    SendOutcome::Accepted { reply: Reply { text, ..reply(250, "2.0.0") } }
+                    SendOutcome::Accepted { reply: Reply { text, ..reply(250, "2.0.0") }, id: None }
                 }
                 Does::Takes | Does::LastLater => {
                     self.provider.take(mail, left);
-                    SendOutcome::Accepted { reply: reply(250, "2.0.0") }
+                    SendOutcome::Accepted { reply: reply(250, "2.0.0"), id: None }
                 }
             }
         })

@@ -32,7 +32,7 @@ async fn session_is_kept_for_many_mails_with_and_without_pipelining() {
         let mut sender = server.sender();
         for _ in 0..5 {
             let outcome = sent(&mut sender, &mail(&TWO)).await;
-            let SendOutcome::Accepted { reply } = outcome else { panic!("{outcome:?}") };
+            let SendOutcome::Accepted { reply, .. } = outcome else { panic!("{outcome:?}") };
             assert_eq!(
                 (reply.code, reply.enhanced.as_deref(), reply.text.as_str()),
                 (250, Some("2.0.0"), "queued as 1")
@@ -270,7 +270,7 @@ async fn real_server_takes_mails_over_starttls_and_tls() {
         for n in 0..3 {
             let outcome = sent(&mut sender, &letter(&format!("smtp{n}"))).await;
             assert!(
-                matches!(&outcome, SendOutcome::Accepted { reply } if reply.text.contains("queued as")),
+                matches!(&outcome, SendOutcome::Accepted { reply, .. } if reply.text.contains("queued as")),
                 "{outcome:?}"
             );
         }

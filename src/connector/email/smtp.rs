@@ -205,7 +205,7 @@ impl SmtpSender {
             self.place = Place::Kept(session, Instant::now());
         }
         match reply.code {
-            200..300 => SendOutcome::Accepted { reply },
+            200..300 => SendOutcome::Accepted { reply, id: None },
             400..600 => SendOutcome::Refused(reply),
             code => {
                 self.place = Place::Away;

@@ -209,7 +209,7 @@ impl Sender for SandboxSender {
     fn hand_over<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         let taken = std::mem::take(&mut self.taken);
         let outcome = match self.world.take(mail, &taken) {
-            Some(true) => SendOutcome::Accepted { reply: reply(250, "2.0.0", "taken by the sandbox") },
+            Some(true) => SendOutcome::Accepted { reply: reply(250, "2.0.0", "taken by the sandbox"), id: None },
             Some(false) => SendOutcome::Uncertain("the connection broke after the content (sandbox)".to_owned()),
             None => SendOutcome::Refused(reply(452, "4.2.2", "the sandbox is full")),
         };

@@ -65,7 +65,7 @@ impl Sender for Sink {
             tokio::time::sleep(SERVER).await;
             self.note(&format!("took {}", message_id(&mail.content)));
             tokio::time::sleep(SERVER).await;
-            SendOutcome::Accepted { reply: Reply { code: 250, enhanced: None, text: "taken".to_owned() } }
+            SendOutcome::Accepted { reply: Reply { code: 250, enhanced: None, text: "taken".to_owned() }, id: None }
         })
     }
 

@@ -1,0 +1,304 @@
+//! Channels whose messages are no mail: text messages, workspaces. What they tell and how they are asked, in words that name no
+//! provider.
+//!
+//! What was said comes by three ways that may all be open at once: a [`Feed`] is asked from a cursor, a [`Hook`] takes what the
+//! provider posts to us, and a socket gives the same as a hook. Each thing said has the provider's own id, so that what comes twice
+//! is known. What goes out goes through a [`super::Sender`] with [`Words`] as its content; a [`Ledger`] is asked what became of it.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectorError, Wake};
+use crate::domain::time::Micros;
+use crate::domain::words::Direction;
+
+/// Things told in one answer of a feed, at most.
+pub const TOLD_MAX: usize = 1_000;
+/// Octets of one file that is fetched, at most.
+pub const FILE_OCTETS_MAX: u64 = 50 * 1024 * 1024;
+/// Octets of the body of a hook, at most.
+pub const HOOK_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Somebody on a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Party {
+    /// A number (E.164), or a user of a workspace (`TEAM/USER`).
+    pub address: String,
+    /// What they call themselves; empty where it is not told.
+    pub name: String,
+}
+
+/// A file beside a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Where the provider keeps it.
+    pub url: String,
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// Its media type as the provider says.
+    pub mime: String,
+    /// Its octets, where the provider says.
+    pub size: Option<u64>,
+}
+
+/// One thing said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The provider's id of it, unique within the account.
+    pub id: String,
+    /// They or we.
+    pub direction: Direction,
+    /// What it is part of, at the provider: two numbers, or a thread of a workspace's conversation.
+    pub conversation: String,
+    /// Where in the provider's house it was said: our number, or the conversation of a workspace.
+    pub place: String,
+    /// Who says it.
+    pub author: Party,
+    /// To whom, as far as that can be told.
+    pub to: Vec<Party>,
+    /// The words.
+    pub text: String,
+    /// When, by the provider's clock.
+    pub at: Micros,
+    /// Files beside it.
+    pub files: Vec<Attached>,
+    /// Whether a program said it.
+    pub by_machine: bool,
+    /// Our own token of it, where we sent it.
+    pub token: Option<String>,
+    /// What the provider itself reads in it about wanting more: `OptOutType`, say.
+    pub consent: Option<ConsentWord>,
+    /// What came, as it came, for the record: JSON.
+    pub raw: Vec<u8>,
+}
+
+/// What a text message says about wanting more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentWord {
+    /// No more.
+    Stop,
+    /// Again.
+    Start,
+    /// What is this?
+    Help,
+}
+
+/// How a message of ours fares at the provider. Each is said once; a later one never goes back behind an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// The provider has it.
+    Taken,
+    /// It left the provider.
+    Sent,
+    /// It arrived.
+    Delivered,
+    /// It did not arrive, and will not.
+    Failed,
+}
+
+/// What a provider tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "told", rename_all = "snake_case")]
+pub enum Told {
+    /// Something was said.
+    Said(Box<Said>),
+    /// A message was changed by its author.
+    Changed {
+        /// The provider's id of the message.
+        id: String,
+        /// The words it has now.
+        text: String,
+        /// When.
+        at: Micros,
+    },
+    /// A message was taken back.
+    Deleted {
+        /// The provider's id of the message.
+        id: String,
+        /// When.
+        at: Micros,
+    },
+    /// Somebody reacted to a message.
+    Reacted {
+        /// The provider's id of the reaction.
+        id: String,
+        /// That of the message.
+        to: String,
+        /// Who.
+        author: Party,
+        /// With what: the name of an emoji.
+        with: String,
+        /// When.
+        at: Micros,
+        /// Whether it was taken back.
+        removed: bool,
+    },
+    /// How a message of ours fares.
+    Fares {
+        /// The provider's id of the message, where it says one.
+        id: Option<String>,
+        /// Our own token of the attempt, where the way it came tells it.
+        token: Option<String>,
+        /// How.
+        progress: Progress,
+        /// The provider's code, where it failed.
+        code: Option<String>,
+        /// The provider's words.
+        detail: String,
+        /// When.
+        at: Micros,
+    },
+    /// Something that means nothing to us: kept in count, never refused.
+    Other {
+        /// What the provider calls it.
+        sort: String,
+    },
+}
+
+/// What a feed answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// In the order in which it was said.
+    pub told: Vec<Told>,
+    /// From where to go on.
+    pub cursor: String,
+    /// Whether there is more at once.
+    pub more: bool,
+}
+
+/// An account that is asked what was said.
+pub trait Feed: Send {
+    /// What was said after a cursor of an earlier answer. `None` begins at `since`. What lies at the seam may be told twice, nothing is
+    /// left out.
+    fn next<'a>(&'a mut self, cursor: Option<&'a str>, since: Micros) -> BoxFuture<'a, Result<Batch, ConnectorError>>;
+    /// A file beside a message, whole; refused where it is larger than `octets_max`.
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>>;
+    /// Waits until there is news or the time is over.
+    fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>>;
+    /// Says goodbye; errors are of no interest.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// A request that a provider made to us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookRequest {
+    /// The method.
+    pub method: String,
+    /// The whole address as the provider asked for it: what signatures are made of. Behind a proxy that is the public one.
+    pub url: String,
+    /// What stands in the path behind the account's name.
+    pub rest: String,
+    /// The header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, octet by octet.
+    pub body: Vec<u8>,
+    /// The time here, for signatures that lapse.
+    pub now: Micros,
+}
+
+impl HookRequest {
+    /// The value of a header field, where there is exactly one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        values.next().filter(|_| values.next().is_none())
+    }
+}
+
+impl std::fmt::Debug for HookRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HookRequest")
+            .field("method", &self.method)
+            .field("octets", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request tells, and what it is answered once that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// What it tells.
+    pub told: Vec<Told>,
+    /// The provider's id of the request, by which a repeated one is known; `None` where each thing told has an id of its own.
+    pub id: Option<String>,
+    /// The media type of the answer.
+    pub media_type: &'static str,
+    /// The body of the answer.
+    pub answer: String,
+}
+
+/// Why a request is refused. Nothing of it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HookRefusal {
+    /// Not signed, or not by the provider.
+    #[error("the signature is not the provider's")]
+    Signature,
+    /// Signed too long ago, or in the future.
+    #[error("it was signed at another time")]
+    Stale,
+    /// Signed, but it makes no sense.
+    #[error("it can't be understood")]
+    Unreadable,
+    /// There is nothing at this path.
+    #[error("there is nothing here")]
+    NotFound,
+}
+
+/// Takes what a provider posts. It only looks: what it gives is stored by others, and answered after that.
+pub trait Hook: Send + Sync {
+    /// Checks a request and reads it.
+    fn hear(&self, request: &HookRequest) -> Result<Heard, HookRefusal>;
+}
+
+/// The content of a message that is no mail, as it lies in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// The words.
+    pub text: String,
+    /// Our token of the attempt, by which it is found again.
+    pub token: String,
+    /// The provider's id of what it answers, where the channel has threads.
+    pub thread: Option<String>,
+    /// The address at which the provider is to say how it fares, where it can reach us.
+    pub callback: Option<String>,
+}
+
+/// A message of ours that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought {
+    /// Our token of the attempt.
+    pub token: String,
+    /// From which of our addresses.
+    pub from: String,
+    /// To whom.
+    pub to: String,
+    /// The words.
+    pub text: String,
+    /// Not before this.
+    pub after: Micros,
+    /// Not after this.
+    pub before: Micros,
+}
+
+/// A message of ours that the provider has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The provider's id of it.
+    pub id: String,
+    /// How it fares.
+    pub progress: Progress,
+    /// The provider's code, where it failed.
+    pub code: Option<String>,
+    /// When the provider got it.
+    pub at: Micros,
+}
+
+/// Asks a provider what became of something that was handed over.
+pub trait Ledger: Send {
+    /// What the provider has that is, or may be, what is sought, the oldest first. An empty answer is given only where the provider
+    /// looked through all of the time between.
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>>;
+}

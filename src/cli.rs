@@ -48,6 +48,7 @@ mod teammate;
 mod terminal;
 mod thread;
 mod token;
+mod touch;
 mod unmatched;
 mod webhook;
 mod who;
@@ -100,6 +101,8 @@ enum Command {
     Thread(thread::ThreadCommand),
     /// Put a message into the outbox
     Send(send::SendArgs),
+    /// Write down what was said elsewhere: on Instagram, by phone, in person
+    Touch(touch::TouchArgs),
     /// What is to leave, and what became of it
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
@@ -206,6 +209,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(command) => agent::run(&global, command).await,
         Command::Thread(command) => thread::run(&global, command).await,
         Command::Send(args) => send::run(&global, args).await,
+        Command::Touch(args) => touch::run(&global, &args).await,
         Command::Outbox(command) => outbox::run(&global, command).await,
         Command::Unmatched(command) => unmatched::run(&global, command).await,
         Command::Task(command) => task::run(&global, command).await,

@@ -23,6 +23,7 @@ use crate::hub::people::{
 };
 use crate::hub::seal::{SealError, Vault};
 use crate::hub::settle::{self, SettleError};
+use crate::hub::touch::{TouchError, Touched, log_touch};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
 use crate::render::shown::shown;
@@ -88,6 +89,13 @@ impl HubActions {
         self.commit(tx).await?;
         self.hub.wakes.wake(&account.name);
         Ok(enqueued.id)
+    }
+
+    async fn touch_now(&self, touched: Touched) -> Result<MessageId, ActionError> {
+        let mut tx = self.hub.store.begin("api.touch").await?;
+        let entered = log_touch(&mut tx, &self.hub.clock, touched).await.map_err(not_touched)?;
+        self.commit(tx).await?;
+        Ok(entered.id)
     }
 
     async fn settle_now(&self, id: MessageId, settlement: Settlement) -> Result<(), ActionError> {
@@ -160,6 +168,9 @@ async fn choose_account<'a>(
 async fn account_of_thread(tx: &mut Tx, thread: ThreadId) -> Result<Option<String>, ActionError> {
     let row = tx.get_thread(thread).await?;
     let row = row.ok_or_else(|| ActionError::NotFound { sort: "thread", given: thread.to_string() })?;
+    if row.channel != Channel::Email {
+        return Err(not_enqueued(EnqueueError::NotMail(row.channel)));
+    }
     Ok(Some(row.account))
 }
 
@@ -190,6 +201,7 @@ pub(super) fn not_enqueued(error: EnqueueError) -> ActionError {
         EnqueueError::UnknownAnswered => {
             ActionError::NotFound { sort: "message or thread", given: "the one it answers".to_owned() }
         }
+        EnqueueError::NotMail(_) => ActionError::Conflict { code: "not_mail", detail: error.to_string() },
         EnqueueError::NoRecipient | EnqueueError::TooManyRecipients(_) | EnqueueError::Address(_) => {
             invalid("/to", &error)
         }
@@ -199,6 +211,17 @@ pub(super) fn not_enqueued(error: EnqueueError) -> ActionError {
         | EnqueueError::Compress(_)
         | EnqueueError::Track(_)
         | EnqueueError::Signing(_) => invalid("", &error),
+    }
+}
+
+fn not_touched(error: TouchError) -> ActionError {
+    match error {
+        TouchError::Store(error) => ActionError::Store(error),
+        TouchError::NoInfluencer(id) => ActionError::NotFound { sort: "influencer", given: id.to_string() },
+        TouchError::Empty | TouchError::TooLong(_) => invalid("/text", &error),
+        TouchError::Place => invalid("/place", &error),
+        TouchError::Future => invalid("/said_at", &error),
+        TouchError::OurAnswer => invalid("/meaning", &error),
     }
 }
 
@@ -269,6 +292,10 @@ fn new_influencer(order: InfluencerOrder) -> NewInfluencer {
 impl Actions for HubActions {
     fn send(&self, order: SendOrder, _by: String) -> Done<'_, MessageId> {
         self.send_now(order).boxed()
+    }
+
+    fn touch(&self, touched: Touched) -> Done<'_, MessageId> {
+        self.touch_now(touched).boxed()
     }
 
     fn cancel(&self, id: MessageId, by: String) -> Done<'_, ()> {

@@ -17,6 +17,7 @@ use super::{Global, date, length, who};
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 use crate::hub::hold;
 use crate::hub::people::{self, NetworkGiven, NewInfluencer, StageMove};
 use crate::store::Tx;
@@ -364,6 +365,11 @@ fn facts(desk: &Desk, view: &InfluencerView) -> Vec<(&'static str, String)> {
 
 fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
     let words = match &entry.item {
+        // What has no subject of its own is shown by its words.
+        TimelineItem::Message(m) if m.channel != Channel::Email => {
+            let text = super::terminal::short(&m.text, 100);
+            format!("{} {} {}: {}: {text}", m.direction, m.channel, m.status.as_str(), m.subject)
+        }
         TimelineItem::Message(m) => format!("{} {} {}: {}", m.direction, m.kind, m.status.as_str(), m.subject),
         TimelineItem::Event(e) => {
             let stage = e.stage.as_ref().map(|s| format!(" (stage {s})")).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::domain::ids::{MessageId, ThreadId};
 use crate::domain::mail::{Mailbox, TEXT_MAX};
 use crate::domain::time::Micros;
 use crate::domain::words::Channel;
-use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, Enqueued, Order, SIZE_MAX};
+use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, EnqueueError, Enqueued, Order, SIZE_MAX};
 use crate::store::Tx;
 
 #[derive(Debug, Args)]
@@ -158,11 +158,14 @@ async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> any
         return Ok(desk.account(name)?);
     }
     let of_answered = match args.reply_to {
-        Some(Answers::Thread(id)) => tx.get_thread(id).await?.map(|thread| thread.account),
-        Some(Answers::Message(id)) => tx.get_message_view(id).await?.map(|message| message.account),
+        Some(Answers::Thread(id)) => tx.get_thread(id).await?.map(|thread| (thread.channel, thread.account)),
+        Some(Answers::Message(id)) => tx.get_message_view(id).await?.map(|message| (message.channel, message.account)),
         None => None,
     };
-    if let Some(name) = of_answered {
+    if let Some((channel, name)) = of_answered {
+        if channel != Channel::Email {
+            return Err(EnqueueError::NotMail(channel).into());
+        }
         return Ok(desk.account(&name)?);
     }
     let mut accounts = desk.config.accounts.values();

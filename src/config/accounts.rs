@@ -15,6 +15,9 @@ use crate::domain::day::Weekdays;
 use crate::domain::oauth::Provider;
 use crate::domain::schedule::{Hours, Range};
 
+/// What stands in the place of an account where something was said elsewhere and written down by hand; no account is called so.
+pub const MANUAL: &str = "manual";
+
 /// `[accounts.NAME]`: one of ours.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -189,6 +192,14 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, oauth: &OAuth) -> BTr
     let mut kinds: Vec<(Found<()>, bool)> = Vec::new();
     for (name, mut s) in root.named(r, "accounts") {
         let here = Found { value: (), span: name.span, key: name.key.clone() };
+        if name.value == MANUAL {
+            let message = format!("`{MANUAL}` can't be the name of an account");
+            r.error(
+                &here,
+                message,
+                "call it otherwise: under this name stands what was said elsewhere (liaison touch)",
+            );
+        }
         if let Some((account, sandbox)) = read_one(&mut s, r, (&name.value, oauth), &mut seen) {
             kinds.push((here, sandbox));
             accounts.extend(account.map(|a| (name.value, a)));

@@ -400,6 +400,7 @@ const FAULTY: &[(&str, &str)] = &[
     ("[accounts.a]\nkind = §\"imapp\"\naddress = \"a@b.example\"", "did you mean \"imap\"?"),
     ("§[accounts.a]\naddress = \"a@b.example\"", "`kind` is missing"),
     ("[accounts.a]\nkind = \"sandbox\"\naddress = \"a@b.example\"\n§imap = \"imaps://x\"", "unknown key `imap`"),
+    ("[accounts.§manual]\nkind = \"sandbox\"\naddress = \"a@b.example\"", "can't be the name of an account"),
     ("[accounts.§a]\nkind = \"sandbox\"\naddress = \"a@b.example\"\n<account>", "don't go together"),
     ("<account>§pasword = 1", "did you mean `password`?"),
     ("<account>aliases = [§\"HELLO@acme.example\"]", "is there twice"),

@@ -15,11 +15,12 @@ use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId,
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
 use crate::domain::webhook::guard::Reach;
-use crate::domain::words::Channel;
+use crate::domain::words::{Channel, Direction, Meaning};
 use crate::hub::import::ImportReport;
 use crate::hub::outreach::steer::Act;
 use crate::hub::people::erase::Erased;
 use crate::hub::seal::{SealError, Vault};
+use crate::hub::touch::Touched;
 use crate::sequence::{Apply, Report, Tested, preview};
 use crate::store::StoreError;
 use crate::store::reading::message::PackedMail;
@@ -90,12 +91,77 @@ pub struct SendOrder {
     /// Not before this instant.
     #[serde(default)]
     pub send_at: Option<Micros>,
+    /// Of a `manual` message: they said it (`inbound`, where it is not said) or we.
+    #[serde(default)]
+    pub direction: Option<Direction>,
+    /// Of a `manual` message: where it was said, as in `Instagram`.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// Of a `manual` message: when it was said; now where it is not said.
+    #[serde(default)]
+    pub said_at: Option<Micros>,
+    /// Of a `manual` message of theirs: what it means for going on. Judged by its words where it is not said.
+    #[serde(default)]
+    pub meaning: Option<Meaning>,
     /// The message it answers.
     #[serde(default)]
     pub reply_to_message_id: Option<MessageId>,
     /// The thread it answers; set by the path of a reply.
     #[serde(skip)]
     pub reply_to_thread_id: Option<ThreadId>,
+}
+
+impl SendOrder {
+    /// Refuses what only a `manual` message has.
+    pub(super) fn check_mail(&self) -> Result<(), ActionError> {
+        if self.channel == Some(Channel::Manual) {
+            return Err(only("/channel", "a manual message answers no thread: POST /v1/messages takes it"));
+        }
+        let given = [
+            ("/direction", self.direction.is_some()),
+            ("/place", self.place.is_some()),
+            ("/said_at", self.said_at.is_some()),
+            ("/meaning", self.meaning.is_some()),
+        ];
+        refuse(&given, "only a message with \"channel\": \"manual\" has this")
+    }
+
+    /// As a touch; refuses what only a message that leaves has.
+    pub(super) fn touched(self, by: String) -> Result<Touched, ActionError> {
+        let given = [
+            ("/account", self.account.is_some()),
+            ("/to", !self.to.is_empty()),
+            ("/cc", !self.cc.is_empty()),
+            ("/subject", self.subject.is_some()),
+            ("/html", self.html.is_some()),
+            ("/attachments", !self.attachments.is_empty()),
+            ("/send_at", self.send_at.is_some()),
+            ("/reply_to_message_id", self.reply_to_message_id.is_some()),
+        ];
+        refuse(&given, "a manual message has none: it leaves nowhere")?;
+        let Some(influencer) = self.influencer_id else {
+            return Err(only("/influencer_id", "say with whom it was"));
+        };
+        Ok(Touched {
+            influencer,
+            direction: self.direction.unwrap_or(Direction::Inbound),
+            place: self.place.unwrap_or_default(),
+            text: self.text,
+            at: self.said_at,
+            meaning: self.meaning,
+            by,
+        })
+    }
+}
+
+fn only(at: &str, what: &str) -> ActionError {
+    ActionError::Invalid(vec![(at.to_owned(), what.to_owned())])
+}
+
+fn refuse(given: &[(&str, bool)], what: &str) -> Result<(), ActionError> {
+    let flaws: Vec<(String, String)> =
+        given.iter().filter(|(_, given)| *given).map(|(at, _)| ((*at).to_owned(), what.to_owned())).collect();
+    if flaws.is_empty() { Ok(()) } else { Err(ActionError::Invalid(flaws)) }
 }
 
 /// A file that goes along with a message.
@@ -561,6 +627,8 @@ pub enum About {
 pub trait Actions: Send + Sync {
     /// Puts a message into the outbox.
     fn send(&self, order: SendOrder, by: String) -> Done<'_, MessageId>;
+    /// Writes down what was said elsewhere.
+    fn touch(&self, touched: Touched) -> Done<'_, MessageId>;
     /// Takes a queued message back.
     fn cancel(&self, id: MessageId, by: String) -> Done<'_, ()>;
     /// Settles an uncertain message.

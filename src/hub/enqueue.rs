@@ -14,6 +14,7 @@ use crate::domain::address;
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 use crate::render::mail::ComposeError;
 use crate::render::track::TrackError;
 use crate::store::{StoreError, Tx};
@@ -131,6 +132,9 @@ pub enum EnqueueError {
     /// What it answers is not there.
     #[error("the message or thread it answers is not known")]
     UnknownAnswered,
+    /// What it answers did not come by mail.
+    #[error("what it answers was said on the channel `{0}`, which no mail answers: name whom to write to instead")]
+    NotMail(Channel),
     /// The text or the whole is too large.
     #[error("the {what} has {octets} octets; at most {most} are sent")]
     TooLarge {

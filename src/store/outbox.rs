@@ -140,6 +140,8 @@ pub struct Answered {
     pub subject: String,
     /// They or we.
     pub direction: Direction,
+    /// How it travelled.
+    pub channel: Channel,
     /// The author's name.
     pub author_name: String,
     /// The author's address.
@@ -351,9 +353,9 @@ statements! {
         AND scope IN ('all', 'email') GROUP BY value_key";
     #[hot] PARTIES = concat!("SELECT ", stage_of!(), " FROM participation p JOIN influencer i ON i.id = p.influencer_id \
         WHERE p.message_id = $1 ORDER BY p.influencer_id");
-    #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, author_name, \
+    #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, channel, author_name, \
         author_address, recipients FROM message WHERE id = ANY($1::uuid[])";
-    #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.author_name, \
+    #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.channel, m.author_name, \
         m.author_address, m.recipients FROM participation p JOIN message m ON m.id = p.message_id WHERE p.thread_id = $1 \
         ORDER BY CASE WHEN m.direction = 'inbound' AND m.kind = 'human' AND m.internet_message_id IS NOT NULL THEN 0 \
           WHEN m.direction = 'outbound' THEN 1 ELSE 2 END, p.at DESC, m.id DESC LIMIT 1";

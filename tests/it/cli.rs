@@ -3,6 +3,7 @@
 mod asked;
 mod overtaken;
 mod teammates;
+mod touched;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

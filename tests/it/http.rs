@@ -15,6 +15,7 @@ mod readers;
 mod said_no;
 mod schema;
 mod surveys;
+mod touched;
 mod views;
 
 use crate::{seed, stores};
@@ -31,6 +32,7 @@ use liaison::http::actions::{
 use liaison::http::{ActionError, Actions, ApiState, router};
 use liaison::hub::import::ImportReport;
 use liaison::hub::token::{TokenOrder, create_token};
+use liaison::hub::touch::Touched;
 use liaison::sequence::{Report, Tested};
 use liaison::store::reading::message::PackedMail;
 use secrecy::ExposeSecret;
@@ -61,6 +63,10 @@ impl Actions for Recorder {
         let give = self.message.lock().unwrap().ok_or(ActionError::Invalid(vec![("/to".into(), "nobody".into())]));
         let sizes: Vec<usize> = order.attachments.iter().map(|a| a.content.len()).collect();
         self.note(format!("send {:?} {:?} {sizes:?} by {by}", order.text, order.reply_to_thread_id), give)
+    }
+    fn touch(&self, touched: Touched) -> Done<'_, MessageId> {
+        let give = self.message.lock().unwrap().ok_or(ActionError::Invalid(vec![("/text".into(), "empty".into())]));
+        self.note(format!("touch {:?} {:?} {:?}", touched.text, touched.direction, touched.place), give)
     }
     fn cancel(&self, id: MessageId, _: String) -> Done<'_, ()> {
         let detail = "it has left already".to_owned();

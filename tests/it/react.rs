@@ -7,6 +7,7 @@ mod joined;
 mod late;
 mod reports;
 mod told;
+mod touched;
 mod unassigned;
 mod whose;
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::domain::ids::MessageId;
+use crate::domain::words::Channel;
 use crate::http::actions::SendOrder;
 use crate::http::body::{Body, Id, Number};
 use crate::http::describe::{Does, Route, does};
@@ -26,12 +27,15 @@ pub(super) const TAKING_BACK: [&str; 2] = ["wrong_state", "cancelled"];
 
 /// What sending and answering have in common.
 pub(super) fn sending(summary: &'static str) -> Does {
-    does(summary).status(StatusCode::ACCEPTED).conflicts(&["do_not_contact"]).body_max(MESSAGE_BODY_MAX)
+    does(summary).status(StatusCode::ACCEPTED).conflicts(&["do_not_contact", "not_mail"]).body_max(MESSAGE_BODY_MAX)
 }
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::at("/messages").post(sending("Put a message into the outbox"), send),
+        Route::at("/messages").post(
+            sending("Put a message into the outbox, or write down what was said elsewhere").or(StatusCode::CREATED),
+            send,
+        ),
         Route::at("/messages/{id}")
             .get(does("Show a message"), one)
             .delete(does("Take a queued message back").conflicts(&TAKING_BACK), cancel),
@@ -47,7 +51,11 @@ async fn send(
     caller: Caller,
     Body(order): Body<SendOrder>,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
-    sent(&state, &caller, order).await
+    if order.channel != Some(Channel::Manual) {
+        return sent(&state, &caller, order).await;
+    }
+    let id = state.actions.touch(order.touched(caller.by())?).await?;
+    Ok((StatusCode::CREATED, Json(view(&state, id).await?)))
 }
 
 /// Puts a message into the outbox and shows it: 202, because it leaves later.
@@ -56,6 +64,7 @@ pub(super) async fn sent(
     caller: &Caller,
     order: SendOrder,
 ) -> Result<(StatusCode, Json<MessageView>), Problem> {
+    order.check_mail()?;
     let id = state.actions.send(order, caller.by()).await?;
     Ok((StatusCode::ACCEPTED, Json(view(state, id).await?)))
 }

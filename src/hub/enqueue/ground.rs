@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::recipients::{self, Recipient};
 use super::{Answers, EnqueueError, Order, Stopped};
 use crate::domain::ids::{ConversationId, InfluencerId, MessageId, ThreadId};
+use crate::domain::words::Channel;
 use crate::store::outbox::{AddressOwner, Answered};
 use crate::store::thread::ThreadRow;
 use crate::store::{StoreError, Tx};
@@ -112,6 +113,9 @@ impl Ground {
             }
         };
         let message = self.answered.get(&id).ok_or(EnqueueError::UnknownAnswered)?;
+        if message.channel != Channel::Email {
+            return Err(EnqueueError::NotMail(message.channel));
+        }
         Ok(Some(About { message, thread }))
     }
 

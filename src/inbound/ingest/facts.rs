@@ -84,16 +84,6 @@ pub(super) fn is_opt_out(answer: Option<&Value>) -> bool {
     answer.and_then(|answer| answer.get("verdict")).and_then(Value::as_str) == Some(Meaning::OptOut.as_str())
 }
 
-/// What `thread.replied` says of the answer's meaning.
-pub(super) fn meaning(verdict: &refusal::Verdict) -> Value {
-    json!({
-        "verdict": verdict.meaning,
-        "confidence": f64::from(verdict.confidence) / 100.0,
-        "phrase": verdict.phrase,
-        "language": verdict.language,
-    })
-}
-
 /// The token of a mail to one of our accounts whose subject is `unsubscribe <token>`: what a mail program sends for the
 /// address in our List-Unsubscribe.
 pub(super) fn unsubscribe_token<'d>(context: &Context, draft: &'d Draft<'_>) -> Option<&'d str> {

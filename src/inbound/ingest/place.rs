@@ -17,6 +17,7 @@ use crate::domain::threading::books::{Books, Entry};
 use crate::domain::threading::{Ask, Owner, Part, Placed, choose_parts};
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, Role, TaskKind};
+use crate::hub::said::meaning;
 use crate::hub::signal::Signal;
 use crate::hub::task::NewTask;
 use crate::store::message::{NewDelivery, NewMessage, NewUnmatched};
@@ -236,7 +237,7 @@ impl Planner<'_> {
             Some(verdict) => sort.with_answer(verdict.meaning),
             None => sort,
         };
-        let answer = meant.as_ref().map(facts::meaning);
+        let answer = meant.as_ref().map(meaning);
         let kind = sort.kind;
         let heard = report::hear(self.context, draft, &self.known);
         let reported = heard.keys();

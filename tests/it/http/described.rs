@@ -418,6 +418,7 @@ pub async fn messages(api: &Described, ana: InfluencerId) {
         assert_eq!(api.ask("DELETE", &path, None).await.0, 409);
     }
     assert_eq!(api.ask("POST", "/v1/messages", Some(&json!({"text": "hi", "to": []}))).await.0, 422);
+    super::touched::touched(api, ana).await;
 
     let waits = api.mail(ana, Direction::Inbound, None).await;
     let mut tx = api.fresh.store.begin("test.unmatched").await.unwrap();

@@ -135,6 +135,8 @@ pub async fn add_people(store: &Store, people: &People) -> Vec<InfluencerId> {
     let mut ids = Vec::new();
     for i in &people.influencers {
         let new = NewInfluencer {
+            phones: Vec::new(),
+            phone_region: None,
             handle: i.handle.clone(),
             first_name: i.first.clone(),
             last_name: i.last.clone(),

@@ -118,6 +118,8 @@ pub struct Live {
     pub undo: Duration,
     /// Who owns what nobody else does.
     pub default_owner: Option<String>,
+    /// Where phone numbers without a country's code are from.
+    pub phone_region: Option<String>,
     /// What is counted, and what machines are known by (this one as it was at the start).
     pub tracking: config::Tracking,
     /// Where readers of mail reach us.
@@ -495,6 +497,7 @@ fn live_over(config: &Config, store: Option<&Store>) -> Live {
         stages: KnownStages { start: config.stages.start().0.clone(), ids },
         undo: Duration::from_secs(u64::from(config.undo_seconds)),
         default_owner: config.default_owner.clone(),
+        phone_region: config.phone_region.clone(),
         tracking: config.tracking.clone(),
         base_url: config.server.base_url.clone(),
     }

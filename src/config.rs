@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use crate::domain::phone;
 use crate::domain::stage::Stages;
 
 pub mod accounts;
@@ -67,6 +68,8 @@ pub struct Config {
     pub our_domains: Vec<String>,
     /// The teammate who owns what nobody else does.
     pub default_owner: Option<String>,
+    /// Where phone numbers without a country's code are from (ISO 3166-1, two letters).
+    pub phone_region: Option<String>,
     /// Sequences, and what they need.
     pub outreach: Outreach,
     /// Where programs reach the daemon.
@@ -234,6 +237,17 @@ fn conf_d(r: &mut Reader, folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// A country whose numbers are known.
+fn phone_region(r: &mut Reader, given: &Found<String>) -> Option<String> {
+    let region = given.value.to_ascii_uppercase();
+    if phone::is_region(&region) {
+        return Some(region);
+    }
+    let shown: String = given.value.chars().take(60).collect();
+    r.error(given, format!("`{shown}` is no country"), "write its two letters (ISO 3166-1), as in \"US\" or \"DE\"");
+    None
+}
+
 fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) -> Option<Config> {
     let mut root = Section::new(tree, "");
     let stages = root.text(r, "stages");
@@ -241,6 +255,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
     let undo = root.integer(r, "undo_seconds", 0..=3600).and_then(|n| u32::try_from(n.value).ok());
     let our_domains = root.texts(r, "our_domains").iter().filter_map(|domain| our_domain(r, domain)).collect();
     let default_owner = root.text(r, "default_owner");
+    let phone_region = root.text(r, "phone_region").and_then(|region| phone_region(r, &region));
     let outreach = outreach::read(&mut root, r);
     let server = root.section(r, "server").map(|s| server::read(s, r)).unwrap_or_default();
     let storage = match root.section(r, "storage") {
@@ -276,6 +291,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         undo_seconds: undo.unwrap_or(30),
         our_domains,
         default_owner: default_owner.map(|o| o.value),
+        phone_region,
         outreach,
         server,
         storage,

@@ -117,7 +117,7 @@ impl HubActions {
         let whose = match (order.influencer_id, order.agent_id, order.create) {
             (Some(id), None, None) => Whose::Influencer(id),
             (None, Some(id), None) => Whose::Agent(id, order.about),
-            (None, None, Some(new)) => Whose::New(Box::new(new_influencer(new))),
+            (None, None, Some(new)) => Whose::New(Box::new(new_influencer(new, self.hub.live().phone_region.clone()))),
             _ => {
                 let what = "say exactly one of influencer_id, agent_id, create".to_owned();
                 return Err(ActionError::Invalid(vec![(String::new(), what)]));
@@ -274,12 +274,14 @@ fn networks(given: Vec<NetworkOrder>) -> Vec<NetworkGiven> {
     given.into_iter().map(|n| NetworkGiven { network: n.network, handle: n.handle, followers: n.followers }).collect()
 }
 
-fn new_influencer(order: InfluencerOrder) -> NewInfluencer {
+fn new_influencer(order: InfluencerOrder, phone_region: Option<String>) -> NewInfluencer {
     NewInfluencer {
         handle: order.handle,
         first_name: order.first_name,
         last_name: order.last_name,
         emails: order.emails,
+        phones: order.phones,
+        phone_region,
         timezone: order.timezone,
         owner: order.owner,
         stage: order.stage,
@@ -315,9 +317,15 @@ impl Actions for HubActions {
             let live = self.hub.live();
             order.owner = order.owner.or_else(|| live.default_owner.clone());
             let mut tx = self.hub.store.begin("api.create_influencer").await?;
-            let new = people::create_influencer(&mut tx, &self.hub.clock, &live.stages, &by, new_influencer(order))
-                .await
-                .map_err(not_changed)?;
+            let new = people::create_influencer(
+                &mut tx,
+                &self.hub.clock,
+                &live.stages,
+                &by,
+                new_influencer(order, live.phone_region.clone()),
+            )
+            .await
+            .map_err(not_changed)?;
             self.commit(tx).await?;
             Ok(new.id)
         })
@@ -335,7 +343,10 @@ impl Actions for HubActions {
                 tags: order.tags,
                 networks: networks(order.networks),
                 add_emails: order.add_emails,
+                add_phones: order.add_phones,
                 primary_email: order.primary_email,
+                primary_phone: order.primary_phone,
+                phone_region: self.hub.live().phone_region.clone(),
                 version: order.version,
             };
             let mut tx = self.hub.store.begin("api.update_influencer").await?;
@@ -380,9 +391,12 @@ impl Actions for HubActions {
 
     fn remove_address(&self, id: InfluencerId, address: String, seen: Option<i64>, by: String) -> Done<'_, ()> {
         Box::pin(async move {
+            let region = self.hub.live().phone_region.clone();
             let mut tx = self.hub.store.begin("api.remove_address").await?;
             let of = (id, seen);
-            people::remove_address(&mut tx, &self.hub.clock, of, &address, &by).await.map_err(not_changed)?;
+            people::remove_address(&mut tx, &self.hub.clock, of, (&address, region.as_deref()), &by)
+                .await
+                .map_err(not_changed)?;
             self.commit(tx).await
         })
     }

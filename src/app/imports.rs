@@ -15,6 +15,7 @@ pub(super) async fn import(hub: &Hub, order: ImportOrder, by: &str) -> Result<Im
     let source = source.map_err(|flaw| ActionError::Invalid(vec![("/source".to_owned(), flaw.reason)]))?;
     let source = source.unwrap_or_else(|| by.to_owned());
     let options = ImportOptions {
+        phone_region: live.phone_region.clone(),
         source,
         mapping: order.mapping.into_iter().collect(),
         dry_run: order.dry_run,

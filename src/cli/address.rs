@@ -1,4 +1,4 @@
-//! `liaison influencer address`: the mail addresses of somebody.
+//! `liaison influencer address`: the mail addresses and phone numbers of somebody.
 
 use std::process::ExitCode;
 
@@ -23,24 +23,25 @@ pub(super) enum AddressCommand {
 pub(super) struct AddressArgs {
     /// Handle, mail address or id
     who: String,
-    /// The address
+    /// The mail address, or the phone number
     address: String,
 }
 
 pub(super) async fn run(desk: &Desk, command: AddressCommand) -> anyhow::Result<ExitCode> {
     let (AddressCommand::Add(args) | AddressCommand::Remove(args) | AddressCommand::Primary(args)) = &command;
+    let region = &desk.config.phone_region;
     let work = async |tx: &mut Tx| {
         let (id, by, clock) = (who::influencer(tx, &args.who).await?.id, desk::by(), &desk.clock);
         let given = args.address.clone();
         match &command {
             AddressCommand::Add(_) => {
-                let change = InfluencerChange { add_emails: vec![given], ..InfluencerChange::default() };
-                people::update_influencer(tx, clock, id, &by, change).await?;
+                people::update_influencer(tx, clock, id, &by, added(given, region.clone())).await?;
             }
-            AddressCommand::Remove(_) => people::remove_address(tx, clock, (id, None), &given, &by).await?,
+            AddressCommand::Remove(_) => {
+                people::remove_address(tx, clock, (id, None), (&given, region.as_deref()), &by).await?;
+            }
             AddressCommand::Primary(_) => {
-                let change = InfluencerChange { primary_email: Some(given), ..InfluencerChange::default() };
-                people::update_influencer(tx, clock, id, &by, change).await?;
+                people::update_influencer(tx, clock, id, &by, first(given, region.clone())).await?;
             }
         }
         let after = who::influencer(tx, &id.to_string()).await?;
@@ -59,4 +60,22 @@ pub(super) async fn run(desk: &Desk, command: AddressCommand) -> anyhow::Result<
     let addresses = if addresses.is_empty() { "none".to_owned() } else { addresses.join(", ") };
     desk.out.say(&format!("the addresses of {}: {addresses}", view.handle))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_mail(given: &str) -> bool {
+    given.contains('@')
+}
+
+fn added(given: String, phone_region: Option<String>) -> InfluencerChange {
+    if is_mail(&given) {
+        return InfluencerChange { add_emails: vec![given], ..InfluencerChange::default() };
+    }
+    InfluencerChange { add_phones: vec![given], phone_region, ..InfluencerChange::default() }
+}
+
+fn first(given: String, phone_region: Option<String>) -> InfluencerChange {
+    if is_mail(&given) {
+        return InfluencerChange { primary_email: Some(given), ..InfluencerChange::default() };
+    }
+    InfluencerChange { primary_phone: Some(given), phone_region, ..InfluencerChange::default() }
 }

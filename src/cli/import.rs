@@ -65,6 +65,7 @@ pub(super) async fn run(global: &Global, args: ImportArgs, sort: Sort) -> anyhow
     let desk = Desk::open(global).await?;
     let teammates: Vec<String> = desk.config.teammates.keys().cloned().collect();
     let options = ImportOptions {
+        phone_region: desk.config.phone_region.clone(),
         source: args.file.file_name().map_or_else(|| "standard input".into(), |n| n.to_string_lossy().into_owned()),
         mapping: args.map.clone(),
         dry_run: args.dry_run,

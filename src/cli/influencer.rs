@@ -41,7 +41,7 @@ pub(super) enum InfluencerCommand {
         /// Handle, mail address or id
         who: String,
     },
-    /// Their mail addresses: add, remove, primary
+    /// Their mail addresses and phone numbers: add, remove, primary
     #[command(subcommand)]
     Address(AddressCommand),
     /// Write a note on their timeline
@@ -75,6 +75,9 @@ pub(super) struct AddArgs {
     /// A mail address of theirs, the usual one first
     #[arg(long)]
     email: Vec<String>,
+    /// A phone number of theirs, the usual one first; without a country's code it is of `phone_region`
+    #[arg(long)]
+    phone: Vec<String>,
     /// First name
     #[arg(long, default_value = "")]
     first_name: String,
@@ -211,6 +214,8 @@ async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<ExitCode> {
         first_name: args.first_name,
         last_name: args.last_name,
         emails: args.email,
+        phones: args.phone,
+        phone_region: desk.config.phone_region.clone(),
         timezone: args.timezone,
         owner,
         stage: args.stage,

@@ -10,10 +10,9 @@ use super::desk::{self, Desk};
 use super::page::MORE;
 use super::stop::Stop;
 use super::terminal::{clean_line, short};
-use crate::domain::address;
 use crate::domain::ids::LedgerId;
 use crate::domain::people::{Consent, Suppression};
-use crate::domain::words::{Channel, SuppressionReason};
+use crate::domain::words::SuppressionReason;
 use crate::hub::people::{self, NewSuppression};
 use crate::hub::unsubscribe::unsubscribe_by_hand;
 use crate::store::Tx;
@@ -96,10 +95,10 @@ async fn list(desk: &Desk, limit: u32, cursor: Option<LedgerId>) -> anyhow::Resu
 }
 
 async fn list_one(desk: &Desk, given: &str) -> anyhow::Result<()> {
-    let keys: Vec<String> = address::key(given).into_iter().collect();
+    let (channel, key) = people::channel_of(given)?;
     let mut tx = desk.store.read().await?;
-    let found = tx.suppressed(Channel::Email, keys.clone()).await?;
-    let consents = tx.list_consents(Channel::Email, keys).await?;
+    let found = tx.suppressed(channel, vec![key.clone()]).await?;
+    let consents = tx.list_consents(channel, vec![key]).await?;
     if desk.out.is_json() {
         let consent = |c: &Consent| json!({"source": c.source, "evidence": c.evidence, "at": c.at, "withdrawn_at": c.withdrawn_at});
         let consents: Vec<_> = consents.iter().map(consent).collect();
@@ -124,8 +123,7 @@ async fn list_one(desk: &Desk, given: &str) -> anyhow::Result<()> {
 async fn add(desk: &Desk, given: &str, (note, said_no): (Option<&str>, bool)) -> anyhow::Result<()> {
     let by = desk::by();
     let evidence = note.map_or_else(|| by.clone(), |note| format!("{by}: {note}"));
-    let (channel, reason) = (Channel::Email, SuppressionReason::ByHand);
-    let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
+    let new = NewSuppression { address: given.to_owned(), reason: SuppressionReason::ByHand, evidence };
     let work = async |tx: &mut Tx| {
         Ok(if said_no {
             unsubscribe_by_hand(tx, &desk.clock, given, new.evidence.clone()).await?
@@ -143,7 +141,7 @@ async fn add(desk: &Desk, given: &str, (note, said_no): (Option<&str>, bool)) ->
 
 async fn remove(desk: &Desk, given: &str) -> anyhow::Result<()> {
     let work = async |tx: &mut Tx| {
-        let lifted = people::lift_suppression(tx, &desk.clock, Channel::Email, given, &desk::by()).await?;
+        let lifted = people::lift_suppression(tx, &desk.clock, given, &desk::by()).await?;
         if lifted.is_empty() {
             return Err(Stop::failed(format!("`{given}` is not on the list")).into());
         }

@@ -24,11 +24,15 @@ pub fn domain(address: &str) -> Option<String> {
     key(address).and_then(|k| k.rsplit_once('@').map(|(_, d)| d.to_owned()))
 }
 
-/// To whom a mail goes, of its envelope as it is stored (`{"to": [{"address": …}], "cc": …, "bcc": …}`), in their looked-up form.
-pub fn written_to(envelope: &serde_json::Value) -> Vec<String> {
+/// To whom something goes, of its envelope as it is stored (`{"to": [{"address": …}], "cc": …, "bcc": …}`), as written.
+pub fn written_to_raw(envelope: &serde_json::Value) -> Vec<&str> {
     let lists = ["to", "cc", "bcc"].into_iter().filter_map(|name| envelope.get(name)?.as_array());
-    let addresses = lists.flatten().filter_map(|mailbox| mailbox.get("address")?.as_str());
-    let mut keys: Vec<String> = addresses.filter_map(key).collect();
+    lists.flatten().filter_map(|mailbox| mailbox.get("address")?.as_str()).collect()
+}
+
+/// The same of a mail, in their looked-up form.
+pub fn written_to(envelope: &serde_json::Value) -> Vec<String> {
+    let mut keys: Vec<String> = written_to_raw(envelope).into_iter().filter_map(key).collect();
     keys.sort_unstable();
     keys.dedup();
     keys

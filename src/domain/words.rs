@@ -79,7 +79,7 @@ macro_rules! word {
     };
 }
 
-word!(/** How a message travels. */ Channel { Email = "email", Manual = "manual" });
+word!(/** How a message travels. */ Channel { Email = "email", Sms = "sms", Manual = "manual" });
 word!(/** Who said it: they (inbound) or we (outbound). */ Direction { Inbound = "inbound", Outbound = "outbound" });
 word!(
     /// What sort of message it is.

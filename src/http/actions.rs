@@ -114,6 +114,9 @@ pub struct SendOrder {
 impl SendOrder {
     /// Refuses what only a `manual` message has.
     pub(super) fn check_mail(&self) -> Result<(), ActionError> {
+        if self.channel == Some(Channel::Sms) {
+            return Err(only("/channel", "no account sends text messages yet"));
+        }
         if self.channel == Some(Channel::Manual) {
             return Err(only("/channel", "a manual message answers no thread: POST /v1/messages takes it"));
         }
@@ -255,6 +258,9 @@ pub struct InfluencerOrder {
     /// Their email addresses, the primary one first.
     #[serde(default)]
     pub emails: Vec<String>,
+    /// Their phone numbers, the primary one first; without a country's code they are of `phone_region`.
+    #[serde(default)]
+    pub phones: Vec<String>,
     /// Their IANA zone.
     #[serde(default)]
     pub timezone: Option<String>,
@@ -313,8 +319,12 @@ pub struct InfluencerChangeOrder {
     pub networks: Vec<NetworkOrder>,
     /// Addresses to add.
     pub add_emails: Vec<String>,
+    /// Phone numbers to add.
+    pub add_phones: Vec<String>,
     /// Which of their addresses is written to first.
     pub primary_email: Option<String>,
+    /// Which of their numbers is written to first.
+    pub primary_phone: Option<String>,
     /// The version that was seen (`If-Match`): refused where it is another by now.
     #[serde(skip)]
     pub version: Option<i64>,

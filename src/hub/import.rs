@@ -49,6 +49,8 @@ pub struct ImportOptions {
     pub owners: Option<Vec<String>>,
     /// Who is told how columns are mapped.
     pub asker: Asker,
+    /// Where phone numbers without a country's code are from (ISO 3166-1).
+    pub phone_region: Option<String>,
 }
 
 /// Who imports: each says in its own way what a column is.

@@ -200,14 +200,25 @@ pub async fn add_note(
 /// An address that is not to be written to any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSuppression {
-    /// On which channel.
-    pub channel: Channel,
-    /// As written.
+    /// As written: a mail address, or a phone number with its country's code.
     pub address: String,
     /// Why.
     pub reason: SuppressionReason,
     /// What shows it, or who said so.
     pub evidence: String,
+}
+
+/// The channel of an address, and the form in which it is looked up: a mail address, or a phone number with its country's code.
+///
+/// # Errors
+/// [`PeopleError::Invalid`] where it is neither.
+pub fn channel_of(address: &str) -> Result<(Channel, String), PeopleError> {
+    if !address.contains('@')
+        && let Ok(key) = crate::domain::phone::key(address, None)
+    {
+        return Ok((Channel::Sms, key));
+    }
+    Ok((Channel::Email, address_key(address)?))
 }
 
 fn address_key(address: &str) -> Result<String, PeopleError> {
@@ -218,8 +229,13 @@ fn address_key(address: &str) -> Result<String, PeopleError> {
     }
 }
 
-async fn note_change(tx: &mut Tx, clock: &Clock, key: &str, data: serde_json::Value) -> Result<(), StoreError> {
-    let owners = tx.find_addresses(Channel::Email, vec![key.to_owned()]).await?;
+async fn note_change(
+    tx: &mut Tx,
+    clock: &Clock,
+    (channel, key): (Channel, &str),
+    data: serde_json::Value,
+) -> Result<(), StoreError> {
+    let owners = tx.find_addresses(channel, vec![key.to_owned()]).await?;
     let changed = |influencer| Signal {
         what: EventType::InfluencerUpdated,
         influencer: Some(influencer),
@@ -235,10 +251,10 @@ async fn note_change(tx: &mut Tx, clock: &Clock, key: &str, data: serde_json::Va
 /// # Errors
 /// [`PeopleError::Invalid`] where it can't be an address.
 pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -> Result<bool, PeopleError> {
-    let value_key = address_key(&new.address)?;
+    let (channel, value_key) = channel_of(&new.address)?;
     let suppression = Suppression {
         id: LedgerId(clock.new_id()),
-        channel: new.channel,
+        channel,
         value_key: value_key.clone(),
         scope: SCOPE_ALL.to_owned(),
         reason: new.reason,
@@ -248,7 +264,7 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
     let added = tx.insert_suppressions(&[suppression]).await? > 0;
     if added {
         let data = json!({"changed": ["suppression"], "suppressed": value_key, "reason": new.reason});
-        note_change(tx, clock, &value_key, data).await?;
+        note_change(tx, clock, (channel, &value_key), data).await?;
     }
     Ok(added)
 }
@@ -256,14 +272,8 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
 /// Lets an address be written to again; only a person may. Where it was its owner's own no, that is taken back as a whole: all
 /// their addresses were stopped by it, and any that stayed would bring it back. The addresses that were lifted, this one first; none
 /// where it was not suppressed.
-pub async fn lift_suppression(
-    tx: &mut Tx,
-    clock: &Clock,
-    channel: Channel,
-    address: &str,
-    by: &str,
-) -> Result<Vec<String>, PeopleError> {
-    let key = address_key(address)?;
+pub async fn lift_suppression(tx: &mut Tx, clock: &Clock, address: &str, by: &str) -> Result<Vec<String>, PeopleError> {
+    let (channel, key) = channel_of(address)?;
     let said = tx.suppressed(channel, vec![key.clone()]).await?;
     let mut lifted = Vec::new();
     if tx.delete_suppressions(channel, &key).await? == 0 {
@@ -279,7 +289,7 @@ pub async fn lift_suppression(
         }
     }
     for key in &lifted {
-        note_change(tx, clock, key, json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
+        note_change(tx, clock, (channel, key), json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
     }
     Ok(lifted)
 }
@@ -337,6 +347,11 @@ pub async fn find_influencer(tx: &mut Tx, who: &str) -> Result<Influencer, Peopl
     }
     if let Some(key) = crate::domain::address::key(who)
         && let Some(influencer) = tx.get_influencer_by_address(Channel::Email, &key).await?
+    {
+        return Ok(influencer);
+    }
+    if let Ok(key) = crate::domain::phone::key(who, None)
+        && let Some(influencer) = tx.get_influencer_by_address(Channel::Sms, &key).await?
     {
         return Ok(influencer);
     }

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::import::wants_guard;
 use crate::domain::people::InfluencerView;
-use crate::domain::words::Word;
+use crate::domain::words::{Channel, Word};
 use crate::store::{StoreError, Tx};
 
 /// Columns that are always there, before those of networks and properties.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "handle",
     "first_name",
@@ -21,6 +21,10 @@ const COLUMNS: [&str; 14] = [
     "suppressed",
     "consent.email.source",
     "consent.email.at",
+    "phone",
+    "phone_suppressed",
+    "consent.sms.source",
+    "consent.sms.at",
     "timezone",
     "agent_email",
     "agent_suppressed",
@@ -64,25 +68,32 @@ impl Roster {
     }
 
     fn row<'a>(&self, person: &'a InfluencerView) -> Vec<Cow<'a, str>> {
-        let address = person.addresses.first();
-        let consent = address.and_then(|a| a.consent.as_ref());
+        // The one that is written to first comes first.
+        let first = |channel: Channel| person.addresses.iter().find(|a| a.channel == channel);
         let text = |given: Option<&'a str>| Cow::Borrowed(given.unwrap_or_default());
         let mut cells = vec![
             Cow::Owned(person.id.to_string()),
             Cow::Borrowed(person.handle.as_str()),
             Cow::Borrowed(person.first_name.as_str()),
             Cow::Borrowed(person.last_name.as_str()),
-            text(address.map(|a| a.value.as_str())),
-            text(address.and_then(|a| a.suppressed).map(Word::as_str)),
-            text(consent.map(|c| c.source.as_str())),
-            Cow::Owned(consent.map(|c| c.at.to_string()).unwrap_or_default()),
+        ];
+        for address in [first(Channel::Email), first(Channel::Sms)] {
+            let consent = address.and_then(|a| a.consent.as_ref());
+            cells.extend([
+                text(address.map(|a| a.value.as_str())),
+                text(address.and_then(|a| a.suppressed).map(Word::as_str)),
+                text(consent.map(|c| c.source.as_str())),
+                Cow::Owned(consent.map(|c| c.at.to_string()).unwrap_or_default()),
+            ]);
+        }
+        cells.extend([
             text(person.timezone.as_deref()),
             text(person.agent.as_ref().and_then(|a| a.email.as_deref())),
             text(person.agent.as_ref().and_then(|a| a.suppressed).map(Word::as_str)),
             text(person.owner.as_deref()),
             Cow::Borrowed(person.stage.as_str()),
             Cow::Owned(person.tags.join("; ")),
-        ];
+        ]);
         for name in &self.networks {
             let there = person.networks.iter().find(|n| n.network == *name);
             cells.push(text(there.map(|n| n.handle.as_str())));

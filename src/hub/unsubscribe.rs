@@ -8,7 +8,6 @@ use super::settle::{self, SettleError};
 use super::signal::{self, Signal};
 use super::task::{self, NewTask};
 use crate::clock::Clock;
-use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
 use crate::domain::subject;
 use crate::domain::token::{Keys, TOKEN_CHARS};
@@ -96,7 +95,6 @@ pub async fn unsubscribe(
     // The first of the envelope: copies may have gone to others, who did not ask for it to end.
     let Some(recipient) = tx.list_recipients(vec![message]).await?.into_iter().next() else { return Ok(None) };
     let suppression = NewSuppression {
-        channel: Channel::Email,
         address: recipient.address.clone(),
         reason: SuppressionReason::OptedOut,
         evidence: format!("unsubscribed ({}) from {message} at {}", how.as_str(), clock.now()),
@@ -147,10 +145,10 @@ pub async fn unsubscribe_by_hand(
     given: &str,
     evidence: String,
 ) -> Result<bool, PeopleError> {
-    let (channel, reason) = (Channel::Email, SuppressionReason::OptedOut);
-    let new = NewSuppression { channel, address: given.to_owned(), reason, evidence };
+    let reason = SuppressionReason::OptedOut;
+    let new = NewSuppression { address: given.to_owned(), reason, evidence };
+    let (channel, key) = people::channel_of(given)?;
     let added = people::suppress_address(tx, clock, new.clone()).await?;
-    let Some(key) = address::key(given) else { return Ok(added) };
     take_back(tx, clock, &key).await?;
     if !added {
         return Ok(false);
@@ -185,13 +183,13 @@ pub(in crate::hub) async fn influencer_said_no(
     (message, by): (Option<MessageId>, &str),
 ) -> Result<(), StoreError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
-    let keys: Vec<String> = own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
-    for key in &keys {
-        take_back(tx, clock, key).await?;
+    let mut unknown = own.is_empty();
+    for address in own {
+        take_back(tx, clock, &address.value_key).await?;
+        let said = tx.suppressed(address.channel, vec![address.value_key]).await?;
+        unknown |= !said.iter().any(|s| people::refused::is_no(s.reason));
     }
-    let said = tx.suppressed(Channel::Email, keys.clone()).await?;
-    let known = |key: &String| said.iter().any(|s| s.value_key == *key && people::refused::is_no(s.reason));
-    if !keys.is_empty() && keys.iter().all(known) {
+    if !unknown {
         return Ok(());
     }
     let (what, at, data) = (EventType::InfluencerUnsubscribed, clock.now(), json!({"how": "by_hand", "by": by}));

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::domain::people::InfluencerView;
 use crate::domain::profile::Profile;
 use crate::domain::sequence::{Definition, StepKind};
+use crate::domain::words::Channel;
 use crate::hub::enqueue::DraftAttachment;
 use crate::render::template::{Given, Owner, Sender, Writer};
 
@@ -28,7 +29,7 @@ pub fn profile(config: &Config, view: &InfluencerView) -> Profile {
         last_name: view.last_name.clone(),
         stage: view.stage.clone(),
         timezone: view.timezone.clone(),
-        email: view.addresses.first().map(|address| address.value.clone()),
+        email: view.addresses.iter().find(|a| a.channel == Channel::Email).map(|address| address.value.clone()),
         owner: view
             .owner
             .clone()

@@ -183,10 +183,10 @@ async fn who_was_erased_is_not_written_to_and_their_mail_is_not_stored_again() {
         assert_eq!(kept.iter().map(|s| s.reason).collect::<Vec<_>>(), [SuppressionReason::ByHand]);
 
         // Only a person lifts it.
-        let lifted = lift_suppression(&mut tx, &desk.clock, Channel::Email, &home, "kim").await.unwrap();
+        let lifted = lift_suppression(&mut tx, &desk.clock, &home, "kim").await.unwrap();
         assert_eq!(lifted.as_slice(), std::slice::from_ref(&home));
         enqueue::enqueue(&mut tx, &desk.clock, life::order(&home, "Hello again")).await.unwrap();
-        assert!(lift_suppression(&mut tx, &desk.clock, Channel::Email, &home, "kim").await.unwrap().is_empty());
+        assert!(lift_suppression(&mut tx, &desk.clock, &home, "kim").await.unwrap().is_empty());
         tx.commit().await.unwrap();
 
         // What they write anew comes from somebody nobody knows.

@@ -247,7 +247,6 @@ async fn a_no_that_a_teammate_was_told_is_the_persons_and_one_of_an_address_is_n
         };
         tx.insert_addresses(&[second]).await.unwrap();
         let of = |address: &str| people::NewSuppression {
-            channel: Channel::Email,
             address: address.to_owned(),
             reason: SuppressionReason::ByHand,
             evidence: "kim".into(),

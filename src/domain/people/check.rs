@@ -2,8 +2,8 @@
 //! whoever typed it.
 
 use super::NAME_MAX;
-use crate::domain::address;
 use crate::domain::time::Micros;
+use crate::domain::{address, phone};
 
 /// One field that can't be taken as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
@@ -56,6 +56,13 @@ pub fn handle(given: &str) -> Result<(String, String), Flaw> {
             format!("`{}` is not a handle: no spaces, at most {NAME_MAX} characters", shown(given)),
         )),
     }
+}
+
+/// A phone number in the one form in which it is kept and looked up (E.164). `region`: whose it is where it has no country's code.
+pub fn phone(field: &str, given: &str, region: Option<&str>) -> Result<(String, String), Flaw> {
+    let key =
+        phone::key(given, region).map_err(|error| Flaw::new(field, format!("`{}`: {error}", shown(given.trim()))))?;
+    Ok((key.clone(), key))
 }
 
 /// An email address as written, and the form it is looked up by.

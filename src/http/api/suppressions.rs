@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::LedgerId;
 use crate::domain::people::{Consent, Suppression};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, SuppressionReason};
+use crate::domain::words::{Channel, SuppressionReason, Word as _};
 use crate::http::ApiState;
 use crate::http::body::{Body, created};
 use crate::http::describe::{Route, does, paged, text};
@@ -58,13 +58,20 @@ impl From<Consent> for ConsentEntry {
 }
 
 async fn views(state: &ApiState, rows: Vec<Suppression>) -> Result<Vec<SuppressionView>, Problem> {
-    let keys = rows.iter().map(|s| s.value_key.clone()).collect();
-    let mut consents: HashMap<String, Vec<ConsentEntry>> = HashMap::new();
-    for consent in state.store.read().await?.list_consents(Channel::Email, keys).await? {
-        consents.entry(consent.value_key.clone()).or_default().push(consent.into());
+    let mut consents: HashMap<(Channel, String), Vec<ConsentEntry>> = HashMap::new();
+    for channel in Channel::ALL {
+        let of_channel = rows.iter().filter(|s| s.channel == *channel);
+        let keys: Vec<String> = of_channel.map(|s| s.value_key.clone()).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        for consent in state.store.read().await?.list_consents(*channel, keys).await? {
+            consents.entry((*channel, consent.value_key.clone())).or_default().push(consent.into());
+        }
     }
     let view = |suppression: Suppression| {
-        let consents = consents.remove(&suppression.value_key).unwrap_or_default();
+        let key = (suppression.channel, suppression.value_key.clone());
+        let consents = consents.remove(&key).unwrap_or_default();
         SuppressionView { suppression, consents }
     };
     Ok(rows.into_iter().map(view).collect())
@@ -74,8 +81,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
     let asked = asked.only(&["limit", "cursor", "address"])?;
     let page = asked.page()?;
     if let Some(address) = asked.text("address") {
-        let key = crate::domain::address::key(address).into_iter().collect();
-        let rows = state.store.read().await?.suppressed(Channel::Email, key).await?;
+        let rows = listed(&state, address).await?;
         return Ok(asked.answer(Slice { data: views(&state, rows).await?, next: None }));
     }
     let after = page.after.map(|place| LedgerId(place.id));
@@ -87,7 +93,7 @@ async fn list(State(state): State<ApiState>, asked: Asked) -> Result<Json<Listed
     Ok(asked.answer(Slice { data: views(&state, rows).await?, next }))
 }
 
-/// An address.
+/// A mail address, or a phone number with its country's code.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SuppressionOrder {
@@ -112,13 +118,18 @@ async fn add(
     if order.said_no {
         unsubscribe_by_hand(&mut tx, &state.clock, &address, evidence).await?;
     } else {
-        let (channel, reason) = (Channel::Email, SuppressionReason::ByHand);
-        people::suppress_address(&mut tx, &state.clock, NewSuppression { channel, address, reason, evidence }).await?;
+        let reason = SuppressionReason::ByHand;
+        people::suppress_address(&mut tx, &state.clock, NewSuppression { address, reason, evidence }).await?;
     }
     state.commit(tx).await?;
-    let key = crate::domain::address::key(&order.address).into_iter().collect();
-    let rows = state.store.read().await?.suppressed(Channel::Email, key).await?;
+    let rows = listed(&state, &order.address).await?;
     Ok(created(views(&state, rows).await?.pop()))
+}
+
+/// Why an address is not written to; nothing where it is none.
+async fn listed(state: &ApiState, address: &str) -> Result<Vec<Suppression>, Problem> {
+    let Ok((channel, key)) = people::channel_of(address) else { return Ok(Vec::new()) };
+    Ok(state.store.read().await?.suppressed(channel, vec![key]).await?)
 }
 
 /// Addresses that may be written to again.
@@ -137,7 +148,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> 
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("address", what));
     };
     let mut tx = state.store.begin("http.lift_suppression").await?;
-    let lifted = people::lift_suppression(&mut tx, &state.clock, Channel::Email, address, &caller.by()).await?;
+    let lifted = people::lift_suppression(&mut tx, &state.clock, address, &caller.by()).await?;
     if lifted.is_empty() {
         return Err(Problem::not_found("suppression of", address));
     }

@@ -46,6 +46,10 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
     let mut known = Known { influencers, ..Known::default() };
     let keys = rows().flat_map(|row| row.email.iter().chain(&row.agent)).map(|mail| mail.key.clone()).collect();
     known.owners = persons(tx.find_addresses(Channel::Email, keys).await?);
+    let phones: Vec<String> = rows().filter_map(|row| row.phone.as_ref()).map(|phone| phone.key.clone()).collect();
+    if !phones.is_empty() {
+        known.owners.extend(persons(tx.find_addresses(Channel::Sms, phones).await?));
+    }
     let owners: Vec<InfluencerId> = known.owners.values().filter_map(|p| p.influencer()).collect();
     if !owners.is_empty() {
         known.names = tx.get_influencers(owners).await?.into_iter().map(|i| (i.id, i.handle)).collect();
@@ -54,23 +58,37 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
     if !ids.is_empty() {
         look_up_attached(tx, ids, &mut known).await?;
     }
-    let consents: Vec<String> = rows()
-        .filter(|row| row.consent.is_some())
-        .filter_map(|row| row.email.as_ref().map(|m| m.key.clone()))
-        .collect();
-    if !consents.is_empty() {
-        for consent in tx.list_consents(Channel::Email, consents).await? {
-            known.consents.entry(consent.value_key.clone()).or_default().push(consent);
-        }
-    }
-    let own =
-        rows().filter(|row| row.consent.is_some() || row.suppressed.is_some()).filter_map(|row| row.email.as_ref());
+    look_up_consents(tx, items, &mut known).await?;
+    let own = rows().filter(|row| row.suppressed.is_some()).filter_map(|row| row.email.as_ref());
     let agents = rows().filter(|row| row.agent_suppressed.is_some()).filter_map(|row| row.agent.as_ref());
     let asked: Vec<String> = own.chain(agents).map(|mail| mail.key.clone()).collect();
     if !asked.is_empty() {
         known.heard(tx.suppressed(Channel::Email, asked).await?);
     }
+    let numbers = rows().filter(|row| row.phone_suppressed.is_some()).filter_map(|row| row.phone.as_ref());
+    let numbers: Vec<String> = numbers.map(|phone| phone.key.clone()).collect();
+    if !numbers.is_empty() {
+        known.heard(tx.suppressed(Channel::Sms, numbers).await?);
+    }
     Ok(known)
+}
+
+/// What is known of the addresses and numbers for which a row brings a consent: consents, and whether their owner said no.
+async fn look_up_consents(tx: &mut Tx, items: &[Item], known: &mut Known) -> Result<(), StoreError> {
+    for channel in [Channel::Email, Channel::Sms] {
+        let of_channel = |row: &&Row| row.consents.iter().any(|(of, _, _)| *of == channel);
+        let address = |row: &Row| if channel == Channel::Sms { row.phone.clone() } else { row.email.clone() };
+        let keys: Vec<String> =
+            items.iter().map(|item| &item.row).filter(of_channel).filter_map(address).map(|a| a.key).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        for consent in tx.list_consents(channel, keys.clone()).await? {
+            known.consents.entry(consent.value_key.clone()).or_default().push(consent);
+        }
+        known.heard(tx.suppressed(channel, keys).await?);
+    }
+    Ok(())
 }
 
 async fn look_up_attached(tx: &mut Tx, ids: Vec<InfluencerId>, known: &mut Known) -> Result<(), StoreError> {

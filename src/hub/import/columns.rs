@@ -20,6 +20,7 @@ pub(super) enum Field {
     FirstName,
     LastName,
     Email,
+    Phone,
     Timezone,
     AgentEmail,
     Owner,
@@ -27,6 +28,8 @@ pub(super) enum Field {
     Tags,
     /// Why the address must not be written to, where the file comes from.
     Suppressed,
+    /// As [`Field::Suppressed`], of the number.
+    PhoneSuppressed,
     /// As [`Field::Suppressed`], of the agent's address.
     AgentSuppressed,
     /// For whom an agent writes.
@@ -78,6 +81,9 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("labels", "tags"),
     ("status", "stage"),
     ("mobile", "phone"),
+    ("phone_number", "phone"),
+    ("mobile_phone", "phone"),
+    ("tel", "phone"),
     ("instagram", "network.instagram"),
     ("tiktok", "network.tiktok"),
     ("youtube", "network.youtube"),
@@ -116,9 +122,11 @@ impl Field {
             ("email", _) => Some(Self::Email),
             ("first_name", _) => Some(Self::FirstName),
             ("last_name", _) => Some(Self::LastName),
-            ("phone", _) => Some(Self::LeftOut("only email addresses can be imported yet")),
+            ("phone", Sort::Influencers) => Some(Self::Phone),
+            ("phone", Sort::Agents) => Some(Self::LeftOut("an agent is known by a mail address")),
             ("id", Sort::Influencers) => Some(Self::LeftOut("the handle tells whose row it is")),
             ("suppressed", _) => Some(Self::Suppressed),
+            ("phone_suppressed", Sort::Influencers) => Some(Self::PhoneSuppressed),
             ("agent_suppressed", Sort::Influencers) => Some(Self::AgentSuppressed),
             ("influencers", Sort::Agents) => Some(Self::Influencers),
             (_, Sort::Agents) => None,
@@ -151,10 +159,12 @@ impl Field {
             }
             "consent" => {
                 let (channel, part) = rest.split_once('.')?;
-                match (Channel::from_word(channel), part) {
+                // Nobody agrees to what is written down by hand.
+                let channel = Channel::from_word(channel).filter(|channel| *channel != Channel::Manual);
+                match (channel, part) {
                     (Some(channel), "source") => Some(Self::ConsentSource(channel)),
                     (Some(channel), "at") => Some(Self::ConsentAt(channel)),
-                    (None, "source" | "at") => Some(Self::LeftOut("consent can be imported for email only yet")),
+                    (None, "source" | "at") => Some(Self::LeftOut("consent can be imported for email and sms")),
                     _ => None,
                 }
             }
@@ -293,9 +303,9 @@ mod tests {
 
     #[test]
     fn columns_that_are_not_known_are_told_with_a_suggestion() {
-        let columns = read(&["handle", "E-Mail", "ownr", "Shoe", "phone", "consent.sms.at"], &[]).unwrap();
+        let columns = read(&["handle", "E-Mail", "ownr", "Shoe", "Mobile", "consent.fax.at"], &[]).unwrap();
         for (note, part) in
-            columns.notes.iter().zip(["=email\"", "=owner\"", "=property.shoe\"", "email addresses", "email only"])
+            columns.notes.iter().zip(["=email\"", "=owner\"", "=property.shoe\"", "=phone\"", "email and sms"])
         {
             assert!(note.contains(part), "{note}");
         }

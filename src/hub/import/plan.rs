@@ -30,9 +30,9 @@ pub(super) struct Known {
     pub(super) tags: HashMap<InfluencerId, BTreeSet<String>>,
     pub(super) networks: HashMap<InfluencerId, Vec<Network>>,
     pub(super) agents: HashMap<InfluencerId, Vec<AgentId>>,
-    /// By address key.
+    /// By address key; a number is no mail address, so that one map does for both.
     pub(super) consents: HashMap<String, Vec<Consent>>,
-    /// Addresses whose owner said no, and since when.
+    /// Addresses and numbers whose owner said no, and since when.
     pub(super) refused: HashMap<String, Micros>,
     /// Addresses that must not be written to, for whatever reason.
     pub(super) suppressed: HashSet<String>,
@@ -41,8 +41,8 @@ pub(super) struct Known {
 impl Known {
     /// Takes note of addresses that must not be written to.
     pub(super) fn heard(&mut self, listed: Vec<Suppression>) {
-        self.suppressed = listed.iter().map(|s| s.value_key.clone()).collect();
-        self.refused = listed.into_iter().filter(|s| is_no(s.reason)).map(|s| (s.value_key, s.at)).collect();
+        self.suppressed.extend(listed.iter().map(|s| s.value_key.clone()));
+        self.refused.extend(listed.into_iter().filter(|s| is_no(s.reason)).map(|s| (s.value_key, s.at)));
     }
 }
 
@@ -109,7 +109,7 @@ impl Planner<'_> {
             self.remarks.push(Remark { line, remark });
         }
         self.seen.handles.insert(key, line);
-        for (mail, role) in [(&row.email, Use::Own), (&row.agent, Use::Agent)] {
+        for (mail, role) in [(&row.email, Use::Own), (&row.phone, Use::Own), (&row.agent, Use::Agent)] {
             if let Some(mail) = mail {
                 self.seen.addresses.insert(mail.key.clone(), (line, role));
             }
@@ -152,6 +152,13 @@ impl Planner<'_> {
             });
             reasons.extend(in_file.or_else(|| self.email_taken(email, existing)));
             reasons.extend(self.unheard("suppressed", email, row.suppressed.as_deref()));
+        }
+        if let Some(phone) = &row.phone {
+            let in_file = self
+                .seen_address(&phone.key)
+                .map(|(line, _)| format!("phone: {} is in line {line} already", phone.value));
+            reasons.extend(in_file.or_else(|| self.phone_taken(phone, existing)));
+            reasons.extend(self.unheard("phone_suppressed", phone, row.phone_suppressed.as_deref()));
         }
         if let Some(agent) = &row.agent {
             reasons.extend(self.unheard("agent_suppressed", agent, row.agent_suppressed.as_deref()));
@@ -233,6 +240,27 @@ impl Planner<'_> {
         }
     }
 
+    fn phone_taken(&self, phone: &Mail, existing: Option<&Influencer>) -> Option<String> {
+        match (self.known.owners.get(&phone.key), existing) {
+            (Some(Person::Influencer(id)), Some(existing)) if *id == existing.id => None,
+            (Some(Person::Influencer(id)), _) => {
+                Some(format!("phone: {} belongs to {} already; an import merges nobody", phone.value, self.name(*id)))
+            }
+            (Some(Person::Agent(id)), _) => {
+                Some(format!("phone: {} is the number of an agent ({id}) already", phone.value))
+            }
+            (None, None) => None,
+            (None, Some(existing)) => {
+                let own = self.known.addresses.get(&existing.id)?;
+                let own = own.iter().find(|a| a.channel == Channel::Sms)?;
+                Some(format!(
+                    "phone: {} is there already with the number {}, not {}; if it is the same person, add the number by hand",
+                    existing.handle, own.value, phone.value
+                ))
+            }
+        }
+    }
+
     fn name(&self, id: InfluencerId) -> String {
         self.known.names.get(&id).map_or_else(|| id.to_string(), |handle| format!("{handle} ({id})"))
     }
@@ -307,7 +335,14 @@ impl Planner<'_> {
         if let Some(email) = &row.email
             && !known.owners.contains_key(&email.key)
         {
-            let address = self.address(email, Person::Influencer(id));
+            let address = self.address(Channel::Email, email, Person::Influencer(id));
+            self.writes.addresses.push(address);
+            changed.insert("addresses");
+        }
+        if let Some(phone) = &row.phone
+            && !known.owners.contains_key(&phone.key)
+        {
+            let address = self.address(Channel::Sms, phone, Person::Influencer(id));
             self.writes.addresses.push(address);
             changed.insert("addresses");
         }
@@ -335,37 +370,40 @@ impl Planner<'_> {
                 changed.insert("networks");
             }
         }
-        if self.consent(line, row) {
-            changed.insert("consent");
+        for (channel, source, at) in &row.consents {
+            let address = if *channel == Channel::Sms { &row.phone } else { &row.email };
+            if address.as_ref().is_some_and(|address| self.consent(line, (*channel, address), (source, *at))) {
+                changed.insert("consent");
+            }
         }
         changed
     }
 
     /// Notes a consent unless it is known, or was taken back since.
-    fn consent(&mut self, line: u64, row: &Row) -> bool {
-        let (Some((source, at)), Some(email)) = (&row.consent, &row.email) else { return false };
-        let known = self.known.consents.get(&email.key).map(Vec::as_slice).unwrap_or_default();
-        let settled = |c: &Consent| (c.source == *source && c.at == *at) || c.withdrawn_at.is_some_and(|w| w >= *at);
+    fn consent(&mut self, line: u64, (channel, address): (Channel, &Mail), (source, at): (&String, Micros)) -> bool {
+        let known = self.known.consents.get(&address.key).map(Vec::as_slice).unwrap_or_default();
+        let settled = |c: &Consent| (c.source == *source && c.at == at) || c.withdrawn_at.is_some_and(|w| w >= at);
         if known.iter().any(settled) {
             return false;
         }
         // Only a person takes a no back.
-        if let Some(since) = self.known.refused.get(&email.key) {
+        if let Some(since) = self.known.refused.get(&address.key) {
+            let what = if channel == Channel::Sms { "text messages" } else { "mail" };
             let remark = format!(
-                "consent.email: {} wants no mail since {since}; the consent was left out, and they are not written to (if they took \
+                "consent.{channel}: {} wants no {what} since {since}; the consent was left out, and they are not written to (if they took \
                  that back: liaison suppression remove {}, then import again)",
-                email.value, email.value
+                address.value, address.value
             );
             self.remarks.push(Remark { line, remark });
             return false;
         }
         self.writes.consents.push(Consent {
             id: LedgerId(self.clock.new_id()),
-            channel: Channel::Email,
-            value_key: email.key.clone(),
+            channel,
+            value_key: address.key.clone(),
             source: source.clone(),
             evidence: format!("{}, line {line}", self.by()),
-            at: *at,
+            at,
             withdrawn_at: None,
         });
         true
@@ -388,16 +426,16 @@ impl Planner<'_> {
         let id = AgentId(self.clock.new_id());
         let (first_name, last_name) = (first_name.to_owned(), last_name.to_owned());
         self.writes.agents.push(Agent { id, first_name, last_name, created_at: now, updated_at: now });
-        let address = self.address(mail, Person::Agent(id));
+        let address = self.address(Channel::Email, mail, Person::Agent(id));
         self.writes.addresses.push(address);
         self.seen.agents.insert(mail.key.clone(), id);
         id
     }
 
-    fn address(&self, mail: &Mail, person: Person) -> Address {
+    fn address(&self, channel: Channel, mail: &Mail, person: Person) -> Address {
         Address {
             id: AddressId(self.clock.new_id()),
-            channel: Channel::Email,
+            channel,
             value: mail.value.clone(),
             value_key: mail.key.clone(),
             person,

@@ -9,6 +9,7 @@ use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Network, PROPERTY_MAX, TAGS_MAX};
 use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 
 /// An address as written, and as it is looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(super) struct Row {
     pub(super) first_name: String,
     pub(super) last_name: String,
     pub(super) email: Option<Mail>,
+    pub(super) phone: Option<Mail>,
     pub(super) timezone: Option<String>,
     pub(super) agent: Option<Mail>,
     pub(super) owner: Option<String>,
@@ -32,9 +34,12 @@ pub(super) struct Row {
     pub(super) tags: Vec<String>,
     pub(super) networks: Vec<Network>,
     pub(super) properties: Vec<(String, Value)>,
-    pub(super) consent: Option<(String, Micros)>,
+    /// Where and when they agreed to be written to, by channel.
+    pub(super) consents: Vec<(Channel, String, Micros)>,
     /// Why they are not written to where the file comes from.
     pub(super) suppressed: Option<String>,
+    /// Why their number is not.
+    pub(super) phone_suppressed: Option<String>,
     /// Why their agent is not.
     pub(super) agent_suppressed: Option<String>,
 }
@@ -45,8 +50,8 @@ struct Reading {
     row: Row,
     flaws: Vec<Flaw>,
     followers: Vec<(String, i64)>,
-    consent_source: Option<String>,
-    consent_at: Option<Micros>,
+    sources: Vec<(Channel, String)>,
+    instants: Vec<(Channel, Micros)>,
 }
 
 /// Whether a row has as many cells as the header names.
@@ -118,6 +123,10 @@ impl Reading {
             Field::FirstName => row.first_name = check::name("first_name", cell)?,
             Field::LastName => row.last_name = check::name("last_name", cell)?,
             Field::Email => row.email = mail("email", cell)?,
+            Field::Phone => {
+                let (value, key) = check::phone("phone", cell, options.phone_region.as_deref())?;
+                row.phone = Some(Mail { value, key });
+            }
             Field::AgentEmail => row.agent = mail("agent_email", cell)?,
             Field::Timezone => row.timezone = Some(check::zone(cell)?),
             Field::Owner => row.owner = Some(owner(cell, options)?),
@@ -142,17 +151,46 @@ impl Reading {
                 row.properties.push((name.clone(), value));
             }
             Field::Suppressed => row.suppressed = Some(check::name("suppressed", cell)?),
+            Field::PhoneSuppressed => row.phone_suppressed = Some(check::name("phone_suppressed", cell)?),
             Field::AgentSuppressed => row.agent_suppressed = Some(check::name("agent_suppressed", cell)?),
-            Field::ConsentSource(_) => self.consent_source = Some(check::name("consent.email.source", cell)?),
-            Field::ConsentAt(_) => self.consent_at = Some(check::instant("consent.email.at", cell)?),
+            Field::ConsentSource(channel) => {
+                self.sources.push((*channel, check::name(&format!("consent.{channel}.source"), cell)?));
+            }
+            Field::ConsentAt(channel) => {
+                self.instants.push((*channel, check::instant(&format!("consent.{channel}.at"), cell)?));
+            }
             Field::Influencers | Field::LeftOut(_) | Field::OfReport => {}
         }
         Ok(())
     }
 
+    /// A consent is whole with a source and an instant, and is for an address of its channel.
+    fn consent(&mut self, channel: Channel) {
+        let name = |part: &str| format!("consent.{channel}.{part}");
+        let (source_field, at_field) = (name("source"), name("at"));
+        let source = self.sources.iter().find(|(of, _)| *of == channel).map(|(_, source)| source.clone());
+        let at = self.instants.iter().find(|(of, _)| *of == channel).map(|(_, at)| *at);
+        let at_fault = |name: &str| self.flaws.iter().any(|f| f.field == name);
+        let flaw = match (source, at) {
+            (Some(source), Some(at)) => {
+                let (address, field, what) = match channel {
+                    Channel::Sms => (&self.row.phone, "phone", "phone number"),
+                    Channel::Email | Channel::Manual => (&self.row.email, "email", "email address"),
+                };
+                let missing = address.is_none() && !at_fault(field);
+                self.row.consents.push((channel, source, at));
+                missing.then(|| Flaw::new(&source_field, format!("there is a consent, but no {what} it is for")))
+            }
+            (Some(_), None) if !at_fault(&at_field) => Some(Flaw::new(&at_field, "it is not said when")),
+            (None, Some(_)) if !at_fault(&source_field) => Some(Flaw::new(&source_field, "it is not said where")),
+            _ => None,
+        };
+        self.flaws.extend(flaw);
+    }
+
     fn finish(mut self) -> Result<Row, Vec<String>> {
         let row = &mut self.row;
-        for (network, count) in self.followers {
+        for (network, count) in std::mem::take(&mut self.followers) {
             match row.networks.iter_mut().find(|n| n.network == network) {
                 Some(found) => found.followers = Some(count),
                 None => self.flaws.push(Flaw::new(
@@ -161,22 +199,10 @@ impl Reading {
                 )),
             }
         }
-        let at_fault = |name: &str| self.flaws.iter().any(|f| f.field == name);
-        let missing = match (self.consent_source, self.consent_at) {
-            (Some(source), Some(at)) => {
-                row.consent = Some((source, at));
-                None
-            }
-            (Some(_), None) if !at_fault("consent.email.at") => Some(("consent.email.at", "it is not said when")),
-            (None, Some(_)) if !at_fault("consent.email.source") => {
-                Some(("consent.email.source", "it is not said where"))
-            }
-            _ => None,
-        };
-        self.flaws.extend(missing.map(|(field, reason)| Flaw::new(field, reason)));
-        if row.consent.is_some() && row.email.is_none() && !self.flaws.iter().any(|f| f.field == "email") {
-            self.flaws.push(Flaw::new("consent.email.source", "there is a consent, but no email address it is for"));
+        for channel in [Channel::Email, Channel::Sms] {
+            self.consent(channel);
         }
+        let row = &mut self.row;
         if let (Some(email), Some(agent)) = (&row.email, &row.agent)
             && email.key == agent.key
         {

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::PeopleError;
 use crate::clock::Clock;
-use crate::domain::address;
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Address, Influencer};
 use crate::domain::words::{Channel, EventType, HoldSource};
+use crate::domain::{address, phone};
 use crate::hub::signal::{self, Signal};
 use crate::hub::{hold, outreach};
 use crate::store::{StoreError, Tx};
@@ -35,22 +35,23 @@ pub async fn remove_address(
     tx: &mut Tx,
     clock: &Clock,
     (id, version): (InfluencerId, Option<i64>),
-    given: &str,
+    (given, region): (&str, Option<&str>),
     by: &str,
 ) -> Result<(), PeopleError> {
     // First of all, as those do who store messages: nobody's mail from there is stored as theirs meanwhile.
     tx.lock_conversations().await?;
     let mut influencer = seen(tx, id, version).await?;
     let unknown = || PeopleError::NoAddress(given.chars().take(80).collect());
-    let key = address::key(given).ok_or_else(unknown)?;
+    let named = Named::read(given, region);
+    let (channel, key) = (named.channel, named.key.ok_or_else(unknown)?);
     let theirs = tx.list_addresses_of_influencers(vec![id]).await?;
     let (gone, left): (Vec<Address>, Vec<Address>) =
-        theirs.into_iter().filter(|a| a.channel == Channel::Email).partition(|a| a.value_key == key);
+        theirs.into_iter().filter(|a| a.channel == channel).partition(|a| a.value_key == key);
     let gone = gone.into_iter().next().ok_or_else(unknown)?;
     if let Some(message) = tx.mail_waiting_for(&key).await? {
         return Err(PeopleError::MailWaits { address: gone.value, message });
     }
-    if gone.dead_at.is_some() || is_in_use(tx, id, &key).await? {
+    if gone.dead_at.is_some() || is_in_use(tx, id, (channel, &key)).await? {
         return Err(PeopleError::AddressInUse(gone.value));
     }
     tx.delete_address(gone.id).await?;
@@ -72,29 +73,58 @@ pub async fn remove_address(
 }
 
 /// Whether something went to an address or came from it, is known of it, or may come back to it when a merge is taken back.
-async fn is_in_use(tx: &mut Tx, id: InfluencerId, key: &str) -> Result<bool, StoreError> {
+async fn is_in_use(tx: &mut Tx, id: InfluencerId, (channel, key): (Channel, &str)) -> Result<bool, StoreError> {
     let keys = || vec![key.to_owned()];
-    let wrote = tx.list_authors_met(id).await?.iter().any(|author| address::key(author).as_deref() == Some(key));
-    let got = tx.list_envelopes_to(id).await?.iter().any(|to| address::written_to(to).iter().any(|to| to == key));
+    // A number stands in messages as it is looked up.
+    let same = |given: &str| given == key || address::key(given).as_deref() == Some(key);
+    let wrote = tx.list_authors_met(id).await?.iter().any(|author| same(author));
+    let got = tx.list_envelopes_to(id).await?.iter().any(|to| address::written_to_raw(to).iter().any(|to| same(to)));
     // Who is asked whether a no was theirs is known by the address it was said at.
     let asked = hold::asked_of(tx, &[id], &[HoldSource::Machine, HoldSource::Complaint]).await?;
     Ok(wrote
         || got
         || !asked.is_empty()
         || tx.has_mail_gone_to(key).await?
-        || !tx.suppressed(Channel::Email, keys()).await?.is_empty()
-        || !tx.list_consents(Channel::Email, keys()).await?.is_empty()
+        || !tx.suppressed(channel, keys()).await?.is_empty()
+        || !tx.list_consents(channel, keys()).await?.is_empty()
         || !tx.once_merged_with(vec![id]).await?.is_empty())
 }
 
-/// Makes an address of somebody the one that is written to first; `false` where it is already.
-pub(super) async fn make_primary(tx: &mut Tx, id: InfluencerId, given: &str) -> Result<bool, PeopleError> {
-    let key = address::key(given);
+/// An address as somebody names it: which channel it is of, and the form in which it is looked up, where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    channel: Channel,
+    key: Option<String>,
+}
+
+impl Named {
+    /// A mail address.
+    pub(super) fn email(given: &str) -> Self {
+        Self { channel: Channel::Email, key: address::key(given) }
+    }
+
+    /// A phone number. `region`: whose it is where it has no country's code.
+    pub(super) fn phone(given: &str, region: Option<&str>) -> Self {
+        Self { channel: Channel::Sms, key: phone::key(given, region).ok() }
+    }
+
+    /// Whichever it looks like.
+    fn read(given: &str, region: Option<&str>) -> Self {
+        if given.contains('@') { Self::email(given) } else { Self::phone(given, region) }
+    }
+}
+
+/// Makes an address of somebody the one that is written to first on its channel; `false` where it is already.
+pub(super) async fn make_primary(tx: &mut Tx, id: InfluencerId, named: Named) -> Result<bool, PeopleError> {
     let mut known = tx.list_addresses_of_influencers(vec![id]).await?;
-    known.retain(|a| a.channel == Channel::Email);
-    let Some(first) = known.iter().find(|a| Some(&a.value_key) == key.as_ref()) else {
-        let reason = "this is no address of theirs; add it with add_emails";
-        return Err(PeopleError::Invalid(vec![Flaw::new("primary_email", reason)]));
+    known.retain(|a| a.channel == named.channel);
+    let Some(first) = known.iter().find(|a| Some(&a.value_key) == named.key.as_ref()) else {
+        let (field, reason) = if named.channel == Channel::Email {
+            ("primary_email", "this is no address of theirs; add it with add_emails")
+        } else {
+            ("primary_phone", "this is no number of theirs; add it with add_phones")
+        };
+        return Err(PeopleError::Invalid(vec![Flaw::new(field, reason)]));
     };
     if first.is_primary {
         return Ok(false);

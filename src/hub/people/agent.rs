@@ -9,6 +9,7 @@ use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Agent, Person};
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 use crate::hub::matching;
 use crate::store::Tx;
 
@@ -73,7 +74,7 @@ pub async fn create_agent(tx: &mut Tx, clock: &Clock, new: NewAgent) -> Result<A
     };
     flaws.done()?;
     tx.lock_conversations().await?;
-    let addresses = free_addresses(tx, clock, Person::Agent(agent.id), emails, false).await?;
+    let addresses = free_addresses(tx, clock, Person::Agent(agent.id), (Channel::Email, emails), false).await?;
     tx.insert_agents(std::slice::from_ref(&agent)).await?;
     tx.insert_addresses(&addresses).await?;
     link(tx, agent.id, new.influencers).await?;
@@ -120,7 +121,7 @@ pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: Agent
     flaws.done()?;
     let stood_for_nobody = tx.influencers_of_agents(vec![id]).await?.is_empty();
     let has_primary = tx.list_addresses_of_agents(vec![id]).await?.iter().any(|a| a.is_primary);
-    let mut addresses = free_addresses(tx, clock, Person::Agent(id), emails, has_primary).await?;
+    let mut addresses = free_addresses(tx, clock, Person::Agent(id), (Channel::Email, emails), has_primary).await?;
     tx.insert_addresses(&addresses).await?;
     // The version: it grows even where two changes fall on one instant.
     agent.updated_at = Micros(clock.now().0.max(agent.updated_at.0.saturating_add(1)));

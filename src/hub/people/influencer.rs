@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::addresses::{make_primary, seen};
+use super::addresses::{Named, make_primary, seen};
 use super::{KnownStages, PeopleError};
 use crate::clock::Clock;
 use crate::domain::ids::{AddressId, InfluencerId};
@@ -42,6 +42,11 @@ pub struct NewInfluencer {
     pub last_name: String,
     /// Their email addresses, the primary one first.
     pub emails: Vec<String>,
+    /// Their phone numbers, the primary one first.
+    pub phones: Vec<String>,
+    /// Where numbers without a country's code are from (ISO 3166-1).
+    #[serde(skip)]
+    pub phone_region: Option<String>,
     /// Their IANA zone.
     pub timezone: Option<String>,
     /// The teammate who looks after them.
@@ -80,8 +85,15 @@ pub struct InfluencerChange {
     pub networks: Vec<NetworkGiven>,
     /// Email addresses to add.
     pub add_emails: Vec<String>,
+    /// Phone numbers to add.
+    pub add_phones: Vec<String>,
     /// Which of their addresses is written to first.
     pub primary_email: Option<String>,
+    /// Which of their numbers is written to first.
+    pub primary_phone: Option<String>,
+    /// Where numbers without a country's code are from (ISO 3166-1).
+    #[serde(skip)]
+    pub phone_region: Option<String>,
     /// The version that was read, where nobody may have changed it meanwhile.
     pub version: Option<i64>,
 }
@@ -180,6 +192,18 @@ impl Flaws {
         emails
     }
 
+    /// Numbers, each once.
+    fn phones(&mut self, field: &str, given: &[String], region: Option<&str>) -> Vec<(String, String)> {
+        let mut phones: Vec<(String, String)> = Vec::new();
+        for phone in given {
+            let pair = self.take(check::phone(field, phone, region));
+            if !phones.contains(&pair) {
+                phones.push(pair);
+            }
+        }
+        phones
+    }
+
     pub(super) fn done(self) -> Result<(), PeopleError> {
         if self.0.is_empty() { Ok(()) } else { Err(PeopleError::Invalid(self.0)) }
     }
@@ -190,13 +214,16 @@ pub(super) async fn free_addresses(
     tx: &mut Tx,
     clock: &Clock,
     person: Person,
-    emails: Vec<(String, String)>,
+    (channel, given): (Channel, Vec<(String, String)>),
     has_primary: bool,
 ) -> Result<Vec<Address>, PeopleError> {
-    let keys = emails.iter().map(|(_, key)| key.clone()).collect();
-    let owners = tx.find_addresses(Channel::Email, keys).await?;
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = given.iter().map(|(_, key)| key.clone()).collect();
+    let owners = tx.find_addresses(channel, keys).await?;
     let mut free: Vec<Address> = Vec::new();
-    for (value, value_key) in emails {
+    for (value, value_key) in given {
         if let Some(owner) = owners.iter().find(|o| o.value_key == value_key) {
             let owner = match (owner.influencer_id, owner.agent_id) {
                 (Some(id), _) => Person::Influencer(id),
@@ -210,7 +237,7 @@ pub(super) async fn free_addresses(
         }
         free.push(Address {
             id: AddressId(clock.new_id()),
-            channel: Channel::Email,
+            channel,
             value,
             value_key,
             person,
@@ -245,6 +272,7 @@ pub async fn create_influencer(
     let mut flaws = Flaws::default();
     let (handle, key) = flaws.take(check::handle(&new.handle));
     let emails = flaws.emails(&new.emails);
+    let phones = flaws.phones("phones", &new.phones, new.phone_region.as_deref());
     let tags = flaws.tags(&new.tags);
     let networks = flaws.networks(&new.networks);
     let declared = react::stages(tx).await?;
@@ -274,7 +302,8 @@ pub async fn create_influencer(
     // First of all, as those do who store messages: their locks are taken in one order.
     tx.lock_conversations().await?;
     free_handle(tx, id, &influencer.handle, &key).await?;
-    let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, false).await?;
+    let mut addresses = free_addresses(tx, clock, Person::Influencer(id), (Channel::Email, emails), false).await?;
+    addresses.extend(free_addresses(tx, clock, Person::Influencer(id), (Channel::Sms, phones), false).await?);
     tx.insert_influencers(std::slice::from_ref(&influencer)).await?;
     tx.insert_addresses(&addresses).await?;
     tx.insert_tags(&tags.into_iter().map(|t| (id, t)).collect::<Vec<_>>()).await?;
@@ -333,6 +362,24 @@ fn apply(
     .collect()
 }
 
+/// Gives them addresses and numbers that they do not have yet; those that are new.
+async fn add_addresses(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: InfluencerId,
+    (emails, phones): (Vec<(String, String)>, Vec<(String, String)>),
+) -> Result<Vec<Address>, PeopleError> {
+    let own = tx.list_addresses_of_influencers(vec![id]).await?;
+    let has_primary = |channel| own.iter().any(|a| a.is_primary && a.channel == channel);
+    let mut added = Vec::new();
+    for (channel, given) in [(Channel::Email, emails), (Channel::Sms, phones)] {
+        let person = Person::Influencer(id);
+        added.extend(free_addresses(tx, clock, person, (channel, given), has_primary(channel)).await?);
+    }
+    tx.insert_addresses(&added).await?;
+    Ok(added)
+}
+
 /// Changes an influencer; what was changed is in the event. Where nothing differs, nothing is written.
 ///
 /// # Errors
@@ -344,7 +391,7 @@ pub async fn update_influencer(
     by: &str,
     change: InfluencerChange,
 ) -> Result<Influencer, PeopleError> {
-    if !change.add_emails.is_empty() {
+    if !change.add_emails.is_empty() || !change.add_phones.is_empty() {
         tx.lock_conversations().await?;
     }
     let mut influencer = seen(tx, id, change.version).await?;
@@ -353,6 +400,7 @@ pub async fn update_influencer(
     let stages = react::stages(tx).await?;
     let mut changed = apply(&mut influencer, &change, (&mut flaws, &stages));
     let emails = flaws.emails(&change.add_emails);
+    let phones = flaws.phones("add_phones", &change.add_phones, change.phone_region.as_deref());
     let networks = flaws.networks(&change.networks);
     let tags = change.tags.as_ref().map(|tags| flaws.tags(tags));
     flaws.done()?;
@@ -360,16 +408,16 @@ pub async fn update_influencer(
         let key = crate::domain::people::handle_key(&influencer.handle).unwrap_or_default();
         free_handle(tx, id, &influencer.handle, &key).await?;
     }
-    let has_primary = tx.list_addresses_of_influencers(vec![id]).await?.iter().any(|a| a.is_primary);
-    let addresses = free_addresses(tx, clock, Person::Influencer(id), emails, has_primary).await?;
-    if !addresses.is_empty() {
-        changed.push("addresses");
-        tx.insert_addresses(&addresses).await?;
+    let addresses = add_addresses(tx, clock, id, (emails, phones)).await?;
+    let region = change.phone_region.as_deref();
+    let mut addressed = !addresses.is_empty();
+    if let Some(primary) = &change.primary_email {
+        addressed |= make_primary(tx, id, Named::email(primary)).await?;
     }
-    if let Some(primary) = &change.primary_email
-        && make_primary(tx, id, primary).await?
-        && !changed.contains(&"addresses")
-    {
+    if let Some(primary) = &change.primary_phone {
+        addressed |= make_primary(tx, id, Named::phone(primary, region)).await?;
+    }
+    if addressed {
         changed.push("addresses");
     }
     if let Some(tags) = tags

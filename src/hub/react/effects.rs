@@ -12,7 +12,7 @@ use crate::domain::consequence::{
 };
 use crate::domain::ids::{InfluencerId, LedgerId};
 use crate::domain::people::{SCOPE_ALL, Suppression};
-use crate::domain::words::{AccountState, Channel, EventType, HoldSource, SuppressionReason, TaskKind};
+use crate::domain::words::{AccountState, Channel, EventType, HoldSource, SuppressionReason, TaskKind, Word as _};
 use crate::domain::zone::{Zone, country_of};
 use crate::hub::hold::ByRule;
 use crate::hub::outreach::{self, Cause, ExitReason};
@@ -164,16 +164,19 @@ impl Pass<'_> {
         (id, whose): (Option<InfluencerId>, Whose),
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
+        let datum = |name: &str| signal.data.as_ref().and_then(|d| d.get(name)).and_then(serde_json::Value::as_str);
         // An event that is raised after the page was used, or by a report of spam, names no message of theirs, only ours.
         let complained = signal.what == EventType::MessageComplained;
         let wrote = signal.what != EventType::InfluencerUnsubscribed && !complained;
         let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::OptedOut };
+        let by_hand = datum("how") == Some("by_hand");
+        // What is said to a person is said of everything, by mail of mail.
+        let everywhere = by_hand || datum("channel") == Some(Channel::Manual.as_str());
         let mut keys: BTreeSet<String> = BTreeSet::new();
         if wrote {
             keys.extend(Self::writer(tx, signal).await?);
         } else {
-            let said = signal.data.as_ref().and_then(|d| d.get("address")).and_then(serde_json::Value::as_str);
-            keys.extend(said.and_then(address::key));
+            keys.extend(datum("address").and_then(address::key));
         }
         // A no is a person's, not an address's: it holds for all of theirs on this channel. Where it was an agent who called a
         // mail spam, it is the agent's.
@@ -188,15 +191,19 @@ impl Pass<'_> {
                 tx.list_addresses_of_agents(owners.into_iter().filter_map(|o| o.agent_id).collect()).await?
             }
         };
+        let numbers: Vec<String> =
+            own.iter().filter(|a| everywhere && a.channel == Channel::Sms).map(|a| a.value_key.clone()).collect();
         keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
-        let by_hand = signal.data.as_ref().and_then(|d| d.get("how")).is_some_and(|how| how == "by_hand");
         let unnamed = if by_hand { "a teammate was told" } else { "unsubscribe page" };
         let evidence = signal.message.map_or_else(|| unnamed.to_owned(), |m| m.to_string());
-        let rows: Vec<Suppression> = keys
+        let of = |channel: Channel| move |key: &String| (channel, key.clone());
+        let all: Vec<(Channel, String)> =
+            keys.iter().map(of(Channel::Email)).chain(numbers.iter().map(of(Channel::Sms))).collect();
+        let rows: Vec<Suppression> = all
             .iter()
-            .map(|key| Suppression {
+            .map(|(channel, key)| Suppression {
                 id: LedgerId(self.clock.new_id()),
-                channel: Channel::Email,
+                channel: *channel,
                 value_key: key.clone(),
                 scope: SCOPE_ALL.to_owned(),
                 reason,
@@ -205,8 +212,8 @@ impl Pass<'_> {
             })
             .collect();
         let added = tx.insert_suppressions(&rows).await?;
-        for key in &keys {
-            tx.withdraw_consents(Channel::Email, key, now).await?;
+        for (channel, key) in &all {
+            tx.withdraw_consents(*channel, key, now).await?;
         }
         if let Some(id) = id
             && added > 0

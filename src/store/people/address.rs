@@ -90,9 +90,14 @@ impl Tx {
         };
         self.insert_many(&ADDRESSES, addresses.iter().flat_map(row).collect()).await?;
         // Whose record was erased before is no more written to than then.
-        let keys: Vec<String> =
-            addresses.iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key.clone()).collect();
-        self.restore_suppressions(Channel::Email, &keys).await
+        for channel in [Channel::Email, Channel::Sms] {
+            let keys: Vec<String> =
+                addresses.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
+            if !keys.is_empty() {
+                self.restore_suppressions(channel, &keys).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Who is behind some addresses (in their looked-up form); those nobody has are left out. In no order.

@@ -90,17 +90,22 @@ impl Tx {
         &mut self,
         addresses: Vec<Address>,
     ) -> Result<HashMap<Person, Vec<AddressView>>, StoreError> {
-        let keys: Vec<String> = addresses.iter().map(|a| a.value_key.clone()).collect();
-        let mut consents = HashMap::new();
-        for consent in self.list_consents(Channel::Email, keys.clone()).await? {
-            if consent.withdrawn_at.is_none() {
-                // Newest first: the first one stays.
-                let view = ConsentView { source: consent.source, at: consent.at };
-                consents.entry((consent.channel, consent.value_key)).or_insert(view);
-            }
+        let mut by_channel: HashMap<Channel, Vec<String>> = HashMap::new();
+        for address in &addresses {
+            by_channel.entry(address.channel).or_default().push(address.value_key.clone());
         }
-        let suppressed = self.suppressed(Channel::Email, keys).await?;
-        let suppressed: HashMap<_, _> = suppressed.into_iter().map(|s| ((s.channel, s.value_key), s.reason)).collect();
+        let (mut consents, mut suppressed) = (HashMap::new(), HashMap::new());
+        for (channel, keys) in by_channel {
+            for consent in self.list_consents(channel, keys.clone()).await? {
+                if consent.withdrawn_at.is_none() {
+                    // Newest first: the first one stays.
+                    let view = ConsentView { source: consent.source, at: consent.at };
+                    consents.entry((consent.channel, consent.value_key)).or_insert(view);
+                }
+            }
+            let listed = self.suppressed(channel, keys).await?;
+            suppressed.extend(listed.into_iter().map(|s| ((s.channel, s.value_key), s.reason)));
+        }
         let view = |a: Address| {
             let key = (a.channel, a.value_key);
             let view = AddressView {

@@ -435,7 +435,7 @@ async fn consents_that_a_merge_took_back_are_given_back_with_it_unless_a_no_came
         said_no(&scene, "keep@example.org").await;
         // A person lets them be written to again, which gives no consent back.
         let mut tx = scene.fresh.store.begin("test.lift").await.unwrap();
-        lift_suppression(&mut tx, &scene.clock, Channel::Email, "keep@example.org", "kim").await.unwrap();
+        lift_suppression(&mut tx, &scene.clock, "keep@example.org", "kim").await.unwrap();
         tx.commit().await.unwrap();
         parted(&scene).await;
         assert_eq!(standing().await, [""; 0], "{name}: by then they had");

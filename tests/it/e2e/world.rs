@@ -199,6 +199,7 @@ impl World {
         let store = &self.running.as_ref().expect("it runs").store;
         let config = config::load(&self.config, std::iter::empty()).unwrap_or_else(|e| panic!("{e}")).config;
         let options = ImportOptions {
+            phone_region: None,
             source: "people.csv".into(),
             mapping: Vec::new(),
             dry_run: false,

@@ -97,7 +97,6 @@ async fn person(desk: &Desk, word: &str) -> (InfluencerId, InfluencerId) {
     let until = Micros::from_seconds(4_000_000_000);
     hold::hold_by_hand(&mut tx, clock, id, (until, Some(&w("hold"))), "kim").await.unwrap();
     let new = NewSuppression {
-        channel: Channel::Email,
         address: format!("{word}@work.example"),
         reason: SuppressionReason::ByHand,
         evidence: w("evidence"),

@@ -5,7 +5,7 @@ use super::described::{Described, daemon};
 use crate::stores;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use liaison::domain::words::{Channel, SuppressionReason};
+use liaison::domain::words::SuppressionReason;
 use liaison::hub::people::{NewSuppression, suppress_address};
 use serde_json::{Value, json};
 
@@ -189,12 +189,8 @@ async fn lifted(api: &Described, ana: &str) {
     api.well("PATCH", &format!("/v1/influencers/{ana}"), Some(json!({"add_emails": ["ana@home.example"]}))).await;
     let mut tx = api.fresh.store.begin("test.no").await.unwrap();
     for address in ["ana@example.org", "ana@home.example"] {
-        let new = NewSuppression {
-            channel: Channel::Email,
-            address: address.into(),
-            reason: SuppressionReason::OptedOut,
-            evidence: "test".into(),
-        };
+        let new =
+            NewSuppression { address: address.into(), reason: SuppressionReason::OptedOut, evidence: "test".into() };
         suppress_address(&mut tx, &api.clock, new).await.unwrap();
     }
     tx.commit().await.unwrap();

@@ -36,8 +36,7 @@ async fn nudge(world: &World, run: EnrollmentId) -> StepRow {
 
 async fn suppress(world: &World, address: &str, reason: SuppressionReason) {
     let mut tx = world.fresh.store.begin("test").await.unwrap();
-    let new =
-        NewSuppression { channel: Channel::Email, address: address.to_owned(), reason, evidence: "a test".to_owned() };
+    let new = NewSuppression { address: address.to_owned(), reason, evidence: "a test".to_owned() };
     assert!(suppress_address(&mut tx, &world.clock, new).await.unwrap());
     tx.commit().await.unwrap();
 }
@@ -237,7 +236,7 @@ async fn no_that_was_taken_back_does_not_come_back_by_itself() {
         another(&world, ana, "typo@example.net").await;
         suppress(&world, "typo@example.net", SuppressionReason::ByHand).await;
         let mut tx = world.fresh.store.begin("test").await.unwrap();
-        let lifted = lift_suppression(&mut tx, &world.clock, Channel::Email, "two@example.net", "kim").await.unwrap();
+        let lifted = lift_suppression(&mut tx, &world.clock, "two@example.net", "kim").await.unwrap();
         assert_eq!(lifted, ["two@example.net", "one@example.net"], "{name}");
         let change = InfluencerChange { add_emails: vec!["three@example.net".into()], ..InfluencerChange::default() };
         update_influencer(&mut tx, &world.clock, ana, "kim", change).await.unwrap();

@@ -23,7 +23,7 @@ async fn somebody(tx: &mut Tx, desk: &Desk, handle: &str, emails: &[&str]) -> In
 }
 
 async fn remove(tx: &mut Tx, desk: &Desk, id: InfluencerId, address: &str) -> Result<(), PeopleError> {
-    remove_address(tx, &desk.clock, (id, None), address, "kim").await
+    remove_address(tx, &desk.clock, (id, None), (address, None), "kim").await
 }
 
 async fn in_use(tx: &mut Tx, desk: &Desk, id: InfluencerId, address: &str) {
@@ -32,7 +32,7 @@ async fn in_use(tx: &mut Tx, desk: &Desk, id: InfluencerId, address: &str) {
 }
 
 async fn suppress(tx: &mut Tx, desk: &Desk, address: &str, reason: SuppressionReason) {
-    let new = NewSuppression { channel: Channel::Email, address: address.into(), reason, evidence: "said so".into() };
+    let new = NewSuppression { address: address.into(), reason, evidence: "said so".into() };
     assert!(suppress_address(tx, &desk.clock, new).await.unwrap());
 }
 
@@ -66,13 +66,13 @@ async fn an_address_goes_with_an_event_and_another_one_is_written_to_first() {
         assert_eq!(change(&mut tx, &desk, eve, both).await.unwrap(), 3);
         assert_eq!(addresses(&mut tx, eve).await[0], "new@eve.example*");
 
-        let stale = remove_address(&mut tx, &desk.clock, (eve, Some(2)), "new@eve.example", "kim").await;
+        let stale = remove_address(&mut tx, &desk.clock, (eve, Some(2)), ("new@eve.example", None), "kim").await;
         assert!(matches!(stale, Err(PeopleError::Changed(_))), "{stale:?}");
         for other in ["ana@example.org", "nobody@eve.example", "no address"] {
             let refused = remove(&mut tx, &desk, eve, other).await;
             assert!(matches!(refused, Err(PeopleError::NoAddress(_))), "{other}: {refused:?}");
         }
-        remove_address(&mut tx, &desk.clock, (eve, Some(3)), "New@eve.example", "kim").await.unwrap();
+        remove_address(&mut tx, &desk.clock, (eve, Some(3)), ("New@eve.example", None), "kim").await.unwrap();
         // The next one that works.
         assert_eq!(addresses(&mut tx, eve).await, ["one@eve.example*", "dead@eve.example", "two@eve.example"]);
         remove(&mut tx, &desk, eve, "one@eve.example").await.unwrap();

@@ -25,7 +25,6 @@ async fn a_consent_of_somebody_who_said_no_is_left_out_and_told_with_its_line() 
         let mut tx = fresh.store.begin("test.no").await.unwrap();
         assert!(unsubscribe_by_hand(&mut tx, &clock, "ana@example.org", "kim".into()).await.unwrap());
         let by_hand = NewSuppression {
-            channel: Channel::Email,
             address: "cy@example.org".into(),
             reason: SuppressionReason::ByHand,
             evidence: "kim".into(),
@@ -149,7 +148,6 @@ async fn a_row_that_tells_of_a_no_comes_in_once_that_is_known_here() {
         assert!(told.failed[0].reasons[0].starts_with("suppressed: max@talent.example must not"), "{name}: {told:?}");
         // That their mail comes back is known, which says nothing of their other addresses; that they said no is not.
         let bounced = NewSuppression {
-            channel: Channel::Email,
             address: "max@talent.example".into(),
             reason: SuppressionReason::ByHand,
             evidence: "kim".into(),

@@ -49,7 +49,6 @@ async fn a_joined_record_brings_its_no_and_its_holds_and_takes_them_back() {
         let own = run_of(&desk, "ana").await.id;
         let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
         let no = NewSuppression {
-            channel: Channel::Email,
             address: "di@example.org".into(),
             reason: SuppressionReason::OptedOut,
             evidence: "said so".into(),

@@ -94,7 +94,6 @@ async fn an_address_that_comes_to_somebody_who_said_no_is_not_written_to() {
         update_influencer(&mut tx, &desk.clock, desk.people["ana"], "kim", add("ana@new.example")).await.unwrap();
         // The other way round: an address that said no before anybody knew whose it is.
         let early = people::NewSuppression {
-            channel: Channel::Email,
             address: "bo@old.example".into(),
             reason: SuppressionReason::OptedOut,
             evidence: "said so".into(),

@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 /// From a start to the kill, milliseconds.
 const LIFE_MS: (u64, u64) = (50, 1_500);
-/// The longest wait for what is left when nobody kills it any more.
-const FINISH_MAX: Duration = Duration::from_mins(30);
+/// The longest wait for what is left when nobody kills it any more, and for each event of it: a webhook that fails five times in a row rests
+/// for a second, then for two, up to a minute, and with half of all tries failing that is most of the time.
+const FINISH_MAX: Duration = Duration::from_mins(10);
+const FINISH_EACH: Duration = Duration::from_millis(600);
 /// How often what failed is told to be tried again: the schedule of the daemon takes hours.
 const PRESS: Duration = Duration::from_millis(700);
 
@@ -133,7 +135,7 @@ fn prove(fresh: impl Future<Output = Option<stores::Fresh>>, measure: Measure) {
         over.store(true, Ordering::SeqCst);
         daemon
     });
-    let until = Instant::now() + FINISH_MAX;
+    let until = Instant::now() + FINISH_MAX + FINISH_EACH * u32::try_from(measure.events).unwrap();
     let (all, taken) = loop {
         let all = events(&home);
         let taken: HashSet<String> =

@@ -1,7 +1,7 @@
 //! Tasks of steps: who gets them, what becomes of one that nobody does, and the task that takes the place of a mail.
 
 use liaison::domain::ids::EnrollmentId;
-use liaison::domain::words::{Channel, StepState, SuppressionReason};
+use liaison::domain::words::{StepState, SuppressionReason};
 use liaison::hub::people::{NewSuppression, suppress_address};
 use liaison::hub::task;
 
@@ -119,7 +119,7 @@ async fn suppress(world: &World, who: InfluencerId) {
     let mut tx = world.fresh.store.begin("test").await.unwrap();
     let address = tx.list_addresses_of_influencers(vec![who]).await.unwrap().remove(0).value;
     let reason = SuppressionReason::Bounced;
-    let new = NewSuppression { channel: Channel::Email, address, reason, evidence: "by hand".to_owned() };
+    let new = NewSuppression { address, reason, evidence: "by hand".to_owned() };
     assert!(suppress_address(&mut tx, &world.clock, new).await.unwrap());
     tx.commit().await.unwrap();
 }

@@ -1,0 +1,239 @@
+//! Text messages as far as they need no network: how many parts a text is sent in, and what a text says about wanting more of them.
+
+use super::refusal::{Answer, judge_answer};
+use super::words::Meaning;
+
+/// Characters of the message that is read for [`read_consent`]: longer than any text message.
+const READ_CHARS_MAX: usize = 2_000;
+/// Words before a verb in which a negation turns it round.
+const NEGATION_REACH: usize = 3;
+/// Words between a verb and what it is about.
+const OBJECT_REACH: usize = 4;
+
+/// How a text is encoded on its way (3GPP TS 23.038).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// The alphabet of 128 and its extension: 7 bits a character.
+    Gsm7,
+    /// Everything else: 16 bits a character, two of them for what lies outside the first plane.
+    Ucs2,
+}
+
+impl Encoding {
+    /// Units that one message holds.
+    pub fn units_alone(self) -> usize {
+        match self {
+            Self::Gsm7 => 160,
+            Self::Ucs2 => 70,
+        }
+    }
+
+    /// Units that each part of a longer one holds: a header of six octets says which part it is.
+    pub fn units_of_part(self) -> usize {
+        match self {
+            Self::Gsm7 => 153,
+            Self::Ucs2 => 67,
+        }
+    }
+}
+
+/// What a text costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// Its units: septets or 16-bit words.
+    pub units: usize,
+    /// The parts in which it is sent, each of which is paid for.
+    pub segments: usize,
+}
+
+/// The alphabet of 3GPP TS 23.038, 6.2.1.
+const GSM7: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+/// Its extension (6.2.1.1): each takes an escape and a second unit.
+const GSM7_EXTENSION: &str = "\u{c}^{}\\[~]|€";
+
+fn gsm7_units(c: char) -> Option<usize> {
+    if GSM7.contains(c) { Some(1) } else { GSM7_EXTENSION.contains(c).then_some(2) }
+}
+
+/// How a text is encoded, and in how many parts it goes. No part ends within a character: an escape stays with what it escapes, and
+/// the halves of a pair stay together.
+pub fn size(text: &str) -> Size {
+    let septets: Option<Vec<usize>> = text.chars().map(gsm7_units).collect();
+    let (encoding, widths) = match septets {
+        Some(widths) => (Encoding::Gsm7, widths),
+        None => (Encoding::Ucs2, text.chars().map(char::len_utf16).collect()),
+    };
+    let units: usize = widths.iter().sum();
+    if units <= encoding.units_alone() {
+        return Size { encoding, units, segments: 1 };
+    }
+    let (mut segments, mut left) = (1, encoding.units_of_part());
+    for width in widths {
+        if width > left {
+            segments += 1;
+            left = encoding.units_of_part();
+        }
+        left = left.saturating_sub(width);
+    }
+    Size { encoding, units, segments }
+}
+
+/// What a text says about wanting more of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsentReading {
+    /// The whole of it is a keyword that ends it: nobody writes to this number any more.
+    Stop,
+    /// The whole of it is a keyword that begins it again.
+    Start,
+    /// The whole of it is a keyword that asks what this is.
+    Help,
+    /// It asks in words of its own to be left alone, or seems to: a person reads it, and until then nothing goes out.
+    PerhapsStop,
+    /// It speaks of something else.
+    None,
+}
+
+/// The keywords that carriers and providers know (CTIA Messaging Principles, 5.1.3), without spaces and dashes.
+const STOP: &[&str] = &["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"];
+const START: &[&str] = &["start", "yes", "unstop"];
+const HELP: &[&str] = &["help", "info"];
+
+/// Reads a text: keywords where they are all of it, in any case, with spaces around and marks behind; else the words.
+pub fn read_consent(text: &str) -> ConsentReading {
+    let text: String = text.chars().take(READ_CHARS_MAX).collect();
+    if let Some(reading) = keyword(&text) {
+        return reading;
+    }
+    if asks_to_stop(&text) || opts_out_in_words(&text) {
+        return ConsentReading::PerhapsStop;
+    }
+    ConsentReading::None
+}
+
+fn keyword(text: &str) -> Option<ConsentReading> {
+    let asks = text.contains('?');
+    let quotes = |c: char| c.is_whitespace() || "\"'“”„‘’«»*_()[]".contains(c);
+    let marks = |c: char| quotes(c) || ".,;:!?…。！-–—".contains(c);
+    let word = text.trim_start_matches(quotes).trim_end_matches(marks);
+    let word: String = word.chars().filter(|c| !" -‐‑".contains(*c)).flat_map(char::to_lowercase).collect();
+    let is = |words: &[&str]| words.contains(&word.as_str());
+    if is(HELP) {
+        return Some(ConsentReading::Help);
+    }
+    if is(STOP) {
+        // "Stop?" may ask what we mean by it.
+        return Some(if asks { ConsentReading::PerhapsStop } else { ConsentReading::Stop });
+    }
+    is(START).then_some(if asks { ConsentReading::None } else { ConsentReading::Start })
+}
+
+/// What the reading of mail takes for an opt-out counts here as well; of what it is unsure about, nothing does: that is about mail.
+fn opts_out_in_words(text: &str) -> bool {
+    let verdict = judge_answer(&Answer { subject: "", answers: None, reply_text: text });
+    verdict.meaning == Meaning::OptOut
+}
+
+const NEGATIONS: &[&str] =
+    &["dont", "not", "never", "no", "without", "wont", "doesnt", "didnt", "cant", "cannot", "couldnt"];
+const ENDING: &[&str] = &["stop", "quit", "cease", "discontinue", "end"];
+/// What we do that somebody may have enough of. The last ones only where they are ours: "your messages".
+const TEXTING: &[&str] = &[
+    "text",
+    "texts",
+    "texting",
+    "sms",
+    "txt",
+    "txts",
+    "txting",
+    "messaging",
+    "msging",
+    "contacting",
+    "spamming",
+    "bothering",
+];
+const MESSAGES: &[&str] = &["messages", "message", "msgs", "msg", "contact", "sending", "send"];
+const WHOM: &[&str] =
+    &["me", "us", "these", "this", "your", "those", "please", "pls", "plz", "now", "again", "anymore", "my"];
+const REMOVING: &[&str] = &["remove", "delete", "erase", "drop", "take", "lose", "forget", "scratch"];
+const POLITE: &[&str] = &[
+    "please",
+    "pls",
+    "plz",
+    "ok",
+    "okay",
+    "now",
+    "just",
+    "hey",
+    "hi",
+    "thanks",
+    "thx",
+    "immediately",
+    "already",
+    "it",
+    "this",
+    "i",
+    "said",
+];
+
+/// Words for texts, which mail has not: "stop texting me", "lose my number", "no more texts".
+fn asks_to_stop(text: &str) -> bool {
+    let plain: String = text.to_lowercase().chars().filter(|c| !"'’`".contains(*c)).collect();
+    plain.split(['.', '!', '?', '\n', ';']).any(|sentence| {
+        let words: Vec<&str> = sentence.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        only_stop(&words) || says_no_more(&words) || takes_us_off(&words)
+    })
+}
+
+/// "please stop", "STOP STOP": nothing but the word.
+fn only_stop(words: &[&str]) -> bool {
+    let stops = |w: &&str| STOP.contains(w);
+    words.iter().any(stops) && words.iter().all(|w| stops(w) || POLITE.contains(w))
+}
+
+fn says_no_more(words: &[&str]) -> bool {
+    words.iter().enumerate().any(|(at, word)| {
+        let behind: Vec<&str> = words.iter().skip(at + 1).take(OBJECT_REACH).copied().collect();
+        let texts = behind.iter().any(|w| TEXTING.contains(w));
+        let ours = behind.iter().any(|w| MESSAGES.contains(w)) && behind.iter().any(|w| WHOM.contains(w));
+        let toward_me = behind.iter().any(|w| WHOM.contains(w));
+        if ENDING.contains(word) {
+            return (texts || ours) && !negated(words, at);
+        }
+        // "no more texts", "don't text me again", "do not want texts"
+        let refuses = ["dont", "not", "never", "quit"].contains(word);
+        let no_more = *word == "no" && ["more", "further"].iter().any(|m| behind.first() == Some(m));
+        let first_is_texting = behind.iter().take(2).any(|w| TEXTING.contains(w) || *w == "message" || *w == "contact");
+        let wants = behind.first().is_some_and(|w| ["want", "wish", "like", "need"].contains(w));
+        (no_more && (texts || behind.iter().any(|w| MESSAGES.contains(w))))
+            || (refuses && wants && texts)
+            || (refuses && first_is_texting && toward_me && !about_something(words))
+    })
+}
+
+/// "don't text me the address, mail it": the way is asked for, and not the end.
+fn about_something(words: &[&str]) -> bool {
+    words
+        .iter()
+        .any(|w| ["before", "until", "after", "if", "unless", "about", "the", "while", "tonight", "today"].contains(w))
+}
+
+fn takes_us_off(words: &[&str]) -> bool {
+    words.iter().enumerate().any(|(at, word)| {
+        let behind: Vec<&str> = words.iter().skip(at + 1).take(OBJECT_REACH).copied().collect();
+        let mine = behind.iter().any(|w| ["me", "my", "this", "us"].contains(w));
+        let object = behind.iter().any(|w| ["number", "phone", "list", "lists", "contacts", "database"].contains(w));
+        (REMOVING.contains(word) && mine && object && !negated(words, at))
+            || (*word == "unsubscribe"
+                && behind.first().is_some_and(|w| ["me", "us", "please", "pls"].contains(w))
+                && !negated(words, at))
+    })
+}
+
+fn negated(words: &[&str], at: usize) -> bool {
+    words.iter().take(at).rev().take(NEGATION_REACH).any(|w| NEGATIONS.contains(w))
+}
+
+#[cfg(test)]
+mod tests;

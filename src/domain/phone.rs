@@ -6,8 +6,12 @@
 //! The plans come from the crate `phonenumber`. Its own reading is not used: of a number with a plus sign it takes away what would be
 //! a prefix in the default region (with `US`, "+81 120 123456" becomes "+81 20 123456"), and "8 (800) …" of Russia loses both eights.
 
-use phonenumber::metadata::{DATABASE, Metadata};
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use phonenumber::metadata::{DATABASE, Descriptor, Metadata};
 use phonenumber::{Type, country};
+use regex::{Regex, RegexBuilder};
 
 /// Most digits of an E.164 number, the country's code included (ITU-T E.164, 6.1).
 pub const DIGITS_MAX: usize = 15;
@@ -201,19 +205,13 @@ fn national(digits: &str, plan: &'static Metadata) -> Result<String, PhoneError>
     // A number of this country with its code, and without a plus sign.
     let coded =
         digits.strip_prefix(&code.to_string()).map(|rest| without_prefix(rest, plan).unwrap_or(rest.to_owned()));
-    let coded = coded.filter(|rest| !general.is_match(digits) && general.is_match(rest));
-    let dialled = without_prefix(digits, plan).filter(|rest| general.is_match(rest) || !general.is_match(digits));
+    let coded = coded.filter(|rest| !fits(general, digits) && fits(general, rest));
+    let dialled = without_prefix(digits, plan).filter(|rest| fits(general, rest) || !fits(general, digits));
     let national = coded.or(dialled).unwrap_or_else(|| digits.to_owned());
     if plan_with(code, &national).is_some() {
         return checked(code, &national);
     }
-    let lengths = general.possible_length();
-    let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
-    match (lengths.first(), lengths.last()) {
-        (Some(least), _) if length < *least => Err(PhoneError::TooShort),
-        (_, Some(most)) if length > *most => Err(PhoneError::TooLong),
-        _ => Err(PhoneError::NotInPlan),
-    }
+    Err(PhoneError::NotInPlan)
 }
 
 /// A number without the prefix that is dialled within the country, and as the plan turns it round: Argentina's mobile numbers have
@@ -244,7 +242,7 @@ fn plan_with(code: u16, national: &str) -> Option<&'static Metadata> {
     })
 }
 
-fn is_in(plan: &Metadata, national: &str) -> bool {
+fn is_in(plan: &'static Metadata, national: &str) -> bool {
     const SORTS: [Type; 10] = [
         Type::Mobile,
         Type::FixedLine,
@@ -258,8 +256,26 @@ fn is_in(plan: &Metadata, national: &str) -> bool {
         Type::Voicemail,
     ];
     let descriptors = plan.descriptors();
-    let of = |sort: Type| descriptors.get(sort).is_some_and(|d| d.is_match(national));
-    descriptors.general().is_match(national) && SORTS.into_iter().any(of)
+    let of = |sort: Type| descriptors.get(sort).is_some_and(|d| fits(d, national));
+    fits(descriptors.general(), national) && SORTS.into_iter().any(of)
+}
+
+/// Whether a number is, from its first digit to its last, of a sort. The crate looks at the beginning alone.
+fn fits(sort: &'static Descriptor, national: &str) -> bool {
+    /// As many as there are patterns in the plans; what is in here is part of the program.
+    static WHOLE: RwLock<BTreeMap<&'static str, Option<Regex>>> = RwLock::new(BTreeMap::new());
+    let lengths = sort.possible_length();
+    if !lengths.is_empty() && !lengths.iter().any(|length| usize::from(*length) == national.len()) {
+        return false;
+    }
+    let pattern = sort.national_number().as_str();
+    if let Some(known) = WHOLE.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
+        return known.as_ref().is_some_and(|whole| whole.is_match(national));
+    }
+    let whole = RegexBuilder::new(&format!("^(?:{pattern})$")).ignore_whitespace(true).build().ok();
+    let is_match = whole.as_ref().is_some_and(|whole| whole.is_match(national));
+    WHOLE.write().unwrap_or_else(PoisonError::into_inner).insert(pattern, whole);
+    is_match
 }
 
 fn checked(code: u16, national: &str) -> Result<String, PhoneError> {
@@ -311,8 +327,10 @@ mod tests {
             ("+999 1234567", None, PhoneError::UnknownCode),
             ("+1 415 867 5309 x12", None, PhoneError::Extension),
             ("110", Some("DE"), PhoneError::NotInPlan),
-            ("12345", Some("US"), PhoneError::TooShort),
+            ("12345", Some("US"), PhoneError::NotInPlan),
             ("0000000", Some("US"), PhoneError::NotInPlan),
+            ("(415) 867-5309 1", Some("US"), PhoneError::NotInPlan),
+            ("+1234", None, PhoneError::TooShort),
             ("123 456 7890", Some("US"), PhoneError::NotInPlan),
             ("+49 170 123456789012345", None, PhoneError::TooLong),
         ] {

@@ -386,7 +386,7 @@ mod tests {
             retry_after(&headers.collect(), now)
         };
         let later = "Wed, 21 Oct 2015 07:28:00 GMT";
-        assert_eq!(read(&[("retry-after", "120")]), Some(Duration::from_secs(120)));
+        assert_eq!(read(&[("retry-after", "120")]), Some(Duration::from_mins(2)));
         assert_eq!(read(&[("retry-after", later)]), Some(Duration::from_secs(80)));
         // Our clock is wrong, and theirs counts.
         let theirs = "Wed, 21 Oct 2015 07:27:30 GMT";

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::Sender;
 use super::feed::{Feed, Hook, Ledger};
-use super::http::Http;
+use super::http::{Http, HttpError};
+use super::{ConnectorError, Sender};
 use crate::clock::Clock;
 use crate::domain::phone;
 
@@ -131,6 +131,9 @@ pub enum SettingsError {
     Unknown(String),
 }
 
+/// A line, or why there can be none.
+pub type LineResult = Result<Arc<dyn Line>, SettingsError>;
+
 /// A provider.
 #[derive(Clone, Copy)]
 pub struct Provider {
@@ -141,7 +144,7 @@ pub struct Provider {
     /// Its settings.
     pub settings: &'static [Setting],
     /// Makes a line.
-    pub line: fn(&Settings, &Means) -> Result<Arc<dyn Line>, SettingsError>,
+    pub line: fn(&Settings, &Means) -> LineResult,
     /// What one of its codes means, of a refusal or of a message that failed later.
     pub fault: fn(&str) -> Option<Fault>,
 }
@@ -158,6 +161,29 @@ pub const PROVIDERS: &[Provider] = &[twilio::PROVIDER, telnyx::PROVIDER];
 /// The provider of a name.
 pub fn provider(name: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().find(|provider| provider.name == name)
+}
+
+/// Why something could not be read.
+fn lost(error: &HttpError) -> ConnectorError {
+    let why = error.to_string();
+    match error {
+        HttpError::TooLarge(_) => ConnectorError::Unreadable(why),
+        HttpError::Setup(_) => ConnectorError::Insecure(why),
+        HttpError::NotAllowed(_) | HttpError::NotConnected { .. } | HttpError::Unreachable { .. } => {
+            ConnectorError::Lost(why)
+        }
+    }
+}
+
+/// Whether a file lies at one of these hosts or below, where it may be fetched without credentials.
+fn is_stored_at(stores: &[&str], url: &Url) -> bool {
+    let within = |host: &str| {
+        stores
+            .iter()
+            .any(|store| host.strip_suffix(store).is_some_and(|before| before.is_empty() || before.ends_with('.')))
+    };
+    let plain = url.port().is_none() && url.username().is_empty() && url.password().is_none();
+    url.scheme() == "https" && plain && url.host_str().is_some_and(within)
 }
 
 /// The key of a conversation: our side, and their number. Where a pool sends, it is the pool: the provider may change its number.
@@ -202,6 +228,22 @@ mod tests {
         assert!(fine.get("auth_token").is_none());
         for bad in ["https://a:b@api.example.com", "ftp://127.0.0.1", "https://api.example.com?x=1", "http://[::2]/"] {
             assert!(settings(&[("base_url", bad)]).base("").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_are_fetched_from_stores_alone() {
+        let stored = |url: &str| is_stored_at(&["twiliocdn.com", "amazonaws.com"], &Url::parse(url).unwrap());
+        assert!(stored("https://mms.twiliocdn.com/x?y") && stored("https://amazonaws.com/"));
+        for not in [
+            "http://mms.twiliocdn.com/",
+            "https://mms.twiliocdn.com:8443/",
+            "https://eviltwiliocdn.com/",
+            "https://twiliocdn.com.example.com/",
+            "https://x:y@twiliocdn.com/",
+            "https://127.0.0.1/twiliocdn.com",
+        ] {
+            assert!(!stored(not), "{not}");
         }
     }
 

@@ -308,6 +308,7 @@ mod tests {
             ("07400 123456", Some("GB"), "+447400123456"),
             ("312 345 6789", Some("IT"), "+393123456789"),
             ("+39 06 1234 5678", None, "+390612345678"),
+            ("+44 07400 123456", None, "+447400123456"),
         ] {
             assert_eq!(key(text, region).as_deref(), Ok(expected), "{text} in {region:?}");
             assert!(is_key(expected));

@@ -12,9 +12,9 @@ use url::Url;
 
 use super::send::{Rest, TextSender};
 use super::walk::Walker;
-use super::{ANSWER_OCTETS_MAX, Line, Means, Provider, Setting, Settings, SettingsError};
+use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Setting, Settings, SettingsError, lost};
 use crate::connector::feed::{Feed, Hook, Ledger};
-use crate::connector::http::{Credentials, HttpError, Question, Told};
+use crate::connector::http::{Credentials, Question, Told};
 use crate::connector::{ConnectorError, Sender};
 use crate::domain::phone::without_numbers;
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Desk {
 #[derive(Debug, Clone)]
 struct Telnyx(Arc<Desk>);
 
-fn line(settings: &Settings, means: &Means) -> Result<Arc<dyn Line>, SettingsError> {
+fn line(settings: &Settings, means: &Means) -> LineResult {
     settings.only(SETTINGS)?;
     let api_key = settings.secret("api_key").ok_or(SettingsError::Missing("api_key"))?;
     let public_key = settings.get("public_key").map(public_key).transpose()?;
@@ -160,7 +160,12 @@ impl Desk {
     /// Reads JSON, of which `data` is what counts. `None` where there is none of that id.
     async fn read(&self, url: &Url) -> Result<Option<Value>, ConnectorError> {
         let credentials = Credentials::Bearer(&self.api_key);
-        let told = self.means.http.ask(Question::get(url, credentials, ANSWER_OCTETS_MAX)).await.map_err(lost)?;
+        let told = self
+            .means
+            .http
+            .ask(Question::get(url, credentials, ANSWER_OCTETS_MAX))
+            .await
+            .map_err(|error| lost(&error))?;
         match told.status {
             200 => {}
             404 => return Ok(None),
@@ -170,16 +175,6 @@ impl Desk {
             || ConnectorError::Unreadable("Telnyx's answer is no JSON of the kind that was asked for".to_owned());
         let answer: Value = serde_json::from_slice(&told.body).map_err(|_| unreadable())?;
         if answer.get("data").is_none() { Err(unreadable()) } else { Ok(Some(answer)) }
-    }
-}
-
-fn lost(error: HttpError) -> ConnectorError {
-    match error {
-        HttpError::TooLarge(_) => ConnectorError::Unreadable(error.to_string()),
-        HttpError::Setup(_) => ConnectorError::Insecure(error.to_string()),
-        HttpError::NotAllowed(_) | HttpError::NotConnected { .. } | HttpError::Unreachable { .. } => {
-            ConnectorError::Lost(error.to_string())
-        }
     }
 }
 

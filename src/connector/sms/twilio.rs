@@ -8,9 +8,9 @@ use url::Url;
 
 use super::send::{Rest, TextSender};
 use super::walk::Walker;
-use super::{ANSWER_OCTETS_MAX, Line, Means, Provider, Setting, Settings, SettingsError};
+use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Setting, Settings, SettingsError, lost};
 use crate::connector::feed::{Feed, Hook, Ledger};
-use crate::connector::http::{Credentials, HttpError, Question, Told};
+use crate::connector::http::{Credentials, Question, Told};
 use crate::connector::{ConnectorError, Sender};
 use crate::domain::phone::without_numbers;
 
@@ -84,7 +84,7 @@ impl fmt::Debug for Desk {
 #[derive(Debug, Clone)]
 struct Twilio(Arc<Desk>);
 
-fn line(settings: &Settings, means: &Means) -> Result<Arc<dyn Line>, SettingsError> {
+fn line(settings: &Settings, means: &Means) -> LineResult {
     settings.only(SETTINGS)?;
     let account = sid("account_sid", "AC", settings.need("account_sid")?)?;
     let service = settings.get("messaging_service_sid").map(|s| sid("messaging_service_sid", "MG", s)).transpose()?;
@@ -179,24 +179,18 @@ impl Desk {
                 "Twilio named another host than its own; it was not asked".to_owned(),
             ));
         }
-        let told =
-            self.means.http.ask(Question::get(url, self.credentials(), ANSWER_OCTETS_MAX)).await.map_err(lost)?;
+        let told = self
+            .means
+            .http
+            .ask(Question::get(url, self.credentials(), ANSWER_OCTETS_MAX))
+            .await
+            .map_err(|error| lost(&error))?;
         if told.status != 200 {
             return Err(refused(&told));
         }
         serde_json::from_slice(&told.body).map_err(|_| {
             ConnectorError::Unreadable("Twilio's answer is no JSON of the kind that was asked for".to_owned())
         })
-    }
-}
-
-fn lost(error: HttpError) -> ConnectorError {
-    match error {
-        HttpError::TooLarge(_) => ConnectorError::Unreadable(error.to_string()),
-        HttpError::Setup(_) => ConnectorError::Insecure(error.to_string()),
-        HttpError::NotAllowed(_) | HttpError::NotConnected { .. } | HttpError::Unreachable { .. } => {
-            ConnectorError::Lost(error.to_string())
-        }
     }
 }
 

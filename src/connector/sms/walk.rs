@@ -15,7 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::connector::feed::{Attached, Batch, Feed, TOLD_MAX, Told};
+use crate::connector::feed::{Attached, Batch, Feed, Progress, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
 
@@ -41,6 +41,18 @@ pub(super) struct Listed {
     pub(super) mark: String,
     /// What came.
     pub(super) raw: Value,
+}
+
+/// How a message of ours fares, as a cursor keeps it.
+pub(super) fn mark(progress: Option<Progress>) -> String {
+    let mark = match progress {
+        None => "",
+        Some(Progress::Taken) => "t",
+        Some(Progress::Sent) => "s",
+        Some(Progress::Delivered) => "d",
+        Some(Progress::Failed) => "f",
+    };
+    mark.to_owned()
 }
 
 /// A part of a list.

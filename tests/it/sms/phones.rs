@@ -15,7 +15,8 @@ fn numbers_of_the_world_become_e164() {
         let (region, national, international, e164) = (cells[0], cells[2], cells[3], cells[4]);
         rows += 1;
         // A number that is written in full means the same wherever we are.
-        let readings = [(national, Some(region)), (international, None), (international, Some("US")), (e164, Some("RU"))];
+        let readings =
+            [(national, Some(region)), (international, None), (international, Some("US")), (e164, Some("RU"))];
         for (text, default_region) in readings {
             let got = phone::key(text, default_region);
             if got.as_deref() != Ok(e164) {

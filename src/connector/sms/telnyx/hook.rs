@@ -27,7 +27,8 @@ struct Posted {
 #[derive(Deserialize)]
 struct Event {
     id: String,
-    event_type: String,
+    #[serde(rename = "event_type")]
+    sort: String,
     #[serde(default)]
     occurred_at: Option<String>,
     #[serde(default)]
@@ -58,7 +59,7 @@ impl TelnyxHook {
     fn told(&self, event: &Event, token: Option<&str>, at: Micros) -> Result<Told, HookRefusal> {
         let message = || Message::read(&event.payload).ok_or(HookRefusal::Unreadable);
         let other = |sort: &str| Told::Other { sort: sort.chars().take(80).collect() };
-        match event.event_type.as_str() {
+        match event.sort.as_str() {
             "message.received" => {
                 let message = message()?;
                 if message.direction() != Direction::Inbound || !message.belongs_to(&self.desk) {

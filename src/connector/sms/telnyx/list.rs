@@ -10,11 +10,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::message::{Message, Record};
-use super::{Desk, lost, refused};
+use super::{Desk, refused};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Attached, Progress, Told};
+use crate::connector::feed::{Attached, Told};
 use crate::connector::http::{Credentials, Question};
-use crate::connector::sms::walk::{Listed, Lister, Page};
+use crate::connector::sms::walk::{Listed, Lister, Page, mark};
+use crate::connector::sms::{is_stored_at, lost};
 
 /// How long after its time a record may come into the list: it is made with the message, and found once it is indexed.
 const LAG: Duration = Duration::from_hours(6);
@@ -49,16 +50,15 @@ impl Lister for Lists {
         Box::pin(async move {
             let (records, next) = page(&self.desk, url).await?;
             let listed = records.into_iter().filter_map(|raw| {
-                let record = Record::read(&raw).filter(|record| record.belongs_to(&self.desk))?;
-                let mark = match record.progress() {
-                    _ if record.is_inbound() => "",
-                    None => "",
-                    Some(Progress::Taken) => "t",
-                    Some(Progress::Sent) => "s",
-                    Some(Progress::Delivered) => "d",
-                    Some(Progress::Failed) => "f",
+                let Some(record) = Record::read(&raw).filter(|record| record.created_at().is_some()) else {
+                    tracing::warn!("a record of Telnyx's list can't be read, and is left out");
+                    return None;
                 };
-                Some(Listed { id: record.uuid.clone(), at: record.created_at()?, mark: mark.to_owned(), raw })
+                if !record.belongs_to(&self.desk) {
+                    return None;
+                }
+                let mark = mark(record.progress().filter(|_| !record.is_inbound()));
+                Some(Listed { id: record.uuid.clone(), at: record.created_at()?, mark, raw })
             });
             Ok(Page { listed: listed.collect(), next })
         })
@@ -69,9 +69,15 @@ impl Lister for Lists {
             let Some(record) = Record::read(&listed.raw) else { return Ok(Vec::new()) };
             let mut told = Vec::new();
             if new {
-                let (message, raw) = match self.desk.message(&record.uuid).await? {
-                    Some((message, raw)) => (message, raw),
-                    None => (record.message(), listed.raw.clone()),
+                let (message, raw) = match self.desk.message(&record.uuid).await {
+                    Ok(Some((message, raw))) => (message, raw),
+                    Ok(None) => (record.message(), listed.raw.clone()),
+                    // That it was said is told all the same, and those behind it don't wait.
+                    Err(error) if error.is_about_what_was_asked() => {
+                        tracing::warn!(message = record.uuid, %error, "the words of a message can't be had");
+                        (record.message(), listed.raw.clone())
+                    }
+                    Err(error) => return Err(error),
                 };
                 let raw = serde_json::to_vec(&raw).unwrap_or_default();
                 told.push(Told::Said(Box::new(message.said(&self.desk, listed.at, raw))));
@@ -92,7 +98,7 @@ impl Lister for Lists {
             };
             let url = Url::parse(&file.url).ok().filter(|url| self.is_store(url)).ok_or_else(elsewhere)?;
             let question = Question::get(&url, Credentials::Nobody, octets_max);
-            let told = self.desk.means.http.ask(question).await.map_err(lost)?;
+            let told = self.desk.means.http.ask(question).await.map_err(|error| lost(&error))?;
             if told.status == 200 { Ok(told.body) } else { Err(refused(&told)) }
         })
     }
@@ -100,15 +106,9 @@ impl Lister for Lists {
 
 impl Lists {
     fn is_store(&self, url: &Url) -> bool {
-        let within = |host: &str| {
-            STORES
-                .iter()
-                .any(|store| host.strip_suffix(store).is_some_and(|before| before.is_empty() || before.ends_with('.')))
-        };
         let base = &self.desk.base;
         let at_base = url.scheme() == base.scheme() && url.host_str() == base.host_str() && url.port() == base.port();
-        let stored = url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(within);
-        (at_base || stored) && url.username().is_empty() && url.password().is_none()
+        (at_base && url.username().is_empty() && url.password().is_none()) || is_stored_at(STORES, url)
     }
 }
 

@@ -28,11 +28,9 @@ impl Failure {
     fn first(errors: &Value) -> Option<Self> {
         let error = errors.as_array()?.first()?;
         let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
-        let code = match error.get("code").unwrap_or(error) {
-            Value::String(code) => code.clone(),
-            Value::Number(code) => code.to_string(),
-            _ => return None,
-        };
+        let code = error.get("code").unwrap_or(error);
+        let number = || code.as_u64().map(|code| code.to_string());
+        let code = code.as_str().map(str::to_owned).or_else(number)?;
         let (title, detail) = (text("title"), text("detail"));
         let words = if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
         Some(Self { code, words })
@@ -244,9 +242,7 @@ impl Record {
     pub(super) fn progress(&self) -> Option<Progress> {
         match self.status.as_deref().unwrap_or_default().to_ascii_lowercase().as_str() {
             "gw_timeout" | "dlr_unconfirmed" | "dlr_timeout" => Some(Progress::Sent),
-            "gw_reject" => Some(Progress::Failed),
-            "received" => None,
-            "failed" => Some(Progress::Failed),
+            "gw_reject" | "failed" => Some(Progress::Failed),
             other => progress(other),
         }
     }

@@ -20,7 +20,7 @@ use crate::domain::words::Direction;
 const FIELDS_MAX: usize = 500;
 /// Files of one message.
 const FILES_MAX: usize = 10;
-/// An answer that sends nothing (TwiML).
+/// An answer that sends nothing (`TwiML`).
 const NOTHING: &str = "<Response></Response>";
 
 /// Takes what Twilio posts for one line.

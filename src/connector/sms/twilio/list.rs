@@ -12,11 +12,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::message::Message;
-use super::{Desk, Origin, PAGE_SIZE, lost, refused};
+use super::{Desk, Origin, PAGE_SIZE, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, Told};
 use crate::connector::http::{Credentials, Question};
-use crate::connector::sms::walk::{Listed, Lister, Page};
+use crate::connector::sms::walk::{Listed, Lister, Page, mark};
+use crate::connector::sms::{is_stored_at, lost};
 use crate::domain::words::Direction;
 
 /// How long after its time a message may come into a list, and for how long its further fate is looked at there.
@@ -59,11 +60,14 @@ impl Lister for Lists {
         Box::pin(async move {
             let (messages, next) = page(&self.desk, url).await?;
             let listed = messages.into_iter().filter_map(|raw| {
-                let message = Message::read(&raw)?;
+                let Some(message) = Message::read(&raw).filter(|message| message.sent_at().is_some()) else {
+                    tracing::warn!("a message of Twilio's list can't be read, and is left out");
+                    return None;
+                };
                 // Some of a message with files may be missing still.
                 let whole = message.status.as_deref() != Some("receiving");
                 (whole && message.belongs_to(&self.desk.origin)).then_some(())?;
-                let mark = message.progress().map_or("", |p| mark(p)).to_owned();
+                let mark = mark(message.progress());
                 Some(Listed { id: message.sid.clone(), at: message.sent_at()?, mark, raw })
             });
             Ok(Page { listed: listed.collect(), next })
@@ -91,16 +95,6 @@ impl Lister for Lists {
     }
 }
 
-fn mark(progress: crate::connector::feed::Progress) -> &'static str {
-    use crate::connector::feed::Progress;
-    match progress {
-        Progress::Taken => "t",
-        Progress::Sent => "s",
-        Progress::Delivered => "d",
-        Progress::Failed => "f",
-    }
-}
-
 /// A page of messages, and where the list goes on. That must be at Twilio: our credentials go there.
 pub(super) async fn page(desk: &Desk, url: &Url) -> Result<(Vec<Value>, Option<Url>), ConnectorError> {
     let mut answer = desk.read(url).await?;
@@ -124,8 +118,11 @@ impl Lists {
         let url = self.desk.url(&format!("Messages/{sid}/Media.json"))?;
         let answer = match self.desk.read(&url).await {
             Ok(answer) => answer,
-            // They were deleted there; the words are not lost for that.
-            Err(ConnectorError::Refused(_)) => return Ok(Vec::new()),
+            // They were deleted there, say; the words are not lost for that, and those behind them don't wait.
+            Err(error) if error.is_about_what_was_asked() => {
+                tracing::warn!(message = sid, %error, "the files beside a message can't be had");
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         let Some(list) = answer.get("media_list").and_then(Value::as_array) else {
@@ -147,25 +144,22 @@ impl Lists {
         let mut url = Url::parse(&file.url).ok().filter(|url| self.desk.is_ours(url)).ok_or_else(elsewhere)?;
         for _ in 0..=REDIRECTS_MAX {
             let credentials = if self.desk.is_ours(&url) { self.desk.credentials() } else { Credentials::Nobody };
-            let told = self.desk.means.http.ask(Question::get(&url, credentials, octets_max)).await.map_err(lost)?;
+            let told = self
+                .desk
+                .means
+                .http
+                .ask(Question::get(&url, credentials, octets_max))
+                .await
+                .map_err(|error| lost(&error))?;
             match (told.status, told.location.as_deref()) {
                 (200, _) => return Ok(told.body),
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
                     let next = url.join(location).ok();
-                    url = next.filter(|u| self.desk.is_ours(u) || is_store(u)).ok_or_else(elsewhere)?;
+                    url = next.filter(|u| self.desk.is_ours(u) || is_stored_at(STORES, u)).ok_or_else(elsewhere)?;
                 }
                 _ => return Err(refused(&told)),
             }
         }
         Err(ConnectorError::Unreadable("the file is led on and on".to_owned()))
     }
-}
-
-fn is_store(url: &Url) -> bool {
-    let within = |host: &str| {
-        STORES
-            .iter()
-            .any(|store| host.strip_suffix(store).is_some_and(|before| before.is_empty() || before.ends_with('.')))
-    };
-    url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.host_str().is_some_and(within)
 }

@@ -46,8 +46,8 @@ pub(super) struct Message {
     pub(super) date_created: Option<String>,
     #[serde(default)]
     pub(super) error_code: Option<Value>,
-    #[serde(default)]
-    pub(super) error_message: Option<String>,
+    #[serde(default, rename = "error_message")]
+    pub(super) detail: Option<String>,
     #[serde(default)]
     pub(super) messaging_service_sid: Option<String>,
 }
@@ -137,7 +137,7 @@ impl Message {
             token: None,
             progress: self.progress()?,
             code: self.code(),
-            detail: without_numbers(self.error_message.as_deref().unwrap_or_default()),
+            detail: without_numbers(self.detail.as_deref().unwrap_or_default()),
             at: self.sent_at()?,
         })
     }

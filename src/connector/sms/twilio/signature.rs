@@ -26,7 +26,11 @@ pub fn is_body_signed(token: &SecretString, url: &str, body: &[u8], signature: &
     let sums: Vec<String> =
         parsed.query_pairs().filter(|(name, _)| name == "bodySHA256").map(|(_, value)| value.into_owned()).collect();
     let [stated] = sums.as_slice() else { return false };
-    let sum: String = Sha256::digest(body).iter().map(|octet| format!("{octet:02x}")).collect();
+    let sum: String = Sha256::digest(body)
+        .iter()
+        .flat_map(|octet| [octet >> 4, octet & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect();
     // The sum is no secret: the address that holds it is what is signed.
     sum == *stated && is_signed(token, url, "", signature)
 }
@@ -77,9 +81,7 @@ mod tests {
         let form = fields(&[("Body", "hi"), ("From", "+14155550101"), ("Body", "hi")]);
         let signature = "Has/tLw9q6bjJO6qbzF3vbuO3qY=";
         assert!(is_form_signed(&token, URL, &form, signature));
-        for other in ["https://example.com:443/hooks/line?a=1&b=2"] {
-            assert!(is_form_signed(&token, other, &form, signature), "{other}");
-        }
+        assert!(is_form_signed(&token, "https://example.com:443/hooks/line?a=1&b=2", &form, signature));
         for other in
             ["https://example.com/hooks/line?a=1&b=3", "http://example.com/hooks/line?a=1&b=2", "", "example.com"]
         {

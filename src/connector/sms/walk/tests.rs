@@ -1,7 +1,6 @@
 //! Walking through lists that change while they are read.
 
 use super::*;
-use crate::connector::feed::Progress;
 
 /// A provider's lists in memory: pages of three, the newest first.
 struct Paper {
@@ -28,7 +27,7 @@ impl Lister for Paper {
             let from: usize = url.query().unwrap().parse().unwrap();
             let mut day: Vec<_> =
                 self.messages.iter().filter(|m| url.path() == format!("/{}", day_of(Micros(m.1)))).collect();
-            day.sort_by(|a, b| b.1.cmp(&a.1));
+            day.sort_by_key(|m| std::cmp::Reverse(m.1));
             let listed = day.iter().skip(from).take(PAGE).map(|(id, at, mark)| Listed {
                 id: id.clone(),
                 at: Micros(*at),
@@ -78,7 +77,7 @@ fn ids(batch: &Batch) -> Vec<String> {
     let id = |told: &Told| match told {
         Told::Deleted { id, .. } => id.clone(),
         Told::Fares { id, detail, .. } => format!("{}{detail}", id.clone().unwrap_or_default()),
-        other => panic!("{other:?}"),
+        Told::Said(_) | Told::Changed { .. } | Told::Reacted { .. } | Told::Other { .. } => panic!("{told:?}"),
     };
     batch.told.iter().map(id).collect()
 }

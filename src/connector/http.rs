@@ -1,5 +1,5 @@
-//! The one HTTP client: for the token endpoints of providers, and for webhooks. Every request has a time limit, every answer a
-//! largest size, and a redirect is an answer, never followed: what is sent here holds secrets.
+//! The one HTTP client: for the token endpoints of providers, for their messages, and for webhooks. Every request has a time limit,
+//! every answer a largest size, and a redirect is an answer, never followed: what is sent here holds secrets.
 //!
 //! A guarded client asks before each connection whether the address may be reached. It asks about the very address that it
 //! then connects to, so a name that means something else a moment later changes nothing.
@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
+use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::clock;
 use crate::connector::email::tls;
+use crate::domain::time::Micros;
 
 /// How long one request may take, its answer included. Shorter than the lease under which tokens are renewed.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -35,6 +39,14 @@ pub enum HttpError {
         /// Why.
         why: String,
     },
+    /// There was never a connection, so nothing was sent.
+    #[error("no connection to {host}: {why}")]
+    NotConnected {
+        /// Whom we would have asked.
+        host: String,
+        /// Why.
+        why: String,
+    },
     /// The address may not be reached from here.
     #[error("{0} leads to an address that may not be reached ([webhooks] allow)")]
     NotAllowed(String),
@@ -48,8 +60,74 @@ pub enum HttpError {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// What `Retry-After` says, where it says seconds.
+    /// What `Retry-After` says, seconds or a date.
     pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// How a server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads, and changes nothing.
+    Get,
+    /// Changes something.
+    Post,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub enum Credentials<'a> {
+    /// Nobody.
+    Nobody,
+    /// A name and a password (RFC 7617).
+    Basic(&'a str, &'a SecretString),
+    /// A token (RFC 6750).
+    Bearer(&'a SecretString),
+}
+
+/// What goes along.
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// Nothing.
+    Nothing,
+    /// `application/x-www-form-urlencoded`.
+    Form(&'a [(&'a str, &'a str)]),
+    /// `application/json`.
+    Json(&'a [u8]),
+}
+
+/// A question to a provider.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// How.
+    pub method: Method,
+    /// Where.
+    pub url: &'a url::Url,
+    /// Who asks.
+    pub credentials: Credentials<'a>,
+    /// What goes along.
+    pub content: Content<'a>,
+    /// The largest answer, octets.
+    pub octets_max: u64,
+}
+
+impl<'a> Question<'a> {
+    /// Reads what is at an address.
+    pub fn get(url: &'a url::Url, credentials: Credentials<'a>, octets_max: u64) -> Self {
+        Self { method: Method::Get, url, credentials, content: Content::Nothing, octets_max }
+    }
+}
+
+/// What a provider answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: u16,
+    /// What `Retry-After` says, seconds or a date.
+    pub retry_after: Option<Duration>,
+    /// Where the answer says that it is to be had instead.
+    pub location: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -102,8 +180,7 @@ impl Http {
         let request = self.client.post(url.clone()).header("accept", "application/json").form(fields);
         let mut response = request.send().await.map_err(lost)?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
-        let retry_after = retry_after.and_then(|v| v.trim().parse().ok()).map(Duration::from_secs);
+        let retry_after = retry_after(response.headers(), clock::machine_now());
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(lost)? {
             if body.len().saturating_add(piece.len()) > ANSWER_OCTETS_MAX {
@@ -112,6 +189,55 @@ impl Http {
             body.extend_from_slice(&piece);
         }
         Ok(Answer { status, retry_after, body })
+    }
+
+    /// Asks a provider something, and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`HttpError::NotConnected`] where nothing was sent, [`HttpError::TooLarge`], and [`HttpError::Unreachable`] where it may have
+    /// been; any status is an answer.
+    pub async fn ask(&self, question: Question<'_>) -> Result<Told, HttpError> {
+        let host = question.url.host_str().unwrap_or_default().to_owned();
+        let request = match question.method {
+            Method::Get => self.client.get(question.url.clone()),
+            Method::Post => self.client.post(question.url.clone()),
+        };
+        let request = match question.credentials {
+            Credentials::Nobody => request,
+            Credentials::Basic(name, password) => request.basic_auth(name, Some(password.expose_secret())),
+            Credentials::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        };
+        let request = match question.content {
+            Content::Nothing => request,
+            Content::Form(fields) => request.form(fields),
+            Content::Json(body) => request.header("content-type", "application/json").body(body.to_vec()),
+        };
+        let lost = |e: reqwest::Error| {
+            let why = words(&e);
+            if was_refused(&e) {
+                HttpError::NotAllowed(host.clone())
+            } else if e.is_connect() || e.is_builder() {
+                HttpError::NotConnected { host: host.clone(), why }
+            } else {
+                HttpError::Unreachable { host: host.clone(), why }
+            }
+        };
+        let mut response = request.send().await.map_err(lost)?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers(), clock::machine_now());
+        let location = response.headers().get("location").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        if response.content_length().is_some_and(|length| length > question.octets_max) {
+            return Err(HttpError::TooLarge(host));
+        }
+        let most = usize::try_from(question.octets_max).unwrap_or(usize::MAX);
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(lost)? {
+            if body.len().saturating_add(piece.len()) > most {
+                return Err(HttpError::TooLarge(host));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Told { status, retry_after, location, body })
     }
 
     /// Posts JSON with these headers. Of the answer only the beginning is read, `body_max` octets, and where that does not come,
@@ -150,8 +276,7 @@ impl Http {
         };
         let mut response = request.body(body).send().await.map_err(lost)?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
-        let retry_after = retry_after.and_then(|v| v.trim().parse().ok()).map(Duration::from_secs);
+        let retry_after = retry_after(response.headers(), clock::machine_now());
         let mut body = Vec::new();
         while let Ok(Some(piece)) = response.chunk().await {
             body.extend_from_slice(&piece);
@@ -162,6 +287,20 @@ impl Http {
         body.truncate(body_max);
         Ok(Answer { status, retry_after, body })
     }
+}
+
+/// How long a server wants to be left alone (RFC 9110, 10.2.3): seconds, or a date, which is read by the server's own clock where it
+/// tells the time.
+fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let date = |text: &str| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let value = text("retry-after")?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = Micros(date(value)?.as_microsecond());
+    let now = text("date").and_then(date).map_or(now, |at| Micros(at.as_microsecond()));
+    Some(until.since(now))
 }
 
 /// Looks names up as the operating system does.
@@ -231,4 +370,31 @@ fn words(error: &reqwest::Error) -> String {
     let text = last.to_string();
     // The error at the top names the whole address.
     if text.contains("://") { "the request failed".to_owned() } else { text.chars().take(200).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_read_in_both_forms() {
+        let now = Micros::from_seconds(1_445_412_400);
+        let read = |fields: &[(&'static str, &str)]| {
+            let headers = fields.iter().map(|(name, value)| {
+                (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_str(value).unwrap())
+            });
+            retry_after(&headers.collect(), now)
+        };
+        let later = "Wed, 21 Oct 2015 07:28:00 GMT";
+        assert_eq!(read(&[("retry-after", "120")]), Some(Duration::from_mins(2)));
+        assert_eq!(read(&[("retry-after", later)]), Some(Duration::from_secs(80)));
+        // Our clock is wrong, and theirs counts.
+        let theirs = "Wed, 21 Oct 2015 07:27:30 GMT";
+        assert_eq!(read(&[("retry-after", later), ("date", theirs)]), Some(Duration::from_secs(30)));
+        assert_eq!(read(&[("retry-after", "Wed, 21 Oct 2015 07:00:00 GMT")]), Some(Duration::ZERO));
+        for none in ["", "soon", "-1"] {
+            assert_eq!(read(&[("retry-after", none)]), None, "{none}");
+        }
+        assert_eq!(read(&[]), None);
+    }
 }

@@ -1,0 +1,90 @@
+//! What became of a message that was handed over to Telnyx and of which nothing was heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::tz::TimeZone;
+
+use super::Desk;
+use super::list::page;
+use super::message::Record;
+use crate::connector::ConnectorError;
+use crate::connector::feed::{Found, Ledger, Progress, Sought};
+
+/// Pages of records of one recipient.
+const PAGES_MAX: usize = 50;
+/// How long after a message its absence from the records says nothing. Not documented: records are made with the message, and this is
+/// far longer than they take to be found.
+const SETTLES_AFTER: Duration = Duration::from_hours(1);
+
+/// Looks through the records of messages.
+pub(super) struct TelnyxLedger {
+    pub(super) desk: Arc<Desk>,
+}
+
+impl Ledger for TelnyxLedger {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+        Box::pin(self.look(sought))
+    }
+}
+
+impl TelnyxLedger {
+    async fn look(&self, sought: &Sought) -> Result<Vec<Found>, ConnectorError> {
+        let mut found = Vec::new();
+        let mut wordless = false;
+        for record in self.records(sought).await? {
+            match self.desk.message(&record.uuid).await? {
+                Some((message, _)) if message.text.as_deref() != Some(sought.text.as_str()) => {}
+                Some((message, _)) => {
+                    let progress = message.progress().or_else(|| record.progress()).unwrap_or(Progress::Taken);
+                    let code = message.failure().map(|f| f.code).or_else(|| record.code());
+                    let at = record.created_at().unwrap_or(sought.after);
+                    found.push(Found { id: record.uuid, progress, code, at });
+                }
+                None => wordless = true,
+            }
+        }
+        if found.is_empty() && wordless {
+            let why = "Telnyx keeps the words of messages for ten days: look in its portal whether this one was sent";
+            return Err(ConnectorError::Unreadable(why.to_owned()));
+        }
+        if found.is_empty() && self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER) {
+            return Err(ConnectorError::Lost("it is not in Telnyx's records yet, which may take a while".to_owned()));
+        }
+        found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        Ok(found)
+    }
+
+    /// Records of ours to the recipient in the time between.
+    async fn records(&self, sought: &Sought) -> Result<Vec<Record>, ConnectorError> {
+        let day = |at: crate::domain::time::Micros| TimeZone::UTC.to_datetime(at.timestamp()).date();
+        let mut filters = vec![("filter[direction]", "outbound"), ("filter[cld]", sought.to.as_str())];
+        filters.extend(self.desk.number.as_deref().map(|number| ("filter[cli]", number)));
+        let last = day(sought.before);
+        let mut next = Some(self.desk.records(&filters, (day(sought.after), last.tomorrow().unwrap_or(last)))?);
+        let mut records: Vec<Record> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(url) = next else { return Ok(records) };
+            let (page, further) = page(&self.desk, &url).await?;
+            next = further;
+            for raw in &page {
+                let record = Record::read(raw).and_then(|record| Some((record.created_at()?, record)));
+                let Some((at, record)) = record else {
+                    return Err(ConnectorError::Unreadable("a record of Telnyx's list can't be read".to_owned()));
+                };
+                let same = !record.is_inbound()
+                    && record.cld.as_deref() == Some(sought.to.as_str())
+                    && record.belongs_to(&self.desk)
+                    && (sought.after..=sought.before).contains(&at)
+                    && records.iter().all(|known| known.uuid != record.uuid);
+                if same {
+                    records.push(record);
+                }
+            }
+        }
+        Err(ConnectorError::Unreadable(format!(
+            "there are more than {PAGES_MAX} pages of records; look in the portal by hand"
+        )))
+    }
+}

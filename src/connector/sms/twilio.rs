@@ -1,0 +1,215 @@
+//! Twilio, its REST interface of 2010-04-01 (<https://www.twilio.com/docs/messaging/api/message-resource>).
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::send::{Rest, TextSender};
+use super::walk::Walker;
+use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Setting, Settings, SettingsError, lost};
+use crate::connector::feed::{Feed, Hook, Ledger};
+use crate::connector::http::{Credentials, Question, Told};
+use crate::connector::{ConnectorError, Sender};
+use crate::domain::phone::without_numbers;
+
+mod codes;
+mod hook;
+mod ledger;
+mod list;
+mod message;
+mod send;
+pub mod signature;
+
+/// Where it answers.
+const BASE: &str = "https://api.twilio.com";
+/// Messages of one page of a list; the most there may be.
+const PAGE_SIZE: &str = "1000";
+
+/// The entry in the table of providers.
+pub const PROVIDER: Provider =
+    Provider { name: "twilio", label: "Twilio", settings: SETTINGS, line, fault: codes::fault };
+
+const SETTINGS: &[Setting] = &[
+    Setting { name: "account_sid", secret: false, about: "the account, AC and 32 digits and letters" },
+    Setting {
+        name: "auth_token",
+        secret: true,
+        about: "its token: signs what Twilio posts, and signs in where there is no API key",
+    },
+    Setting { name: "api_key", secret: false, about: "an API key to sign in with, SK and 32 digits and letters" },
+    Setting { name: "api_secret", secret: true, about: "the secret of the API key" },
+    Setting { name: "number", secret: false, about: "our number, like +14155550100; or give a messaging service" },
+    Setting { name: "messaging_service_sid", secret: false, about: "a pool of numbers, MG and 32 digits and letters" },
+    Setting { name: "base_url", secret: false, about: "where Twilio answers, where that is another place" },
+];
+
+/// What sends: one number, or a pool from which Twilio chooses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Number(String),
+    Service(String),
+}
+
+impl Origin {
+    fn name(&self) -> &str {
+        match self {
+            Self::Number(name) | Self::Service(name) => name,
+        }
+    }
+}
+
+/// What all parts of a line share.
+struct Desk {
+    means: Means,
+    base: Url,
+    account: String,
+    origin: Origin,
+    /// Who signs in, and with what.
+    user: String,
+    password: SecretString,
+    /// Signs what Twilio posts.
+    auth_token: Option<SecretString>,
+    rest: Rest,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("account", &self.account).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// A number or a pool at Twilio.
+#[derive(Debug, Clone)]
+struct Twilio(Arc<Desk>);
+
+fn line(settings: &Settings, means: &Means) -> LineResult {
+    settings.only(SETTINGS)?;
+    let account = sid("account_sid", "AC", settings.need("account_sid")?)?;
+    let service = settings.get("messaging_service_sid").map(|s| sid("messaging_service_sid", "MG", s)).transpose()?;
+    let origin = match (settings.number()?, service) {
+        (Some(number), None) => Origin::Number(number),
+        (None, Some(service)) => Origin::Service(service),
+        (None, None) => return Err(SettingsError::Missing("number")),
+        (Some(_), Some(_)) => {
+            let why = "give it, or a number, and not both: a line is one of them".to_owned();
+            return Err(SettingsError::Wrong("messaging_service_sid", why));
+        }
+    };
+    let auth_token = settings.secret("auth_token");
+    let (user, password) = match (settings.get("api_key"), settings.secret("api_secret")) {
+        (Some(key), Some(secret)) => (sid("api_key", "SK", key)?, secret),
+        (Some(_), None) => return Err(SettingsError::Missing("api_secret")),
+        (None, Some(_)) => return Err(SettingsError::Missing("api_key")),
+        (None, None) => (account.clone(), auth_token.clone().ok_or(SettingsError::Missing("auth_token"))?),
+    };
+    let base = settings.base(BASE)?;
+    let means = means.clone();
+    Ok(Arc::new(Twilio(Arc::new(Desk {
+        means,
+        base,
+        account,
+        origin,
+        user,
+        password,
+        auth_token,
+        rest: Rest::default(),
+    }))))
+}
+
+/// An identifier of Twilio's: two letters and 32 hexadecimal digits.
+fn sid(name: &'static str, prefix: &str, text: &str) -> Result<String, SettingsError> {
+    if is_sid(prefix, text) {
+        return Ok(text.to_owned());
+    }
+    Err(SettingsError::Wrong(name, format!("it begins with {prefix}, and 32 digits and letters from a to f follow")))
+}
+
+fn is_sid(prefix: &str, text: &str) -> bool {
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+impl Line for Twilio {
+    fn sender(&self) -> Box<dyn Sender> {
+        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone() })
+    }
+
+    fn feed(&self) -> Box<dyn Feed> {
+        let lists = list::Lists { desk: Arc::clone(&self.0) };
+        Box::new(Walker::new(lists, self.0.means.clock.clone()))
+    }
+
+    fn hook(&self) -> Option<Box<dyn Hook>> {
+        let auth_token = self.0.auth_token.clone()?;
+        Some(Box::new(hook::TwilioHook { desk: Arc::clone(&self.0), auth_token }))
+    }
+
+    fn ledger(&self) -> Box<dyn Ledger> {
+        Box::new(ledger::TwilioLedger { desk: Arc::clone(&self.0) })
+    }
+}
+
+impl Desk {
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials::Basic(&self.user, &self.password)
+    }
+
+    /// An address below the account.
+    fn url(&self, path: &str) -> Result<Url, ConnectorError> {
+        let below = format!("2010-04-01/Accounts/{}/{path}", self.account);
+        self.base.join(&below).map_err(|_| ConnectorError::Unreadable("an id that fits in no address".to_owned()))
+    }
+
+    /// Whether our credentials may be sent to an address.
+    fn is_ours(&self, url: &Url) -> bool {
+        url.scheme() == self.base.scheme()
+            && url.host_str() == self.base.host_str()
+            && url.port_or_known_default() == self.base.port_or_known_default()
+            && url.path().starts_with(self.base.path())
+            && url.username().is_empty()
+            && url.password().is_none()
+    }
+
+    /// Reads JSON.
+    async fn read(&self, url: &Url) -> Result<serde_json::Value, ConnectorError> {
+        if !self.is_ours(url) {
+            return Err(ConnectorError::Insecure(
+                "Twilio named another host than its own; it was not asked".to_owned(),
+            ));
+        }
+        let told = self
+            .means
+            .http
+            .ask(Question::get(url, self.credentials(), ANSWER_OCTETS_MAX))
+            .await
+            .map_err(|error| lost(&error))?;
+        if told.status != 200 {
+            return Err(refused(&told));
+        }
+        serde_json::from_slice(&told.body).map_err(|_| {
+            ConnectorError::Unreadable("Twilio's answer is no JSON of the kind that was asked for".to_owned())
+        })
+    }
+}
+
+/// An answer that is no 200 to something that was only read.
+fn refused(told: &Told) -> ConnectorError {
+    let said = message::Failure::read(&told.body);
+    let why = said
+        .map_or_else(|| format!("HTTP {}", told.status), |f| format!("{}: {}", f.code, without_numbers(&f.message)));
+    match told.status {
+        401 => {
+            ConnectorError::Login(format!("{why}: look at the account, the token and the API key in the configuration"))
+        }
+        429 | 500.. => {
+            let rest = told.retry_after.map(|rest| format!("; not before {} s", rest.as_secs())).unwrap_or_default();
+            ConnectorError::Lost(format!("{why}{rest}"))
+        }
+        _ => ConnectorError::Refused(why),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Twilio's lists, asked again and again while messages come in: each is told once, in order, and none is lost.
+
+use super::twilio::{Twilio, comes_in};
+use super::{ACCOUNT, NOON, OURS, THEIRS, clock, mail, send};
+use liaison::connector::ConnectorError;
+use liaison::connector::feed::{Attached, Feed, Progress, Told};
+use liaison::domain::time::Micros;
+use liaison::domain::words::Direction;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const DAY: i64 = 86_400;
+
+/// What is told until there is no more, and the cursor behind it.
+async fn all(feed: &mut dyn Feed, cursor: Option<String>, since: i64) -> (Vec<Told>, String) {
+    let (mut told, mut cursor) = (Vec::new(), cursor);
+    loop {
+        let batch = feed.next(cursor.as_deref(), Micros::from_seconds(since)).await.unwrap();
+        told.extend(batch.told);
+        cursor = Some(batch.cursor);
+        if !batch.more {
+            return (told, cursor.unwrap());
+        }
+    }
+}
+
+fn said(told: &[Told]) -> Vec<String> {
+    told.iter().filter_map(|t| if let Told::Said(said) = t { Some(said.id.clone()) } else { None }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_second_and_many_pages_are_told_once() {
+    let (twilio, clock) = (Twilio::new(), clock());
+    // Eleven a second, over midnight.
+    let mut expected: Vec<(i64, String)> = (0..330)
+        .map(|n| (NOON - DAY / 2 - 40 + n / 11, n))
+        .map(|(at, n)| (at, twilio.comes_in(&format!("+1415556{n:04}"), "hi", at)))
+        .collect();
+    expected.sort();
+    let (told, cursor) = all(&mut *twilio.line(&clock).feed(), None, NOON - 3 * DAY).await;
+    assert_eq!(said(&told), expected.iter().map(|(_, sid)| sid.clone()).collect::<Vec<_>>());
+    // Again, with a feed that begins anew, while more come into the same seconds.
+    let mut cursor = cursor;
+    let last = NOON - DAY / 2 - 40 + 329 / 11;
+    for n in 0..10 {
+        let new = [twilio.comes_in(THEIRS, "more", last), twilio.comes_in(THEIRS, "late", last - n)];
+        let (told, next) = all(&mut *twilio.line(&clock).feed(), Some(cursor), 0).await;
+        cursor = next;
+        assert_eq!(said(&told).into_iter().collect::<BTreeSet<_>>(), new.into_iter().collect::<BTreeSet<_>>(), "{n}");
+    }
+    assert!(all(&mut *twilio.line(&clock).feed(), Some(cursor), 0).await.0.is_empty());
+    println!("{} requests as described", twilio.check());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_between_two_pages_moves_nothing_out() {
+    let (twilio, clock) = (Twilio::new(), clock());
+    let mut expected: BTreeSet<String> = (0..40).map(|n| twilio.comes_in(THEIRS, "hi", NOON - 1_000 + n)).collect();
+    let mut cursor = None;
+    let mut told = Vec::new();
+    for n in 0..10 {
+        // Five come in after the first page was given: those behind it are pushed on.
+        twilio.state.lock().unwrap().between = Some(Box::new(move |state| {
+            for _ in 0..5 {
+                comes_in(state, THEIRS, "between", NOON - 900 + n);
+            }
+        }));
+        let (some, next) = all(&mut *twilio.line(&clock).feed(), cursor, NOON - DAY).await;
+        told.extend(said(&some));
+        cursor = Some(next);
+    }
+    told.extend(said(&all(&mut *twilio.line(&clock).feed(), cursor, 0).await.0));
+    expected.extend(twilio.messages().into_iter().map(|m| m.sid));
+    assert_eq!((told.len(), told.into_iter().collect::<BTreeSet<_>>()), (expected.len(), expected));
+    twilio.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_are_told_with_how_they_fare() {
+    let (twilio, clock) = (Twilio::new(), clock());
+    let line = twilio.line(&clock);
+    send(&*line, &mail(THEIRS, "out", None)).await;
+    let mut feed = line.feed();
+    // It waits in the queue, and is in no list of a day.
+    let (told, cursor) = all(&mut *feed, None, NOON - DAY).await;
+    assert!(told.is_empty());
+    let becomes = |status: &str| {
+        let mut state = twilio.state.lock().unwrap();
+        status.clone_into(&mut state.messages[0].status);
+        state.messages[0].sent = Some(NOON - 5);
+    };
+    becomes("sent");
+    let (told, cursor) = all(&mut *feed, Some(cursor), 0).await;
+    let [Told::Said(said), Told::Fares { progress: Progress::Sent, .. }] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((said.direction, said.text.as_str(), said.place.as_str()), (Direction::Outbound, "out", OURS));
+    assert_eq!(said.conversation, format!("{OURS} {THEIRS}"));
+    becomes("delivered");
+    let (told, cursor) = all(&mut *feed, Some(cursor), 0).await;
+    assert!(matches!(told.as_slice(), [Told::Fares { progress: Progress::Delivered, .. }]), "{told:?}");
+    assert!(all(&mut *feed, Some(cursor), 0).await.0.is_empty());
+    twilio.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_fetched_and_nothing_is_told_to_strangers() {
+    let (twilio, clock) = (Twilio::new(), clock());
+    twilio.comes_in(THEIRS, "look", NOON - 60);
+    twilio.state.lock().unwrap().messages[0].media = 4;
+    let mut feed = twilio.line(&clock).feed();
+    let (told, _) = all(&mut *feed, None, NOON - DAY).await;
+    let [Told::Said(said)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((said.files.len(), said.files[0].mime.as_str()), (4, "image/jpeg"));
+    // The first is led on within Twilio, the third to a stranger, the fourth to itself.
+    assert_eq!(feed.file(&said.files[0], 1_000).await.unwrap().len(), 1_000);
+    assert!(matches!(feed.file(&said.files[0], 999).await, Err(ConnectorError::Unreadable(_))));
+    assert!(matches!(feed.file(&said.files[2], 1_000).await, Err(ConnectorError::Insecure(_))));
+    assert!(matches!(feed.file(&said.files[3], 1_000).await, Err(ConnectorError::Unreadable(_))));
+    let asked = twilio.server.journal().len();
+    for url in ["https://files.example.com/x", "file:///etc/passwd", "", "http://127.0.0.1:1/x"] {
+        let file = Attached { url: url.to_owned(), name: String::new(), mime: String::new(), size: None };
+        assert!(matches!(feed.file(&file, 1_000).await, Err(ConnectorError::Insecure(_))), "{url}");
+    }
+    assert_eq!(twilio.server.journal().len(), asked);
+    twilio.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_goes_on_elsewhere_is_not_followed() {
+    for stranger in ["https://evil.example.com", "http://127.0.0.1:1", "//evil.example.com"] {
+        let (twilio, clock) = (Twilio::new(), clock());
+        for n in 0..20 {
+            twilio.comes_in(THEIRS, "hi", NOON - n);
+        }
+        twilio.state.lock().unwrap().leads_to = Some(stranger.to_owned());
+        let answer = twilio.line(&clock).feed().next(None, Micros::from_seconds(NOON - DAY)).await;
+        match answer {
+            Err(ConnectorError::Insecure(_)) => {}
+            // Read as a path of Twilio's own, where there is no such thing.
+            Err(ConnectorError::Refused(_)) => {}
+            other => panic!("{stranger}: {other:?}"),
+        }
+        let strangers = twilio.server.journal().iter().filter(|r| !r.path.contains(ACCOUNT)).count();
+        assert_eq!(strangers, 0, "{stranger}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_silence_is_walked_through() {
+    let (twilio, clock) = (Twilio::new(), clock());
+    let old = twilio.comes_in(THEIRS, "old", NOON - 100 * DAY);
+    let new = twilio.comes_in(THEIRS, "new", NOON - 3);
+    let mut feed = twilio.line(&clock).feed();
+    let (told, cursor) = all(&mut *feed, None, NOON - 120 * DAY).await;
+    assert_eq!(said(&told), [old, new]);
+    // A day later, another; and the list of the day before is read no further than it must be.
+    clock.advance(Duration::from_hours(24));
+    let later = twilio.comes_in(THEIRS, "later", NOON + DAY - 1);
+    let before = twilio.server.journal().len();
+    let (told, _) = all(&mut *feed, Some(cursor), 0).await;
+    assert_eq!(said(&told), [later]);
+    assert!(twilio.server.journal().len() - before <= 8);
+    twilio.check();
+}

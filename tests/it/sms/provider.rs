@@ -1,0 +1,133 @@
+//! A provider on loopback, as far as all of them are alike: requests are read, answered or let fall, and written into a journal that
+//! is only ever added to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub authorization: String,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn query(&self) -> Vec<(String, String)> {
+        url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
+    }
+
+    pub fn form(&self) -> Vec<(String, String)> {
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
+    }
+}
+
+pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+}
+
+/// What is answered.
+pub enum Answer {
+    /// A status, further lines of the head, a body.
+    Says(u16, String, Vec<u8>),
+    /// Nothing: the connection ends.
+    Falls,
+    /// A part of an answer, and then nothing.
+    Breaks,
+}
+
+pub fn json(status: u16, body: &serde_json::Value) -> Answer {
+    Answer::Says(status, "content-type: application/json\r\n".to_owned(), serde_json::to_vec(body).unwrap())
+}
+
+type Handler = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
+
+pub struct Server {
+    pub at: SocketAddr,
+    journal: Arc<Mutex<Vec<Request>>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Lets `accept` return.
+        drop(TcpStream::connect(self.at));
+    }
+}
+
+impl Server {
+    pub fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (journal, over) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::new(AtomicBool::new(false)));
+        let server = Self { at: listener.local_addr().unwrap(), journal: journal.clone(), over: over.clone() };
+        let handler: Handler = Arc::new(handler);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (journal, handler) = (journal.clone(), handler.clone());
+                std::thread::spawn(move || serve(stream.ok()?, &journal, &handler));
+            }
+        });
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.at)
+    }
+
+    /// Every request so far, in the order in which they came.
+    pub fn journal(&self) -> Vec<Request> {
+        self.journal.lock().unwrap().clone()
+    }
+}
+
+/// Requests of one connection, until it ends.
+fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, handler: &Handler) -> Option<()> {
+    stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
+    stream.set_nodelay(true).ok()?;
+    let mut writer = stream.try_clone().ok()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let mut words = line.split_whitespace();
+        let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let (mut length, mut authorization) = (0, String::new());
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().ok()?,
+                "authorization" => value.trim().clone_into(&mut authorization),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let request = Request { method, path: path.to_owned(), query: query.to_owned(), authorization, body };
+        journal.lock().unwrap().push(request.clone());
+        match handler(&request) {
+            Answer::Says(status, head, body) => {
+                let head = format!("HTTP/1.1 {status} X\r\n{head}content-length: {}\r\n\r\n", body.len());
+                writer.write_all(&[head.as_bytes(), &body].concat()).ok()?;
+            }
+            Answer::Falls => return None,
+            Answer::Breaks => {
+                writer.write_all(b"HTTP/1.1 201 X\r\ncontent-length: 500\r\n\r\n{\"sid\"").ok()?;
+                return None;
+            }
+        }
+    }
+}

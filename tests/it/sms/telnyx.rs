@@ -1,0 +1,252 @@
+//! Telnyx on loopback, and what is done with it.
+
+use super::provider::{Answer, Request, Server, field, json};
+use super::{NOON, OURS, THEIRS, clock, mail, send};
+use liaison::connector::feed::{Progress, Sought, Told};
+use liaison::connector::{ConnectorError, SendOutcome};
+use liaison::domain::time::Micros;
+use serde_json::{Value, json as j};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const KEY: &str = "KEY0123456789";
+/// Records of one page, whatever is asked for.
+const PAGE: usize = 5;
+
+#[derive(Clone)]
+struct Stored {
+    id: String,
+    from: String,
+    to: String,
+    text: String,
+    inbound: bool,
+    at: i64,
+    status: &'static str,
+    /// Whether its words are still kept.
+    kept: bool,
+}
+
+#[derive(Default)]
+struct State {
+    messages: Vec<Stored>,
+    /// What is answered instead, once the message was taken; with `false` it was not.
+    fates: VecDeque<(bool, u16, Value)>,
+}
+
+struct Telnyx {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl Telnyx {
+    fn new() -> Self {
+        let state = Arc::<Mutex<State>>::default();
+        let shared = state.clone();
+        let server = Server::new(move |request| answer(&mut shared.lock().unwrap(), request));
+        Self { server, state }
+    }
+
+    fn line(&self, clock: &liaison::clock::Clock) -> Arc<dyn liaison::connector::sms::Line> {
+        let base = format!("{}/v2", self.server.url());
+        super::line("telnyx", &[("api_key", KEY), ("number", OURS), ("base_url", &base)], clock)
+    }
+
+    fn add(&self, inbound: bool, text: &str, at: i64) -> String {
+        let mut state = self.state.lock().unwrap();
+        let id = uuid::Uuid::from_u128(state.messages.len() as u128 * 0x9e37_79b9_7f4a_7c15).to_string();
+        let (from, to) = if inbound { (THEIRS, OURS) } else { (OURS, THEIRS) };
+        state.messages.push(Stored {
+            id: id.clone(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            text: text.to_owned(),
+            inbound,
+            at,
+            status: if inbound { "received" } else { "delivered" },
+            kept: true,
+        });
+        id
+    }
+}
+
+fn time(seconds: i64) -> String {
+    Micros::from_seconds(seconds).to_string()
+}
+
+fn shown(m: &Stored) -> Value {
+    j!({ "id": m.id, "record_type": "message", "direction": if m.inbound { "inbound" } else { "outbound" }, "text": m.text,
+         "from": { "phone_number": m.from }, "to": [{ "phone_number": m.to, "status": m.status }], "media": [], "errors": [],
+         "received_at": time(m.at) })
+}
+
+fn answer(state: &mut State, request: &Request) -> Answer {
+    if request.authorization != format!("Bearer {KEY}") {
+        return json(401, &j!({ "errors": [{ "code": "10009", "title": "Authentication failed" }] }));
+    }
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v2/messages") => created(state, request),
+        ("GET", "/v2/detail_records") => records(state, request),
+        ("GET", path) => {
+            let id = path.strip_prefix("/v2/messages/").unwrap();
+            match state.messages.iter().find(|m| m.id == id && m.kept) {
+                Some(message) => json(200, &j!({ "data": shown(message) })),
+                None => json(404, &j!({ "errors": [{ "code": "10005", "title": "Resource not found" }] })),
+            }
+        }
+        _ => json(404, &j!({ "errors": [{ "code": "10005", "title": "Resource not found" }] })),
+    }
+}
+
+fn created(state: &mut State, request: &Request) -> Answer {
+    let order: Value = serde_json::from_slice(&request.body).unwrap();
+    let known = ["to", "from", "text", "webhook_url", "messaging_profile_id"];
+    assert!(order.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{order}");
+    let text = |name: &str| order[name].as_str().unwrap().to_owned();
+    let id = uuid::Uuid::from_u128(1 << 100 | state.messages.len() as u128).to_string();
+    let (from, to, text) = (text("from"), text("to"), text("text"));
+    let message = Stored { id, from, to, text, inbound: false, at: NOON, status: "queued", kept: true };
+    let said = j!({ "data": shown(&message) });
+    let fate = state.fates.pop_front();
+    if fate.as_ref().is_none_or(|(taken, ..)| *taken) {
+        state.messages.push(message);
+    }
+    match fate {
+        None => json(200, &said),
+        Some((_, 0, _)) => Answer::Falls,
+        Some((_, status, body)) => json(status, &body),
+    }
+}
+
+fn records(state: &State, request: &Request) -> Answer {
+    let query = request.query();
+    let get = |name: &str| field(&query, name);
+    assert_eq!((get("filter[record_type]"), get("sort")), (Some("messaging"), Some("-created_at")));
+    let fits = |m: &&Stored| {
+        let day = time(m.at)[..10].to_owned();
+        get("filter[direction]").is_none_or(|d| (d == "inbound") == m.inbound)
+            && get("filter[cld]").is_none_or(|to| m.to == to)
+            && get("filter[cli]").is_none_or(|from| m.from == from)
+            && get("filter[created_at][gte]").unwrap() <= day.as_str()
+            && day.as_str() < get("filter[created_at][lt]").unwrap()
+    };
+    let mut found: Vec<&Stored> = state.messages.iter().filter(fits).collect();
+    found.sort_by_key(|m| std::cmp::Reverse(m.at));
+    let page: usize = get("page[number]").unwrap().parse().unwrap();
+    let data = found.iter().skip((page - 1) * PAGE).take(PAGE).map(|m| {
+        j!({ "record_type": "message_detail_record", "uuid": m.id, "cld": m.to, "cli": m.from, "created_at": time(m.at),
+             "direction": if m.inbound { "inbound" } else { "outbound" }, "status": m.status, "errors": null })
+    });
+    let all = found.len().div_ceil(PAGE).max(1);
+    json(
+        200,
+        &j!({ "data": data.collect::<Vec<_>>(), "meta": { "page_number": page, "total_pages": all, "page_size": PAGE } }),
+    )
+}
+
+fn sought(text: &str) -> Sought {
+    Sought {
+        token: "tok-1".to_owned(),
+        from: OURS.to_owned(),
+        to: THEIRS.to_owned(),
+        text: text.to_owned(),
+        after: Micros::from_seconds(NOON - 60),
+        before: Micros::from_seconds(NOON + 60),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_telnyx_took_in_silence_is_found() {
+    let (telnyx, clock) = (Telnyx::new(), clock());
+    let line = telnyx.line(&clock);
+    let callback = "https://hub.example.com/hooks/line/status/tok-1";
+    let SendOutcome::Accepted { id: Some(id), .. } = send(&*line, &mail(THEIRS, "first", Some(callback))).await else {
+        panic!("not taken")
+    };
+    assert_eq!(telnyx.state.lock().unwrap().messages[0].id, id);
+    telnyx.state.lock().unwrap().fates.extend([
+        (true, 0, Value::Null),
+        (false, 0, Value::Null),
+        (true, 502, Value::Null),
+    ]);
+    for text in ["second", "third", "fourth"] {
+        let outcome = send(&*line, &mail(THEIRS, text, None)).await;
+        assert!(matches!(outcome, SendOutcome::Uncertain(_)), "{text}: {outcome:?}");
+    }
+    let mut ledger = line.ledger();
+    for text in ["second", "fourth"] {
+        let found = ledger.find(&sought(text)).await.unwrap();
+        assert_eq!((found.len(), found[0].progress), (1, Progress::Taken), "{text}");
+    }
+    // Records come late: for an hour their silence says nothing.
+    assert!(matches!(ledger.find(&sought("third")).await, Err(ConnectorError::Lost(_))));
+    clock.advance(Duration::from_mins(62));
+    assert_eq!(ledger.find(&sought("third")).await, Ok(Vec::new()));
+    // Words that are kept no longer can't be compared.
+    telnyx.state.lock().unwrap().messages[0].kept = false;
+    assert!(matches!(ledger.find(&sought("third")).await, Err(ConnectorError::Unreadable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_telnyx_refuses_is_told() {
+    let (telnyx, clock) = (Telnyx::new(), clock());
+    let line = telnyx.line(&clock);
+    let no = |code: &str| j!({ "errors": [{ "code": code, "title": "No", "detail": "not +14155550101" }] });
+    for (status, code, smtp) in
+        [(400, "40300", 550), (400, "40310", 550), (401, "10009", 535), (403, "40305", 550), (422, "1", 554)]
+    {
+        telnyx.state.lock().unwrap().fates.push_back((false, status, no(code)));
+        let SendOutcome::Refused(reply) = send(&*line, &mail(THEIRS, "x", None)).await else { panic!("{code}") };
+        assert_eq!(reply.code, smtp, "{code}");
+        assert!(reply.text.starts_with(code) && !reply.text.contains("4155550101"), "{}", reply.text);
+    }
+    let wrong = super::line(
+        "telnyx",
+        &[("api_key", "KEYwrong"), ("number", OURS), ("base_url", &format!("{}/v2", telnyx.server.url()))],
+        &clock,
+    );
+    let Err(ConnectorError::Login(why)) = wrong.feed().next(None, Micros::from_seconds(NOON)).await else {
+        panic!("not refused")
+    };
+    assert!(why.contains("API key") && !why.contains("KEYwrong"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_at_telnyx_is_told_once() {
+    let (telnyx, clock) = (Telnyx::new(), clock());
+    let mut expected = BTreeSet::new();
+    for n in 0..60_i64 {
+        expected.insert(telnyx.add(n % 3 > 0, &format!("text {n}"), NOON - 90_000 + n / 4 * 6_000));
+    }
+    telnyx.state.lock().unwrap().messages[7].kept = false;
+    let mut feed = telnyx.line(&clock).feed();
+    let (mut told, mut fares, mut cursor, mut last) = (Vec::new(), 0, None::<String>, Micros(0));
+    for round in 0..4 {
+        loop {
+            let batch = feed.next(cursor.as_deref(), Micros::from_seconds(NOON - 3 * 86_400)).await.unwrap();
+            for one in batch.told {
+                match one {
+                    Told::Said(said) => {
+                        assert!(said.at >= last || round > 0, "not in order");
+                        last = said.at;
+                        told.push(said.id.clone());
+                        assert!(said.text.starts_with("text") || said.text.is_empty());
+                    }
+                    Told::Fares { progress, .. } => fares += usize::from(progress == Progress::Delivered),
+                    other => panic!("{other:?}"),
+                }
+            }
+            cursor = Some(batch.cursor);
+            if !batch.more {
+                break;
+            }
+        }
+        // Some more of the last second, seen later; and a process that begins anew.
+        expected.insert(telnyx.add(true, "text, late", NOON - 90_000 + 14 * 6_000));
+        feed = telnyx.line(&clock).feed();
+    }
+    assert_eq!(fares, 20);
+    assert_eq!(told.len(), expected.len() - 1);
+    assert!(told.iter().all(|id| expected.contains(id)));
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len());
+}

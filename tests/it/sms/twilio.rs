@@ -1,0 +1,246 @@
+//! Twilio on loopback: its lists, newest first and in pages, and what becomes of a message is told beforehand.
+
+use super::openapi::Document;
+use super::provider::{Answer, Request, Server, field, json};
+use super::{ACCOUNT, NOON, OURS, TOKEN};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json as j};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// What becomes of a message that is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Taken, and said so.
+    Taken,
+    /// Taken, and the connection ends.
+    TakenAndSilent,
+    /// Taken, and half an answer comes.
+    TakenAndBroken,
+    /// Taken, and an answer that makes no sense.
+    TakenAndGarbled,
+    /// Taken, and 503.
+    TakenAndUnwell,
+    /// Not taken, and the connection ends.
+    Fallen,
+    /// Refused with a status, a code, and so many seconds to wait.
+    Refused(u16, u32, u64),
+}
+
+impl Fate {
+    pub fn is_taken(self) -> bool {
+        !matches!(self, Self::Fallen | Self::Refused(..))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub sid: String,
+    pub from: String,
+    pub to: String,
+    pub body: String,
+    pub status: String,
+    pub inbound: bool,
+    pub created: i64,
+    /// `None` while it waits in the queue.
+    pub sent: Option<i64>,
+    pub media: usize,
+}
+
+type Between = Box<dyn FnOnce(&mut State) + Send>;
+
+#[derive(Default)]
+pub struct State {
+    pub messages: Vec<Stored>,
+    pub fates: VecDeque<Fate>,
+    pub made: u64,
+    /// What is done to a page before it is answered, once: a message that comes in between two pages, say.
+    pub between: Option<Between>,
+    /// Where lists go on, where that is not here.
+    pub leads_to: Option<String>,
+}
+
+pub struct Twilio {
+    pub server: Server,
+    pub state: Arc<Mutex<State>>,
+}
+
+/// Messages of one page, whatever is asked for, so that there are some.
+const PAGE: usize = 7;
+
+impl Twilio {
+    pub fn new() -> Self {
+        let state = Arc::<Mutex<State>>::default();
+        let shared = state.clone();
+        let server = Server::new(move |request| answer(&mut shared.lock().unwrap(), request));
+        Self { server, state }
+    }
+
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("account_sid", ACCOUNT.to_owned()),
+            ("auth_token", TOKEN.to_owned()),
+            ("number", OURS.to_owned()),
+            ("base_url", self.server.url()),
+        ]
+    }
+
+    pub fn line(&self, clock: &liaison::clock::Clock) -> Arc<dyn liaison::connector::sms::Line> {
+        let settings = self.settings();
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        super::line("twilio", &settings, clock)
+    }
+
+    pub fn will(&self, fates: &[Fate]) {
+        self.state.lock().unwrap().fates.extend(fates);
+    }
+
+    /// A message of theirs.
+    pub fn comes_in(&self, from: &str, body: &str, at: i64) -> String {
+        comes_in(&mut self.state.lock().unwrap(), from, body, at)
+    }
+
+    pub fn messages(&self) -> Vec<Stored> {
+        self.state.lock().unwrap().messages.clone()
+    }
+
+    /// Every request is one that Twilio describes, and is signed in.
+    pub fn check(&self) -> usize {
+        let journal = self.server.journal();
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{TOKEN}")));
+        assert!(journal.iter().all(|request| request.authorization == credentials));
+        match Document::twilio() {
+            None => crate::peers::skip_corpora(),
+            Some(document) => {
+                let wrong: Vec<String> = journal.iter().flat_map(|request| document.wrong(request)).collect();
+                assert!(wrong.is_empty(), "{wrong:#?}");
+            }
+        }
+        journal.len()
+    }
+}
+
+pub fn comes_in(state: &mut State, from: &str, body: &str, at: i64) -> String {
+    let sid = sid(state, "SM");
+    state.messages.push(Stored {
+        sid: sid.clone(),
+        from: from.to_owned(),
+        to: OURS.to_owned(),
+        body: body.to_owned(),
+        status: "received".to_owned(),
+        inbound: true,
+        created: at,
+        sent: Some(at),
+        media: 0,
+    });
+    sid
+}
+
+fn sid(state: &mut State, prefix: &str) -> String {
+    state.made += 1;
+    // No order: ids tell nothing of the time.
+    format!("{prefix}{:016x}{:016x}", state.made.wrapping_mul(0x9e37_79b9_7f4a_7c15), state.made)
+}
+
+fn rfc2822(seconds: i64) -> String {
+    let at = jiff::Timestamp::from_second(seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+fn shown(message: &Stored) -> Value {
+    j!({
+        "sid": message.sid, "account_sid": ACCOUNT, "from": message.from, "to": message.to, "body": message.body,
+        "status": message.status, "direction": if message.inbound { "inbound" } else { "outbound-api" },
+        "date_created": rfc2822(message.created), "date_sent": message.sent.map(rfc2822), "num_media": message.media.to_string(),
+        "num_segments": "1", "error_code": null, "error_message": null, "messaging_service_sid": null,
+    })
+}
+
+fn answer(state: &mut State, request: &Request) -> Answer {
+    let below = format!("/2010-04-01/Accounts/{ACCOUNT}/");
+    let Some(path) = request.path.strip_prefix(&below) else { return failure(404, 20_404, "no such resource", 0) };
+    match (request.method.as_str(), path) {
+        ("POST", "Messages.json") => created(state, request),
+        ("GET", "Messages.json") => list(state, request),
+        ("GET", path) if path.ends_with("/Media.json") => {
+            let sid = path.split('/').nth(1).unwrap();
+            let media = state.messages.iter().find(|m| m.sid == sid).map_or(0, |m| m.media);
+            let list: Vec<Value> = (0..media)
+                .map(|n| j!({ "sid": format!("ME{n:032x}"), "content_type": "image/jpeg", "parent_sid": sid }))
+                .collect();
+            json(200, &j!({ "media_list": list, "next_page_uri": null }))
+        }
+        ("GET", path) if path.contains("/Media/") => {
+            let number = u64::from_str_radix(path.rsplit("/ME").next().unwrap(), 16).unwrap_or(u64::MAX);
+            match number {
+                0 => Answer::Says(307, format!("location: {below}{}1\r\n", &path[..path.len() - 1]), Vec::new()),
+                1 => Answer::Says(200, String::new(), vec![7; 1_000]),
+                2 => Answer::Says(307, "location: https://files.example.com/x\r\n".to_owned(), Vec::new()),
+                _ => Answer::Says(307, format!("location: {}\r\n", request.path), Vec::new()),
+            }
+        }
+        _ => failure(404, 20_404, "no such resource", 0),
+    }
+}
+
+fn failure(status: u16, code: u32, message: &str, wait: u64) -> Answer {
+    let body = j!({ "code": code, "message": message, "more_info": "", "status": status });
+    let head = if wait > 0 { format!("retry-after: {wait}\r\n") } else { String::new() };
+    Answer::Says(status, head, serde_json::to_vec(&body).unwrap())
+}
+
+fn created(state: &mut State, request: &Request) -> Answer {
+    let form = request.form();
+    let fate = state.fates.pop_front().unwrap_or(Fate::Taken);
+    let message = Stored {
+        sid: sid(state, "SM"),
+        from: field(&form, "From").unwrap_or_default().to_owned(),
+        to: field(&form, "To").unwrap().to_owned(),
+        body: field(&form, "Body").unwrap_or_default().to_owned(),
+        status: "queued".to_owned(),
+        inbound: false,
+        created: NOON,
+        sent: None,
+        media: 0,
+    };
+    let said = json(201, &shown(&message));
+    if fate.is_taken() {
+        state.messages.push(message);
+    }
+    match fate {
+        Fate::Taken => said,
+        Fate::TakenAndSilent | Fate::Fallen => Answer::Falls,
+        Fate::TakenAndBroken => Answer::Breaks,
+        Fate::TakenAndGarbled => Answer::Says(201, String::new(), b"<html>".to_vec()),
+        Fate::TakenAndUnwell => Answer::Says(503, String::new(), Vec::new()),
+        Fate::Refused(status, code, wait) => failure(status, code, "no: +14155550101", wait),
+    }
+}
+
+fn list(state: &mut State, request: &Request) -> Answer {
+    let query = request.query();
+    let from: usize = field(&query, "Page").map_or(0, |page| page.parse().unwrap());
+    let day = |at: Option<i64>| at.map(|s| jiff::Timestamp::from_second(s).unwrap().strftime("%Y-%m-%d").to_string());
+    let fits = |m: &&Stored| {
+        field(&query, "To").is_none_or(|to| m.to == to)
+            && field(&query, "From").is_none_or(|from| m.from == from)
+            && field(&query, "DateSent").is_none_or(|d| day(m.sent).as_deref() == Some(d))
+    };
+    let mut found: Vec<Stored> = state.messages.iter().filter(fits).cloned().collect();
+    found.sort_by_key(|m| std::cmp::Reverse(m.sent.unwrap_or(i64::MAX)));
+    let at = from * PAGE;
+    let next = (at + PAGE < found.len()).then(|| {
+        let mut others: Vec<(String, String)> = query.iter().filter(|(n, _)| !n.starts_with("Page")).cloned().collect();
+        others.extend([("PageSize".to_owned(), "7".to_owned()), ("Page".to_owned(), (from + 1).to_string())]);
+        others.push(("PageToken".to_owned(), format!("PA{from}")));
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
+        let uri = format!("{}?{query}", request.path);
+        state.leads_to.clone().map_or(uri.clone(), |host| format!("{host}{uri}"))
+    });
+    let page: Vec<Value> = found.iter().skip(at).take(PAGE).map(shown).collect();
+    if let Some(between) = state.between.take() {
+        between(state);
+    }
+    json(200, &j!({ "messages": page, "next_page_uri": next, "page": from, "page_size": PAGE }))
+}

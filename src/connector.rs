@@ -19,6 +19,7 @@ pub mod feed;
 pub mod http;
 pub mod oauth;
 pub mod sandbox;
+pub mod slack;
 
 /// Why a connector could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -40,6 +40,17 @@ pub struct Shortcut {
     pub at: Option<Micros>,
 }
 
+/// Something to be stored, then acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// By what it is acknowledged.
+    pub id: String,
+    /// What it tells.
+    pub event: Event,
+    /// The shortcut, where somebody chose one.
+    pub shortcut: Option<Shortcut>,
+}
+
 /// What came through a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -54,14 +65,7 @@ pub enum Frame {
         why: String,
     },
     /// Something to be acknowledged once it is stored.
-    Envelope {
-        /// What is said back to acknowledge it.
-        id: String,
-        /// What it tells.
-        event: Event,
-        /// The shortcut, where it is one.
-        shortcut: Option<Shortcut>,
-    },
+    Envelope(Box<Envelope>),
     /// Something that needs no answer.
     Other,
 }
@@ -94,7 +98,7 @@ pub fn read_frame(text: &str, own: &Own) -> Option<Frame> {
             "interactive" => read_pressed(payload, own),
             _ => (Event { told: vec![other(kind)], ..Event::default() }, None),
         };
-        return Some(Frame::Envelope { id: id.to_owned(), event, shortcut });
+        return Some(Frame::Envelope(Box::new(Envelope { id: id.to_owned(), event, shortcut })));
     }
     Some(match kind {
         "hello" => {
@@ -234,6 +238,7 @@ mod tests {
         Own { team: "T1".into(), user: "UBOT".into(), bot: Some("B1".into()), app: Some("A1".into()) }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "events are written where they are used")]
     fn told(event: Value) -> Told {
         let payload = json!({"type":"event_callback","team_id":"T1","event_id":"Ev1","event":event});
         let mut event = read(&payload, &own());
@@ -242,10 +247,9 @@ mod tests {
     }
 
     fn sort(event: Value) -> String {
-        match told(event) {
-            Told::Other { sort } => sort,
-            told => panic!("{told:?}"),
-        }
+        let told = told(event);
+        let Told::Other { sort } = told else { panic!("{told:?}") };
+        sort
     }
 
     #[test]
@@ -345,16 +349,14 @@ mod tests {
         assert_eq!(read("not json"), None);
         let event =
             json!({"envelope_id":"e1","type":"events_api","payload":{"event_id":"Ev1","event":{"type":"goodbye"}}});
-        let Some(Frame::Envelope { id, event, shortcut: None }) = read(&event.to_string()) else {
-            panic!("no envelope")
-        };
-        assert_eq!((id.as_str(), event.id.as_deref()), ("e1", Some("Ev1")));
+        let Some(Frame::Envelope(envelope)) = read(&event.to_string()) else { panic!("no envelope") };
+        assert_eq!((envelope.id.as_str(), envelope.event.id.as_deref()), ("e1", Some("Ev1")));
+        assert_eq!(envelope.shortcut, None);
         let pressed = json!({"envelope_id":"e2","type":"interactive","payload":{"type":"message_action","callback_id":"assign","action_ts":"3.000001",
             "trigger_id":"t.1","user":{"id":"U1","name":"ann","team_id":"T1"},"channel":{"id":"C1"},
             "message":{"ts":"1.000001","user":"U9","team":"T2","text":"hi &lt;3"}}});
-        let Some(Frame::Envelope { event, shortcut: Some(shortcut), .. }) = read(&pressed.to_string()) else {
-            panic!("none")
-        };
+        let Some(Frame::Envelope(envelope)) = read(&pressed.to_string()) else { panic!("none") };
+        let Envelope { event, shortcut: Some(shortcut), .. } = *envelope else { panic!("no shortcut") };
         assert_eq!(event.told, [Told::Other { sort: "message_action".into() }]);
         assert_eq!((shortcut.callback.as_str(), shortcut.message.as_str()), ("assign", "T1/C1/1.000001"));
         assert_eq!((shortcut.by.address.as_str(), shortcut.author.address.as_str()), ("T1/U1", "T2/U9"));

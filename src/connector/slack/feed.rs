@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 use super::Own;
 use super::api::{Api, Trouble};
 use super::cursor::Cursor;
+use super::event::Envelope;
 use super::message::{FILE_BY_ID, field};
-use super::socket::{Arrived, Envelope, Socket};
+use super::socket::{Arrived, Socket};
 use super::walk::{CHANGED_MAX, HELD_MAX, Step, Walk};
 use crate::connector::feed::{Attached, Batch, FILE_OCTETS_MAX, Feed, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
@@ -189,7 +190,7 @@ impl SlackFeed {
         while self.heard.len() < HEARD_MAX {
             let Some(socket) = &mut self.socket else { return };
             match socket.next(Duration::ZERO).now_or_never() {
-                Some(Ok(Arrived::Envelope(envelope))) => self.heard.push_back(envelope),
+                Some(Ok(Arrived::Envelope(envelope))) => self.heard.push_back(*envelope),
                 Some(Ok(Arrived::Elapsed)) | None => return,
                 Some(Ok(Arrived::Goodbye) | Err(_)) => self.lose_socket(),
             }
@@ -210,9 +211,9 @@ impl SlackFeed {
             told.extend(envelope.event.told);
             envelopes.extend(Some(envelope.id).filter(|id| !id.is_empty()));
         }
-        told.iter().for_each(|told| {
+        for told in &told {
             self.recent.note(told);
-        });
+        }
         cursor.count();
         self.give(told, &cursor, (envelopes, true))
     }
@@ -278,7 +279,7 @@ impl SlackFeed {
             return Ok(if early.is_some() { Wake::News } else { Wake::Elapsed });
         };
         match open.next(span).await {
-            Ok(Arrived::Envelope(envelope)) => self.heard.push_back(envelope),
+            Ok(Arrived::Envelope(envelope)) => self.heard.push_back(*envelope),
             Ok(Arrived::Elapsed) if early.is_none() => return Ok(Wake::Elapsed),
             Ok(Arrived::Elapsed) => {}
             Ok(Arrived::Goodbye) => self.lose_socket(),

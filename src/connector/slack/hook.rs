@@ -63,16 +63,11 @@ impl SlackHook {
 impl Hook for SlackHook {
     fn hear(&self, request: &HookRequest) -> Result<Heard, HookRefusal> {
         self.check(request)?;
-        let event = match pressed(request)? {
-            Some(payload) => event::read_pressed(&payload, &self.own).0,
-            None => {
-                let payload: Value = serde_json::from_slice(&request.body).map_err(|_| HookRefusal::Unreadable)?;
-                if !payload.is_object() {
-                    return Err(HookRefusal::Unreadable);
-                }
-                event::read(&payload, &self.own)
-            }
-        };
+        if let Some(payload) = pressed(request)? {
+            return Ok(heard(event::read_pressed(&payload, &self.own).0));
+        }
+        let payload = serde_json::from_slice::<Value>(&request.body).ok().filter(Value::is_object);
+        let event = event::read(&payload.ok_or(HookRefusal::Unreadable)?, &self.own);
         Ok(heard(event))
     }
 }
@@ -135,8 +130,7 @@ mod tests {
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(format!("v0:{stamp}:").as_bytes());
         mac.update(body);
-        let digits: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-        format!("v0={digits}")
+        mac.finalize().into_bytes().iter().fold("v0=".to_owned(), |digits, octet| format!("{digits}{octet:02x}"))
     }
 
     fn request(kind: &str, body: &str, age: i64) -> HookRequest {

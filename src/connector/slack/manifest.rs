@@ -95,7 +95,7 @@ pub fn manifest(name: &str) -> String {
 
 /// Who we are (`auth.test`, and `bots.info` for the app).
 pub async fn who(api: &Api) -> Result<Own, Trouble> {
-    Ok(known(api, &api.get("auth.test", &[]).await?).await?)
+    known(api, &api.get("auth.test", &[]).await?).await
 }
 
 /// What the bot's token is good for.

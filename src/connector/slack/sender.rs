@@ -233,7 +233,11 @@ fn not_reached(trouble: Trouble) -> Result<Offer, OfferError> {
         Trouble::Said { code, needed } if codes::look_up(&code).0 != Meaning::Login => {
             Ok(refused(Phase::Recipient, codes::reply_of(&code, needed.as_deref())))
         }
-        trouble => Err(not_offered(trouble)),
+        trouble @ (Trouble::NotConnected(_)
+        | Trouble::Insecure(_)
+        | Trouble::Lost(_)
+        | Trouble::Said { .. }
+        | Trouble::Unreadable(_)) => Err(not_offered(trouble)),
     }
 }
 

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::Own;
 use super::api::{Api, Trouble};
-use super::event::{Event, Frame, Shortcut, read_frame};
+use super::event::{Envelope, Event, Frame, read_frame};
 use super::line::{Line, is_fine_for_socket};
 use super::message::field;
 use crate::connector::ConnectorError;
@@ -36,22 +36,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(80);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrived {
     /// Something to be stored, then acknowledged.
-    Envelope(Envelope),
+    Envelope(Box<Envelope>),
     /// The time is over.
     Elapsed,
     /// The socket ends; another one is to be opened.
     Goodbye,
-}
-
-/// Something to be stored, then acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
-    /// By what it is acknowledged.
-    pub id: String,
-    /// What it tells.
-    pub event: Event,
-    /// The shortcut, where somebody chose one.
-    pub shortcut: Option<Shortcut>,
 }
 
 /// One open socket.
@@ -93,7 +82,7 @@ impl Socket {
                     return Ok(socket);
                 }
                 Some(Frame::Goodbye { why }) => return Err(lost(why)),
-                Some(Frame::Envelope { .. } | Frame::Other) => {}
+                Some(Frame::Envelope(_) | Frame::Other) => {}
                 None => return Err(lost("it does not say that it is ready".to_owned())),
             }
         }
@@ -116,9 +105,7 @@ impl Socket {
         let until = Instant::now() + at_most;
         loop {
             match self.frame(until).await? {
-                Some(Frame::Envelope { id, event, shortcut }) => {
-                    return Ok(Arrived::Envelope(Envelope { id, event, shortcut }));
-                }
+                Some(Frame::Envelope(envelope)) => return Ok(Arrived::Envelope(envelope)),
                 Some(Frame::Goodbye { .. }) => return Ok(Arrived::Goodbye),
                 Some(Frame::Hello { .. } | Frame::Other) => {}
                 None => return Ok(Arrived::Elapsed),
@@ -204,6 +191,12 @@ fn words(error: &WsError) -> String {
         WsError::Io(error) => error.to_string(),
         WsError::Http(answer) => format!("the other side answered {}", answer.status().as_u16()),
         WsError::Capacity(_) => "a message is too large".to_owned(),
-        _ => "what came is no WebSocket".to_owned(),
+        WsError::Tls(_)
+        | WsError::Protocol(_)
+        | WsError::WriteBufferFull(_)
+        | WsError::Utf8(_)
+        | WsError::AttackAttempt
+        | WsError::Url(_)
+        | WsError::HttpFormat(_) => "what came is no WebSocket".to_owned(),
     }
 }

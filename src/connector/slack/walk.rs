@@ -328,11 +328,11 @@ mod tests {
 
     fn ids(step: Step) -> (Vec<String>, Micros) {
         let Step::Told { told, upper, .. } = step else { panic!("{step:?}") };
-        let id = |told: Told| match told {
-            Told::Said(said) => said.id,
+        let id = |told: Told| match &told {
+            Told::Said(said) => said.id.clone(),
             Told::Changed { id, .. } => format!("changed {id}"),
             Told::Deleted { id, .. } => format!("deleted {id}"),
-            other => panic!("{other:?}"),
+            Told::Reacted { .. } | Told::Fares { .. } | Told::Other { .. } => panic!("{told:?}"),
         };
         (told.into_iter().map(id).collect(), upper)
     }

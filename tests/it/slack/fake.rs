@@ -135,9 +135,8 @@ impl Fake {
 
     /// Cuts all sockets.
     pub fn cut(&self) {
-        for socket in self.state().sockets.drain(..) {
-            let _ = socket.send(None);
-        }
+        // One that is closed already need not be cut.
+        self.state().sockets.drain(..).for_each(|socket| drop(socket.send(None)));
     }
 }
 
@@ -236,7 +235,8 @@ async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: H
             return cut();
         }
         Some(Fault::Limit(after)) => {
-            let seconds = after.and_then(|text| text.trim().parse().ok()).unwrap_or(1);
+            // Where it says nothing that can be read, a careful caller rests for half a minute.
+            let seconds = after.and_then(|text| text.trim().parse().ok()).unwrap_or(30);
             state.limits.insert(entry.method.clone(), Micros(entry.at.0 + seconds * 1_000_000));
             let mut response = (StatusCode::TOO_MANY_REQUESTS, String::new()).into_response();
             if let Some(after) = after {

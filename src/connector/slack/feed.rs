@@ -5,6 +5,7 @@
 //! acknowledged when the cursor that came with it is given back: then it is stored. Where there is no socket, each question is a walk.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -37,7 +38,6 @@ const REST: Duration = Duration::from_secs(5);
 const REST_MAX: Duration = Duration::from_mins(5);
 
 /// One workspace.
-#[derive(Debug)]
 pub struct SlackFeed {
     api: Api,
     /// Asks as the app, for sockets; `None` where events come by the hook or not at all.
@@ -56,14 +56,14 @@ pub struct SlackFeed {
     given: Option<Given>,
 }
 
-#[derive(Debug)]
+/// What was handed out last, until it is known to be stored.
 struct Given {
     cursor: String,
     envelopes: Vec<String>,
 }
 
 /// What was told a moment ago, a bounded number.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Recent {
     known: HashSet<String>,
     order: VecDeque<String>,
@@ -88,6 +88,14 @@ impl Recent {
             self.known.remove(&oldest);
         }
         true
+    }
+}
+
+/// What was heard is people's words, and is not shown.
+impl fmt::Debug for SlackFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_socket = self.socket.is_some();
+        f.debug_struct("SlackFeed").field("own", &self.own).field("socket", &has_socket).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! slack-morphism are not used: they run in tasks of their own that nobody watches, read events into types that drop what they do
 //! not know, trust the system's certificates alone, and write the address, which is a secret, into the log.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -44,12 +45,18 @@ pub enum Arrived {
 }
 
 /// One open socket.
-#[derive(Debug)]
 pub struct Socket {
     stream: WebSocketStream<Line>,
     own: Own,
     heard_at: Instant,
     has_asked: bool,
+}
+
+/// What is under way in it is people's words, and is not shown.
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("own", &self.own).finish_non_exhaustive()
+    }
 }
 
 /// Where a socket is opened. It is a secret: it lets its bearer in.

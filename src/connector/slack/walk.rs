@@ -61,7 +61,6 @@ pub(super) enum Step {
 }
 
 /// A walk.
-#[derive(Debug)]
 pub(super) struct Walk {
     listing: Option<Pages>,
     waiting: VecDeque<Place>,
@@ -69,7 +68,7 @@ pub(super) struct Walk {
 }
 
 /// The pages of a listing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pages {
     next: Option<String>,
     count: usize,
@@ -92,7 +91,6 @@ impl Pages {
 }
 
 /// A look at one conversation.
-#[derive(Debug)]
 struct Look {
     place: Place,
     low: Micros,

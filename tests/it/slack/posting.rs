@@ -13,6 +13,8 @@ use liaison::connector::{ConnectorError, Offer, Outgoing, Phase, SendOutcome, Se
 use liaison::domain::time::Micros;
 use serde_json::json;
 
+use crate::peers;
+
 use super::fake::{APP_TOKEN, BOT_TOKEN, Fake, Fault};
 use super::{api, assert_polite, own, settings, shared_pace};
 
@@ -213,6 +215,27 @@ async fn what_is_known_not_to_be_posted_is_no_riddle() {
     let outcome = send(&mut sender, &mail).await;
     assert!(matches!(&outcome, SendOutcome::Refused(reply) if reply.code == 421), "{outcome:?}");
     assert_polite(&fake);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_trusted_hears_nothing() {
+    let Some(peer) = peers::mail() else { return peers::skip("mail server") };
+    let fake = Fake::start().await;
+    let mut settings = settings(&fake, BOT_TOKEN);
+    // Any server with TLS will do: what is asked is whether its certificate is.
+    settings.base = format!("https://{}:{}/api", peer.host, peer.imaps).parse().unwrap();
+    let mut sender = SlackSender::new(Api::new(settings.clone()).unwrap()).known_as(own());
+    let outcome = send(&mut sender, &mail("T1/C1", "t", None)).await;
+    assert!(
+        matches!(&outcome, SendOutcome::Refused(r) if r.code == 421 && r.text.contains("not secure")),
+        "{outcome:?}"
+    );
+    settings.ca_pem = Some(std::fs::read(&peer.ca).unwrap());
+    settings.pace = shared_pace();
+    let mut sender = SlackSender::new(Api::new(settings).unwrap()).known_as(own());
+    // It is trusted now, and it is no Slack.
+    let outcome = send(&mut sender, &mail("T1/C1", "t", None)).await;
+    assert!(matches!(outcome, SendOutcome::Uncertain(_)), "{outcome:?}");
 }
 
 #[tokio::test]

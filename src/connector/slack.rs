@@ -21,6 +21,7 @@ pub mod sender;
 pub mod socket;
 pub mod text;
 mod walk;
+mod wire;
 
 /// The type of the metadata that our messages carry.
 pub const METADATA_TYPE: &str = "liaison_message";

@@ -19,6 +19,7 @@ pub mod feed;
 pub mod http;
 pub mod oauth;
 pub mod sandbox;
+pub mod slack;
 pub mod sms;
 
 /// Why a connector could not do what was asked.

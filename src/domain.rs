@@ -21,6 +21,7 @@ pub mod ids;
 pub mod mail;
 pub mod mail_auth;
 pub mod oauth;
+pub mod pace;
 pub mod people;
 pub mod phone;
 pub mod profile;

@@ -27,8 +27,8 @@ pub(super) struct TouchArgs {
     /// When, as in 2026-03-31T09:00:00+02:00; now where nothing is said
     #[arg(long, value_name = "WHEN", value_parser = date::parse)]
     at: Option<Micros>,
-    /// What it means for going on: opt_out, refusal, unsure or none; judged by its words where nothing is said
-    #[arg(long, value_name = "MEANING")]
+    /// What it means for going on; judged by its words where nothing is said
+    #[arg(long, value_name = "opt_out|refusal|unsure|none")]
     means: Option<Meaning>,
 }
 
@@ -70,6 +70,11 @@ pub(super) async fn run(global: &Global, args: &TouchArgs) -> anyhow::Result<Exi
 fn refused(error: TouchError) -> anyhow::Error {
     match error {
         TouchError::Store(error) => error.into(),
-        other => Stop::usage(other.to_string()).into(),
+        TouchError::NoInfluencer(_)
+        | TouchError::Empty
+        | TouchError::TooLong(_)
+        | TouchError::Place
+        | TouchError::Future
+        | TouchError::OurAnswer => Stop::usage(error.to_string()).into(),
     }
 }

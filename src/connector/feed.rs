@@ -277,6 +277,8 @@ pub struct Sought {
     pub to: String,
     /// The words.
     pub text: String,
+    /// The provider's id of what it answers, as it stood in [`Words::thread`]: there it is looked for.
+    pub thread: Option<String>,
     /// Not before this.
     pub after: Micros,
     /// Not after this.

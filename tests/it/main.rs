@@ -58,6 +58,7 @@ mod schedules;
 mod seed;
 mod sequences;
 mod sessions;
+mod slack;
 mod sms;
 mod smtp;
 mod smtp_script;

@@ -362,12 +362,15 @@ fn apply(
     .collect()
 }
 
+/// Addresses of one channel, each as written and as it is looked up.
+type Given = Vec<(String, String)>;
+
 /// Gives them addresses and numbers that they do not have yet; those that are new.
 async fn add_addresses(
     tx: &mut Tx,
     clock: &Clock,
     id: InfluencerId,
-    (emails, phones): (Vec<(String, String)>, Vec<(String, String)>),
+    (emails, phones): (Given, Given),
 ) -> Result<Vec<Address>, PeopleError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
     let has_primary = |channel| own.iter().any(|a| a.is_primary && a.channel == channel);
@@ -410,14 +413,14 @@ pub async fn update_influencer(
     }
     let addresses = add_addresses(tx, clock, id, (emails, phones)).await?;
     let region = change.phone_region.as_deref();
-    let mut addressed = !addresses.is_empty();
+    let mut is_other = !addresses.is_empty();
     if let Some(primary) = &change.primary_email {
-        addressed |= make_primary(tx, id, Named::email(primary)).await?;
+        is_other |= make_primary(tx, id, Named::email(primary)).await?;
     }
     if let Some(primary) = &change.primary_phone {
-        addressed |= make_primary(tx, id, Named::phone(primary, region)).await?;
+        is_other |= make_primary(tx, id, Named::phone(primary, region)).await?;
     }
-    if addressed {
+    if is_other {
         changed.push("addresses");
     }
     if let Some(tags) = tags

@@ -8,6 +8,7 @@ use liaison::domain::time::Micros;
 
 fn sought(to: &str, text: &str) -> Sought {
     Sought {
+        thread: None,
         token: "tok-1".to_owned(),
         from: OURS.to_owned(),
         to: to.to_owned(),

@@ -146,6 +146,7 @@ fn records(state: &State, request: &Request) -> Answer {
 
 fn sought(text: &str) -> Sought {
     Sought {
+        thread: None,
         token: "tok-1".to_owned(),
         from: OURS.to_owned(),
         to: THEIRS.to_owned(),

@@ -13,7 +13,7 @@
 //! | [`config`] | TOML with places: every mistake at once, with file, line, column and what to do |
 //! | [`lifecycle`] | supervised tasks, signals, soft and hard stop, the service manager; [`control`] the command socket |
 //! | [`store`] | SQLite and PostgreSQL, one SQL text; the only room that knows of a database |
-//! | [`connector`] | what speaks to a provider, behind two traits; never sees a transaction |
+//! | [`connector`] | what speaks to a provider, behind a few traits; never sees a transaction. Those for text messages and Slack can be spoken with, and no account uses them yet |
 //! | [`render`] | from a draft to the octets of a mail; pure |
 //! | [`worker`] | the loop that claims work under a lease and drains on a stop |
 //! | [`hub`] | what all share, always inside the caller's transaction: enqueue, settle, events, people, matching |

@@ -93,9 +93,9 @@ impl HubActions {
 
     async fn touch_now(&self, touched: Touched) -> Result<MessageId, ActionError> {
         let mut tx = self.hub.store.begin("api.touch").await?;
-        let entered = log_touch(&mut tx, &self.hub.clock, touched).await.map_err(not_touched)?;
+        let (id, _) = log_touch(&mut tx, &self.hub.clock, touched).await.map_err(not_touched)?;
         self.commit(tx).await?;
-        Ok(entered.id)
+        Ok(id)
     }
 
     async fn settle_now(&self, id: MessageId, settlement: Settlement) -> Result<(), ActionError> {
@@ -146,6 +146,12 @@ async fn choose_account<'a>(
     order: &SendOrder,
 ) -> Result<&'a AccountParts, ActionError> {
     let known = || accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(id) = order.reply_to_message_id
+        && let Some(message) = tx.get_message_view(id).await?
+        && message.channel != Channel::Email
+    {
+        return Err(not_enqueued(EnqueueError::NotMail(message.channel)));
+    }
     let named = match (&order.account, order.reply_to_thread_id) {
         (Some(name), _) => Some(name.clone()),
         (None, Some(thread)) => account_of_thread(tx, thread).await?,

@@ -269,7 +269,7 @@ async fn list(desk: &Desk, args: ListArgs) -> anyhow::Result<ExitCode> {
             i.handle.clone(),
             who::full_name(&i.first_name, &i.last_name),
             stage_words(i),
-            i.addresses.first().map(|a| a.value.clone()).unwrap_or_default(),
+            shown_address(i),
             i.owner.clone().unwrap_or_default(),
             i.awaiting.map(|a| a.to_string()).unwrap_or_default(),
             desk.out.time_or_dash(i.last_message_at),
@@ -366,6 +366,12 @@ fn facts(desk: &Desk, view: &InfluencerView) -> Vec<(&'static str, String)> {
     let waiting = view.waiting_until.filter(|until| *until > now);
     facts.push(("waiting until", waiting.map(|at| desk.out.time(at)).unwrap_or_default()));
     facts
+}
+
+/// Where they are written to first: by mail, where that is known.
+fn shown_address(i: &InfluencerView) -> String {
+    let mail = i.addresses.iter().find(|a| a.channel == Channel::Email);
+    mail.or(i.addresses.first()).map(|a| a.value.clone()).unwrap_or_default()
 }
 
 fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {

@@ -45,24 +45,24 @@ pub(super) async fn run(global: &Global, args: &TouchArgs) -> anyhow::Result<Exi
             meaning: args.means,
             by: desk::by(),
         };
-        let entered = log_touch(tx, &desk.clock, touched).await.map_err(refused)?;
-        Ok((influencer.handle, entered))
+        let (id, meaning) = log_touch(tx, &desk.clock, touched).await.map_err(refused)?;
+        Ok((influencer.handle, id, meaning))
     };
-    let (handle, entered) = desk.change("cli.touch", work).await?;
+    let (handle, id, meaning) = desk.change("cli.touch", work).await?;
     desk.wake().await;
     if desk.out.is_json() {
-        let view = desk.store.read().await?.get_message_view(entered.id).await?;
+        let view = desk.store.read().await?.get_message_view(id).await?;
         desk.out.json(&view)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let read = match entered.meaning {
+    let read = match meaning {
         None => "what we said; the turn is theirs",
         Some(Meaning::OptOut) => "a reply, which wants no more messages: nothing goes to them any more",
         Some(Meaning::Refusal) => "a reply, which is a refusal",
         Some(Meaning::Unsure) => "a reply that may be a no: a task asks about it; --means says what it is",
         Some(Meaning::Neither) => "a reply; the turn is ours",
     };
-    desk.out.say(&format!("{}  on the timeline of {handle}: {read}", entered.id))?;
+    desk.out.say(&format!("{id}  on the timeline of {handle}: {read}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

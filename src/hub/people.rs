@@ -208,17 +208,23 @@ pub struct NewSuppression {
     pub evidence: String,
 }
 
-/// The channel of an address, and the form in which it is looked up: a mail address, or a phone number with its country's code.
+/// The channel of an address, and the form in which it is looked up: a mail address, a phone number with its country's code, or an
+/// influencer's id, under which stands what they said of everything.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] where it is neither.
 pub fn channel_of(address: &str) -> Result<(Channel, String), PeopleError> {
-    if !address.contains('@')
-        && let Ok(key) = crate::domain::phone::key(address, None)
-    {
-        return Ok((Channel::Sms, key));
+    let address = address.trim();
+    if let Ok(id) = address.parse::<InfluencerId>() {
+        return Ok((Channel::Manual, id.to_string()));
     }
-    Ok((Channel::Email, address_key(address)?))
+    let looks_like_a_number = !address.contains('@') && address.chars().any(|c| c.is_ascii_digit());
+    if !looks_like_a_number {
+        return Ok((Channel::Email, address_key(address)?));
+    }
+    let (_, key) = crate::domain::people::check::phone("address", address, None)
+        .map_err(|flaw| PeopleError::Invalid(vec![flaw]))?;
+    Ok((Channel::Sms, key))
 }
 
 fn address_key(address: &str) -> Result<String, PeopleError> {
@@ -252,6 +258,10 @@ async fn note_change(
 /// [`PeopleError::Invalid`] where it can't be an address.
 pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -> Result<bool, PeopleError> {
     let (channel, value_key) = channel_of(&new.address)?;
+    if channel == Channel::Manual {
+        let reason = "name an address or a number; what somebody told you is written down with liaison touch WHO … --means opt_out";
+        return Err(PeopleError::Invalid(vec![Flaw::new("address", reason)]));
+    }
     let suppression = Suppression {
         id: LedgerId(clock.new_id()),
         channel,
@@ -280,6 +290,11 @@ pub async fn lift_suppression(tx: &mut Tx, clock: &Clock, address: &str, by: &st
         return Ok(lifted);
     }
     lifted.push(key.clone());
+    // What the same person said of everything would bring it back with the next address.
+    let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
+    for id in owners.into_iter().filter_map(|o| o.influencer_id) {
+        tx.delete_suppressions(Channel::Manual, &id.to_string()).await?;
+    }
     if said.iter().any(|s| refused::is_no(s.reason)) {
         let others = refused::other_addresses(tx, channel, &key).await?;
         for other in tx.suppressed(channel, others).await?.into_iter().filter(|s| refused::is_no(s.reason)) {

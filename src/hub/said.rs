@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::signal::{self, Signal};
 use crate::clock::Clock;
+use crate::domain::erasure::Mark;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::refusal::{self, judge_answer};
@@ -50,15 +51,15 @@ pub struct Saying {
     pub meaning: Option<Meaning>,
 }
 
-/// A message that was entered.
+/// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entered {
-    /// The message.
-    pub id: MessageId,
-    /// Whether it is new; what was there already stays as it was.
-    pub new: bool,
-    /// How it was read, where it is theirs.
-    pub meaning: Option<Meaning>,
+pub enum Entered {
+    /// A message on their timeline. How it was read, where it is theirs.
+    New(MessageId, Option<Meaning>),
+    /// It was there already, and stays as it was.
+    Known(MessageId),
+    /// Whoever said it was erased with it.
+    Erased,
 }
 
 /// Enters it on the timeline, with all that follows. The caller commits.
@@ -69,7 +70,11 @@ pub async fn enter(tx: &mut Tx, clock: &Clock, saying: Saying) -> Result<Entered
     tx.lock_conversations().await?;
     let fingerprint: Vec<u8> = Sha256::digest(saying.print.as_bytes()).iter().take(16).copied().collect();
     if let Some(known) = tx.find_fingerprints(vec![fingerprint.clone()]).await?.first() {
-        return Ok(Entered { id: known.id, new: false, meaning: None });
+        return Ok(Entered::Known(known.id));
+    }
+    let mark = Mark::Print(fingerprint.clone());
+    if !tx.find_erased_messages(vec![mark]).await?.is_empty() {
+        return Ok(Entered::Erased);
     }
     let id = MessageId(clock.new_id());
     let conversation = conversation_of(tx, clock, &saying).await?;
@@ -93,7 +98,7 @@ pub async fn enter(tx: &mut Tx, clock: &Clock, saying: Saying) -> Result<Entered
     tx.touch_influencers(vec![touch]).await?;
     let (signals, meaning) = follow(id, &saying);
     signal::record(tx, clock, signals).await?;
-    Ok(Entered { id, new: true, meaning })
+    Ok(Entered::New(id, meaning))
 }
 
 async fn conversation_of(tx: &mut Tx, clock: &Clock, saying: &Saying) -> Result<ConversationId, StoreError> {

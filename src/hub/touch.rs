@@ -5,7 +5,7 @@ use super::people;
 use super::said::{self, Entered, Saying};
 use crate::clock::Clock;
 use crate::config::accounts::MANUAL;
-use crate::domain::ids::InfluencerId;
+use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::mail::{Mailbox, TEXT_MAX};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Meaning};
@@ -61,14 +61,19 @@ pub enum TouchError {
     Store(#[from] StoreError),
 }
 
-/// Writes a touch down. The caller commits.
+/// Writes a touch down: the message, and how it was read where it is theirs. The caller commits.
 ///
 /// # Errors
 /// [`TouchError`] says what to change; nothing was written then.
-pub async fn log_touch(tx: &mut Tx, clock: &Clock, touched: Touched) -> Result<Entered, TouchError> {
+pub async fn log_touch(
+    tx: &mut Tx,
+    clock: &Clock,
+    touched: Touched,
+) -> Result<(MessageId, Option<Meaning>), TouchError> {
     let now = clock.now();
     let at = touched.at.unwrap_or(now);
-    let (text, place) = (touched.text.trim(), touched.place.trim());
+    let text = touched.text.replace('\0', "\u{fffd}");
+    let (text, place) = (text.trim(), touched.place.trim());
     if text.is_empty() {
         return Err(TouchError::Empty);
     }
@@ -91,7 +96,8 @@ pub async fn log_touch(tx: &mut Tx, clock: &Clock, touched: Touched) -> Result<E
         return Err(TouchError::NoInfluencer(touched.influencer));
     };
     let name = format!("{} {}", influencer.first_name, influencer.last_name).trim().to_owned();
-    let them = Mailbox { name, address: influencer.handle };
+    // A handle may look like somebody's mail address: nobody wrote from one.
+    let them = Mailbox { name: if name.is_empty() { influencer.handle } else { name }, address: String::new() };
     let us = Mailbox { name: touched.by, address: String::new() };
     let (author, to) = match touched.direction {
         Direction::Inbound => (them, Vec::new()),
@@ -112,5 +118,10 @@ pub async fn log_touch(tx: &mut Tx, clock: &Clock, touched: Touched) -> Result<E
         print: format!("manual:{}", clock.new_id()),
         meaning: touched.meaning,
     };
-    Ok(said::enter(tx, clock, saying).await?)
+    match said::enter(tx, clock, saying).await? {
+        Entered::New(id, meaning) => Ok((id, meaning)),
+        Entered::Known(id) => Ok((id, None)),
+        // Its print is its own: nothing that was erased has it.
+        Entered::Erased => Err(TouchError::NoInfluencer(touched.influencer)),
+    }
 }

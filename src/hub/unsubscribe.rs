@@ -145,21 +145,20 @@ pub async fn unsubscribe_by_hand(
     given: &str,
     evidence: String,
 ) -> Result<bool, PeopleError> {
+    // First of all, as those do who store messages: their locks are taken in one order.
+    tx.lock_conversations().await?;
     let reason = SuppressionReason::OptedOut;
     let new = NewSuppression { address: given.to_owned(), reason, evidence };
     let (channel, key) = people::channel_of(given)?;
     let added = people::suppress_address(tx, clock, new.clone()).await?;
     take_back(tx, clock, &key).await?;
-    if !added {
-        return Ok(false);
-    }
-    let others = people::refused::other_addresses(tx, channel, &key).await?;
-    for other in &others {
-        take_back(tx, clock, other).await?;
-    }
     let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
     if let Some(agent) = owners.iter().find_map(|o| o.agent_id) {
-        for other in others {
+        if !added {
+            return Ok(false);
+        }
+        for other in people::refused::other_addresses(tx, channel, &key).await? {
+            take_back(tx, clock, &other).await?;
             people::suppress_address(tx, clock, NewSuppression { address: other.clone(), ..new.clone() }).await?;
             tx.withdraw_consents(channel, &other, clock.now()).await?;
         }
@@ -167,10 +166,19 @@ pub async fn unsubscribe_by_hand(
         no_of_agent(tx, clock, agent, &key).await?;
         return Ok(true);
     }
+    let owners: Vec<InfluencerId> = owners.into_iter().filter_map(|o| o.influencer_id).collect();
+    // What was said at an address alone, or before it was known whose it is, is said of everything now.
+    let known = people::refused::said_of_everything(tx, &owners).await?;
+    if !added && known.len() == owners.len() {
+        return Ok(false);
+    }
+    for address in tx.list_addresses_of_influencers(owners.clone()).await? {
+        take_back(tx, clock, &address.value_key).await?;
+    }
     let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
     let data = json!({"address": key, "how": "by_hand"});
     let told = |id| Signal { what, influencer: Some(id), message: None, at, data: Some(data.clone()) };
-    signal::record(tx, clock, owners.into_iter().filter_map(|o| o.influencer_id).map(told).collect()).await?;
+    signal::record(tx, clock, owners.into_iter().map(told).collect()).await?;
     Ok(true)
 }
 
@@ -183,7 +191,7 @@ pub(in crate::hub) async fn influencer_said_no(
     (message, by): (Option<MessageId>, &str),
 ) -> Result<(), StoreError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
-    let mut unknown = own.is_empty();
+    let mut unknown = people::refused::said_of_everything(tx, &[id]).await?.is_empty();
     for address in own {
         take_back(tx, clock, &address.value_key).await?;
         let said = tx.suppressed(address.channel, vec![address.value_key]).await?;

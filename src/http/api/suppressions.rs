@@ -126,9 +126,16 @@ async fn add(
     Ok(created(views(&state, rows).await?.pop()))
 }
 
-/// Why an address is not written to; nothing where it is none.
+/// Why an address is not written to. What is none is told: an empty list would say that it may be.
 async fn listed(state: &ApiState, address: &str) -> Result<Vec<Suppression>, Problem> {
-    let Ok((channel, key)) = people::channel_of(address) else { return Ok(Vec::new()) };
+    // A plus sign that was not encoded arrives as a blank.
+    let plus = address.strip_prefix(' ').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let address = plus.map_or_else(|| address.to_owned(), |rest| format!("+{rest}"));
+    let wrong = |error: people::PeopleError| {
+        let what = error.to_string();
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", what.clone()).parameter("address", what)
+    };
+    let (channel, key) = people::channel_of(&address).map_err(wrong)?;
     Ok(state.store.read().await?.suppressed(channel, vec![key]).await?)
 }
 

@@ -208,9 +208,11 @@ impl Planner<'_> {
         };
         // Their own address shows that it is them; without one, only who is their agent already does.
         let (strange, tie) = match (&row.email, &row.agent) {
-            (Some(email), _) => (Some(email).filter(|mail| !is_theirs(mail))?, "add the address to"),
+            (Some(email), _) if !is_theirs(&email) => (email, "add the address to"),
+            // Their own address shows that it is them, whatever number stands beside it.
+            (Some(_), _) => return None,
             (None, Some(agent)) => (Some(agent).filter(|mail| !is_agents(mail))?, "tie the agent to"),
-            (None, None) => return None,
+            (None, None) => (row.phone.as_ref().filter(|phone| !is_theirs(phone))?, "add the number to"),
         };
         Some(format!(
             "handle: {} was {}'s before, and {} is not known to be theirs: if it is the same person, {tie} {} by hand; if somebody \

@@ -15,13 +15,13 @@ use uuid::Uuid;
 use super::addresses::once_theirs;
 use super::{PeopleError, survivor};
 use crate::clock::{self, Clock};
-use crate::domain::address;
 use crate::domain::erasure::{Blot, Blotted, KEY_OCTETS, Mark, blot_mail};
 use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, MessageId, ThreadId};
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
+use crate::domain::{address, phone};
 use crate::hub::hold;
 use crate::hub::settle::{self, SettleError};
 use crate::hub::signal::{self, Signal};
@@ -140,7 +140,8 @@ fn is_in_hand(status: Option<OutboxStatus>) -> bool {
 }
 
 fn is_of(written: &str, keys: &[String]) -> bool {
-    address::key(written).is_some_and(|key| keys.contains(&key))
+    // A number stands in messages as it is looked up.
+    keys.iter().any(|key| key == written) || address::key(written).is_some_and(|key| keys.contains(&key))
 }
 
 /// Everything they are known by: their records, addresses, handles and names.
@@ -245,10 +246,12 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
         let (_, keys) = by_channel.entry(address.channel.as_str()).or_insert((address.channel, Vec::new()));
         keys.push(address.value_key.clone());
     }
-    // Only mail addresses are ever taken away.
     let is_now = |key: &&String| person.addresses.iter().any(|a| a.value_key == **key);
-    let (_, mails) = by_channel.entry(Channel::Email.as_str()).or_insert((Channel::Email, Vec::new()));
-    mails.extend(person.keys.iter().filter(|key| !is_now(key)).cloned());
+    for key in person.keys.iter().filter(|key| !is_now(key)) {
+        let channel = if phone::is_key(key) { Channel::Sms } else { Channel::Email };
+        let (_, keys) = by_channel.entry(channel.as_str()).or_insert((channel, Vec::new()));
+        keys.push(key.clone());
+    }
     for (channel, keys) in by_channel.into_values() {
         let suppressed = tx.suppressed(channel, keys.clone()).await?;
         let hash = |value: &String| Mark::Address(channel.to_string(), value.clone()).hash(&key);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::refused::spread_opt_out;
+use super::refused::{carry_everything, spread_opt_out};
 use super::{KnownStages, PeopleError, StageMove, move_stage};
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, LedgerId, MergeId, MessageId, TaskId, ThreadId};
@@ -212,7 +212,9 @@ pub async fn merge(
     let stage = take_stage(tx, clock, (&kept, &gone), &mut undo, by).await?;
     // A no of the one record holds for the addresses of both.
     let agreed = standing_consents(tx, kept.id).await?;
+    let everything = carry_everything(tx, clock, (gone.id, kept.id)).await?;
     undo.suppressed = spread_opt_out(tx, clock, [Person::Influencer(kept.id)]).await?;
+    undo.suppressed.extend(everything);
     let stands = standing_consents(tx, kept.id).await?;
     undo.consents = agreed.into_iter().filter(|id| !stands.contains(id)).collect();
     fill(tx, clock, (kept.id, &gone), &mut undo).await?;
@@ -240,10 +242,16 @@ pub async fn merge(
 
 /// The consents of somebody's addresses that were not taken back.
 async fn standing_consents(tx: &mut Tx, of: InfluencerId) -> Result<Vec<LedgerId>, StoreError> {
-    let own = tx.list_addresses_of_influencers(vec![of]).await?.into_iter();
-    let keys = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
-    let all = tx.list_consents(Channel::Email, keys).await?.into_iter();
-    Ok(all.filter(|consent| consent.withdrawn_at.is_none()).map(|consent| consent.id).collect())
+    let own = tx.list_addresses_of_influencers(vec![of]).await?;
+    let mut standing = Vec::new();
+    for channel in [Channel::Email, Channel::Sms] {
+        let keys: Vec<String> = own.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
+        if !keys.is_empty() {
+            let all = tx.list_consents(channel, keys).await?.into_iter();
+            standing.extend(all.filter(|consent| consent.withdrawn_at.is_none()).map(|consent| consent.id));
+        }
+    }
+    Ok(standing)
 }
 
 fn summary(

@@ -35,13 +35,91 @@ pub(in crate::hub) async fn other_addresses(
     Ok(others.map(|a| a.value_key).collect())
 }
 
-/// Carries a no over to every mail address of these people, and ends their runs; to be called when somebody got an address.
-/// The suppressions that are new.
+/// What was said to a person is said of everything and stands under the person, so that an address that comes later does not escape it.
+/// Whether each of these is known to have said so.
+pub(in crate::hub) async fn said_of_everything(
+    tx: &mut Tx,
+    ids: &[InfluencerId],
+) -> Result<BTreeMap<InfluencerId, Suppression>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = tx.suppressed(Channel::Manual, ids.iter().map(ToString::to_string).collect()).await?;
+    let of = |s: Suppression| Some((s.value_key.parse().ok()?, s));
+    Ok(rows.into_iter().filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL).filter_map(of).collect())
+}
+
+/// What one record of a person said of everything is said by the other, too, which it is joined into. The suppression that is new.
+pub(in crate::hub) async fn carry_everything(
+    tx: &mut Tx,
+    clock: &Clock,
+    (from, to): (InfluencerId, InfluencerId),
+) -> Result<Option<LedgerId>, StoreError> {
+    let mut said = said_of_everything(tx, &[from, to]).await?;
+    let Some(no) = said.remove(&from).filter(|_| !said.contains_key(&to)) else { return Ok(None) };
+    let id = LedgerId(clock.new_id());
+    let row = Suppression { id, value_key: to.to_string(), at: clock.now(), ..no };
+    tx.insert_suppressions(&[row]).await?;
+    Ok(Some(id))
+}
+
+/// Carries a no over to every address and number of these people of the channel it was said for, and to all of them where it was said
+/// of everything; ends their runs. To be called when somebody got an address. The suppressions that are new.
 pub(in crate::hub) async fn spread_opt_out(
     tx: &mut Tx,
     clock: &Clock,
     people: impl IntoIterator<Item = Person>,
 ) -> Result<Vec<LedgerId>, StoreError> {
+    let addresses = addresses_of(tx, people).await?;
+    let mut said: BTreeMap<(Channel, String), Suppression> = BTreeMap::new();
+    for channel in [Channel::Email, Channel::Sms] {
+        let own = addresses.iter().filter(|a| a.channel == channel);
+        let keys: Vec<String> = own.map(|a| a.value_key.clone()).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let listed = tx.suppressed(channel, keys).await?.into_iter();
+        let nos = listed.filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL);
+        said.extend(nos.map(|s| ((channel, s.value_key.clone()), s)));
+    }
+    let influencers: BTreeSet<InfluencerId> = addresses.iter().filter_map(|a| a.person.influencer()).collect();
+    let everything = said_of_everything(tx, &influencers.into_iter().collect::<Vec<_>>()).await?;
+    if said.is_empty() && everything.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = clock.now();
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    for address in &addresses {
+        let own = addresses.iter().filter(|other| other.person == address.person && other.channel == address.channel);
+        let mut own = own.filter_map(|other| said.get(&(other.channel, other.value_key.clone())));
+        let whole = address.person.influencer().and_then(|id| everything.get(&id));
+        let Some(no) = whole.or(own.next()) else { continue };
+        if let Person::Influencer(id) = address.person {
+            refused.push(id);
+        }
+        if !said.contains_key(&(address.channel, address.value_key.clone())) {
+            rows.push(Suppression {
+                id: LedgerId(clock.new_id()),
+                channel: address.channel,
+                value_key: address.value_key.clone(),
+                scope: SCOPE_ALL.to_owned(),
+                reason: no.reason,
+                evidence: format!("{} (as {}{CARRIED_OVER}", no.evidence, no.value_key),
+                at: now,
+            });
+        }
+    }
+    tx.insert_suppressions(&rows).await?;
+    for row in &rows {
+        tx.withdraw_consents(row.channel, &row.value_key, now).await?;
+    }
+    refused.dedup();
+    outreach::stop_runs(tx, clock, &refused, (&ExitReason::OptedOut, None)).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The addresses and numbers of these people.
+async fn addresses_of(tx: &mut Tx, people: impl IntoIterator<Item = Person>) -> Result<Vec<Address>, StoreError> {
     let (mut influencers, mut agents) = (BTreeSet::new(), BTreeSet::new());
     for person in people {
         match person {
@@ -58,43 +136,5 @@ pub(in crate::hub) async fn spread_opt_out(
         let ids = agents.into_iter().map(AgentId).collect();
         addresses.extend(tx.list_addresses_of_agents(ids).await?);
     }
-    addresses.retain(|address| address.channel == Channel::Email);
-    let keys: Vec<String> = addresses.iter().map(|address| address.value_key.clone()).collect();
-    let said: BTreeMap<String, Suppression> = tx
-        .suppressed(Channel::Email, keys)
-        .await?
-        .into_iter()
-        .filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL)
-        .map(|s| (s.value_key.clone(), s))
-        .collect();
-    if said.is_empty() {
-        return Ok(Vec::new());
-    }
-    let now = clock.now();
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
-    for address in &addresses {
-        let mut own = addresses.iter().filter(|other| other.person == address.person);
-        let Some(no) = own.find_map(|other| said.get(&other.value_key)) else { continue };
-        if let Person::Influencer(id) = address.person {
-            refused.push(id);
-        }
-        if !said.contains_key(&address.value_key) {
-            rows.push(Suppression {
-                id: LedgerId(clock.new_id()),
-                channel: Channel::Email,
-                value_key: address.value_key.clone(),
-                scope: SCOPE_ALL.to_owned(),
-                reason: no.reason,
-                evidence: format!("{} (as {}{CARRIED_OVER}", no.evidence, no.value_key),
-                at: now,
-            });
-        }
-    }
-    tx.insert_suppressions(&rows).await?;
-    for row in &rows {
-        tx.withdraw_consents(Channel::Email, &row.value_key, now).await?;
-    }
-    refused.dedup();
-    outreach::stop_runs(tx, clock, &refused, (&ExitReason::OptedOut, None)).await?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    Ok(addresses)
 }

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::PeopleError;
 use super::merge::{Joined, MovedHold, OldStage, Undo};
-use super::refused::is_no;
+use super::refused::{carry_everything, is_no, said_of_everything, spread_opt_out};
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, TaskId, ThreadId};
-use crate::domain::people::{Influencer, handle_key};
+use crate::domain::people::{Influencer, Person, Suppression, handle_key};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, HoldSource, Role, TaskState};
 use crate::hub::hold;
@@ -130,7 +130,7 @@ pub async fn unmerge(tx: &mut Tx, clock: &Clock, gone: InfluencerId, by: &str) -
     return_standing(tx, clock, (&kept, row.at), &undo, by).await?;
     hold::hold_asked(tx, clock, &[gone, kept.id], &asked).await?;
     drop_answered(tx, clock, [gone, kept.id]).await?;
-    said_no_since(tx, clock, &restored, row.at).await?;
+    said_no_since(tx, clock, (row.kept, &restored), row.at).await?;
     empty(tx, clock, kept.id, &undo).await?;
     let stays = vec![
         "messages, notes and tasks that were added since the merge stay with the one who was kept".to_owned(),
@@ -291,9 +291,7 @@ async fn return_standing(
     if !tx.has_said_no_since(kept.id, merged).await? {
         tx.restore_consents(undo.consents.clone()).await?;
     }
-    let own = tx.list_addresses_of_influencers(vec![kept.id]).await?.into_iter();
-    let own = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
-    let refused = tx.suppressed(Channel::Email, own).await?.iter().any(|s| is_no(s.reason));
+    let refused = !nos_of(tx, kept.id).await?.is_empty();
     // Who said no meanwhile stays where that brought them.
     let was = undo.stage.as_ref().filter(|old| old.to == kept.stage && !refused);
     if let Some(OldStage { was, pinned, since, to }) = was {
@@ -316,13 +314,35 @@ async fn return_standing(
     Ok(())
 }
 
+/// The nos at somebody's addresses and numbers, and what they said of everything.
+async fn nos_of(tx: &mut Tx, id: InfluencerId) -> Result<Vec<Suppression>, StoreError> {
+    let own = tx.list_addresses_of_influencers(vec![id]).await?;
+    let mut nos: Vec<Suppression> = said_of_everything(tx, &[id]).await?.into_values().collect();
+    for channel in [Channel::Email, Channel::Sms] {
+        let keys: Vec<String> = own.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
+        if !keys.is_empty() {
+            nos.extend(tx.suppressed(channel, keys).await?.into_iter().filter(|s| is_no(s.reason)));
+        }
+    }
+    Ok(nos)
+}
+
 /// A no that came to an address of the one who is restored, while it was the other's: it is theirs as well, or their record would stand
 /// where nobody ever said no.
-async fn said_no_since(tx: &mut Tx, clock: &Clock, restored: &Influencer, merged: Micros) -> Result<(), StoreError> {
-    let own = tx.list_addresses_of_influencers(vec![restored.id]).await?.into_iter();
-    let own: Vec<String> = own.filter(|a| a.channel == Channel::Email).map(|a| a.value_key).collect();
-    let said = tx.suppressed(Channel::Email, own).await?.into_iter().find(|s| is_no(s.reason) && s.at >= merged);
-    let Some(no) = said else { return Ok(()) };
+async fn said_no_since(
+    tx: &mut Tx,
+    clock: &Clock,
+    (kept, restored): (InfluencerId, &Influencer),
+    merged: Micros,
+) -> Result<(), StoreError> {
+    // Said of everything while they were one: of both.
+    let everything = said_of_everything(tx, &[kept]).await?.remove(&kept).filter(|no| no.at >= merged);
+    if everything.is_some() {
+        carry_everything(tx, clock, (kept, restored.id)).await?;
+        spread_opt_out(tx, clock, [Person::Influencer(restored.id)]).await?;
+    }
+    let own = nos_of(tx, restored.id).await?.into_iter().find(|no| no.at >= merged);
+    let Some(no) = everything.or(own) else { return Ok(()) };
     let data = json!({"address": no.value_key, "how": "unmerge", "evidence": no.evidence});
     let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
     let told = Signal { what, influencer: Some(restored.id), message: None, at, data: Some(data) };

@@ -151,7 +151,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whoever wrote the message of a signal; nothing where a message has no usable author.
+    /// Whoever wrote the mail of a signal; nothing where it has no usable author, or is no mail.
     async fn writer(tx: &mut Tx, signal: &Signal) -> Result<Option<String>, StoreError> {
         let Some(message) = signal.message else { return Ok(None) };
         Ok(tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author)))
@@ -197,8 +197,12 @@ impl Pass<'_> {
         let unnamed = if by_hand { "a teammate was told" } else { "unsubscribe page" };
         let evidence = signal.message.map_or_else(|| unnamed.to_owned(), |m| m.to_string());
         let of = |channel: Channel| move |key: &String| (channel, key.clone());
-        let all: Vec<(Channel, String)> =
+        let mut all: Vec<(Channel, String)> =
             keys.iter().map(of(Channel::Email)).chain(numbers.iter().map(of(Channel::Sms))).collect();
+        if let (Some(id), true, Whose::Everything) = (id, everywhere, whose) {
+            // Under the person as well: an address that comes later, or another record of theirs, does not escape it.
+            all.push((Channel::Manual, id.to_string()));
+        }
         let rows: Vec<Suppression> = all
             .iter()
             .map(|(channel, key)| Suppression {
@@ -220,7 +224,8 @@ impl Pass<'_> {
             && wrote
             && whose == Whose::Everything
         {
-            let data = json!({"by": "answer", "addresses": keys});
+            let addresses: Vec<&String> = keys.iter().chain(&numbers).collect();
+            let data = json!({"by": "answer", "addresses": addresses});
             self.note(EventType::InfluencerUnsubscribed, signal, (id, data));
         }
         Ok(())

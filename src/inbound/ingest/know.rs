@@ -243,6 +243,8 @@ async fn load_books(tx: &mut Tx, drafts: &[Draft<'_>], known: &mut Known) -> Res
     }
     if !writers.is_empty() {
         known.by_subject = tx.find_threads_of(writers, since).await?;
+        // No mail answers what was said elsewhere.
+        known.by_subject.retain(|thread| thread.channel == Channel::Email);
         conversations.extend(known.by_subject.iter().map(|t| t.conversation_id));
     }
     if conversations.is_empty() {

@@ -188,6 +188,8 @@ impl Tx {
     /// Takes people out whose messages are gone, with their addresses and what is known of those.
     pub async fn erase_people(&mut self, ids: Vec<InfluencerId>, keys: Vec<String>) -> Result<Gone, StoreError> {
         let mut gone = Gone::new();
+        // What somebody said of everything stands under their id.
+        let keys: Vec<String> = keys.into_iter().chain(ids.iter().map(ToString::to_string)).collect();
         for (table, sql) in WITH_ADDRESSES {
             gone.push((table, self.exec(sql, values![keys.clone()]).await?));
         }

@@ -230,12 +230,16 @@ impl Tx {
         Ok(ids.into_iter().filter_map(|id| views.remove(&id)).collect())
     }
 
-    /// A page of messages that were read with one more than it holds.
+    /// A page of messages that were read, in whatever order, with one more than it holds.
     pub(super) async fn page_of_messages(
         &mut self,
         page: Page,
-        rows: Vec<PlacedRow>,
+        mut rows: Vec<PlacedRow>,
     ) -> Result<Slice<MessageView>, StoreError> {
+        rows.sort_unstable_by_key(|row| (row.place_at, row.place_id));
+        if page.order == Order::NewestFirst {
+            rows.reverse();
+        }
         let slice = page.cut(rows, |row| Place { at: row.place_at, id: row.place_id.0 });
         let next = slice.next;
         let data = self.views_of(slice.data.into_iter().map(|row| row.message).collect()).await?;
@@ -424,17 +428,16 @@ macro_rules! message_columns {
 }
 pub(super) use {message_columns, messages};
 
-/// The messages of a search, whole; their places are their numbers.
+/// The messages of a search, whole and in no order; their places are their numbers.
 macro_rules! found {
-    ($server:ident, $where_from:literal, $rest:literal) => {
+    ($server:ident, $numbers_and_messages:literal) => {
         messages!(
             $server,
             "$4",
             concat!(
                 ", m.n AS place_at, m.id AS place_id FROM ",
-                $where_from,
-                " LEFT JOIN outbox o ON o.id = m.id ",
-                $rest
+                $numbers_and_messages,
+                " LEFT JOIN outbox o ON o.id = m.id"
             )
         )
     };
@@ -454,13 +457,13 @@ statements! {
     // `+ 0`: PostgreSQL is to look the words up and sort the hits; walking the table in order until enough rows happen to
     // match would read all of it for a rare word.
     #[hot] SEARCH = found!(postgres, "(SELECT s.n FROM message_search s WHERE s.document @@ plainto_tsquery('simple', $1) AND s.n + 0 < $3 \
-        ORDER BY s.n + 0 DESC LIMIT $2) s JOIN message m ON m.n = s.n", "ORDER BY m.n DESC"),
-        sqlite: found!(sqlite, "message_search s JOIN message m ON m.n = s.rowid",
-        "WHERE s.message_search MATCH $1 AND s.rowid < $3 ORDER BY s.rowid DESC LIMIT $2");
+        ORDER BY s.n + 0 DESC LIMIT $2) w JOIN message m ON m.n = w.n"),
+        sqlite: found!(sqlite, "(SELECT rowid AS n FROM message_search WHERE message_search MATCH $1 AND rowid < $3 \
+        ORDER BY rowid DESC LIMIT $2) w JOIN message m ON m.n = w.n");
     #[hot] SEARCH_NEWEST = found!(postgres, "(SELECT s.n FROM (SELECT n, document FROM message_search WHERE n < $3 ORDER BY n DESC LIMIT $5) s \
-        WHERE s.document @@ plainto_tsquery('simple', $1) ORDER BY s.n DESC LIMIT $2) s JOIN message m ON m.n = s.n", "ORDER BY m.n DESC"),
-        sqlite: found!(sqlite, "message_search s JOIN message m ON m.n = s.rowid",
-        "WHERE s.message_search MATCH $1 AND s.rowid < $3 AND s.rowid >= $3 - $5 ORDER BY s.rowid DESC LIMIT $2");
+        WHERE s.document @@ plainto_tsquery('simple', $1) ORDER BY s.n DESC LIMIT $2) w JOIN message m ON m.n = w.n"),
+        sqlite: found!(sqlite, "(SELECT rowid AS n FROM message_search WHERE message_search MATCH $1 AND rowid < $3 AND rowid >= $3 - $5 \
+        ORDER BY rowid DESC LIMIT $2) w JOIN message m ON m.n = w.n");
 }
 
 #[cfg(test)]

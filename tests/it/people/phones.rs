@@ -6,6 +6,7 @@ use crate::stores;
 use liaison::domain::ids::InfluencerId;
 use liaison::domain::words::{Channel, SuppressionReason};
 use liaison::hub::import::ImportOptions;
+use liaison::hub::people::erase::erase;
 use liaison::hub::people::{
     InfluencerChange, NewInfluencer, NewSuppression, PeopleError, channel_of, create_influencer, find_influencer,
     lift_suppression, merge, remove_address, suppress_address, update_influencer,
@@ -102,8 +103,10 @@ async fn a_no_is_kept_for_a_number_as_for_an_address() {
         assert_eq!(tx.suppressed(Channel::Email, mail).await.unwrap()[0].reason, SuppressionReason::OptedOut);
         let told = channel_of("neither").unwrap_err().to_string();
         assert!(told.contains("is not an email address"), "{told}");
-        drop(tx);
-        assert_ne!(eve, InfluencerId(uuid::Uuid::nil()));
+        let told = channel_of("0170 1234567").unwrap_err().to_string();
+        assert!(told.contains("the country is missing"), "{told}");
+        let own = NewSuppression { address: eve.to_string(), ..new("x") };
+        assert!(suppress_address(&mut tx, &desk.clock, own).await.is_err(), "a person says no, nobody for them");
     }
 }
 
@@ -155,5 +158,35 @@ async fn numbers_and_what_was_agreed_to_come_from_files_and_go_into_them() {
             report.failed[0].reasons[0].contains("phone_suppressed: +12015550123 must not be written to"),
             "{report:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_was_given_on_is_the_others_when_the_first_is_erased() {
+    for fresh in stores::both().await {
+        let desk = Desk::new(fresh).await;
+        let mut tx = desk.fresh.store.begin("test").await.unwrap();
+        let slip = somebody(&mut tx, &desk, "@slip", &["+491701234567", "+12015550199"]).await.unwrap();
+        remove_address(&mut tx, &desk.clock, (slip, None), ("+491701234567", None), "kim").await.unwrap();
+        remove_address(&mut tx, &desk.clock, (slip, None), ("+12015550199", None), "kim").await.unwrap();
+        let own = somebody(&mut tx, &desk, "@own", &["+491701234567"]).await.unwrap();
+        assert!(unsubscribe_by_hand(&mut tx, &desk.clock, "+491701234567", "kim".into()).await.unwrap());
+        let (reason, evidence) = (SuppressionReason::OptedOut, "STOP".to_owned());
+        let no = NewSuppression { address: "+12015550199".into(), reason, evidence };
+        suppress_address(&mut tx, &desk.clock, no).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = desk.fresh.store.begin("test.erase").await.unwrap();
+        erase(&mut tx, &desk.clock, slip, "kim", false).await.unwrap();
+        let listed = tx.suppressed(Channel::Sms, vec!["+491701234567".into()]).await.unwrap();
+        assert_eq!(listed.len(), 1, "{}: the other's no stays", desk.fresh.name);
+        assert_eq!(tx.suppressed(Channel::Manual, vec![own.to_string()]).await.unwrap().len(), 1);
+        // What was theirs once and nobody's since comes back as it was: with its no, which nothing but a hash remembers.
+        let back = somebody(&mut tx, &desk, "@back", &["+12015550199"]).await.unwrap();
+        let listed = tx.suppressed(Channel::Sms, vec!["+12015550199".into()]).await.unwrap();
+        assert_eq!(listed.first().map(|s| s.reason), Some(SuppressionReason::OptedOut), "{}", desk.fresh.name);
+        // Who said no of everything is erased without a trace of it under their id.
+        erase(&mut tx, &desk.clock, own, "kim", false).await.unwrap();
+        assert!(tx.suppressed(Channel::Manual, vec![own.to_string()]).await.unwrap().is_empty(), "{}", desk.fresh.name);
+        assert_ne!(back, own);
     }
 }

@@ -41,8 +41,14 @@ async fn loose(desk: &Desk) -> Vec<String> {
 
 async fn suppressed(desk: &Desk) -> Vec<String> {
     let mut tx = desk.fresh.store.read().await.unwrap();
-    let mut keys: Vec<String> =
-        tx.list_suppressions(None, 100).await.unwrap().into_iter().map(|s| s.value_key).collect();
+    let mut keys: Vec<String> = tx
+        .list_suppressions(None, 100)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|s| s.channel == Channel::Email)
+        .map(|s| s.value_key)
+        .collect();
     keys.sort();
     keys
 }

@@ -3,6 +3,7 @@
 use super::*;
 use liaison::domain::words::{Awaiting, Direction, Meaning};
 use liaison::hub::enqueue::{AccountFrom, Answers, EnqueueError, Order, enqueue};
+use liaison::hub::people::InfluencerChange;
 use liaison::hub::touch::{PLACE_MAX, TouchError, Touched, log_touch};
 use liaison::store::reading::Page;
 use liaison::store::reading::thread::ThreadFilter;
@@ -24,9 +25,8 @@ fn said(desk: &Desk, who: &str, place: &str, text: &str) -> Touched {
 async fn log(desk: &Desk, touched: Touched) -> Result<(MessageId, Option<Meaning>), TouchError> {
     let mut tx = desk.fresh.store.begin("test.touch").await.unwrap();
     let entered = log_touch(&mut tx, &desk.clock, touched).await?;
-    assert!(entered.new);
     tx.commit().await.unwrap();
-    Ok((entered.id, entered.meaning))
+    Ok(entered)
 }
 
 fn answer(desk: &Desk, answers: Answers) -> Order {
@@ -170,5 +170,88 @@ async fn what_can_not_have_been_said_is_refused_and_a_mail_answers_no_touch() {
             let error = enqueue(&mut tx, &desk.clock, answer(&desk, answers)).await.unwrap_err();
             assert!(matches!(error, EnqueueError::NotMail(Channel::Manual)), "{}: {error}", desk.fresh.name);
         }
+    }
+}
+
+/// An address or a number more.
+async fn give(desk: &Desk, who: &str, change: Value) {
+    let change: InfluencerChange = serde_json::from_value(change).unwrap();
+    let mut tx = desk.fresh.store.begin("test.give").await.unwrap();
+    people::update_influencer(&mut tx, &desk.clock, desk.people[who], "kim", change).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Which of these must not be written to.
+async fn closed(desk: &Desk, addresses: &[&str]) -> Vec<String> {
+    let mut tx = desk.fresh.store.read().await.unwrap();
+    let mut found = Vec::new();
+    for address in addresses {
+        let (channel, key) = people::channel_of(address).unwrap();
+        found.extend(tx.suppressed(channel, vec![key]).await.unwrap().into_iter().map(|s| s.value_key));
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_is_said_to_a_person_is_said_of_everything_also_of_what_comes_later() {
+    for desk in both().await {
+        // Somebody without any address says no; what they get later is closed from the first moment on.
+        let new = people::NewInfluencer { handle: "@bare@home.example".into(), ..people::NewInfluencer::default() };
+        let mut tx = desk.fresh.store.begin("test.bare").await.unwrap();
+        let stages = KnownStages { start: "prospect".into(), ids: vec!["prospect".into()] };
+        let bare = people::create_influencer(&mut tx, &desk.clock, &stages, "kim", new).await.unwrap().id;
+        let out =
+            Touched { influencer: bare, meaning: Some(Meaning::OptOut), ..said(&desk, "ana", "phone", "Never again.") };
+        log_touch(&mut tx, &desk.clock, out.clone()).await.unwrap();
+        let told = tx.list_timeline_events(bare, (Micros(i64::MAX), uuid::Uuid::max()), 10).await.unwrap();
+        assert!(told.iter().any(|e| e.kind == EventType::InfluencerUnsubscribed), "{}: {told:?}", desk.fresh.name);
+        let change: InfluencerChange =
+            serde_json::from_value(json!({"add_emails": ["late@home.example"], "add_phones": ["+491701234567"]}))
+                .unwrap();
+        people::update_influencer(&mut tx, &desk.clock, bare, "kim", change).await.unwrap();
+        tx.commit().await.unwrap();
+        let both = ["late@home.example", "+491701234567"];
+        assert_eq!(closed(&desk, &both).await, both, "{}", desk.fresh.name);
+        // A handle is nobody's mail address, whatever it looks like.
+        assert!(closed(&desk, &["bare@home.example", "@bare@home.example"]).await.is_empty());
+
+        // A no by mail is one of mail; told to a person afterwards it is one of everything, once.
+        desk.drop_into(FolderRole::Inbox, &[reply("ana@example.org", "no", "", "Please remove me from your list.")])
+            .await;
+        give(&desk, "ana", json!({"add_phones": ["+12015550123"]})).await;
+        assert_eq!(closed(&desk, &["ana@example.org", "+12015550123"]).await, ["ana@example.org"]);
+        for known in [true, false] {
+            let mut tx = desk.fresh.store.begin("test.told").await.unwrap();
+            assert_eq!(
+                unsubscribe_by_hand(&mut tx, &desk.clock, "ana@example.org", "kim".into()).await.unwrap(),
+                known
+            );
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(closed(&desk, &["ana@example.org", "+12015550123"]).await.len(), 2, "{}", desk.fresh.name);
+
+        // Joined with another record, it holds for the addresses of both; parted, for each as it was, but for what was said since.
+        let (bo, di) = (desk.people["bo"], desk.people["di"]);
+        let mut tx = desk.fresh.store.begin("test.join").await.unwrap();
+        let out = Touched { influencer: di, ..out };
+        log_touch(&mut tx, &desk.clock, out.clone()).await.unwrap();
+        people::merge(&mut tx, &desk.clock, bo, di, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(closed(&desk, &["bo@example.org"]).await.len(), 1, "{}", desk.fresh.name);
+        let mut tx = desk.fresh.store.begin("test.part").await.unwrap();
+        people::unmerge(&mut tx, &desk.clock, di, "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(closed(&desk, &["bo@example.org"]).await.is_empty(), "{}", desk.fresh.name);
+        give(&desk, "di", json!({"add_phones": ["+12015550124"]})).await;
+        assert_eq!(closed(&desk, &["+12015550124"]).await.len(), 1, "what Di said stays theirs");
+        // Taken back by a person, it is taken back of everything to come.
+        let mut tx = desk.fresh.store.begin("test.lift").await.unwrap();
+        people::lift_suppression(&mut tx, &desk.clock, "late@home.example", "kim").await.unwrap();
+        tx.commit().await.unwrap();
+        let change: InfluencerChange = serde_json::from_value(json!({"add_emails": ["later@home.example"]})).unwrap();
+        let mut tx = desk.fresh.store.begin("test.later").await.unwrap();
+        people::update_influencer(&mut tx, &desk.clock, bare, "kim", change).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(closed(&desk, &["later@home.example"]).await.is_empty(), "{}", desk.fresh.name);
     }
 }

@@ -284,18 +284,19 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
 /// where it was not suppressed.
 pub async fn lift_suppression(tx: &mut Tx, clock: &Clock, address: &str, by: &str) -> Result<Vec<String>, PeopleError> {
     let (channel, key) = channel_of(address)?;
+    if let Ok(id) = key.parse::<InfluencerId>() {
+        return lift_everything(tx, clock, id, by).await;
+    }
     let said = tx.suppressed(channel, vec![key.clone()]).await?;
     let mut lifted = Vec::new();
     if tx.delete_suppressions(channel, &key).await? == 0 {
         return Ok(lifted);
     }
     lifted.push(key.clone());
-    // What the same person said of everything would bring it back with the next address.
-    let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
-    for id in owners.into_iter().filter_map(|o| o.influencer_id) {
-        tx.delete_suppressions(Channel::Manual, &id.to_string()).await?;
-    }
     if said.iter().any(|s| refused::is_no(s.reason)) {
+        // What the same person said of everything would bring it back with the next address.
+        let owners = tx.find_addresses(channel, vec![key.clone()]).await?;
+        forget_everything(tx, owners.into_iter().filter_map(|o| o.influencer_id).collect()).await?;
         let others = refused::other_addresses(tx, channel, &key).await?;
         for other in tx.suppressed(channel, others).await?.into_iter().filter(|s| refused::is_no(s.reason)) {
             if tx.delete_suppressions(channel, &other.value_key).await? > 0 {
@@ -307,6 +308,40 @@ pub async fn lift_suppression(tx: &mut Tx, clock: &Clock, address: &str, by: &st
         note_change(tx, clock, (channel, key), json!({"changed": ["suppression"], "lifted": key, "by": by})).await?;
     }
     Ok(lifted)
+}
+
+/// Takes back what somebody said of everything: at all their addresses and numbers where they said no, and under their id.
+async fn lift_everything(tx: &mut Tx, clock: &Clock, id: InfluencerId, by: &str) -> Result<Vec<String>, PeopleError> {
+    let mut lifted = Vec::new();
+    if refused::said_of_everything(tx, &[id]).await?.is_empty() {
+        return Ok(lifted);
+    }
+    forget_everything(tx, vec![id]).await?;
+    lifted.push(id.to_string());
+    for address in tx.list_addresses_of_influencers(vec![id]).await? {
+        let said = tx.suppressed(address.channel, vec![address.value_key.clone()]).await?;
+        if said.iter().any(|s| refused::is_no(s.reason))
+            && tx.delete_suppressions(address.channel, &address.value_key).await? > 0
+        {
+            let data = json!({"changed": ["suppression"], "lifted": address.value_key, "by": by});
+            note_change(tx, clock, (address.channel, &address.value_key), data).await?;
+            lifted.push(address.value_key);
+        }
+    }
+    Ok(lifted)
+}
+
+/// What these people said of everything is taken back, with what stands under records that were joined into theirs.
+async fn forget_everything(tx: &mut Tx, mut ids: Vec<InfluencerId>) -> Result<(), StoreError> {
+    let mut seen: Vec<InfluencerId> = Vec::new();
+    while !ids.is_empty() {
+        for id in &ids {
+            tx.delete_suppressions(Channel::Manual, &id.to_string()).await?;
+        }
+        seen.extend(&ids);
+        ids = tx.merged_into_any(ids).await?.into_iter().filter(|id| !seen.contains(id)).collect();
+    }
+    Ok(())
 }
 
 /// Where somebody is now: whoever they were merged into, or they themselves.

@@ -169,7 +169,8 @@ pub async fn unsubscribe_by_hand(
     let owners: Vec<InfluencerId> = owners.into_iter().filter_map(|o| o.influencer_id).collect();
     // What was said at an address alone, or before it was known whose it is, is said of everything now.
     let known = people::refused::said_of_everything(tx, &owners).await?;
-    if !added && known.len() == owners.len() {
+    let known = known.values().filter(|said| people::refused::is_own(said)).count();
+    if !added && known == owners.len() {
         return Ok(false);
     }
     for address in tx.list_addresses_of_influencers(owners.clone()).await? {
@@ -191,7 +192,9 @@ pub(in crate::hub) async fn influencer_said_no(
     (message, by): (Option<MessageId>, &str),
 ) -> Result<(), StoreError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
-    let mut unknown = people::refused::said_of_everything(tx, &[id]).await?.is_empty();
+    let said = people::refused::said_of_everything(tx, &[id]).await?;
+    // What is only carried over goes again with the merge that brought it.
+    let mut unknown = !said.values().any(people::refused::is_own);
     for address in own {
         take_back(tx, clock, &address.value_key).await?;
         let said = tx.suppressed(address.channel, vec![address.value_key]).await?;

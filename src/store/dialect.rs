@@ -29,6 +29,8 @@ pub(super) fn for_sqlite(text: &str) -> String {
             out = format!("{before}IN (SELECT {column} FROM json_each({parameter})){rest}");
         }
     }
+    // An id as it is written, without its prefix.
+    out = out.replace("replace(CAST(", "lower(hex(").replace(" AS TEXT), '-', '')", "))");
     // Casts that only PostgreSQL needs, for the type of a parameter.
     for cast in ["::bigint", "::text", "::uuid", "::boolean", "::jsonb", "::bytea"] {
         out = out.replace(cast, "");

@@ -126,16 +126,19 @@ async fn add(
     Ok(created(views(&state, rows).await?.pop()))
 }
 
+/// A number whose plus sign was not encoded: it arrives as a blank.
+fn with_plus(address: &str) -> String {
+    let number = address.strip_prefix(' ').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    number.map_or_else(|| address.to_owned(), |rest| format!("+{rest}"))
+}
+
 /// Why an address is not written to. What is none is told: an empty list would say that it may be.
 async fn listed(state: &ApiState, address: &str) -> Result<Vec<Suppression>, Problem> {
-    // A plus sign that was not encoded arrives as a blank.
-    let plus = address.strip_prefix(' ').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let address = plus.map_or_else(|| address.to_owned(), |rest| format!("+{rest}"));
     let wrong = |error: people::PeopleError| {
         let what = error.to_string();
         Problem::new(StatusCode::BAD_REQUEST, "bad_query", what.clone()).parameter("address", what)
     };
-    let (channel, key) = people::channel_of(&address).map_err(wrong)?;
+    let (channel, key) = people::channel_of(&with_plus(address)).map_err(wrong)?;
     Ok(state.store.read().await?.suppressed(channel, vec![key]).await?)
 }
 
@@ -155,7 +158,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, asked: Asked) -> 
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", what).parameter("address", what));
     };
     let mut tx = state.store.begin("http.lift_suppression").await?;
-    let lifted = people::lift_suppression(&mut tx, &state.clock, address, &caller.by()).await?;
+    let lifted = people::lift_suppression(&mut tx, &state.clock, &with_plus(address), &caller.by()).await?;
     if lifted.is_empty() {
         return Err(Problem::not_found("suppression of", address));
     }

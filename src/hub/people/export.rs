@@ -97,7 +97,8 @@ impl Subject {
         }
         ids.sort_unstable();
         let addresses = tx.list_addresses_of_influencers(ids.clone()).await?;
-        let keys = addresses.into_iter().map(|a| a.value_key).collect();
+        // What they said of everything stands under their id.
+        let keys = addresses.into_iter().map(|a| a.value_key).chain(ids.iter().map(ToString::to_string)).collect();
         let messages = tx.list_message_ids_of(ids.clone()).await?;
         Ok(Self { influencer, ids, keys, messages })
     }

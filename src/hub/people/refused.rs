@@ -49,6 +49,17 @@ pub(in crate::hub) async fn said_of_everything(
     Ok(rows.into_iter().filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL).filter_map(of).collect())
 }
 
+/// Whether it was said there itself, and not only at another address or record of the same person.
+pub(in crate::hub) fn is_own(said: &Suppression) -> bool {
+    !said.evidence.ends_with(CARRIED_OVER)
+}
+
+/// The evidence of a no that is carried over from where it was said.
+fn carried(no: &Suppression) -> String {
+    let from = if no.channel == Channel::Manual { "said to a person" } else { no.value_key.as_str() };
+    format!("{} (as {from}{CARRIED_OVER}", no.evidence)
+}
+
 /// What one record of a person said of everything is said by the other, too, which it is joined into. The suppression that is new.
 pub(in crate::hub) async fn carry_everything(
     tx: &mut Tx,
@@ -58,7 +69,8 @@ pub(in crate::hub) async fn carry_everything(
     let mut said = said_of_everything(tx, &[from, to]).await?;
     let Some(no) = said.remove(&from).filter(|_| !said.contains_key(&to)) else { return Ok(None) };
     let id = LedgerId(clock.new_id());
-    let row = Suppression { id, value_key: to.to_string(), at: clock.now(), ..no };
+    let evidence = carried(&no);
+    let row = Suppression { id, value_key: to.to_string(), at: clock.now(), evidence, ..no };
     tx.insert_suppressions(&[row]).await?;
     Ok(Some(id))
 }
@@ -70,6 +82,11 @@ pub(in crate::hub) async fn spread_opt_out(
     clock: &Clock,
     people: impl IntoIterator<Item = Person>,
 ) -> Result<Vec<LedgerId>, StoreError> {
+    let people: Vec<Person> = people.into_iter().collect();
+    let mut influencers: Vec<InfluencerId> = people.iter().filter_map(|person| person.influencer()).collect();
+    influencers.sort_unstable();
+    influencers.dedup();
+    let everything = said_of_everything(tx, &influencers).await?;
     let addresses = addresses_of(tx, people).await?;
     let mut said: BTreeMap<(Channel, String), Suppression> = BTreeMap::new();
     for channel in [Channel::Email, Channel::Sms] {
@@ -82,19 +99,19 @@ pub(in crate::hub) async fn spread_opt_out(
         let nos = listed.filter(|s| is_no(s.reason) && s.scope == SCOPE_ALL);
         said.extend(nos.map(|s| ((channel, s.value_key.clone()), s)));
     }
-    let influencers: BTreeSet<InfluencerId> = addresses.iter().filter_map(|a| a.person.influencer()).collect();
-    let everything = said_of_everything(tx, &influencers.into_iter().collect::<Vec<_>>()).await?;
     if said.is_empty() && everything.is_empty() {
         return Ok(Vec::new());
     }
     let now = clock.now();
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let (mut rows, mut refused): (Vec<Suppression>, Vec<InfluencerId>) =
+        (Vec::new(), everything.keys().copied().collect());
     for address in &addresses {
         let own = addresses.iter().filter(|other| other.person == address.person && other.channel == address.channel);
         let mut own = own.filter_map(|other| said.get(&(other.channel, other.value_key.clone())));
         let whole = address.person.influencer().and_then(|id| everything.get(&id));
         let Some(no) = whole.or(own.next()) else { continue };
-        if let Person::Influencer(id) = address.person {
+        // Runs write mail: a no to text messages alone ends none of them.
+        if let (Person::Influencer(id), Channel::Email) = (address.person, address.channel) {
             refused.push(id);
         }
         if !said.contains_key(&(address.channel, address.value_key.clone())) {
@@ -104,7 +121,7 @@ pub(in crate::hub) async fn spread_opt_out(
                 value_key: address.value_key.clone(),
                 scope: SCOPE_ALL.to_owned(),
                 reason: no.reason,
-                evidence: format!("{} (as {}{CARRIED_OVER}", no.evidence, no.value_key),
+                evidence: carried(no),
                 at: now,
             });
         }
@@ -113,6 +130,7 @@ pub(in crate::hub) async fn spread_opt_out(
     for row in &rows {
         tx.withdraw_consents(row.channel, &row.value_key, now).await?;
     }
+    refused.sort_unstable();
     refused.dedup();
     outreach::stop_runs(tx, clock, &refused, (&ExitReason::OptedOut, None)).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::PeopleError;
 use super::merge::{Joined, MovedHold, OldStage, Undo};
-use super::refused::{carry_everything, is_no, said_of_everything, spread_opt_out};
+use super::refused::{carry_everything, is_no, is_own, said_of_everything, spread_opt_out};
 use crate::clock::Clock;
 use crate::domain::ids::{InfluencerId, MergeId, MessageId, TaskId, ThreadId};
 use crate::domain::people::{Influencer, Person, Suppression, handle_key};
@@ -287,6 +287,11 @@ async fn return_standing(
     let now = clock.now();
     // Those that were carried over only: an own no since then took their place under an id of its own.
     tx.delete_suppressions_by_id(undo.suppressed.clone()).await?;
+    // What others said of everything who are still one with them holds on.
+    for other in tx.merged_into_any(vec![kept.id]).await? {
+        carry_everything(tx, clock, (other, kept.id)).await?;
+    }
+    spread_opt_out(tx, clock, [Person::Influencer(kept.id)]).await?;
     // Whoever said no meanwhile took them back themselves, whatever became of that no.
     if !tx.has_said_no_since(kept.id, merged).await? {
         tx.restore_consents(undo.consents.clone()).await?;
@@ -336,14 +341,19 @@ async fn said_no_since(
     merged: Micros,
 ) -> Result<(), StoreError> {
     // Said of everything while they were one: of both.
-    let everything = said_of_everything(tx, &[kept]).await?.remove(&kept).filter(|no| no.at >= merged);
+    let said_since = tx.has_said_no_since(kept, merged).await?;
+    let everything = said_of_everything(tx, &[kept]).await?.remove(&kept);
+    let everything = everything.filter(|no| is_own(no) && (no.at >= merged || said_since));
     if everything.is_some() {
         carry_everything(tx, clock, (kept, restored.id)).await?;
         spread_opt_out(tx, clock, [Person::Influencer(restored.id)]).await?;
     }
     let own = nos_of(tx, restored.id).await?.into_iter().find(|no| no.at >= merged);
     let Some(no) = everything.or(own) else { return Ok(()) };
-    let data = json!({"address": no.value_key, "how": "unmerge", "evidence": no.evidence});
+    let mut data = json!({"how": "unmerge", "evidence": no.evidence});
+    if let Some(data) = data.as_object_mut().filter(|_| no.channel != Channel::Manual) {
+        data.insert("address".to_owned(), json!(no.value_key));
+    }
     let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
     let told = Signal { what, influencer: Some(restored.id), message: None, at, data: Some(data) };
     signal::record(tx, clock, vec![told]).await

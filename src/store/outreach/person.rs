@@ -87,26 +87,37 @@ impl Tx {
     }
 }
 
+/// Whether somebody said no of everything: it stands under their id, and nobody is written to for them either.
+macro_rules! said_everything {
+    ($id:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM suppression e WHERE e.channel = 'manual' AND e.value_key = 'inf_' || replace(CAST(",
+            $id,
+            " AS TEXT), '-', '') AND e.scope = 'all' AND e.reason IN ('opted_out', 'complaint'))"
+        )
+    };
+}
+
 statements! {
-    #[hot] REACHABLE = "SELECT i.id, i.stage, \
+    #[hot] REACHABLE = concat!("SELECT i.id, i.stage, \
         (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL) \
           OR EXISTS (SELECT 1 FROM agent_influencer g JOIN address a ON a.agent_id = g.agent_id WHERE g.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL)) AS has_address, \
-        (NOT EXISTS (SELECT 1 FROM address a JOIN suppression s ON s.value_key = a.value_key WHERE a.influencer_id = i.id AND a.channel = 'email' \
+        (NOT ", said_everything!("i.id"), " AND NOT EXISTS (SELECT 1 FROM address a JOIN suppression s ON s.value_key = a.value_key WHERE a.influencer_id = i.id AND a.channel = 'email' \
             AND s.channel = 'email' AND s.scope IN ('all', 'email') AND s.reason IN ('opted_out', 'complaint')) AND \
           (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL \
             AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email'))) \
           OR EXISTS (SELECT 1 FROM agent_influencer g JOIN address a ON a.agent_id = g.agent_id WHERE g.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL \
             AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email'))))) AS has_open_address \
-        FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
+        FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL");
     #[hot] PERSONS = "SELECT i.id, i.handle, i.first_name, i.last_name, i.stage, i.owner, i.timezone, i.properties, i.held_until, i.hold_reason, \
         CAST(COALESCE((SELECT SUM(n.followers) FROM influencer_network n WHERE n.influencer_id = i.id), 0) AS BIGINT) AS reach \
         FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
-    #[hot] PLACES_OWN = "SELECT a.influencer_id, a.agent_id, a.value, a.value_key, i.first_name || ' ' || i.last_name AS name, a.is_primary, a.dead_at, \
-        (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) AS suppressed \
+    #[hot] PLACES_OWN = concat!("SELECT a.influencer_id, a.agent_id, a.value, a.value_key, i.first_name || ' ' || i.last_name AS name, a.is_primary, a.dead_at, \
+        CASE WHEN ", said_everything!("a.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) END AS suppressed \
         FROM address a JOIN influencer i ON i.id = a.influencer_id WHERE a.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' \
-        ORDER BY a.influencer_id, a.is_primary DESC, a.id";
-    #[hot] PLACES_AGENT = "SELECT l.influencer_id, a.agent_id, a.value, a.value_key, g.first_name || ' ' || g.last_name AS name, a.is_primary, a.dead_at, \
-        (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) AS suppressed \
+        ORDER BY a.influencer_id, a.is_primary DESC, a.id");
+    #[hot] PLACES_AGENT = concat!("SELECT l.influencer_id, a.agent_id, a.value, a.value_key, g.first_name || ' ' || g.last_name AS name, a.is_primary, a.dead_at, \
+        CASE WHEN ", said_everything!("l.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) END AS suppressed \
         FROM agent_influencer l JOIN agent g ON g.id = l.agent_id JOIN address a ON a.agent_id = g.id \
-        WHERE l.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' ORDER BY l.influencer_id, a.is_primary DESC, a.id";
+        WHERE l.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' ORDER BY l.influencer_id, a.is_primary DESC, a.id");
 }

@@ -255,3 +255,94 @@ async fn what_is_said_to_a_person_is_said_of_everything_also_of_what_comes_later
         assert!(closed(&desk, &["later@home.example"]).await.is_empty(), "{}", desk.fresh.name);
     }
 }
+
+/// Somebody without any address.
+async fn bare(desk: &Desk, handle: &str) -> InfluencerId {
+    let mut tx = desk.fresh.store.begin("test.bare").await.unwrap();
+    let id = bare_of(&mut tx, desk, handle).await;
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn never_again(desk: &Desk, id: InfluencerId) {
+    let out = Touched { influencer: id, meaning: Some(Meaning::OptOut), ..said(desk, "ana", "phone", "Never again.") };
+    log(desk, out).await.unwrap();
+}
+
+async fn join(desk: &Desk, kept: InfluencerId, gone: InfluencerId) {
+    let mut tx = desk.fresh.store.begin("test.join").await.unwrap();
+    people::merge(&mut tx, &desk.clock, kept, gone, "kim").await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn part(desk: &Desk, gone: InfluencerId) {
+    let mut tx = desk.fresh.store.begin("test.part").await.unwrap();
+    people::unmerge(&mut tx, &desk.clock, gone, "kim").await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_no_outlives_the_joining_it_was_said_in_and_that_of_others() {
+    for desk in both().await {
+        let (name, bo, di) = (desk.fresh.name, desk.people["bo"], desk.people["di"]);
+        // Said before, and again while they were one: of both.
+        let first = bare(&desk, "@first").await;
+        never_again(&desk, first).await;
+        join(&desk, bo, first).await;
+        never_again(&desk, bo).await;
+        part(&desk, first).await;
+        assert_eq!(closed(&desk, &["bo@example.org"]).await.len(), 1, "{name}");
+        give(&desk, "bo", json!({"add_phones": ["+12015550131"]})).await;
+        assert_eq!(closed(&desk, &["+12015550131"]).await.len(), 1, "{name}");
+
+        // Two said it; that the one is somebody else after all takes nothing from what the other said.
+        let (second, third) = (bare(&desk, "@second").await, bare(&desk, "@third").await);
+        for gone in [second, third] {
+            never_again(&desk, gone).await;
+            join(&desk, di, gone).await;
+        }
+        part(&desk, second).await;
+        assert_eq!(closed(&desk, &["di@example.org"]).await.len(), 1, "{name}");
+        assert!(ended(&desk, "di").await.is_some(), "{name}");
+
+        // Nobody is written to for them over an agent either, in whatever stage they are.
+        let agent = {
+            let mut tx = desk.fresh.store.begin("test.agent").await.unwrap();
+            let new = people::NewAgent {
+                first_name: "Max".into(),
+                emails: vec!["max@talent.example".into()],
+                influencers: vec![bare_of(&mut tx, &desk, "@open").await],
+                ..people::NewAgent::default()
+            };
+            people::create_agent(&mut tx, &desk.clock, new).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut tx = desk.fresh.store.read().await.unwrap();
+            let open = people::find_influencer(&mut tx, "@open").await.unwrap().id;
+            (open, tx.list_reachable(vec![first, open]).await.unwrap())
+        };
+        let (open, reachable) = agent;
+        let of = |id| reachable.iter().find(|who| who.id == id).map(|who| who.has_open_address);
+        assert_eq!((of(open), of(first)), (Some(true), Some(false)), "{name}");
+        never_again(&desk, open).await;
+        let mut tx = desk.fresh.store.begin("test.reach").await.unwrap();
+        let reachable = tx.list_reachable(vec![open]).await.unwrap();
+        assert!(!reachable[0].has_open_address, "{name}");
+        assert!(tx.list_places(vec![open]).await.unwrap().iter().all(|place| place.suppressed.is_some()), "{name}");
+
+        // Taken back under their id, it is taken back everywhere.
+        let lifted = people::lift_suppression(&mut tx, &desk.clock, &bo.to_string(), "kim").await.unwrap();
+        assert!(
+            lifted.contains(&"bo@example.org".to_owned()) && lifted.contains(&"+12015550131".to_owned()),
+            "{lifted:?}"
+        );
+        tx.commit().await.unwrap();
+        give(&desk, "bo", json!({"add_phones": ["+12015550132"]})).await;
+        assert!(closed(&desk, &["bo@example.org", "+12015550132"]).await.is_empty(), "{name}");
+    }
+}
+
+async fn bare_of(tx: &mut liaison::store::Tx, desk: &Desk, handle: &str) -> InfluencerId {
+    let new = people::NewInfluencer { handle: handle.into(), ..people::NewInfluencer::default() };
+    let stages = KnownStages { start: "prospect".into(), ids: vec!["prospect".into()] };
+    people::create_influencer(tx, &desk.clock, &stages, "kim", new).await.unwrap().id
+}

@@ -8,7 +8,9 @@ use liaison::domain::ids::{EnrollmentId, InfluencerId, LedgerId, MessageId};
 use liaison::domain::mail::Mailbox;
 use liaison::domain::people::Consent;
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Channel, EnrollmentState, FolderRole, Phase, Scope, StepState, SuppressionReason};
+use liaison::domain::words::{
+    Channel, Direction, EnrollmentState, FolderRole, Phase, Scope, StepState, SuppressionReason,
+};
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{
     KnownStages, NetworkGiven, NewInfluencer, NewSuppression, StageMove, add_note, create_influencer, merge,
@@ -16,6 +18,7 @@ use liaison::hub::people::{
 };
 use liaison::hub::task::{self, NewTask};
 use liaison::hub::token::{TokenOrder, create_token};
+use liaison::hub::touch::{Touched, log_touch};
 use liaison::hub::{hold, people};
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::reading::Page;
@@ -114,6 +117,16 @@ async fn person(desk: &Desk, word: &str) -> (InfluencerId, InfluencerId) {
     tx.insert_consents(&[consent]).await.unwrap();
     let agent = people::find_agent(&mut tx, "mgr@talent.example").await.unwrap();
     tx.link_agents(&[(agent, id)]).await.unwrap();
+    let touched = Touched {
+        influencer: id,
+        direction: Direction::Outbound,
+        place: w("place"),
+        text: w("told elsewhere"),
+        at: None,
+        meaning: None,
+        by: w("teammate"),
+    };
+    log_touch(&mut tx, clock, touched).await.unwrap();
     tx.commit().await.unwrap();
     let audience = format!(
         "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{word}', 0.5, 0)"

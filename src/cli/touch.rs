@@ -19,7 +19,7 @@ pub(super) struct TouchArgs {
     /// What was said
     text: String,
     /// Where, as in Instagram or phone
-    #[arg(long, value_name = "PLACE", default_value = "")]
+    #[arg(long, value_name = "PLACE", default_value = "", hide_default_value = true)]
     place: String,
     /// We said it; else they did, and it counts as their reply
     #[arg(long, conflicts_with = "means")]

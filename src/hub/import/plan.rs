@@ -150,14 +150,14 @@ impl Planner<'_> {
                 Use::Own => format!("email: {} is in line {line} already", email.value),
                 Use::Agent => format!("email: {} is the address of an agent in line {line}", email.value),
             });
-            reasons.extend(in_file.or_else(|| self.email_taken(email, existing)));
+            reasons.extend(in_file.or_else(|| self.taken(Channel::Email, email, existing)));
             reasons.extend(self.unheard("suppressed", email, row.suppressed.as_deref()));
         }
         if let Some(phone) = &row.phone {
             let in_file = self
                 .seen_address(&phone.key)
                 .map(|(line, _)| format!("phone: {} is in line {line} already", phone.value));
-            reasons.extend(in_file.or_else(|| self.phone_taken(phone, existing)));
+            reasons.extend(in_file.or_else(|| self.taken(Channel::Sms, phone, existing)));
             reasons.extend(self.unheard("phone_suppressed", phone, row.phone_suppressed.as_deref()));
         }
         if let Some(agent) = &row.agent {
@@ -221,43 +221,24 @@ impl Planner<'_> {
         ))
     }
 
-    fn email_taken(&self, email: &Mail, existing: Option<&Influencer>) -> Option<String> {
-        match (self.known.owners.get(&email.key), existing) {
+    /// Why an address or a number can't be theirs: it is somebody else's, or they have another one.
+    fn taken(&self, channel: Channel, given: &Mail, existing: Option<&Influencer>) -> Option<String> {
+        let (field, what) = if channel == Channel::Sms { ("phone", "number") } else { ("email", "address") };
+        match (self.known.owners.get(&given.key), existing) {
             (Some(Person::Influencer(id)), Some(existing)) if *id == existing.id => None,
             (Some(Person::Influencer(id)), _) => {
-                Some(format!("email: {} belongs to {} already; an import merges nobody", email.value, self.name(*id)))
+                Some(format!("{field}: {} belongs to {} already; an import merges nobody", given.value, self.name(*id)))
             }
             (Some(Person::Agent(id)), _) => {
-                Some(format!("email: {} is the address of an agent ({id}) already", email.value))
+                Some(format!("{field}: {} is the {what} of an agent ({id}) already", given.value))
             }
             (None, None) => None,
             (None, Some(existing)) => {
                 let own = self.known.addresses.get(&existing.id)?;
-                let own = own.iter().find(|a| a.channel == Channel::Email)?;
+                let own = own.iter().find(|a| a.channel == channel)?;
                 Some(format!(
-                    "email: {} is there already with the address {}, not {}; if it is the same person, add the address by hand",
-                    existing.handle, own.value, email.value
-                ))
-            }
-        }
-    }
-
-    fn phone_taken(&self, phone: &Mail, existing: Option<&Influencer>) -> Option<String> {
-        match (self.known.owners.get(&phone.key), existing) {
-            (Some(Person::Influencer(id)), Some(existing)) if *id == existing.id => None,
-            (Some(Person::Influencer(id)), _) => {
-                Some(format!("phone: {} belongs to {} already; an import merges nobody", phone.value, self.name(*id)))
-            }
-            (Some(Person::Agent(id)), _) => {
-                Some(format!("phone: {} is the number of an agent ({id}) already", phone.value))
-            }
-            (None, None) => None,
-            (None, Some(existing)) => {
-                let own = self.known.addresses.get(&existing.id)?;
-                let own = own.iter().find(|a| a.channel == Channel::Sms)?;
-                Some(format!(
-                    "phone: {} is there already with the number {}, not {}; if it is the same person, add the number by hand",
-                    existing.handle, own.value, phone.value
+                    "{field}: {} is there already with the {what} {}, not {}; if it is the same person, add the {what} by hand",
+                    existing.handle, own.value, given.value
                 ))
             }
         }

@@ -105,7 +105,7 @@ struct MessageRow {
 
 /// A message and where it stands in a list.
 #[derive(sqlx::FromRow)]
-pub(super) struct PlacedRow {
+struct PlacedRow {
     place_at: Micros,
     place_id: MessageId,
     #[sqlx(flatten)]
@@ -231,7 +231,7 @@ impl Tx {
     }
 
     /// A page of messages that were read, in whatever order, with one more than it holds.
-    pub(super) async fn page_of_messages(
+    async fn page_of_messages(
         &mut self,
         page: Page,
         mut rows: Vec<PlacedRow>,
@@ -386,7 +386,7 @@ fn hit(message: MessageView, sought: &Sought) -> SearchHit {
 macro_rules! messages {
     (postgres, $text_max:literal, $from:expr) => {
         concat!(
-            $crate::store::reading::message::message_columns!($text_max),
+            message_columns!($text_max),
             ", (SELECT json_agg(json_build_array(p.influencer_id, p.thread_id, p.role, p.agent_id, p.assigned)) \
               FROM participation p WHERE p.message_id = m.id) AS parts, \
             (SELECT json_agg(json_build_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
@@ -398,7 +398,7 @@ macro_rules! messages {
     };
     (sqlite, $text_max:literal, $from:expr) => {
         concat!(
-            $crate::store::reading::message::message_columns!($text_max),
+            message_columns!($text_max),
             ", (SELECT json_group_array(json_array(hex(p.influencer_id), hex(p.thread_id), p.role, \
                 CASE WHEN p.agent_id IS NOT NULL THEN hex(p.agent_id) END, json(CASE WHEN p.assigned THEN 'true' ELSE 'false' END))) \
               FROM participation p WHERE p.message_id = m.id) AS parts, \
@@ -426,8 +426,6 @@ macro_rules! message_columns {
         )
     };
 }
-pub(super) use {message_columns, messages};
-
 /// The messages of a search, whole and in no order; their places are their numbers.
 macro_rules! found {
     ($server:ident, $numbers_and_messages:literal) => {

@@ -1,15 +1,12 @@
 //! Threads as they are read, and the messages in them.
 
-use uuid::Uuid;
-
-use super::message::{LIST_TEXT_MAX, PlacedRow, messages};
 use super::view::{MessageView, ThreadView};
 use super::{Order, Page, Place, Slice};
-use crate::domain::ids::{InfluencerId, ThreadId};
+use crate::domain::ids::{InfluencerId, MessageId, ThreadId};
 use crate::domain::time::Micros;
 use crate::domain::words::{Awaiting, Channel};
 use crate::store::people::filter::{InfluencerFilter, Wanted};
-use crate::store::sql::{Sql, statements};
+use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
 
@@ -156,19 +153,28 @@ impl Tx {
 
     /// Messages of a thread; where it was merged into another, of that other one. An unknown thread has none.
     pub async fn list_thread_messages(&mut self, id: ThreadId, page: Page) -> Result<Slice<MessageView>, StoreError> {
+        let mut rows = self.thread_message_places(id, page).await?;
+        if rows.is_empty() {
+            // A thread that was merged into another has nothing left of its own, so it is asked for only then.
+            match self.get_thread(id).await? {
+                Some(thread) if thread.id != id => rows = self.thread_message_places(thread.id, page).await?,
+                Some(_) | None => return Ok(Slice { data: Vec::new(), next: None }),
+            }
+        }
+        self.messages_at(page, rows).await
+    }
+
+    async fn thread_message_places(
+        &mut self,
+        id: ThreadId,
+        page: Page,
+    ) -> Result<Vec<(MessageId, Micros)>, StoreError> {
         let statement = match page.order {
             Order::NewestFirst => &THREAD_MESSAGES_NEWEST,
             Order::OldestFirst => &THREAD_MESSAGES_OLDEST,
         };
-        let mut rows = self.placed_messages(statement, id.0, page).await?;
-        if rows.is_empty() {
-            // A thread that was merged into another has nothing left of its own, so it is asked for only then.
-            match self.get_thread(id).await? {
-                Some(thread) if thread.id != id => rows = self.placed_messages(statement, thread.id.0, page).await?,
-                Some(_) | None => return Ok(Slice { data: Vec::new(), next: None }),
-            }
-        }
-        self.page_of_messages(page, rows).await
+        let from = page.from();
+        self.all(statement, values![id, from.at, from.id, page.fetch()]).await
     }
 
     /// Messages on the timeline of an influencer.
@@ -181,41 +187,20 @@ impl Tx {
             Order::NewestFirst => &INFLUENCER_MESSAGES_NEWEST,
             Order::OldestFirst => &INFLUENCER_MESSAGES_OLDEST,
         };
-        let rows = self.placed_messages(statement, id.0, page).await?;
-        self.page_of_messages(page, rows).await
-    }
-
-    async fn placed_messages(
-        &mut self,
-        statement: &'static Sql,
-        of: Uuid,
-        page: Page,
-    ) -> Result<Vec<PlacedRow>, StoreError> {
         let from = page.from();
-        self.all(statement, values![of, from.at, from.id, page.fetch(), LIST_TEXT_MAX]).await
+        let rows = self.all(statement, values![id, from.at, from.id, page.fetch()]).await?;
+        self.messages_at(page, rows).await
     }
-}
 
-/// The messages of a thread or an influencer beyond a place, whole and in no order: put in order here, whole rows go through a sorter of
-/// SQLite's with all their text, which takes a fifth of the page's time.
-macro_rules! placed {
-    ($server:ident, $of:literal, $beyond:literal, $order:literal) => {
-        messages!(
-            $server,
-            "$5",
-            concat!(
-                ", w.at AS place_at, w.message_id AS place_id FROM (SELECT message_id, at FROM participation WHERE ",
-                $of,
-                " = $1 AND (at, message_id) ",
-                $beyond,
-                " ($2, $3) ORDER BY at ",
-                $order,
-                ", message_id ",
-                $order,
-                " LIMIT $4) w JOIN message m ON m.id = w.message_id LEFT JOIN outbox o ON o.id = m.id"
-            )
-        )
-    };
+    async fn messages_at(
+        &mut self,
+        page: Page,
+        rows: Vec<(MessageId, Micros)>,
+    ) -> Result<Slice<MessageView>, StoreError> {
+        let slice = page.cut(rows, |(id, at)| Place { at: *at, id: id.0 });
+        let views = self.list_message_views(slice.data.iter().map(|(id, _)| *id).collect()).await?;
+        Ok(Slice { data: views, next: slice.next })
+    }
 }
 
 statements! {
@@ -230,8 +215,12 @@ statements! {
     #[hot] THREADS_OF_ACCOUNT = concat!(thread_columns!(), "WHERE t.account = $6 AND t.merged_into IS NULL \
         AND (t.last_message_at, t.id) < ($1, $2)", on_the_desk!(), "ORDER BY t.last_message_at DESC, t.id DESC LIMIT $3");
     #[hot] THREAD_VIEW = concat!(thread_columns!(), "WHERE t.id = $1");
-    #[hot] THREAD_MESSAGES_NEWEST = placed!(postgres, "thread_id", "<", "DESC"), sqlite: placed!(sqlite, "thread_id", "<", "DESC");
-    #[hot] THREAD_MESSAGES_OLDEST = placed!(postgres, "thread_id", ">", "ASC"), sqlite: placed!(sqlite, "thread_id", ">", "ASC");
-    #[hot] INFLUENCER_MESSAGES_NEWEST = placed!(postgres, "influencer_id", "<", "DESC"), sqlite: placed!(sqlite, "influencer_id", "<", "DESC");
-    #[hot] INFLUENCER_MESSAGES_OLDEST = placed!(postgres, "influencer_id", ">", "ASC"), sqlite: placed!(sqlite, "influencer_id", ">", "ASC");
+    #[hot] THREAD_MESSAGES_NEWEST = "SELECT message_id, at FROM participation WHERE thread_id = $1 AND (at, message_id) < ($2, $3) \
+        ORDER BY at DESC, message_id DESC LIMIT $4";
+    #[hot] THREAD_MESSAGES_OLDEST = "SELECT message_id, at FROM participation WHERE thread_id = $1 AND (at, message_id) > ($2, $3) \
+        ORDER BY at, message_id LIMIT $4";
+    #[hot] INFLUENCER_MESSAGES_NEWEST = "SELECT message_id, at FROM participation WHERE influencer_id = $1 \
+        AND (at, message_id) < ($2, $3) ORDER BY at DESC, message_id DESC LIMIT $4";
+    #[hot] INFLUENCER_MESSAGES_OLDEST = "SELECT message_id, at FROM participation WHERE influencer_id = $1 \
+        AND (at, message_id) > ($2, $3) ORDER BY at, message_id LIMIT $4";
 }

@@ -15,9 +15,11 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::config::accounts::Account;
 use crate::config::{self, Config, Database, Loaded};
+use crate::connector::feed::Line;
 use crate::control::{self, ControlSocket};
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
+use crate::domain::words::Channel;
 use crate::domain::zone::Zone;
 use crate::http;
 use crate::hub::enqueue::AccountFrom;
@@ -28,12 +30,12 @@ use crate::hub::people::KnownStages;
 use crate::hub::people::sweep;
 use crate::hub::retention;
 use crate::hub::sequencer;
-use crate::inbound::poller;
+use crate::inbound::{listener, poller};
 use crate::lifecycle::lock::{DatabaseLock, LockError};
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::login::{Keeper, SignIns};
 use crate::outbound::reconcile;
-use crate::outbound::{SenderFactory, SendingSettings, Tools, Watermark};
+use crate::outbound::{LedgerFactory, SenderFactory, SendingSettings, Tools, Watermark};
 use crate::sequence::{self, Cadence, Trust};
 use crate::store::{Place, Store, StoreError};
 use crate::tracking::{self, Arrivals, Judge};
@@ -41,6 +43,7 @@ use crate::worker::Wakes;
 
 mod accounts;
 mod actions;
+mod channels;
 mod commands;
 mod connect;
 mod database;
@@ -87,16 +90,55 @@ pub struct AccountParts {
     pub display_name: String,
     /// Whether the hub files a copy of what it sends.
     pub file_copy: bool,
+    /// How its messages travel.
+    pub channel: Channel,
     /// How it is read.
-    pub reading: poller::Settings,
+    pub reading: Reading,
     /// How it sends.
     pub sending: SendingSettings,
-    /// Makes a reader.
-    pub source: poller::Connect,
     /// Makes a session that sends.
     pub sender: SenderFactory,
+    /// Makes somebody who asks what became of what was handed over; nothing where that is looked for in the mailbox.
+    pub ledger: Option<LedgerFactory>,
     /// What keeps its tokens fresh, where tokens sign in.
     pub tokens: Option<Arc<Keeper>>,
+}
+
+/// How an account is read.
+#[derive(Clone)]
+pub enum Reading {
+    /// Folder by folder.
+    Mailbox {
+        /// How.
+        settings: poller::Settings,
+        /// Makes a reader.
+        source: poller::Connect,
+    },
+    /// From what its provider tells.
+    Line {
+        /// How.
+        settings: listener::Settings,
+        /// What speaks with the provider.
+        line: Arc<dyn Line>,
+    },
+}
+
+impl AccountParts {
+    /// The lease under which it is read.
+    fn set_lease(&mut self, lease: Duration) {
+        match &mut self.reading {
+            Reading::Mailbox { settings, .. } => settings.pace.lease = lease,
+            Reading::Line { settings, .. } => settings.pace.lease = lease,
+        }
+    }
+
+    /// What makes a reader of its mailbox, where it has one.
+    pub fn source(&self) -> Option<&poller::Connect> {
+        match &self.reading {
+            Reading::Mailbox { source, .. } => Some(source),
+            Reading::Line { .. } => None,
+        }
+    }
 }
 
 /// What may change while the process runs.
@@ -245,6 +287,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         };
         readers = readers.merge(http::sign_in_router(Arc::new(current), limits.clone()));
     }
+    let hearing = hub.clone();
+    readers = readers.merge(http::hooks_router(Arc::new(move |posted| channels::hear(hearing.clone(), posted))));
     let mut api = http::router(state);
     match public {
         Some(public) => {
@@ -482,11 +526,14 @@ fn live_over(config: &Config, store: Option<&Store>) -> Live {
     let usable = config.accounts.values().filter(|a| store.is_some() || a.provider().is_none());
     let keeper = |account: &Account| store.and_then(|store| keeper_of(config, store, account));
     let with_lease = |mut parts: AccountParts| {
-        parts.reading.pace.lease = config.storage.lease;
+        parts.set_lease(config.storage.lease);
         parts
     };
-    let accounts: Vec<AccountParts> =
-        usable.filter_map(|account| account_parts(account, &identity, keeper(account))).map(with_lease).collect();
+    let clock = Clock::machine();
+    let parts = |account: &Account| {
+        account_parts(account, &identity, keeper(account)).or_else(|| channels::line_parts(account, (&clock, config.server.base_url.as_deref())))
+    };
+    let accounts: Vec<AccountParts> = usable.filter_map(parts).map(with_lease).collect();
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
     Live {
         house: house_of(config),
@@ -533,6 +580,7 @@ fn sender_of(account: &Account) -> Sender {
             address: account.address.clone(),
             display_name: account.display_name.clone().unwrap_or_default(),
         },
+        channel: account.channel(),
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == config::accounts::SentCopy::Hub),
         message_id_domain: domain,
         working_hours: account.working_hours.clone().unwrap_or_default(),

@@ -12,6 +12,7 @@ use crate::domain::phone;
 use crate::domain::stage::Stages;
 
 pub mod accounts;
+mod endpoint;
 pub mod environment;
 pub mod finding;
 pub mod log;
@@ -28,11 +29,15 @@ pub mod stages;
 pub mod storage;
 pub(crate) mod suggest;
 pub mod teammates;
+pub mod texting;
 pub mod tracking;
 pub(crate) mod tree;
 pub mod webhooks;
 
-pub use accounts::{Account, AccountKind, Backfill, ImapAccount, Login, RampUp, Security, SentCopy, ServerUrl};
+pub use accounts::{
+    Account, AccountKind, Backfill, ImapAccount, Login, RampUp, Security, SentCopy, ServerUrl, SlackAccount,
+    TextAccount,
+};
 pub use finding::{Finding, Findings, Place, Severity};
 pub use log::{Log, LogFormat};
 pub use oauth::{OAuth, Registration};
@@ -44,6 +49,7 @@ pub use secret::{Secret, SecretSource};
 pub use server::Server;
 pub use storage::{Database, Storage};
 pub use teammates::Teammate;
+pub use texting::Texting;
 pub use tracking::Tracking;
 pub use webhooks::Webhooks;
 
@@ -88,7 +94,7 @@ pub struct Config {
     pub oauth: Box<OAuth>,
     /// Our people, by id.
     pub teammates: BTreeMap<String, Teammate>,
-    /// Our mailboxes, by id.
+    /// Our accounts, by id.
     pub accounts: BTreeMap<String, Account>,
 }
 

@@ -203,6 +203,26 @@ impl Reply {
     }
 }
 
+const NOT_BEFORE: &str = "not before ";
+/// The enhanced status of a wait that is only about one conversation, and not about all of the account's (RFC 3463: system not accepting
+/// network messages).
+const ONE_CONVERSATION: &str = "4.3.2";
+
+/// That a message has to wait: HTTP's 429, and the instant in the words, where [`not_before`] finds it. `whole` where nothing of the
+/// account may be offered before then.
+pub fn wait_reply(until: Micros, why: &str, whole: bool) -> Reply {
+    let enhanced = if whole { "4.4.5" } else { ONE_CONVERSATION };
+    Reply { code: 429, enhanced: Some(enhanced.to_owned()), text: format!("{NOT_BEFORE}{until}: {why}") }
+}
+
+/// The instant before which a message is not to be offered again, where the reply says one, and whether that holds for all of the
+/// account's.
+pub fn not_before(reply: &Reply) -> Option<(Micros, bool)> {
+    let rest = reply.text.strip_prefix(NOT_BEFORE).filter(|_| reply.code == 429)?;
+    let until = Micros::parse(rest.split(": ").next()?)?;
+    Some((until, reply.enhanced.as_deref() != Some(ONE_CONVERSATION)))
+}
+
 /// At which step a try failed before anything was handed over. Everything up to here is known not to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod automatic;
 pub mod bounce;
 pub mod calendar;
+pub mod chat;
 pub mod consequence;
 pub mod day;
 pub mod delay;

@@ -27,6 +27,7 @@ mod docs;
 mod filter;
 mod gate;
 mod health;
+mod hooks;
 mod idempotency;
 mod known;
 pub mod limit;
@@ -44,6 +45,7 @@ use describe::{Operation, Route};
 
 pub use actions::{ActionError, Actions};
 pub use gate::Door;
+pub use hooks::{Hears, Posted, Refused, hooks_router};
 pub use listen::serve_within;
 pub use metrics::{MetricsPage, MetricsState, metrics_router};
 pub use sign_in::{CurrentSignIns, sign_in_router};
@@ -156,6 +158,9 @@ fn operations() -> Vec<Placed> {
         all.extend(placed((route.path.to_owned(), false), route.operations));
     }
     for route in sign_in::routes() {
+        all.extend(placed((route.path.to_owned(), false), route.operations));
+    }
+    for route in hooks::routes() {
         all.extend(placed((route.path.to_owned(), false), route.operations));
     }
     for route in metrics::routes() {

@@ -5,6 +5,7 @@
 
 pub mod account_stats;
 pub mod enqueue;
+pub mod fares;
 pub mod hold;
 pub mod import;
 pub mod loose_ends;
@@ -13,6 +14,7 @@ pub mod outreach;
 pub mod people;
 pub mod react;
 pub mod retention;
+pub mod revise;
 pub mod roster;
 pub mod said;
 pub mod seal;
@@ -21,6 +23,7 @@ pub mod settle;
 pub mod signal;
 pub mod signing;
 pub mod stage_stats;
+pub mod talk;
 pub mod task;
 pub mod thread;
 pub mod token;

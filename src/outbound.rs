@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::connector::feed::Ledger;
 use crate::connector::{Sender, Source};
+use crate::domain::chat::{Harm, HarmOf};
 use crate::domain::ids::RunId;
+use crate::domain::words::Channel;
 use crate::hub::outreach::house::Desk;
 use crate::store::Store;
 
@@ -19,6 +22,7 @@ mod filing;
 pub mod reconcile;
 pub mod record;
 pub mod rehearsal;
+mod ledger;
 mod session;
 mod watermark;
 
@@ -40,11 +44,22 @@ pub enum SentCopy {
     ServerSometime,
 }
 
+/// Makes somebody who asks a provider what became of what was handed over.
+pub type LedgerFactory = Arc<dyn Fn() -> Box<dyn Ledger> + Send + Sync>;
+
 /// How an account sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SendingSettings {
     /// The account's name.
     pub account: String,
+    /// How its messages travel.
+    pub channel: Channel,
+    /// What its provider's codes mean for an address; a mail server's are judged elsewhere.
+    pub harm: HarmOf,
+    /// Where the provider can tell how a message fares, without its token at the end; nothing where it can't reach us.
+    pub callback: Option<String>,
+    /// The least time between two messages to one address, where the provider asks for one.
+    pub gap: Duration,
     /// Sessions at once.
     pub sessions: usize,
     /// Seconds of a lease. Machine time.
@@ -67,6 +82,10 @@ impl SendingSettings {
     pub fn new(account: impl Into<String>) -> Self {
         Self {
             account: account.into(),
+            channel: Channel::Email,
+            harm: |_| Harm::Passing,
+            callback: None,
+            gap: Duration::ZERO,
             sessions: 4,
             lease_seconds: 60,
             sent_copy: SentCopy::Hub,

@@ -17,6 +17,7 @@ pub mod backup;
 pub mod copy;
 pub mod dialect;
 pub mod event;
+pub mod feed;
 pub mod idempotency;
 pub mod installation;
 pub mod lease;
@@ -411,6 +412,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(copy::STATEMENTS);
     all.extend(dialect::STATEMENTS);
     all.extend(event::STATEMENTS);
+    all.extend(feed::STATEMENTS);
     all.extend(idempotency::STATEMENTS);
     all.extend(installation::STATEMENTS);
     all.extend(lease::STATEMENTS);
@@ -440,6 +442,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     let mut all = Vec::new();
     all.extend(copy::MANY);
     all.extend(event::MANY);
+    all.extend(feed::MANY);
     all.extend(message::MANY);
     all.extend(outbox::MANY);
     all.extend(outreach::many_lists());

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Live, Reload, Tools, installation};
+use super::{AccountParts, Hub, LOOP_SILENCE_MAX, Live, Reading, Reload, Tools, installation};
 use crate::config::{self, Config};
+use crate::inbound::listener::Listener;
 use crate::inbound::poller::{Poller, Shared};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::outbound::SendingSettings;
@@ -80,7 +81,7 @@ pub(super) async fn run(hub: Hub, life: Lifecycle, reload: Option<Reload>) -> Re
 /// The lease stays that of the start: what the database lets a transaction wait follows it, and is said to it once.
 fn with_lease_of(started: Option<&Config>, mut newer: Live) -> Live {
     if let Some(started) = started {
-        newer.accounts.iter_mut().for_each(|parts| parts.reading.pace.lease = started.storage.lease);
+        newer.accounts.iter_mut().for_each(|parts| parts.set_lease(started.storage.lease));
     }
     newer
 }
@@ -156,21 +157,30 @@ fn spawn_account(
     let wake = hub.wakes.of(&account.name);
     let named = |part: &str| format!("{part}:{}", account.name);
     let (poll, send, settle) = (named("poller"), named("dispatcher"), named("reconciler"));
-    let poller = Poller::new(shared, account.reading, account.source.clone());
+    let source = account.source().cloned();
     // What came while nobody looked is read before a sequence says another word.
     let sending = SendingSettings { read_first: true, ..account.sending };
     let dispatcher = Dispatcher::new(tools.clone(), sending.clone(), account.sender, wake.clone());
-    let reconciler = Reconciler::new(tools, sending, Some(account.source), wake);
+    let reconciler = Reconciler::new(tools, sending, source, wake);
+    let reconciler = match account.ledger {
+        Some(ledger) => reconciler.with_ledger(ledger),
+        None => reconciler,
+    };
     let (soft, hard) = stop.tokens();
     let halt = worker::Stop { soft, hard };
     let (reads, sends) = (stop.clone(), halt.clone());
-    tasks.spawn(
-        life.watched(
-            poll,
-            POLLER_SILENCE_MAX,
-            async move { poller.run(reads).await.map_err(|e| format!("poller: {e}")) },
-        ),
-    );
+    match account.reading {
+        Reading::Mailbox { settings, source } => {
+            let poller = Poller::new(shared, settings, source);
+            let reading = async move { poller.run(reads).await.map_err(|e| format!("poller: {e}")) };
+            tasks.spawn(life.watched(poll, POLLER_SILENCE_MAX, reading));
+        }
+        Reading::Line { settings, line } => {
+            let listener = Listener::new(shared, settings, Arc::new(move || line.feed()));
+            let reading = async move { listener.run(reads).await.map_err(|e| format!("listener: {e}")) };
+            tasks.spawn(life.watched(poll, POLLER_SILENCE_MAX, reading));
+        }
+    }
     tasks.spawn(life.watched(send, LOOP_SILENCE_MAX, async move {
         dispatcher.run(sends).await.map_err(|e| format!("dispatcher: {e}"))
     }));

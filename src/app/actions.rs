@@ -23,6 +23,7 @@ use crate::hub::people::{
 };
 use crate::hub::seal::{SealError, Vault};
 use crate::hub::settle::{self, SettleError};
+use crate::hub::talk::{self, Mouth, TalkError, Wish};
 use crate::hub::touch::{TouchError, Touched, log_touch};
 use crate::hub::unmatched::{self, MatchError, Whose};
 use crate::render::mail::DraftAttachment;
@@ -50,9 +51,15 @@ impl HubActions {
     async fn send_now(&self, order: SendOrder) -> Result<MessageId, ActionError> {
         let live = self.hub.live();
         let mut tx = self.hub.store.begin("api.send").await?;
+        let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
+        let wish = Wish { channel: order.channel, answers, ..Wish::default() };
+        if let Some(channel @ (Channel::Sms | Channel::Slack)) =
+            talk::channel_of(&mut tx, &wish).await.map_err(not_said)?
+        {
+            return self.say_now(tx, channel, order).await;
+        }
         let account = choose_account(&mut tx, &live.accounts, &order).await?;
         let to = recipients(&mut tx, &order).await?;
-        let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
         let now = self.hub.clock.now();
         let enqueued = enqueue::enqueue(
             &mut tx,
@@ -89,6 +96,27 @@ impl HubActions {
         self.commit(tx).await?;
         self.hub.wakes.wake(&account.name);
         Ok(enqueued.id)
+    }
+
+    /// Words on a channel that is no mail.
+    async fn say_now(&self, mut tx: Tx, channel: Channel, order: SendOrder) -> Result<MessageId, ActionError> {
+        let live = self.hub.live();
+        order.check_words()?;
+        let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
+        let wish = Wish {
+            channel: Some(channel),
+            account: order.account,
+            influencer: order.influencer_id,
+            to: order.to.into_iter().next().map(|to| to.address),
+            answers,
+        };
+        let choice = talk::choose(&mut tx, &mouths(&live.accounts), channel, &wish).await.map_err(not_said)?;
+        let due_at = order.send_at.unwrap_or_default().max(self.hub.clock.now().plus(live.undo));
+        let said = talk::say(&mut tx, &self.hub.clock, &choice, (order.text, due_at)).await.map_err(not_said)?;
+        self.commit(tx).await?;
+        self.hub.wakes.wake(&choice.mouth.from.name);
+        tracing::info!(message = %said.id, account = %choice.mouth.from.name, why = %choice.why, "a message was put into the outbox");
+        Ok(said.id)
     }
 
     async fn touch_now(&self, touched: Touched) -> Result<MessageId, ActionError> {
@@ -139,6 +167,31 @@ impl HubActions {
     }
 }
 
+/// The accounts that could say something.
+fn mouths(accounts: &[AccountParts]) -> Vec<Mouth> {
+    let mouth = |account: &AccountParts| Mouth {
+        from: AccountFrom {
+            name: account.name.clone(),
+            address: account.address.clone(),
+            display_name: account.display_name.clone(),
+        },
+        channel: account.channel,
+    };
+    accounts.iter().map(mouth).collect()
+}
+
+fn not_said(error: TalkError) -> ActionError {
+    match error {
+        TalkError::Store(error) => ActionError::Store(error),
+        TalkError::Enqueue(error) => not_enqueued(error),
+        TalkError::UnknownAnswered => not_enqueued(EnqueueError::UnknownAnswered),
+        TalkError::NoInfluencer(id) => ActionError::NotFound { sort: "influencer", given: id.to_string() },
+        TalkError::NoAddress { .. } => invalid("/influencer_id", &error),
+        TalkError::Nobody => invalid("/to", &error),
+        TalkError::NoAccount { .. } | TalkError::WhichAccount(_) => invalid("/account", &error),
+    }
+}
+
 /// The account that sends: the one named, the one of the thread, or the only one there is.
 async fn choose_account<'a>(
     tx: &mut Tx,
@@ -158,9 +211,11 @@ async fn choose_account<'a>(
         (None, None) => None,
     };
     let found = match &named {
-        Some(name) => accounts.iter().find(|a| a.name == *name),
-        None if accounts.len() == 1 => accounts.first(),
-        None => None,
+        Some(name) => accounts.iter().find(|a| a.name == *name && a.channel == Channel::Email),
+        None => {
+            let mut mailboxes = accounts.iter().filter(|account| account.channel == Channel::Email);
+            mailboxes.next().filter(|_| mailboxes.next().is_none())
+        }
     };
     found.ok_or_else(|| {
         let what = match named {
@@ -211,7 +266,9 @@ pub(super) fn not_enqueued(error: EnqueueError) -> ActionError {
         EnqueueError::NoRecipient | EnqueueError::TooManyRecipients(_) | EnqueueError::Address(_) => {
             invalid("/to", &error)
         }
-        EnqueueError::TooLarge { .. } => invalid("/text", &error),
+        EnqueueError::TooLarge { .. } | EnqueueError::NoWords | EnqueueError::TooLong { .. } => invalid("/text", &error),
+        EnqueueError::WrongChannel(..) => invalid("/to", &error),
+        EnqueueError::NoConsent(_) => ActionError::Conflict { code: "no_consent", detail: error.to_string() },
         EnqueueError::Compose(_)
         | EnqueueError::Chance(_)
         | EnqueueError::Compress(_)
@@ -287,6 +344,7 @@ fn new_influencer(order: InfluencerOrder, phone_region: Option<String>) -> NewIn
         last_name: order.last_name,
         emails: order.emails,
         phones: order.phones,
+        slack: order.slack,
         phone_region,
         timezone: order.timezone,
         owner: order.owner,
@@ -350,6 +408,7 @@ impl Actions for HubActions {
                 networks: networks(order.networks),
                 add_emails: order.add_emails,
                 add_phones: order.add_phones,
+                add_slack: order.add_slack,
                 primary_email: order.primary_email,
                 primary_phone: order.primary_phone,
                 phone_region: self.hub.live().phone_region.clone(),
@@ -444,7 +503,15 @@ impl Actions for HubActions {
             let AgentChangeOrder { first_name, last_name, add_emails, add_influencers, remove_influencers, version } =
                 order;
             let change =
-                AgentChange { first_name, last_name, add_emails, add_influencers, remove_influencers, version };
+                AgentChange {
+                first_name,
+                last_name,
+                add_emails,
+                add_others: Vec::new(),
+                add_influencers,
+                remove_influencers,
+                version,
+            };
             let mut tx = self.hub.store.begin("api.update_agent").await?;
             people::update_agent(&mut tx, &self.hub.clock, id, change).await.map_err(not_changed)?;
             self.commit(tx).await

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AccountParts;
+use super::{AccountParts, Reading};
 use crate::config::Config;
 use crate::config::accounts::{Account, Backfill, ImapAccount, SentCopy};
 use crate::connector::email::imap::{ImapSettings, ImapSource};
@@ -13,6 +13,7 @@ use crate::connector::{Sender, Source, Tokens};
 use crate::domain::address;
 use crate::domain::oauth::Provider;
 use crate::domain::threading::Identity;
+use crate::domain::words::Channel;
 use crate::inbound::poller::{self, Reach};
 use crate::login::Keeper;
 use crate::outbound::{self, SendingSettings};
@@ -47,16 +48,20 @@ pub fn account_parts(account: &Account, identity: &Arc<Identity>, tokens: Option
         address: account.address.clone(),
         display_name: account.display_name.clone().unwrap_or_default(),
         file_copy: !server_files_sent,
-        reading: poller::Settings {
-            account: account.id.clone(),
-            identity: Arc::clone(identity),
-            reach: match imap.backfill {
-                Backfill::None => Reach::Nothing,
-                Backfill::Days(days) => Reach::Back(Duration::from_hours(24 * u64::from(days))),
+        channel: Channel::Email,
+        reading: Reading::Mailbox {
+            settings: poller::Settings {
+                account: account.id.clone(),
+                identity: Arc::clone(identity),
+                reach: match imap.backfill {
+                    Backfill::None => Reach::Nothing,
+                    Backfill::Days(days) => Reach::Back(Duration::from_hours(24 * u64::from(days))),
+                },
+                poll: imap.poll,
+                server_files_sent,
+                pace: poller::Pace::default(),
             },
-            poll: imap.poll,
-            server_files_sent,
-            pace: poller::Pace::default(),
+            source: source_of(imap, tokens.clone()),
         },
         sending: SendingSettings {
             sessions: usize::from(imap.sessions),
@@ -64,8 +69,8 @@ pub fn account_parts(account: &Account, identity: &Arc<Identity>, tokens: Option
             settle_after: imap.settle,
             ..SendingSettings::new(account.id.clone())
         },
-        source: source_of(imap, tokens.clone()),
         sender: sender_of(account, imap, tokens.clone()),
+        ledger: None,
         tokens,
     })
 }

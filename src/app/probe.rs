@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::AccountParts;
+use super::{AccountParts, Reading};
+use crate::connector::feed::{Checked, Line};
 
 /// How long each half may take.
 const HALF_MAX: Duration = Duration::from_secs(25);
@@ -29,7 +30,11 @@ fn step(what: impl Into<String>, ok: bool, detail: impl Into<String>) -> ProbeSt
 pub async fn probe(parts: &AccountParts) -> Vec<ProbeStep> {
     let late = || format!("no answer within {} s; look at host, port and firewalls", HALF_MAX.as_secs());
     let mut steps = Vec::new();
-    let mut source = (parts.source)();
+    let source = match &parts.reading {
+        Reading::Mailbox { source, .. } => source,
+        Reading::Line { line, .. } => return probe_line(line.as_ref(), late()).await,
+    };
+    let mut source = source();
     let read = timeout(HALF_MAX, async {
         let folders = source.folders().await?;
         let names: Vec<String> = folders.iter().map(|f| format!("{} ({})", f.name, f.role)).collect();
@@ -54,4 +59,13 @@ pub async fn probe(parts: &AccountParts) -> Vec<ProbeStep> {
     });
     drop(timeout(Duration::from_secs(5), sender.close()).await);
     steps
+}
+
+async fn probe_line(line: &dyn Line, late: String) -> Vec<ProbeStep> {
+    let Ok(checked) = timeout(HALF_MAX, line.check()).await else { return vec![step("reading", false, late)] };
+    let told = |checked: Checked| match checked.outcome {
+        Ok(detail) => step(checked.what, true, detail),
+        Err(why) => step(checked.what, false, why),
+    };
+    checked.into_iter().map(told).collect()
 }

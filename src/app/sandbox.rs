@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 
-use super::{AccountParts, Hub, Live, Parts, Reload, installation, live_of, make_state_dir, place_of, start};
+use super::{AccountParts, Hub, Live, Parts, Reading, Reload, installation, live_of, make_state_dir, place_of, start};
 use crate::clock::Clock;
 use crate::config::accounts::{Account, AccountKind};
 use crate::config::{self, Config, Database};
 use crate::connector::sandbox::World;
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
+use crate::domain::words::Channel;
 use crate::inbound::poller::{self, Reach};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::DatabaseLock;
@@ -94,13 +95,17 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
         address: account.address.clone(),
         display_name: account.display_name.clone().unwrap_or_default(),
         file_copy: false,
-        reading: poller::Settings {
-            account: account.id.clone(),
-            identity: Arc::clone(identity),
-            reach: Reach::All,
-            poll: POLL,
-            server_files_sent: true,
-            pace: poller::Pace::default(),
+        channel: Channel::Email,
+        reading: Reading::Mailbox {
+            settings: poller::Settings {
+                account: account.id.clone(),
+                identity: Arc::clone(identity),
+                reach: Reach::All,
+                poll: POLL,
+                server_files_sent: true,
+                pace: poller::Pace::default(),
+            },
+            source: Arc::new(move || reader.source(&address)),
         },
         sending: SendingSettings {
             sessions: 2,
@@ -108,8 +113,8 @@ fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> Accou
             poll: OUTBOX_POLL,
             ..SendingSettings::new(account.id.clone())
         },
-        source: Arc::new(move || reader.source(&address)),
         sender: Arc::new(move || sender.sender()),
+        ledger: None,
         tokens: None,
     }
 }

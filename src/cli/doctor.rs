@@ -19,7 +19,8 @@ use super::terminal::{Out, clean_line};
 use super::{Global, desk, environment};
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{self, Config, Database, Loaded, Secrets};
+use crate::config::texting::SettingsError;
+use crate::config::{self, AccountKind, Config, Database, Loaded, Secrets, SlackAccount, TextAccount};
 use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
@@ -399,16 +400,25 @@ async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[A
     let mut checks = Vec::new();
     for account in config.accounts.values() {
         let what = format!("account {}", account.id);
-        let Some(imap) = account.imap() else {
-            checks.push(Check::ok(&what, "simulated"));
-            continue;
+        let imap = match &account.kind {
+            AccountKind::Imap(imap) => imap,
+            AccountKind::Text(text) => {
+                checks.push(look_at_text(&what, &account.address, text));
+                continue;
+            }
+            AccountKind::Slack(slack) => {
+                checks.push(look_at_slack(&what, slack));
+                continue;
+            }
+            AccountKind::Sandbox => {
+                checks.push(Check::ok(&what, "simulated"));
+                continue;
+            }
         };
         let secret = imap.login.password().or(config.oauth.master_key.as_ref());
         if let Some(secret) = secret.filter(|s| s.value.expose_secret().is_empty()) {
             let named = if imap.login.password().is_some() { "its password" } else { "the master key" };
-            let detail = format!("{named} ({}) can't be read here", secret.source);
-            let hint = "only the service gets it; ask it: liaison account test NAME, liaison account list";
-            checks.push(Check::found(&what, State::Warning, detail, hint));
+            checks.push(unreadable(&what, &format!("{named} ({})", secret.source)));
             continue;
         }
         let tokens = store.and_then(|store| app::keeper_of(config, store, account));
@@ -428,9 +438,44 @@ async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[A
     checks
 }
 
+/// A secret that only the service has.
+fn unreadable(what: &str, named: &str) -> Check {
+    let hint = "only the service gets it; ask it: liaison account test NAME, liaison account list";
+    Check::found(what, State::Warning, format!("{named} can't be read here"), hint)
+}
+
+/// A number or a pool, as far as its settings tell: the provider is not asked.
+fn look_at_text(what: &str, address: &str, account: &TextAccount) -> Check {
+    match account.provider.check(&account.settings) {
+        Ok(()) => Check::ok(what, format!("{address} at {}, which was not asked", account.provider.label)),
+        Err(SettingsError::Missing(name)) => unreadable(what, &format!("`{name}`")),
+        Err(error @ (SettingsError::Wrong(..) | SettingsError::Unknown(_))) => {
+            Check::found(what, State::Problem, error.to_string(), "liaison config check")
+        }
+    }
+}
+
+/// A workspace, as far as its settings tell: Slack is not asked.
+fn look_at_slack(what: &str, account: &SlackAccount) -> Check {
+    let secrets = [
+        ("bot_token", Some(&account.bot_token)),
+        ("app_token", account.app_token.as_ref()),
+        ("signing_secret", account.signing_secret.as_ref()),
+    ];
+    let unread = secrets.into_iter().find_map(|(name, secret)| {
+        let secret = secret.filter(|secret| secret.value.expose_secret().is_empty())?;
+        Some(format!("`{name}` ({})", secret.source))
+    });
+    unread.map_or_else(
+        || Check::ok(what, "its tokens can be read; Slack was not asked"),
+        |named| unreadable(what, &named),
+    )
+}
+
 async fn look_at_account(what: &str, parts: &app::AccountParts, stored: Option<&AccountView>) -> Vec<Check> {
+    let Some(source) = parts.source() else { return Vec::new() };
     let mut checks = Vec::new();
-    let mut source = (parts.source)();
+    let mut source = source();
     let what_read = format!("{what}, reading");
     match source.folders().await {
         Ok(folders) => {

@@ -78,6 +78,9 @@ pub(super) struct AddArgs {
     /// A phone number of theirs, the usual one first; without a country's code it is of `phone_region`
     #[arg(long)]
     phone: Vec<String>,
+    /// The user they are in a Slack workspace, as in T012AB3C4/U012AB3C4
+    #[arg(long, value_name = "TEAM/USER")]
+    slack: Vec<String>,
     /// First name
     #[arg(long, default_value = "")]
     first_name: String,
@@ -215,6 +218,7 @@ async fn add(desk: &Desk, args: AddArgs) -> anyhow::Result<ExitCode> {
         last_name: args.last_name,
         emails: args.email,
         phones: args.phone,
+        slack: args.slack,
         phone_region: desk.config.phone_region.clone(),
         timezone: args.timezone,
         owner,

@@ -20,6 +20,8 @@ use crate::domain::words::Channel;
 use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, EnqueueError, Enqueued, Order, SIZE_MAX};
 use crate::store::Tx;
 
+mod words;
+
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
     /// To whom: handle, id or mail address; may be left out in an answer
@@ -55,6 +57,9 @@ pub(super) struct SendArgs {
     /// At this instant, as in 2026-03-31T09:00:00+02:00, and not before; a day is its beginning in UTC
     #[arg(long, value_name = "WHEN", value_parser = super::date::parse)]
     at: Option<Micros>,
+    /// How it travels: email, sms or slack; as what it answers did, and else by email
+    #[arg(long, value_name = "CHANNEL", value_parser = words::channel)]
+    channel: Option<Channel>,
     /// Also to addresses that belong to nobody known
     #[arg(long)]
     unknown_ok: bool,
@@ -72,7 +77,8 @@ pub(super) async fn run(global: &Global, args: SendArgs) -> anyhow::Result<ExitC
     if args.to.is_empty() && args.cc.is_empty() && args.reply_to.is_none() {
         return Err(Stop::usage("say to whom with --to, or what it answers with --reply-to").into());
     }
-    if args.subject.is_none() && args.reply_to.is_none() {
+    let is_mail = matches!(args.channel, None | Some(Channel::Email));
+    if args.subject.is_none() && args.reply_to.is_none() && is_mail {
         return Err(Stop::usage("a message that answers nothing needs a --subject").into());
     }
     let desk = Desk::open(global).await?;
@@ -80,6 +86,15 @@ pub(super) async fn run(global: &Global, args: SendArgs) -> anyhow::Result<ExitC
         return Err(Stop::usage(format!("--at: {} is past; leave it out to send now", desk.out.time(at))).into());
     }
     let order_body = body(&args)?;
+    let channel = words::of(&mut desk.store.read().await?, &args).await?;
+    if let Some(channel) = channel {
+        let work = async |tx: &mut Tx| words::say(&desk, tx, &args, (channel, &order_body.text)).await;
+        let (name, why, queued) = desk.change("cli.send", work).await?;
+        let running = desk.wake().await;
+        desk.out.aside(&format!("From {name}: {why}"))?;
+        tell(&desk, &queued, &name, running).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let work = async |tx: &mut Tx| {
         let account = choose_account(&desk, tx, &args).await?;
         let to = recipients(tx, &args.to, args.unknown_ok).await?;
@@ -155,7 +170,12 @@ fn media_type(name: &str) -> &'static str {
 /// The account that is named, the one of what is answered, or the only one there is.
 async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> anyhow::Result<&'a Account> {
     if let Some(name) = &args.account {
-        return Ok(desk.account(name)?);
+        let named = desk.account(name)?;
+        if named.channel() != Channel::Email {
+            let words = format!("`{name}` is of kind `{}`, and this writes mail", named.kind_name());
+            return Err(Stop::usage(words).into());
+        }
+        return Ok(named);
     }
     let of_answered = match args.reply_to {
         Some(Answers::Thread(id)) => tx.get_thread(id).await?.map(|thread| (thread.channel, thread.account)),
@@ -168,7 +188,8 @@ async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> any
         }
         return Ok(desk.account(&name)?);
     }
-    let mut accounts = desk.config.accounts.values();
+    let mailboxes = || desk.config.accounts.values().filter(|account| account.channel() == Channel::Email);
+    let mut accounts = mailboxes();
     match (accounts.next(), accounts.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => {
@@ -176,7 +197,8 @@ async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> any
             Err(Stop::config(words).into())
         }
         (Some(_), Some(_)) => {
-            Err(Stop::usage(format!("say which account sends, with --account: {}", desk.account_names())).into())
+            let names: Vec<&str> = mailboxes().map(|account| account.id.as_str()).collect();
+            Err(Stop::usage(format!("say which account sends, with --account: {}", names.join(", "))).into())
         }
     }
 }
@@ -225,8 +247,13 @@ pub(super) fn sender_of(account: &Account) -> AccountFrom {
     }
 }
 
-fn order(desk: &Desk, account: &Account, args: &SendArgs, body: Body, people: (Vec<Mailbox>, Vec<Mailbox>)) -> Order {
+/// When it leaves at the earliest.
+fn due_at(desk: &Desk, args: &SendArgs) -> Micros {
     let wait = if args.now { 0 } else { u64::from(desk.config.undo_seconds) };
+    args.at.unwrap_or_default().max(desk.clock.now().plus(std::time::Duration::from_secs(wait)))
+}
+
+fn order(desk: &Desk, account: &Account, args: &SendArgs, body: Body, people: (Vec<Mailbox>, Vec<Mailbox>)) -> Order {
     Order {
         account: sender_of(account),
         to: people.0,
@@ -236,7 +263,7 @@ fn order(desk: &Desk, account: &Account, args: &SendArgs, body: Body, people: (V
         html: body.html,
         attachments: body.attachments,
         answers: args.reply_to,
-        due_at: args.at.unwrap_or_default().max(desk.clock.now().plus(std::time::Duration::from_secs(wait))),
+        due_at: due_at(desk, args),
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == SentCopy::Hub),
         message_id_domain: address::domain(&account.address).unwrap_or_else(|| "localhost".to_owned()),
         outreach: None,

@@ -1,4 +1,4 @@
-//! `[accounts.NAME]`: our mailboxes.
+//! `[accounts.NAME]`: our mailboxes, our numbers, our workspaces.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,10 +10,18 @@ use super::reader::{Found, Reader, Section};
 use super::secret::{self, Secret};
 use super::source::Span;
 use super::teammates::claim;
+use super::texting::{PROVIDERS, Texting};
 use crate::domain::address;
 use crate::domain::day::Weekdays;
 use crate::domain::oauth::Provider;
 use crate::domain::schedule::{Hours, Range};
+use crate::domain::words::Channel;
+
+pub(super) mod slack;
+mod text;
+
+pub use slack::SlackAccount;
+pub use text::TextAccount;
 
 /// What stands in the place of an account where something was said elsewhere and written down by hand; no account is called so.
 pub const MANUAL: &str = "manual";
@@ -23,7 +31,8 @@ pub const MANUAL: &str = "manual";
 pub struct Account {
     /// The name in the configuration, by which everything else names it.
     pub id: String,
-    /// The address it writes from.
+    /// The address it writes from: of mail; a number, or the id of a pool of numbers; nothing for Slack, where it is learned when it
+    /// connects which workspace it is.
     pub address: String,
     /// The name beside the address.
     pub display_name: Option<String>,
@@ -55,6 +64,10 @@ pub struct RampUp {
 pub enum AccountKind {
     /// A mailbox read with IMAP and written from with SMTP: the kinds `imap`, `gmail` and `microsoft365`.
     Imap(Box<ImapAccount>),
+    /// A number, or a pool of numbers, at a provider of text messages: the kinds `twilio` and `telnyx`.
+    Text(Box<TextAccount>),
+    /// A workspace of Slack that our app is installed in: the kind `slack`.
+    Slack(Box<SlackAccount>),
     /// Simulated people; nothing leaves the machine.
     Sandbox,
 }
@@ -64,7 +77,16 @@ impl Account {
     pub fn imap(&self) -> Option<&ImapAccount> {
         match &self.kind {
             AccountKind::Imap(imap) => Some(imap),
-            AccountKind::Sandbox => None,
+            AccountKind::Text(_) | AccountKind::Slack(_) | AccountKind::Sandbox => None,
+        }
+    }
+
+    /// How its messages travel.
+    pub fn channel(&self) -> Channel {
+        match self.kind {
+            AccountKind::Imap(_) | AccountKind::Sandbox => Channel::Email,
+            AccountKind::Text(_) => Channel::Sms,
+            AccountKind::Slack(_) => Channel::Slack,
         }
     }
 
@@ -77,6 +99,8 @@ impl Account {
     pub fn kind_name(&self) -> &'static str {
         match (&self.kind, self.provider()) {
             (AccountKind::Sandbox, _) => "sandbox",
+            (AccountKind::Text(text), _) => text.provider.name,
+            (AccountKind::Slack(_), _) => "slack",
             (AccountKind::Imap(_), None) => "imap",
             (AccountKind::Imap(_), Some(provider)) => provider.as_str(),
         }
@@ -223,49 +247,146 @@ fn read_one(
     (id, oauth): (&str, &OAuth),
     seen: &mut BTreeMap<String, Span>,
 ) -> Option<(Option<Account>, bool)> {
-    let kind = s.choice(r, "kind", &KINDS);
-    s.require(r, "kind", "write kind = \"imap\", \"gmail\" or \"microsoft365\", or \"sandbox\" to try things out");
-    let address = s.text(r, "address");
+    let kind = s.choice(r, "kind", &kinds());
+    s.require(r, "kind", KIND_HINT);
+    let Some(sort) = kind else {
+        // Which of the other keys are right can't be told.
+        letters(s, r, seen);
+        manner(s, r);
+        s.know(&IMAP_KEYS);
+        s.know(&slack::KEYS);
+        PROVIDERS.iter().flat_map(|provider| provider.settings).for_each(|setting| s.know(&[setting.name]));
+        return None;
+    };
+    let account = match sort.value {
+        Sort::Text(provider) => text::read(s, r, (id, provider), seen),
+        Sort::Slack => slack::read(s, r, id),
+        Sort::Mail(mail) => read_mail(s, r, (id, oauth), (&sort, mail), seen),
+    };
+    Some((account, sort.value == Sort::Mail(Mail::Sandbox)))
+}
+
+fn read_mail(
+    s: &mut Section<'_>,
+    r: &mut Reader,
+    (id, oauth): (&str, &OAuth),
+    (place, sort): (&Found<Sort>, Mail),
+    seen: &mut BTreeMap<String, Span>,
+) -> Option<Account> {
+    let Letters { address, aliases, ramp_up, dkim_selector } = letters(s, r, seen);
     s.require(r, "address", "write address = \"name@your-domain\"");
-    let display_name = s.text(r, "name").map(|n| n.value);
+    let manner = manner(s, r);
+    let mailbox = |imap| AccountKind::Imap(Box::new(imap));
+    let kind = match sort {
+        Mail::Imap => read_imap(s, r, address.as_ref()).map(mailbox),
+        Mail::OAuth(provider) => {
+            oauth.require(r, place, provider);
+            read_oauth(s, r, address.as_ref(), (provider, oauth)).map(mailbox)
+        }
+        Mail::Sandbox => Some(AccountKind::Sandbox),
+    };
+    let account = manner.into_account(id, address?.value, kind?);
+    Some(Account { aliases, ramp_up, dkim_selector, ..account })
+}
+
+/// What an account of any kind may say.
+struct Manner {
+    display_name: Option<String>,
+    daily_limit: Option<u32>,
+    working_hours: Option<Vec<Range>>,
+}
+
+fn manner(s: &mut Section<'_>, r: &mut Reader) -> Manner {
+    Manner {
+        display_name: s.text(r, "name").map(|n| n.value),
+        daily_limit: s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok()),
+        working_hours: working_hours(s, r),
+    }
+}
+
+impl Manner {
+    /// With nothing that only mail has.
+    fn into_account(self, id: &str, address: String, kind: AccountKind) -> Account {
+        Account {
+            id: id.to_owned(),
+            address,
+            display_name: self.display_name,
+            aliases: Vec::new(),
+            daily_limit: self.daily_limit,
+            working_hours: self.working_hours,
+            ramp_up: None,
+            dkim_selector: None,
+            kind,
+        }
+    }
+}
+
+/// What an account of mail may say, of whatever kind it is.
+struct Letters {
+    address: Option<Found<String>>,
+    aliases: Vec<String>,
+    ramp_up: Option<RampUp>,
+    dkim_selector: Option<String>,
+}
+
+const LETTERS_KEYS: [&str; 4] = ["address", "aliases", "ramp_up", "dkim_selector"];
+
+fn letters(s: &mut Section<'_>, r: &mut Reader, seen: &mut BTreeMap<String, Span>) -> Letters {
+    let address = s.text(r, "address");
     let aliases = s.texts(r, "aliases");
     for email in address.iter().chain(&aliases) {
         if let Some(key) = mail_address(r, email) {
             claim(r, seen, &key, email);
         }
     }
-    let daily_limit = s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok());
-    let working_hours = working_hours(s, r);
-    let ramp_up = ramp_up(s, r);
-    let dkim_selector = s.text(r, "dkim_selector").and_then(|selector| dkim_selector(r, &selector));
-    let Some(sort) = kind else {
-        // Which of the other keys are right can't be told.
-        s.know(&IMAP_KEYS);
-        return None;
-    };
-    let mailbox = |imap| AccountKind::Imap(Box::new(imap));
-    let kind = match sort.value {
-        Sort::Sandbox => Some(AccountKind::Sandbox),
-        Sort::Imap => read_imap(s, r, address.as_ref()).map(mailbox),
-        Sort::OAuth(provider) => {
-            oauth.require(r, &sort, provider);
-            read_oauth(s, r, address.as_ref(), (provider, oauth)).map(mailbox)
-        }
-    };
-    let aliases = aliases.into_iter().map(|a| a.value).collect();
-    let account = kind.zip(address).map(|(kind, address)| Account {
-        id: id.to_owned(),
-        address: address.value,
-        display_name,
-        aliases,
-        daily_limit,
-        working_hours,
-        ramp_up,
-        dkim_selector,
-        kind,
-    });
-    Some((account, sort.value == Sort::Sandbox))
+    Letters {
+        address,
+        aliases: aliases.into_iter().map(|a| a.value).collect(),
+        ramp_up: ramp_up(s, r),
+        dkim_selector: s.text(r, "dkim_selector").and_then(|selector| dkim_selector(r, &selector)),
+    }
 }
+
+/// Says of keys that only mail has that they are not for this account. `instead` is what it has in the place of an address.
+fn refuse_letters(s: &mut Section<'_>, r: &mut Reader, kind: &str, instead: &str) {
+    for key in LETTERS_KEYS.into_iter().chain(IMAP_KEYS).filter(|key| !RHYTHM_KEYS.contains(key)) {
+        let Some(given) = s.place(key) else { continue };
+        s.know(&[key]);
+        if key == "password" {
+            r.sources.mask(given.span);
+        }
+        let hint = match key {
+            "address" | "aliases" => instead,
+            _ => "only mail has it: leave it out",
+        };
+        r.error(&given, format!("an account of kind `{kind}` has no `{key}`"), hint);
+    }
+}
+
+/// How an account is asked for what is new, and how long a lost answer may still come; where it says so.
+#[derive(Default)]
+struct Rhythm {
+    backfill: Option<Backfill>,
+    poll: Option<Duration>,
+    settle: Option<Duration>,
+}
+
+const RHYTHM_KEYS: [&str; 3] = ["backfill", "poll_seconds", "settle_minutes"];
+
+fn rhythm(s: &mut Section<'_>, r: &mut Reader) -> Rhythm {
+    let poll = s.integer(r, "poll_seconds", 1..=3600).and_then(|n| u64::try_from(n.value).ok());
+    let settle = s.integer(r, "settle_minutes", 1..=1440).and_then(|n| u64::try_from(n.value).ok());
+    Rhythm {
+        backfill: s.text(r, "backfill").and_then(|text| backfill(r, &text)),
+        poll: poll.map(Duration::from_secs),
+        settle: settle.map(|minutes| Duration::from_secs(minutes * 60)),
+    }
+}
+
+/// How far back the first reading of what is no mail goes.
+const BACKFILL: Backfill = Backfill::Days(30);
+const POLL: Duration = Duration::from_mins(1);
+const SETTLE: Duration = Duration::from_mins(15);
 
 /// A name below `_domainkey`, of one label or several.
 fn dkim_selector(r: &mut Reader, given: &Found<String>) -> Option<String> {
@@ -281,17 +402,33 @@ fn dkim_selector(r: &mut Reader, given: &Found<String>) -> Option<String> {
 /// What stands in `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
+    Mail(Mail),
+    Text(&'static Texting),
+    Slack,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mail {
     Imap,
     OAuth(Provider),
     Sandbox,
 }
 
-const KINDS: [(&str, Sort); 4] = [
-    ("imap", Sort::Imap),
-    ("gmail", Sort::OAuth(Provider::Gmail)),
-    ("microsoft365", Sort::OAuth(Provider::Microsoft365)),
-    ("sandbox", Sort::Sandbox),
+const KINDS: [(&str, Sort); 5] = [
+    ("imap", Sort::Mail(Mail::Imap)),
+    ("gmail", Sort::Mail(Mail::OAuth(Provider::Gmail))),
+    ("microsoft365", Sort::Mail(Mail::OAuth(Provider::Microsoft365))),
+    ("sandbox", Sort::Mail(Mail::Sandbox)),
+    ("slack", Sort::Slack),
 ];
+
+const KIND_HINT: &str = "write kind = \"imap\", \"gmail\" or \"microsoft365\" for mail, \"twilio\" or \"telnyx\" for text messages, \
+     \"slack\", or \"sandbox\" to try things out";
+
+/// The kinds there are, those of the table of providers among them.
+fn kinds() -> Vec<(&'static str, Sort)> {
+    KINDS.into_iter().chain(PROVIDERS.iter().map(|provider| (provider.name, Sort::Text(provider)))).collect()
+}
 
 pub(super) const IMAP_KEYS: [&str; 11] = [
     "user",
@@ -352,22 +489,19 @@ fn read_oauth(
 }
 
 /// What every mailbox may say.
+#[derive(Default)]
 struct More {
     ca: Option<Authority>,
-    backfill: Option<Backfill>,
-    poll: Option<u64>,
+    rhythm: Rhythm,
     sessions: Option<u8>,
-    settle: Option<u64>,
     message_max: Option<u64>,
 }
 
 fn read_more(s: &mut Section<'_>, r: &mut Reader) -> More {
     More {
         ca: s.text(r, "ca").and_then(|path| authority(r, &path)),
-        backfill: s.text(r, "backfill").and_then(|text| backfill(r, &text)),
-        poll: s.integer(r, "poll_seconds", 1..=3600).and_then(|n| u64::try_from(n.value).ok()),
+        rhythm: rhythm(s, r),
         sessions: s.integer(r, "sessions", 1..=32).and_then(|n| u8::try_from(n.value).ok()),
-        settle: s.integer(r, "settle_minutes", 1..=1440).and_then(|n| u64::try_from(n.value).ok()),
         message_max: s.text(r, "message_max").and_then(|text| octets(r, &text)),
     }
 }
@@ -382,11 +516,11 @@ impl More {
             imap,
             smtp,
             ca: self.ca,
-            backfill: self.backfill.unwrap_or(Backfill::Days(365)),
-            poll: Duration::from_secs(self.poll.unwrap_or(60)),
+            backfill: self.rhythm.backfill.unwrap_or(Backfill::Days(365)),
+            poll: self.rhythm.poll.unwrap_or(POLL),
             sessions: self.sessions.unwrap_or(4),
             sent_copy,
-            settle: Duration::from_secs(self.settle.unwrap_or(15) * 60),
+            settle: self.rhythm.settle.unwrap_or(SETTLE),
             message_max: self.message_max.unwrap_or(50_000_000),
         }
     }
@@ -396,8 +530,8 @@ impl ImapAccount {
     /// A mailbox of a provider with everything as it usually is: for a sign-in before the account is configured.
     pub fn of_provider(provider: Provider, address: &str, oauth: &OAuth) -> Self {
         let places = oauth.of(provider);
-        let more = More { ca: None, backfill: None, poll: None, sessions: None, settle: None, message_max: None };
-        more.into_account((address.to_owned(), Login::OAuth(provider)), (places.imap.clone(), places.smtp.clone()))
+        More::default()
+            .into_account((address.to_owned(), Login::OAuth(provider)), (places.imap.clone(), places.smtp.clone()))
     }
 }
 

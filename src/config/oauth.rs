@@ -4,7 +4,8 @@
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::accounts::{IMAP, SMTP, Security, ServerUrl, is_loopback, server_url};
+use super::accounts::{IMAP, SMTP, Security, ServerUrl, server_url};
+use super::endpoint::safe_url;
 use super::reader::{Found, Reader, Secrets, Section};
 use super::secret::{self, Secret};
 use crate::domain::oauth::Provider;
@@ -174,10 +175,7 @@ fn tenant_name(r: &mut Reader, tenant: &Found<String>) -> Option<String> {
 
 /// An address to which secrets are sent.
 fn endpoint(r: &mut Reader, given: &Found<String>) -> Option<Url> {
-    let parsed = Url::parse(&given.value).ok().filter(|url| url.username().is_empty() && url.password().is_none());
-    let host = |url: &Url| url.host_str().map(|h| h.trim_matches(['[', ']']).to_owned()).unwrap_or_default();
-    let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&host(url)));
-    let found = parsed.filter(|url| url.has_host() && url.fragment().is_none() && safe(url));
+    let found = safe_url(&given.value);
     if found.is_none() {
         let message = format!("`{}` is no address that secrets may be sent to", given.key);
         r.error(given, message, "write it as in \"https://login.your-domain.example/token\"");

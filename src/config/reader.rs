@@ -268,9 +268,16 @@ impl<'t> Section<'t> {
         self.table.get(key).is_some()
     }
 
+    /// A key that is set, as something to point at.
+    pub(crate) fn place(&self, key: &str) -> Option<Found<()>> {
+        let entry = self.table.get(key)?;
+        Some(Found { value: (), span: entry.node.span, key: self.full(key) })
+    }
+
     /// Counts keys as known without reading them.
     pub(crate) fn know(&mut self, keys: &[&'static str]) {
-        self.known.extend_from_slice(keys);
+        let new = keys.iter().filter(|key| !self.known.contains(key)).copied().collect::<Vec<_>>();
+        self.known.extend(new);
     }
 
     /// The value of a key, whatever it is.
@@ -379,10 +386,17 @@ impl<'t> Section<'t> {
 
     /// An error if the key is not set. A misspelt one is told as that, not as missing.
     pub(crate) fn require(&self, r: &mut Reader, key: &'static str, hint: &str) {
-        let misspelt = |e: &tree::Entry| !self.known.contains(&e.key.as_str()) && nearest(&e.key, &[key]).is_some();
-        if !self.has(key) && !self.table.entries.iter().any(misspelt) {
+        self.require_any(r, &[key], hint);
+    }
+
+    /// The same where one of several keys is enough.
+    pub(crate) fn require_any(&self, r: &mut Reader, keys: &[&'static str], hint: &str) {
+        let misspelt = |e: &tree::Entry| !self.known.contains(&e.key.as_str()) && nearest(&e.key, keys).is_some();
+        let Some(first) = keys.first().filter(|_| !keys.iter().any(|key| self.has(key))) else { return };
+        if !self.table.entries.iter().any(misspelt) {
             let of = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
-            r.raise(Sort::Missing, &self.full(key), Some(self.table.span), &format!("`{key}` is missing{of}"));
+            let message = format!("`{}` is missing{of}", keys.join("` or `"));
+            r.raise(Sort::Missing, &self.full(first), Some(self.table.span), &message);
             r.hint(hint);
         }
     }

@@ -10,7 +10,9 @@ use serde_json::{Value as Json, json};
 use super::reader::{Reader, Secrets};
 use super::source::{Span, looks_secret, without_passwords};
 use super::tree::{Entry, Node, Table, Value};
-use super::{Account, AccountKind, Backfill, Config, Database, Findings, LogFormat, Retention, SentCopy, Storage};
+use super::{
+    Account, AccountKind, Backfill, Config, Database, Findings, ImapAccount, LogFormat, Retention, SentCopy, Storage,
+};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,17 +229,28 @@ fn default_of_retention(retention: &Retention, key: &str) -> Json {
 }
 
 fn default_of_account(account: &Account, key: &str) -> Json {
-    let AccountKind::Imap(imap) = &account.kind else { return Json::Null };
+    let (backfill, poll, settle) = match &account.kind {
+        AccountKind::Imap(imap) => (imap.backfill, imap.poll, imap.settle),
+        AccountKind::Text(text) => (text.backfill, text.poll, text.settle),
+        AccountKind::Slack(slack) => (slack.backfill, slack.poll, slack.settle),
+        AccountKind::Sandbox => return Json::Null,
+    };
     match key {
-        "user" => json!(imap.user),
-        "backfill" => match imap.backfill {
+        "backfill" => match backfill {
             Backfill::None => json!("none"),
             Backfill::Days(days) => json!(format!("{days} days")),
         },
-        "poll_seconds" => json!(imap.poll.as_secs()),
+        "poll_seconds" => json!(poll.as_secs()),
+        "settle_minutes" => json!(settle.as_secs() / 60),
+        _ => account.imap().map_or(Json::Null, |imap| default_of_mailbox(imap, key)),
+    }
+}
+
+fn default_of_mailbox(imap: &ImapAccount, key: &str) -> Json {
+    match key {
+        "user" => json!(imap.user),
         "sessions" => json!(imap.sessions),
         "sent_copy" => json!(if imap.sent_copy == SentCopy::Hub { "hub" } else { "server" }),
-        "settle_minutes" => json!(imap.settle.as_secs() / 60),
         "message_max" => json!(format!("{} MB", imap.message_max / 1_000_000)),
         _ => Json::Null,
     }

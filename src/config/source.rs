@@ -30,6 +30,8 @@ pub(crate) struct Sources(Vec<Source>, bool);
 
 /// Words that make a key look like a secret's.
 const SECRET_WORDS: [&str; 4] = ["pass", "secret", "token", "pwd"];
+/// Further keys that may hold secrets, where a line is all there is to go by: a provider's `api_key` is none at another.
+const SECRET_KEYS: [&str; 2] = ["api_key", "master_key"];
 /// A line is shown up to here, unless what it is about stands later.
 const LINE_SHOWN_MAX: usize = 500;
 
@@ -150,7 +152,7 @@ fn mask_lines(text: &str, masks: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let lower = line.to_ascii_lowercase();
-        let word = SECRET_WORDS.iter().filter_map(|word| lower.find(word)).min();
+        let word = SECRET_WORDS.iter().chain(&SECRET_KEYS).filter_map(|word| lower.find(word)).min();
         if let Some(equals) = word.and_then(|at| lower.get(at..)?.find('=').map(|e| at + e + 1)) {
             let rest = lower.get(equals..).unwrap_or("");
             let by_reference = is_reference(rest);

@@ -44,17 +44,23 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader) -> BTreeMap<String, T
 
 /// An address belongs to one account or teammate only.
 pub(super) fn claim(r: &mut Reader, seen: &mut BTreeMap<String, Span>, key: &str, email: &Found<String>) {
+    once(r, seen, (key, email), "an address belongs to one account or teammate: take it out of one");
+}
+
+/// An error where something of this key was seen before; `hint` says what to do.
+pub(super) fn once(
+    r: &mut Reader,
+    seen: &mut BTreeMap<String, Span>,
+    (key, found): (&str, &Found<String>),
+    hint: &str,
+) {
     match seen.get(key) {
         None => {
-            seen.insert(key.to_owned(), email.span);
+            seen.insert(key.to_owned(), found.span);
         }
         Some(first) => {
             let first = *first;
-            r.error(
-                email,
-                format!("{} is there twice", email.value),
-                "an address belongs to one account or teammate: take it out of one",
-            );
+            r.error(found, format!("{} is there twice", found.value), hint);
             r.relate("first here", first);
         }
     }

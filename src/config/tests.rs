@@ -1,11 +1,15 @@
 //! Good files load, faulty ones are told with their place, mutated ones do no harm.
 
+use std::collections::BTreeSet;
+
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use super::*;
 use crate::domain::range::AddressRange;
 use crate::domain::stage::{StageId, StageKind};
+
+mod channels;
 
 const GOOD: &str = r#"timezone = "America/New_York"
 undo_seconds = 10
@@ -216,6 +220,11 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     folder.write("db-password", "x");
     folder.write("credentials/secret_master-key", "0123456789abcdef0123456789abcdef");
     folder.write("credentials/secret_google-client", "x");
+    for (name, token) in
+        [("twilio", "x"), ("twilio-key", "x"), ("slack-signing", "x"), ("slack-bot", "xoxb-x"), ("slack-app", "xapp-x")]
+    {
+        folder.write(&format!("credentials/secret_{name}"), token);
+    }
     folder.write("your-ca.pem", "-----BEGIN CERTIFICATE-----\n");
     folder.write("stages.toml", stages::SHIPPED);
     folder.write("agents.toml", crate::domain::hit::agents::SHIPPED);
@@ -223,15 +232,18 @@ fn the_shipped_examples_load_and_every_commented_key_exists() {
     let credentials = folder.0.path().join("credentials").display().to_string();
     let env = [("CREDENTIALS_DIRECTORY".to_owned(), credentials)];
     let loaded = load(&folder.0.path().join("liaison.toml"), env.into_iter()).map_err(|f| f.to_string()).unwrap();
-    assert_eq!((loaded.config.accounts.len(), loaded.config.teammates.len()), (2, 1));
+    assert_eq!((loaded.config.accounts.len(), loaded.config.teammates.len()), (4, 1));
     let usual = load(&config, std::iter::empty()).unwrap().config.oauth;
     let (shown, usual) = (&loaded.config.oauth.gmail, &usual.gmail);
     assert_eq!(
         (&shown.authorize, &shown.token, &shown.imap, &shown.smtp),
         (&usual.authorize, &usual.token, &usual.imap, &usual.smtp)
     );
-    let (known, shown) = (accounts::IMAP_KEYS, uncommented);
-    assert!(known.iter().all(|key| shown.lines().any(|l| l.starts_with(key))), "a key is not in the example");
+    let mut known = accounts::IMAP_KEYS.iter().chain(&accounts::slack::KEYS);
+    assert!(known.all(|key| uncommented.lines().any(|l| l.starts_with(key))), "a key is not in the example");
+    let told: BTreeSet<&str> = uncommented.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+    let mut settings = texting::PROVIDERS.iter().flat_map(|provider| provider.settings);
+    assert!(settings.all(|setting| told.contains(setting.name)), "a provider's setting is not in the example");
 }
 
 /// The line without the `# ` before a setting or a section.

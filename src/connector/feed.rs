@@ -10,9 +10,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectorError, Wake};
+use super::{ConnectorError, Sender, Wake};
 use crate::domain::time::Micros;
 use crate::domain::words::Direction;
+
+pub use crate::domain::chat::Words;
+pub use crate::domain::words::Progress;
 
 /// Things told in one answer of a feed, at most.
 pub const TOLD_MAX: usize = 1_000;
@@ -84,20 +87,6 @@ pub enum ConsentWord {
     Start,
     /// What is this?
     Help,
-}
-
-/// How a message of ours fares at the provider. Each is said once; a later one never goes back behind an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Progress {
-    /// The provider has it.
-    Taken,
-    /// It left the provider.
-    Sent,
-    /// It arrived.
-    Delivered,
-    /// It did not arrive, and will not.
-    Failed,
 }
 
 /// What a provider tells.
@@ -183,6 +172,36 @@ pub trait Feed: Send {
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
+/// One account of such a channel. Cheap to ask for its parts.
+pub trait Line: std::fmt::Debug + Send + Sync {
+    /// Takes what goes out.
+    fn sender(&self) -> Box<dyn Sender>;
+    /// Is asked what was said.
+    fn feed(&self) -> Box<dyn Feed>;
+    /// Takes what the provider posts; `None` where what checks its signature is not configured.
+    fn hook(&self) -> Option<Box<dyn Hook>>;
+    /// Is asked what became of what was handed over.
+    fn ledger(&self) -> Box<dyn Ledger>;
+    /// Tries what can be tried without saying anything to anybody, step by step.
+    fn check(&self) -> BoxFuture<'_, Vec<Checked>>;
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What.
+    pub what: String,
+    /// What came of it, or why nothing did.
+    pub outcome: Result<String, String>,
+}
+
+impl Checked {
+    /// From what was answered.
+    pub fn new(what: impl Into<String>, outcome: Result<String, ConnectorError>) -> Self {
+        Self { what: what.into(), outcome: outcome.map_err(|error| error.to_string()) }
+    }
+}
+
 /// A request that a provider made to us.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HookRequest {
@@ -242,6 +261,9 @@ pub enum HookRefusal {
     /// Signed, but it makes no sense.
     #[error("it can't be understood")]
     Unreadable,
+    /// It can't be told yet what it means: it is to be posted again.
+    #[error("the provider was not asked yet who we are")]
+    NotReady,
     /// There is nothing at this path.
     #[error("there is nothing here")]
     NotFound,
@@ -251,19 +273,6 @@ pub enum HookRefusal {
 pub trait Hook: Send + Sync {
     /// Checks a request and reads it.
     fn hear(&self, request: &HookRequest) -> Result<Heard, HookRefusal>;
-}
-
-/// The content of a message that is no mail, as it lies in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Words {
-    /// The words.
-    pub text: String,
-    /// Our token of the attempt, by which it is found again.
-    pub token: String,
-    /// The provider's id of what it answers, where the channel has threads.
-    pub thread: Option<String>,
-    /// The address at which the provider is to say how it fares, where it can reach us.
-    pub callback: Option<String>,
 }
 
 /// A message of ours that is looked for.

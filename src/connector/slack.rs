@@ -6,6 +6,8 @@
 
 use crate::domain::time::Micros;
 
+pub use crate::domain::chat::workspace_parts as parts_of;
+
 pub mod api;
 pub mod codes;
 pub mod cursor;
@@ -22,6 +24,7 @@ pub mod socket;
 pub mod text;
 mod walk;
 mod wire;
+pub mod workspace;
 
 /// The type of the metadata that our messages carry.
 pub const METADATA_TYPE: &str = "liaison_message";
@@ -49,13 +52,6 @@ impl Own {
     pub fn message_id(&self, channel: &str, ts: &str) -> String {
         format!("{}/{channel}/{ts}", self.team)
     }
-}
-
-/// The two parts of an address: the team, and the user or conversation.
-pub fn parts_of(address: &str) -> Option<(&str, &str)> {
-    let (team, name) = address.split_once('/')?;
-    let fine = |part: &str| !part.is_empty() && part.len() <= 64 && part.chars().all(|c| c.is_ascii_alphanumeric());
-    (fine(team) && fine(name)).then_some((team, name))
 }
 
 /// Whether an id names a direct message between two.
@@ -97,14 +93,6 @@ mod tests {
         assert_eq!(ts_of(Micros(1_531_420_618_000_100)), "1531420618.000100");
         for bad in ["", ".", "1.", "x", "-1.0", "1.2.3", "99999999999999999999.1"] {
             assert_eq!(instant_of(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_are_two_plain_parts() {
-        assert_eq!(parts_of("T1/U2"), Some(("T1", "U2")));
-        for bad in ["", "T1", "T1/", "/U1", "T1/U1/x", "T1/U 1", "T1/U1,U2", "T1/é"] {
-            assert_eq!(parts_of(bad), None, "{bad}");
         }
     }
 }

@@ -98,6 +98,10 @@ pub enum Happened {
     Clicked,
     /// A person answered: the influencer, or this agent for them.
     Answered(Answer, Option<AgentId>),
+    /// They, or this agent for them, texted a keyword that ends text messages, and nothing else.
+    TextedStop(Option<AgentId>),
+    /// A text of theirs seems to ask for an end of text messages, in words of its own.
+    MayHaveTextedStop,
     /// Somebody wrote whom nothing ties to one influencer: an agent, or an unknown writer among several; and what that says.
     Unassigned(Answer),
     /// An unknown address wrote in their thread, and what that says.
@@ -143,7 +147,11 @@ impl Happened {
                 let confidence = data.get("confidence").and_then(Value::as_f64).unwrap_or(0.0);
                 (human && confidence >= CONFIDENT).then_some(Self::Clicked)
             }
-            EventType::ThreadReplied => Some(Self::Answered(Answer::read(data), agent())),
+            EventType::ThreadReplied => Some(match text("consent") {
+                Some("stop") => Self::TextedStop(agent()),
+                Some("perhaps_stop") => Self::MayHaveTextedStop,
+                _ => Self::Answered(Answer::read(data), agent()),
+            }),
             EventType::MessageReceived => Self::received(data, &text, Answer::read(data), agent),
             EventType::MessageBounced => {
                 let bounce = match text("severity")? {
@@ -288,6 +296,12 @@ pub fn decide(happened: &Happened, standing: Option<Standing<'_>>, now: Micros) 
         Happened::Sent => enter(standing, StageSignal::Sent, By::Rule),
         Happened::Clicked => enter(standing, StageSignal::Clicked, By::Rule),
         Happened::Answered(answer, agent) => decide_answer(*answer, agent.is_some(), standing),
+        Happened::TextedStop(agent) => decide_stop(agent.is_some()),
+        Happened::MayHaveTextedStop => vec![
+            Consequence::End(Ending::Unclear),
+            Consequence::Hold(HoldSource::Machine, None, TEXTED),
+            Consequence::Task(TaskKind::Refusal, About::Person, TEXTED_QUESTION.to_owned()),
+        ],
         Happened::Stranger(answer) => decide_stranger(*answer),
         Happened::Unassigned(answer) => {
             let why = if answer.may_be_no() { ", for it may be a no" } else { "" };
@@ -341,6 +355,26 @@ fn decide_machine(answer: Answer) -> Vec<Consequence> {
     ]
 }
 
+/// What a keyword leads to. It is of text messages alone: whether to go on otherwise is for a person to say.
+fn decide_stop(by_agent: bool) -> Vec<Consequence> {
+    let (ending, whose, who) = if by_agent {
+        (Ending::Refused, Whose::Writer, "Their agent wants no more text messages, and gets none")
+    } else {
+        (Ending::OptedOut, Whose::Everything, "They want no more text messages, and get none")
+    };
+    let text = format!("{who}: decide whether to go on in other ways");
+    vec![
+        Consequence::End(ending),
+        Consequence::Suppress(whose),
+        Consequence::Task(TaskKind::Answer, About::Person, text),
+    ]
+}
+
+/// What is asked about a text that may be a no.
+const TEXTED_QUESTION: &str =
+    "They seem to want no more text messages: read it, and say whether that is so (liaison task done TASK --answer said_no, which is of \
+     everything) or not (--answer go_on, which lets them go). Until then nothing goes to them by itself";
+
 /// What is asked about a machine's answer.
 pub fn machine_question(answer: Answer) -> &'static str {
     if answer == Answer::OptOut {
@@ -390,6 +424,8 @@ fn decide_stranger(answer: Answer) -> Vec<Consequence> {
 
 /// The reason of a hold after a machine's answer that may be a no.
 pub const MACHINE: &str = "a machine's answer may be a no";
+/// The reason of a hold after a text that may be a no.
+pub const TEXTED: &str = "a text message may be a no";
 /// Why somebody is held: they may have complained.
 pub const COMPLAINED: &str = "one of several complained";
 /// The reason of a hold after words of somebody gone that may be about somebody else.

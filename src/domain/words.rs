@@ -79,7 +79,12 @@ macro_rules! word {
     };
 }
 
-word!(/** How a message travels. */ Channel { Email = "email", Sms = "sms", Manual = "manual" });
+word!(/** How a message travels. */ Channel { Email = "email", Sms = "sms", Slack = "slack", Manual = "manual" });
+impl Channel {
+    /// Those on which people have addresses.
+    pub const ADDRESSED: [Self; 3] = [Self::Email, Self::Sms, Self::Slack];
+}
+
 word!(/** Who said it: they (inbound) or we (outbound). */ Direction { Inbound = "inbound", Outbound = "outbound" });
 word!(
     /// What sort of message it is.
@@ -101,7 +106,7 @@ word!(
         Unassigned = "unassigned",
         /// One of several complained, and who is not known.
         Complaint = "complaint",
-        /// A machine answered for them, and it may be a no.
+        /// Something came that may be a no, and no rule may say so: a machine's answer, a text message.
         Machine = "machine",
         /// They may have left, says an answer that may be about somebody else.
         Gone = "gone",
@@ -130,6 +135,19 @@ word!(
         Uncertain = "uncertain",
         /// Taken back before it left.
         Cancelled = "cancelled",
+    }
+);
+word!(
+    /// How a message of ours fares at a provider that tells more than that it took it. A later one never goes back behind an earlier one.
+    Progress {
+        /// The provider has it.
+        Taken = "taken",
+        /// It left the provider.
+        Sent = "sent",
+        /// It arrived.
+        Delivered = "delivered",
+        /// It did not arrive, and will not.
+        Failed = "failed",
     }
 );
 word!(/** How someone takes part in a message. */ Role { Author = "author", Recipient = "recipient", Cc = "cc" });
@@ -204,6 +222,7 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     InfluencerStageChanged = "influencer.stage_changed", InfluencerUnsubscribed = "influencer.unsubscribed",
     InfluencerHeld = "influencer.held", InfluencerMerged = "influencer.merged", InfluencerErased = "influencer.erased",
     MessageOpened = "message.opened", MessageClicked = "message.clicked",
+    MessageDelivered = "message.delivered", MessageEdited = "message.edited",
     EnrollmentStarted = "enrollment.started", EnrollmentStepDone = "enrollment.step_done",
     EnrollmentFinished = "enrollment.finished", EnrollmentExited = "enrollment.exited", EnrollmentHeld = "enrollment.held",
     SequencePaused = "sequence.paused", SequenceResumed = "sequence.resumed",

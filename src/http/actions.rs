@@ -114,9 +114,6 @@ pub struct SendOrder {
 impl SendOrder {
     /// Refuses what only a `manual` message has.
     pub(super) fn check_mail(&self) -> Result<(), ActionError> {
-        if self.channel == Some(Channel::Sms) {
-            return Err(only("/channel", "no account sends text messages yet"));
-        }
         if self.channel == Some(Channel::Manual) {
             return Err(only("/channel", "a manual message answers no thread: POST /v1/messages takes it"));
         }
@@ -127,6 +124,18 @@ impl SendOrder {
             ("/meaning", self.meaning.is_some()),
         ];
         refuse(&given, "only a message with \"channel\": \"manual\" has this")
+    }
+
+    /// Refuses what only a mail has.
+    pub(crate) fn check_words(&self) -> Result<(), ActionError> {
+        let given = [
+            ("/cc", !self.cc.is_empty()),
+            ("/subject", self.subject.is_some()),
+            ("/html", self.html.is_some()),
+            ("/attachments", !self.attachments.is_empty()),
+            ("/to", self.to.len() > 1),
+        ];
+        refuse(&given, "only a mail has this: on this channel plain words go to one person")
     }
 
     /// As a touch; refuses what only a message that leaves has.
@@ -261,6 +270,9 @@ pub struct InfluencerOrder {
     /// Their phone numbers, the primary one first; without a country's code they are of `phone_region`.
     #[serde(default)]
     pub phones: Vec<String>,
+    /// The users they are in Slack workspaces (`TEAM/USER`), the primary one first.
+    #[serde(default)]
+    pub slack: Vec<String>,
     /// Their IANA zone.
     #[serde(default)]
     pub timezone: Option<String>,
@@ -319,6 +331,8 @@ pub struct InfluencerChangeOrder {
     pub networks: Vec<NetworkOrder>,
     /// Addresses to add.
     pub add_emails: Vec<String>,
+    /// Users of Slack workspaces (`TEAM/USER`) to add.
+    pub add_slack: Vec<String>,
     /// Phone numbers to add.
     pub add_phones: Vec<String>,
     /// Which of their addresses is written to first.

@@ -27,11 +27,13 @@ mod ground;
 mod outreach;
 mod place;
 mod recipients;
+mod words;
 mod write;
 
 pub use compose::{Letter, compose};
 pub use ground::Ground;
 pub use outreach::{Counting, Outreach, Reserved, Reserving, Start, reserve, reserving};
+pub use words::{TALK_CHARS_MAX, TEXT_CHARS_MAX, WordsOrder, WordsStep, enqueue_words};
 pub use write::write_all;
 
 /// Recipients of one message.
@@ -135,6 +137,25 @@ pub enum EnqueueError {
     /// What it answers did not come by mail.
     #[error("what it answers was said on the channel `{0}`, which no mail answers: name whom to write to instead")]
     NotMail(Channel),
+    /// No words.
+    #[error("there are no words in it: write some")]
+    NoWords,
+    /// Too many for the channel.
+    #[error("the text has {chars} characters; `{channel}` takes at most {most}")]
+    TooLong {
+        /// What it has.
+        chars: usize,
+        /// The limit.
+        most: usize,
+        /// How it was to travel.
+        channel: Channel,
+    },
+    /// An address of another channel.
+    #[error("`{0}` is no address for the channel `{1}`")]
+    WrongChannel(String, Channel),
+    /// Nobody agreed to text messages.
+    #[error("not written to: nobody has noted that {0} agrees to text messages, and they never wrote one to this number; import their consent (consent.sms.source and consent.sms.evidence) first")]
+    NoConsent(String),
     /// The text or the whole is too large.
     #[error("the {what} has {octets} octets; at most {most} are sent")]
     TooLarge {

@@ -14,7 +14,7 @@ use super::outreach;
 use super::signal::{self, Signal};
 use super::task::{self, NewTask};
 use crate::clock::Clock;
-use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::consequence::{Answer, Consequence, Happened, Standing, decide, undecided};
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::stage::{By, Move, Pin, StageId, StageKind, Stages, decide_move};
@@ -100,7 +100,7 @@ pub(in crate::hub) fn follow<'a>(
 /// Whoever unsubscribes is whose the address is: the agent alone where it is an agent's, and never somebody who got a copy.
 async fn name_unsubscribed<'a>(tx: &mut Tx, facts: Vec<Fact<'a>>) -> Result<Vec<Fact<'a>>, StoreError> {
     let address = |fact: &Fact<'_>| {
-        if let Happened::Unsubscribed(Some(address)) = &fact.happened { address::key(address) } else { None }
+        if let Happened::Unsubscribed(Some(address)) = &fact.happened { chat::key(address) } else { None }
     };
     let keys: Vec<String> = facts.iter().filter_map(address).collect();
     if keys.is_empty() {

@@ -7,8 +7,9 @@ use crate::clock::Clock;
 use crate::config::accounts::MANUAL;
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::mail::{Mailbox, TEXT_MAX};
+use crate::domain::sms::ConsentReading;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction, Meaning};
+use crate::domain::words::{Channel, Direction, Kind, Meaning};
 use crate::store::{StoreError, Tx};
 
 /// Where it was said, when nobody says.
@@ -107,16 +108,20 @@ pub async fn log_touch(
         channel: Channel::Manual,
         account: MANUAL.to_owned(),
         direction: touched.direction,
-        influencer: influencer.id,
-        agent: None,
+        kind: Kind::Human,
+        placed: said::theirs(influencer.id, None, touched.direction),
         conversation: format!("manual:{}:{}", influencer.id, place.to_lowercase()),
         subject: place.to_owned(),
         author,
         to,
         text: text.to_owned(),
         at,
-        print: format!("manual:{}", clock.new_id()),
+        print: said::print_of(&format!("manual:{}", clock.new_id())),
         meaning: touched.meaning,
+        consent: ConsentReading::None,
+        raw: None,
+        attachments: None,
+        fires: true,
     };
     match said::enter(tx, clock, saying).await? {
         Entered::New(id, meaning) => Ok((id, meaning)),

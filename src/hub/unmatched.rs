@@ -11,7 +11,7 @@ use super::people::{self, InfluencerChange, KnownStages, NewInfluencer, PeopleEr
 use super::signal;
 use super::task::{self, NewTask};
 use crate::clock::Clock;
-use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::consequence::{Answer, MACHINE, machine_question};
 use crate::domain::ids::{AgentId, InfluencerId, MessageId};
 use crate::domain::words::{Channel, HoldSource, Kind, Meaning, TaskKind, UnmatchedReason, Word as _};
@@ -72,7 +72,7 @@ pub async fn match_message(
             lock_all(tx, message, agent, &about).await?;
             // Before the address is the agent's, and what is written from it finds its place by what else it stands in.
             let assigned = assign(tx, clock, message, ((&about, Some(agent)), by)).await?;
-            let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
+            let key = chat::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
             tx.delete_stranger(&key, message).await?;
             let placed = tx.find_strangers(vec![key.clone()]).await?.len();
             let belongs = give(tx, clock, stages, &waiting.address, (Whose::Agent(agent, about), by)).await?;
@@ -102,7 +102,7 @@ async fn become_whose(
     (whose, by): (Whose, &str),
 ) -> Result<usize, MatchError> {
     let message = waiting.id;
-    let key = address::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
+    let key = chat::key(&waiting.address).ok_or(MatchError::NoAddress(message))?;
     let placed = tx.find_strangers(vec![key.clone()]).await?.len();
     // Whoever says whose it is has ended the task that asks it, unless it goes on asking about whom.
     let told = about_whom_it_tells(tx, message, &whose).await?;
@@ -160,8 +160,8 @@ async fn lock_all(tx: &mut Tx, message: MessageId, agent: AgentId, about: &[Infl
 
 /// Whether an address is this agent's.
 async fn is_theirs(tx: &mut Tx, address: &str, agent: AgentId) -> Result<bool, StoreError> {
-    let key = address::key(address);
-    let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+    let key = chat::key(address);
+    let owners = tx.find_owners(key.into_iter().collect()).await?;
     Ok(owners.iter().any(|owner| owner.agent_id == Some(agent)))
 }
 
@@ -221,28 +221,41 @@ async fn give(
     address: &str,
     (whose, by): (Whose, &str),
 ) -> Result<Belongs, MatchError> {
-    let key = address::key(address).unwrap_or_default();
-    let owner = tx.find_addresses(Channel::Email, vec![key]).await?.into_iter().next();
+    let (channel, key) = chat::channel_of(address).unwrap_or((Channel::Email, String::new()));
+    let owner = tx.find_owners(vec![key.clone()]).await?.into_iter().next();
     match whose {
         Whose::Influencer(id) => {
             if owner.as_ref().and_then(|o| o.influencer_id) != Some(id) {
-                let change = InfluencerChange { add_emails: vec![address.to_owned()], ..InfluencerChange::default() };
+                let (given, none) = (vec![address.to_owned()], InfluencerChange::default());
+                let change = match channel {
+                    Channel::Sms => InfluencerChange { add_phones: given, ..none },
+                    Channel::Slack => InfluencerChange { add_slack: given, ..none },
+                    Channel::Email | Channel::Manual => InfluencerChange { add_emails: given, ..none },
+                };
                 people::update_influencer(tx, clock, id, by, change).await?;
             }
             Ok(Belongs::Influencer(id))
         }
         Whose::Agent(id, _) => {
             if owner.as_ref().and_then(|o| o.agent_id) != Some(id) {
-                let change =
-                    people::AgentChange { add_emails: vec![address.to_owned()], ..people::AgentChange::default() };
+                let (given, none) = (vec![address.to_owned()], people::AgentChange::default());
+                let change = match channel {
+                    Channel::Sms | Channel::Slack => people::AgentChange { add_others: given, ..none },
+                    Channel::Email | Channel::Manual => people::AgentChange { add_emails: given, ..none },
+                };
                 people::update_agent(tx, clock, id, change).await?;
             }
             let stands_for = tx.influencers_of_agents(vec![id]).await?.into_iter().map(|(_, i)| i).collect();
             Ok(Belongs::Agent(id, stands_for))
         }
         Whose::New(mut new) => {
-            if !new.emails.iter().any(|e| address::key(e) == address::key(address)) {
-                new.emails.push(address.to_owned());
+            let given = match channel {
+                Channel::Sms => &mut new.phones,
+                Channel::Slack => &mut new.slack,
+                Channel::Email | Channel::Manual => &mut new.emails,
+            };
+            if !given.iter().any(|known| chat::key(known).as_ref() == Some(&key)) {
+                given.push(address.to_owned());
             }
             let influencer = people::create_influencer(tx, clock, stages, by, *new).await?;
             Ok(Belongs::Influencer(influencer.id))
@@ -262,8 +275,8 @@ async fn assign(
         tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
     let waiting = tx.list_waiting(vec![message]).await?.pop();
     let origin = tx.message_origin(message).await?;
-    let key = origin.as_ref().and_then(|(author, _)| address::key(author));
-    let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+    let key = origin.as_ref().and_then(|(author, _)| chat::key(author));
+    let owners = tx.find_owners(key.into_iter().collect()).await?;
     let agent = agent.or_else(|| owners.first().and_then(|owner| owner.agent_id));
     // In the order in which everybody locks them.
     tx.lock_influencers(shown.iter().chain(about).copied().collect()).await?;

@@ -185,7 +185,7 @@ impl SignIns {
         };
         let Some(provider) = there.provider() else {
             return wrong(format!(
-                "`{account}` is of kind `{}`: it signs in with a password, if at all",
+                "`{account}` is of kind `{}`: it signs in with what the configuration names, if at all",
                 there.kind_name()
             ));
         };

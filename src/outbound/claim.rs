@@ -1,20 +1,24 @@
 //! Claiming what is due, with everything checked again in the same transaction: the installation, the account, who said no,
 //! whose address is dead; for steps of a sequence also the run, its holds and pauses, its condition, its hours and every limit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{SendingSettings, Tools};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::retry::Tried;
-use crate::domain::words::{AccountState, OutboxStatus, RecipientState};
+use crate::domain::time::Micros;
+use crate::domain::words::{AccountState, Channel, OutboxStatus, RecipientState};
 use crate::hub::outreach::recheck::{lock_runs, recheck};
 use crate::hub::settle;
 use crate::store::outbox::claim::StoppedRecipient;
 use crate::store::outbox::{Grip, RecipientRow};
 use crate::store::outreach::enrollment::StepMail;
 use crate::store::{StoreError, Tx};
+
+/// How long what has to wait for another message is left alone.
+const BUSY_REST: Duration = Duration::from_millis(200);
 
 /// A message in hand.
 #[derive(Debug, Clone)]
@@ -55,6 +59,9 @@ pub(super) async fn claim(
     if !may_send(&mut tx, settings, login_refused).await? {
         return Ok(Found::default());
     }
+    if let Some(until) = rests_until(&mut tx, settings, now).await? {
+        return Ok(Found { rest: Some(until.since(now)), ..Found::default() });
+    }
     tx.commit().await?;
     let mut tx = tools.store.begin("outbound.claim").await?;
     let found = claim_in(&mut tx, tools, settings, (at_most, login_refused)).await?;
@@ -72,6 +79,38 @@ async fn may_send(tx: &mut Tx, settings: &SendingSettings, login_refused: bool) 
         Some(AccountState::NeedsLogin) => !login_refused,
         Some(AccountState::Up | AccountState::Down) | None => true,
     })
+}
+
+/// Until when the provider wants to be left alone, whichever node it said so to.
+async fn rests_until(tx: &mut Tx, settings: &SendingSettings, now: Micros) -> Result<Option<Micros>, StoreError> {
+    let account = tx.get_account(&settings.account).await?;
+    Ok(account.and_then(|account| account.rest_until).filter(|until| *until > now))
+}
+
+/// Leaves of what is due what can't go beside something else: on a channel without an id of ours for each message, the same words must
+/// not be under way to one address twice, or nobody could tell which of them arrived; and some providers ask for a time between two.
+async fn leave_busy(
+    tx: &mut Tx,
+    settings: &SendingSettings,
+    now: Micros,
+    due: Vec<MessageId>,
+) -> Result<Vec<MessageId>, StoreError> {
+    if settings.channel == Channel::Email || due.is_empty() {
+        return Ok(due);
+    }
+    let busy = tx.find_busy(due.clone(), &settings.account, now.minus(settings.gap)).await?;
+    let mut seen = HashSet::new();
+    let first: HashSet<MessageId> = tx
+        .list_recipients(due.clone())
+        .await?
+        .into_iter()
+        .map(|recipient| (recipient.address_key, recipient.outbox_id))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter(|(key, _)| seen.insert(key.clone()))
+        .map(|(_, id)| id)
+        .collect();
+    Ok(due.into_iter().filter(|id| !busy.contains(id) && first.contains(id)).collect())
 }
 
 /// Whether what came into the account's mailbox is known. While it is not (the hub just began, or can't sign in), nobody knows who
@@ -98,7 +137,14 @@ async fn claim_in(
     } else {
         (Vec::new(), tx.lock_due_by_hand(&settings.account, now, room).await?)
     };
-    let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
+    if settings.channel != Channel::Email {
+        // Two nodes must not each take a message to the same address.
+        tx.lock_account(&settings.account).await?;
+    }
+    let all = due.len();
+    due = leave_busy(tx, settings, now, due).await?;
+    let is_left = due.len() < all;
+    let more = !is_left && i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
     let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
     let of_runs = tx.steps_of_messages(due.clone()).await?;
@@ -113,7 +159,8 @@ async fn claim_in(
     let later = recheck(tx, &tools.clock, &tools.desk.house(), (due.clone(), runs)).await?;
     due.retain(|id| !later.contains(id));
     let claimed = take(tx, tools, settings, due).await?;
-    Ok(Found { claimed, rest: None, more })
+    let rest = is_left.then(|| settings.gap.max(BUSY_REST));
+    Ok(Found { claimed, rest, more })
 }
 
 /// Takes recipients off that must not be written to; the messages that nobody is left for are cancelled.

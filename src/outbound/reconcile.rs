@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::filing;
-use super::{SendingSettings, SentCopy, SourceFactory, Tools};
+use super::{LedgerFactory, SendingSettings, SentCopy, SourceFactory, Tools};
 use crate::clock::{self, Clock};
 use crate::connector::{ConnectorError, Source};
 use crate::domain::ids::{MessageId, RunId};
@@ -95,12 +95,13 @@ pub async fn sweep(tx: &mut Tx, clock: &Clock, look_after: Duration) -> Result<S
 
 /// Looks after one account's uncertain and unfiled messages, and sweeps.
 pub struct Reconciler {
-    tools: Tools,
-    settings: SendingSettings,
+    pub(super) tools: Tools,
+    pub(super) settings: SendingSettings,
     sources: Option<SourceFactory>,
-    wake: Wake,
+    ledgers: Option<LedgerFactory>,
+    pub(super) wake: Wake,
     /// Since when each attempt is missing, by the machine's clock.
-    missing: HashMap<(MessageId, i64), Instant>,
+    pub(super) missing: HashMap<(MessageId, i64), Instant>,
     /// Messages that can't be filed now, and until when they are left alone.
     pub(super) unfileable: HashMap<MessageId, Instant>,
     troubles: u32,
@@ -120,12 +121,20 @@ impl Reconciler {
             tools,
             settings,
             sources,
+            ledgers: None,
             wake,
             missing: HashMap::new(),
             unfileable: HashMap::new(),
             troubles: 0,
             rest_until: None,
         }
+    }
+
+    /// The same, asking a provider that is no mailbox.
+    #[must_use]
+    pub fn with_ledger(mut self, ledgers: LedgerFactory) -> Self {
+        self.ledgers = Some(ledgers);
+        self
     }
 
     /// Runs until stopped; either stop ends it at once, for nothing it does can be lost.
@@ -156,13 +165,16 @@ impl Reconciler {
         if swept.requeued > 0 {
             self.wake.wake();
         }
-        let Some(sources) = self.sources.clone() else { return Ok(()) };
+        if self.sources.is_none() && self.ledgers.is_none() {
+            return Ok(());
+        }
         if self.rest_until.is_some_and(|until| until > Instant::now()) {
             return Ok(());
         }
         let mut tx = self.tools.store.read().await?;
         let uncertain = tx.list_uncertain(&self.settings.account, self.tools.clock.now(), BATCH).await?;
         let unfiled = match self.settings.sent_copy {
+            _ if self.sources.is_none() => Vec::new(),
             SentCopy::Hub => tx.list_unfiled(&self.settings.account, BATCH * 4).await?,
             SentCopy::Server | SentCopy::ServerSometime => Vec::new(),
         };
@@ -172,9 +184,7 @@ impl Reconciler {
             return Ok(());
         }
         let Some(lease) = self.take_lease().await? else { return Ok(()) };
-        let mut source = sources();
-        let visit = tokio::time::timeout(VISIT_MAX, self.visit(source.as_mut(), &uncertain, &unfiled)).await;
-        source.close().await;
+        let visit = tokio::time::timeout(VISIT_MAX, self.look(&uncertain, &unfiled)).await;
         self.give_lease(lease).await?;
         match visit {
             Ok(Ok(())) => (self.troubles, self.rest_until) = (0, None),
@@ -183,6 +193,18 @@ impl Reconciler {
             Err(_) => self.rest("the mailbox took too long"),
         }
         Ok(())
+    }
+
+    async fn look(&mut self, uncertain: &[UncertainRow], unfiled: &[UnfiledRow]) -> Result<(), VisitError> {
+        if let Some(ledgers) = self.ledgers.clone() {
+            let mut ledger = ledgers();
+            return self.ask(ledger.as_mut(), uncertain).await;
+        }
+        let Some(sources) = self.sources.clone() else { return Ok(()) };
+        let mut source = sources();
+        let visited = self.visit(source.as_mut(), uncertain, unfiled).await;
+        source.close().await;
+        visited
     }
 
     fn rest(&mut self, why: &str) {
@@ -268,9 +290,8 @@ impl Reconciler {
     }
 
     async fn missed(&mut self, row: &UncertainRow, finds: bool) -> Result<(), StoreError> {
-        let since = *self.missing.entry((row.id, row.attempt)).or_insert_with(Instant::now);
         let now = self.tools.clock.now();
-        let waited = now.since(row.handed_over_at.unwrap_or(now)).min(since.elapsed());
+        let waited = self.waited(row);
         let mut tx = self.tools.store.begin("outbound.settle_missed").await?;
         tx.lock_run_of(row.id).await?;
         let files_itself = finds
@@ -292,8 +313,15 @@ impl Reconciler {
         tx.commit().await
     }
 
+    /// How long an attempt has been missing, by the clock of business and by the machine's: the shorter of the two.
+    pub(super) fn waited(&mut self, row: &UncertainRow) -> Duration {
+        let since = *self.missing.entry((row.id, row.attempt)).or_insert_with(Instant::now);
+        let now = self.tools.clock.now();
+        now.since(row.handed_over_at.unwrap_or(now)).min(since.elapsed())
+    }
+
     /// Later each time: as long again as it has been uncertain.
-    fn next_look(&self, row: &UncertainRow) -> crate::domain::time::Micros {
+    pub(super) fn next_look(&self, row: &UncertainRow) -> crate::domain::time::Micros {
         let now = self.tools.clock.now();
         let so_far = now.since(row.handed_over_at.unwrap_or(now));
         now.plus(so_far.clamp(self.settings.look_after.min(LOOK_MAX), LOOK_MAX))

@@ -8,6 +8,8 @@ use super::claim::Claimed;
 use crate::clock;
 use crate::connector::{Phase, Reply};
 use crate::domain::bounce::Severity;
+use crate::domain::chat::{self, HarmOf};
+use crate::domain::ids::MessageId;
 use crate::domain::oauth::rewritten_id;
 use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
 use crate::domain::threading::id_key;
@@ -15,7 +17,9 @@ use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
 use crate::hub::outreach::outgoing::STOPPED;
 use crate::hub::outreach::{self, UNSURE};
+use crate::hub::fares;
 use crate::hub::{settle, signal};
+use crate::store::feed::NewProviderMessage;
 use crate::store::outbox::outcome::Outcome;
 use crate::store::outbox::{Grip, HandedOver, RecipientRow};
 use crate::store::{StoreError, Tx};
@@ -140,7 +144,12 @@ fn chance() -> f64 {
 }
 
 /// Records that the server took the message for everybody in the offer that it had not refused.
-pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) -> Result<bool, StoreError> {
+pub(super) async fn accepted(
+    tools: &Tools,
+    claimed: &Claimed,
+    reply: &Reply,
+    (account, provider_id): (&str, Option<&str>),
+) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.record_accepted").await?;
     let (grip, now) = (claimed.grip, tools.clock.now());
     tx.lock_run_of(grip.id).await?;
@@ -159,6 +168,9 @@ pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) ->
         let data = serde_json::json!({"reply": words(reply), "refused": refused(&recipients)});
         settle::note_sent(&mut tx, &tools.clock, grip.id, now, data).await?;
     }
+    if let Some(id) = provider_id {
+        note_provider_id(&mut tx, account, (id, grip.id)).await?;
+    }
     // A provider that gives the mail an id of its own says it here or never: answers to it name that one.
     if let Some(id) = rewritten_id(&reply.text) {
         tx.insert_ref_of(grip.id, &id_key(id)).await?;
@@ -166,6 +178,51 @@ pub(super) async fn accepted(tools: &Tools, claimed: &Claimed, reply: &Reply) ->
     end_refused(&mut tx, tools, claimed, (retry, &recipients)).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Keeps under which id the provider has a message, and in which of its conversations that is, where the id tells.
+pub(super) async fn note_provider_id(
+    tx: &mut Tx,
+    account: &str,
+    (id, message_id): (&str, MessageId),
+) -> Result<(), StoreError> {
+    let row = NewProviderMessage { account: account.to_owned(), provider_id: id.to_owned(), message_id };
+    tx.insert_provider_messages(vec![row]).await?;
+    // Answers in its thread find it, and so does what is said in a direct message as a whole.
+    if let Some(place) = chat::place_of(id) {
+        tx.insert_ref_of(message_id, &chat::conversation_key(account, id)).await?;
+        if place.contains("/D") {
+            tx.insert_ref_of(message_id, &chat::conversation_key(account, place)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Records that a message has to wait until an instant that the provider named, and with it everything of the account where one is given.
+/// It is no failure of the message.
+pub(super) async fn wait(
+    tools: &Tools,
+    claimed: &Claimed,
+    (until, why): (Micros, &str),
+    account: Option<&str>,
+) -> Result<bool, StoreError> {
+    let mut tx = tools.store.begin("outbound.wait").await?;
+    if let Some(account) = account {
+        tx.rest_account(account, until).await?;
+    }
+    if plan_retry(claimed.tried, tools.clock.now(), 0.0) == Retry::GiveUp {
+        return give_up(tx, tools, claimed, why).await;
+    }
+    let status = if claimed.tried.failures > 0 { OutboxStatus::Deferred } else { OutboxStatus::Queued };
+    let outcome = Outcome {
+        due_at: Some(until),
+        tried_at: Some(tools.clock.now()),
+        detail: Some(why.to_owned()),
+        ..Outcome::plain(status)
+    };
+    let done = tx.record_outbox(claimed.grip, &outcome).await?;
+    tx.commit().await?;
+    Ok(done)
 }
 
 /// The state after an attempt: waiting for another one, or the end.
@@ -218,7 +275,7 @@ async fn end_refused(
 pub(super) async fn refused_all(
     tools: &Tools,
     claimed: &Claimed,
-    step: Step,
+    (step, harm): (Step, HarmOf),
     replies: &[(&RecipientRow, &Reply)],
 ) -> Result<Trouble, StoreError> {
     let trouble = replies.iter().find_map(|(_, reply)| match judge(step, reply) {
@@ -251,6 +308,9 @@ pub(super) async fn refused_all(
     }
     for (recipient, reply) in replies {
         write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
+        if let Some(code) = &reply.enhanced {
+            fares::harm(&mut tx, &tools.clock, &recipient.address_key, (harm(code), code)).await?;
+        }
         if claimed.tried.failures == 0 {
             count_soft(&mut tx, tools, step, (recipient, reply)).await?;
         }

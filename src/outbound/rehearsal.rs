@@ -29,7 +29,7 @@ pub async fn accept_due(tools: &Tools, settings: &SendingSettings) -> Result<Vec
             claimed.recipients.iter().map(|recipient| Answer { recipient, reply: None }).collect();
         if record::hand_over(tools, claimed.grip, &answers).await?.is_none() {
             record::give_back(tools, &claimed, None).await?;
-        } else if record::accepted(tools, &claimed, &reply).await? {
+        } else if record::accepted(tools, &claimed, &reply, ("", None)).await? {
             accepted.push(claimed.grip.id);
         }
     }

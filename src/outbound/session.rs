@@ -12,10 +12,12 @@ use super::account::{self, Breaker, Standing};
 use super::claim::{self, Claimed};
 use super::record::{self, Answer, insist};
 use super::{SenderFactory, SendingSettings, Tools};
-use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Reply, SendOutcome, Sender};
+use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Reply, SendOutcome, Sender, not_before};
+use crate::domain::chat::Words;
 use crate::domain::ids::MessageId;
 use crate::domain::retry::{AccountTrouble, Step};
 use crate::domain::veil::without_addresses;
+use crate::domain::words::{Channel, Word as _};
 use crate::hub::enqueue::SIZE_MAX;
 use crate::render::mail::with_date;
 use crate::store::StoreError;
@@ -158,12 +160,23 @@ impl Sessions {
                 drop(raw);
                 "nobody is left to write to".to_owned()
             }
-            Some(Ok(raw)) => return Some(with_date(&raw, self.tools.clock.now())),
+            Some(Ok(raw)) if self.settings.channel == Channel::Email => {
+                return Some(with_date(&raw, self.tools.clock.now()));
+            }
+            Some(Ok(words)) => return Some(self.with_callback(words)),
             Some(Err(error)) => format!("the stored mail can't be read: {error}"),
             None => "the stored mail is gone".to_owned(),
         };
         insist("unsendable", || record::unsendable(&self.tools, claimed, &why)).await;
         None
+    }
+
+    /// Words that are about to go, with the address at which the provider is to tell how they fare.
+    fn with_callback(&self, content: Vec<u8>) -> Vec<u8> {
+        let Some(base) = &self.settings.callback else { return content };
+        let Ok(mut words) = serde_json::from_slice::<Words>(&content) else { return content };
+        words.callback = Some(format!("{base}/{}", words.token));
+        serde_json::to_vec(&words).unwrap_or(content)
     }
 
     async fn offer_failed(&self, claimed: &Claimed, error: &OfferError) {
@@ -244,8 +257,9 @@ impl Sessions {
 
     async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
         match outcome {
-            SendOutcome::Accepted { reply, .. } => {
-                insist("accepted", || record::accepted(&self.tools, claimed, &reply)).await;
+            SendOutcome::Accepted { reply, id } => {
+                let by = (self.settings.account.as_str(), id.as_deref());
+                insist("accepted", || record::accepted(&self.tools, claimed, &reply, by)).await;
                 self.count("accepted");
                 self.well().await;
                 After::Keep
@@ -266,8 +280,15 @@ impl Sessions {
     }
 
     async fn refused(&self, claimed: &Claimed, step: Step, replies: &[(&RecipientRow, &Reply)]) -> After {
+        if let Some((until, whole)) = replies.iter().find_map(|(_, reply)| not_before(reply)) {
+            let why = replies.first().map(|(_, reply)| reply.text.as_str()).unwrap_or_default();
+            let account = Some(self.settings.account.as_str()).filter(|_| whole);
+            insist("wait", || record::wait(&self.tools, claimed, (until, why), account)).await;
+            return After::Keep;
+        }
         self.count("refused");
-        let trouble = insist("refused", || record::refused_all(&self.tools, claimed, step, replies)).await;
+        let harm = self.settings.harm;
+        let trouble = insist("refused", || record::refused_all(&self.tools, claimed, (step, harm), replies)).await;
         if let Some((trouble, why)) = trouble.flatten() {
             self.trouble(trouble, &why).await;
             return After::Leave;
@@ -277,7 +298,7 @@ impl Sessions {
     }
 
     fn count(&self, result: &str) {
-        metrics::count(&metrics::MESSAGES_SENT, &["email", &self.settings.account, result], 1);
+        metrics::count(&metrics::MESSAGES_SENT, &[self.settings.channel.as_str(), &self.settings.account, result], 1);
     }
 
     async fn trouble(&self, trouble: AccountTrouble, why: &str) {

@@ -9,10 +9,11 @@ use super::people::{StageOf, stage_of};
 use super::sql::statements;
 use super::value::values;
 use super::{StoreError, Tx};
+use crate::domain::chat;
 use crate::domain::ids::{AgentId, ConversationId, EnrollmentId, InfluencerId, MessageId, RunId, ThreadId};
 use crate::domain::people::Suppression;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction, OutboxStatus, RecipientState};
+use crate::domain::words::{Channel, Direction, OutboxStatus, RecipientState, Word as _};
 
 pub mod claim;
 pub mod outcome;
@@ -280,9 +281,12 @@ impl Tx {
     /// Which of these addresses must not be written to, and why.
     pub async fn outbox_suppressed(&mut self, keys: Vec<String>) -> Result<Vec<(String, String)>, StoreError> {
         let mut found: Vec<(String, String)> = self.all(&SUPPRESSED, values![keys.clone()]).await?;
-        let kept = self.suppressed_when_erased(Channel::Email, &keys).await?;
-        let holds = |s: &Suppression| matches!(s.scope.as_str(), "all" | "email");
-        found.extend(kept.into_iter().filter(holds).map(|s| (s.value_key, s.reason.to_string())));
+        for channel in [Channel::Email, Channel::Sms, Channel::Slack] {
+            let own: Vec<String> = keys.iter().filter(|key| is_of(channel, key)).cloned().collect();
+            let kept = self.suppressed_when_erased(channel, &own).await?;
+            let holds = |s: &Suppression| s.scope == "all" || s.scope == channel.as_str();
+            found.extend(kept.into_iter().filter(holds).map(|s| (s.value_key, s.reason.to_string())));
+        }
         Ok(found)
     }
 
@@ -334,6 +338,11 @@ impl Tx {
     }
 }
 
+/// Whether an address is of a channel, by its form.
+fn is_of(channel: Channel, key: &str) -> bool {
+    chat::channel_of(key).is_some_and(|(of, _)| of == channel)
+}
+
 statements! {
     OUTBOX_ANY = "SELECT id FROM outbox LIMIT 1";
     #[hot] OUTBOX_GET = "SELECT id, account, status, due_at, attempts, failures, token, first_try_at, handed_over_at, finished_at, \
@@ -348,9 +357,9 @@ statements! {
     #[hot] RECIPIENT_SET = "UPDATE outbox_recipient SET state = $3, code = $4, detail = $5 WHERE outbox_id = $1 AND position = $2";
     #[hot] RECIPIENTS_MOVE = "UPDATE outbox_recipient SET state = $3, code = $4 WHERE outbox_id = $1 AND state = $2";
     #[hot] OWNERS = "SELECT a.value_key, COALESCE(a.influencer_id, g.influencer_id) AS influencer_id, a.agent_id, a.dead_at, a.dead_reason \
-        FROM address a LEFT JOIN agent_influencer g ON g.agent_id = a.agent_id WHERE a.channel = 'email' AND a.value_key = ANY($1::text[])";
-    #[hot] SUPPRESSED = "SELECT value_key, MIN(reason) FROM suppression WHERE channel = 'email' AND value_key = ANY($1::text[]) \
-        AND scope IN ('all', 'email') GROUP BY value_key";
+        FROM address a LEFT JOIN agent_influencer g ON g.agent_id = a.agent_id WHERE a.value_key = ANY($1::text[])";
+    #[hot] SUPPRESSED = "SELECT value_key, MIN(reason) FROM suppression WHERE value_key = ANY($1::text[]) \
+        AND scope IN ('all', channel) GROUP BY value_key";
     #[hot] PARTIES = concat!("SELECT ", stage_of!(), " FROM participation p JOIN influencer i ON i.id = p.influencer_id \
         WHERE p.message_id = $1 ORDER BY p.influencer_id");
     #[hot] ANSWERED = "SELECT id, conversation_id, internet_message_id, subject, direction, channel, author_name, \
@@ -381,7 +390,7 @@ statements! {
           LEFT JOIN outbox o ON o.id = m.id WHERE p.influencer_id = influencer.id AND m.kind = 'human' \
           AND (o.status IS NULL OR o.status NOT IN ('cancelled', 'rejected')) ORDER BY p.at DESC, p.message_id DESC LIMIT 1), last_message_at) \
         WHERE id IN (SELECT influencer_id FROM participation WHERE message_id = $1)";
-    #[hot] ADDRESS_DEAD = "UPDATE address SET dead_at = $2, dead_reason = $3 WHERE channel = 'email' AND value_key = $1 AND dead_at IS NULL";
+    #[hot] ADDRESS_DEAD = "UPDATE address SET dead_at = $2, dead_reason = $3 WHERE value_key = $1 AND dead_at IS NULL";
 }
 
 /// Multi-row texts of this file, for the tests.

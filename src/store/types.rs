@@ -11,7 +11,7 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason, TaskKind,
     TaskState, UnmatchedReason, Verdict, WebhookState,
 };
 
@@ -73,6 +73,7 @@ read_as! {
     Awaiting as String, word;
     UnmatchedReason as String, word;
     RecipientState as String, word;
+    Progress as String, word;
     EventType as String, word;
     SuppressionReason as String, word;
     EnrollmentState as String, word;

@@ -14,7 +14,7 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, RecipientState, Role, StepState, SuppressionReason, TaskKind,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason, TaskKind,
     TaskState, UnmatchedReason, Verdict, WebhookState, Word,
 };
 
@@ -198,6 +198,7 @@ from_word!(
     Awaiting,
     UnmatchedReason,
     RecipientState,
+    Progress,
     EventType,
     SuppressionReason,
     EnrollmentState,

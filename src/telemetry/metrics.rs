@@ -46,6 +46,8 @@ metrics! {
     MESSAGES_SENT = Counter "messages_sent_total" ["channel", "account", "result"]
         "Attempts to send that came to an end: accepted, refused or uncertain.";
     MESSAGES_RECEIVED = Counter "messages_received_total" ["channel", "account"] "Messages from others that were stored.";
+    TOLD_UNKNOWN = Counter "told_unknown_total" ["channel", "account"]
+        "Things that a provider told and that mean nothing to us.";
     SEND_LAG = Gauge "send_lag_seconds" ["account"]
         "How long the message that is due for longest has waited; 0 where none is due.";
     OUTBOX = Gauge "outbox_messages" ["account", "status"] "Messages in the outbox that have not come to an end.";

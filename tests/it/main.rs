@@ -20,6 +20,7 @@
 )]
 
 mod answers;
+mod channels;
 mod cli;
 mod contract;
 mod corpora;

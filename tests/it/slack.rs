@@ -2,7 +2,7 @@
 //! example, its description of the Web API. The published files are found through `LIAISON_CORPORA`; what needs them says so without.
 
 mod description;
-mod fake;
+pub mod fake;
 mod hearing;
 mod posting;
 mod published;

@@ -4,10 +4,10 @@ mod handed;
 mod listed;
 mod openapi;
 mod phones;
-mod provider;
+pub mod provider;
 mod signed;
 mod telnyx;
-mod twilio;
+pub mod twilio;
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub fn clock() -> Clock {
 
 pub fn mail(to: &str, text: &str, callback: Option<&str>) -> Outgoing {
     let words =
-        Words { text: text.to_owned(), token: "tok-1".to_owned(), thread: None, callback: callback.map(str::to_owned) };
+        Words { text: text.to_owned(), token: "tok-1".to_owned(), thread: None, place: None, callback: callback.map(str::to_owned) };
     let content = serde_json::to_vec(&words).unwrap();
     Outgoing { from: OURS.to_owned(), recipients: vec![to.to_owned()], content }
 }

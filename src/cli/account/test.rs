@@ -13,6 +13,7 @@ use crate::cli::terminal::clean_line;
 use crate::cli::{Global, environment};
 use crate::config::{self, Secrets};
 use crate::control::{self, ControlError, Request};
+use crate::domain::words::Channel;
 
 /// How long a daemon may take to try both halves.
 const TEST_TIME: Duration = Duration::from_secs(70);
@@ -49,7 +50,11 @@ async fn here(global: &Global, desk: &Desk, name: &str) -> anyhow::Result<Value>
     let tokens = app::keeper_of(&config, &desk.store, account);
     let parts = app::account_parts(account, &Arc::new(app::identity_of(&config)), tokens);
     let Some(parts) = parts else {
-        return Ok(json!([{"what": "reading", "ok": true, "detail": "simulated"}]));
+        if account.channel() == Channel::Email {
+            return Ok(json!([{"what": "reading", "ok": true, "detail": "simulated"}]));
+        }
+        let words = format!("`{name}` is of kind `{}`, which only a running daemon tries", account.kind_name());
+        return Err(Stop::failed(words).into());
     };
     Ok(json!(app::probe(&parts).await))
 }

@@ -3,7 +3,6 @@
 //! The words of a [`Reply`] are ours; of Slack's answer only its code is repeated, so that nothing private gets into a log.
 
 use crate::connector::Reply;
-use crate::domain::time::Micros;
 
 /// What a code says about what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,22 +116,11 @@ pub fn reply_of(code: &str, needed: Option<&str>) -> Reply {
     Reply { code: number, enhanced: Some(enhanced.to_owned()), text: words_of(code, needed) }
 }
 
-const NOT_BEFORE: &str = "not before ";
-
-/// That a message has to wait: HTTP's 429, and the instant in the words, where [`not_before`] finds it.
-pub fn wait_reply(until: Micros, why: &str) -> Reply {
-    Reply { code: 429, enhanced: Some("4.4.5".to_owned()), text: format!("{NOT_BEFORE}{until}: {why}") }
-}
-
-/// The instant before which a message is not to be offered again, where the reply says one.
-pub fn not_before(reply: &Reply) -> Option<Micros> {
-    let rest = reply.text.strip_prefix(NOT_BEFORE)?;
-    Micros::parse(rest.split(": ").next()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::{not_before, wait_reply};
+    use crate::domain::time::Micros;
     use crate::domain::bounce::Severity;
     use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Step, judge_refusal};
 
@@ -171,8 +159,9 @@ mod tests {
     #[test]
     fn the_time_to_wait_stands_in_the_reply() {
         let until = Micros(1_772_355_600_250_000);
-        let reply = wait_reply(until, "one message a second");
-        assert_eq!((not_before(&reply), reply.is_transient()), (Some(until), true));
+        let reply = wait_reply(until, "one message a second", false);
+        assert_eq!((not_before(&reply), reply.is_transient()), (Some((until, false)), true));
+        assert_eq!(not_before(&wait_reply(until, "too many", true)), Some((until, true)));
         assert_eq!(judged(&reply, Step::Recipient), Judgement::Transient);
         assert_eq!(not_before(&reply_of("ratelimited", None)), None);
     }

@@ -14,7 +14,9 @@ use super::member::channel_of;
 use super::message::field;
 use super::{METADATA_TYPE, Own, instant_of, is_user, manifest, parts_of, text};
 use crate::connector::feed::Words;
-use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender};
+use crate::connector::{
+    ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply,
+};
 use crate::domain::pace::Pace;
 
 /// The method that posts.
@@ -77,9 +79,9 @@ impl SlackSender {
         };
         let now = self.api.now();
         if let Some(until) = self.api.wait_until(POST) {
-            return Ok(refused(Phase::Recipient, codes::wait_reply(until, "Slack asked us to wait")));
+            return Ok(refused(Phase::Recipient, wait_reply(until, "Slack asked us to wait", true)));
         }
-        let channel = match self.channel(&own, address).await {
+        let channel = match self.channel(&own, words.place.as_deref().unwrap_or(address)).await {
             Ok(channel) => channel,
             Err(trouble) => return not_reached(trouble),
         };
@@ -97,7 +99,7 @@ impl SlackSender {
             waits
         };
         if let Some(until) = waits {
-            return Ok(refused(Phase::Recipient, codes::wait_reply(until, "one message a second to a conversation")));
+            return Ok(refused(Phase::Recipient, wait_reply(until, "one message a second to a conversation", false)));
         }
         let arguments = arguments(&channel, thread, &words);
         self.offered = Some(Offered { own, channel, arguments });
@@ -221,7 +223,7 @@ fn judge(trouble: Trouble) -> SendOutcome {
         Trouble::NotConnected(_) | Trouble::Insecure(_) => {
             SendOutcome::Refused(own_reply(421, "4.4.1", &trouble.to_string()))
         }
-        Trouble::Limited { until } => SendOutcome::Refused(codes::wait_reply(until, "Slack asked us to wait")),
+        Trouble::Limited { until } => SendOutcome::Refused(wait_reply(until, "Slack asked us to wait", true)),
         Trouble::Said { code, needed } => match codes::look_up(&code).0 {
             Meaning::Unknown => SendOutcome::Uncertain(codes::words_of(&code, needed.as_deref())),
             Meaning::Login | Meaning::Later | Meaning::Never | Meaning::Gone => {
@@ -235,7 +237,7 @@ fn judge(trouble: Trouble) -> SendOutcome {
 /// A direct message that could not be opened: whether it is about this person or about us.
 fn not_reached(trouble: Trouble) -> Result<Offer, OfferError> {
     match trouble {
-        Trouble::Limited { until } => Ok(refused(Phase::Recipient, codes::wait_reply(until, "Slack asked us to wait"))),
+        Trouble::Limited { until } => Ok(refused(Phase::Recipient, wait_reply(until, "Slack asked us to wait", true))),
         Trouble::Said { code, needed } if codes::look_up(&code).0 != Meaning::Login => {
             Ok(refused(Phase::Recipient, codes::reply_of(&code, needed.as_deref())))
         }
@@ -276,7 +278,7 @@ mod tests {
     use crate::domain::time::Micros;
 
     fn words(text: &str) -> Words {
-        Words { text: text.into(), token: "tok".into(), thread: None, callback: None }
+        Words { text: text.into(), token: "tok".into(), thread: None, place: None, callback: None }
     }
 
     fn mail(words: &Words, to: &[&str]) -> Outgoing {

@@ -2,6 +2,7 @@
 //! (`domain::retry`) knows the codes of SMTP, and an HTTP status would mislead it. 400 is final, and would be tried for days.
 
 use crate::connector::Reply;
+use crate::domain::chat::Harm;
 use crate::domain::phone::without_numbers;
 
 /// Octets of the words of a reply.
@@ -45,6 +46,16 @@ impl Fault {
             Self::Ours => (550, Some("5.7.1")),
             Self::SignIn => (535, None),
             Self::TooFast => (421, None),
+        }
+    }
+
+    /// What it says of the address.
+    pub fn harm(self) -> Harm {
+        match self {
+            Self::OptedOut => Harm::OptedOut,
+            Self::NoSuchNumber | Self::NotMobile => Harm::Dead,
+            Self::Ours | Self::SignIn => Harm::Ours,
+            Self::Away | Self::Filtered | Self::TooFast | Self::Passing | Self::Message => Harm::Passing,
         }
     }
 

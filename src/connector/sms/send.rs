@@ -14,7 +14,10 @@ use super::TEXT_CHARS_MAX;
 use super::fault::{Fault, cut};
 use crate::connector::feed::Words;
 use crate::connector::http::{HttpError, Told};
-use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender};
+use crate::clock::Clock;
+use crate::connector::{
+    ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply,
+};
 use crate::domain::phone;
 
 /// The longest that a provider's wish to be left alone is heeded; it is asked again then.
@@ -76,6 +79,7 @@ impl Rest {
 pub(super) struct TextSender<C> {
     pub(super) carrier: Arc<C>,
     pub(super) rest: Rest,
+    pub(super) clock: Clock,
 }
 
 /// What is in the outbox, where it can be sent.
@@ -141,8 +145,9 @@ impl<C: Carrier> TextSender<C> {
         if fault != Fault::TooFast {
             return fault.reply(code.as_deref(), &words);
         }
-        let rest = self.rest.take(told.retry_after);
-        fault.reply(code.as_deref(), &format!("{words}; not before {} s", rest.as_secs()))
+        let until = self.clock.now().plus(self.rest.take(told.retry_after));
+        let said = fault.reply(code.as_deref(), &words).text;
+        wait_reply(until, &said, true)
     }
 }
 
@@ -210,11 +215,11 @@ mod tests {
     }
 
     fn sender() -> TextSender<Paper> {
-        TextSender { carrier: Arc::new(Paper), rest: Rest::default() }
+        TextSender { carrier: Arc::new(Paper), rest: Rest::default(), clock: Clock::machine() }
     }
 
     fn mail(to: &[&str], text: &str) -> Outgoing {
-        let words = Words { text: text.to_owned(), token: "t".to_owned(), thread: None, callback: None };
+        let words = Words { text: text.to_owned(), token: "t".to_owned(), thread: None, place: None, callback: None };
         Outgoing {
             from: "+14155550100".to_owned(),
             recipients: to.iter().map(|t| (*t).to_owned()).collect(),
@@ -252,7 +257,7 @@ mod tests {
             assert!(matches!(outcome(status, body), SendOutcome::Uncertain(_)), "{status} {body}");
         }
         for (status, body, code) in
-            [(400, "no", 550), (400, "", 450), (401, "", 535), (404, "", 450), (429, "", 421), (429, "no", 421)]
+            [(400, "no", 550), (400, "", 450), (401, "", 535), (404, "", 450), (429, "", 429), (429, "no", 429)]
         {
             let SendOutcome::Refused(reply) = outcome(status, body) else { panic!("{status} {body}") };
             assert_eq!(reply.code, code, "{status} {body}");
@@ -267,7 +272,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rest_that_is_asked_for_is_kept_by_all_sessions() {
         let mut first = sender();
-        let mut second = TextSender { carrier: first.carrier.clone(), rest: first.rest.clone() };
+        let mut second = TextSender { carrier: first.carrier.clone(), rest: first.rest.clone(), clock: Clock::machine() };
         let mail = mail(&["+14155550101"], "x");
         assert!(matches!(first.outcome(Ok(told(429, ""))), SendOutcome::Refused(_)));
         tokio::time::advance(Duration::from_secs(29)).await;

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
 use super::send::{Rest, TextSender};
 use super::walk::Walker;
-use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Setting, Settings, SettingsError, lost};
-use crate::connector::feed::{Feed, Hook, Ledger};
+use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Settings, SettingsError, harm, lost};
+use crate::config::texting::{TELNYX, key32};
+use crate::connector::feed::{Checked, Feed, Hook, Ledger};
 use crate::connector::http::{Credentials, Question, Told};
 use crate::connector::{ConnectorError, Sender};
 use crate::domain::phone::without_numbers;
@@ -36,27 +36,7 @@ const PAGE_SIZE: &str = "50";
 
 /// The entry in the table of providers.
 pub const PROVIDER: Provider =
-    Provider { name: "telnyx", label: "Telnyx", settings: SETTINGS, line, fault: codes::fault };
-
-const SETTINGS: &[Setting] = &[
-    Setting { name: "api_key", secret: true, about: "the key of the account, which begins with KEY" },
-    Setting {
-        name: "public_key",
-        secret: false,
-        about: "the account's public key, as its portal shows it: checks what Telnyx posts",
-    },
-    Setting {
-        name: "number",
-        secret: false,
-        about: "our number, like +14155550100; or give a profile with a pool of numbers",
-    },
-    Setting {
-        name: "messaging_profile_id",
-        secret: false,
-        about: "the profile with which is sent, or whose pool sends",
-    },
-    Setting { name: "base_url", secret: false, about: "where Telnyx answers, where that is another place" },
-];
+    Provider { spec: &TELNYX, line, fault: codes::fault, harm: |code| harm(codes::fault(code)) };
 
 /// What all parts of a line share.
 struct Desk {
@@ -81,41 +61,19 @@ impl fmt::Debug for Desk {
 struct Telnyx(Arc<Desk>);
 
 fn line(settings: &Settings, means: &Means) -> LineResult {
-    settings.only(SETTINGS)?;
+    TELNYX.check(settings)?;
     let api_key = settings.secret("api_key").ok_or(SettingsError::Missing("api_key"))?;
-    let public_key = settings.get("public_key").map(public_key).transpose()?;
+    let public_key = settings.get("public_key").and_then(key32).map(PublicKey::new);
     let number = settings.number()?;
     let profile = settings.get("messaging_profile_id").map(str::to_owned);
-    if profile.as_deref().is_some_and(|id| !is_id(id)) {
-        return Err(SettingsError::Wrong(
-            "messaging_profile_id",
-            "it is written like 30ef55db-c4a2-4c4a-9804-a68077973d07".to_owned(),
-        ));
-    }
-    if number.is_none() && profile.is_none() {
-        return Err(SettingsError::Missing("number"));
-    }
     let base = settings.base(BASE)?;
     let means = means.clone();
     Ok(Arc::new(Telnyx(Arc::new(Desk { means, base, api_key, public_key, number, profile, rest: Rest::default() }))))
 }
 
-fn public_key(text: &str) -> Result<PublicKey, SettingsError> {
-    let octets = STANDARD.decode(text).ok().and_then(|octets| octets.try_into().ok());
-    let wrong = || {
-        SettingsError::Wrong("public_key", "copy it from the portal's page of keys: 44 characters of base64".to_owned())
-    };
-    octets.map(PublicKey::new).ok_or_else(wrong)
-}
-
-/// An id that fits into an address.
-fn is_id(text: &str) -> bool {
-    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
-}
-
 impl Line for Telnyx {
     fn sender(&self) -> Box<dyn Sender> {
-        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone() })
+        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone(), clock: self.0.means.clock.clone() })
     }
 
     fn feed(&self) -> Box<dyn Feed> {
@@ -130,6 +88,10 @@ impl Line for Telnyx {
 
     fn ledger(&self) -> Box<dyn Ledger> {
         Box::new(ledger::TelnyxLedger { desk: Arc::clone(&self.0) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Vec<Checked>> {
+        super::check(self, self.0.means.clock.now(), PROVIDER.spec.label)
     }
 }
 

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use url::Url;
 
 use super::send::{Rest, TextSender};
 use super::walk::Walker;
-use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Setting, Settings, SettingsError, lost};
-use crate::connector::feed::{Feed, Hook, Ledger};
+use super::{ANSWER_OCTETS_MAX, Line, LineResult, Means, Provider, Settings, SettingsError, harm, lost};
+use crate::config::texting::TWILIO;
+use crate::connector::feed::{Checked, Feed, Hook, Ledger};
 use crate::connector::http::{Credentials, Question, Told};
 use crate::connector::{ConnectorError, Sender};
 use crate::domain::phone::without_numbers;
@@ -29,21 +31,7 @@ const PAGE_SIZE: &str = "1000";
 
 /// The entry in the table of providers.
 pub const PROVIDER: Provider =
-    Provider { name: "twilio", label: "Twilio", settings: SETTINGS, line, fault: codes::fault };
-
-const SETTINGS: &[Setting] = &[
-    Setting { name: "account_sid", secret: false, about: "the account, AC and 32 digits and letters" },
-    Setting {
-        name: "auth_token",
-        secret: true,
-        about: "its token: signs what Twilio posts, and signs in where there is no API key",
-    },
-    Setting { name: "api_key", secret: false, about: "an API key to sign in with, SK and 32 digits and letters" },
-    Setting { name: "api_secret", secret: true, about: "the secret of the API key" },
-    Setting { name: "number", secret: false, about: "our number, like +14155550100; or give a messaging service" },
-    Setting { name: "messaging_service_sid", secret: false, about: "a pool of numbers, MG and 32 digits and letters" },
-    Setting { name: "base_url", secret: false, about: "where Twilio answers, where that is another place" },
-];
+    Provider { spec: &TWILIO, line, fault: codes::fault, harm: |code| harm(codes::fault(code)) };
 
 /// What sends: one number, or a pool from which Twilio chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,24 +73,16 @@ impl fmt::Debug for Desk {
 struct Twilio(Arc<Desk>);
 
 fn line(settings: &Settings, means: &Means) -> LineResult {
-    settings.only(SETTINGS)?;
-    let account = sid("account_sid", "AC", settings.need("account_sid")?)?;
-    let service = settings.get("messaging_service_sid").map(|s| sid("messaging_service_sid", "MG", s)).transpose()?;
-    let origin = match (settings.number()?, service) {
-        (Some(number), None) => Origin::Number(number),
-        (None, Some(service)) => Origin::Service(service),
-        (None, None) => return Err(SettingsError::Missing("number")),
-        (Some(_), Some(_)) => {
-            let why = "give it, or a number, and not both: a line is one of them".to_owned();
-            return Err(SettingsError::Wrong("messaging_service_sid", why));
-        }
+    TWILIO.check(settings)?;
+    let account = settings.need("account_sid")?.to_owned();
+    let origin = match settings.number()? {
+        Some(number) => Origin::Number(number),
+        None => Origin::Service(settings.need("messaging_service_sid")?.to_owned()),
     };
     let auth_token = settings.secret("auth_token");
     let (user, password) = match (settings.get("api_key"), settings.secret("api_secret")) {
-        (Some(key), Some(secret)) => (sid("api_key", "SK", key)?, secret),
-        (Some(_), None) => return Err(SettingsError::Missing("api_secret")),
-        (None, Some(_)) => return Err(SettingsError::Missing("api_key")),
-        (None, None) => (account.clone(), auth_token.clone().ok_or(SettingsError::Missing("auth_token"))?),
+        (Some(key), Some(secret)) => (key.to_owned(), secret),
+        _ => (account.clone(), auth_token.clone().ok_or(SettingsError::Missing("auth_token"))?),
     };
     let base = settings.base(BASE)?;
     let means = means.clone();
@@ -118,22 +98,9 @@ fn line(settings: &Settings, means: &Means) -> LineResult {
     }))))
 }
 
-/// An identifier of Twilio's: two letters and 32 hexadecimal digits.
-fn sid(name: &'static str, prefix: &str, text: &str) -> Result<String, SettingsError> {
-    if is_sid(prefix, text) {
-        return Ok(text.to_owned());
-    }
-    Err(SettingsError::Wrong(name, format!("it begins with {prefix}, and 32 digits and letters from a to f follow")))
-}
-
-fn is_sid(prefix: &str, text: &str) -> bool {
-    let digits = text.strip_prefix(prefix).unwrap_or_default();
-    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
 impl Line for Twilio {
     fn sender(&self) -> Box<dyn Sender> {
-        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone() })
+        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone(), clock: self.0.means.clock.clone() })
     }
 
     fn feed(&self) -> Box<dyn Feed> {
@@ -148,6 +115,10 @@ impl Line for Twilio {
 
     fn ledger(&self) -> Box<dyn Ledger> {
         Box::new(ledger::TwilioLedger { desk: Arc::clone(&self.0) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Vec<Checked>> {
+        super::check(self, self.0.means.clock.now(), PROVIDER.spec.label)
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Letter {
     pub(super) enqueued: Enqueued,
     /// Whether it begins its conversation.
     pub(super) is_new: bool,
+    /// What ties others to its conversation.
+    pub(super) refs: Vec<(String, ConversationId)>,
     pub(super) raws: Vec<Raw>,
     pub(super) message: NewMessage,
     pub(super) links: Vec<LinkRow>,
@@ -92,6 +94,7 @@ pub fn compose(clock: &Clock, ground: &mut Ground, mut order: Order) -> Result<L
     let place = Place {
         message: id,
         conversation,
+        channel: Channel::Email,
         account: &order.account.name,
         subject: &written.draft.subject,
         at: order.due_at,
@@ -114,7 +117,8 @@ pub fn compose(clock: &Clock, ground: &mut Ground, mut order: Order) -> Result<L
     let by_hand = order.outreach.is_none().then_some(domain);
     let outbox = outbox_of(clock, order, (&enqueued, clean_hash), envelope);
     let raws = std::iter::once(raw).chain(clean).collect();
-    Ok(Letter { enqueued, is_new, raws, message, links, parts, strangers, outbox, by_hand })
+    let refs = vec![reference_of(&enqueued)];
+    Ok(Letter { enqueued, is_new, refs, raws, message, links, parts, strangers, outbox, by_hand })
 }
 
 /// Writes the mail itself.
@@ -224,7 +228,7 @@ fn outbox_of(
 }
 
 /// What another mail names when it answers this one.
-pub(super) fn reference_of(enqueued: &Enqueued) -> (String, ConversationId) {
+fn reference_of(enqueued: &Enqueued) -> (String, ConversationId) {
     (id_key(&enqueued.internet_message_id), enqueued.conversation_id)
 }
 
@@ -234,7 +238,7 @@ thread_local! {
 }
 
 /// Raw mail as it is kept.
-fn pack(raw: &[u8]) -> Result<Raw, EnqueueError> {
+pub(super) fn pack(raw: &[u8]) -> Result<Raw, EnqueueError> {
     let size = i64::try_from(raw.len()).unwrap_or(i64::MAX);
     let packed = COMPRESSOR.with_borrow_mut(|kept| match kept {
         Some(compressor) => compressor.compress(raw),
@@ -243,7 +247,7 @@ fn pack(raw: &[u8]) -> Result<Raw, EnqueueError> {
     Ok((Sha256::digest(raw).to_vec(), size, packed))
 }
 
-fn new_token() -> Result<String, EnqueueError> {
+pub(super) fn new_token() -> Result<String, EnqueueError> {
     let octets: [u8; 16] = clock::random_octets().map_err(|e| EnqueueError::Chance(e.to_string()))?;
     Ok(uuid::Uuid::from_bytes(octets).simple().to_string())
 }

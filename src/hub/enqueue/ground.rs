@@ -86,6 +86,13 @@ impl Ground {
         Ok(())
     }
 
+    /// Reads the threads of a conversation.
+    pub(super) async fn read_threads(&mut self, tx: &mut Tx, conversation: ConversationId) -> Result<(), StoreError> {
+        let threads = tx.find_threads_in(vec![conversation]).await?;
+        self.threads.entry(conversation).or_default().extend(threads);
+        Ok(())
+    }
+
     /// The subject of a message that was read.
     pub fn subject(&self, message: MessageId) -> Option<&str> {
         self.answered.get(&message).map(|answered| answered.subject.as_str())

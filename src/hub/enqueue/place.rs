@@ -16,6 +16,7 @@ use crate::store::thread::ThreadRow;
 pub(super) struct Place<'a> {
     pub(super) message: MessageId,
     pub(super) conversation: ConversationId,
+    pub(super) channel: Channel,
     pub(super) account: &'a str,
     pub(super) subject: &'a str,
     pub(super) at: Micros,
@@ -106,7 +107,7 @@ fn thread_of(clock: &Clock, place: &Place<'_>, part: &Part, known: &[ThreadRow])
         id: ThreadId(clock.new_id()),
         conversation_id: place.conversation,
         influencer_id: part.influencer,
-        channel: Channel::Email,
+        channel: place.channel,
         account: place.account.to_owned(),
         subject: place.subject.to_owned(),
         subject_key: base_subject(place.subject),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compose::{Letter, reference_of};
+use super::compose::Letter;
 use super::ground::Ground;
 use crate::clock::Clock;
 use crate::domain::ids::InfluencerId;
@@ -27,7 +27,7 @@ pub async fn write_all(
     let now = clock.now();
     let new = letters.iter().filter(|l| l.is_new).map(|l| l.enqueued.conversation_id).collect();
     tx.insert_conversations(new, now).await?;
-    let refs = letters.iter().map(|l| reference_of(&l.enqueued)).collect();
+    let refs = letters.iter().flat_map(|l| l.refs.iter().cloned()).collect();
     let (mut raws, mut messages, mut links) = (Vec::new(), Vec::new(), Vec::new());
     let (mut parts, mut strangers, mut outbox) = (Vec::new(), Vec::new(), Vec::new());
     let (mut written, mut by_hand) = (BTreeMap::<InfluencerId, Micros>::new(), Vec::new());

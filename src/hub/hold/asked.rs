@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use super::{ByRule, Hold, hold_by_rule, note, release_for};
 use crate::clock::Clock;
 use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::consequence::{Answer, COMPLAINED, MACHINE, UNASSIGNED};
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, HoldSource, TaskKind};
+use crate::domain::words::{HoldSource, TaskKind};
 use crate::hub::outreach;
 use crate::store::{StoreError, Tx};
 
@@ -63,7 +64,6 @@ async fn refusals(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<Asked>, Store
     }
     let own = tx.list_addresses_of_influencers(ids.to_vec()).await?.into_iter();
     let own: HashMap<String, InfluencerId> = own
-        .filter(|a| a.channel == Channel::Email)
         .filter_map(|a| a.person.influencer().map(|owner| (a.value_key, owner)))
         .collect();
     let ask = |source, influencer, message| Asked { influencer, source, message, until: None };
@@ -74,7 +74,7 @@ async fn refusals(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<Asked>, Store
             among.extend(question.message_id);
             continue;
         };
-        let key = question.author_address.as_deref().and_then(address::key);
+        let key = question.author_address.as_deref().and_then(chat::key);
         let writer = key.and_then(|key| own.get(&key)).filter(|writer| **writer != whose);
         let about = Some(whose).filter(|id| ids.contains(id)).into_iter().chain(writer.copied());
         all.extend(about.map(|id| ask(HoldSource::Machine, id, message)));
@@ -136,7 +136,7 @@ pub(in crate::hub) async fn hold_writers(
     let mut held = Vec::new();
     for question in tx.list_open_refusals().await? {
         let (Some(whose), Some(message)) = (question.influencer_id, question.message_id) else { continue };
-        let Some(key) = question.author_address.as_deref().and_then(address::key) else { continue };
+        let Some(key) = question.author_address.as_deref().and_then(chat::key) else { continue };
         let writers = addresses.iter().filter(|(of, writer)| *of == key && *writer != whose);
         held.extend(writers.map(|(_, writer)| (*writer, message)));
     }
@@ -153,9 +153,9 @@ pub(in crate::hub) async fn hold_writers(
 pub(in crate::hub) async fn ask_writers(tx: &mut Tx, gone: &[InfluencerId]) -> Result<(), StoreError> {
     for question in tx.list_open_refusals().await? {
         let (Some(whose), Some(message)) = (question.influencer_id, question.message_id) else { continue };
-        let key = question.author_address.as_deref().and_then(address::key);
+        let key = question.author_address.as_deref().and_then(chat::key);
         let Some(key) = key.filter(|_| gone.contains(&whose)) else { continue };
-        let owners = tx.find_addresses(Channel::Email, vec![key]).await?;
+        let owners = tx.find_owners(vec![key]).await?;
         let Some(writer) = owners.iter().find_map(|owner| owner.influencer_id) else { continue };
         let is_asked = tx.has_open_task_about(message, TaskKind::Refusal, Some(writer)).await?;
         if !gone.contains(&writer) && !is_asked {
@@ -173,7 +173,7 @@ pub(in crate::hub) async fn asked_among(tx: &mut Tx, messages: &[MessageId]) -> 
         return Ok(Vec::new());
     }
     let keys = sent_to(tx, among).await?.into_iter().map(|(_, key)| key).collect();
-    let owners = tx.find_addresses(Channel::Email, keys).await?;
+    let owners = tx.find_owners(keys).await?;
     Ok(owners.into_iter().filter_map(|owner| owner.influencer_id).collect())
 }
 

@@ -77,7 +77,12 @@ async fn look_up(tx: &mut Tx, items: &[Item]) -> Result<Known, StoreError> {
 async fn look_up_consents(tx: &mut Tx, items: &[Item], known: &mut Known) -> Result<(), StoreError> {
     for channel in [Channel::Email, Channel::Sms] {
         let of_channel = |row: &&Row| row.consents.iter().any(|(of, _, _)| *of == channel);
-        let address = |row: &Row| if channel == Channel::Sms { row.phone.clone() } else { row.email.clone() };
+        let address = |row: &Row| match channel {
+            Channel::Sms => row.phone.clone(),
+            Channel::Email => row.email.clone(),
+            // Nobody is asked whether they may be talked to there.
+            Channel::Slack | Channel::Manual => None,
+        };
         let keys: Vec<String> =
             items.iter().map(|item| &item.row).filter(of_channel).filter_map(address).map(|a| a.key).collect();
         if keys.is_empty() {

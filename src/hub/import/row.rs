@@ -175,7 +175,7 @@ impl Reading {
             (Some(source), Some(at)) => {
                 let (address, field, what) = match channel {
                     Channel::Sms => (&self.row.phone, "phone", "phone number"),
-                    Channel::Email | Channel::Manual => (&self.row.email, "email", "email address"),
+                    Channel::Email | Channel::Slack | Channel::Manual => (&self.row.email, "email", "email address"),
                 };
                 let missing = address.is_none() && !at_fault(field);
                 self.row.consents.push((channel, source, at));
@@ -199,6 +199,7 @@ impl Reading {
                 )),
             }
         }
+        // Nobody is asked whether they may be talked to where they talk.
         for channel in [Channel::Email, Channel::Sms] {
             self.consent(channel);
         }

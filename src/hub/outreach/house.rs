@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::schedule::Range;
+use crate::domain::words::Channel;
 use crate::domain::zone::Zone;
 use crate::hub::enqueue::AccountFrom;
 
@@ -37,6 +38,8 @@ pub struct House {
 pub struct Sender {
     /// As the author.
     pub from: AccountFrom,
+    /// How its messages travel.
+    pub channel: Channel,
     /// Whether the hub files a copy in Sent.
     pub file_copy: bool,
     /// The domain of its Message-IDs.

@@ -137,7 +137,7 @@ pub(super) async fn make_primary(tx: &mut Tx, id: InfluencerId, named: Named) ->
 /// The addresses that were taken away from some influencers and are nobody's since.
 pub(super) async fn once_theirs(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<String>, StoreError> {
     let mut keys = tx.removed_addresses(ids.to_vec()).await?;
-    for channel in [Channel::Email, Channel::Sms] {
+    for channel in Channel::ADDRESSED {
         let owned = tx.find_addresses(channel, keys.clone()).await?;
         keys.retain(|key| !owned.iter().any(|owner| owner.value_key == *key));
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::PeopleError;
 use super::influencer::{Flaws, free_addresses};
 use crate::clock::Clock;
+use crate::domain::chat;
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{Agent, Person};
@@ -37,6 +38,9 @@ pub struct AgentChange {
     pub last_name: Option<String>,
     /// Email addresses to add.
     pub add_emails: Vec<String>,
+    /// Numbers (E.164) and users of workspaces from which they turned out to write.
+    #[serde(skip)]
+    pub add_others: Vec<String>,
     /// For whom they write from now on, too.
     pub add_influencers: Vec<InfluencerId>,
     /// For whom they no longer write.
@@ -122,6 +126,10 @@ pub async fn update_agent(tx: &mut Tx, clock: &Clock, id: AgentId, change: Agent
     let stood_for_nobody = tx.influencers_of_agents(vec![id]).await?.is_empty();
     let has_primary = tx.list_addresses_of_agents(vec![id]).await?.iter().any(|a| a.is_primary);
     let mut addresses = free_addresses(tx, clock, Person::Agent(id), (Channel::Email, emails), has_primary).await?;
+    for (channel, key) in change.add_others.iter().filter_map(|other| chat::channel_of(other)) {
+        let given = (channel, vec![(key.clone(), key)]);
+        addresses.extend(free_addresses(tx, clock, Person::Agent(id), given, true).await?);
+    }
     tx.insert_addresses(&addresses).await?;
     // The version: it grows even where two changes fall on one instant.
     agent.updated_at = Micros(clock.now().0.max(agent.updated_at.0.saturating_add(1)));

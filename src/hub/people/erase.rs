@@ -21,7 +21,7 @@ use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
-use crate::domain::{address, phone};
+use crate::domain::{address, chat};
 use crate::hub::hold;
 use crate::hub::settle::{self, SettleError};
 use crate::hub::signal::{self, Signal};
@@ -248,7 +248,7 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
     }
     let is_now = |key: &&String| person.addresses.iter().any(|a| a.value_key == **key);
     for key in person.keys.iter().filter(|key| !is_now(key)) {
-        let channel = if phone::is_key(key) { Channel::Sms } else { Channel::Email };
+        let channel = chat::channel_of(key).map_or(Channel::Email, |(channel, _)| channel);
         let (_, keys) = by_channel.entry(channel.as_str()).or_insert((channel, Vec::new()));
         keys.push(key.clone());
     }
@@ -266,7 +266,12 @@ async fn keep_marks(tx: &mut Tx, clock: &Clock, person: &Person, gone: &[TheirMe
         }
     }
     tx.insert_erased_addresses(rows).await?;
-    let marks = gone.iter().flat_map(marks_of).map(|mark| mark.hash(&key)).collect();
+    let mut marks: Vec<Vec<u8>> = gone.iter().flat_map(marks_of).map(|mark| mark.hash(&key)).collect();
+    for ids in ids_of(gone).chunks(AT_ONCE) {
+        // What a provider tells again of them is known as well.
+        let told = tx.list_provider_messages(ids.to_vec()).await?.into_iter();
+        marks.extend(told.map(|row| Mark::Print(chat::print_of(&row.account, &row.provider_id)).hash(&key)));
+    }
     tx.insert_erased_messages(marks, now).await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::addresses::{Named, make_primary, seen};
 use super::{KnownStages, PeopleError};
 use crate::clock::Clock;
+use crate::domain::chat;
 use crate::domain::ids::{AddressId, InfluencerId};
 use crate::domain::people::check::{self, Flaw};
 use crate::domain::people::{
@@ -44,6 +45,8 @@ pub struct NewInfluencer {
     pub emails: Vec<String>,
     /// Their phone numbers, the primary one first.
     pub phones: Vec<String>,
+    /// The users they are in Slack workspaces (`TEAM/USER`), the primary one first.
+    pub slack: Vec<String>,
     /// Where numbers without a country's code are from (ISO 3166-1).
     #[serde(skip)]
     pub phone_region: Option<String>,
@@ -87,6 +90,8 @@ pub struct InfluencerChange {
     pub add_emails: Vec<String>,
     /// Phone numbers to add.
     pub add_phones: Vec<String>,
+    /// Users of Slack workspaces (`TEAM/USER`) to add.
+    pub add_slack: Vec<String>,
     /// Which of their addresses is written to first.
     pub primary_email: Option<String>,
     /// Which of their numbers is written to first.
@@ -204,6 +209,20 @@ impl Flaws {
         phones
     }
 
+    /// Users of workspaces, each once.
+    fn users(&mut self, field: &str, given: &[String]) -> Vec<(String, String)> {
+        let mut users: Vec<(String, String)> = Vec::new();
+        for user in given.iter().map(|user| user.trim().to_owned()) {
+            if chat::workspace_parts(&user).is_none() {
+                let why = "write the workspace and the user as Slack has them, as in T012AB3C4/U012AB3C4";
+                self.0.push(Flaw::new(field, why));
+            } else if !users.iter().any(|(_, key)| *key == user) {
+                users.push((user.clone(), user));
+            }
+        }
+        users
+    }
+
     pub(super) fn done(self) -> Result<(), PeopleError> {
         if self.0.is_empty() { Ok(()) } else { Err(PeopleError::Invalid(self.0)) }
     }
@@ -273,6 +292,7 @@ pub async fn create_influencer(
     let (handle, key) = flaws.take(check::handle(&new.handle));
     let emails = flaws.emails(&new.emails);
     let phones = flaws.phones("phones", &new.phones, new.phone_region.as_deref());
+    let users = flaws.users("slack", &new.slack);
     let tags = flaws.tags(&new.tags);
     let networks = flaws.networks(&new.networks);
     let declared = react::stages(tx).await?;
@@ -303,7 +323,9 @@ pub async fn create_influencer(
     tx.lock_conversations().await?;
     free_handle(tx, id, &influencer.handle, &key).await?;
     let mut addresses = free_addresses(tx, clock, Person::Influencer(id), (Channel::Email, emails), false).await?;
-    addresses.extend(free_addresses(tx, clock, Person::Influencer(id), (Channel::Sms, phones), false).await?);
+    for (channel, given) in [(Channel::Sms, phones), (Channel::Slack, users)] {
+        addresses.extend(free_addresses(tx, clock, Person::Influencer(id), (channel, given), false).await?);
+    }
     tx.insert_influencers(std::slice::from_ref(&influencer)).await?;
     tx.insert_addresses(&addresses).await?;
     tx.insert_tags(&tags.into_iter().map(|t| (id, t)).collect::<Vec<_>>()).await?;
@@ -370,12 +392,12 @@ async fn add_addresses(
     tx: &mut Tx,
     clock: &Clock,
     id: InfluencerId,
-    (emails, phones): (Given, Given),
+    given: [(Channel, Given); 3],
 ) -> Result<Vec<Address>, PeopleError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
     let has_primary = |channel| own.iter().any(|a| a.is_primary && a.channel == channel);
     let mut added = Vec::new();
-    for (channel, given) in [(Channel::Email, emails), (Channel::Sms, phones)] {
+    for (channel, given) in given {
         let person = Person::Influencer(id);
         added.extend(free_addresses(tx, clock, person, (channel, given), has_primary(channel)).await?);
     }
@@ -394,7 +416,7 @@ pub async fn update_influencer(
     by: &str,
     change: InfluencerChange,
 ) -> Result<Influencer, PeopleError> {
-    if !change.add_emails.is_empty() || !change.add_phones.is_empty() {
+    if [&change.add_emails, &change.add_phones, &change.add_slack].iter().any(|given| !given.is_empty()) {
         tx.lock_conversations().await?;
     }
     let mut influencer = seen(tx, id, change.version).await?;
@@ -404,6 +426,7 @@ pub async fn update_influencer(
     let mut changed = apply(&mut influencer, &change, (&mut flaws, &stages));
     let emails = flaws.emails(&change.add_emails);
     let phones = flaws.phones("add_phones", &change.add_phones, change.phone_region.as_deref());
+    let users = flaws.users("add_slack", &change.add_slack);
     let networks = flaws.networks(&change.networks);
     let tags = change.tags.as_ref().map(|tags| flaws.tags(tags));
     flaws.done()?;
@@ -411,7 +434,7 @@ pub async fn update_influencer(
         let key = crate::domain::people::handle_key(&influencer.handle).unwrap_or_default();
         free_handle(tx, id, &influencer.handle, &key).await?;
     }
-    let addresses = add_addresses(tx, clock, id, (emails, phones)).await?;
+    let addresses = add_addresses(tx, clock, id, [(Channel::Email, emails), (Channel::Sms, phones), (Channel::Slack, users)]).await?;
     let region = change.phone_region.as_deref();
     let mut is_other = !addresses.is_empty();
     if let Some(primary) = &change.primary_email {

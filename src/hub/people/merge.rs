@@ -244,7 +244,7 @@ pub async fn merge(
 async fn standing_consents(tx: &mut Tx, of: InfluencerId) -> Result<Vec<LedgerId>, StoreError> {
     let own = tx.list_addresses_of_influencers(vec![of]).await?;
     let mut standing = Vec::new();
-    for channel in [Channel::Email, Channel::Sms] {
+    for channel in Channel::ADDRESSED {
         let keys: Vec<String> = own.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
         if !keys.is_empty() {
             let all = tx.list_consents(channel, keys).await?.into_iter();

@@ -89,7 +89,7 @@ pub(in crate::hub) async fn spread_opt_out(
     let everything = said_of_everything(tx, &influencers).await?;
     let addresses = addresses_of(tx, people).await?;
     let mut said: BTreeMap<(Channel, String), Suppression> = BTreeMap::new();
-    for channel in [Channel::Email, Channel::Sms] {
+    for channel in Channel::ADDRESSED {
         let own = addresses.iter().filter(|a| a.channel == channel);
         let keys: Vec<String> = own.map(|a| a.value_key.clone()).collect();
         if keys.is_empty() {

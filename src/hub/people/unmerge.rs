@@ -323,7 +323,7 @@ async fn return_standing(
 async fn nos_of(tx: &mut Tx, id: InfluencerId) -> Result<Vec<Suppression>, StoreError> {
     let own = tx.list_addresses_of_influencers(vec![id]).await?;
     let mut nos: Vec<Suppression> = said_of_everything(tx, &[id]).await?.into_values().collect();
-    for channel in [Channel::Email, Channel::Sms] {
+    for channel in Channel::ADDRESSED {
         let keys: Vec<String> = own.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
         if !keys.is_empty() {
             nos.extend(tx.suppressed(channel, keys).await?.into_iter().filter(|s| is_no(s.reason)));

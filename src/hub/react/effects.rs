@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::calendar::Calendar;
 use crate::domain::consequence::{
     AWAY, About, Consequence, Ending, HOLD_USUAL, SOFT_BOUNCES, SOFT_BOUNCES_WITHIN, Whose, hold_until,
@@ -103,8 +103,8 @@ impl Pass<'_> {
     /// that one's.
     async fn hold_writer(&self, tx: &mut Tx, id: InfluencerId, rule: ByRule<'_>) -> Result<(), StoreError> {
         let Some(message) = rule.cause.filter(|_| rule.source == HoldSource::Machine) else { return Ok(()) };
-        let key = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
-        let owners = tx.find_addresses(Channel::Email, key.into_iter().collect()).await?;
+        let key = tx.message_origin(message).await?.and_then(|(author, _)| chat::key(&author));
+        let owners = tx.find_owners(key.into_iter().collect()).await?;
         for owner in owners.into_iter().filter_map(|owner| owner.influencer_id).filter(|owner| *owner != id) {
             hold::hold_by_rule(tx, self.clock, owner, rule).await?;
         }
@@ -151,10 +151,10 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whoever wrote the mail of a signal; nothing where it has no usable author, or is no mail.
-    async fn writer(tx: &mut Tx, signal: &Signal) -> Result<Option<String>, StoreError> {
+    /// The address that wrote the message of a signal; nothing where it has no usable one, or was written down by hand.
+    async fn writer(tx: &mut Tx, signal: &Signal) -> Result<Option<(Channel, String)>, StoreError> {
         let Some(message) = signal.message else { return Ok(None) };
-        Ok(tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author)))
+        Ok(tx.message_origin(message).await?.and_then(|(author, _)| chat::channel_of(&author)))
     }
 
     async fn suppress(
@@ -170,38 +170,33 @@ impl Pass<'_> {
         let wrote = signal.what != EventType::InfluencerUnsubscribed && !complained;
         let reason = if complained { SuppressionReason::Complaint } else { SuppressionReason::OptedOut };
         let by_hand = datum("how") == Some("by_hand");
-        // What is said to a person is said of everything, by mail of mail.
-        let everywhere = by_hand || datum("channel") == Some(Channel::Manual.as_str());
-        let mut keys: BTreeSet<String> = BTreeSet::new();
-        if wrote {
-            keys.extend(Self::writer(tx, signal).await?);
-        } else {
-            keys.extend(datum("address").and_then(address::key));
-        }
+        let from = if wrote { Self::writer(tx, signal).await? } else { datum("address").and_then(chat::channel_of) };
+        // What is said to a person, or in talk, is said of everything; by mail of mail, and by a keyword of text messages.
+        let in_talk = [Channel::Manual, Channel::Slack].iter().any(|channel| datum("channel") == Some(channel.as_str()));
+        let everywhere = by_hand || in_talk;
+        let of = from.as_ref().map_or(Channel::Email, |(channel, _)| *channel);
+        let mut all: BTreeSet<(Channel, String)> = from.into_iter().collect();
         // A no is a person's, not an address's: it holds for all of theirs on this channel. Where it was an agent who called a
         // mail spam, it is the agent's.
         let whose = match id {
-            Some(id) if complained && !self.is_theirs(tx, id, &keys).await? => Whose::Writer,
+            Some(id) if complained && !self.is_theirs(tx, id, &all).await? => Whose::Writer,
             _ => whose,
         };
         let own = match (whose, id) {
             (Whose::Everything, Some(id)) => tx.list_addresses_of_influencers(vec![id]).await?,
             (Whose::Everything, None) | (Whose::Writer, _) => {
-                let owners = tx.find_addresses(Channel::Email, keys.iter().cloned().collect()).await?;
+                let owners = tx.find_owners(all.iter().map(|(_, key)| key.clone()).collect()).await?;
                 tx.list_addresses_of_agents(owners.into_iter().filter_map(|o| o.agent_id).collect()).await?
             }
         };
-        let numbers: Vec<String> =
-            own.iter().filter(|a| everywhere && a.channel == Channel::Sms).map(|a| a.value_key.clone()).collect();
-        keys.extend(own.into_iter().filter(|a| a.channel == Channel::Email).map(|a| a.value_key));
+        let own = own.into_iter().filter(|a| everywhere || a.channel == of);
+        all.extend(own.map(|a| (a.channel, a.value_key)));
         let unnamed = if by_hand { "a teammate was told" } else { "unsubscribe page" };
         let evidence = signal.message.map_or_else(|| unnamed.to_owned(), |m| m.to_string());
-        let of = |channel: Channel| move |key: &String| (channel, key.clone());
-        let mut all: Vec<(Channel, String)> =
-            keys.iter().map(of(Channel::Email)).chain(numbers.iter().map(of(Channel::Sms))).collect();
+        let addresses: Vec<String> = all.iter().map(|(_, key)| key.clone()).collect();
         if let (Some(id), true, Whose::Everything) = (id, everywhere, whose) {
             // Under the person as well: an address that comes later, or another record of theirs, does not escape it.
-            all.push((Channel::Manual, id.to_string()));
+            all.insert((Channel::Manual, id.to_string()));
         }
         let rows: Vec<Suppression> = all
             .iter()
@@ -224,7 +219,6 @@ impl Pass<'_> {
             && wrote
             && whose == Whose::Everything
         {
-            let addresses: Vec<&String> = keys.iter().chain(&numbers).collect();
             let data = json!({"by": "answer", "addresses": addresses});
             self.note(EventType::InfluencerUnsubscribed, signal, (id, data));
         }
@@ -232,9 +226,14 @@ impl Pass<'_> {
     }
 
     /// Whether one of these addresses is an influencer's own; also where none is known.
-    async fn is_theirs(&self, tx: &mut Tx, id: InfluencerId, keys: &BTreeSet<String>) -> Result<bool, StoreError> {
+    async fn is_theirs(
+        &self,
+        tx: &mut Tx,
+        id: InfluencerId,
+        keys: &BTreeSet<(Channel, String)>,
+    ) -> Result<bool, StoreError> {
         let own = tx.list_addresses_of_influencers(vec![id]).await?;
-        Ok(keys.is_empty() || own.iter().any(|address| keys.contains(&address.value_key)))
+        Ok(keys.is_empty() || own.iter().any(|own| keys.iter().any(|(_, key)| *key == own.value_key)))
     }
 
     /// An address is dead, if it is theirs or one of an agent of theirs: a stranger's word kills nobody else's address.
@@ -244,14 +243,14 @@ impl Pass<'_> {
         signal: &Signal,
         (id, given): (InfluencerId, Option<&str>),
     ) -> Result<(), StoreError> {
-        let key = match given.and_then(address::key) {
-            Some(key) => Some(key),
+        let place = match given.and_then(chat::channel_of) {
+            Some(place) => Some(place),
             None => Self::writer(tx, signal).await?,
         };
-        let Some(key) = key else { return Ok(()) };
+        let Some((channel, key)) = place else { return Ok(()) };
         let mine = tx.outbox_recipient_owners(vec![key.clone()]).await?;
         if mine.iter().any(|owner| owner.influencer_id == Some(id)) {
-            tx.mark_address_dead(Channel::Email, &key, "no longer there, says an answer", self.clock.now()).await?;
+            tx.mark_address_dead(channel, &key, "no longer there, says an answer", self.clock.now()).await?;
         }
         Ok(())
     }
@@ -263,10 +262,10 @@ impl Pass<'_> {
         (id, address): (InfluencerId, &str),
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let key = address::key(address);
+        let key = chat::key(address);
         let same = |data: &serde_json::Value| {
             let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str);
-            text("severity") == Some("soft") && text("address").and_then(address::key) == key
+            text("severity") == Some("soft") && text("address").and_then(chat::key) == key
         };
         let before = tx.list_bounces(id, now.minus(SOFT_BOUNCES_WITHIN)).await?.iter().filter(|d| same(d)).count();
         // Those of this pass, its own among them, are not written yet: after an outage many are read at once.

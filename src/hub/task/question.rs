@@ -4,9 +4,9 @@
 
 use super::TaskError;
 use crate::clock::Clock;
-use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::ids::{InfluencerId, MessageId, TaskId};
-use crate::domain::words::{Channel, EventType, HoldSource, TaskKind};
+use crate::domain::words::{EventType, HoldSource, TaskKind};
 use crate::hub::outreach::{self, Cause, ExitReason};
 use crate::hub::people::{self, KnownStages, StageMove};
 use crate::hub::{hold, react, unmatched, unsubscribe};
@@ -133,8 +133,8 @@ impl Question {
 
 /// The address that a message was written from, and whose it is, where it is an influencer's.
 async fn writers(tx: &mut Tx, message: MessageId) -> Result<(Option<String>, Option<InfluencerId>, bool), StoreError> {
-    let key = tx.message_origin(message).await?.and_then(|(author, _)| address::key(&author));
-    let owners = tx.find_addresses(Channel::Email, key.clone().into_iter().collect()).await?;
+    let key = tx.message_origin(message).await?.and_then(|(author, _)| chat::key(&author));
+    let owners = tx.find_owners(key.clone().into_iter().collect()).await?;
     let influencer = owners.iter().find_map(|owner| owner.influencer_id);
     Ok((key, influencer, owners.iter().any(|owner| owner.agent_id.is_some())))
 }
@@ -178,7 +178,7 @@ async fn complained(
     let got: Vec<String> = hold::sent_to(tx, vec![message]).await?.into_iter().map(|(_, key)| key).collect();
     let mut keys = Vec::new();
     for given in who {
-        let Some(key) = address::key(given).filter(|key| got.is_empty() || got.contains(key)) else {
+        let Some(key) = chat::key(given).filter(|key| got.is_empty() || got.contains(key)) else {
             let reason = format!("`{given}` did not get that mail; it went to {}", got.join(", "));
             return Err(TaskError::Text { field: "answer", reason });
         };
@@ -225,7 +225,7 @@ impl Held {
         let mut ids: Vec<InfluencerId> =
             tx.find_participations(vec![message]).await?.into_iter().map(|(_, influencer, _)| influencer).collect();
         let keys = hold::sent_to(tx, vec![message]).await?.into_iter().map(|(_, key)| key).collect();
-        ids.extend(tx.find_addresses(Channel::Email, keys).await?.into_iter().filter_map(|owner| owner.influencer_id));
+        ids.extend(tx.find_owners(keys).await?.into_iter().filter_map(|owner| owner.influencer_id));
         Ok(Self { source: HoldSource::Complaint, ids })
     }
 

@@ -86,7 +86,7 @@ impl Poller {
         let news = !uids.is_empty();
         self.read(source, &context, uids).await?;
         let end = status.uid_next.saturating_sub(1);
-        let mut tx = self.fenced("poller.advance", (lease_name, lease)).await?;
+        let mut tx = self.tenure.fenced("poller.advance", (lease_name, lease)).await?;
         tx.advance_folder(row.id, row.uid_validity, end).await?;
         tx.commit().await?;
         if check.due || news || row.counted_at.is_none() {
@@ -99,12 +99,12 @@ impl Poller {
     /// machine's.
     async fn first_read(&self) -> Result<Option<Micros>, Ended> {
         let account = &self.settings.account;
-        let known = self.store.read().await?.get_account(account).await?;
+        let known = self.tenure.store.read().await?.get_account(account).await?;
         if let Some(at) = known.and_then(|account| account.first_read_at) {
             return Ok(Some(at));
         }
-        let mut tx = self.store.begin("poller.first_read").await?;
-        let at = tx.set_first_read(account, self.clock.now()).await?;
+        let mut tx = self.tenure.store.begin("poller.first_read").await?;
+        let at = tx.set_first_read(account, self.tenure.clock.now()).await?;
         tx.commit().await?;
         Ok(at)
     }
@@ -117,7 +117,7 @@ impl Poller {
         status: FolderStatus,
         lease: (&str, Lease),
     ) -> Result<FolderRow, Ended> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.tenure.store.read().await?;
         let stored = tx.get_folder(&self.settings.account, &folder.name).await?;
         let account = tx.get_account(&self.settings.account).await?;
         drop(tx);
@@ -129,7 +129,7 @@ impl Poller {
         // From when on all of it is news, whatever its uids say: since it was read last, or, where it is not known though the
         // account was read to its end (some servers make Junk for the first mail that goes there), since the account is read.
         let news_from = match &stored {
-            Some(row) => Some(row.last_sync_at.unwrap_or_else(|| self.clock.now())),
+            Some(row) => Some(row.last_sync_at.unwrap_or_else(|| self.tenure.clock.now())),
             None => account.filter(|a| a.last_sync_at.is_some()).and_then(|account| account.first_read_at),
         }
         .map(|at| at.minus(REREAD_SLACK));
@@ -138,7 +138,7 @@ impl Poller {
             Some(from) => self.first_uid_since(source, folder.role, (from, status)).await?,
         };
         let row = FolderRow {
-            id: stored.as_ref().map_or_else(|| FolderId(self.clock.new_id()), |row| row.id),
+            id: stored.as_ref().map_or_else(|| FolderId(self.tenure.clock.new_id()), |row| row.id),
             account: self.settings.account.clone(),
             name: folder.name.clone(),
             role: folder.role,
@@ -156,7 +156,7 @@ impl Poller {
         if stored.is_some() {
             tracing::warn!(account = %row.account, folder = %row.name, "UIDVALIDITY changed: the folder is read anew");
         }
-        let mut tx = self.fenced("poller.folder", lease).await?;
+        let mut tx = self.tenure.fenced("poller.folder", lease).await?;
         tx.put_folder(&row).await?;
         tx.delete_stale_deliveries(row.id, row.uid_validity).await?;
         tx.commit().await?;
@@ -171,7 +171,7 @@ impl Poller {
             // Old junk tells nothing.
             Reach::Back(_) if role == FolderRole::Junk => status.uid_next,
             Reach::Back(back) => {
-                let since = source.uids_since(self.clock.now().minus(back)).await?;
+                let since = source.uids_since(self.tenure.clock.now().minus(back)).await?;
                 since.first().copied().unwrap_or(status.uid_next)
             }
         })
@@ -227,10 +227,10 @@ impl Poller {
 
     async fn store_batch(&self, context: &Context, batch: Option<Batch>) -> Result<(), Ended> {
         let Some(batch) = batch else { return Ok(()) };
-        let done = ingest::ingest(&self.store, &self.clock, context, &batch.arrivals, batch.last_uid).await?;
+        let done = ingest::ingest(&self.tenure.store, &self.tenure.clock, context, &batch.arrivals, batch.last_uid).await?;
         if done.new > 0 {
             tracing::info!(account = %context.account, new = done.new, copies = done.copies, "messages stored");
-            self.stored.notify_waiters();
+            self.tenure.stored.notify_waiters();
         }
         Ok(())
     }
@@ -256,7 +256,7 @@ impl Poller {
                     (item, print)
                 })
                 .collect();
-            let mut tx = self.store.begin("poller.remap").await?;
+            let mut tx = self.tenure.store.begin("poller.remap").await?;
             if !tx.holds_lease_of(context.lease.as_ref()).await? {
                 return Err(ingest::IngestError::LeaseLost.into());
             }
@@ -272,7 +272,7 @@ impl Poller {
                         uid: item.uid,
                         message_id: Some(*id),
                         left_out: None,
-                        seen_at: self.clock.now(),
+                        seen_at: self.tenure.clock.now(),
                     }),
                     None => unknown.push(item.uid),
                 }

@@ -11,6 +11,7 @@ use crate::domain::delay::{After as Moment, Delay};
 use crate::domain::schedule::{Gap, Hours, HoursError};
 use crate::domain::sequence::{After, PauseIf, Unsubscribe, Variable, ZoneRule};
 use crate::domain::stage::StageId;
+use crate::domain::words::Channel;
 use jiff::tz::TimeZone;
 
 /// Most variables.
@@ -56,26 +57,33 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, dr
 
 fn read_accounts(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
     let accounts = &known.config.accounts;
+    let is_mailbox = |name: &str| accounts.get(name).is_some_and(|account| account.channel() == Channel::Email);
+    let mailboxes: Vec<&str> = accounts.keys().map(String::as_str).filter(|name| is_mailbox(name)).collect();
     let given = root.texts(r, "account");
     if !root.has("account") {
-        match accounts.keys().next() {
-            Some(only) if accounts.len() == 1 => {
-                draft.accounts.push(Found { value: only.clone(), span: draft.here.span, key: "account".to_owned() });
+        match mailboxes.as_slice() {
+            [only] => {
+                let value = (*only).to_owned();
+                draft.accounts.push(Found { value, span: draft.here.span, key: "account".to_owned() });
             }
             _ => root.require(r, "account", "write account = \"NAME\": the mailbox that sends, or a list of them"),
         }
         return;
     }
     for account in given {
-        if accounts.contains_key(&account.value) {
+        if is_mailbox(&account.value) {
             if draft.accounts.iter().any(|other| other.value == account.value) {
                 tell(r, codes::BAD_VALUE, &place(&account), "the account is named twice", "name it once");
             }
             draft.accounts.push(account);
             continue;
         }
-        let names: Vec<&str> = accounts.keys().map(String::as_str).collect();
-        let hint = did_you_mean(&account.value, &names, "accounts");
+        if let Some(other) = accounts.get(&account.value) {
+            let words = format!("`{}` is an account of the channel `{}`, and no mailbox", other.id, other.channel());
+            tell(r, codes::NOBODY, &place(&account), words, "name the mailbox that sends; texts go from the number they know");
+            continue;
+        }
+        let hint = did_you_mean(&account.value, &mailboxes, "accounts");
         tell(r, codes::NOBODY, &place(&account), format!("there is no account `{}`", cut(&account.value)), &hint);
     }
 }

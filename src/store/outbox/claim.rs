@@ -1,5 +1,7 @@
 //! Claiming rows of the outbox, keeping hold of them, and finding those whose holder is gone.
 //!
+//! An address is of one channel by its form, so that whom it is forbidden to write to is found by it alone, whatever it is.
+//!
 //! Leases run by the database's clock on PostgreSQL and by the machine's on SQLite, never by business time.
 
 use super::{Grip, HandedOver};
@@ -198,10 +200,10 @@ statements! {
     #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
         ORDER BY due_at, id LIMIT 1";
     #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \
-        JOIN suppression s ON s.channel = 'email' AND s.value_key = r.address_key AND s.scope IN ('all', 'email') \
+        JOIN suppression s ON s.value_key = r.address_key AND s.scope IN ('all', s.channel) \
         WHERE r.outbox_id = ANY($1::uuid[]) AND r.state IN ('pending', 'deferred')";
     #[hot] DEAD = "SELECT r.outbox_id, r.position, COALESCE(a.dead_reason, 'the address is dead') AS reason FROM outbox_recipient r \
-        JOIN address a ON a.channel = 'email' AND a.value_key = r.address_key AND a.dead_at IS NOT NULL \
+        JOIN address a ON a.value_key = r.address_key AND a.dead_at IS NOT NULL \
         WHERE r.outbox_id = ANY($1::uuid[]) AND r.state IN ('pending', 'deferred')";
     #[hot] CLAIM = "UPDATE outbox SET status = 'claimed', attempts = attempts + 1, lease_holder = $2, lease_until = $3 \
         WHERE id = ANY($1::uuid[]) AND status IN ('queued', 'deferred') AND held_reason IS NULL RETURNING id";
@@ -209,9 +211,9 @@ statements! {
         FROM outbox o JOIN message m ON m.id = o.id WHERE o.id = ANY($1::uuid[]) ORDER BY o.due_at, o.id";
     #[hot] HAND_OVER = "UPDATE outbox SET status = 'handed_over', handed_over_at = $4, first_try_at = COALESCE(first_try_at, $4) \
         WHERE id = $1 AND lease_holder = $2 AND attempts = $3 AND status = 'claimed' AND lease_until >= $5 \
-        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN suppression s ON s.channel = 'email' AND s.value_key = r.address_key \
-          AND s.scope IN ('all', 'email') WHERE r.outbox_id = $1 AND r.state = 'pending') \
-        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN address a ON a.channel = 'email' AND a.value_key = r.address_key \
+        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN suppression s ON s.value_key = r.address_key \
+          AND s.scope IN ('all', s.channel) WHERE r.outbox_id = $1 AND r.state = 'pending') \
+        AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN address a ON a.value_key = r.address_key \
           AND a.dead_at IS NOT NULL WHERE r.outbox_id = $1 AND r.state = 'pending') \
         AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = outbox.account AND a.sending_state = 'paused') \
         AND (enrollment_id IS NULL OR (\
@@ -221,7 +223,7 @@ statements! {
           AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.scope IN ('all', 'account:' || outbox.account)) \
           AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN enrollment e ON e.id = outbox.enrollment_id \
             WHERE r.outbox_id = $1 AND r.state = 'pending' AND NOT EXISTS (SELECT 1 FROM address a LEFT JOIN agent_influencer g \
-              ON g.agent_id = a.agent_id AND g.influencer_id = e.influencer_id WHERE a.channel = 'email' AND a.value_key = r.address_key \
+              ON g.agent_id = a.agent_id AND g.influencer_id = e.influencer_id WHERE a.value_key = r.address_key \
               AND (a.influencer_id = e.influencer_id OR g.influencer_id IS NOT NULL)))))";
     #[hot] HAND_OVER_COUNT = "INSERT INTO handed_over (account, count) SELECT account, 1 FROM outbox WHERE id = $1 \
         ON CONFLICT (account) DO UPDATE SET count = handed_over.count + 1 RETURNING account, count";

@@ -90,7 +90,7 @@ impl Tx {
         };
         self.insert_many(&ADDRESSES, addresses.iter().flat_map(row).collect()).await?;
         // Whose record was erased before is no more written to than then.
-        for channel in [Channel::Email, Channel::Sms] {
+        for channel in Channel::ADDRESSED {
             let keys: Vec<String> =
                 addresses.iter().filter(|a| a.channel == channel).map(|a| a.value_key.clone()).collect();
             if !keys.is_empty() {
@@ -107,6 +107,11 @@ impl Tx {
         keys: Vec<String>,
     ) -> Result<Vec<AddressOwner>, StoreError> {
         self.all(&ADDRESSES_FIND, values![channel, keys]).await
+    }
+
+    /// The same whatever channel they are of: no address is of two.
+    pub async fn find_owners(&mut self, keys: Vec<String>) -> Result<Vec<AddressOwner>, StoreError> {
+        self.all(&OWNERS_FIND, values![keys]).await
     }
 
     /// All addresses of some influencers' own: per influencer, the primary one first, then in the order they were added.
@@ -173,6 +178,7 @@ impl Tx {
 statements! {
     #[hot] ADDRESSES_FIND = "SELECT value_key, id, influencer_id, agent_id, dead_at FROM address \
         WHERE channel = $1 AND value_key = ANY($2::text[])";
+    #[hot] OWNERS_FIND = "SELECT value_key, id, influencer_id, agent_id, dead_at FROM address WHERE value_key = ANY($1::text[])";
     #[hot] ADDRESSES_OF_INFLUENCERS = "SELECT id, channel, value, value_key, influencer_id, agent_id, is_primary, dead_at, \
         dead_reason, created_at FROM address WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, is_primary DESC, id";
     #[hot] ADDRESSES_OF_AGENTS = "SELECT id, channel, value, value_key, influencer_id, agent_id, is_primary, dead_at, \

@@ -80,6 +80,8 @@ static WITH_MESSAGES: &[Step] = &[
     ("hit_new", &HITS_NEW),
     ("hit_surplus", &SURPLUS),
     ("delivery", &DELIVERIES),
+    ("provider_message", &PROVIDERS),
+    ("revision", &REVISIONS),
     ("stranger", &STRANGERS_IN),
     ("unmatched", &UNMATCHED),
     ("event", &EVENTS_OF_MESSAGES),
@@ -292,6 +294,7 @@ impl Tx {
             (LooseWords::OutboxDetail, values![messages.clone()]),
             (LooseWords::HeldReason, values![messages.clone()]),
             (LooseWords::UnmatchedFacts, values![messages.clone()]),
+            (LooseWords::Revision, values![messages.clone()]),
             (LooseWords::TaskText, values![messages]),
             (LooseWords::ExitReason, values![people]),
         ] {
@@ -364,6 +367,8 @@ pub enum LooseWords {
     HeldReason,
     /// What follows from a message that waits: JSON.
     UnmatchedFacts,
+    /// What a message said before.
+    Revision,
     /// What somebody is to do about a message.
     TaskText,
     /// Why a run ended.
@@ -380,6 +385,7 @@ impl LooseWords {
             Self::OutboxDetail => (&DETAILS, &DETAIL_SET),
             Self::HeldReason => (&HELD_REASONS, &HELD_REASON_SET),
             Self::UnmatchedFacts => (&FACTS, &FACTS_SET),
+            Self::Revision => (&REVISION_TEXTS, &REVISION_TEXT_SET),
             Self::TaskText => (&TASK_TEXTS, &TASK_TEXT_SET),
             Self::ExitReason => (&EXIT_REASONS, &EXIT_REASON_SET),
         }
@@ -436,6 +442,10 @@ statements! {
     HITS_NEW = "DELETE FROM hit_new WHERE id IN (SELECT id FROM hit_new WHERE message_id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED)";
     #[hot] SURPLUS = "DELETE FROM hit_surplus WHERE message_id = ANY($1::uuid[])";
     // That it was seen stays, without it: nobody fetches it again.
+    #[hot] PROVIDERS = "DELETE FROM provider_message WHERE message_id = ANY($1::uuid[])";
+    #[hot] REVISIONS = "DELETE FROM revision WHERE message_id = ANY($1::uuid[])";
+    #[hot] REVISION_TEXTS = "SELECT message_id, at, text FROM revision WHERE message_id = ANY($1::uuid[])";
+    #[hot] REVISION_TEXT_SET = "UPDATE revision SET text = $3 WHERE message_id = $1 AND at = $2";
     #[hot] DELIVERIES = "UPDATE delivery SET message_id = NULL, left_out = 'erased' WHERE message_id = ANY($1::uuid[])";
     #[hot] STRANGERS_IN = "DELETE FROM stranger WHERE message_id = ANY($1::uuid[])";
     #[hot] UNMATCHED = "DELETE FROM unmatched WHERE message_id = ANY($1::uuid[])";

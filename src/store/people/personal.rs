@@ -55,6 +55,8 @@ pub const TABLES: &[(&str, Care)] = &[
     // The mails themselves are files of the export.
     ("raw", Care::Derived),
     ("delivery", Care::Erased),
+    ("provider_message", Care::Erased),
+    ("revision", Care::Erased),
     ("stranger", Care::Erased),
     ("unmatched", Care::Erased),
     ("outbox", Care::Erased),
@@ -86,6 +88,7 @@ pub const TABLES: &[(&str, Care)] = &[
     ("api_token", Care::Impersonal),
     ("definition", Care::Impersonal),
     ("erasure_key", Care::Impersonal),
+    ("feed", Care::Impersonal),
     ("folder", Care::Impersonal),
     ("installation", Care::Impersonal),
     ("lease", Care::Impersonal),
@@ -157,7 +160,7 @@ impl FromRow<'_, PgRow> for Named {
 }
 
 /// Columns that are yes or no, which SQLite keeps as numbers.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 11] = [
     "is_primary",
     "stage_pinned",
     "hold_by_hand",
@@ -168,6 +171,7 @@ const SWITCHES: [&str; 10] = [
     "pencilled",
     "file_copy",
     "machine",
+    "deleted",
 ];
 /// Columns of JSON, which SQLite keeps as text.
 const DOCUMENTS: [&str; 9] =
@@ -317,6 +321,8 @@ static OF_ADDRESSES: &[(&str, &Sql)] = &[("consent", &CONSENT), ("suppression", 
 static OF_MESSAGES: &[(&str, &Sql)] = &[
     ("message", &MESSAGE),
     ("delivery", &DELIVERY),
+    ("provider_message", &PROVIDER),
+    ("revision", &REVISION),
     ("stranger", &STRANGER),
     ("unmatched", &UNMATCHED),
     ("outbox", &OUTBOX),
@@ -368,6 +374,8 @@ statements! {
     #[hot] MESSAGE = "SELECT * FROM message WHERE id = ANY($1::uuid[]) ORDER BY at, id";
     #[hot] DELIVERY = "SELECT d.*, f.account, f.name AS folder FROM delivery d JOIN folder f ON f.id = d.folder_id \
         WHERE d.message_id = ANY($1::uuid[]) ORDER BY d.message_id, d.folder_id, d.uid";
+    #[hot] PROVIDER = "SELECT * FROM provider_message WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, account, provider_id";
+    #[hot] REVISION = "SELECT * FROM revision WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, at";
     #[hot] UNMATCHED = "SELECT * FROM unmatched WHERE message_id = ANY($1::uuid[]) ORDER BY message_id";
     #[hot] OUTBOX = "SELECT * FROM outbox WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] RECIPIENT = "SELECT * FROM outbox_recipient WHERE outbox_id = ANY($1::uuid[]) ORDER BY outbox_id, position";

@@ -51,6 +51,7 @@ pub(super) fn house() -> House {
             address: format!("{name}@acme.example"),
             display_name: "Acme Outdoors".to_owned(),
         },
+        channel: Channel::Email,
         file_copy: false,
         message_id_domain: "acme.example".to_owned(),
         working_hours: Vec::new(),

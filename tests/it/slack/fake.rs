@@ -83,7 +83,15 @@ struct Inner {
 
 impl Fake {
     pub async fn start() -> Self {
-        let clock = Clock::stepped(Micros::from_seconds(1_700_000_000));
+        Self::start_at(Clock::stepped(Micros::from_seconds(1_700_000_000))).await
+    }
+
+    /// By the machine's clock.
+    pub async fn start_now() -> Self {
+        Self::start_at(Clock::machine()).await
+    }
+
+    async fn start_at(clock: Clock) -> Self {
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sockets = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = http.local_addr().unwrap().port();

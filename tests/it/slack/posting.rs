@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use liaison::connector::feed::{Ledger as _, Progress, Sought, Words};
 use liaison::connector::slack::api::Api;
-use liaison::connector::slack::codes::not_before;
+use liaison::connector::not_before;
 use liaison::connector::slack::ledger::SlackLedger;
 use liaison::connector::slack::manifest::{SCOPES, check, check_socket};
 use liaison::connector::slack::member::member;
@@ -20,7 +20,7 @@ use super::{api, assert_polite, own, settings, shared_pace};
 
 fn mail(to: &str, token: &str, thread: Option<&str>) -> Outgoing {
     let words =
-        Words { text: "a <b> & c".into(), token: token.into(), thread: thread.map(str::to_owned), callback: None };
+        Words { text: "a <b> & c".into(), token: token.into(), thread: thread.map(str::to_owned), place: None, callback: None };
     Outgoing { from: "T1/UBOT".into(), recipients: vec![to.into()], content: serde_json::to_vec(&words).unwrap() }
 }
 
@@ -135,7 +135,7 @@ async fn the_pace_is_kept_by_all_who_share_it() {
     assert!(matches!(send(&mut one, &mail("T1/C1", "a", None)).await, SendOutcome::Accepted { .. }));
     let second = two.offer(&mail("T1/C1", "b", None)).await.unwrap();
     let Offer::Refused { phase: Phase::Recipient, replies } = second else { panic!("{second:?}") };
-    let until = not_before(&replies[0]).expect("an instant");
+    let until = not_before(&replies[0]).expect("an instant").0;
     assert!(replies[0].is_transient() && until == fake.clock.now().plus(Duration::from_secs(1)));
     // Another conversation need not wait.
     assert!(matches!(send(&mut two, &mail("T1/C2", "c", None)).await, SendOutcome::Accepted { .. }));
@@ -157,7 +157,7 @@ async fn no_call_comes_before_retry_after_is_over_not_even_after_a_restart() {
         fake.fail("chat.postMessage", [Fault::Limit(after)]);
         let limited = send(&mut sender, &mail("T1/C1", &format!("t{n}"), None)).await;
         let SendOutcome::Refused(reply) = limited else { panic!("{limited:?}") };
-        let until = not_before(&reply).expect("an instant");
+        let until = not_before(&reply).expect("an instant").0;
         assert!(reply.is_transient() && until > fake.clock.now());
         let calls = fake.calls("chat.postMessage").len();
         // The stored pace holds for whoever goes on, in every conversation.

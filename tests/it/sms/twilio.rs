@@ -55,6 +55,8 @@ pub struct State {
     pub messages: Vec<Stored>,
     pub fates: VecDeque<Fate>,
     pub made: u64,
+    /// What time it is; noon where that is not said.
+    pub now: Option<fn() -> i64>,
     /// What is done to a page before it is answered, once: a message that comes in between two pages, say.
     pub between: Option<Between>,
     /// Where lists go on, where that is not here.
@@ -200,7 +202,7 @@ fn created(state: &mut State, request: &Request) -> Answer {
         body: field(&form, "Body").unwrap_or_default().to_owned(),
         status: "queued".to_owned(),
         inbound: false,
-        created: NOON,
+        created: state.now.map_or(NOON, |now| now()),
         sent: None,
         media: 0,
     };

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Desk, is_id};
+use super::Desk;
+use crate::config::texting::is_uuid;
 use crate::connector::feed::{Attached, ConsentWord, Party, Progress, Said, Told};
 use crate::connector::sms::conversation;
 use crate::domain::phone::without_numbers;
@@ -110,7 +111,7 @@ pub(super) struct Message {
 impl Message {
     pub(super) fn read(raw: &Value) -> Option<Self> {
         let message: Self = serde_json::from_value(raw.clone()).ok()?;
-        is_id(&message.id).then_some(message)
+        is_uuid(&message.id).then_some(message)
     }
 
     pub(super) fn direction(&self) -> Direction {
@@ -219,7 +220,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn read(raw: &Value) -> Option<Self> {
         let record: Self = serde_json::from_value(raw.clone()).ok()?;
-        is_id(&record.uuid).then_some(record)
+        is_uuid(&record.uuid).then_some(record)
     }
 
     pub(super) fn created_at(&self) -> Option<Micros> {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Origin, is_sid};
+use super::Origin;
+use crate::config::texting::is_sid;
 use crate::connector::feed::{Attached, ConsentWord, Party, Progress, Said, Told};
 use crate::connector::sms::conversation;
 use crate::domain::phone::without_numbers;

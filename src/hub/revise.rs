@@ -1,0 +1,73 @@
+//! A message is changed or taken back by its author, on a channel where that can be done. What it said before is kept.
+
+use serde_json::json;
+
+use super::said::meaning;
+use super::signal::{self, Signal};
+use crate::clock::Clock;
+use crate::domain::ids::MessageId;
+use crate::domain::refusal::{Answer, Verdict, judge_answer};
+use crate::domain::time::Micros;
+use crate::domain::words::{Direction, EventType, Meaning};
+use crate::store::{StoreError, Tx};
+
+/// Writes what it says now. `false` where that is known, or older than what is.
+pub async fn change(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    (text, at): (&str, Micros),
+) -> Result<bool, StoreError> {
+    revise(tx, clock, id, (text, at, false)).await
+}
+
+/// Writes that it was taken back: it says nothing any more, and what it said is kept.
+pub async fn take_back(tx: &mut Tx, clock: &Clock, id: MessageId, at: Micros) -> Result<bool, StoreError> {
+    revise(tx, clock, id, ("", at, true)).await
+}
+
+async fn revise(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    (text, at, deleted): (&str, Micros, bool),
+) -> Result<bool, StoreError> {
+    let Some(known) = tx.get_revised(id).await? else { return Ok(false) };
+    let is_old = known.changed_at.is_some_and(|changed| changed >= at);
+    if is_old || (known.text == text && !deleted) {
+        return Ok(false);
+    }
+    if !tx.insert_revision((id, at), &known.text, deleted).await? {
+        return Ok(false);
+    }
+    if let Some(mut words) = tx.message_words(vec![id]).await?.into_iter().next() {
+        text.clone_into(&mut words.text);
+        tx.rewrite_message(words).await?;
+    }
+    let mut signals = Vec::new();
+    // What was no answer of that sort, and is one now, counts as if it had been said so.
+    let now = Some(judged(text)).filter(|now| may_be_no(now) && known.direction == Direction::Inbound && !deleted);
+    let again = now.filter(|now| now.meaning != judged(&known.text).meaning);
+    for (influencer, agent, is_author) in tx.list_parts_of(id).await? {
+        let raise = |what, data| Signal { what, influencer: Some(influencer), message: Some(id), at, data: Some(data) };
+        signals.push(raise(EventType::MessageEdited, json!({"deleted": deleted})));
+        if let Some(verdict) = again.as_ref().filter(|_| is_author) {
+            let origin = tx.message_account(id).await?;
+            let (account, channel) = origin.unzip();
+            let data = json!({
+                "account": account, "channel": channel, "by_agent": agent, "answer": meaning(verdict), "answers": null,
+            });
+            signals.push(raise(EventType::ThreadReplied, data));
+        }
+    }
+    signal::record(tx, clock, signals).await?;
+    Ok(true)
+}
+
+fn judged(text: &str) -> Verdict {
+    judge_answer(&Answer { subject: "", answers: None, reply_text: text })
+}
+
+fn may_be_no(verdict: &Verdict) -> bool {
+    matches!(verdict.meaning, Meaning::OptOut | Meaning::Refusal | Meaning::Unsure)
+}

@@ -1,0 +1,222 @@
+//! Writing to somebody on a channel that is no mail: which account, which address of theirs, and why.
+
+use super::enqueue::{AccountFrom, Answers, EnqueueError, Enqueued, WordsOrder, enqueue_words};
+use super::people;
+use crate::clock::Clock;
+use crate::domain::chat;
+use crate::domain::ids::{InfluencerId, MessageId};
+use crate::domain::mail::Mailbox;
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, Direction};
+use crate::store::{StoreError, Tx};
+
+/// An account that could write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mouth {
+    /// As the author.
+    pub from: AccountFrom,
+    /// How its messages travel.
+    pub channel: Channel,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wish {
+    /// How it is to travel; as what it answers did, where that is not said.
+    pub channel: Option<Channel>,
+    /// From which account, where that is said.
+    pub account: Option<String>,
+    /// To whom: a person.
+    pub influencer: Option<InfluencerId>,
+    /// To which address, where that is said.
+    pub to: Option<String>,
+    /// What it answers.
+    pub answers: Option<Answers>,
+}
+
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The account.
+    pub mouth: Mouth,
+    /// To whom.
+    pub to: Mailbox,
+    /// The message it answers.
+    pub answers: Option<MessageId>,
+    /// Why this account and this address.
+    pub why: String,
+}
+
+/// Why nobody is written to.
+#[derive(Debug, thiserror::Error)]
+pub enum TalkError {
+    /// What it answers is not there.
+    #[error("the message or thread it answers is not known")]
+    UnknownAnswered,
+    /// Nobody by this id.
+    #[error("there is no influencer {0}")]
+    NoInfluencer(InfluencerId),
+    /// They have no address there.
+    #[error("{who} has no address on the channel `{channel}` that works: {hint}")]
+    NoAddress {
+        /// Their handle.
+        who: String,
+        /// The channel.
+        channel: Channel,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Nobody to write to.
+    #[error("say to whom")]
+    Nobody,
+    /// No such account, or one of another channel.
+    #[error("there is no account `{name}` of the channel `{channel}`; there are: {known}")]
+    NoAccount {
+        /// The account that was named.
+        name: String,
+        /// The channel.
+        channel: Channel,
+        /// Those there are.
+        known: String,
+    },
+    /// Several could write, or none.
+    #[error("{0}")]
+    WhichAccount(String),
+    /// It was not put into the outbox.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// On which channel a wish is for, as far as it says: what is answered tells where nothing else does.
+pub async fn channel_of(tx: &mut Tx, wish: &Wish) -> Result<Option<Channel>, TalkError> {
+    if let Some(channel) = wish.channel {
+        return Ok(Some(channel));
+    }
+    if let Some((channel, _)) = wish.to.as_deref().and_then(chat::channel_of) {
+        return Ok(Some(channel));
+    }
+    Ok(match wish.answers {
+        Some(Answers::Thread(id)) => {
+            Some(tx.get_thread(id).await?.ok_or(TalkError::UnknownAnswered)?.channel)
+        }
+        Some(Answers::Message(id)) => {
+            let found = tx.find_answered(vec![id]).await?;
+            Some(found.first().ok_or(TalkError::UnknownAnswered)?.channel)
+        }
+        None => None,
+    })
+}
+
+/// Chooses the account and the address.
+///
+/// # Errors
+/// [`TalkError`] says what to say as well.
+pub async fn choose(tx: &mut Tx, mouths: &[Mouth], channel: Channel, wish: &Wish) -> Result<Choice, TalkError> {
+    let answered = match wish.answers {
+        Some(Answers::Thread(id)) => tx.newest_answered(id).await?,
+        Some(Answers::Message(id)) => tx.find_answered(vec![id]).await?.into_iter().next(),
+        None => None,
+    };
+    if wish.answers.is_some() && answered.is_none() {
+        return Err(TalkError::UnknownAnswered);
+    }
+    let to = match (&wish.to, &answered, wish.influencer) {
+        (Some(address), ..) => Mailbox { name: String::new(), address: address.trim().to_owned() },
+        (None, Some(answered), _) => match answered.direction {
+            Direction::Inbound => {
+                Mailbox { name: answered.author_name.clone(), address: answered.author_address.clone() }
+            }
+            Direction::Outbound => first_of(&answered.recipients.0).ok_or(TalkError::Nobody)?,
+        },
+        (None, None, Some(id)) => address_of(tx, id, channel).await?,
+        (None, None, None) => return Err(TalkError::Nobody),
+    };
+    let used = match &answered {
+        Some(answered) => tx.message_account(answered.id).await?.map(|(account, _)| account),
+        None => None,
+    };
+    let known = match (&used, wish.influencer) {
+        (None, Some(id)) => tx.last_written_by(id, channel).await?.map(|last| last.account),
+        _ => None,
+    };
+    let (mouth, why) = mouth_of(mouths, channel, (wish.account.as_deref(), used.as_deref(), known.as_deref()))?;
+    Ok(Choice { mouth, to, answers: answered.map(|answered| answered.id), why })
+}
+
+fn first_of(recipients: &serde_json::Value) -> Option<Mailbox> {
+    serde_json::from_value(recipients.get("to")?.get(0)?.clone()).ok()
+}
+
+/// Their address on a channel: the first one that works.
+async fn address_of(tx: &mut Tx, id: InfluencerId, channel: Channel) -> Result<Mailbox, TalkError> {
+    let id = people::survivor(tx, id).await?;
+    let influencer = tx.get_influencer(id).await?.ok_or(TalkError::NoInfluencer(id))?;
+    let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
+    let working = addresses.into_iter().filter(|a| a.channel == channel && a.dead_at.is_none());
+    let Some(address) = working.max_by_key(|a| a.is_primary) else {
+        let hint = match channel {
+            Channel::Sms => "add a number (add_phones, --add-phone)",
+            Channel::Slack => "match a message of theirs, or add their user (TEAM/USER)",
+            Channel::Email | Channel::Manual => "add an address",
+        };
+        return Err(TalkError::NoAddress { who: influencer.handle, channel, hint });
+    };
+    let name = format!("{} {}", influencer.first_name, influencer.last_name).trim().to_owned();
+    Ok(Mailbox { name, address: address.value_key })
+}
+
+/// The account that is named, that of what is answered, the one they know, or the only one of its channel.
+fn mouth_of(
+    mouths: &[Mouth],
+    channel: Channel,
+    (named, used, known): (Option<&str>, Option<&str>, Option<&str>),
+) -> Result<(Mouth, String), TalkError> {
+    let of_channel: Vec<&Mouth> = mouths.iter().filter(|mouth| mouth.channel == channel).collect();
+    let find = |name: &str| of_channel.iter().find(|mouth| mouth.from.name == name).map(|mouth| (*mouth).clone());
+    let names = || of_channel.iter().map(|mouth| mouth.from.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(name) = named {
+        return find(name).map(|mouth| (mouth, "it was named".to_owned())).ok_or_else(|| TalkError::NoAccount {
+            name: name.to_owned(),
+            channel,
+            known: names(),
+        });
+    }
+    if let Some(mouth) = used.and_then(find) {
+        return Ok((mouth, "what it answers came through it".to_owned()));
+    }
+    if let Some(mouth) = known.and_then(find) {
+        return Ok((mouth, "they wrote to it last".to_owned()));
+    }
+    match of_channel.as_slice() {
+        [only] => Ok(((*only).clone(), format!("it is the only account of the channel `{channel}`"))),
+        [] => Err(TalkError::WhichAccount(format!(
+            "there is no account of the channel `{channel}`: write one into the configuration"
+        ))),
+        _ => Err(TalkError::WhichAccount(format!("say which account writes: {}", names()))),
+    }
+}
+
+/// Chooses, and puts the words into the outbox. The caller commits, then wakes the dispatcher of the account.
+///
+/// # Errors
+/// [`TalkError`]; nothing was written then.
+pub async fn say(
+    tx: &mut Tx,
+    clock: &Clock,
+    choice: &Choice,
+    (text, due_at): (String, Micros),
+) -> Result<Enqueued, TalkError> {
+    let order = WordsOrder {
+        account: choice.mouth.from.clone(),
+        channel: choice.mouth.channel,
+        to: choice.to.clone(),
+        text,
+        answers: choice.answers,
+        due_at,
+        step: None,
+    };
+    Ok(enqueue_words(tx, clock, order).await?)
+}

@@ -1,0 +1,343 @@
+//! What a channel that is no mail tells becomes messages, revisions and outcomes, in one transaction with how far it was read.
+//!
+//! Everything may be told twice, by a list, a hook and a socket at once: each thing has the provider's id, and is kept once.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::ingest::IngestError;
+use crate::clock::Clock;
+use crate::connector::feed::{Attached, ConsentWord, Party, Said, Told};
+use crate::domain::chat::{self, HarmOf};
+use crate::domain::ids::MessageId;
+use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
+use crate::domain::sms::{ConsentReading, read_consent};
+use crate::domain::time::Micros;
+use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Word as _};
+use crate::hub::fares::{self, Fares, Harm};
+use crate::hub::said::{self, Entered, Saying};
+use crate::hub::{revise, settle};
+use crate::store::again::again;
+use crate::store::feed::NewProviderMessage;
+use crate::store::lease::Lease;
+use crate::store::{Store, StoreError, Tx};
+use crate::telemetry::metrics;
+
+/// Compression of what came.
+const COMPRESSION: i32 = 3;
+
+/// Where something is told from.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Our account.
+    pub account: String,
+    /// How its messages travel.
+    pub channel: Channel,
+    /// What its provider's codes mean for an address.
+    pub harm: HarmOf,
+    /// What was said before fires nothing: it is from before the account was read.
+    pub fire_after: Option<Micros>,
+    /// The lease under which the account is read; without it (a hook, which any node hears) nothing is checked.
+    pub lease: Option<(String, Lease)>,
+}
+
+impl Context {
+    /// Whether anything follows from what was said then. Some providers tell whole seconds.
+    fn fires(&self, at: Micros) -> bool {
+        self.fire_after.is_none_or(|after| at.seconds() >= after.seconds())
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Things that were not known.
+    pub news: usize,
+    /// Messages of theirs among them.
+    pub received: usize,
+    /// Things that mean nothing to us.
+    pub others: usize,
+}
+
+/// Stores what was told, and from where to go on, where that is told as well.
+///
+/// # Errors
+/// Nothing of it was kept then (or, after [`StoreError::Commit`], it is not known): it is told again, and what was kept is known.
+pub async fn take(
+    store: &Store,
+    clock: &Clock,
+    context: &Context,
+    told: (&[Told], Option<&str>),
+) -> Result<Taken, IngestError> {
+    let overtaken =
+        |error: &IngestError| matches!(error, IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_)));
+    let taken = again(overtaken, || take_once(store, clock, context, told)).await?;
+    let labels = [context.channel.as_str(), context.account.as_str()];
+    metrics::count(&metrics::MESSAGES_RECEIVED, &labels, taken.received);
+    metrics::count(&metrics::TOLD_UNKNOWN, &labels, taken.others);
+    Ok(taken)
+}
+
+async fn take_once(
+    store: &Store,
+    clock: &Clock,
+    context: &Context,
+    (told, cursor): (&[Told], Option<&str>),
+) -> Result<Taken, IngestError> {
+    let mut tx = store.begin("inbound.heard").await?;
+    if !tx.holds_lease_of(context.lease.as_ref()).await? {
+        return Err(IngestError::LeaseLost);
+    }
+    let mut taken = Taken::default();
+    if !told.is_empty() {
+        tx.lock_conversations().await?;
+    }
+    for told in told {
+        let is_new = take_one(&mut tx, clock, context, told, &mut taken).await?;
+        taken.news += usize::from(is_new);
+    }
+    if let Some(cursor) = cursor {
+        tx.set_feed_cursor(&context.account, cursor, clock.now()).await?;
+    }
+    tx.commit().await?;
+    Ok(taken)
+}
+
+/// Whether it was news.
+async fn take_one(
+    tx: &mut Tx,
+    clock: &Clock,
+    context: &Context,
+    told: &Told,
+    taken: &mut Taken,
+) -> Result<bool, StoreError> {
+    match told {
+        Told::Said(said) => {
+            let is_new = enter(tx, clock, context, said).await?;
+            taken.received += usize::from(is_new && said.direction == Direction::Inbound);
+            Ok(is_new)
+        }
+        Told::Changed { id, text, at } => {
+            let Some(message) = find(tx, context, id).await? else { return Ok(false) };
+            revise::change(tx, clock, message, (&cut(text), *at)).await
+        }
+        Told::Deleted { id, at } => {
+            let Some(message) = find(tx, context, id).await? else { return Ok(false) };
+            revise::take_back(tx, clock, message, *at).await
+        }
+        Told::Reacted { id, to, author, with, at, removed } => {
+            if *removed {
+                return Ok(false);
+            }
+            react(tx, clock, context, (id, to), (author, with, *at)).await
+        }
+        Told::Fares { id, token, progress, code, detail, at } => {
+            let harm = code.as_deref().map_or(Harm::Passing, context.harm);
+            let fares = Fares {
+                account: context.account.clone(),
+                channel: context.channel,
+                id: id.clone(),
+                token: token.clone(),
+                progress: *progress,
+                code: code.clone(),
+                harm,
+                detail: detail.clone(),
+                at: *at,
+            };
+            fares::note(tx, clock, &fares).await
+        }
+        Told::Other { .. } => {
+            taken.others += 1;
+            Ok(false)
+        }
+    }
+}
+
+async fn find(tx: &mut Tx, context: &Context, id: &str) -> Result<Option<MessageId>, StoreError> {
+    let known = tx.find_provider_messages(&context.account, vec![id.to_owned()]).await?;
+    Ok(known.first().map(|row| row.message_id))
+}
+
+/// Enters a message; `false` where it is known, or ours.
+async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
+    if find(tx, context, &said.id).await?.is_some() {
+        return Ok(false);
+    }
+    if said.direction == Direction::Outbound && is_own(tx, clock, context, said).await? {
+        return Ok(false);
+    }
+    let saying = saying_of(tx, context, said).await?;
+    let (consent, conversation) = (saying.consent, saying.conversation.clone());
+    let message = match said::enter(tx, clock, saying).await? {
+        Entered::New(id, _) => id,
+        Entered::Known(_) | Entered::Erased => return Ok(false),
+    };
+    note_id(tx, context, (&said.id, message)).await?;
+    if said.conversation == said.place {
+        // Whoever writes to us alone is answered in the same conversation, also by what was to begin one.
+        let other = if said.direction == Direction::Inbound { Some(&said.author) } else { said.to.first() };
+        if let Some(other) = other {
+            let direct = chat::direct_key(&context.account, &other.address);
+            if direct != conversation {
+                tx.insert_ref_of(message, &direct).await?;
+            }
+        }
+    }
+    if consent == ConsentReading::Start && said.direction == Direction::Inbound {
+        fares::opt_in(tx, clock, (context.channel, &said.author.address), message).await?;
+    }
+    Ok(true)
+}
+
+/// Whether it is a message that the hub sent. Then its id is noted, and where its outcome was not known, it is now.
+async fn is_own(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
+    let Some(token) = &said.token else {
+        // A provider that keeps no token of ours: what is just under way with the same words is not entered a second time. Its id
+        // is noted by whoever sends it, or asks what became of it.
+        let to = said.to.first().and_then(|to| chat::key(&to.address)).unwrap_or_default();
+        return tx.is_under_way(&context.account, &to, &said.text).await;
+    };
+    let Some(own) = tx.find_tokens(vec![token.clone()]).await?.into_iter().next() else { return Ok(false) };
+    note_id(tx, context, (&said.id, own.id)).await?;
+    if own.status == Some(OutboxStatus::Uncertain) {
+        tx.lock_runs_of(vec![own.id]).await?;
+        settle::settle_seen(tx, clock, vec![own.id]).await?;
+    }
+    Ok(true)
+}
+
+async fn note_id(tx: &mut Tx, context: &Context, (id, message_id): (&str, MessageId)) -> Result<(), StoreError> {
+    let row = NewProviderMessage { account: context.account.clone(), provider_id: id.to_owned(), message_id };
+    tx.insert_provider_messages(vec![row]).await?;
+    Ok(())
+}
+
+async fn saying_of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Saying, StoreError> {
+    let kind = if said.by_machine { Kind::Automatic } else { Kind::Human };
+    let author = chat::key(&said.author.address);
+    // What is said to us is said to no one else, as far as that can be told.
+    let to: Vec<String> = match said.direction {
+        Direction::Inbound => Vec::new(),
+        Direction::Outbound => said.to.iter().filter_map(|to| chat::key(&to.address)).collect(),
+    };
+    let author_key = author.as_deref().filter(|_| said.direction == Direction::Inbound);
+    let conversation = chat::conversation_key(&context.account, &said.conversation);
+    let placed = said::whose(tx, (said.direction, kind), (author_key, &to), &conversation).await?;
+    let consent = match (context.channel, said.direction) {
+        (Channel::Sms, Direction::Inbound) => consent_of(said),
+        (Channel::Sms | Channel::Email | Channel::Slack | Channel::Manual, _) => ConsentReading::None,
+    };
+    Ok(Saying {
+        channel: context.channel,
+        account: context.account.clone(),
+        direction: said.direction,
+        kind,
+        placed,
+        conversation,
+        subject: chat::subject_of(context.channel).to_owned(),
+        author: mailbox(&said.author),
+        to: said.to.iter().map(mailbox).collect(),
+        text: cut(&said.text),
+        at: said.at,
+        print: chat::print_of(&context.account, &said.id),
+        meaning: None,
+        consent,
+        raw: Some(pack(&said.raw)?).filter(|_| !said.raw.is_empty()),
+        attachments: attachments(&said.files),
+        fires: context.fires(said.at),
+    })
+}
+
+/// What the provider itself reads in it comes first.
+fn consent_of(said: &Said) -> ConsentReading {
+    match said.consent {
+        Some(ConsentWord::Stop) => ConsentReading::Stop,
+        Some(ConsentWord::Start) => ConsentReading::Start,
+        Some(ConsentWord::Help) => ConsentReading::Help,
+        None => read_consent(&said.text),
+    }
+}
+
+fn mailbox(party: &Party) -> Mailbox {
+    Mailbox { name: tame(&party.name), address: tame(&party.address) }
+}
+
+fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+/// The words as far as they are kept.
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(TEXT_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+}
+
+fn pack(raw: &[u8]) -> Result<(Vec<u8>, i64, Vec<u8>), StoreError> {
+    let packed = zstd::bulk::compress(raw, COMPRESSION);
+    let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
+    Ok((Sha256::digest(raw).to_vec(), i64::try_from(raw.len()).unwrap_or(i64::MAX), packed))
+}
+
+/// Files beside it, as messages list them.
+fn attachments(files: &[Attached]) -> Option<Value> {
+    let list: Vec<Attachment> = files
+        .iter()
+        .map(|file| Attachment {
+            name: tame(&file.name),
+            content_type: tame(&file.mime).to_lowercase(),
+            size: file.size.unwrap_or(0),
+            inline: false,
+            content_id: None,
+        })
+        .collect();
+    (!list.is_empty()).then(|| json!(list))
+}
+
+/// Somebody reacted to a message: it is on the timeline, and no answer.
+async fn react(
+    tx: &mut Tx,
+    clock: &Clock,
+    context: &Context,
+    (id, to): (&str, &str),
+    (author, with, at): (&Party, &str, Micros),
+) -> Result<bool, StoreError> {
+    if find(tx, context, id).await?.is_some() {
+        return Ok(false);
+    }
+    let Some(target) = find(tx, context, to).await? else { return Ok(false) };
+    let conversation = chat::conversation_key(&context.account, &format!("of {to}"));
+    tx.insert_ref_of(target, &conversation).await?;
+    let key = chat::key(&author.address);
+    let placed = said::whose(tx, (Direction::Inbound, Kind::Reaction), (key.as_deref(), &[]), &conversation).await?;
+    let owned = tx.find_owners(key.into_iter().collect()).await?;
+    if owned.is_empty() {
+        // A teammate's, or a stranger's: nobody is asked whose a thumb is.
+        return Ok(false);
+    }
+    let saying = Saying {
+        channel: context.channel,
+        account: context.account.clone(),
+        direction: Direction::Inbound,
+        kind: Kind::Reaction,
+        placed,
+        conversation,
+        subject: chat::subject_of(context.channel).to_owned(),
+        author: mailbox(author),
+        to: Vec::new(),
+        text: format!(":{}:", tame(with).trim_matches(':')),
+        at,
+        print: chat::print_of(&context.account, id),
+        meaning: None,
+        consent: ConsentReading::None,
+        raw: None,
+        attachments: None,
+        fires: context.fires(at),
+    };
+    match said::enter(tx, clock, saying).await? {
+        Entered::New(message, _) => note_id(tx, context, (id, message)).await.map(|()| true),
+        Entered::Known(_) | Entered::Erased => Ok(false),
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads an account of a channel that is no mail for as long as the process lives: asks its feed from the stored cursor, stores what it
+//! tells, and waits for news.
+//!
+//! What the feed tells and how far it was read are kept in one transaction ([`super::heard`]): what was told and not stored is told
+//! again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::heard::{self, Context};
+use super::ingest::IngestError;
+use super::tenure::{self, Ended, Reads, Tenure};
+use crate::connector::feed::Feed;
+use crate::domain::chat::HarmOf;
+use crate::domain::time::Micros;
+use crate::domain::words::{AccountState, Channel};
+use crate::lifecycle::Stop;
+use crate::store::StoreError;
+use crate::store::lease::Lease;
+use crate::telemetry::pulse;
+
+pub use super::poller::Reach;
+pub use super::tenure::{Pace, Shared};
+
+/// Makes a fresh feed that has asked nothing yet.
+pub type Connect = Arc<dyn Fn() -> Box<dyn Feed> + Send + Sync>;
+
+/// What a listener must know of its account.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name.
+    pub account: String,
+    /// How its messages travel.
+    pub channel: Channel,
+    /// What its provider's codes mean for an address.
+    pub harm: HarmOf,
+    /// How far back the first reading goes.
+    pub reach: Reach,
+    /// How often to ask where there is no news by itself.
+    pub poll: Duration,
+    /// How hard to try.
+    pub pace: Pace,
+}
+
+/// Reads one account.
+pub struct Listener {
+    tenure: Tenure,
+    settings: Settings,
+    connect: Connect,
+}
+
+impl Listener {
+    /// A listener for one account.
+    pub fn new(shared: Shared, settings: Settings, connect: Connect) -> Self {
+        let tenure = Tenure::new(shared, settings.account.clone(), settings.pace);
+        Self { tenure, settings, connect }
+    }
+
+    /// Reads until told to stop.
+    ///
+    /// # Errors
+    /// Only where the database answers what it never should; the process ends then.
+    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+        tenure::run(&self, stop).await
+    }
+
+    async fn listen(&self, feed: &mut dyn Feed, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
+        let account = &self.settings.account;
+        let fire_after = self.first_read(lease).await?;
+        let since = match self.settings.reach {
+            Reach::Nothing => self.tenure.clock.now(),
+            Reach::Back(span) => self.tenure.clock.now().minus(span),
+            Reach::All => Micros(0),
+        };
+        let context = Context {
+            account: account.clone(),
+            channel: self.settings.channel,
+            harm: self.settings.harm,
+            fire_after,
+            lease: Some((lease.0.to_owned(), lease.1)),
+        };
+        let mut cursor = self.tenure.store.read().await?.get_feed_cursor(account).await?;
+        loop {
+            pulse::beat();
+            let batch = feed.next(cursor.as_deref(), since).await?;
+            if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
+                let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
+                let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;
+                if taken.news > 0 {
+                    self.tenure.stored.notify_waiters();
+                }
+            }
+            // Given back as it was given: that is how a feed learns that it is stored.
+            cursor = Some(batch.cursor);
+            *lost = 0;
+            if batch.more {
+                continue;
+            }
+            if !self.tenure.set_state(lease, AccountState::Up, None).await? {
+                return Err(IngestError::LeaseLost.into());
+            }
+            self.tenure.synced(lease, (self.settings.poll, true)).await?;
+            pulse::rest(self.settings.poll);
+            tokio::select! {
+                news = feed.wait(self.settings.poll) => {
+                    news?;
+                }
+                () = self.tenure.wake.notified() => return Ok(()),
+            }
+        }
+    }
+
+    /// Since when the account is read: what was said before fires nothing.
+    async fn first_read(&self, lease: (&str, Lease)) -> Result<Option<Micros>, Ended> {
+        let mut tx = self.tenure.fenced("listener.first_read", lease).await?;
+        let at = tx.set_first_read(&self.settings.account, self.tenure.clock.now()).await?;
+        tx.commit().await?;
+        Ok(at)
+    }
+}
+
+impl Reads for Listener {
+    fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
+    async fn session(&self, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
+        let mut feed = (self.connect)();
+        let ended = self.listen(feed.as_mut(), lease, lost).await;
+        feed.close().await;
+        ended
+    }
+}

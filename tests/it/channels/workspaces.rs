@@ -173,7 +173,7 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
     assert_eq!(last["data"]["answer"]["verdict"], "opt_out", "{last}");
     let person = until(installation, "she is left alone", || {
         let person = installation.get(&format!("/v1/influencers/{ana}"));
-        (person["stage"] == "closed").then_some(person)
+        (person["stage"] == "opted_out").then_some(person)
     });
     assert!(person["suppressed"].is_object() || person.to_string().contains("opted_out"), "{person}");
     let order = json!({ "channel": "slack", "influencer_id": ana, "text": "Why?" });

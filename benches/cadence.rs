@@ -11,6 +11,7 @@ use liaison::domain::sequence::{
     Definition, Format, Limits, Schedule, Step, StepKind, Template, Unsubscribe, Variable, ZoneRule,
 };
 use liaison::domain::time::Micros;
+use liaison::domain::words::Channel;
 use liaison::domain::zone::Zone;
 use liaison::hub::enqueue::AccountFrom;
 use liaison::hub::outreach::house::{Desk, House, Sender};
@@ -98,7 +99,9 @@ fn house(daily_limit: Option<u32>) -> House {
         from: AccountFrom { name: "brand".into(), address: OURS.into(), display_name: "Brand".into() },
         file_copy: false,
         message_id_domain: "brand.example".into(),
+        channel: Channel::Email,
         working_hours: Vec::new(),
+        send_hours: Vec::new(),
         daily_limit,
         ramp_up: None,
     };
@@ -133,6 +136,7 @@ fn definition() -> Definition {
         id: "spring".into(),
         name: "spring".into(),
         accounts: vec!["brand".into()],
+        voices: std::collections::BTreeMap::new(),
         enter_from: Vec::new(),
         exit_on: Vec::new(),
         unsubscribe: Unsubscribe::Footer,

@@ -136,6 +136,7 @@ pub async fn add_people(store: &Store, people: &People) -> Vec<InfluencerId> {
     for i in &people.influencers {
         let new = NewInfluencer {
             phones: Vec::new(),
+            slack: Vec::new(),
             phone_region: None,
             handle: i.handle.clone(),
             first_name: i.first.clone(),

@@ -61,6 +61,7 @@ pub mod simulate;
 mod steering;
 mod webhooks;
 
+pub use channels::{line_parts_of, slack_manifest};
 pub use connect::{account_parts, identity_of, keeper_of};
 pub use database::{Restored, UnreadyError, move_to, ready_for_command, restore};
 pub use domains::{DomainCheck, look_at_domains};
@@ -259,9 +260,8 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
     spawn_retention(&hub, life);
     life.spawn("accounts", accounts::run(hub.clone(), life.clone(), reload));
-    let stop = life.stop();
+    let (stop, stopping) = (life.stop(), life.stop());
     let names = hub.live().accounts.iter().map(|a| a.name.clone()).collect();
-    let stopping = life.stop();
     let server = hub.live().config.as_ref().map(|c| c.server.clone()).unwrap_or_default();
     let limits = http::limit::Limits::new(server.rates, server.trusted_proxies);
     let state = http::ApiState {
@@ -287,8 +287,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
         };
         readers = readers.merge(http::sign_in_router(Arc::new(current), limits.clone()));
     }
-    let hearing = hub.clone();
-    readers = readers.merge(http::hooks_router(Arc::new(move |posted| channels::hear(hearing.clone(), posted))));
+    readers = readers.merge(http::hooks_router(channels::hears(&hub)));
     let mut api = http::router(state);
     match public {
         Some(public) => {
@@ -531,7 +530,8 @@ fn live_over(config: &Config, store: Option<&Store>) -> Live {
     };
     let clock = Clock::machine();
     let parts = |account: &Account| {
-        account_parts(account, &identity, keeper(account)).or_else(|| channels::line_parts(account, (&clock, config.server.base_url.as_deref())))
+        account_parts(account, &identity, keeper(account))
+            .or_else(|| channels::line_parts(account, (&clock, config.server.base_url.as_deref())))
     };
     let accounts: Vec<AccountParts> = usable.filter_map(parts).map(with_lease).collect();
     let ids = config.stages.all().iter().map(|s| s.id.0.clone()).collect();
@@ -583,6 +583,7 @@ fn sender_of(account: &Account) -> Sender {
         channel: account.channel(),
         file_copy: account.imap().is_some_and(|imap| imap.sent_copy == config::accounts::SentCopy::Hub),
         message_id_domain: domain,
+        send_hours: account.send_hours(),
         working_hours: account.working_hours.clone().unwrap_or_default(),
         daily_limit: account.daily_limit,
         ramp_up: account.ramp_up.as_ref().map(|ramp| (ramp.start, ramp.step)),

@@ -37,6 +37,7 @@ mod page;
 mod pause;
 mod release;
 mod reload;
+mod saying;
 mod send;
 mod sequence;
 mod serve;
@@ -203,7 +204,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init::run(&global, &args),
         Command::Serve => serve::run(&global).await,
-        Command::Demo(args) => demo::run(&global, args).await,
+        Command::Demo(args) => Box::pin(demo::run(&global, args)).await,
         Command::Config(command) => config::run(&global, &command),
         Command::Influencer(command) => Box::pin(influencer::run(&global, command)).await,
         Command::Agent(command) => agent::run(&global, command).await,

@@ -45,7 +45,7 @@ use describe::{Operation, Route};
 
 pub use actions::{ActionError, Actions};
 pub use gate::Door;
-pub use hooks::{Hears, Posted, Refused, hooks_router};
+pub use hooks::{Answered, Hears, Posted, Refused, hooks_router};
 pub use listen::serve_within;
 pub use metrics::{MetricsPage, MetricsState, metrics_router};
 pub use sign_in::{CurrentSignIns, sign_in_router};
@@ -161,7 +161,8 @@ fn operations() -> Vec<Placed> {
         all.extend(placed((route.path.to_owned(), false), route.operations));
     }
     for route in hooks::routes() {
-        all.extend(placed((route.path.to_owned(), false), route.operations));
+        // What stands for the rest of a path is an ordinary parameter in the description.
+        all.extend(placed((route.path.replace("{*", "{"), false), route.operations));
     }
     for route in metrics::routes() {
         all.extend(placed((route.path.to_owned(), true), route.operations));

@@ -1,8 +1,8 @@
 //! liaison: a self-hosted communications hub for influencer relations.
 //!
-//! One daemon reads and sends mail, puts every message on one timeline per influencer, and keeps every promise it makes
-//! about sending: once, at the right hour, never again after a no. It runs outreach sequences written as files. Slack and SMS
-//! stand on the same ground and come next.
+//! One daemon reads and sends mail, text messages and what is said in Slack, puts every message on one timeline per influencer, and
+//! keeps every promise it makes about sending: once, at the right hour, never again after a no. It runs outreach sequences written as
+//! files.
 //!
 //! # The map
 //!
@@ -13,13 +13,13 @@
 //! | [`config`] | TOML with places: every mistake at once, with file, line, column and what to do |
 //! | [`lifecycle`] | supervised tasks, signals, soft and hard stop, the service manager; [`control`] the command socket |
 //! | [`store`] | SQLite and PostgreSQL, one SQL text; the only room that knows of a database |
-//! | [`connector`] | what speaks to a provider, behind a few traits; never sees a transaction. Those for text messages and Slack can be spoken with, and no account uses them yet |
+//! | [`connector`] | what speaks to a provider, behind a few traits: of mail, and of channels that are no mail (`feed`); never sees a transaction |
 //! | [`render`] | from a draft to the octets of a mail; pure |
 //! | [`worker`] | the loop that claims work under a lease and drains on a stop |
-//! | [`hub`] | what all share, always inside the caller's transaction: enqueue, settle, events, people, matching |
+//! | [`hub`] | what all share, always inside the caller's transaction: enqueue, settle, events, people, matching, what is said and revised and how it fares |
 //! | [`login`] | signing in with OAuth, and tokens that are renewed before they end |
-//! | [`inbound`] | the poller asks the network; ingest writes one transaction per batch |
-//! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain |
+//! | [`inbound`] | the poller asks mailboxes, the listener the feeds of other channels; ingest and heard write one transaction per batch, and hooks end in heard as well |
+//! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain, in the mailbox or the provider's ledger |
 //! | [`tracking`] | hits on pixels and links, kept before they are answered; judged when their session has settled |
 //! | [`webhooks`] | numbered events become signed requests to programs of others, in order, at least once each |
 //! | [`sequence`] | from the TOML and templates of a sequence to its published definition, with every mistake at its place |

@@ -19,10 +19,10 @@ mod account;
 mod claim;
 pub mod dispatcher;
 mod filing;
+mod ledger;
 pub mod reconcile;
 pub mod record;
 pub mod rehearsal;
-mod ledger;
 mod session;
 mod watermark;
 

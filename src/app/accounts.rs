@@ -177,7 +177,7 @@ fn spawn_account(
         }
         Reading::Line { settings, line } => {
             let listener = Listener::new(shared, settings, Arc::new(move || line.feed()));
-            let reading = async move { listener.run(reads).await.map_err(|e| format!("listener: {e}")) };
+            let reading = async move { Box::pin(listener.run(reads)).await.map_err(|e| format!("listener: {e}")) };
             tasks.spawn(life.watched(poll, POLLER_SILENCE_MAX, reading));
         }
     }

@@ -187,7 +187,7 @@ fn not_said(error: TalkError) -> ActionError {
         TalkError::UnknownAnswered => not_enqueued(EnqueueError::UnknownAnswered),
         TalkError::NoInfluencer(id) => ActionError::NotFound { sort: "influencer", given: id.to_string() },
         TalkError::NoAddress { .. } => invalid("/influencer_id", &error),
-        TalkError::Nobody => invalid("/to", &error),
+        TalkError::Nobody | TalkError::NotTheirs { .. } => invalid("/to", &error),
         TalkError::NoAccount { .. } | TalkError::WhichAccount(_) => invalid("/account", &error),
     }
 }
@@ -210,12 +210,10 @@ async fn choose_account<'a>(
         (None, Some(thread)) => account_of_thread(tx, thread).await?,
         (None, None) => None,
     };
+    let mut mailboxes = accounts.iter().filter(|account| account.channel == Channel::Email);
     let found = match &named {
-        Some(name) => accounts.iter().find(|a| a.name == *name && a.channel == Channel::Email),
-        None => {
-            let mut mailboxes = accounts.iter().filter(|account| account.channel == Channel::Email);
-            mailboxes.next().filter(|_| mailboxes.next().is_none())
-        }
+        Some(name) => mailboxes.find(|account| account.name == *name),
+        None => mailboxes.next().filter(|_| mailboxes.next().is_none()),
     };
     found.ok_or_else(|| {
         let what = match named {
@@ -266,7 +264,9 @@ pub(super) fn not_enqueued(error: EnqueueError) -> ActionError {
         EnqueueError::NoRecipient | EnqueueError::TooManyRecipients(_) | EnqueueError::Address(_) => {
             invalid("/to", &error)
         }
-        EnqueueError::TooLarge { .. } | EnqueueError::NoWords | EnqueueError::TooLong { .. } => invalid("/text", &error),
+        EnqueueError::TooLarge { .. } | EnqueueError::NoWords | EnqueueError::TooLong { .. } => {
+            invalid("/text", &error)
+        }
         EnqueueError::WrongChannel(..) => invalid("/to", &error),
         EnqueueError::NoConsent(_) => ActionError::Conflict { code: "no_consent", detail: error.to_string() },
         EnqueueError::Compose(_)
@@ -502,8 +502,7 @@ impl Actions for HubActions {
         Box::pin(async move {
             let AgentChangeOrder { first_name, last_name, add_emails, add_influencers, remove_influencers, version } =
                 order;
-            let change =
-                AgentChange {
+            let change = AgentChange {
                 first_name,
                 last_name,
                 add_emails,

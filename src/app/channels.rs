@@ -11,11 +11,12 @@ use crate::config::accounts::{Account, AccountKind, Backfill, SlackAccount, Text
 use crate::connector::ConnectorError;
 use crate::connector::feed::{HookRefusal, HookRequest, Line};
 use crate::connector::http::Http;
+use crate::connector::slack::manifest;
 use crate::connector::slack::workspace::{Workspace, WorkspaceSettings};
 use crate::connector::sms::{self, Means};
 use crate::domain::chat::{Harm, HarmOf};
 use crate::domain::words::Channel;
-use crate::http::{Posted, Refused};
+use crate::http::{Hears, Posted, Refused};
 use crate::inbound::heard;
 use crate::inbound::listener::{self, Pace, Reach};
 use crate::outbound::{SendingSettings, SentCopy};
@@ -27,17 +28,31 @@ const TEXT_SESSIONS: usize = 4;
 
 /// An account of a channel that is no mail, ready to run; `None` for a mailbox, or one that can't be made, which is told.
 pub(super) fn line_parts(account: &Account, (clock, site): (&Clock, Option<&str>)) -> Option<AccountParts> {
-    let made = match &account.kind {
-        AccountKind::Text(text) => text_line(text, clock),
-        AccountKind::Slack(slack) => workspace(slack, clock),
-        AccountKind::Imap(_) | AccountKind::Sandbox => return None,
-    };
-    match made {
+    match made(account, clock)? {
         Ok(line) => Some(parts_of(account, line, site)),
         Err(why) => {
             tracing::error!(account = %account.id, why, "the account can't be used");
             None
         }
+    }
+}
+
+/// The same for one look at it, with the reason where it can't be made; `None` for a mailbox.
+pub fn line_parts_of(account: &Account) -> Option<Result<AccountParts, String>> {
+    let made = made(account, &Clock::machine())?;
+    Some(made.map(|line| parts_of(account, line, None)))
+}
+
+/// The description of the app that a workspace of Slack installs, to be pasted there.
+pub fn slack_manifest(name: &str) -> String {
+    manifest::manifest(name)
+}
+
+fn made(account: &Account, clock: &Clock) -> Option<Result<Arc<dyn Line>, String>> {
+    match &account.kind {
+        AccountKind::Text(text) => Some(text_line(text, clock)),
+        AccountKind::Slack(slack) => Some(workspace(slack, clock)),
+        AccountKind::Imap(_) | AccountKind::Sandbox => None,
     }
 }
 
@@ -141,8 +156,24 @@ fn parts_of(account: &Account, line: Arc<dyn Line>, site: Option<&str>) -> Accou
     }
 }
 
+/// Hears what providers post.
+pub(super) fn hears(hub: &Hub) -> Hears {
+    let (knowing, hearing) = (hub.clone(), hub.clone());
+    Hears {
+        knows: Arc::new(move |name| {
+            let live = knowing.live();
+            let account = live.accounts.iter().find(|account| account.name == name);
+            account.is_some_and(|account| match &account.reading {
+                Reading::Line { line, .. } => line.hook().is_some(),
+                Reading::Mailbox { .. } => false,
+            })
+        }),
+        hears: Arc::new(move |posted| hear(hearing.clone(), posted)),
+    }
+}
+
 /// Hears what is posted for one of the accounts: checked by its connector, stored, and then answered.
-pub(super) fn hear(hub: Hub, posted: Posted) -> BoxFuture<'static, Result<(&'static str, String), Refused>> {
+fn hear(hub: Hub, posted: Posted) -> BoxFuture<'static, Result<(&'static str, String), Refused>> {
     Box::pin(async move {
         let live = hub.live();
         let account = live.accounts.iter().find(|account| account.name == posted.account).ok_or(Refused::Unknown)?;
@@ -157,7 +188,16 @@ pub(super) fn hear(hub: Hub, posted: Posted) -> BoxFuture<'static, Result<(&'sta
             body: posted.body,
             now: hub.clock.now(),
         };
-        let heard = hook.hear(&request).map_err(|refusal| {
+        let mut heard = hook.hear(&request);
+        if heard == Err(HookRefusal::NotReady) {
+            // It is the provider's, and this node is not the one that reads the account.
+            line.ready().await.map_err(|error| {
+                tracing::warn!(account = %account.name, %error, "what was posted can't be read before the provider says who we are");
+                Refused::NotNow
+            })?;
+            heard = hook.hear(&request);
+        }
+        let heard = heard.map_err(|refusal| {
             tracing::info!(account = %account.name, %refusal, "what was posted was refused");
             match refusal {
                 HookRefusal::Signature | HookRefusal::Stale => Refused::Unsigned,

@@ -46,6 +46,9 @@ pub async fn start_sandbox(
     if let Some(real) = real_account(config) {
         bail!("the account {real} is real: {ONLY_SANDBOX}");
     }
+    if let Some(account) = config.accounts.values().find(|account| account.channel() != Channel::Email) {
+        bail!("the account {} is no mailbox: simulated people have mail only", account.id);
+    }
     make_state_dir(&config.storage.state_dir)?;
     let lock = match &config.storage.database {
         Database::Sqlite { path } => Some(DatabaseLock::take(path)?),

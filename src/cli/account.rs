@@ -1,4 +1,4 @@
-//! `liaison account`: our mailboxes, whether all that is there is here, signing in to them, and trying them.
+//! `liaison account`: our mailboxes, numbers and workspaces, whether all that is there is here, adding them, and trying them.
 
 use std::process::ExitCode;
 
@@ -14,11 +14,13 @@ use crate::store::reading::view::{AccountView, SignInView};
 mod add;
 mod test;
 
+pub(super) use test::unread_secret;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountCommand {
     /// List accounts with their folders: messages at the server, stored here, missing
     List,
-    /// Sign in to a mailbox of Gmail or Microsoft 365
+    /// Sign in to a mailbox of Gmail or Microsoft 365, or say step by step how a number or a Slack workspace is added
     Add(add::AddArgs),
     /// Sign in to read and to send, and say how each step went; sends nothing
     Test {
@@ -88,7 +90,10 @@ pub(super) fn sign_in_words(out: &Out, sign_in: &SignInView) -> String {
 
 fn print(desk: &Desk, account: &AccountView) -> anyhow::Result<()> {
     let gone = if desk.config.accounts.contains_key(&account.id) { "" } else { ", not in the configuration any more" };
-    desk.out.title(&format!("{} <{}>  {}{gone}", account.id, account.address, account.state))?;
+    // A workspace has no address of its own.
+    let what =
+        if account.address.is_empty() { format!("({})", account.kind) } else { format!("<{}>", account.address) };
+    desk.out.title(&format!("{} {what}  {}{gone}", account.id, account.state))?;
     if let Some(detail) = &account.detail {
         desk.out.say(&format!("  {}", super::terminal::clean_line(detail)))?;
     }

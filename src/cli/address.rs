@@ -1,4 +1,4 @@
-//! `liaison influencer address`: the mail addresses and phone numbers of somebody.
+//! `liaison influencer address`: the mail addresses, phone numbers and Slack users of somebody.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::desk::{self, Desk};
 use super::who;
+use crate::domain::chat;
 use crate::hub::people::{self, InfluencerChange};
 use crate::store::Tx;
 
@@ -23,7 +24,7 @@ pub(super) enum AddressCommand {
 pub(super) struct AddressArgs {
     /// Handle, mail address or id
     who: String,
-    /// The mail address, or the phone number
+    /// The mail address, the phone number, or the user in a Slack workspace, as in T012AB3C4/U012AB3C4
     address: String,
 }
 
@@ -66,9 +67,17 @@ fn is_mail(given: &str) -> bool {
     given.contains('@')
 }
 
+/// Teams of Slack begin with T, and with E where an organisation has several; no way to write a number does.
+fn is_workspace(given: &str) -> bool {
+    given.starts_with(['T', 'E']) && chat::workspace_parts(given).is_some()
+}
+
 fn added(given: String, phone_region: Option<String>) -> InfluencerChange {
     if is_mail(&given) {
         return InfluencerChange { add_emails: vec![given], ..InfluencerChange::default() };
+    }
+    if is_workspace(given.trim()) {
+        return InfluencerChange { add_slack: vec![given], ..InfluencerChange::default() };
     }
     InfluencerChange { add_phones: vec![given], phone_region, ..InfluencerChange::default() }
 }

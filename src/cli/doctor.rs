@@ -13,14 +13,13 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::account::sign_in_words;
+use super::account::{sign_in_words, unread_secret};
 use super::stop::FAILED;
 use super::terminal::{Out, clean_line};
 use super::{Global, desk, environment};
 use crate::app;
 use crate::clock::Clock;
-use crate::config::texting::SettingsError;
-use crate::config::{self, AccountKind, Config, Database, Loaded, Secrets, SlackAccount, TextAccount};
+use crate::config::{self, Account, AccountKind, Config, Database, Loaded, Secrets};
 use crate::control::{ControlError, Request};
 use crate::domain::mail_auth::Judged;
 use crate::domain::time::Micros;
@@ -46,7 +45,7 @@ const SKEW: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// Leave mail servers and name servers alone
+    /// Leave mail servers, other providers and name servers alone
     #[arg(long)]
     offline: bool,
 }
@@ -402,12 +401,8 @@ async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[A
         let what = format!("account {}", account.id);
         let imap = match &account.kind {
             AccountKind::Imap(imap) => imap,
-            AccountKind::Text(text) => {
-                checks.push(look_at_text(&what, &account.address, text));
-                continue;
-            }
-            AccountKind::Slack(slack) => {
-                checks.push(look_at_slack(&what, slack));
+            AccountKind::Text(_) | AccountKind::Slack(_) => {
+                checks.extend(look_at_line(&what, account).await);
                 continue;
             }
             AccountKind::Sandbox => {
@@ -444,32 +439,22 @@ fn unreadable(what: &str, named: &str) -> Check {
     Check::found(what, State::Warning, format!("{named} can't be read here"), hint)
 }
 
-/// A number or a pool, as far as its settings tell: the provider is not asked.
-fn look_at_text(what: &str, address: &str, account: &TextAccount) -> Check {
-    match account.provider.check(&account.settings) {
-        Ok(()) => Check::ok(what, format!("{address} at {}, which was not asked", account.provider.label)),
-        Err(SettingsError::Missing(name)) => unreadable(what, &format!("`{name}`")),
-        Err(error @ (SettingsError::Wrong(..) | SettingsError::Unknown(_))) => {
-            Check::found(what, State::Problem, error.to_string(), "liaison config check")
-        }
+/// A number, a pool or a workspace: what its provider says to what we have, where that can be read here.
+async fn look_at_line(what: &str, account: &Account) -> Vec<Check> {
+    if let Some(secret) = unread_secret(account) {
+        return vec![unreadable(what, &secret)];
     }
-}
-
-/// A workspace, as far as its settings tell: Slack is not asked.
-fn look_at_slack(what: &str, account: &SlackAccount) -> Check {
-    let secrets = [
-        ("bot_token", Some(&account.bot_token)),
-        ("app_token", account.app_token.as_ref()),
-        ("signing_secret", account.signing_secret.as_ref()),
-    ];
-    let unread = secrets.into_iter().find_map(|(name, secret)| {
-        let secret = secret.filter(|secret| secret.value.expose_secret().is_empty())?;
-        Some(format!("`{name}` ({})", secret.source))
-    });
-    unread.map_or_else(
-        || Check::ok(what, "its tokens can be read; Slack was not asked"),
-        |named| unreadable(what, &named),
-    )
+    let parts = match app::line_parts_of(account) {
+        Some(Ok(parts)) => parts,
+        Some(Err(why)) => return vec![Check::found(what, State::Problem, why, "liaison config check")],
+        None => return Vec::new(),
+    };
+    let hint = format!("what is to be done, step by step: liaison account add {}", account.id);
+    let of = |step: app::ProbeStep| {
+        let what = format!("{what}, {}", step.what);
+        if step.ok { Check::ok(&what, step.detail) } else { Check::found(&what, State::Problem, step.detail, &hint) }
+    };
+    app::probe(&parts).await.into_iter().map(of).collect()
 }
 
 async fn look_at_account(what: &str, parts: &app::AccountParts, stored: Option<&AccountView>) -> Vec<Check> {

@@ -13,7 +13,7 @@ use super::import::{self, ImportArgs, Sort};
 use super::merge::{self, MergeArgs, UnmergeArgs};
 use super::page::MORE;
 use super::stop::Stop;
-use super::{Global, date, length, who};
+use super::{Global, date, length, saying, who};
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::time::Micros;
@@ -382,8 +382,9 @@ fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
     let words = match &entry.item {
         // What has no subject of its own is shown by its words.
         TimelineItem::Message(m) if m.channel != Channel::Email => {
-            let text = super::terminal::short(&m.text, 100);
-            format!("{} {} {}: {}: {text}", m.direction, m.channel, m.status.as_str(), m.subject)
+            let place = if saying::has_subject(m) { format!("{}: ", m.subject) } else { String::new() };
+            let text = super::terminal::short(&saying::words_of(m, &m.text), 100);
+            format!("{} {} {}: {place}{text}", m.direction, m.channel, m.status.as_str())
         }
         TimelineItem::Message(m) => format!("{} {} {}: {}", m.direction, m.kind, m.status.as_str(), m.subject),
         TimelineItem::Event(e) => {

@@ -10,7 +10,7 @@ use super::filter::FilterArgs;
 use super::page::{MORE, PageArgs, listed};
 use super::stop::Stop;
 use super::terminal::{Out, clean, clean_line, short};
-use super::{Global, who};
+use super::{Global, saying, who};
 use crate::domain::ids::ThreadId;
 use crate::domain::mail::Mailbox;
 use crate::domain::words::Direction;
@@ -171,11 +171,13 @@ fn print_messages(out: &Out, messages: &[MessageView], full: bool, subjects: boo
         };
         out.say("")?;
         let at = out.time(message.at);
-        let status = message.status.as_str();
-        out.title(&format!("{arrow} {at}  {}  [{}, {status}]", person(&message.from), message.kind))?;
+        let (sort, status) = (saying::sort_of(message), message.status.as_str());
+        let author = saying::author_of(message).map_or_else(|| person(&message.from), str::to_owned);
+        out.title(&format!("{arrow} {at}  {author}  [{sort}, {status}]"))?;
         let to: Vec<String> = message.to.iter().chain(&message.cc).map(person).collect();
-        out.aside(&format!("   {}  to {}", message.id, short(&to.join(", "), 200)))?;
-        if subjects {
+        let to = if to.is_empty() { String::new() } else { format!("  to {}", short(&to.join(", "), 200)) };
+        out.aside(&format!("   {}{to}", message.id))?;
+        if subjects && saying::has_subject(message) {
             out.aside(&format!("   {}", message.subject))?;
         }
         for (word, said) in [("held", &message.held_reason), ("", &message.detail)] {
@@ -183,7 +185,7 @@ fn print_messages(out: &Out, messages: &[MessageView], full: bool, subjects: boo
                 out.aside(&format!("   {word} {said}"))?;
             }
         }
-        let text = if full { &message.text } else { &message.reply_text };
+        let text = saying::words_of(message, if full { &message.text } else { &message.reply_text });
         for line in clean(text.trim_end()).lines() {
             out.say(&format!("   {}", line.trim_end()))?;
         }
@@ -191,8 +193,7 @@ fn print_messages(out: &Out, messages: &[MessageView], full: bool, subjects: boo
             out.aside("   (cut; --full shows the whole text)")?;
         }
         for attachment in &message.attachments {
-            let size = attachment.size;
-            out.aside(&format!("   attached: {} ({}, {size} octets)", attachment.name, attachment.content_type))?;
+            out.aside(&format!("   attached: {}", saying::file_of(attachment)))?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use super::source::Span;
 use super::teammates::claim;
 use super::texting::{PROVIDERS, Texting};
 use crate::domain::address;
+use crate::domain::chat;
 use crate::domain::day::Weekdays;
 use crate::domain::oauth::Provider;
 use crate::domain::schedule::{Hours, Range};
@@ -68,7 +69,7 @@ pub enum AccountKind {
     Text(Box<TextAccount>),
     /// A workspace of Slack that our app is installed in: the kind `slack`.
     Slack(Box<SlackAccount>),
-    /// Simulated people; nothing leaves the machine.
+    /// Simulated people; nothing leaves the machine. Of which channel it is, its address says.
     Sandbox,
 }
 
@@ -84,9 +85,18 @@ impl Account {
     /// How its messages travel.
     pub fn channel(&self) -> Channel {
         match self.kind {
-            AccountKind::Imap(_) | AccountKind::Sandbox => Channel::Email,
+            AccountKind::Imap(_) => Channel::Email,
+            AccountKind::Sandbox => chat::channel_of(&self.address).map_or(Channel::Email, |(channel, _)| channel),
             AccountKind::Text(_) => Channel::Sms,
             AccountKind::Slack(_) => Channel::Slack,
+        }
+    }
+
+    /// When sequences may write from it in the zone of whoever gets it; nothing: always.
+    pub fn send_hours(&self) -> Vec<Range> {
+        match &self.kind {
+            AccountKind::Text(text) => text.send_hours.clone(),
+            AccountKind::Imap(_) | AccountKind::Slack(_) | AccountKind::Sandbox => Vec::new(),
         }
     }
 
@@ -251,7 +261,7 @@ fn read_one(
     s.require(r, "kind", KIND_HINT);
     let Some(sort) = kind else {
         // Which of the other keys are right can't be told.
-        letters(s, r, seen);
+        letters(s, r, seen, mail_address);
         manner(s, r);
         s.know(&IMAP_KEYS);
         s.know(&slack::KEYS);
@@ -273,7 +283,8 @@ fn read_mail(
     (place, sort): (&Found<Sort>, Mail),
     seen: &mut BTreeMap<String, Span>,
 ) -> Option<Account> {
-    let Letters { address, aliases, ramp_up, dkim_selector } = letters(s, r, seen);
+    let check = if sort == Mail::Sandbox { sandbox_address } else { mail_address };
+    let Letters { address, aliases, ramp_up, dkim_selector } = letters(s, r, seen, check);
     s.require(r, "address", "write address = \"name@your-domain\"");
     let manner = manner(s, r);
     let mailbox = |imap| AccountKind::Imap(Box::new(imap));
@@ -300,7 +311,7 @@ fn manner(s: &mut Section<'_>, r: &mut Reader) -> Manner {
     Manner {
         display_name: s.text(r, "name").map(|n| n.value),
         daily_limit: s.integer(r, "daily_limit", 1..=1_000_000).and_then(|n| u32::try_from(n.value).ok()),
-        working_hours: working_hours(s, r),
+        working_hours: ranges(s, r, "working_hours"),
     }
 }
 
@@ -331,11 +342,16 @@ struct Letters {
 
 const LETTERS_KEYS: [&str; 4] = ["address", "aliases", "ramp_up", "dkim_selector"];
 
-fn letters(s: &mut Section<'_>, r: &mut Reader, seen: &mut BTreeMap<String, Span>) -> Letters {
+fn letters(
+    s: &mut Section<'_>,
+    r: &mut Reader,
+    seen: &mut BTreeMap<String, Span>,
+    check: fn(&mut Reader, &Found<String>) -> Option<String>,
+) -> Letters {
     let address = s.text(r, "address");
     let aliases = s.texts(r, "aliases");
     for email in address.iter().chain(&aliases) {
-        if let Some(key) = mail_address(r, email) {
+        if let Some(key) = check(r, email) {
             claim(r, seen, &key, email);
         }
     }
@@ -428,6 +444,11 @@ const KIND_HINT: &str = "write kind = \"imap\", \"gmail\" or \"microsoft365\" fo
 /// The kinds there are, those of the table of providers among them.
 fn kinds() -> Vec<(&'static str, Sort)> {
     KINDS.into_iter().chain(PROVIDERS.iter().map(|provider| (provider.name, Sort::Text(provider)))).collect()
+}
+
+/// The names of the kinds there are.
+pub fn kind_names() -> Vec<&'static str> {
+    kinds().into_iter().map(|(name, _)| name).collect()
 }
 
 pub(super) const IMAP_KEYS: [&str; 11] = [
@@ -549,6 +570,14 @@ pub(super) fn mail_address(r: &mut Reader, email: &Found<String>) -> Option<Stri
     key
 }
 
+/// The same for an address of a sandbox, which may be of any channel: mail, a number (`+14155550100`) or a workspace (`T0001/U0001`).
+fn sandbox_address(r: &mut Reader, given: &Found<String>) -> Option<String> {
+    match chat::channel_of(&given.value) {
+        Some((Channel::Sms | Channel::Slack, key)) => Some(key),
+        Some((Channel::Email | Channel::Manual, _)) | None => mail_address(r, given),
+    }
+}
+
 /// The schemes of one protocol, each with its protection and default port.
 pub(super) struct Schemes([(&'static str, Security, u16); 3]);
 
@@ -644,14 +673,15 @@ fn authority(r: &mut Reader, written: &Found<String>) -> Option<Authority> {
 }
 
 /// Ranges of hours, one text or several.
-fn working_hours(s: &mut Section<'_>, r: &mut Reader) -> Option<Vec<Range>> {
-    let given = s.texts(r, "working_hours");
+fn ranges(s: &mut Section<'_>, r: &mut Reader, key: &'static str) -> Option<Vec<Range>> {
+    let given = s.texts(r, key);
+    let hint = format!("write {key} = \"08:00-18:00\", or a list of such ranges");
     let mut ranges = Vec::new();
     for text in &given {
         match Range::parse(&text.value) {
             Ok(range) => ranges.push(range),
             Err(error) => {
-                r.error(text, error.to_string(), "write working_hours = \"08:00-18:00\", or a list of such ranges");
+                r.error(text, error.to_string(), &hint);
                 return None;
             }
         }
@@ -659,7 +689,7 @@ fn working_hours(s: &mut Section<'_>, r: &mut Reader) -> Option<Vec<Range>> {
     match (given.first(), Hours::new(Weekdays::ALL, ranges)) {
         (Some(_), Ok(hours)) => Some(hours.ranges().to_vec()),
         (Some(first), Err(error)) => {
-            r.error(first, error.to_string(), "write working_hours = \"08:00-18:00\", or a list of such ranges");
+            r.error(first, error.to_string(), &hint);
             None
         }
         (None, _) => None,

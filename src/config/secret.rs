@@ -42,10 +42,10 @@ pub struct Secret {
 /// The largest secret taken, octets.
 pub const SECRET_OCTETS_MAX: u64 = 64 * 1024;
 
-/// Where the unit that is shipped finds secrets, and what it puts before their names: `LoadCredential=` in
-/// packaging/liaison.service.
-const SECRETS_FOLDER: &str = "/etc/liaison/secrets";
-const SHIPPED_PREFIX: &str = "secret_";
+/// Where the unit that is shipped finds secrets: `LoadCredential=` in packaging/liaison.service.
+pub const SECRETS_FOLDER: &str = "/etc/liaison/secrets";
+/// What it puts before their names.
+pub const SHIPPED_PREFIX: &str = "secret_";
 /// Most credentials that are named where one is missing.
 const CREDENTIALS_SHOWN_MAX: usize = 20;
 

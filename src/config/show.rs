@@ -242,6 +242,7 @@ fn default_of_account(account: &Account, key: &str) -> Json {
         },
         "poll_seconds" => json!(poll.as_secs()),
         "settle_minutes" => json!(settle.as_secs() / 60),
+        "send_hours" => json!(account.send_hours().iter().map(ToString::to_string).collect::<Vec<_>>()),
         _ => account.imap().map_or(Json::Null, |imap| default_of_mailbox(imap, key)),
     }
 }

@@ -118,6 +118,10 @@ pub struct Texting {
     pub name: &'static str,
     /// Its name for people.
     pub label: &'static str,
+    /// Where a person finds what it must be told.
+    pub found: &'static str,
+    /// Where a person enters the address to which it posts.
+    pub posts: &'static str,
     /// Its settings.
     pub settings: &'static [Setting],
     /// Groups of settings, of each of which at least one must be given.
@@ -143,6 +147,10 @@ pub const NUMBER: &str = "number";
 pub const TWILIO: Texting = Texting {
     name: "twilio",
     label: "Twilio",
+    found: "https://console.twilio.com shows the Account SID and the Auth Token on its first page (\"Account Info\"); the number must be \
+            able to send and get text messages",
+    posts: "Phone Numbers, Manage, Active numbers, the number, \"Messaging Configuration\", \"A message comes in\": Webhook, HTTP POST. \
+            A messaging service has it on its page \"Integration\": \"Send a webhook\"",
     settings: &[
         Setting { name: "account_sid", form: Form::Sid("AC"), about: "the account, as the console shows it" },
         Setting {
@@ -165,6 +173,9 @@ pub const TWILIO: Texting = Texting {
 pub const TELNYX: Texting = Texting {
     name: "telnyx",
     label: "Telnyx",
+    found: "https://portal.telnyx.com, Account Settings, \"Keys & Credentials\": the API key, and the public key; the number must \
+            belong to a messaging profile, whose id stands on the profile's page",
+    posts: "Messaging, Programmable Messaging, the profile, \"Inbound\": \"Send a webhook to this URL\", with webhooks of API version 2",
     settings: &[
         Setting { name: "api_key", form: Form::Secret, about: "the key of the account, which begins with KEY" },
         Setting {
@@ -211,13 +222,13 @@ impl Texting {
         let has = |name: &str| given.get(name).is_some();
         if let Some((one, other)) = self.apart.iter().find(|(one, other)| has(one) && has(other)) {
             let why = format!("give it, or `{one}`, and not both: a line is one of them");
-            return Err(SettingsError::Wrong(*other, why));
+            return Err(SettingsError::Wrong(other, why));
         }
         if let Some((one, other)) = self.together.iter().find(|(one, other)| has(one) != has(other)) {
-            return Err(SettingsError::Missing(if has(one) { *other } else { *one }));
+            return Err(SettingsError::Missing(if has(one) { other } else { one }));
         }
         let lacking = self.any_of.iter().find(|group| !group.iter().any(|name| has(name)));
-        lacking.and_then(|group| group.first()).map_or(Ok(()), |name| Err(SettingsError::Missing(*name)))
+        lacking.and_then(|group| group.first()).map_or(Ok(()), |name| Err(SettingsError::Missing(name)))
     }
 }
 
@@ -318,6 +329,7 @@ mod tests {
             assert!(provider.settings.iter().any(Setting::is_secret));
             assert!(provider.settings.iter().all(|s| !s.about.is_empty() && s.example().starts_with(s.name)));
             assert!(provider.senders().first() == Some(&NUMBER) && provider.senders().len() == 2);
+            assert!(provider.found.starts_with("https://") && !provider.posts.is_empty());
         }
         assert!(texting("pigeon").is_none());
     }

@@ -69,6 +69,8 @@ pub struct Said {
     pub files: Vec<Attached>,
     /// Whether a program said it.
     pub by_machine: bool,
+    /// Whether it was said where we were not yet: nothing follows from it, however new it is.
+    pub is_history: bool,
     /// Our own token of it, where we sent it.
     pub token: Option<String>,
     /// What the provider itself reads in it about wanting more: `OptOutType`, say.
@@ -180,6 +182,10 @@ pub trait Line: std::fmt::Debug + Send + Sync {
     fn feed(&self) -> Box<dyn Feed>;
     /// Takes what the provider posts; `None` where what checks its signature is not configured.
     fn hook(&self) -> Option<Box<dyn Hook>>;
+    /// Asks the provider for whatever a hook lacks that says [`HookRefusal::NotReady`]. Most lack nothing.
+    fn ready(&self) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// Is asked what became of what was handed over.
     fn ledger(&self) -> Box<dyn Ledger>;
     /// Tries what can be tried without saying anything to anybody, step by step.
@@ -288,9 +294,11 @@ pub struct Sought {
     pub text: String,
     /// The provider's id of what it answers, as it stood in [`Words::thread`]: there it is looked for.
     pub thread: Option<String>,
-    /// Not before this.
+    /// Where it was posted, as it stood in [`Words::place`]; otherwise where messages to whom it is for go.
+    pub place: Option<String>,
+    /// Not before this, by any clock: how far the provider's may be from ours is in it.
     pub after: Micros,
-    /// Not after this.
+    /// Not after this, likewise.
     pub before: Micros,
 }
 
@@ -305,6 +313,9 @@ pub struct Found {
     pub code: Option<String>,
     /// When the provider got it.
     pub at: Micros,
+    /// Whether it is what is sought as far as can be told; otherwise it went to the same person at the time with other words, which the
+    /// provider may have changed.
+    pub alike: bool,
 }
 
 /// Asks a provider what became of something that was handed over.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use url::Url;
 
+use super::ConnectorError;
 use super::feed::Checked;
 use super::http::{Http, HttpError};
-use super::ConnectorError;
 use crate::clock::Clock;
 use crate::domain::chat::{Harm, HarmOf, text_conversation};
 use crate::domain::time::Micros;
@@ -78,7 +78,10 @@ fn check<'a>(line: &'a dyn Line, now: Micros, label: &'a str) -> BoxFuture<'a, V
         feed.close().await;
         let posted = match line.hook() {
             Some(_) => "what the provider posts can be checked".to_owned(),
-            None => "nothing is posted to us: the key that checks it is not configured, and messages are only asked for".to_owned(),
+            None => {
+                "nothing is posted to us: the key that checks it is not configured, and messages are only asked for"
+                    .to_owned()
+            }
         };
         vec![Checked::new("reading", read), Checked::new("hook", Ok(posted))]
     })
@@ -110,6 +113,27 @@ fn is_stored_at(stores: &[&str], url: &Url) -> bool {
     };
     let plain = url.port().is_none() && url.username().is_empty() && url.password().is_none();
     url.scheme() == "https" && plain && url.host_str().is_some_and(within)
+}
+
+/// Whether two texts are one as far as providers keep them: blanks and line ends may be other ones, and characters that need a larger
+/// alphabet may have been written in the smaller one (<https://www.twilio.com/docs/messaging/services#smart-encoding>).
+fn alike(one: &str, other: &str) -> bool {
+    plain(one) == plain(other)
+}
+
+fn plain(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}' | '\u{2032}' => kept.push('\''),
+            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' | '\u{2033}' | '\u{ab}' | '\u{bb}' => kept.push('"'),
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => kept.push('-'),
+            '\u{2026}' => kept.push_str("..."),
+            '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {}
+            c => kept.push(c),
+        }
+    }
+    kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The key of a conversation: our side, and their number. Where a pool sends, it is the pool: the provider may change its number.
@@ -154,6 +178,13 @@ mod tests {
         ] {
             assert!(!stored(not), "{not}");
         }
+    }
+
+    #[test]
+    fn texts_are_alike_whatever_a_provider_does_to_blanks_and_signs() {
+        let text = "“Hi” Ana – it\u{2019}s on…\r\nBye  \n";
+        assert!(alike(text, "\"Hi\" Ana - it's on...\nBye") && alike("a\u{a0}b", "a b"));
+        assert!(!alike(text, "\"Hi\" Ana - it's on...\nBy") && !alike("hello", "Hello"));
     }
 
     #[test]

@@ -63,6 +63,12 @@ pub fn workspace_parts(address: &str) -> Option<(&str, &str)> {
     (fine(team) && fine(name)).then_some((team, name))
 }
 
+/// Whether somebody is of the workspace in which a place is: a colleague of whoever runs its app.
+pub fn is_of_house(place: &str, address: &str) -> bool {
+    let team = |address| workspace_parts(address).map(|(team, _)| team);
+    team(place).is_some() && team(place) == team(address)
+}
+
 /// What ties a message to its conversation: the provider's own word for it, which holds within one account.
 pub fn conversation_key(account: &str, conversation: &str) -> String {
     format!("chat:{account}:{conversation}")
@@ -123,6 +129,14 @@ mod tests {
         assert_eq!(place_of("T1/C2/1700000000.000100"), Some("T1/C2"));
         assert_eq!(place_of("T1/D2"), Some("T1/D2"));
         assert_eq!(place_of("+14155550100 +14155550101"), None);
+    }
+
+    #[test]
+    fn only_somebody_of_a_workspace_is_of_its_house() {
+        assert!(is_of_house("T1/C1", "T1/U2"));
+        for (place, address) in [("T1/C1", "T2/U2"), ("+14155550100", "+14155550100"), ("T1/C1", "")] {
+            assert!(!is_of_house(place, address), "{place} {address}");
+        }
     }
 
     #[test]

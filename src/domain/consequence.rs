@@ -167,6 +167,8 @@ impl Happened {
                 Some(Self::ComplainedAmong)
             }
             EventType::MessageComplained => Some(Self::Complained),
+            // What they told their provider ends texts, as if they had told us.
+            EventType::InfluencerUnsubscribed if text("how") == Some("provider") => Some(Self::TextedStop(None)),
             EventType::InfluencerUnsubscribed => Some(Self::Unsubscribed(text("address").map(str::to_owned))),
             _ => None,
         }
@@ -371,8 +373,7 @@ fn decide_stop(by_agent: bool) -> Vec<Consequence> {
 }
 
 /// What is asked about a text that may be a no.
-const TEXTED_QUESTION: &str =
-    "They seem to want no more text messages: read it, and say whether that is so (liaison task done TASK --answer said_no, which is of \
+const TEXTED_QUESTION: &str = "They seem to want no more text messages: read it, and say whether that is so (liaison task done TASK --answer said_no, which is of \
      everything) or not (--answer go_on, which lets them go). Until then nothing goes to them by itself";
 
 /// What is asked about a machine's answer.

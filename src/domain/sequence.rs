@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::stage::{StageId, Stages};
+use super::words::{Channel, Word as _};
 
 /// Steps of one sequence.
 pub const STEPS_MAX: usize = 50;
@@ -51,6 +52,9 @@ pub struct Definition {
     pub pause_if: Vec<PauseIf>,
     /// Templates by the name steps use.
     pub templates: BTreeMap<String, Template>,
+    /// The accounts of channels that are no mail, where the sequence names one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub voices: BTreeMap<String, String>,
 }
 
 /// Where the link to unsubscribe stands.
@@ -147,6 +151,13 @@ pub enum StepKind {
         templates: Vec<String>,
         /// Shares of the variants in percent; as many as there are templates.
         split: Vec<u32>,
+    },
+    /// Says something on a channel that is no mail.
+    Say {
+        /// Which.
+        channel: Channel,
+        /// The words, a template.
+        text: String,
     },
     /// Asks a person to do something.
     Task {
@@ -249,8 +260,20 @@ impl StepKind {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Email { .. } => "email",
+            Self::Say { channel, .. } => channel.as_str(),
             Self::Task { .. } => "task",
             Self::WaitFor { .. } => "wait_for",
+        }
+    }
+}
+
+impl StepKind {
+    /// On which channel it writes to them, where it does.
+    pub fn channel(&self) -> Option<Channel> {
+        match self {
+            Self::Email { .. } => Some(Channel::Email),
+            Self::Say { channel, .. } => Some(*channel),
+            Self::Task { .. } | Self::WaitFor { .. } => None,
         }
     }
 }

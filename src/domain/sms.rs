@@ -57,6 +57,11 @@ fn gsm7_units(c: char) -> Option<usize> {
     if GSM7.contains(c) { Some(1) } else { GSM7_EXTENSION.contains(c).then_some(2) }
 }
 
+/// Whether a character is one of the alphabet that takes 7 bits, or of its extension.
+pub fn is_plain(c: char) -> bool {
+    gsm7_units(c).is_some()
+}
+
 /// How a text is encoded, and in how many parts it goes. No part ends within a character: an escape stays with what it escapes, and
 /// the halves of a pair stay together.
 pub fn size(text: &str) -> Size {

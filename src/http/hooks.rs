@@ -55,8 +55,17 @@ pub enum Refused {
     NotNow,
 }
 
-/// Hears what providers post. It answers when all is stored: the media type and the body.
-pub type Hears = Arc<dyn Fn(Posted) -> BoxFuture<'static, Result<(&'static str, String), Refused>> + Send + Sync>;
+/// What is answered when all is stored, the media type and the body, or why nothing is.
+pub type Answered = Result<(&'static str, String), Refused>;
+
+/// Hears what providers post.
+#[derive(Clone)]
+pub struct Hears {
+    /// Whether anything is posted for an account of this name: what is posted for no other is not even read.
+    pub knows: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Hears it.
+    pub hears: Arc<dyn Fn(Posted) -> BoxFuture<'static, Answered> + Send + Sync>,
+}
 
 const PLAINLY: &[StatusCode] = &[
     StatusCode::BAD_REQUEST,
@@ -93,6 +102,9 @@ async fn heard(hears: State<Hears>, Path(named): Path<(String, String)>, request
 }
 
 async fn hear(State(hears): State<Hears>, (account, rest): (String, String), request: Request) -> Response {
+    if !(hears.knows)(&account) {
+        return refusal(Refused::Unknown);
+    }
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
         return plainly(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB, or broke off");
@@ -107,7 +119,7 @@ async fn hear(State(hears): State<Hears>, (account, rest): (String, String), req
         body: body.to_vec(),
     };
     // A provider that goes away must not cut what is being stored.
-    match worker::to_the_end(async move { hears(posted).await }).await {
+    match worker::to_the_end(async move { (hears.hears)(posted).await }).await {
         Ok(Ok((media, answer))) => {
             let mut response = Response::new(Body::from(answer));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

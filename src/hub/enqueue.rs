@@ -33,7 +33,7 @@ mod write;
 pub use compose::{Letter, compose};
 pub use ground::Ground;
 pub use outreach::{Counting, Outreach, Reserved, Reserving, Start, reserve, reserving};
-pub use words::{TALK_CHARS_MAX, TEXT_CHARS_MAX, WordsOrder, WordsStep, enqueue_words};
+pub use words::{TALK_CHARS_MAX, TEXT_CHARS_MAX, WordsOrder, WordsStep, compose_words, enqueue_words};
 pub use write::write_all;
 
 /// Recipients of one message.
@@ -154,7 +154,9 @@ pub enum EnqueueError {
     #[error("`{0}` is no address for the channel `{1}`")]
     WrongChannel(String, Channel),
     /// Nobody agreed to text messages.
-    #[error("not written to: nobody has noted that {0} agrees to text messages, and they never wrote one to this number; import their consent (consent.sms.source and consent.sms.evidence) first")]
+    #[error(
+        "not written to: nobody has noted that {0} agrees to text messages, and they never wrote one to this number; import their consent (columns consent.sms.source and consent.sms.at) first"
+    )]
     NoConsent(String),
     /// The text or the whole is too large.
     #[error("the {what} has {octets} octets; at most {most} are sent")]

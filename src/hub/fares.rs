@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
-use super::{settle, signal};
+use super::people::refused;
+use super::settle;
+use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::chat;
-use crate::domain::ids::{LedgerId, MessageId};
+use crate::domain::ids::{InfluencerId, LedgerId, MessageId};
 use crate::domain::people::{Consent, SCOPE_ALL, Suppression};
+use crate::domain::sms::{ConsentReading, read_consent};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, Progress, SuppressionReason};
 use crate::store::feed::NewProviderMessage;
@@ -35,6 +38,8 @@ pub struct Fares {
     pub detail: String,
     /// When.
     pub at: Micros,
+    /// Whether anything is told of it: not of what a first reading finds.
+    pub fires: bool,
 }
 
 /// Writes it down with what follows. `false` where it is no news, or of no message of ours. The caller commits.
@@ -46,14 +51,14 @@ pub async fn note(tx: &mut Tx, clock: &Clock, fares: &Fares) -> Result<bool, Sto
     // That the provider speaks of it proves that it has it.
     let settled = !settle::settle_seen(tx, clock, vec![message]).await?.is_empty();
     let Some(id) = &fares.id else { return Ok(settled) };
-    let row = NewProviderMessage { account: fares.account.clone(), provider_id: id.clone(), message_id: message };
-    tx.insert_provider_messages(vec![row]).await?;
+    note_id(tx, &fares.account, (id, message)).await?;
     let said = (fares.progress, fares.code.as_deref());
     if !tx.set_progress(&fares.account, id, said, fares.at).await? {
         return Ok(settled);
     }
     match fares.progress {
         Progress::Taken | Progress::Sent => {}
+        Progress::Delivered if !fares.fires => {}
         Progress::Delivered => {
             let data = json!({"account": fares.account, "channel": fares.channel});
             signal::record_outcome(tx, clock, EventType::MessageDelivered, message, data).await?;
@@ -61,6 +66,20 @@ pub async fn note(tx: &mut Tx, clock: &Clock, fares: &Fares) -> Result<bool, Sto
         Progress::Failed => failed(tx, clock, message, fares).await?,
     }
     Ok(true)
+}
+
+/// Keeps under which id the provider has a message of ours, and in which of its conversations that is, where the id tells.
+pub async fn note_id(tx: &mut Tx, account: &str, (id, message_id): (&str, MessageId)) -> Result<(), StoreError> {
+    let row = NewProviderMessage { account: account.to_owned(), provider_id: id.to_owned(), message_id };
+    tx.insert_provider_messages(vec![row]).await?;
+    // Answers in its thread find it, and so does what is said in a direct message as a whole.
+    if let Some(place) = chat::place_of(id) {
+        tx.insert_ref_of(message_id, &chat::conversation_key(account, id)).await?;
+        if place.contains("/D") {
+            tx.insert_ref_of(message_id, &chat::conversation_key(account, place)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn message_of(tx: &mut Tx, fares: &Fares) -> Result<Option<MessageId>, StoreError> {
@@ -79,7 +98,10 @@ async fn failed(tx: &mut Tx, clock: &Clock, message: MessageId, fares: &Fares) -
     };
     for recipient in tx.list_recipients(vec![message]).await? {
         let why = fares.code.as_deref().unwrap_or("the provider gives no code");
-        harm(tx, clock, &recipient.address_key, (fares.harm, why)).await?;
+        harm(tx, clock, &recipient.address_key, (fares.harm, why), message).await?;
+        if !fares.fires {
+            continue;
+        }
         let data = json!({
             "account": fares.account, "channel": fares.channel, "address": recipient.address, "severity": severity,
             "status": fares.code, "diagnostic": fares.detail,
@@ -89,14 +111,22 @@ async fn failed(tx: &mut Tx, clock: &Clock, message: MessageId, fares: &Fares) -
     Ok(())
 }
 
-/// What a provider says of an address, for good: that they told it to stop, or that nothing arrives there.
-pub async fn harm(tx: &mut Tx, clock: &Clock, key: &str, (harm, why): (Harm, &str)) -> Result<(), StoreError> {
+/// What a provider says of an address to which a message of ours went, for good: that they told it to stop, or that nothing arrives
+/// there.
+pub async fn harm(
+    tx: &mut Tx,
+    clock: &Clock,
+    key: &str,
+    (harm, why): (Harm, &str),
+    message: MessageId,
+) -> Result<(), StoreError> {
     let Some((channel, key)) = chat::channel_of(key) else { return Ok(()) };
     let now = clock.now();
     match harm {
         Harm::Passing | Harm::Ours => {}
         Harm::Dead => {
-            tx.mark_address_dead(channel, &key, &format!("the provider says that nothing arrives there ({why})"), now).await?;
+            tx.mark_address_dead(channel, &key, &format!("the provider says that nothing arrives there ({why})"), now)
+                .await?;
         }
         Harm::OptedOut => {
             let row = Suppression {
@@ -108,31 +138,117 @@ pub async fn harm(tx: &mut Tx, clock: &Clock, key: &str, (harm, why): (Harm, &st
                 evidence: format!("they told the provider to stop ({why})"),
                 at: now,
             };
-            tx.insert_suppressions(&[row]).await?;
+            let is_new = tx.insert_suppressions(&[row]).await? > 0;
             tx.withdraw_consents(channel, &key, now).await?;
+            if is_new {
+                told_provider(tx, clock, (channel, &key), message).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// Somebody asks for more, by the keyword that takes back a stop: what they had said of this address holds no more, and that they
-/// agree is kept. What was said of everything, or of them by a person, stays.
-pub async fn opt_in(
+/// Somebody ends text messages by a keyword: nothing goes to that number any more.
+pub async fn stop(
     tx: &mut Tx,
     clock: &Clock,
     (channel, address): (Channel, &str),
-    message: MessageId,
+    (message, at): (MessageId, Micros),
 ) -> Result<(), StoreError> {
     let Some(key) = chat::key(address) else { return Ok(()) };
-    tx.delete_own_opt_out(channel, &key).await?;
-    let consent = Consent {
+    let row = Suppression {
         id: LedgerId(clock.new_id()),
         channel,
+        value_key: key.clone(),
+        scope: SCOPE_ALL.to_owned(),
+        reason: SuppressionReason::OptedOut,
+        evidence: message.to_string(),
+        at,
+    };
+    tx.insert_suppressions(&[row]).await?;
+    tx.withdraw_consents(channel, &key, clock.now()).await?;
+    Ok(())
+}
+
+/// A keyword that takes back a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptIn<'a> {
+    /// On which channel.
+    pub channel: Channel,
+    /// Who sent it.
+    pub address: &'a str,
+    /// The message that says so.
+    pub message: MessageId,
+    /// When it was said.
+    pub at: Micros,
+    /// Whether it was said since the account is read.
+    pub fires: bool,
+}
+
+/// Somebody asks for more, by the keyword that takes back a stop: the stop that the same number sent before holds no more, and that
+/// they agree is kept. What was said in other words, elsewhere, of everything, to the provider or by a person, stays, and then nothing
+/// is agreed to: only a person lifts that.
+pub async fn opt_in(tx: &mut Tx, clock: &Clock, given: OptIn<'_>) -> Result<(), StoreError> {
+    let Some(key) = chat::key(given.address) else { return Ok(()) };
+    let mut others = false;
+    let mut lifted = Vec::new();
+    for row in tx.suppressed(given.channel, vec![key.clone()]).await? {
+        if is_own_stop(tx, &row, &given).await? {
+            lifted.push(row.id);
+        } else {
+            others = true;
+        }
+    }
+    if !lifted.is_empty() {
+        tx.delete_suppressions_by_id(lifted).await?;
+    }
+    if others || !given.fires || is_said_of_everything(tx, &key).await? {
+        return Ok(());
+    }
+    let consent = Consent {
+        id: LedgerId(clock.new_id()),
+        channel: given.channel,
         value_key: key,
         source: "keyword".to_owned(),
-        evidence: message.to_string(),
+        evidence: given.message.to_string(),
         at: clock.now(),
         withdrawn_at: None,
     };
     tx.insert_consents(&[consent]).await
+}
+
+/// Whether a suppression comes from a keyword that the same number sent, before.
+async fn is_own_stop(tx: &mut Tx, row: &Suppression, given: &OptIn<'_>) -> Result<bool, StoreError> {
+    if row.reason != SuppressionReason::OptedOut {
+        return Ok(false);
+    }
+    let Ok(message) = row.evidence.parse::<MessageId>() else { return Ok(false) };
+    let Some(said) = tx.get_message_view(message).await? else { return Ok(false) };
+    let is_keyword = said.channel == given.channel && read_consent(&said.text) == ConsentReading::Stop;
+    Ok(is_keyword && said.at <= given.at && chat::key(&said.from.address).as_deref() == Some(row.value_key.as_str()))
+}
+
+/// Whether whoever has an address said no to everything.
+async fn is_said_of_everything(tx: &mut Tx, key: &str) -> Result<bool, StoreError> {
+    let owners = owners_of(tx, key).await?;
+    Ok(!refused::said_of_everything(tx, &owners).await?.is_empty())
+}
+
+async fn owners_of(tx: &mut Tx, key: &str) -> Result<Vec<InfluencerId>, StoreError> {
+    let owners = tx.find_owners(vec![key.to_owned()]).await?;
+    Ok(owners.into_iter().filter_map(|owner| owner.influencer_id).collect())
+}
+
+/// What they told the provider has the consequences of what they tell us.
+async fn told_provider(
+    tx: &mut Tx,
+    clock: &Clock,
+    (channel, key): (Channel, &str),
+    message: MessageId,
+) -> Result<(), StoreError> {
+    let (what, at) = (EventType::InfluencerUnsubscribed, clock.now());
+    let data = json!({"address": key, "channel": channel, "how": "provider"});
+    let told = |id| Signal { what, influencer: Some(id), message: Some(message), at, data: Some(data.clone()) };
+    let signals = owners_of(tx, key).await?.into_iter().map(told).collect();
+    signal::record(tx, clock, signals).await
 }

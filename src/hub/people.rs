@@ -218,6 +218,10 @@ pub fn channel_of(address: &str) -> Result<(Channel, String), PeopleError> {
     if let Ok(id) = address.parse::<InfluencerId>() {
         return Ok((Channel::Manual, id.to_string()));
     }
+    // A user of a workspace holds digits too.
+    if let Some((Channel::Slack, key)) = crate::domain::chat::channel_of(address) {
+        return Ok((Channel::Slack, key));
+    }
     let looks_like_a_number = !address.contains('@') && address.chars().any(|c| c.is_ascii_digit());
     if !looks_like_a_number {
         return Ok((Channel::Email, address_key(address)?));

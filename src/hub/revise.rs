@@ -9,15 +9,11 @@ use crate::domain::ids::MessageId;
 use crate::domain::refusal::{Answer, Verdict, judge_answer};
 use crate::domain::time::Micros;
 use crate::domain::words::{Direction, EventType, Meaning};
+use crate::store::feed::ShareRow;
 use crate::store::{StoreError, Tx};
 
 /// Writes what it says now. `false` where that is known, or older than what is.
-pub async fn change(
-    tx: &mut Tx,
-    clock: &Clock,
-    id: MessageId,
-    (text, at): (&str, Micros),
-) -> Result<bool, StoreError> {
+pub async fn change(tx: &mut Tx, clock: &Clock, id: MessageId, (text, at): (&str, Micros)) -> Result<bool, StoreError> {
     revise(tx, clock, id, (text, at, false)).await
 }
 
@@ -48,7 +44,13 @@ async fn revise(
     // What was no answer of that sort, and is one now, counts as if it had been said so.
     let now = Some(judged(text)).filter(|now| may_be_no(now) && known.direction == Direction::Inbound && !deleted);
     let again = now.filter(|now| now.meaning != judged(&known.text).meaning);
-    for (influencer, agent, is_author) in tx.list_parts_of(id).await? {
+    let parts = tx.list_parts_of(id).await?;
+    let is_waiting = parts.iter().all(|part| !part.assigned);
+    for ShareRow { influencer_id: influencer, agent_id: agent, is_author, assigned } in parts {
+        // Whoever was shown it for want of knowing better is not concerned.
+        if !assigned {
+            continue;
+        }
         let raise = |what, data| Signal { what, influencer: Some(influencer), message: Some(id), at, data: Some(data) };
         signals.push(raise(EventType::MessageEdited, json!({"deleted": deleted})));
         if let Some(verdict) = again.as_ref().filter(|_| is_author) {
@@ -58,6 +60,16 @@ async fn revise(
                 "account": account, "channel": channel, "by_agent": agent, "answer": meaning(verdict), "answers": null,
             });
             signals.push(raise(EventType::ThreadReplied, data));
+        }
+    }
+    if let (true, Direction::Inbound) = (is_waiting, known.direction) {
+        // What follows once it is known whose it is follows from what it says now.
+        let row = tx.list_waiting(vec![id]).await?.into_iter().next().filter(|row| !row.facts.is_null());
+        if let (Some(mut row), Some(verdict)) = (row, again.as_ref()) {
+            if let Some(facts) = row.facts.as_object_mut() {
+                facts.insert("answer".to_owned(), meaning(verdict));
+            }
+            tx.set_waiting_facts(id, row.facts).await?;
         }
     }
     signal::record(tx, clock, signals).await?;

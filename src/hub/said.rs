@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::fares;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
 use crate::domain::erasure::Mark;
@@ -176,6 +177,10 @@ pub async fn enter(tx: &mut Tx, clock: &Clock, mut saying: Saying) -> Result<Ent
     tx.touch_influencers(touches).await?;
     let verdict = verdict_of(&saying);
     wait(tx, (id, &saying), verdict.as_ref()).await?;
+    if saying.consent == ConsentReading::Stop && !saying.fires {
+        // It holds also where it was said before the account was read for the first time, and nothing else follows.
+        fares::stop(tx, clock, (saying.channel, &saying.author.address), (id, saying.at)).await?;
+    }
     if saying.fires {
         signal::record(tx, clock, follow(id, &saying, verdict.as_ref())).await?;
     }
@@ -380,8 +385,13 @@ fn follow(id: MessageId, saying: &Saying, verdict: Option<&refusal::Verdict>) ->
 
 /// How it is read, where it is theirs.
 fn verdict_of(saying: &Saying) -> Option<refusal::Verdict> {
-    if saying.direction == Direction::Outbound || saying.kind == Kind::Reaction {
+    if saying.direction == Direction::Outbound {
         return None;
+    }
+    match saying.kind {
+        // A machine of theirs says yes or no for nobody.
+        Kind::Reaction | Kind::Automatic => return None,
+        Kind::Human | Kind::OutOfOffice | Kind::Gone | Kind::Bounce | Kind::Complaint => {}
     }
     Some(match (saying.meaning, saying.consent) {
         (Some(meaning), _) => said_by_a_person(meaning),
@@ -398,7 +408,13 @@ fn judged(text: &str) -> refusal::Verdict {
 }
 
 fn keyword(meaning: Meaning) -> refusal::Verdict {
-    refusal::Verdict { meaning, confidence: 100, phrase: None, language: None, reasons: vec!["a keyword of text messages"] }
+    refusal::Verdict {
+        meaning,
+        confidence: 100,
+        phrase: None,
+        language: None,
+        reasons: vec!["a keyword of text messages"],
+    }
 }
 
 fn said_by_a_person(meaning: Meaning) -> refusal::Verdict {

@@ -9,6 +9,9 @@ use crate::domain::words::{EventType, OutboxStatus, RecipientState};
 use crate::store::outbox::outcome::{Outcome, UncertainRow};
 use crate::store::{StoreError, Tx};
 
+/// How it is known that a message was sent whose provider has it.
+pub const HAS_IT: &str = "the provider has it";
+
 /// What a person says of an uncertain message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
@@ -103,6 +106,38 @@ pub async fn settle_seen(tx: &mut Tx, clock: &Clock, messages: Vec<MessageId>) -
     Ok(settled)
 }
 
+/// Settles as sent those of these messages that their provider has under an id of its own, whether nobody knew what became of them or
+/// they wait to be sent again: none of them may be. Only a person's word that it is to be sent all the same takes that back. Which
+/// ones were; the caller holds their runs.
+pub async fn settle_known(tx: &mut Tx, clock: &Clock, ids: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+    let mut known: Vec<MessageId> = tx.list_provider_messages(ids).await?.iter().map(|row| row.message_id).collect();
+    known.dedup();
+    let mut settled = Vec::new();
+    for id in known {
+        let done = match tx.get_uncertain(id).await? {
+            Some(row) => settle_found(tx, clock, &row, HAS_IT).await?,
+            None => settle_waiting(tx, clock, id).await?,
+        };
+        if done {
+            settled.push(id);
+        }
+    }
+    Ok(settled)
+}
+
+/// One that was put back into the queue before its provider spoke of it.
+async fn settle_waiting(tx: &mut Tx, clock: &Clock, id: MessageId) -> Result<bool, StoreError> {
+    let now = clock.now();
+    if !tx.confirm_waiting(id, HAS_IT, now).await? {
+        return Ok(false);
+    }
+    let sent_at = tx.get_outbox(id).await?.and_then(|row| row.handed_over_at).unwrap_or(now);
+    tx.move_recipients(id, RecipientState::Pending, RecipientState::Accepted, None).await?;
+    tx.move_recipients(id, RecipientState::Deferred, RecipientState::Accepted, None).await?;
+    note_sent(tx, clock, id, sent_at, serde_json::json!({"settled": HAS_IT})).await?;
+    Ok(true)
+}
+
 /// Settles an uncertain message by a person's word; its new state.
 pub async fn settle_by_person(
     tx: &mut Tx,
@@ -113,6 +148,10 @@ pub async fn settle_by_person(
     tx.lock_run_of(id).await?;
     let row = tx.get_outbox(id).await?.ok_or(SettleError::Unknown)?;
     let status = row.status;
+    if settlement == Settlement::SendAgain {
+        // Where it can't be sent again, the caller commits nothing.
+        tx.forget_provider_messages(id).await?;
+    }
     if status == OutboxStatus::Rejected {
         return settle_refused(tx, clock, id, settlement).await;
     }

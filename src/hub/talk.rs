@@ -8,6 +8,7 @@ use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction};
+use crate::store::outbox::Answered;
 use crate::store::{StoreError, Tx};
 
 /// An account that could write.
@@ -66,6 +67,14 @@ pub enum TalkError {
         /// What to do.
         hint: &'static str,
     },
+    /// What it answers is between us and somebody else.
+    #[error("what it answers was said between us and {theirs}, not {to}: leave `to` out, or say it without answering")]
+    NotTheirs {
+        /// To whom it was to go.
+        to: String,
+        /// Who is on the other side.
+        theirs: String,
+    },
     /// Nobody to write to.
     #[error("say to whom")]
     Nobody,
@@ -99,9 +108,7 @@ pub async fn channel_of(tx: &mut Tx, wish: &Wish) -> Result<Option<Channel>, Tal
         return Ok(Some(channel));
     }
     Ok(match wish.answers {
-        Some(Answers::Thread(id)) => {
-            Some(tx.get_thread(id).await?.ok_or(TalkError::UnknownAnswered)?.channel)
-        }
+        Some(Answers::Thread(id)) => Some(tx.get_thread(id).await?.ok_or(TalkError::UnknownAnswered)?.channel),
         Some(Answers::Message(id)) => {
             let found = tx.find_answered(vec![id]).await?;
             Some(found.first().ok_or(TalkError::UnknownAnswered)?.channel)
@@ -123,14 +130,16 @@ pub async fn choose(tx: &mut Tx, mouths: &[Mouth], channel: Channel, wish: &Wish
     if wish.answers.is_some() && answered.is_none() {
         return Err(TalkError::UnknownAnswered);
     }
+    let other = answered.as_ref().filter(|answered| answered.channel == channel).and_then(other_side);
     let to = match (&wish.to, &answered, wish.influencer) {
-        (Some(address), ..) => Mailbox { name: String::new(), address: address.trim().to_owned() },
-        (None, Some(answered), _) => match answered.direction {
-            Direction::Inbound => {
-                Mailbox { name: answered.author_name.clone(), address: answered.author_address.clone() }
+        (Some(address), ..) => {
+            let to = address.trim().to_owned();
+            if let Some(other) = other.filter(|other| chat::key(&other.address) != chat::key(&to)) {
+                return Err(TalkError::NotTheirs { to, theirs: other.address });
             }
-            Direction::Outbound => first_of(&answered.recipients.0).ok_or(TalkError::Nobody)?,
-        },
+            Mailbox { name: String::new(), address: to }
+        }
+        (None, Some(answered), _) => other_side(answered).ok_or(TalkError::Nobody)?,
         (None, None, Some(id)) => address_of(tx, id, channel).await?,
         (None, None, None) => return Err(TalkError::Nobody),
     };
@@ -146,6 +155,16 @@ pub async fn choose(tx: &mut Tx, mouths: &[Mouth], channel: Channel, wish: &Wish
     Ok(Choice { mouth, to, answers: answered.map(|answered| answered.id), why })
 }
 
+/// With whom something was said: its author, or to whom we said it.
+fn other_side(answered: &Answered) -> Option<Mailbox> {
+    match answered.direction {
+        Direction::Inbound => {
+            Some(Mailbox { name: answered.author_name.clone(), address: answered.author_address.clone() })
+        }
+        Direction::Outbound => first_of(&answered.recipients.0),
+    }
+}
+
 fn first_of(recipients: &serde_json::Value) -> Option<Mailbox> {
     serde_json::from_value(recipients.get("to")?.get(0)?.clone()).ok()
 }
@@ -156,7 +175,8 @@ async fn address_of(tx: &mut Tx, id: InfluencerId, channel: Channel) -> Result<M
     let influencer = tx.get_influencer(id).await?.ok_or(TalkError::NoInfluencer(id))?;
     let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
     let working = addresses.into_iter().filter(|a| a.channel == channel && a.dead_at.is_none());
-    let Some(address) = working.max_by_key(|a| a.is_primary) else {
+    // The oldest one where none is the first.
+    let Some(address) = working.min_by_key(|a| !a.is_primary) else {
         let hint = match channel {
             Channel::Sms => "add a number (add_phones, --add-phone)",
             Channel::Slack => "match a message of theirs, or add their user (TEAM/USER)",
@@ -176,12 +196,12 @@ fn mouth_of(
 ) -> Result<(Mouth, String), TalkError> {
     let of_channel: Vec<&Mouth> = mouths.iter().filter(|mouth| mouth.channel == channel).collect();
     let find = |name: &str| of_channel.iter().find(|mouth| mouth.from.name == name).map(|mouth| (*mouth).clone());
-    let names = || of_channel.iter().map(|mouth| mouth.from.name.as_str()).collect::<Vec<_>>().join(", ");
+    let listed = || of_channel.iter().map(|mouth| mouth.from.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = named {
         return find(name).map(|mouth| (mouth, "it was named".to_owned())).ok_or_else(|| TalkError::NoAccount {
             name: name.to_owned(),
             channel,
-            known: names(),
+            known: listed(),
         });
     }
     if let Some(mouth) = used.and_then(find) {
@@ -195,7 +215,7 @@ fn mouth_of(
         [] => Err(TalkError::WhichAccount(format!(
             "there is no account of the channel `{channel}`: write one into the configuration"
         ))),
-        _ => Err(TalkError::WhichAccount(format!("say which account writes: {}", names()))),
+        _ => Err(TalkError::WhichAccount(format!("say which account writes: {}", listed()))),
     }
 }
 

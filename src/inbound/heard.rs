@@ -2,19 +2,19 @@
 //!
 //! Everything may be told twice, by a list, a hook and a socket at once: each thing has the provider's id, and is kept once.
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::ingest::IngestError;
 use crate::clock::Clock;
-use crate::connector::feed::{Attached, ConsentWord, Party, Said, Told};
+use crate::connector::feed::{ConsentWord, Party, Said, Told};
 use crate::domain::chat::{self, HarmOf};
+use crate::domain::erasure::Mark;
 use crate::domain::ids::MessageId;
-use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
 use crate::domain::sms::{ConsentReading, read_consent};
+use crate::domain::threading::Placed;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Word as _};
-use crate::hub::fares::{self, Fares, Harm};
+use crate::hub::fares::{self, Fares, Harm, OptIn};
 use crate::hub::said::{self, Entered, Saying};
 use crate::hub::{revise, settle};
 use crate::store::again::again;
@@ -22,6 +22,13 @@ use crate::store::feed::NewProviderMessage;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::metrics;
+
+mod alone;
+mod tame;
+mod voice;
+
+use tame::{attachments, cut, mailbox, plain};
+use voice::Voice;
 
 /// Compression of what came.
 const COMPRESSION: i32 = 3;
@@ -59,6 +66,14 @@ pub struct Taken {
     pub others: usize,
 }
 
+impl Taken {
+    fn add(&mut self, more: Self) {
+        self.news += more.news;
+        self.received += more.received;
+        self.others += more.others;
+    }
+}
+
 /// Stores what was told, and from where to go on, where that is told as well.
 ///
 /// # Errors
@@ -67,15 +82,28 @@ pub async fn take(
     store: &Store,
     clock: &Clock,
     context: &Context,
-    told: (&[Told], Option<&str>),
+    (told, cursor): (&[Told], Option<&str>),
 ) -> Result<Taken, IngestError> {
-    let overtaken =
-        |error: &IngestError| matches!(error, IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_)));
-    let taken = again(overtaken, || take_once(store, clock, context, told)).await?;
+    let told: Vec<Told> = told.iter().cloned().map(tame::without_nul).collect();
+    let taken = match again(is_overtaken, || take_once(store, clock, context, (&told, cursor))).await {
+        Err(error) if is_lasting(&error) && !told.is_empty() => {
+            alone::take(store, clock, context, (&told, cursor)).await?
+        }
+        taken => taken?,
+    };
     let labels = [context.channel.as_str(), context.account.as_str()];
     metrics::count(&metrics::MESSAGES_RECEIVED, &labels, taken.received);
     metrics::count(&metrics::TOLD_UNKNOWN, &labels, taken.others);
     Ok(taken)
+}
+
+fn is_overtaken(error: &IngestError) -> bool {
+    matches!(error, IngestError::Store(StoreError::Conflict(_) | StoreError::Exists(_)))
+}
+
+/// Whether the database refuses what it was given, and would again: neither others nor its own state are the reason.
+fn is_lasting(error: &IngestError) -> bool {
+    matches!(error, IngestError::Store(StoreError::Exists(_) | StoreError::Unhandled(_)))
 }
 
 async fn take_once(
@@ -113,9 +141,9 @@ async fn take_one(
 ) -> Result<bool, StoreError> {
     match told {
         Told::Said(said) => {
-            let is_new = enter(tx, clock, context, said).await?;
-            taken.received += usize::from(is_new && said.direction == Direction::Inbound);
-            Ok(is_new)
+            let entered = enter(tx, clock, context, said).await?;
+            taken.received += usize::from(entered == Some(Direction::Inbound));
+            Ok(entered.is_some())
         }
         Told::Changed { id, text, at } => {
             let Some(message) = find(tx, context, id).await? else { return Ok(false) };
@@ -143,6 +171,7 @@ async fn take_one(
                 harm,
                 detail: detail.clone(),
                 at: *at,
+                fires: context.fires(*at),
             };
             fares::note(tx, clock, &fares).await
         }
@@ -158,24 +187,27 @@ async fn find(tx: &mut Tx, context: &Context, id: &str) -> Result<Option<Message
     Ok(known.first().map(|row| row.message_id))
 }
 
-/// Enters a message; `false` where it is known, or ours.
-async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
+/// Enters a message, as theirs or ours; nothing where it is known, ours, or nobody's business here.
+async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<Option<Direction>, StoreError> {
     if find(tx, context, &said.id).await?.is_some() {
-        return Ok(false);
+        return Ok(None);
     }
     if said.direction == Direction::Outbound && is_own(tx, clock, context, said).await? {
-        return Ok(false);
+        return Ok(None);
     }
-    let saying = saying_of(tx, context, said).await?;
-    let (consent, conversation) = (saying.consent, saying.conversation.clone());
+    let voice = voice::of(tx, said).await?;
+    let Some(placed) = voice::placed(tx, context, said, voice).await? else { return Ok(None) };
+    let saying = saying_of(context, said, (voice, placed))?;
+    let (consent, direction, fires) = (saying.consent, saying.direction, saying.fires);
+    let conversation = saying.conversation.clone();
     let message = match said::enter(tx, clock, saying).await? {
         Entered::New(id, _) => id,
-        Entered::Known(_) | Entered::Erased => return Ok(false),
+        Entered::Known(_) | Entered::Erased => return Ok(None),
     };
     note_id(tx, context, (&said.id, message)).await?;
-    if said.conversation == said.place {
+    if said.conversation == said.place && voice.speaks_for_a_side() {
         // Whoever writes to us alone is answered in the same conversation, also by what was to begin one.
-        let other = if said.direction == Direction::Inbound { Some(&said.author) } else { said.to.first() };
+        let other = if direction == Direction::Inbound { Some(&said.author) } else { said.to.first() };
         if let Some(other) = other {
             let direct = chat::direct_key(&context.account, &other.address);
             if direct != conversation {
@@ -183,10 +215,11 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
             }
         }
     }
-    if consent == ConsentReading::Start && said.direction == Direction::Inbound {
-        fares::opt_in(tx, clock, (context.channel, &said.author.address), message).await?;
+    if consent == ConsentReading::Start && direction == Direction::Inbound {
+        let given = OptIn { channel: context.channel, address: &said.author.address, message, at: said.at, fires };
+        fares::opt_in(tx, clock, given).await?;
     }
-    Ok(true)
+    Ok(Some(direction))
 }
 
 /// Whether it is a message that the hub sent. Then its id is noted, and where its outcome was not known, it is now.
@@ -197,8 +230,11 @@ async fn is_own(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> R
         let to = said.to.first().and_then(|to| chat::key(&to.address)).unwrap_or_default();
         return tx.is_under_way(&context.account, &to, &said.text).await;
     };
-    let Some(own) = tx.find_tokens(vec![token.clone()]).await?.into_iter().next() else { return Ok(false) };
-    note_id(tx, context, (&said.id, own.id)).await?;
+    let Some(own) = tx.find_tokens(vec![token.clone()]).await?.into_iter().next() else {
+        // Ours, and erased with whom it went to: it does not come back.
+        return Ok(!tx.find_erased_messages(vec![Mark::Token(token.clone())]).await?.is_empty());
+    };
+    fares::note_id(tx, &context.account, (&said.id, own.id)).await?;
     if own.status == Some(OutboxStatus::Uncertain) {
         tx.lock_runs_of(vec![own.id]).await?;
         settle::settle_seen(tx, clock, vec![own.id]).await?;
@@ -212,17 +248,7 @@ async fn note_id(tx: &mut Tx, context: &Context, (id, message_id): (&str, Messag
     Ok(())
 }
 
-async fn saying_of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Saying, StoreError> {
-    let kind = if said.by_machine { Kind::Automatic } else { Kind::Human };
-    let author = chat::key(&said.author.address);
-    // What is said to us is said to no one else, as far as that can be told.
-    let to: Vec<String> = match said.direction {
-        Direction::Inbound => Vec::new(),
-        Direction::Outbound => said.to.iter().filter_map(|to| chat::key(&to.address)).collect(),
-    };
-    let author_key = author.as_deref().filter(|_| said.direction == Direction::Inbound);
-    let conversation = chat::conversation_key(&context.account, &said.conversation);
-    let placed = said::whose(tx, (said.direction, kind), (author_key, &to), &conversation).await?;
+fn saying_of(context: &Context, said: &Said, (voice, placed): (Voice, Placed)) -> Result<Saying, StoreError> {
     let consent = match (context.channel, said.direction) {
         (Channel::Sms, Direction::Inbound) => consent_of(said),
         (Channel::Sms | Channel::Email | Channel::Slack | Channel::Manual, _) => ConsentReading::None,
@@ -230,10 +256,10 @@ async fn saying_of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Saying
     Ok(Saying {
         channel: context.channel,
         account: context.account.clone(),
-        direction: said.direction,
-        kind,
+        direction: voice.direction(),
+        kind: Voice::kind(said),
         placed,
-        conversation,
+        conversation: chat::conversation_key(&context.account, &said.conversation),
         subject: chat::subject_of(context.channel).to_owned(),
         author: mailbox(&said.author),
         to: said.to.iter().map(mailbox).collect(),
@@ -244,7 +270,7 @@ async fn saying_of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Saying
         consent,
         raw: Some(pack(&said.raw)?).filter(|_| !said.raw.is_empty()),
         attachments: attachments(&said.files),
-        fires: context.fires(said.at),
+        fires: !said.is_history && context.fires(said.at),
     })
 }
 
@@ -258,42 +284,10 @@ fn consent_of(said: &Said) -> ConsentReading {
     }
 }
 
-fn mailbox(party: &Party) -> Mailbox {
-    Mailbox { name: tame(&party.name), address: tame(&party.address) }
-}
-
-fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
-}
-
-/// The words as far as they are kept.
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(TEXT_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
-}
-
 fn pack(raw: &[u8]) -> Result<(Vec<u8>, i64, Vec<u8>), StoreError> {
     let packed = zstd::bulk::compress(raw, COMPRESSION);
     let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
     Ok((Sha256::digest(raw).to_vec(), i64::try_from(raw.len()).unwrap_or(i64::MAX), packed))
-}
-
-/// Files beside it, as messages list them.
-fn attachments(files: &[Attached]) -> Option<Value> {
-    let list: Vec<Attachment> = files
-        .iter()
-        .map(|file| Attachment {
-            name: tame(&file.name),
-            content_type: tame(&file.mime).to_lowercase(),
-            size: file.size.unwrap_or(0),
-            inline: false,
-            content_id: None,
-        })
-        .collect();
-    (!list.is_empty()).then(|| json!(list))
 }
 
 /// Somebody reacted to a message: it is on the timeline, and no answer.
@@ -327,7 +321,7 @@ async fn react(
         subject: chat::subject_of(context.channel).to_owned(),
         author: mailbox(author),
         to: Vec::new(),
-        text: format!(":{}:", tame(with).trim_matches(':')),
+        text: format!(":{}:", plain(with).trim_matches(':')),
         at,
         print: chat::print_of(&context.account, id),
         meaning: None,

@@ -61,7 +61,7 @@ impl Listener {
     /// # Errors
     /// Only where the database answers what it never should; the process ends then.
     pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
-        tenure::run(&self, stop).await
+        Box::pin(tenure::run(&self, stop)).await
     }
 
     async fn listen(&self, feed: &mut dyn Feed, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
@@ -84,6 +84,7 @@ impl Listener {
             pulse::beat();
             let batch = feed.next(cursor.as_deref(), since).await?;
             if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
+                pulse::beat();
                 let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
                 let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;
                 if taken.news > 0 {

@@ -17,9 +17,6 @@ use crate::store::outbox::{Grip, RecipientRow};
 use crate::store::outreach::enrollment::StepMail;
 use crate::store::{StoreError, Tx};
 
-/// How long what has to wait for another message is left alone.
-const BUSY_REST: Duration = Duration::from_millis(200);
-
 /// A message in hand.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
@@ -87,6 +84,20 @@ async fn rests_until(tx: &mut Tx, settings: &SendingSettings, now: Micros) -> Re
     Ok(account.and_then(|account| account.rest_until).filter(|until| *until > now))
 }
 
+/// What is due, locked: of sequences too, or only what people wrote.
+async fn lock_due(
+    tx: &mut Tx,
+    settings: &SendingSettings,
+    (now, room): (Micros, i64),
+    all: bool,
+) -> Result<Vec<MessageId>, StoreError> {
+    let account = &settings.account;
+    if settings.channel != Channel::Email {
+        return tx.lock_due_free(account, (now, now.minus(settings.gap)), all, room).await;
+    }
+    if all { tx.lock_due_outbox(account, now, room).await } else { tx.lock_due_by_hand(account, now, room).await }
+}
+
 /// Leaves of what is due what can't go beside something else: on a channel without an id of ours for each message, the same words must
 /// not be under way to one address twice, or nobody could tell which of them arrived; and some providers ask for a time between two.
 async fn leave_busy(
@@ -131,24 +142,23 @@ async fn claim_in(
     }
     let room = i64::try_from(at_most).unwrap_or(i64::MAX);
     let now = tools.clock.now();
-    let (runs, mut due) = if is_read(tx, settings).await? {
-        let runs = lock_runs(tx, &settings.account, now, room).await?;
-        (runs, tx.lock_due_outbox(&settings.account, now, room).await?)
-    } else {
-        (Vec::new(), tx.lock_due_by_hand(&settings.account, now, room).await?)
-    };
+    let all = is_read(tx, settings).await?;
+    let runs = if all { lock_runs(tx, &settings.account, now, room).await? } else { Vec::new() };
+    let mut due = lock_due(tx, settings, (now, room), all).await?;
+    let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     if settings.channel != Channel::Email {
         // Two nodes must not each take a message to the same address.
         tx.lock_account(&settings.account).await?;
     }
-    let all = due.len();
     due = leave_busy(tx, settings, now, due).await?;
-    let is_left = due.len() < all;
-    let more = !is_left && i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
     let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
     let of_runs = tx.steps_of_messages(due.clone()).await?;
     due.retain(|id| of_runs.iter().find(|mail| mail.id == *id).is_none_or(is_ours));
+    if settings.channel != Channel::Email {
+        let known = settle::settle_known(tx, &tools.clock, due.clone()).await?;
+        due.retain(|id| !known.contains(id));
+    }
     let stopped = tx.find_stopped_recipients(due.clone()).await?;
     if !stopped.is_empty() {
         let over = stop_recipients(tx, &tools.clock, stopped).await?;
@@ -159,7 +169,8 @@ async fn claim_in(
     let later = recheck(tx, &tools.clock, &tools.desk.house(), (due.clone(), runs)).await?;
     due.retain(|id| !later.contains(id));
     let claimed = take(tx, tools, settings, due).await?;
-    let rest = is_left.then(|| settings.gap.max(BUSY_REST));
+    // What waits for another message is looked at when that is over, and what waits for the time between two when that is.
+    let rest = Some(settings.gap).filter(|gap| !gap.is_zero());
     Ok(Found { claimed, rest, more })
 }
 

@@ -1,55 +1,105 @@
 //! Asking a provider that is no mailbox what became of what was handed over and got no answer.
 
-use super::record::note_provider_id;
+use std::time::Duration;
+
 use super::reconcile::{Reconciler, VisitError};
+use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Sought};
+use crate::domain::chat::Words;
 use crate::domain::ids::MessageId;
+use crate::domain::veil::without_addresses;
 use crate::domain::words::Progress;
-use crate::hub::{outreach, settle};
-use crate::store::StoreError;
+use crate::hub::{fares, outreach, settle};
 use crate::store::outbox::outcome::UncertainRow;
+use crate::store::{StoreError, Tx};
+
+/// How far a provider's clock may be from ours.
+const SKEW: Duration = Duration::from_mins(5);
+/// Questions in a row that may get no answer before no more are asked for now.
+const UNANSWERED_MAX: u32 = 2;
 
 impl Reconciler {
-    /// Asks for each; what is found is settled, and what is surely not there is sent again.
+    /// Asks for each; what is found is settled, and what is surely not there is sent again. One that can't be told keeps no others
+    /// waiting.
     pub(super) async fn ask(&mut self, ledger: &mut dyn Ledger, uncertain: &[UncertainRow]) -> Result<(), VisitError> {
+        let mut unanswered = 0;
         for row in uncertain {
             let Some(sought) = self.sought(row).await? else { continue };
-            let found = ledger.find(&sought).await?;
-            match self.ours(row.id, found).await? {
-                Some(found) => self.settle_told(row, &found).await?,
-                None => self.absent(row).await?,
+            match ledger.find(&sought).await {
+                Ok(found) => {
+                    unanswered = 0;
+                    self.judge(row, found).await?;
+                }
+                Err(error) if error.is_about_what_was_asked() => {
+                    let why = without_addresses(&error.to_string());
+                    tracing::warn!(message = %row.id, why, "the provider can't say what became of a message");
+                }
+                Err(ConnectorError::Lost(_)) if unanswered < UNANSWERED_MAX => unanswered += 1,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
+    /// What to ask for; nothing where it is known already what became of it. When it is looked for again is written first, so that
+    /// others have their turn whatever becomes of this question.
     async fn sought(&self, row: &UncertainRow) -> Result<Option<Sought>, StoreError> {
-        let now = self.tools.clock.now();
-        let mut tx = self.tools.store.read().await?;
-        let told = tx.list_sought(vec![row.id]).await?.into_iter().next();
-        let thread = match tx.get_raw(row.id).await?.and_then(|packed| super::session::unpack(&packed).ok()) {
-            Some(words) => serde_json::from_slice::<crate::domain::chat::Words>(&words).ok().and_then(|w| w.thread),
-            None => None,
+        let mut tx = self.tools.store.begin("outbound.sought").await?;
+        tx.lock_run_of(row.id).await?;
+        let known = settle::settle_known(&mut tx, &self.tools.clock, vec![row.id]).await?;
+        let sought = if known.is_empty() {
+            tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
+            self.describe(&mut tx, row).await?
+        } else {
+            None
         };
-        Ok(told.map(|told| Sought {
+        tx.commit().await?;
+        Ok(sought)
+    }
+
+    async fn describe(&self, tx: &mut Tx, row: &UncertainRow) -> Result<Option<Sought>, StoreError> {
+        let Some(told) = tx.list_sought(vec![row.id]).await?.into_iter().next() else { return Ok(None) };
+        // Where it was to go is only said there: without it, it would be looked for in the wrong place.
+        let packed = tx.get_raw(row.id).await?;
+        let words = packed.and_then(|packed| super::session::unpack(&packed).ok());
+        let Some(words) = words.and_then(|words| serde_json::from_slice::<Words>(&words).ok()) else {
+            tracing::warn!(message = %row.id, "the stored words can't be read, so nobody is asked what became of them");
+            return Ok(None);
+        };
+        let handed_over = row.handed_over_at.unwrap_or_else(|| self.tools.clock.now());
+        // Nothing leaves once the lease is over.
+        let lease = Duration::from_secs(u64::from(self.settings.lease_seconds));
+        Ok(Some(Sought {
             token: row.token.clone(),
             from: told.sender,
             to: told.address,
-            text: told.text,
-            thread,
-            after: row.handed_over_at.unwrap_or(now),
-            before: now,
+            text: words.text,
+            thread: words.thread,
+            place: words.place,
+            after: handed_over.minus(SKEW),
+            before: handed_over.plus(lease).plus(SKEW),
         }))
     }
 
-    /// The oldest of what was found that is no other message's: where a provider keeps no token of ours, the same words to the same
-    /// number may have been sent before.
-    async fn ours(&self, id: MessageId, found: Vec<Found>) -> Result<Option<Found>, StoreError> {
+    async fn judge(&mut self, row: &UncertainRow, found: Vec<Found>) -> Result<(), StoreError> {
+        let ours = self.ours(row.id, found).await?;
+        match ours.iter().find(|found| found.alike) {
+            Some(found) => self.settle_told(row, found).await,
+            None if ours.is_empty() => self.absent(row).await,
+            None => {
+                tracing::warn!(message = %row.id, "the provider has other words to the same address at the time: a person has to look");
+                Ok(())
+            }
+        }
+    }
+
+    /// What was found that is no other message's: where a provider keeps no token of ours, the same words to the same number may have
+    /// been sent before.
+    async fn ours(&self, id: MessageId, mut found: Vec<Found>) -> Result<Vec<Found>, StoreError> {
         let ids = found.iter().map(|found| found.id.clone()).collect();
         let known = self.tools.store.read().await?.find_provider_messages(&self.settings.account, ids).await?;
-        let is_others =
-            |found: &Found| known.iter().any(|row| row.provider_id == found.id && row.message_id != id);
-        Ok(found.into_iter().find(|found| !is_others(found)))
+        found.retain(|found| !known.iter().any(|row| row.provider_id == found.id && row.message_id != id));
+        Ok(found)
     }
 
     async fn settle_told(&mut self, row: &UncertainRow, found: &Found) -> Result<(), StoreError> {
@@ -57,8 +107,8 @@ impl Reconciler {
         let now = self.tools.clock.now();
         let mut tx = self.tools.store.begin("outbound.settle_told").await?;
         tx.lock_run_of(row.id).await?;
-        note_provider_id(&mut tx, &self.settings.account, (&found.id, row.id)).await?;
-        if !settle::settle_found(&mut tx, &self.tools.clock, row, "the provider has it").await? {
+        fares::note_id(&mut tx, &self.settings.account, (&found.id, row.id)).await?;
+        if !settle::settle_found(&mut tx, &self.tools.clock, row, settle::HAS_IT).await? {
             tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
         }
         // How it fares beyond that is told by the feed, with what follows from it.
@@ -74,7 +124,10 @@ impl Reconciler {
         let waited = self.waited(row);
         let mut tx = self.tools.store.begin("outbound.settle_absent").await?;
         tx.lock_run_of(row.id).await?;
-        if row.accepted == 0 && waited >= self.settings.settle_after {
+        if !settle::settle_known(&mut tx, &self.tools.clock, vec![row.id]).await?.is_empty() {
+            // It was told while the provider was asked.
+            self.missing.remove(&(row.id, row.attempt));
+        } else if row.accepted == 0 && waited >= self.settings.settle_after {
             let why = "the provider does not have it: sent again";
             if settle::settle_again(&mut tx, row, now, why).await? {
                 outreach::step_again(&mut tx, &self.tools.clock, row.id).await?;

@@ -33,6 +33,8 @@ const KNOWN: i64 = 3;
 const LEASE_SECONDS: i64 = 120;
 /// The longest time between two looks for one message.
 const LOOK_MAX: Duration = Duration::from_hours(1);
+/// The longest time for which it is kept in mind since when an attempt is missing: far longer than any waits for that.
+const MISSING_MAX: Duration = Duration::from_hours(30 * 24);
 /// The longest time one visit to a mailbox may take.
 const VISIT_MAX: Duration = Duration::from_secs(90);
 
@@ -84,7 +86,8 @@ pub async fn sweep(tx: &mut Tx, clock: &Clock, look_after: Duration) -> Result<S
     if !handed_over.is_empty() {
         let why = "the process that sent it ended before the answer came";
         tx.expire_handed_over(handed_over.clone(), clock.now().plus(look_after), why).await?;
-        for id in handed_over {
+        let known = settle::settle_known(tx, clock, handed_over.clone()).await?;
+        for id in handed_over.into_iter().filter(|id| !known.contains(id)) {
             let data = serde_json::json!({"reason": why});
             signal::record_outcome(tx, clock, EventType::MessageUncertain, id, data).await?;
             outreach::step_stuck(tx, clock, id, outreach::UNSURE).await?;
@@ -179,6 +182,8 @@ impl Reconciler {
             SentCopy::Server | SentCopy::ServerSometime => Vec::new(),
         };
         drop(tx);
+        // What a person or a mailbox settled is never looked for again.
+        self.missing.retain(|_, since| since.elapsed() < MISSING_MAX);
         let unfiled: Vec<UnfiledRow> = unfiled.into_iter().filter(|r| !self.is_unfileable(r.id)).collect();
         if uncertain.is_empty() && unfiled.is_empty() {
             return Ok(());

@@ -8,22 +8,22 @@ use super::claim::Claimed;
 use crate::clock;
 use crate::connector::{Phase, Reply};
 use crate::domain::bounce::Severity;
-use crate::domain::chat::{self, HarmOf};
-use crate::domain::ids::MessageId;
+use crate::domain::chat::HarmOf;
 use crate::domain::oauth::rewritten_id;
 use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Retry, Step, judge_refusal, plan_retry};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, OutboxStatus, RecipientState};
+use crate::hub::fares;
 use crate::hub::outreach::outgoing::STOPPED;
 use crate::hub::outreach::{self, UNSURE};
-use crate::hub::fares;
 use crate::hub::{settle, signal};
-use crate::store::feed::NewProviderMessage;
 use crate::store::outbox::outcome::Outcome;
 use crate::store::outbox::{Grip, HandedOver, RecipientRow};
 use crate::store::{StoreError, Tx};
 
+/// The longest that an account or a message waits because a provider asked for that.
+const REST_MAX: Duration = Duration::from_hours(1);
 /// Tries of a write that fails for another reason than a database that is away.
 const ODD_ERRORS_MAX: u32 = 20;
 
@@ -159,7 +159,15 @@ pub(super) async fn accepted(
     let retry = if later { Some(plan_retry(claimed.tried, now, chance())) } else { None };
     let outcome =
         Outcome { tried_at: Some(now), detail: Some(words(reply)), ..after(retry, OutboxStatus::Confirmed, now) };
-    if !tx.record_outbox(grip, &outcome).await? {
+    let is_ours = tx.record_outbox(grip, &outcome).await?;
+    // The id proves that it was sent, also where the row is another attempt's by now; what was erased meanwhile stays so.
+    if let Some(id) = provider_id
+        && (is_ours || tx.get_outbox(grip.id).await?.is_some())
+    {
+        fares::note_id(&mut tx, account, (id, grip.id)).await?;
+    }
+    if !is_ours {
+        tx.commit().await?;
         return Ok(false);
     }
     let code = Some(i64::from(reply.code));
@@ -167,9 +175,6 @@ pub(super) async fn accepted(
     if is_first {
         let data = serde_json::json!({"reply": words(reply), "refused": refused(&recipients)});
         settle::note_sent(&mut tx, &tools.clock, grip.id, now, data).await?;
-    }
-    if let Some(id) = provider_id {
-        note_provider_id(&mut tx, account, (id, grip.id)).await?;
     }
     // A provider that gives the mail an id of its own says it here or never: answers to it name that one.
     if let Some(id) = rewritten_id(&reply.text) {
@@ -180,26 +185,8 @@ pub(super) async fn accepted(
     Ok(true)
 }
 
-/// Keeps under which id the provider has a message, and in which of its conversations that is, where the id tells.
-pub(super) async fn note_provider_id(
-    tx: &mut Tx,
-    account: &str,
-    (id, message_id): (&str, MessageId),
-) -> Result<(), StoreError> {
-    let row = NewProviderMessage { account: account.to_owned(), provider_id: id.to_owned(), message_id };
-    tx.insert_provider_messages(vec![row]).await?;
-    // Answers in its thread find it, and so does what is said in a direct message as a whole.
-    if let Some(place) = chat::place_of(id) {
-        tx.insert_ref_of(message_id, &chat::conversation_key(account, id)).await?;
-        if place.contains("/D") {
-            tx.insert_ref_of(message_id, &chat::conversation_key(account, place)).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Records that a message has to wait until an instant that the provider named, and with it everything of the account where one is given.
-/// It is no failure of the message.
+/// It is no failure of the message. What a provider asks for is heeded for an hour at most, and then it is asked again.
 pub(super) async fn wait(
     tools: &Tools,
     claimed: &Claimed,
@@ -207,6 +194,7 @@ pub(super) async fn wait(
     account: Option<&str>,
 ) -> Result<bool, StoreError> {
     let mut tx = tools.store.begin("outbound.wait").await?;
+    let until = until.min(tools.clock.now().plus(REST_MAX));
     if let Some(account) = account {
         tx.rest_account(account, until).await?;
     }
@@ -215,7 +203,8 @@ pub(super) async fn wait(
     }
     let status = if claimed.tried.failures > 0 { OutboxStatus::Deferred } else { OutboxStatus::Queued };
     let outcome = Outcome {
-        due_at: Some(until),
+        // Where all of the account rests, it goes first as soon as the rest ends, also where a person ends it.
+        due_at: Some(until).filter(|_| account.is_none()),
         tried_at: Some(tools.clock.now()),
         detail: Some(why.to_owned()),
         ..Outcome::plain(status)
@@ -309,7 +298,7 @@ pub(super) async fn refused_all(
     for (recipient, reply) in replies {
         write_refusal(&mut tx, tools, step, (recipient, reply)).await?;
         if let Some(code) = &reply.enhanced {
-            fares::harm(&mut tx, &tools.clock, &recipient.address_key, (harm(code), code)).await?;
+            fares::harm(&mut tx, &tools.clock, &recipient.address_key, (harm(code), code), grip.id).await?;
         }
         if claimed.tried.failures == 0 {
             count_soft(&mut tx, tools, step, (recipient, reply)).await?;
@@ -454,7 +443,8 @@ pub(super) async fn uncertain(tools: &Tools, grip: Grip, look_after: Duration, w
         ..Outcome::plain(OutboxStatus::Uncertain)
     };
     let done = tx.record_outbox(grip, &outcome).await?;
-    if done {
+    // The provider may have spoken of it before its answer was given up.
+    if done && settle::settle_known(&mut tx, &tools.clock, vec![grip.id]).await?.is_empty() {
         let data = serde_json::json!({"reason": why});
         signal::record_outcome(&mut tx, &tools.clock, EventType::MessageUncertain, grip.id, data).await?;
         outreach::step_stuck(&mut tx, &tools.clock, grip.id, UNSURE).await?;

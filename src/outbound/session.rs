@@ -256,6 +256,15 @@ impl Sessions {
     }
 
     async fn record(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
+        let after = self.write_outcome(claimed, answers, outcome).await;
+        if self.settings.channel != Channel::Email {
+            // What goes to the same address waited for this.
+            self.wake.wake();
+        }
+        after
+    }
+
+    async fn write_outcome(&self, claimed: &Claimed, answers: &[Answer<'_>], outcome: SendOutcome) -> After {
         match outcome {
             SendOutcome::Accepted { reply, id } => {
                 let by = (self.settings.account.as_str(), id.as_deref());

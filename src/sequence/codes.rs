@@ -73,4 +73,7 @@ codes! {
     FEW_SENDS = "L059", Warning, "A variant goes to too few to tell anything.";
     EMPTY_DEFAULT = "L060", Warning, "A default leaves a hole.";
     ELSE_NEVER = "L061", Warning, "An `else` is never taken.";
+    SEGMENTS = "L062", Warning, "A text message goes in several parts.";
+    NO_ELSE = "L063", Warning, "A text message has no `else`.";
+    NO_STOP = "L064", Warning, "The first text message does not say how to end them.";
 }

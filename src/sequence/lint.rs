@@ -9,6 +9,7 @@ use crate::domain::sequence::{Awaited, StepKind, Unsubscribe};
 
 mod conditions;
 mod names;
+mod say;
 mod sending;
 mod texts;
 mod trial;
@@ -42,6 +43,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     texts::judge(r, known, draft, &mut used);
     judge_steps(r, known, draft);
     judge_footer(r, known, draft);
+    say::judge(r, known, draft);
     if draft.is_whole {
         names::judge_unused(r, draft, &used);
         sending::judge(r, known, draft);
@@ -109,7 +111,9 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
 /// them pass.
 fn ends(draft: &Draft, step: &DraftStep) -> bool {
     let always = match &step.step.kind {
-        StepKind::Email { .. } | StepKind::Task { at_most: None, .. } => step.step.otherwise.is_none(),
+        StepKind::Email { .. } | StepKind::Say { .. } | StepKind::Task { at_most: None, .. } => {
+            step.step.otherwise.is_none()
+        }
         StepKind::Task { .. } | StepKind::WaitFor { .. } => false,
     };
     always

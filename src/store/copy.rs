@@ -74,7 +74,12 @@ macro_rules! copies {
         statements! { $($read = concat!("SELECT ", copies!(@read [$($columns)+] $([$($other)+])?), " FROM ", $from);)+
             LIVE = "SELECT DISTINCT influencer_id FROM enrollment WHERE state IN ('active', 'held', 'paused') ORDER BY influencer_id LIMIT $1";
             MESSAGES = "SELECT s.message_id FROM enrollment_step s JOIN enrollment e ON e.id = s.enrollment_id \
-                WHERE e.influencer_id = ANY($1::uuid[]) AND e.state IN ('active', 'held', 'paused') AND s.message_id IS NOT NULL ORDER BY s.message_id";
+                WHERE e.influencer_id = ANY($1::uuid[]) AND e.state IN ('active', 'held', 'paused') AND s.message_id IS NOT NULL \
+                UNION SELECT p.message_id FROM participation p JOIN message m ON m.id = p.message_id \
+                WHERE p.influencer_id = ANY($1::uuid[]) AND p.role = 'author' AND p.agent_id IS NULL AND m.channel IN ('sms', 'slack') \
+                AND m.kind = 'human' AND NOT EXISTS (SELECT 1 FROM participation q JOIN message n ON n.id = q.message_id \
+                  WHERE q.influencer_id = p.influencer_id AND q.role = 'author' AND q.agent_id IS NULL AND n.channel = m.channel \
+                  AND n.kind = 'human' AND (q.at, q.message_id) > (p.at, p.message_id)) ORDER BY 1";
         }
         $(const $write: Many = Many {
             head: concat!("INSERT INTO ", $table, " (", $($columns),+, ")"),
@@ -116,6 +121,9 @@ copies! {
         OR agent_id IN (SELECT agent_id FROM agent_influencer WHERE influencer_id = ANY($1::uuid[]))";
     SUPPRESSION, INTO_SUPPRESSION: "suppression", 7, ["id, channel, value_key, scope, reason, evidence, at"]
         from "suppression WHERE value_key IN (SELECT value_key FROM address WHERE influencer_id = ANY($1::uuid[]) \
+        OR agent_id IN (SELECT agent_id FROM agent_influencer WHERE influencer_id = ANY($1::uuid[])))";
+    CONSENT, INTO_CONSENT: "consent", 7, ["id, channel, value_key, source, evidence, at, withdrawn_at"]
+        from "consent WHERE value_key IN (SELECT value_key FROM address WHERE influencer_id = ANY($1::uuid[]) \
         OR agent_id IN (SELECT agent_id FROM agent_influencer WHERE influencer_id = ANY($1::uuid[])))";
     VERSION, INTO_VERSION: "sequence_version", 4, ["hash, sequence, body, published_at"]
         from "sequence_version WHERE hash IN (SELECT version FROM enrollment WHERE influencer_id = ANY($1::uuid[]))";
@@ -173,12 +181,13 @@ static OF_PEOPLE: &[Copied] = &[
     Copied { read: &STANDS_FOR, write: &INTO_STANDS_FOR },
     Copied { read: &ADDRESS, write: &INTO_ADDRESS },
     Copied { read: &SUPPRESSION, write: &INTO_SUPPRESSION },
+    Copied { read: &CONSENT, write: &INTO_CONSENT },
     Copied { read: &VERSION, write: &INTO_VERSION },
     Copied { read: &ENROLLMENT, write: &INTO_ENROLLMENT },
     Copied { read: &STEP, write: &INTO_STEP },
     Copied { read: &TASK, write: &INTO_TASK },
 ];
-/// What belongs to the mail of their runs.
+/// What belongs to the messages of their runs, and to the last one that each wrote on a channel that is no mail: which account they know.
 static OF_MESSAGES: &[Copied] = &[
     Copied { read: &CONVERSATION, write: &INTO_CONVERSATION },
     Copied { read: &THREAD, write: &INTO_THREAD },

@@ -63,6 +63,19 @@ pub struct LastWritten {
     pub address: String,
 }
 
+/// Somebody who takes part in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct ShareRow {
+    /// Whose timeline it is on.
+    pub influencer_id: InfluencerId,
+    /// The agent who wrote or got it for them.
+    pub agent_id: Option<AgentId>,
+    /// Whether they, or the agent for them, wrote it.
+    pub is_author: bool,
+    /// Whether it is surely theirs.
+    pub assigned: bool,
+}
+
 /// A message that may be changed by its author.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Revised {
@@ -125,6 +138,12 @@ impl Tx {
         self.all(&BY_MESSAGE, values![messages]).await
     }
 
+    /// Forgets under which ids providers have a message: a person says that it is to be sent again, whatever they have.
+    pub async fn forget_provider_messages(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.exec(&FORGET, values![id]).await?;
+        Ok(())
+    }
+
     /// Notes how a message of ours fares at its provider. `false` where it was known to be as far, or farther: what comes late changes
     /// nothing, and nothing follows an arrival or a failure.
     pub async fn set_progress(
@@ -143,7 +162,11 @@ impl Tx {
     }
 
     /// The last message that somebody wrote by themselves on a channel that is no mail and no touch.
-    pub async fn last_written_by(&mut self, id: InfluencerId, channel: Channel) -> Result<Option<LastWritten>, StoreError> {
+    pub async fn last_written_by(
+        &mut self,
+        id: InfluencerId,
+        channel: Channel,
+    ) -> Result<Option<LastWritten>, StoreError> {
         self.opt(&LAST_WRITTEN, values![id, channel]).await
     }
 
@@ -152,11 +175,8 @@ impl Tx {
         Ok(self.opt::<(MessageId,)>(&UNDER_WAY, values![account, to, text]).await?.is_some())
     }
 
-    /// Who takes part in a message: for whom an agent does, and whether as its author.
-    pub async fn list_parts_of(
-        &mut self,
-        id: MessageId,
-    ) -> Result<Vec<(InfluencerId, Option<AgentId>, bool)>, StoreError> {
+    /// Who takes part in a message.
+    pub async fn list_parts_of(&mut self, id: MessageId) -> Result<Vec<ShareRow>, StoreError> {
         self.all(&PARTS_OF, values![id]).await
     }
 
@@ -188,6 +208,12 @@ impl Tx {
         Ok(self.opt::<(MessageId,)>(&WRITTEN_IN, values![account, conversation]).await?.is_some())
     }
 
+    /// Writes what is to follow from a message that waits, once it is known whose it is.
+    pub async fn set_waiting_facts(&mut self, id: MessageId, facts: serde_json::Value) -> Result<(), StoreError> {
+        self.exec(&WAITING_FACTS, values![id, facts]).await?;
+        Ok(())
+    }
+
     /// A message as its author may change it.
     pub async fn get_revised(&mut self, id: MessageId) -> Result<Option<Revised>, StoreError> {
         self.opt(&REVISED, values![id]).await
@@ -214,6 +240,11 @@ impl Tx {
         self.exec(&REST, values![name, until]).await?;
         Ok(())
     }
+
+    /// Ends that rest; `false` where there was none.
+    pub async fn end_rest(&mut self, name: &str, now: Micros) -> Result<bool, StoreError> {
+        Ok(self.exec(&REST_END, values![name, now]).await? == 1)
+    }
 }
 
 statements! {
@@ -224,6 +255,7 @@ statements! {
         WHERE account = $1 AND provider_id = ANY($2::text[])";
     #[hot] BY_MESSAGE = "SELECT account, provider_id, message_id, progress, code FROM provider_message \
         WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, account, provider_id";
+    #[hot] FORGET = "DELETE FROM provider_message WHERE message_id = $1";
     #[hot] PROGRESS = "UPDATE provider_message SET progress = $3, code = $4, progress_at = $5 WHERE account = $1 AND provider_id = $2 \
         AND (progress IS NULL OR progress = 'taken' OR (progress = 'sent' AND $3::text <> 'taken')) AND progress IS DISTINCT FROM $3";
     #[hot] SOUGHT = "SELECT m.id, m.author_address AS sender, r.address, m.text FROM message m \
@@ -233,7 +265,9 @@ statements! {
         AND m.channel = $2 AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] UNDER_WAY = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id JOIN message m ON m.id = o.id \
         WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 LIMIT 1";
-    #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' FROM participation WHERE message_id = $1 ORDER BY influencer_id";
+    #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' AS is_author, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";
+    #[hot] WAITING_FACTS = "UPDATE unmatched SET facts = CAST($2 AS JSONB) WHERE message_id = $1",
+        sqlite: "UPDATE unmatched SET facts = $2 WHERE message_id = $1";
     #[hot] ACCOUNT_OF = "SELECT account, channel FROM message WHERE id = $1";
     #[hot] BUSY = "SELECT r.outbox_id FROM outbox_recipient r JOIN message m ON m.id = r.outbox_id WHERE r.outbox_id = ANY($1::uuid[]) \
         AND EXISTS (SELECT 1 FROM outbox_recipient x JOIN outbox o ON o.id = x.outbox_id JOIN message n ON n.id = o.id \
@@ -247,6 +281,7 @@ statements! {
     #[hot] REVISION_INSERT = "INSERT INTO revision (message_id, at, text, deleted) VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, at) DO NOTHING";
     #[hot] REVISIONS = "SELECT at, text, deleted FROM revision WHERE message_id = $1 ORDER BY at";
     #[hot] REST = "UPDATE account SET rest_until = $2 WHERE name = $1 AND (rest_until IS NULL OR rest_until < $2)";
+    #[hot] REST_END = "UPDATE account SET rest_until = NULL WHERE name = $1 AND rest_until > $2";
 }
 
 /// Multi-row texts of this file, for the tests.

@@ -366,7 +366,7 @@ statements! {
         author_address, recipients FROM message WHERE id = ANY($1::uuid[])";
     #[hot] ANSWERED_NEWEST = "SELECT m.id, m.conversation_id, m.internet_message_id, m.subject, m.direction, m.channel, m.author_name, \
         m.author_address, m.recipients FROM participation p JOIN message m ON m.id = p.message_id WHERE p.thread_id = $1 \
-        ORDER BY CASE WHEN m.direction = 'inbound' AND m.kind = 'human' AND m.internet_message_id IS NOT NULL THEN 0 \
+        ORDER BY CASE WHEN m.direction = 'inbound' AND m.kind = 'human' AND (m.internet_message_id IS NOT NULL OR m.channel IN ('sms', 'slack')) THEN 0 \
           WHEN m.direction = 'outbound' THEN 1 ELSE 2 END, p.at DESC, m.id DESC LIMIT 1";
     #[hot] TOUCH = "UPDATE influencer SET awaiting = 'them', last_message_at = CASE WHEN last_message_at > n.at THEN last_message_at ELSE n.at END \
         FROM jsonb_to_recordset($1::jsonb) AS n(id uuid, at bigint) WHERE influencer.id = n.id",

@@ -11,8 +11,8 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason, TaskKind,
-    TaskState, UnmatchedReason, Verdict, WebhookState,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason,
+    TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
 };
 
 macro_rules! read_as {

@@ -14,8 +14,8 @@ use crate::domain::ids::{
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason, TaskKind,
-    TaskState, UnmatchedReason, Verdict, WebhookState, Word,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason,
+    TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState, Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.

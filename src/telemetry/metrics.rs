@@ -48,6 +48,8 @@ metrics! {
     MESSAGES_RECEIVED = Counter "messages_received_total" ["channel", "account"] "Messages from others that were stored.";
     TOLD_UNKNOWN = Counter "told_unknown_total" ["channel", "account"]
         "Things that a provider told and that mean nothing to us.";
+    LEFT_OUT = Counter "told_left_out_total" ["channel", "account"]
+        "Things that a provider told and that could not be stored, however often it was tried.";
     SEND_LAG = Gauge "send_lag_seconds" ["account"]
         "How long the message that is due for longest has waited; 0 where none is due.";
     OUTBOX = Gauge "outbox_messages" ["account", "status"] "Messages in the outbox that have not come to an end.";

@@ -1,5 +1,7 @@
 //! Accounts that are no mailboxes, by the real binary: its configuration, what it sends, and what comes in by list and by hook.
 
+mod colleagues;
+mod consent;
 mod texts;
 mod workspaces;
 
@@ -38,6 +40,12 @@ fn asked(installation: &Installation, method: &str, path: &str, body: &Value, st
 fn events(installation: &Installation, sort: &str) -> Vec<Value> {
     let page = installation.get("/v1/events?limit=200");
     page["data"].as_array().unwrap().iter().filter(|event| event["type"] == sort).cloned().collect()
+}
+
+/// All events so far are as docs/events.md says, and these are among them.
+fn events_fit(installation: &Installation, raised: &[liaison::domain::words::EventType]) {
+    let page = installation.get("/v1/events?limit=200");
+    crate::facts::fit_told(page["data"].as_array().unwrap(), raised);
 }
 
 /// Posts as a provider does; the status and what is answered.

@@ -1,6 +1,7 @@
 //! The command line as people and programs use it: the binary itself, on a folder of its own.
 
 mod asked;
+mod channels;
 mod overtaken;
 mod teammates;
 mod touched;

@@ -3,6 +3,7 @@
 mod base;
 mod copy;
 pub mod desk;
+mod feed;
 mod gone;
 mod idempotency;
 mod login;

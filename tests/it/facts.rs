@@ -46,6 +46,10 @@ pub const BY_SERVERS: &[EventType] =
     &[EventType::MessageDeferred, EventType::MessageRejected, EventType::MessageUncertain, EventType::AccountDown];
 /// Raised where a reader wants no more.
 pub const BY_READERS: &[EventType] = &[EventType::InfluencerUnsubscribed];
+/// Raised where a number talks.
+pub const BY_NUMBERS: &[EventType] = &[EventType::MessageDelivered];
+/// Raised where a workspace talks.
+pub const BY_WORKSPACES: &[EventType] = &[EventType::MessageEdited];
 /// Raised where a webhook is gone.
 pub const BY_WEBHOOKS: &[EventType] = &[EventType::WebhookDisabled];
 
@@ -118,6 +122,21 @@ async fn fit_of(store: &Store, raised: &[EventType], looked_at: &[EventType]) {
     assert!(missing.is_empty(), "these were not raised: {missing:?}");
 }
 
+/// Every event that the API tells is as the page says, and these types are among them.
+pub fn fit_told(events: &[Value], raised: &[EventType]) {
+    let shapes = page();
+    let (mut found, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        let name = event["type"].as_str().expect("a type");
+        wrong
+            .extend(shapes[name].faults(&event["data"]).into_iter().map(|fault| format!("{name}: {fault} in {event}")));
+        found.insert(name);
+    }
+    assert!(wrong.is_empty(), "not as docs/events.md says:\n{wrong:#?}");
+    let missing: Vec<&EventType> = raised.iter().filter(|kind| !found.contains(kind.as_str())).collect();
+    assert!(missing.is_empty(), "these were not raised: {missing:?}");
+}
+
 #[test]
 fn every_type_is_described_with_an_example_of_its_shape() {
     let shapes = page();
@@ -127,7 +146,10 @@ fn every_type_is_described_with_an_example_of_its_shape() {
         assert_eq!(shape.faults(&shape.example), Vec::<String>::new(), "the example of {name}");
     }
     let raised: BTreeSet<EventType> =
-        [IN_DEMO, BY_API, BY_ERASURE, BY_SERVERS, BY_READERS, BY_WEBHOOKS].concat().into_iter().collect();
+        [IN_DEMO, BY_API, BY_ERASURE, BY_SERVERS, BY_READERS, BY_WEBHOOKS, BY_NUMBERS, BY_WORKSPACES]
+            .concat()
+            .into_iter()
+            .collect();
     assert_eq!(raised, EventType::ALL.iter().copied().collect(), "each is held against what is really raised");
 }
 

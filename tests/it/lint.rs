@@ -18,7 +18,9 @@ pub(crate) const CONFIG: &str = "timezone = \"America/New_York\"\ndefault_owner 
     [sender]\nname = \"Acme\"\n\
     address = \"1 Main St, Portland\"\n[teammates.kim]\nfirst_name = \"Kim\"\nemail = \"kim@acme.example\"\n\
     [accounts.hello]\nkind = \"sandbox\"\naddress = \"hello@acme.example\"\nname = \"Acme\"\ndaily_limit = 40\n\
-    [accounts.second]\nkind = \"sandbox\"\naddress = \"second@acme.example\"\ndaily_limit = 40\n";
+    [accounts.second]\nkind = \"sandbox\"\naddress = \"second@acme.example\"\ndaily_limit = 40\n\
+    [accounts.text]\nkind = \"sandbox\"\naddress = \"+14155550100\"\n\
+    [accounts.team]\nkind = \"sandbox\"\naddress = \"T0001/U0001\"\n";
 
 /// Writes the files and reads the sequences in them. Places name files below the folder.
 pub(crate) fn read(files: &Files) -> Loaded {

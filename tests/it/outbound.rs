@@ -1,5 +1,6 @@
 //! A person gets an email once, whatever goes wrong in between. The journal of the provider is the truth.
 
+mod texts;
 mod trouble;
 
 use crate::outbox_bench::{self, Bench, Does, Provider, settings};

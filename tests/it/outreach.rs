@@ -13,6 +13,7 @@ mod paused;
 mod publish;
 mod races;
 mod rules;
+mod says;
 mod steer;
 mod stuck;
 mod threads;

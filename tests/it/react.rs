@@ -54,6 +54,7 @@ fn definition() -> Definition {
         limits: Limits { new_per_day: None, per_day: None, per_domain: None, gap: None },
         variables: vec![],
         steps: vec![Step { id: "intro".into(), after, condition, kind, otherwise, stage: None, review: false }],
+        voices: std::collections::BTreeMap::new(),
         on_reply: None,
         on_finish: None,
         pause_if: vec![],

@@ -38,8 +38,13 @@ pub fn clock() -> Clock {
 }
 
 pub fn mail(to: &str, text: &str, callback: Option<&str>) -> Outgoing {
-    let words =
-        Words { text: text.to_owned(), token: "tok-1".to_owned(), thread: None, place: None, callback: callback.map(str::to_owned) };
+    let words = Words {
+        text: text.to_owned(),
+        token: "tok-1".to_owned(),
+        thread: None,
+        place: None,
+        callback: callback.map(str::to_owned),
+    };
     let content = serde_json::to_vec(&words).unwrap();
     Outgoing { from: OURS.to_owned(), recipients: vec![to.to_owned()], content }
 }

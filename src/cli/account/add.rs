@@ -1,6 +1,7 @@
-//! `liaison account add`: a person signs in to a mailbox of Gmail or Microsoft 365.
+//! `liaison account add`: a person signs in to a mailbox of Gmail or Microsoft 365; how a number or a workspace is added is said
+//! step by step ([`channel`]).
 //!
-//! Four ways: a page on this machine, the hub's own page, the address they land on pasted here, and a code typed on another
+//! Four ways to sign in: a page on this machine, the hub's own page, the address they land on pasted here, and a code typed on another
 //! device. A running daemon does the rest, for it may be the only one that can read the master key; else this does.
 
 use std::io::Write as _;
@@ -23,6 +24,9 @@ use crate::control::{self, ControlError, Request};
 use crate::domain::oauth::{Provider, Returned};
 use crate::login::{Loopback, SignIns, Wish};
 
+mod channel;
+mod entry;
+
 /// How long a person may take; the sign-in itself lasts as long.
 const PATIENCE: Duration = Duration::from_mins(15);
 /// How long an exchange, and the look into the mailbox, may take.
@@ -34,9 +38,15 @@ const PASTE_PORT: u16 = 53_682;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddArgs {
-    /// The kind (gmail or microsoft365), where the account is not configured yet, and its name
+    /// The kind, where the account is not configured yet (or --kind), and its name
     #[arg(num_args = 1..=2, required = true, value_names = ["KIND", "NAME"])]
     kind_and_name: Vec<String>,
+    /// The kind: gmail or microsoft365 to sign in to, twilio, telnyx or slack to be told what to do
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// A setting of a number, as in number=+14155550100; never a secret
+    #[arg(long, value_name = "SETTING=VALUE")]
+    set: Vec<String>,
     /// The mailbox, where the account is not configured yet
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
@@ -45,6 +55,23 @@ pub(in crate::cli) struct AddArgs {
     /// Write the account into conf.d/ beside the configuration
     #[arg(long)]
     write: bool,
+}
+
+impl AddArgs {
+    /// The kind, where it is said, and the name.
+    fn named(&self) -> Result<(Option<&str>, &str), Stop> {
+        let (kind, name) = match self.kind_and_name.as_slice() {
+            [kind, name] => (Some(kind.as_str()), name.as_str()),
+            [name, ..] => (None, name.as_str()),
+            [] => return Err(Stop::usage("say the name of the account")),
+        };
+        match (kind, self.kind.as_deref()) {
+            (Some(one), Some(other)) if one != other => {
+                Err(Stop::usage(format!("is it of kind `{one}` or of kind `{other}`? Say one of them")))
+            }
+            (one, other) => Ok((one.or(other), name)),
+        }
+    }
 }
 
 /// Where the answer of the provider goes.
@@ -116,16 +143,26 @@ fn about(request: Request, wish: &Wish) -> Request {
 }
 
 pub(super) async fn run(global: &Global, args: &AddArgs) -> anyhow::Result<ExitCode> {
+    let (kind, name) = args.named()?;
+    let config = desk::load(global)?;
+    if let Some(sort) = channel::sort_of(&config, kind, name)? {
+        return channel::run(global, args, (&config, &sort), name).await;
+    }
+    if let Some(setting) = args.set.first() {
+        return Err(Stop::usage(format!(
+            "--set {setting}: only numbers (twilio, telnyx) have settings to be said here"
+        ))
+        .into());
+    }
     let asker = Asker::open(global).await?;
-    let (kind, name) = match args.kind_and_name.as_slice() {
-        [kind, name] => (Some(kind.as_str()), name.as_str()),
-        [name, ..] => (None, name.as_str()),
-        [] => return Err(Stop::usage("say the name of the account").into()),
-    };
     let wish = asker.sign_ins.wish(kind, name, args.address.as_deref());
     let wish = wish.map_err(|error| Stop::failed(error.to_string()))?;
     if args.write && !asker.config.accounts.contains_key(&wish.account) {
-        must_be_writable(&asker, &wish)?;
+        let then = format!(
+            "sign in:\n\n{}sudo liaison reload\nsudo liaison account add {name}",
+            tee(&asker.config, name, &block(&wish))
+        );
+        must_be_writable(&asker.config, &wish.account, &then)?;
     }
     if !asker.desk.out.is_json() {
         asker.desk.out.say(&format!("Before you sign in: {}\n", wish.provider.trap()))?;
@@ -230,7 +267,11 @@ async fn by_device(asker: &Asker, wish: &Wish) -> anyhow::Result<()> {
 async fn ended(asker: &Asker, wish: &Wish, write: bool) -> anyhow::Result<ExitCode> {
     let configured = asker.config.accounts.contains_key(&wish.account);
     let block = block(wish);
-    let written = if write && !configured { Some(write_block(asker, wish, &block)?) } else { None };
+    let written = if write && !configured {
+        Some(write_block(&asker.config, &wish.account, ("signed in, but ", &block))?)
+    } else {
+        None
+    };
     let out = &asker.desk.out;
     if out.is_json() {
         let toml = (!configured).then_some(block.as_str());
@@ -248,14 +289,19 @@ async fn ended(asker: &Asker, wish: &Wish, write: bool) -> anyhow::Result<ExitCo
         }
     }
     if written.is_some() {
-        match desk::call(&asker.config, &Request::new("reload")).await {
-            Ok(_) | Err(ControlError::NotRunning(_)) => {}
-            Err(error) => remark(&format!("the daemon was not told ({error}); run `liaison reload`")),
-        }
+        tell_daemon(&asker.config).await;
     } else {
         asker.desk.wake().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a daemon that runs read the configuration again.
+async fn tell_daemon(config: &Config) {
+    match desk::call(config, &Request::new("reload")).await {
+        Ok(_) | Err(ControlError::NotRunning(_)) => {}
+        Err(error) => remark(&format!("the daemon was not told ({error}); run `liaison reload`")),
+    }
 }
 
 fn block(wish: &Wish) -> String {
@@ -267,15 +313,19 @@ fn block(wish: &Wish) -> String {
 }
 
 /// The file that an account gets with `--write`.
-fn own_file(asker: &Asker, wish: &Wish) -> PathBuf {
-    let folder = asker.config.path.parent().unwrap_or(Path::new(".")).join("conf.d");
-    folder.join(format!("account-{}.toml", wish.account))
+fn own_file(config: &Config, account: &str) -> PathBuf {
+    config.path.parent().unwrap_or(Path::new(".")).join("conf.d").join(format!("account-{account}.toml"))
 }
 
-/// Before anybody signs in: whether the account could be written in the end. On a machine of its own `conf.d` is root's, and
+/// What writes that file where only root may.
+fn tee(config: &Config, account: &str, block: &str) -> String {
+    format!("sudo tee {} <<'TOML'\n{block}TOML\n", own_file(config, account).display())
+}
+
+/// Before anything else: whether the account could be written in the end. On a machine of its own `conf.d` is root's, and
 /// a command that root started has become the daemon's user by now.
-fn must_be_writable(asker: &Asker, wish: &Wish) -> anyhow::Result<()> {
-    let file = own_file(asker, wish);
+fn must_be_writable(config: &Config, account: &str, then: &str) -> anyhow::Result<()> {
+    let file = own_file(config, account);
     let trial = file.with_extension("trial");
     let folder = file.parent().unwrap_or(Path::new("."));
     let tried = std::fs::create_dir_all(folder)
@@ -283,25 +333,20 @@ fn must_be_writable(asker: &Asker, wish: &Wish) -> anyhow::Result<()> {
         .and_then(|()| std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(&trial).map(|_| ()))
         .and_then(|()| std::fs::remove_file(&trial));
     let Err(error) = tried else { return Ok(()) };
-    let (shown, name) = (file.display(), &wish.account);
-    Err(Stop::failed(format!(
-        "--write can't write {shown} ({error}), so nothing was begun. Write it first, then sign in:\n\n\
-         sudo tee {shown} <<'TOML'\n{}TOML\nsudo liaison reload\nsudo liaison account add {name}\n",
-        block(wish)
-    ))
-    .into())
+    let shown = file.display();
+    let words = format!("--write can't write {shown} ({error}), so nothing was begun. Write it first, then {then}\n");
+    Err(Stop::failed(words).into())
 }
 
 /// Writes the account into a file of its own, and takes it away again where the configuration can't be used with it.
-fn write_block(asker: &Asker, wish: &Wish, block: &str) -> anyhow::Result<PathBuf> {
-    let file = own_file(asker, wish);
-    let cant =
-        || format!("signed in, but {} can't be written; put this into the configuration:\n\n{block}", file.display());
+fn write_block(config: &Config, account: &str, (before, block): (&str, &str)) -> anyhow::Result<PathBuf> {
+    let file = own_file(config, account);
+    let cant = || format!("{before}{} can't be written; put this into the configuration:\n\n{block}", file.display());
     std::fs::create_dir_all(file.parent().unwrap_or(Path::new("."))).with_context(cant)?;
     let mut open = std::fs::OpenOptions::new();
     let mut opened = open.write(true).create_new(true).mode(0o644).open(&file).with_context(cant)?;
     opened.write_all(block.as_bytes()).with_context(cant)?;
-    if let Err(findings) = config::load_with(&asker.config.path, environment(), Secrets::Skip) {
+    if let Err(findings) = config::load_with(&config.path, environment(), Secrets::Skip) {
         std::fs::remove_file(&file).with_context(cant)?;
         return Err(findings.into());
     }

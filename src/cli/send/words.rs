@@ -40,7 +40,9 @@ pub(super) async fn say(
         ("--attach", !args.attach.is_empty()),
     ];
     if let Some((flag, _)) = only_mail.iter().find(|(_, given)| *given) {
-        return Err(Stop::usage(format!("{flag}: only a mail has this; on the channel `{channel}` go plain words")).into());
+        return Err(
+            Stop::usage(format!("{flag}: only a mail has this; on the channel `{channel}` go plain words")).into()
+        );
     }
     if args.to.len() > 1 {
         return Err(Stop::usage("words go to one person: say one --to").into());

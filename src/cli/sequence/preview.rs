@@ -132,6 +132,7 @@ const HEADERS: [&str; 5] = ["From", "To", "Subject", "List-Unsubscribe", "List-U
 fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
     let out = &desk.out;
     let (preview::Shown::Email { step, after, condition, why, .. }
+    | preview::Shown::Say { step, after, condition, why, .. }
     | preview::Shown::Task { step, after, condition, why, .. }
     | preview::Shown::WaitFor { step, after, condition, why, .. }) = shown;
     if let Some(why) = why {
@@ -155,6 +156,14 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
                 out.say(&format!("{name}: {}", clean_line(value)))?;
             }
             out.say(&format!("\n{text}"))?;
+        }
+        preview::Shown::Say { channel, to, text, segments, review, .. } => {
+            let to = to.as_deref().unwrap_or("(no address)");
+            let parts =
+                segments.filter(|parts| *parts > 1).map(|parts| format!(", in {parts} parts")).unwrap_or_default();
+            let read = if *review { ", once somebody has read it" } else { "" };
+            out.aside(&format!("{channel} to {to}{parts}{read}"))?;
+            out.say(&format!("{text}\n"))?;
         }
         preview::Shown::Task { text, assign, .. } => {
             out.aside(&format!("task for {assign}"))?;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Account, AccountKind, BACKFILL, Backfill, POLL, SETTLE, manner, refuse_letters, rhythm};
+use super::{Account, AccountKind, BACKFILL, Backfill, POLL, SETTLE, manner, ranges, refuse_letters, rhythm};
 use crate::config::reader::{Found, Reader, Section};
 use crate::config::secret;
 use crate::config::source::Span;
 use crate::config::teammates::once;
 use crate::config::texting::{Form, Setting, Settings, Texting};
+use crate::domain::schedule::Range;
 
 /// What an account of kind `twilio` or `telnyx` has.
 #[derive(Debug, Clone)]
@@ -23,6 +24,9 @@ pub struct TextAccount {
     pub backfill: Backfill,
     /// How often the provider is asked for what is new. Default 60 s.
     pub poll: Duration,
+    /// When sequences may write, where whoever gets it is. Default 08:00 to 21:00: the hours in which the law of the United States lets
+    /// businesses call (47 CFR 64.1200(c)(1)).
+    pub send_hours: Vec<Range>,
     /// How long after a lost answer it counts as proof that the provider does not list the message. Default 15 minutes.
     pub settle: Duration,
 }
@@ -45,6 +49,7 @@ pub(super) fn read(
     }
     let manner = manner(s, r);
     let rhythm = rhythm(s, r);
+    let send_hours = ranges(s, r, "send_hours").unwrap_or_else(usual_hours);
     hold_together(s, r, provider);
     let instead = format!("it writes from this: {}", examples(provider, provider.senders()));
     refuse_letters(s, r, provider.name, &instead);
@@ -57,9 +62,14 @@ pub(super) fn read(
         settings: Settings::new(given),
         backfill: rhythm.backfill.unwrap_or(BACKFILL),
         poll: rhythm.poll.unwrap_or(POLL),
+        send_hours,
         settle: rhythm.settle.unwrap_or(SETTLE),
     };
     Some(manner.into_account(id, from.value.clone(), AccountKind::Text(Box::new(account))))
+}
+
+fn usual_hours() -> Vec<Range> {
+    Range::parse("08:00-21:00").into_iter().collect()
 }
 
 /// Whether a value is written as its setting is.

@@ -120,9 +120,9 @@ pub fn reply_of(code: &str, needed: Option<&str>) -> Reply {
 mod tests {
     use super::*;
     use crate::connector::{not_before, wait_reply};
-    use crate::domain::time::Micros;
     use crate::domain::bounce::Severity;
     use crate::domain::retry::{AccountTrouble, Judgement, Refusal, Step, judge_refusal};
+    use crate::domain::time::Micros;
 
     fn judged(reply: &Reply, step: Step) -> Judgement {
         let (code, enhanced) = (reply.code, reply.enhanced.as_deref());

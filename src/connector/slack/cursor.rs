@@ -24,6 +24,9 @@ pub struct Cursor {
     /// By conversation, the time stamp up to which all is told.
     #[serde(default)]
     channels: BTreeMap<String, String>,
+    /// Whether all conversations were looked at once. From then on, one that is not named is one that we came into since.
+    #[serde(default)]
+    walked: bool,
 }
 
 impl Cursor {
@@ -31,7 +34,7 @@ impl Cursor {
     pub fn read(text: Option<&str>, since: Micros) -> Self {
         let read = text.and_then(|text| serde_json::from_str::<Self>(text).ok());
         let read = read.filter(|cursor| instant_of(&cursor.since).is_some());
-        read.unwrap_or_else(|| Self { since: ts_of(since), answers: 0, channels: BTreeMap::new() })
+        read.unwrap_or_else(|| Self { since: ts_of(since), answers: 0, channels: BTreeMap::new(), walked: false })
     }
 
     /// As a text.
@@ -45,9 +48,24 @@ impl Cursor {
         self.channels.get(channel).and_then(|ts| instant_of(ts)).unwrap_or(since)
     }
 
+    /// Whether we came into a conversation since all were looked at last, as far as there is room to tell.
+    pub fn is_new(&self, channel: &str) -> bool {
+        self.walked && self.channels.len() < CHANNELS_MAX && !self.channels.contains_key(channel)
+    }
+
+    /// All conversations were looked at.
+    pub fn walked(&mut self) {
+        self.walked = true;
+    }
+
     /// All up to there is told. `false` where there are more conversations than can be named.
     pub fn advance(&mut self, channel: &str, to: Micros) -> bool {
-        if to <= self.low(channel) {
+        let low = self.low(channel);
+        if to <= low {
+            // One in which nothing was said is named as well, for as long as that takes no other's place.
+            if self.channels.len() < CHANNELS_MAX {
+                self.channels.entry(channel.to_owned()).or_insert_with(|| ts_of(low));
+            }
             return true;
         }
         self.channels.insert(channel.to_owned(), ts_of(to));
@@ -81,6 +99,16 @@ mod tests {
         for bad in ["", "7", "{}", r#"{"since":"soon"}"#] {
             assert_eq!(Cursor::read(Some(bad), Micros(3)).low("C1"), Micros(3), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_not_named_after_all_was_looked_at_is_new() {
+        let mut cursor = Cursor::read(None, Micros(5_000_001));
+        assert!(!cursor.is_new("C1"));
+        assert!(cursor.advance("C1", Micros(0)));
+        cursor.walked();
+        let cursor = Cursor::read(Some(&cursor.write()), Micros(1));
+        assert_eq!((cursor.is_new("C1"), cursor.is_new("C2"), cursor.low("C1")), (false, true, Micros(5_000_001)));
     }
 
     #[test]

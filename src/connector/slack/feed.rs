@@ -23,6 +23,7 @@ use super::walk::{CHANGED_MAX, HELD_MAX, Step, Walk};
 use crate::connector::feed::{Attached, Batch, FILE_OCTETS_MAX, Feed, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
+use crate::telemetry::pulse;
 
 /// Calls of one question.
 const CALLS_MAX: usize = 40;
@@ -232,6 +233,8 @@ impl SlackFeed {
         self.go_on_at = None;
         for _ in 0..CALLS_MAX {
             let Some(walk) = &mut self.walk else { break };
+            // Each may take as long as a call may.
+            pulse::beat();
             match walk.step(&self.api, &self.own, cursor).await {
                 Ok(Step::Going) => {}
                 Ok(Step::Told { channel, told, upper }) => {
@@ -245,7 +248,10 @@ impl SlackFeed {
                         break;
                     }
                 }
-                Ok(Step::Done) => self.walk = None,
+                Ok(Step::Done) => {
+                    self.walk = None;
+                    cursor.walked();
+                }
                 Err(Trouble::Limited { until }) => {
                     self.go_on_at = Some(until);
                     break;

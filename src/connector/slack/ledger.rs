@@ -1,8 +1,6 @@
 //! Looks whether a message of ours was posted: through all that was said in its conversation, or in its thread, in the time it may have
 //! been, for the token in its metadata. Says that there is none only after all of it was read.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
@@ -12,14 +10,11 @@ use super::message::Message;
 use super::{Own, ts_of};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Progress, Sought};
-use crate::domain::time::Micros;
 
 /// Messages that are asked for at once: what Slack recommends at most.
 pub(super) const PAGE: usize = 200;
 /// Pages of one look. A conversation that says more within the time is for a person to look at.
 const PAGES_MAX: usize = 500;
-/// How far Slack's clock may be from ours.
-const SKEW: Duration = Duration::from_mins(5);
 
 /// Asks one workspace.
 #[derive(Debug)]
@@ -35,7 +30,7 @@ impl SlackLedger {
     }
 
     async fn look(&self, sought: &Sought) -> Result<Vec<Found>, Trouble> {
-        let channel = channel_of(&self.api, &sought.to).await?;
+        let channel = channel_of(&self.api, sought.place.as_deref().unwrap_or(&sought.to)).await?;
         let place = format!("{}/{channel}/", self.own.team);
         let thread = sought.thread.as_deref().and_then(|thread| thread.strip_prefix(&place));
         let mut found = Vec::new();
@@ -63,7 +58,7 @@ impl SlackLedger {
         }
         let id = self.own.message_id(channel, message.ts);
         // What is posted stands in the conversation: there is nothing between us and its readers.
-        Some(Found { id, progress: Progress::Delivered, code: None, at: message.at })
+        Some(Found { id, progress: Progress::Delivered, code: None, at: message.at, alike: true })
     }
 }
 
@@ -75,8 +70,8 @@ fn question(
 ) -> (&'static str, Vec<(&'static str, String)>) {
     let mut arguments = vec![
         ("channel", channel.to_owned()),
-        ("oldest", ts_of(sought.after.minus(SKEW))),
-        ("latest", ts_of(Micros(sought.before.0.max(sought.after.0)).plus(SKEW))),
+        ("oldest", ts_of(sought.after)),
+        ("latest", ts_of(sought.before.max(sought.after))),
         ("inclusive", "true".to_owned()),
         ("limit", PAGE.to_string()),
         ("include_all_metadata", "true".to_owned()),

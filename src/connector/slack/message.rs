@@ -70,6 +70,11 @@ impl<'a> Message<'a> {
         sayings.contains(&self.subtype) && self.value.get("message").is_none()
     }
 
+    /// Whether it tells that our bot came into the conversation.
+    pub fn is_our_coming(&self, own: &Own) -> bool {
+        ["channel_join", "group_join"].contains(&self.subtype) && field(self.value, "user") == own.user
+    }
+
     /// Whether it is what is left of a message that was taken back while others had answered it.
     pub fn is_tombstone(&self) -> bool {
         self.subtype == "tombstone"
@@ -157,6 +162,7 @@ impl<'a> Message<'a> {
             at: self.at,
             files: self.files(),
             by_machine: self.is_by_machine() || ours,
+            is_history: false,
             token: self.token().filter(|_| ours).map(str::to_owned),
             consent: None,
             raw: self.value.to_string().into_bytes(),
@@ -181,8 +187,11 @@ impl<'a> Message<'a> {
 pub(super) fn author_address(value: &Value, own: &Own) -> String {
     let profile = value.get("user_profile").unwrap_or(&Value::Null);
     let teams = [first_of(value, &["user_team", "source_team"]), field(profile, "team"), field(value, "team")];
-    let team = teams.into_iter().find(|team| !team.is_empty()).unwrap_or(&own.team);
     let who = first_of(value, &["user", "bot_id"]);
+    // With a file, Slack may tell the team of whoever wrote it there alone.
+    let files = value.get("files").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let theirs = files.iter().filter(|file| field(file, "user") == who).map(|file| field(file, "user_team"));
+    let team = teams.into_iter().chain(theirs).find(|team| !team.is_empty()).unwrap_or(&own.team);
     let team = if who == own.user { &own.team } else { team };
     if who.is_empty() { String::new() } else { format!("{team}/{who}") }
 }

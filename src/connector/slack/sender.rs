@@ -14,9 +14,7 @@ use super::member::channel_of;
 use super::message::field;
 use super::{METADATA_TYPE, Own, instant_of, is_user, manifest, parts_of, text};
 use crate::connector::feed::Words;
-use crate::connector::{
-    ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply,
-};
+use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use crate::domain::pace::Pace;
 
 /// The method that posts.
@@ -83,6 +81,13 @@ impl SlackSender {
         }
         let channel = match self.channel(&own, words.place.as_deref().unwrap_or(address)).await {
             Ok(channel) => channel,
+            // That one workspace does not know somebody of another says nothing of whether they are there.
+            Err(Trouble::Said { ref code, .. })
+                if matches!(code.as_str(), "user_not_found" | "users_not_found" | "channel_not_found")
+                    && parts_of(address).is_none_or(|(team, _)| team != own.team) =>
+            {
+                return Ok(refused(Phase::Data, own_words(FOREIGN)));
+            }
             Err(trouble) => return not_reached(trouble),
         };
         let thread = match thread_of(&own, &channel, words.thread.as_deref()) {
@@ -160,6 +165,10 @@ impl Sender for SlackSender {
         Box::pin(std::future::ready(()))
     }
 }
+
+/// Said where somebody of another workspace can't be reached from this one.
+const FOREIGN: &str = "this workspace does not know them, for they are of another one: write from the account of theirs, or of one that \
+                       shares a channel with them";
 
 /// The one address and the words; else what is wrong with them.
 fn read(mail: &Outgoing) -> Result<(&str, Words), String> {

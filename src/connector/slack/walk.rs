@@ -16,7 +16,7 @@ use super::ledger::PAGE;
 use super::member::next_page;
 use super::message::{Message, field};
 use super::{Own, is_direct, ts_of};
-use crate::connector::feed::Told;
+use crate::connector::feed::{Said, Told};
 use crate::domain::time::Micros;
 
 /// How long after a message an answer in its thread is found by a walk. Older threads are heard through the socket or the hook.
@@ -40,6 +40,10 @@ struct Place {
     channel: String,
     /// Whom a direct message is with.
     peer: Option<String>,
+    /// Whether it is one that we can come into later than others did.
+    is_joined: bool,
+    /// Whether we came into it since all were looked at last.
+    is_new: bool,
 }
 
 /// What a step came to.
@@ -101,6 +105,8 @@ struct Look {
     cut: Option<Micros>,
     held: BTreeMap<Micros, Value>,
     changed: Vec<Told>,
+    /// When our bot came into it last, where that is told.
+    came_at: Option<Micros>,
     /// Threads with newer answers, by the time stamp of their first message.
     threads: VecDeque<String>,
     is_in_threads: bool,
@@ -178,14 +184,17 @@ async fn list(api: &Api, own: &Own, pages: &mut Pages, places: &mut VecDeque<Pla
             return Ok(false);
         }
         let peer = (is_direct(id) && !user.is_empty()).then(|| format!("{}/{user}", own.team));
-        places.push_back(Place { channel: id.to_owned(), peer });
+        let is_joined = !is_direct(id) && channel.get("is_mpim").and_then(Value::as_bool) != Some(true);
+        places.push_back(Place { channel: id.to_owned(), peer, is_joined, is_new: false });
     }
     pages.turn(&answer)
 }
 
 impl Look {
-    fn new(place: Place, cursor: &Cursor) -> Self {
+    fn new(mut place: Place, cursor: &Cursor) -> Self {
         let low = cursor.low(&place.channel);
+        // What one look leaves to the next is as old.
+        place.is_new = place.is_new || (place.is_joined && cursor.is_new(&place.channel));
         Self {
             place,
             low,
@@ -194,6 +203,7 @@ impl Look {
             cut: None,
             held: BTreeMap::new(),
             changed: Vec::new(),
+            came_at: None,
             threads: VecDeque::new(),
             is_in_threads: false,
         }
@@ -248,6 +258,9 @@ impl Look {
             tracing::debug!(channel = self.place.channel, "a message without a time stamp");
             return;
         };
+        if message.is_our_coming(own) {
+            self.came_at = self.came_at.max(Some(message.at));
+        }
         let answered = message.latest_reply.and_then(super::instant_of);
         if is_first_page {
             self.upper = self.upper.max(message.at).max(answered.unwrap_or_default());
@@ -290,10 +303,19 @@ impl Look {
         }
     }
 
+    /// Up to when it was said without us. A workspace may be set to tell nobody who comes: then all that is there on the first look.
+    fn history_until(&self) -> Option<Micros> {
+        self.came_at.or(self.place.is_new.then_some(Micros(i64::MAX))).filter(|_| self.place.is_joined)
+    }
+
     fn told(self, own: &Own) -> Step {
-        let Place { channel, peer } = self.place;
+        let history_until = self.history_until();
+        let Place { channel, peer, .. } = self.place;
         let messages = self.held.values().filter_map(Message::read).filter(Message::is_said);
-        let said = messages.map(|message| Told::Said(Box::new(message.said(own, &channel, peer.as_deref()))));
+        let said = messages.map(|message| {
+            let is_history = history_until.is_some_and(|until| message.at < until);
+            Told::Said(Box::new(Said { is_history, ..message.said(own, &channel, peer.as_deref()) }))
+        });
         let told: Vec<Told> = said.chain(self.changed).collect();
         // Just before what was left for the next look.
         let upper = self.cut.map_or(self.upper, |cut| self.upper.min(Micros(cut.0.saturating_sub(1))));
@@ -320,7 +342,7 @@ mod tests {
     }
 
     fn look(low: Micros) -> Look {
-        let place = Place { channel: "C1".into(), peer: None };
+        let place = Place { channel: "C1".into(), peer: None, is_joined: true, is_new: false };
         Look::new(place, &Cursor::read(None, low))
     }
 
@@ -344,6 +366,32 @@ mod tests {
         let (told, upper) = ids(look.told(&own()));
         assert_eq!(told, [10, 20, 30].map(|n| format!("T1/C1/{}", ts_of(at(n)))));
         assert_eq!(upper, at(30));
+    }
+
+    #[test]
+    fn what_was_said_before_we_came_is_history() {
+        let said = |seconds| json!({"ts": ts_of(at(seconds)), "user":"U1", "text":"x"});
+        let history = |look: Look| {
+            let Step::Told { told, .. } = look.told(&own()) else { panic!("nothing told") };
+            let is_history = |told: Told| matches!(told, Told::Said(said) if said.is_history);
+            told.into_iter().map(is_history).collect::<Vec<bool>>()
+        };
+        let coming = json!({"ts": ts_of(at(15)), "user":"UBOT", "subtype":"channel_join"});
+        let other = json!({"ts": ts_of(at(25)), "user":"U7", "subtype":"channel_join"});
+        let mut told = look(at(0));
+        for value in [said(30), other, said(20), coming, said(10)] {
+            told.gather(&value, true, &own(), at(99));
+        }
+        assert_eq!(history(told), [true, false, false]);
+        // Where nobody is told who comes, it is new after all others were looked at once.
+        let mut cursor = Cursor::read(None, at(0));
+        cursor.walked();
+        for (is_joined, expected) in [(true, true), (false, false)] {
+            let place = Place { channel: "C1".into(), peer: None, is_joined, is_new: false };
+            let mut told = Look::new(place, &cursor);
+            told.gather(&said(10), true, &own(), at(99));
+            assert_eq!(history(told), [expected]);
+        }
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl Line for Workspace {
         Some(Box::new(WorkspaceHook { secret, own: Arc::clone(&self.own) }))
     }
 
+    /// Who we are there: a node that does not read the account was never told.
+    fn ready(&self) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async { self.own().await.map(|_| ()) })
+    }
+
     fn ledger(&self) -> Box<dyn Ledger> {
         Box::new(WorkspaceLedger { workspace: self.clone() })
     }
@@ -112,7 +117,10 @@ impl Line for Workspace {
             let mut all = Vec::new();
             match manifest::check(&self.api).await {
                 Ok(workspace) => {
-                    all.push(Checked::new("token", Ok(format!("the bot of {} ({})", workspace.name, workspace.own.team))));
+                    all.push(Checked::new(
+                        "token",
+                        Ok(format!("the bot of {} ({})", workspace.name, workspace.own.team)),
+                    ));
                     let missing = |missing: &manifest::Missing| {
                         let why = format!("the app lacks the scope {} ({})", missing.scope, missing.purpose);
                         Checked::new(format!("scope {}", missing.scope), Err(ConnectorError::Login(why)))
@@ -121,15 +129,12 @@ impl Line for Workspace {
                 }
                 Err(error) => all.push(Checked::new("token", Err(error))),
             }
-            match self.app() {
-                Some(app) => {
-                    let opened = manifest::check_socket(&app).await.map(|()| "a socket can be opened".to_owned());
-                    all.push(Checked::new("socket", opened));
-                }
-                None => {
-                    let words = "there is no app token: conversations are asked, or Slack posts what happens";
-                    all.push(Checked::new("socket", Ok(words.to_owned())));
-                }
+            if let Some(app) = self.app() {
+                let opened = manifest::check_socket(&app).await.map(|()| "a socket can be opened".to_owned());
+                all.push(Checked::new("socket", opened));
+            } else {
+                let words = "there is no app token: conversations are asked, or Slack posts what happens";
+                all.push(Checked::new("socket", Ok(words.to_owned())));
             }
             all
         })
@@ -183,7 +188,7 @@ impl Hook for WorkspaceHook {
         let checked = SlackHook::new(self.secret.clone(), own.clone().unwrap_or_default());
         let heard = checked.hear(request)?;
         // Whether the address is ours is asked before anybody is installed anywhere.
-        if !heard.answer.is_empty() { Ok(heard) } else { own.map(|_| heard) }
+        if heard.answer.is_empty() { own.map(|_| heard) } else { Ok(heard) }
     }
 }
 

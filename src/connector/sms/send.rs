@@ -12,16 +12,17 @@ use tokio::time::Instant;
 
 use super::TEXT_CHARS_MAX;
 use super::fault::{Fault, cut};
+use crate::clock::Clock;
 use crate::connector::feed::Words;
 use crate::connector::http::{HttpError, Told};
-use crate::clock::Clock;
-use crate::connector::{
-    ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply,
-};
+use crate::connector::{Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use crate::domain::phone;
 
 /// The longest that a provider's wish to be left alone is heeded; it is asked again then.
 const REST_MAX: Duration = Duration::from_hours(1);
+/// How long sessions keep to a rest by themselves. What is in hand by then is put away, and the account's own rest, which a person may
+/// end, keeps the others.
+const KEPT_MAX: Duration = Duration::from_mins(1);
 /// The rest where a provider says that we are too fast, and not for how long.
 const REST_USUAL: Duration = Duration::from_secs(5);
 
@@ -70,7 +71,7 @@ impl Rest {
     fn take(&self, length: Option<Duration>) -> Duration {
         let length = length.unwrap_or(REST_USUAL).min(REST_MAX);
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Some(Instant::now() + length));
+        *until = (*until).max(Some(Instant::now() + length.min(KEPT_MAX)));
         length
     }
 }
@@ -157,8 +158,13 @@ impl<C: Carrier> Sender for TextSender<C> {
     fn offer<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>> {
         Box::pin(async move {
             if let Some(left) = self.rest.left() {
-                let why = format!("{} asked us to wait {} s", self.carrier.label(), left.as_secs().saturating_add(1));
-                return Err(OfferError { phase: Phase::Connect, error: ConnectorError::Lost(why) });
+                // It is no trouble: the account waits as it was asked to.
+                let why = format!("{} asked us to wait", self.carrier.label());
+                let reply = wait_reply(self.clock.now().plus(left), &why, true);
+                return Ok(Offer::Refused {
+                    phase: Phase::Connect,
+                    replies: vec![reply; mail.recipients.len().max(1)],
+                });
             }
             Ok(match read(mail) {
                 Ok(_) => Offer::Ready { refused: vec![None] },
@@ -191,6 +197,7 @@ impl<C: Carrier> Sender for TextSender<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::not_before;
 
     struct Paper;
 
@@ -272,13 +279,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rest_that_is_asked_for_is_kept_by_all_sessions() {
         let mut first = sender();
-        let mut second = TextSender { carrier: first.carrier.clone(), rest: first.rest.clone(), clock: Clock::machine() };
+        let mut second =
+            TextSender { carrier: first.carrier.clone(), rest: first.rest.clone(), clock: Clock::machine() };
         let mail = mail(&["+14155550101"], "x");
         assert!(matches!(first.outcome(Ok(told(429, ""))), SendOutcome::Refused(_)));
         tokio::time::advance(Duration::from_secs(29)).await;
-        let Err(error) = second.offer(&mail).await else { panic!("it was asked") };
-        assert_eq!(error.phase, Phase::Connect);
+        let Ok(Offer::Refused { replies, .. }) = second.offer(&mail).await else { panic!("it was asked") };
+        assert!(not_before(&replies[0]).is_some_and(|(_, whole)| whole), "{replies:?}");
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(second.offer(&mail).await.is_ok() && first.offer(&mail).await.is_ok());
+        for sender in [&mut first, &mut second] {
+            assert_eq!(sender.offer(&mail).await, Ok(Offer::Ready { refused: vec![None] }));
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use futures_util::future::BoxFuture;
+use jiff::civil::Date;
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
@@ -73,7 +73,11 @@ fn line(settings: &Settings, means: &Means) -> LineResult {
 
 impl Line for Telnyx {
     fn sender(&self) -> Box<dyn Sender> {
-        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone(), clock: self.0.means.clock.clone() })
+        Box::new(TextSender {
+            carrier: Arc::clone(&self.0),
+            rest: self.0.rest.clone(),
+            clock: self.0.means.clock.clone(),
+        })
     }
 
     fn feed(&self) -> Box<dyn Feed> {

@@ -100,7 +100,11 @@ fn line(settings: &Settings, means: &Means) -> LineResult {
 
 impl Line for Twilio {
     fn sender(&self) -> Box<dyn Sender> {
-        Box::new(TextSender { carrier: Arc::clone(&self.0), rest: self.0.rest.clone(), clock: self.0.means.clock.clone() })
+        Box::new(TextSender {
+            carrier: Arc::clone(&self.0),
+            rest: self.0.rest.clone(),
+            clock: self.0.means.clock.clone(),
+        })
     }
 
     fn feed(&self) -> Box<dyn Feed> {

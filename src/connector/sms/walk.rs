@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::connector::feed::{Attached, Batch, Feed, Progress, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
+use crate::telemetry::pulse;
 
 /// Messages told in one answer: some of them take a question each.
 const MESSAGES_MAX: usize = 200;
@@ -164,6 +165,7 @@ impl<L: Lister> Walker<L> {
                 break;
             }
             let Some(listed) = self.waiting.pop_front() else { break };
+            pulse::beat();
             match self.lister.tell(&listed, seam.is_new(&listed)).await {
                 Ok(told) => batch.told.extend(told),
                 // What was told before it is not lost; it is asked for again behind that.
@@ -217,6 +219,8 @@ impl<L: Lister> Walker<L> {
                     let why = format!("a list of {day} has more than {PAGES_MAX} pages");
                     return Err(ConnectorError::Unreadable(why));
                 }
+                // Each question may take as long as one may.
+                pulse::beat();
                 let page = self.lister.page(&url).await?;
                 let over = !page.listed.is_empty() && page.listed.iter().all(|l| l.at.0 < seam.floor);
                 found.extend(page.listed.into_iter().filter(|l| seam.is_news(l) && ids.insert(l.id.clone())));

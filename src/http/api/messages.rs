@@ -27,7 +27,10 @@ pub(super) const TAKING_BACK: [&str; 2] = ["wrong_state", "cancelled"];
 
 /// What sending and answering have in common.
 pub(super) fn sending(summary: &'static str) -> Does {
-    does(summary).status(StatusCode::ACCEPTED).conflicts(&["do_not_contact", "not_mail"]).body_max(MESSAGE_BODY_MAX)
+    does(summary)
+        .status(StatusCode::ACCEPTED)
+        .conflicts(&["do_not_contact", "no_consent", "not_mail"])
+        .body_max(MESSAGE_BODY_MAX)
 }
 
 pub(super) fn routes() -> Vec<Route> {

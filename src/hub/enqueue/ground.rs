@@ -1,5 +1,6 @@
 //! What composing needs to know beside its order, read ahead: with a handful of statements for one message as for hundreds.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::recipients::{self, Recipient};
@@ -88,8 +89,9 @@ impl Ground {
 
     /// Reads the threads of a conversation.
     pub(super) async fn read_threads(&mut self, tx: &mut Tx, conversation: ConversationId) -> Result<(), StoreError> {
-        let threads = tx.find_threads_in(vec![conversation]).await?;
-        self.threads.entry(conversation).or_default().extend(threads);
+        if let Entry::Vacant(place) = self.threads.entry(conversation) {
+            place.insert(tx.find_threads_in(vec![conversation]).await?);
+        }
         Ok(())
     }
 

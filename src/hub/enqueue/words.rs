@@ -11,7 +11,7 @@ use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Role};
 use crate::store::message::NewMessage;
-use crate::store::outbox::{NewOutbox, NewRecipient};
+use crate::store::outbox::{AddressOwner, NewOutbox, NewRecipient};
 use crate::store::{StoreError, Tx};
 
 /// Characters of a text message: the providers take no more.
@@ -57,17 +57,34 @@ pub struct WordsStep {
 /// Writes words and their outbox row. The caller commits, then wakes the dispatcher of the account.
 ///
 /// # Errors
-/// [`EnqueueError::Stopped`] where the address must not be written to, [`EnqueueError::NoConsent`] where nobody agreed to text
-/// messages; nothing was written then.
+/// As [`compose_words`]; nothing was written then.
 pub async fn enqueue_words(tx: &mut Tx, clock: &Clock, order: WordsOrder) -> Result<Enqueued, EnqueueError> {
     tx.lock_conversations().await?;
+    let mut ground = Ground::default();
+    let letter = compose_words(tx, clock, &mut ground, order).await?;
+    let enqueued = letter.enqueued.clone();
+    write_all(tx, clock, &mut ground, vec![letter]).await?;
+    Ok(enqueued)
+}
+
+/// Makes of words the message that [`write_all`] writes. The conversations are locked; what is composed must be written, for the next
+/// one is placed after it.
+///
+/// # Errors
+/// [`EnqueueError::Stopped`] where the address must not be written to, [`EnqueueError::NoConsent`] where nobody agreed to text
+/// messages.
+pub async fn compose_words(
+    tx: &mut Tx,
+    clock: &Clock,
+    ground: &mut Ground,
+    order: WordsOrder,
+) -> Result<Letter, EnqueueError> {
     check_text(&order)?;
     let (channel, key) =
         chat::channel_of(&order.to.address).ok_or_else(|| EnqueueError::Address(order.to.address.clone()))?;
     if channel != order.channel {
         return Err(EnqueueError::WrongChannel(order.to.address.clone(), order.channel));
     }
-    let mut ground = Ground::default();
     ground.read_addresses(tx, [key.clone()].into()).await?;
     let envelope = vec![Recipient { mailbox: order.to.clone(), key, role: Role::Recipient }];
     let owners = ground.check(&envelope)?;
@@ -75,27 +92,36 @@ pub async fn enqueue_words(tx: &mut Tx, clock: &Clock, order: WordsOrder) -> Res
     if order.channel == Channel::Sms {
         check_consent(tx, &order, &envelope).await?;
     }
-    let id = order.step.as_ref().map_or_else(|| MessageId(clock.new_id()), |step| step.id);
     let conversation = found.id.unwrap_or_else(|| ConversationId(clock.new_id()));
     ground.read_threads(tx, conversation).await?;
+    compose_at(clock, ground, order, (found, conversation), (envelope, owners))
+}
+
+fn compose_at(
+    clock: &Clock,
+    ground: &mut Ground,
+    order: WordsOrder,
+    (found, conversation): (Found, ConversationId),
+    (envelope, owners): (Vec<Recipient>, Vec<AddressOwner>),
+) -> Result<Letter, EnqueueError> {
+    let id = order.step.as_ref().map_or_else(|| MessageId(clock.new_id()), |step| step.id);
     let token = new_token()?;
     let words = Words {
         text: order.text.clone(),
         token: token.clone(),
-        thread: found.thread.clone(),
-        place: found.place.clone(),
+        thread: found.thread,
+        place: found.place,
         // Whoever hands it over knows whether the provider can reach us.
         callback: None,
     };
     let content = serde_json::to_vec(&words).map_err(|error| EnqueueError::Chance(error.to_string()))?;
     let raw = pack(&content)?;
-    let subject = chat::subject_of(order.channel);
     let place = Place {
         message: id,
         conversation,
         channel: order.channel,
         account: &order.account.name,
-        subject,
+        subject: chat::subject_of(order.channel),
         at: order.due_at,
         thread: None,
         about: order.step.as_ref().map(|step| step.influencer_id),
@@ -112,7 +138,7 @@ pub async fn enqueue_words(tx: &mut Tx, clock: &Clock, order: WordsOrder) -> Res
     };
     let is_strange = |r: &&Recipient| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some());
     let strangers = envelope.iter().filter(is_strange).map(|r| (r.key.clone(), id, r.role)).collect();
-    let letter = Letter {
+    Ok(Letter {
         is_new: found.id.is_none(),
         refs: vec![(found.key, conversation)],
         message: message_of(clock, &order, (id, conversation), (&enqueued.token, raw.0.clone(), raw.1)),
@@ -122,10 +148,8 @@ pub async fn enqueue_words(tx: &mut Tx, clock: &Clock, order: WordsOrder) -> Res
         strangers,
         by_hand: order.step.is_none().then(String::new),
         outbox: outbox_of(clock, order, &enqueued, envelope),
-        enqueued: enqueued.clone(),
-    };
-    write_all(tx, clock, &mut ground, vec![letter]).await?;
-    Ok(enqueued)
+        enqueued,
+    })
 }
 
 fn check_text(order: &WordsOrder) -> Result<(), EnqueueError> {
@@ -181,7 +205,10 @@ async fn conversation_of(tx: &mut Tx, order: &WordsOrder, envelope: &[Recipient]
         let own = chat::conversation_key(&order.account.name, "");
         let refs = tx.list_refs(vec![answered.conversation_id]).await?;
         let told = |key: &String| key.strip_prefix(own.as_str()).filter(|rest| !rest.contains(' ')).map(str::to_owned);
-        if let Some(thread) = refs.iter().find_map(told) {
+        // What stands alone in a direct conversation is answered there, and not in a thread below it.
+        let told: Vec<String> = refs.iter().filter_map(told).collect();
+        let whole = told.iter().find(|thread| chat::place_of(thread) == Some(thread.as_str()));
+        if let Some(thread) = whole.or_else(|| told.iter().min()).cloned() {
             let place = chat::place_of(&thread).map(str::to_owned);
             let key = chat::conversation_key(&order.account.name, &thread);
             return Ok(Found { id: Some(answered.conversation_id), key, thread: Some(thread), place });

@@ -63,9 +63,8 @@ async fn refusals(tx: &mut Tx, ids: &[InfluencerId]) -> Result<Vec<Asked>, Store
         return Ok(Vec::new());
     }
     let own = tx.list_addresses_of_influencers(ids.to_vec()).await?.into_iter();
-    let own: HashMap<String, InfluencerId> = own
-        .filter_map(|a| a.person.influencer().map(|owner| (a.value_key, owner)))
-        .collect();
+    let own: HashMap<String, InfluencerId> =
+        own.filter_map(|a| a.person.influencer().map(|owner| (a.value_key, owner))).collect();
     let ask = |source, influencer, message| Asked { influencer, source, message, until: None };
     let mut all = Vec::new();
     let mut among = Vec::new();

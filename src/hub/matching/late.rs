@@ -182,10 +182,16 @@ pub(in crate::hub) fn signals_of(
         signals.extend(received(row, (influencer, agent), at, None));
     }
     if row.kind == Kind::Human {
-        let data = json!({
+        let mut data = json!({
             "account": facts.pointer("/received/account"), "by_agent": agent, "answer": facts.get("answer"),
             "answers": facts.get("answers"),
         });
+        // Where it was said, and that it was a keyword, decide how far a no goes.
+        for name in ["channel", "consent"] {
+            if let (Some(data), Some(value)) = (data.as_object_mut(), facts.pointer(&format!("/received/{name}"))) {
+                data.insert(name.to_owned(), value.clone());
+            }
+        }
         let what = EventType::ThreadReplied;
         let message = Some(row.message_id);
         signals.push(Signal { what, influencer: Some(influencer), message, at, data: Some(data) });

@@ -12,7 +12,7 @@ use crate::domain::profile::Profile;
 use crate::domain::sequence::Definition;
 use crate::domain::stage::Stages;
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, StepState, SuppressionReason};
+use crate::domain::words::{Channel, EnrollmentState, StepState, SuppressionReason};
 use crate::hub::people::refused::is_no;
 use crate::hub::react;
 use crate::render::template::{Context, Given, Owner, Sender, Writer};
@@ -115,9 +115,20 @@ impl Dossier {
         self.places.get(&id).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The address that is written to, or why there is none.
+    /// The address that mail goes to, or why there is none.
     pub fn place(&self, id: InfluencerId) -> Result<&PlaceRow, String> {
-        choose_place(self.places(id))
+        choose_place(self.places(id), Channel::Email)
+    }
+
+    /// The same of any channel.
+    pub fn place_on(&self, id: InfluencerId, channel: Channel) -> Result<&PlaceRow, String> {
+        choose_place(self.places(id), channel)
+    }
+
+    /// Their number, where one is known: where it is from tells what time it is for them.
+    pub fn phone(&self, id: InfluencerId) -> Option<&str> {
+        let numbers = self.places(id).iter().filter(|p| p.channel == Channel::Sms && p.agent_id.is_none());
+        numbers.map(|p| p.value_key.as_str()).next()
     }
 
     /// The teammate who looks after somebody: theirs, or who owns what nobody else does. One who is not (or no longer) in the
@@ -226,25 +237,28 @@ impl Dossier {
     }
 }
 
-/// The no that somebody said themselves, where one of their own addresses carries it.
-pub fn own_no(all: &[PlaceRow]) -> Option<&str> {
-    let mut own = all.iter().filter(|p| p.agent_id.is_none()).filter_map(|p| p.suppressed.as_deref());
-    own.find(|reason| reason.parse::<SuppressionReason>().is_ok_and(is_no))
+/// The no that somebody said themselves of a channel, where one of their own addresses on it carries it.
+pub fn own_no(all: &[PlaceRow], channel: Channel) -> Option<&str> {
+    let own = all.iter().filter(|p| p.agent_id.is_none() && p.channel == channel);
+    own.filter_map(|p| p.suppressed.as_deref()).find(|reason| reason.parse::<SuppressionReason>().is_ok_and(is_no))
 }
 
-/// Of somebody's addresses, in the order they are written to, the one that is; or why there is none.
+/// Of somebody's addresses on a channel, in the order they are written to, the one that is; or why there is none.
 ///
-/// Who said no themselves is not written to over their agent either.
-pub fn choose_place(all: &[PlaceRow]) -> Result<&PlaceRow, String> {
-    if let Some(no) = own_no(all) {
-        return Err(format!("no email: they said no themselves ({no})"));
+/// Who said no themselves is not written to over their agent either, and nobody gets a text message who did not agree to it.
+pub fn choose_place(all: &[PlaceRow], channel: Channel) -> Result<&PlaceRow, String> {
+    if let Some(no) = own_no(all, channel) {
+        return Err(format!("no {channel}: they said no themselves ({no})"));
     }
-    if let Some(open) = all.iter().find(|p| p.dead_at.is_none() && p.suppressed.is_none()) {
+    let of_channel = || all.iter().filter(|p| p.channel == channel);
+    let open = || of_channel().filter(|p| p.dead_at.is_none() && p.suppressed.is_none());
+    if let Some(open) = open().find(|p| p.agreed || channel != Channel::Sms) {
         return Ok(open);
     }
-    Err(match all.iter().find_map(|p| p.suppressed.as_deref()) {
-        Some(reason) => format!("no email: they must not be written to ({reason})"),
-        None if all.is_empty() => "no email: no address is known".to_owned(),
-        None => "no email: nothing arrives at their address".to_owned(),
+    Err(match of_channel().find_map(|p| p.suppressed.as_deref()) {
+        Some(reason) => format!("no {channel}: they must not be written to ({reason})"),
+        None if open().next().is_some() => format!("no {channel}: nobody has noted that they agree to text messages"),
+        None if of_channel().next().is_none() => format!("no {channel}: no address is known"),
+        None => format!("no {channel}: nothing arrives at their address"),
     })
 }

@@ -44,6 +44,8 @@ pub struct Sender {
     pub file_copy: bool,
     /// The domain of its Message-IDs.
     pub message_id_domain: String,
+    /// When it may write, in the zone of whoever it writes to: of text messages.
+    pub send_hours: Vec<Range>,
     /// When it works, in our zone; nothing: always.
     pub working_hours: Vec<Range>,
     /// Most sends in any 24 hours.

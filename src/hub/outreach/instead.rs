@@ -37,7 +37,7 @@ pub fn ends_after(kind: &StepKind) -> Option<&str> {
     match kind {
         StepKind::WaitFor { at_most, .. } => Some(at_most),
         StepKind::Task { at_most, fills: None, .. } => at_most.as_deref(),
-        StepKind::Task { .. } | StepKind::Email { .. } => None,
+        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } => None,
     }
 }
 
@@ -46,7 +46,8 @@ pub fn ends_after(kind: &StepKind) -> Option<&str> {
 pub async fn begin(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow, message: MessageId) -> Result<bool, StoreError> {
     let Ok(definition) = readable(tx, &run.version).await? else { return Ok(false) };
     let Some((_, step)) = run.step.as_deref().and_then(|id| definition.step(id)) else { return Ok(false) };
-    let Some(other) = step.otherwise.as_ref().filter(|other| !matches!(other, StepKind::Email { .. })) else {
+    let Some(channel) = step.kind.channel() else { return Ok(false) };
+    let Some(other) = step.otherwise.as_ref().filter(|other| other.channel() != Some(channel)) else {
         return Ok(false);
     };
     let rows = tx.list_steps(vec![run.id]).await?;
@@ -54,7 +55,7 @@ pub async fn begin(tx: &mut Tx, clock: &Clock, run: &EnrollmentRow, message: Mes
     let Some(row) = row.filter(|_| under_way(&rows, step) == &step.kind) else { return Ok(false) };
     let places = tx.list_places(vec![run.influencer_id]).await?;
     // Who said no themselves ends the run with it: nothing of it is done in place of its mail.
-    if choose_place(&places).is_ok() || own_no(&places).is_some() {
+    if choose_place(&places, channel).is_ok() || own_no(&places, channel).is_some() {
         return Ok(false);
     }
     let now = clock.now();

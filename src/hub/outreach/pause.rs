@@ -147,10 +147,12 @@ async fn carry_on_one(tx: &mut Tx, scope: &str, at_most: i64) -> Result<bool, St
     Ok(true)
 }
 
-/// Lets an account send again because somebody says so: its sequences, and, where a server's refusal had stopped it, all of
-/// its mail. `false` where neither was stopped.
+/// Lets an account send again because somebody says so: its sequences, what rests because its provider
+/// asked for that, and, where a server's refusal had stopped it, all of its mail. `false` where neither was stopped.
 pub async fn resume_account(tx: &mut Tx, clock: &Clock, name: &str, by: &str) -> Result<bool, StoreError> {
     let resumed = resume(tx, clock, Target::Account(name), by).await?;
+    // Whoever says so need not wait for what its provider asked for: it is asked again.
+    let resumed = tx.end_rest(name, clock.now()).await? || resumed;
     let stopped = tx.get_account(name).await?.is_some_and(|a| a.sending_state == AccountState::Paused);
     if stopped {
         tx.restart_tries(name).await?;

@@ -18,6 +18,7 @@ use crate::domain::schedule::{
 };
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 use crate::domain::zone::{Wall, Zone, ZoneSource, choose_zone};
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
@@ -533,6 +534,12 @@ fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
     let hours = Hours::parse(&schedule.days, &schedule.hours).ok().or_else(whole);
     if let Some(hours) = hours {
         openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
+    }
+    // A text makes a phone ring: it goes out in its channel's hours as well, wherever they are.
+    let quiet = house.accounts.get(who.account).filter(|sender| sender.channel == Channel::Sms);
+    if let Some(hours) = quiet.and_then(|sender| Hours::new(Weekdays::ALL, sender.send_hours.clone()).ok()) {
+        let holidays = Calendar::default();
+        openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays });
     }
     let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
     let hours = if working.is_empty() { whole() } else { Hours::new(Weekdays::ALL, working.to_vec()).ok() };

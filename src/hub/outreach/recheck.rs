@@ -16,7 +16,7 @@ use crate::domain::expression::evaluate;
 use crate::domain::ids::{EnrollmentId, MessageId};
 use crate::domain::schedule::{Due, Planned, Shift, ShiftReason};
 use crate::domain::time::Micros;
-use crate::domain::words::{EnrollmentState, Phase, RecipientState, SuppressionReason, Word as _};
+use crate::domain::words::{Channel, EnrollmentState, Phase, RecipientState, SuppressionReason, Word as _};
 use crate::store::outbox::RecipientRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepMail};
 use crate::store::outreach::person::PlaceRow;
@@ -87,8 +87,8 @@ pub async fn recheck(
             stopped.push(mail.id);
             continue;
         };
-        if dossier.definition(&run.version).is_some_and(|d| planner.is_limited(&run.account, d)) {
-            planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+        if dossier.definition(&run.version).is_some_and(|d| planner.is_limited(&mail.account, d)) {
+            planner.load(tx, &[&mail.account], &[&run.sequence]).await?;
         }
         let recipients = to.get(&mail.id).map(Vec::as_slice).unwrap_or_default();
         let mut answer = judge(&mut planner, &dossier, house, (&mail, run, recipients), clock.now());
@@ -189,12 +189,15 @@ fn judge(
     if let Some(stage) = dossier.reached(run) {
         return Answer::Reached(stage.to_owned());
     }
-    if planner.sender(&run.account).is_none() {
-        return Answer::Stuck(format!("the account {} is not configured any more", run.account));
-    }
+    let Some(sender) = planner.sender(&mail.account) else {
+        return Answer::Stuck(format!("the account {} is not configured any more", mail.account));
+    };
     let places = dossier.places(run.influencer_id);
-    if let Some(no) = own_no(places) {
+    if let Some(no) = own_no(places, sender.channel) {
         return Answer::Skip(format!("they must not be written to ({no})"));
+    }
+    if let Some(why) = unasked(places, sender.channel, recipients) {
+        return Answer::Skip(why);
     }
     if let Some(answer) = recipients.iter().find_map(|recipient| misdirected(places, recipient)) {
         return answer;
@@ -210,11 +213,18 @@ fn judge(
     let who = Who {
         definition,
         version: &run.version,
-        account: &run.account,
+        account: &mail.account,
         timezone: person.timezone.as_deref(),
-        phone: None,
+        phone: dossier.phone(run.influencer_id),
     };
     find_room(planner, &who, (mail, run), now)
+}
+
+/// Why a text message does not go out that nobody agreed to any more.
+fn unasked(places: &[PlaceRow], channel: Channel, recipients: &[RecipientRow]) -> Option<String> {
+    let agreed = |r: &RecipientRow| places.iter().any(|p| p.value_key == r.address_key && p.agreed);
+    let is_unasked = channel == Channel::Sms && !recipients.iter().all(agreed);
+    is_unasked.then(|| "nobody has noted that they agree to text messages, or they took it back".to_owned())
 }
 
 /// What becomes of mail that can't go to this recipient any more; nothing where it can. `places` are theirs and their agents'.
@@ -228,7 +238,7 @@ fn misdirected(places: &[PlaceRow], recipient: &RecipientRow) -> Option<Answer> 
     };
     place.dead_at?;
     // A no is a person's: what would have reached them at one address is not sent to another then.
-    let own = places.iter().filter(|p| p.agent_id.is_none());
+    let own = places.iter().filter(|p| p.agent_id.is_none() && p.channel == place.channel);
     let mut stops = own.filter_map(|p| p.suppressed.as_deref());
     Some(match stops.find(|reason| *reason != SuppressionReason::Bounced.as_str()) {
         Some(reason) => Answer::Skip(format!("they must not be written to ({reason})")),

@@ -8,7 +8,7 @@ use crate::domain::ids::InfluencerId;
 use crate::domain::people::check::Flaw;
 use crate::domain::people::{Address, Influencer};
 use crate::domain::words::{Channel, EventType, HoldSource};
-use crate::domain::{address, phone};
+use crate::domain::{address, chat, phone};
 use crate::hub::signal::{self, Signal};
 use crate::hub::{hold, outreach};
 use crate::store::{StoreError, Tx};
@@ -110,7 +110,13 @@ impl Named {
 
     /// Whichever it looks like.
     fn read(given: &str, region: Option<&str>) -> Self {
-        if given.contains('@') { Self::email(given) } else { Self::phone(given, region) }
+        if given.contains('@') {
+            return Self::email(given);
+        }
+        let number = Self::phone(given, region);
+        // A slash may stand in a number as well.
+        let user = chat::channel_of(given).filter(|(channel, _)| *channel == Channel::Slack && number.key.is_none());
+        user.map_or(number, |(channel, key)| Self { channel, key: Some(key) })
     }
 }
 

@@ -434,7 +434,9 @@ pub async fn update_influencer(
         let key = crate::domain::people::handle_key(&influencer.handle).unwrap_or_default();
         free_handle(tx, id, &influencer.handle, &key).await?;
     }
-    let addresses = add_addresses(tx, clock, id, [(Channel::Email, emails), (Channel::Sms, phones), (Channel::Slack, users)]).await?;
+    let addresses =
+        add_addresses(tx, clock, id, [(Channel::Email, emails), (Channel::Sms, phones), (Channel::Slack, users)])
+            .await?;
     let region = change.phone_region.as_deref();
     let mut is_other = !addresses.is_empty();
     if let Some(primary) = &change.primary_email {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::domain::chat;
 use crate::domain::calendar::Calendar;
+use crate::domain::chat;
 use crate::domain::consequence::{
     AWAY, About, Consequence, Ending, HOLD_USUAL, SOFT_BOUNCES, SOFT_BOUNCES_WITHIN, Whose, hold_until,
 };
@@ -172,7 +172,8 @@ impl Pass<'_> {
         let by_hand = datum("how") == Some("by_hand");
         let from = if wrote { Self::writer(tx, signal).await? } else { datum("address").and_then(chat::channel_of) };
         // What is said to a person, or in talk, is said of everything; by mail of mail, and by a keyword of text messages.
-        let in_talk = [Channel::Manual, Channel::Slack].iter().any(|channel| datum("channel") == Some(channel.as_str()));
+        let in_talk =
+            [Channel::Manual, Channel::Slack].iter().any(|channel| datum("channel") == Some(channel.as_str()));
         let everywhere = by_hand || in_talk;
         let of = from.as_ref().map_or(Channel::Email, |(channel, _)| *channel);
         let mut all: BTreeSet<(Channel, String)> = from.into_iter().collect();

@@ -63,7 +63,7 @@ impl Asker<'_> {
             version: &run.version,
             account: &run.account,
             timezone: dossier.person(run.influencer_id).and_then(|p| p.timezone.as_deref()),
-            phone: None,
+            phone: dossier.phone(run.influencer_id),
         }
     }
 
@@ -93,6 +93,7 @@ impl Asker<'_> {
         let rows = self.dossier.steps(run.id);
         let kind = under_way(rows, &step);
         let other = is_else(&step, kind);
+        // What is said elsewhere is planned when its time has come: until then, when that is.
         if !matches!(kind, StepKind::Email { .. }) {
             return (look, Vec::new());
         }
@@ -148,10 +149,10 @@ impl Asker<'_> {
             shifts: serde_json::Value::Null,
         };
         let is_mail = |kind: &StepKind| matches!(kind, StepKind::Email { .. });
-        if is_mail(&step.kind) {
-            // A mail stands in for no other mail: there is no address to write to.
-            let why = self.dossier.place(run.influencer_id).err().filter(|_| !is_mail(&other))?;
-            return Some(blank(why, None));
+        if let Some(channel) = step.kind.channel() {
+            // What goes the same way stands in for nothing: there is no address to write to.
+            let why = self.dossier.place_on(run.influencer_id, channel).err();
+            return Some(blank(why.filter(|_| other.channel() != Some(channel))?, None));
         }
         let at_most = ends_after(&step.kind)?;
         let found = blank(format!("its time runs out ({at_most})"), Self::template(run, &step, &other));

@@ -227,7 +227,8 @@ impl Poller {
 
     async fn store_batch(&self, context: &Context, batch: Option<Batch>) -> Result<(), Ended> {
         let Some(batch) = batch else { return Ok(()) };
-        let done = ingest::ingest(&self.tenure.store, &self.tenure.clock, context, &batch.arrivals, batch.last_uid).await?;
+        let done =
+            ingest::ingest(&self.tenure.store, &self.tenure.clock, context, &batch.arrivals, batch.last_uid).await?;
         if done.new > 0 {
             tracing::info!(account = %context.account, new = done.new, copies = done.copies, "messages stored");
             self.tenure.stored.notify_waiters();

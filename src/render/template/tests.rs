@@ -25,6 +25,7 @@ fn definition(unsubscribe: Unsubscribe, template: Template) -> Definition {
         id: "spring".to_owned(),
         name: "Spring".to_owned(),
         accounts: Vec::new(),
+        voices: BTreeMap::new(),
         enter_from: Vec::new(),
         exit_on: Vec::new(),
         unsubscribe,

@@ -10,9 +10,12 @@ use crate::domain::ids::MessageId;
 use crate::domain::mail::Mailbox;
 use crate::domain::schedule::{Due, Planned};
 use crate::domain::sequence::{Definition, Step, StepKind};
-use crate::domain::words::{Phase, StepState, TaskKind};
-use crate::hub::enqueue::{self, Counting, EnqueueError, Ground, Order, Outreach, Start};
+use crate::domain::words::{Channel, Phase, StepState, TaskKind, Word as _};
+use crate::hub::enqueue::{
+    self, Counting, EnqueueError, Ground, Letter, Order, Outreach, Start, WordsOrder, WordsStep,
+};
 use crate::hub::outreach::dossier::Dossier;
+use crate::hub::outreach::house::House;
 use crate::hub::outreach::instead::is_else;
 use crate::hub::outreach::outgoing::homeless_again;
 use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
@@ -26,12 +29,20 @@ use crate::store::outreach::person::PlaceRow;
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
 
-/// A mail that is planned: when, to whom, from which template.
+/// Which way a step goes: from which account, to whom, and of a mail from which template.
+struct Route {
+    account: String,
+    place: PlaceRow,
+    template: Option<String>,
+    /// What is counted against the limits for one domain: of a mail its own, of words nobody else's.
+    domain: String,
+}
+
+/// A message that is planned: when, to whom, with what.
 struct Plan<'a> {
     step: &'a Step,
     kind: &'a StepKind,
-    place: PlaceRow,
-    template: String,
+    route: Route,
     planned: Planned,
     moves: Vec<serde_json::Value>,
 }
@@ -51,7 +62,7 @@ impl Batch<'_> {
             version: &run.version,
             account: &run.account,
             timezone: person.timezone.as_deref(),
-            phone: None,
+            phone: self.dossier.phone(run.influencer_id),
         };
         Some(ask(&mut self.planner, &who))
     }
@@ -70,8 +81,25 @@ impl Batch<'_> {
                     Ok(place) => place.clone(),
                     Err(why) => return self.instead(tx, run, (definition, step, kind), &why).await,
                 };
-                let template = choose_variant(&run, step, templates, split);
-                self.email(tx, run, definition, (step, kind, place, template)).await
+                let route = Route {
+                    account: run.account.clone(),
+                    domain: address::domain(&place.value).unwrap_or_default(),
+                    template: Some(choose_variant(&run, step, templates, split)),
+                    place,
+                };
+                self.send(tx, run, definition, (step, kind, route)).await
+            }
+            StepKind::Say { channel, .. } => {
+                let place = match self.dossier.place_on(run.influencer_id, *channel) {
+                    Ok(place) => place.clone(),
+                    Err(why) => return self.instead(tx, run, (definition, step, kind), &why).await,
+                };
+                let account = match self.voice(tx, &run, definition, *channel).await? {
+                    Ok(account) => account,
+                    Err(why) => return Ok(Some(self.stuck(run, &why))),
+                };
+                let route = Route { account, domain: run.id.to_string(), template: None, place };
+                self.send(tx, run, definition, (step, kind, route)).await
             }
             StepKind::Task { .. } => self.task(tx, run, step, kind).await,
             StepKind::WaitFor { what, .. } => {
@@ -105,11 +133,32 @@ impl Batch<'_> {
         why: &str,
     ) -> Kept {
         match &step.otherwise {
-            Some(other) if kind == &step.kind && !matches!(other, StepKind::Email { .. }) => {
+            Some(other) if kind == &step.kind && other.channel() != kind.channel() => {
                 Box::pin(self.carry_out(tx, run, (definition, step), other)).await
             }
             _ => self.skip(tx, run, step, why).await,
         }
+    }
+
+    /// The account that says something on a channel that is no mail: the one the sequence names, the one they know, or the only one
+    /// there is. An error says what is missing.
+    async fn voice(
+        &mut self,
+        tx: &mut Tx,
+        run: &EnrollmentRow,
+        definition: &Definition,
+        channel: Channel,
+    ) -> Result<Result<String, String>, StoreError> {
+        let known = tx.last_written_by(run.influencer_id, channel).await?.map(|last| last.account);
+        let named = definition.voices.get(channel.as_str());
+        let chosen = match choose_voice(&self.house, channel, (named, known.as_ref())) {
+            Ok(chosen) => chosen,
+            Err(why) => return Ok(Err(why)),
+        };
+        if self.planner.is_limited(&chosen, definition) {
+            self.planner.load(tx, &[&chosen], &[&run.sequence]).await?;
+        }
+        Ok(Ok(chosen))
     }
 
     async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Kept {
@@ -144,24 +193,19 @@ impl Batch<'_> {
         Ok(Some(run))
     }
 
-    async fn email(
+    async fn send(
         &mut self,
         tx: &mut Tx,
         run: EnrollmentRow,
         definition: &Definition,
-        (step, kind, place, template): (&Step, &StepKind, PlaceRow, String),
+        (step, kind, route): (&Step, &StepKind, Route),
     ) -> Kept {
         let now = self.now();
-        if self.planner.sender(&run.account).is_none() {
-            if self.elsewhere.contains(&run.account) {
-                let waiting_for = Some(format!("a node that has the account {} in its configuration", run.account));
-                return Ok(Some(EnrollmentRow { next_at: Some(now.plus(ELSEWHERE)), waiting_for, ..run }));
-            }
-            let why = format!("the account {} is not configured any more", run.account);
-            let next_at = homeless_again(tx, now);
-            return Ok(Some(EnrollmentRow { next_at, ..self.stuck(run, &why) }));
+        if self.planner.sender(&route.account).is_none() {
+            return Ok(Some(self.homeless(tx, run, &route.account)));
         }
-        let domain = address::domain(&place.value).unwrap_or_default();
+        // As it is planned: the account counts that it leaves from.
+        let via = EnrollmentRow { account: route.account.clone(), ..run.clone() };
         let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &step.id);
         // What is pencilled in for this very run is no obstacle to it, and the instant from which it counts now.
         let pencilled = self.planner.reservation(run.id.0).map(|row| row.at);
@@ -173,12 +217,12 @@ impl Batch<'_> {
             (None, Phase::Delay) => self.planner.due_of(run.anchor_at, step.after.as_deref()),
             (None, Phase::Send | Phase::Task | Phase::Event | Phase::Finish | Phase::Over) => Due::At(now),
         };
-        let request = Request { due, domain: &domain, first: run.first, yields: run.first, seed };
+        let request = Request { due, domain: &route.domain, first: run.first, yields: run.first, seed };
         let kept = pencilled.filter(|at| *at <= now);
-        let kept = kept.and_then(|at| self.who(&run, |planner, who| planner.place_due(who, &request, at)));
+        let kept = kept.and_then(|at| self.who(&via, |planner, who| planner.place_due(who, &request, at)));
         let mut found = match kept {
             Some(Ok(planned)) if planned.at <= now => Some(Ok(planned)),
-            _ => self.who(&run, |planner, who| planner.place(who, &request)),
+            _ => self.who(&via, |planner, who| planner.place(who, &request)),
         };
         // Where nobody looked when it was to be looked at (a daemon that was down), that is so for others, too: all of that at
         // once would be a burst.
@@ -186,9 +230,9 @@ impl Batch<'_> {
         let late = now.since(looked_for);
         let mut request = request;
         if late > QUEUED_MAX && matches!(&found, Some(Ok(planned)) if planned.at <= now) {
-            let due = self.who(&run, |planner, who| planner.spread_from_now(who, seed));
+            let due = self.who(&via, |planner, who| planner.spread_from_now(who, seed));
             request = Request { due: Due::At(due.unwrap_or(now)), ..request };
-            let again = self.who(&run, |planner, who| planner.place(who, &request));
+            let again = self.who(&via, |planner, who| planner.place(who, &request));
             found = again.map(|again| again.map(|again| told_late((looked_for, late), again)));
         }
         while let Some(Ok(place)) = &found
@@ -198,7 +242,7 @@ impl Batch<'_> {
             self.pad.places(tx).await?;
             self.planner.reach(tx, place.at).await?;
             self.planner.give_back(run.id.0);
-            found = self.who(&run, |planner, who| planner.place(who, &request));
+            found = self.who(&via, |planner, who| planner.place(who, &request));
         }
         let planned = match found {
             Some(Ok(planned)) => planned,
@@ -208,11 +252,23 @@ impl Batch<'_> {
         let planned = self.with_moves_before(&run, step, planned);
         // New people take a place only when its time has come, so that follow-ups that fall due until then go first.
         if run.first && planned.0.at > now {
-            return Ok(Some(self.pencil(run, (step, kind, &domain), planned)));
+            return Ok(Some(self.pencil(run, (step, kind, &route), planned)));
         }
         let (planned, moves) = planned;
-        let plan = Plan { step, kind, place, template, planned, moves };
-        self.write(tx, run, definition, (plan, domain)).await
+        let plan = Plan { step, kind, route, planned, moves };
+        self.write(tx, run, definition, plan).await
+    }
+
+    /// No node of ours has the account: it waits for one that has, or for somebody to mend it.
+    fn homeless(&mut self, tx: &Tx, run: EnrollmentRow, account: &str) -> EnrollmentRow {
+        let now = self.now();
+        if self.elsewhere.iter().any(|other| other == account) {
+            let waiting_for = Some(format!("a node that has the account {account} in its configuration"));
+            return EnrollmentRow { next_at: Some(now.plus(ELSEWHERE)), waiting_for, ..run };
+        }
+        let why = format!("the account {account} is not configured any more");
+        let next_at = homeless_again(tx, now);
+        EnrollmentRow { next_at, ..self.stuck(run, &why) }
     }
 
     /// The moves that brought a pencilled place about, before those of now.
@@ -236,14 +292,14 @@ impl Batch<'_> {
     fn pencil(
         &mut self,
         run: EnrollmentRow,
-        (step, kind, domain): (&Step, &StepKind, &str),
+        (step, kind, route): (&Step, &StepKind, &Route),
         (planned, moves): (Planned, Vec<serde_json::Value>),
     ) -> EnrollmentRow {
         let row = ReservationRow {
             id: run.id.0,
-            account: run.account.clone(),
+            account: route.account.clone(),
             sequence: Some(run.sequence.clone()),
-            domain: domain.to_owned(),
+            domain: route.domain.clone(),
             first: true,
             pencilled: true,
             at: planned.at,
@@ -257,33 +313,27 @@ impl Batch<'_> {
         EnrollmentRow { next_at: Some(planned.at), waiting_for, ..run }
     }
 
-    /// Renders the mail for its place in time; it goes into the outbox with those of the whole batch.
-    async fn write(
-        &mut self,
-        tx: &mut Tx,
-        run: EnrollmentRow,
-        definition: &Definition,
-        (plan, domain): (Plan<'_>, String),
-    ) -> Kept {
-        let order = match self.order(&run, definition, &plan) {
-            Ok(order) => order,
-            Err(why) => return Ok(Some(self.stuck(run, &why))),
-        };
+    /// Renders the message for its place in time; it goes into the outbox with those of the whole batch.
+    async fn write(&mut self, tx: &mut Tx, run: EnrollmentRow, definition: &Definition, plan: Plan<'_>) -> Kept {
         let at = plan.planned.at;
-        let letter = match enqueue::compose(self.clock, &mut self.ground, order) {
+        let letter = match self.compose(tx, &run, definition, &plan).await {
             Ok(letter) => letter,
-            Err(EnqueueError::Store(error)) => return Err(error),
-            Err(EnqueueError::Stopped(stopped)) => {
+            Err(Unwritten::Stuck(why)) => return Ok(Some(self.stuck(run, &why))),
+            Err(Unwritten::Refused(EnqueueError::Store(error))) => return Err(error),
+            Err(Unwritten::Refused(EnqueueError::Stopped(stopped))) => {
                 let why = stopped.iter().map(|s| format!("{}: {}", s.address, s.reason)).collect::<Vec<_>>().join(", ");
                 return self.skip(tx, run, plan.step, &why).await;
             }
-            Err(error) => return Ok(Some(self.stuck(run, &format!("the mail of {}: {error}", plan.step.id)))),
+            Err(Unwritten::Refused(error)) => {
+                let why = format!("the message of {}: {error}", plan.step.id);
+                return Ok(Some(self.stuck(run, &why)));
+            }
         };
         let row = ReservationRow {
             id: letter.id().0,
-            account: run.account.clone(),
+            account: plan.route.account.clone(),
             sequence: Some(run.sequence.clone()),
-            domain,
+            domain: plan.route.domain,
             first: run.first,
             pencilled: false,
             at,
@@ -293,7 +343,7 @@ impl Batch<'_> {
         self.pad.taken.push(row);
         self.pad.given_back.push(run.id.0);
         self.pad.steps.push(StepRow {
-            variant: Some(plan.template),
+            variant: plan.route.template,
             planned_at: Some(at),
             shifts: Some(serde_json::Value::Array(plan.moves)),
             message_id: Some(letter.id()),
@@ -301,10 +351,51 @@ impl Batch<'_> {
         });
         self.pad.letters.push(letter);
         self.planned += 1;
-        self.accounts.push(run.account.clone());
-        let what = if plan.step.review { "somebody to read and approve the mail of" } else { "the mail to be sent:" };
+        self.accounts.push(plan.route.account);
+        let sort = if matches!(plan.kind, StepKind::Email { .. }) { "mail" } else { "message" };
+        let what = if plan.step.review {
+            format!("somebody to read and approve the {sort} of")
+        } else {
+            format!("the {sort} to be sent:")
+        };
         let waiting_for = Some(format!("{what} {}, planned for {at}", plan.step.id));
         Ok(Some(EnrollmentRow { phase: Phase::Send, next_at: None, waiting_for, ..run }))
+    }
+
+    async fn compose(
+        &mut self,
+        tx: &mut Tx,
+        run: &EnrollmentRow,
+        definition: &Definition,
+        plan: &Plan<'_>,
+    ) -> Result<Letter, Unwritten> {
+        let StepKind::Say { channel, text } = plan.kind else {
+            let order = self.order(run, definition, plan).map_err(Unwritten::Stuck)?;
+            return enqueue::compose(self.clock, &mut self.ground, order).map_err(Unwritten::Refused);
+        };
+        let stuck = |why: String| Unwritten::Stuck(why);
+        let sender = self.house.accounts.get(&plan.route.account);
+        let sender = sender.ok_or_else(|| stuck(format!("the account {} is gone", plan.route.account)))?;
+        let context = self.dossier.context(&self.house, run, None);
+        let context = context.ok_or_else(|| stuck("the influencer is gone".to_owned()))?;
+        let text = render_inline(text, &context);
+        let text = text.map_err(|error| stuck(format!("the text of {} can't be filled in: {error}", plan.step.id)))?;
+        let order = WordsOrder {
+            account: sender.from.clone(),
+            channel: *channel,
+            to: Mailbox { name: plan.route.place.name.trim().to_owned(), address: plan.route.place.value_key.clone() },
+            text,
+            answers: None,
+            due_at: plan.planned.at,
+            step: Some(WordsStep {
+                id: MessageId(self.clock.new_id()),
+                enrollment_id: run.id,
+                step: plan.step.id.clone(),
+                influencer_id: run.influencer_id,
+                review: plan.step.review,
+            }),
+        };
+        enqueue::compose_words(tx, self.clock, &mut self.ground, order).await.map_err(Unwritten::Refused)
     }
 
     /// The mail itself; an error says what a person has to mend.
@@ -317,16 +408,20 @@ impl Batch<'_> {
         let Some(context) = self.dossier.context(&self.house, run, url) else {
             return Err("the influencer is gone".to_owned());
         };
-        let rendered = render(definition, &plan.template, &context);
+        let template = plan.route.template.as_deref().unwrap_or_default();
+        let rendered = render(definition, template, &context);
         let rendered = rendered.map_err(|error| format!("the template can't be filled in: {error}"))?;
         let given = (rendered.subject, &context);
         let Some((subject, answers)) = self.answers(run, (definition, plan.step), given) else {
-            return Err(format!("{} has no subject, and no mail above was sent", plan.template));
+            return Err(format!("{template} has no subject, and no mail above was sent"));
         };
-        let attachments = preview::attachments_of(definition, &plan.template)?;
+        let attachments = preview::attachments_of(definition, template)?;
         Ok(Order {
             account: sender.from.clone(),
-            to: vec![Mailbox { name: plan.place.name.trim().to_owned(), address: plan.place.value.clone() }],
+            to: vec![Mailbox {
+                name: plan.route.place.name.trim().to_owned(),
+                address: plan.route.place.value.clone(),
+            }],
             cc: Vec::new(),
             subject,
             text: rendered.text,
@@ -349,9 +444,40 @@ impl Batch<'_> {
     }
 }
 
+/// Why a message was not written.
+enum Unwritten {
+    /// A person has to mend something.
+    Stuck(String),
+    /// It may not, or can't, be sent.
+    Refused(EnqueueError),
+}
+
+/// The account that says something on a channel that is no mail: the one that is named, the one they know, or the only one there is.
+pub(super) fn choose_voice(
+    house: &House,
+    channel: Channel,
+    (named, known): (Option<&String>, Option<&String>),
+) -> Result<String, String> {
+    let is_there = |name: &&String| house.accounts.get(*name).is_some_and(|sender| sender.channel == channel);
+    if let Some(name) = named {
+        let gone = || format!("the account {name} of the channel {channel} is not configured any more");
+        return Some(name).filter(is_there).cloned().ok_or_else(gone);
+    }
+    if let Some(name) = known.filter(is_there) {
+        return Ok(name.clone());
+    }
+    let mut all = house.accounts.iter().filter(|(_, sender)| sender.channel == channel).map(|(name, _)| name);
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => Err(format!("there is no account of the channel {channel}")),
+        (Some(_), Some(_)) => Err(format!("several accounts are of the channel {channel}: write {channel}_account")),
+    }
+}
+
 /// The newest mail of a run that was sent: a step without a subject answers it.
 pub(super) fn last_sent(dossier: &Dossier, run: &EnrollmentRow) -> Option<MessageId> {
-    let sent = dossier.steps(run.id).iter().filter(|s| s.state == StepState::Sent);
+    let is_mail = |s: &&StepRow| s.state == StepState::Sent && s.kind == "email";
+    let sent = dossier.steps(run.id).iter().filter(is_mail);
     sent.filter_map(|s| Some((s.completed_at?, s.message_id?))).max_by_key(|(at, _)| *at).map(|(_, message)| message)
 }
 

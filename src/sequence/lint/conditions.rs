@@ -92,7 +92,7 @@ fn outcomes(kind: &StepKind, sends: bool) -> Vec<StepFacts> {
         all.extend(mails);
     }
     match kind {
-        StepKind::Email { .. } => {}
+        StepKind::Email { .. } | StepKind::Say { .. } => {}
         StepKind::Task { .. } => all.push(done),
         StepKind::WaitFor { what: Awaited::Clicked, .. } => all.extend([done, StepFacts { clicked: true, ..done }]),
         StepKind::WaitFor { what: Awaited::Opened, .. } => all.extend([done, StepFacts { opened: true, ..done }]),

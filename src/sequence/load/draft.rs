@@ -9,6 +9,7 @@ use crate::domain::sequence::{
     After, Definition, Limits, PauseIf, Schedule, Step, Template, Unsubscribe, Variable, ZoneRule,
 };
 use crate::domain::stage::StageId;
+use crate::domain::words::Channel;
 
 /// A text of the template language, and where it stands.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub(in crate::sequence) struct DraftStep {
     pub(in crate::sequence) condition: Option<Script>,
     /// The text of a task, and that of `else`.
     pub(in crate::sequence) tasks: Vec<Script>,
+    /// What it says on channels that are no mail.
+    pub(in crate::sequence) says: Vec<(Channel, Script)>,
     /// Each template a step names, with where it names it; those of `else` too.
     pub(in crate::sequence) templates: Vec<(String, Found<()>)>,
     /// Where it says what it waits for.
@@ -100,6 +103,8 @@ pub(in crate::sequence) struct Draft {
     pub(in crate::sequence) is_whole: bool,
     /// Whether a step could not be read or has no id, so that asking about it is no mistake of its own.
     pub(in crate::sequence) lost_steps: bool,
+    /// The accounts of channels that are no mail.
+    pub(in crate::sequence) voices: BTreeMap<String, String>,
     /// Files of templates that no step names.
     pub(in crate::sequence) unused: Vec<String>,
 }
@@ -140,6 +145,7 @@ impl Draft {
             is_whole: true,
             lost_steps: false,
             unused: Vec::new(),
+            voices: BTreeMap::new(),
         }
     }
 
@@ -166,6 +172,7 @@ impl Draft {
             on_finish: self.on_finish,
             pause_if: self.pause_if,
             templates: self.templates.into_iter().map(|(name, draft)| (name, draft.template)).collect(),
+            voices: self.voices,
         }
     }
 }

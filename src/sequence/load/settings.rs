@@ -22,6 +22,9 @@ const HOLIDAYS_MAX: usize = 100;
 pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
     draft.name = root.text(r, "name").map(|name| name.value);
     read_accounts(root, r, known, draft);
+    for (key, channel) in [("sms_account", Channel::Sms), ("slack_account", Channel::Slack)] {
+        read_voice(root, r, known, draft, (key, channel));
+    }
     draft.enter_from = root.texts(r, "enter_from").iter().filter_map(|text| stage(r, known, text)).collect();
     let exits = root.texts(r, "exit_on");
     draft.exit_on = exits.iter().filter_map(|text| exit(r, known, text)).collect();
@@ -80,12 +83,38 @@ fn read_accounts(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draf
         }
         if let Some(other) = accounts.get(&account.value) {
             let words = format!("`{}` is an account of the channel `{}`, and no mailbox", other.id, other.channel());
-            tell(r, codes::NOBODY, &place(&account), words, "name the mailbox that sends; texts go from the number they know");
+            tell(
+                r,
+                codes::NOBODY,
+                &place(&account),
+                words,
+                "name the mailbox that sends; texts go from the number they know",
+            );
             continue;
         }
         let hint = did_you_mean(&account.value, &mailboxes, "accounts");
         tell(r, codes::NOBODY, &place(&account), format!("there is no account `{}`", cut(&account.value)), &hint);
     }
+}
+
+/// The account that says something on a channel that is no mail.
+fn read_voice(
+    root: &mut Section<'_>,
+    r: &mut Reader,
+    known: &Known<'_>,
+    draft: &mut Draft,
+    (key, channel): (&'static str, Channel),
+) {
+    let Some(given) = root.text(r, key) else { return };
+    let of_channel = known.config.accounts.values().filter(|account| account.channel() == channel);
+    let names: Vec<&str> = of_channel.map(|account| account.id.as_str()).collect();
+    if names.contains(&given.value.as_str()) {
+        draft.voices.insert(channel.to_string(), given.value);
+        return;
+    }
+    let message = format!("there is no account `{}` of the channel `{channel}`", cut(&given.value));
+    let hint = did_you_mean(&given.value, &names, "accounts");
+    tell(r, codes::NOBODY, &place(&given), message, &hint);
 }
 
 /// At most so much of a text as a message can hold.
@@ -334,13 +363,13 @@ pub(super) fn script(r: &Reader, node: &Found<&Node>) -> Option<Script> {
     Some(Script { text, key: node.key.clone(), begin, whole: node.span })
 }
 
-/// Channels that are planned but not there.
+/// What is planned but not there.
 pub(super) fn tell_absent(s: &mut Section<'_>, r: &mut Reader, keys: &[&'static str]) -> bool {
     let mut told = false;
     for key in keys {
         if let Some(entry) = s.table.get(key) {
             let at = Found { value: (), span: entry.key_span, key: s.full(key) };
-            tell(r, codes::UNKNOWN_KEY, &at, format!("`{key}`: this channel is not there yet"), "use email or task");
+            tell(r, codes::UNKNOWN_KEY, &at, format!("`{key}` is not there yet"), "use stage or task");
             told = true;
             s.know(&[key]);
         }

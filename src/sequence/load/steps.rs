@@ -1,16 +1,15 @@
 //! `[[step]]`: what a sequence does, top to bottom.
 
 use super::draft::{Draft, DraftStep, Script};
-use super::settings::{cut, did_you_mean, is_after, is_delay, is_name, script, stage, tell_absent};
+use super::settings::{cut, did_you_mean, is_after, is_delay, is_name, script, stage};
 use super::templates::{self, Named};
 use super::{Known, codes, place, tell};
 use crate::config::reader::{Found, Reader, Section, text_of};
 use crate::config::tree::{Node, Table, Value};
 use crate::domain::sequence::{Awaited, STEPS_MAX, Step, StepKind, VARIANTS_MAX};
+use crate::domain::words::{Channel, Word as _};
 
-/// Channels that steps will have one day.
-const ABSENT: [&str; 2] = ["sms", "slack"];
-const KINDS: [&str; 3] = ["email", "task", "wait_for"];
+const KINDS: [&str; 5] = ["email", "sms", "slack", "task", "wait_for"];
 
 pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
     root.require(r, "step", "write [[step]] and its keys below, once per step, in order");
@@ -35,8 +34,13 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, dr
 }
 
 /// What belongs to one kind alone: the kind, and its keys.
-const OWN_KEYS: [(&str, &[&str]); 3] =
-    [("email", &["split", "review"]), ("task", &["assign", "due", "fills", "at_most"]), ("wait_for", &["at_most"])];
+const OWN_KEYS: [(&str, &[&str]); 5] = [
+    ("email", &["split", "review"]),
+    ("sms", &["review"]),
+    ("slack", &["review"]),
+    ("task", &["assign", "due", "fills", "at_most"]),
+    ("wait_for", &["at_most"]),
+];
 
 fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
     let id = read_id(&mut s, r, draft);
@@ -58,19 +62,28 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         if let Some(fills) = &inner.fills {
             tell(r, codes::KIND, &place(fills), "the task of an `else` can't fill a variable", "take `fills` out");
         }
-        // A step has one mail at most: its own, or that of its `else`.
-        if matches!(otherwise, Some(StepKind::Email { .. })) {
+        // A step has one message at most: its own, or that of its `else`.
+        if otherwise.as_ref().is_some_and(|other| other.channel().is_some()) {
             review |= section.flag(r, "review").is_some_and(|flag| flag.value);
         }
-        if let (Some(StepKind::Email { .. }), Some(StepKind::Email { .. })) = (&kind, &otherwise) {
+        if let (Some(kind), Some(other)) = (&kind, &otherwise)
+            && kind.channel().is_some()
+            && kind.channel() == other.channel()
+        {
             let hint = "an `else` is taken where there is no address to write to: write else = { task = \"…\" }";
-            tell(r, codes::KIND, &key_place(&section, "email"), "a mail can't stand in for a mail", hint);
+            let same = if matches!(kind, StepKind::Email { .. }) {
+                "a mail can't stand in for a mail"
+            } else {
+                "the `else` goes the same way"
+            };
+            tell(r, codes::KIND, &key_place(&section, kind.word()), same, hint);
         }
         if let Some((why, hint)) = kind.as_ref().and_then(|kind| never_else(&s, kind)) {
             tell(r, codes::ELSE_NEVER, &key_place(&s, "else"), why, hint);
         }
         parts.tasks.extend(inner.tasks);
         parts.templates.extend(inner.templates);
+        parts.says.extend(inner.says);
         section.finish(r);
     }
     s.finish(r);
@@ -92,6 +105,7 @@ fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut 
         condition,
         tasks: parts.tasks,
         templates: parts.templates,
+        says: parts.says,
         awaits: parts.awaits,
         fills: parts.fills,
     });
@@ -108,7 +122,7 @@ fn never_else(s: &Section<'_>, kind: &StepKind) -> Option<(&'static str, &'stati
         StepKind::Task { .. } if !s.has("at_most") => {
             Some(("this `else` is never taken: the task waits for ever", "write at_most = \"5 business days\""))
         }
-        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::WaitFor { .. } => None,
+        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } | StepKind::WaitFor { .. } => None,
     }
 }
 
@@ -158,6 +172,7 @@ struct Parts {
     name: String,
     tasks: Vec<Script>,
     templates: Vec<(String, Found<()>)>,
+    says: Vec<(Channel, Script)>,
     awaits: Option<Found<()>>,
     fills: Option<Found<String>>,
 }
@@ -169,7 +184,6 @@ fn read_kind(
     draft: &mut Draft,
     parts: &mut Parts,
 ) -> Option<StepKind> {
-    let told = tell_absent(s, r, &ABSENT);
     s.know(&KINDS);
     let mut given = KINDS.iter().filter(|kind| s.has(kind));
     let kind = given.next().copied();
@@ -183,13 +197,13 @@ fn read_kind(
         // A misspelt kind is told as an unknown key.
         let misspelt =
             s.table.entries.iter().any(|entry| crate::config::suggest::nearest(&entry.key, &KINDS).is_some());
-        if !told && !misspelt {
+        if !misspelt {
             tell(
                 r,
                 codes::KIND,
                 &s.here(),
                 "the step does nothing",
-                "write email = \"…\", task = \"…\" or wait_for = \"…\"",
+                "write email = \"…\", sms = \"…\", slack = \"…\", task = \"…\" or wait_for = \"…\"",
             );
         }
         return None;
@@ -197,6 +211,8 @@ fn read_kind(
     judge_keys(s, r, kind);
     match kind {
         "email" => read_email(s, r, draft, parts),
+        "sms" => read_say(s, r, Channel::Sms, parts),
+        "slack" => read_say(s, r, Channel::Slack, parts),
         "task" => read_task(s, r, known, parts),
         _ => read_wait(s, r, parts),
     }
@@ -278,6 +294,17 @@ fn read_split(s: &mut Section<'_>, r: &mut Reader, variants: usize) -> Vec<u32> 
         tell(r, codes::SPLIT, &place(&node), message, "shares are percent above 0 and add up to 100");
     }
     numbers
+}
+
+/// Words on a channel that is no mail.
+fn read_say(s: &mut Section<'_>, r: &mut Reader, channel: Channel, parts: &mut Parts) -> Option<StepKind> {
+    let node = s.node(channel.as_str())?;
+    text_of(r, &node)?;
+    let script = script(r, &node)?;
+    let text = script.text.clone();
+    parts.says.push((channel, script.clone()));
+    parts.tasks.push(script);
+    Some(StepKind::Say { channel, text })
 }
 
 fn read_task(s: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, parts: &mut Parts) -> Option<StepKind> {

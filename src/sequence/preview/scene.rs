@@ -11,7 +11,9 @@ use crate::config::{Account, Config};
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
 use crate::domain::sequence::{Definition, Step, StepKind};
+use crate::domain::sms;
 use crate::domain::subject::reply_subject;
+use crate::domain::words::Channel;
 use crate::hub::outreach::enroll::choose_account;
 use crate::hub::outreach::instead::ends_after;
 use crate::hub::outreach::{self, dossier};
@@ -146,6 +148,31 @@ pub enum Shown {
         /// Where its links lead.
         links: Vec<String>,
     },
+    /// Words on a channel that is no mail.
+    Say {
+        /// The step.
+        step: String,
+        /// How long it waits.
+        after: Option<String>,
+        /// Its condition, which is not asked here.
+        #[serde(rename = "if")]
+        condition: Option<String>,
+        /// Whether it is what stands under `else`.
+        #[serde(rename = "else")]
+        other: bool,
+        /// When the `else` is done, where it is one.
+        why: Option<String>,
+        /// Whether a person approves it first.
+        review: bool,
+        /// Which.
+        channel: Channel,
+        /// To which address; none where there is none.
+        to: Option<String>,
+        /// The words.
+        text: String,
+        /// In how many parts they go, where they are a text message.
+        segments: Option<usize>,
+    },
     /// A task.
     Task {
         /// The step.
@@ -188,7 +215,10 @@ impl Shown {
     /// Its step.
     pub fn step(&self) -> &str {
         match self {
-            Self::Email { step, .. } | Self::Task { step, .. } | Self::WaitFor { step, .. } => step,
+            Self::Email { step, .. }
+            | Self::Say { step, .. }
+            | Self::Task { step, .. }
+            | Self::WaitFor { step, .. } => step,
         }
     }
 }
@@ -221,6 +251,8 @@ pub struct Scene<'a> {
     account: Option<&'a Account>,
     /// Where mail would go, or why nowhere.
     to: Result<PlaceRow, String>,
+    /// Where they are reached at all.
+    places: Vec<PlaceRow>,
     context: template::Context,
 }
 
@@ -234,7 +266,7 @@ impl<'a> Scene<'a> {
         let account =
             run.map_or_else(|| choose_account(definition, view.id, (known.as_ref(), &runs)), |run| run.account.clone());
         let places = tx.list_places(vec![view.id]).await?;
-        let to = dossier::choose_place(&places).cloned();
+        let to = dossier::choose_place(&places, Channel::Email).cloned();
         let mut given = given(config, &view, &account);
         given.unsubscribe_url = Some(format!("{}/u/preview", site(config)));
         given.filled = stand_ins(definition);
@@ -243,7 +275,7 @@ impl<'a> Scene<'a> {
         given.influencer.email = to.as_ref().ok().map(|place| place.value.clone());
         let context = template::Context::new(given, &definition.variables);
         let account = config.accounts.get(&account);
-        Ok(Self { config, text, view, account, to, context })
+        Ok(Self { config, text, view, account, to, places, context })
     }
 
     /// The text that is shown.
@@ -293,6 +325,14 @@ impl<'a> Scene<'a> {
             (Err(why), kind) if is_mail(kind) && !is_mail(other) => {
                 shown.push(self.show_kind(step, (other, Some(why.clone())), variant)?);
             }
+            (_, StepKind::Say { channel, .. }) => {
+                let why = dossier::choose_place(&self.places, *channel).err();
+                let (kind, why) = match why.filter(|_| other.channel() != Some(*channel)) {
+                    Some(why) => (other, Some(why)),
+                    None => (&step.kind, None),
+                };
+                shown.push(self.show_kind(step, (kind, why), variant)?);
+            }
             (_, StepKind::Email { .. }) => shown.push(self.show_kind(step, (&step.kind, None), variant)?),
             (_, StepKind::Task { .. } | StepKind::WaitFor { .. }) => {
                 shown.push(self.show_kind(step, (&step.kind, None), variant)?);
@@ -332,6 +372,23 @@ impl<'a> Scene<'a> {
                     text: message.text,
                     html: message.html,
                     links: message.links,
+                }
+            }
+            StepKind::Say { channel, text } => {
+                let text = template::render_inline(text, &self.context).map_err(not_written)?;
+                let to = dossier::choose_place(&self.places, *channel).ok().map(|place| place.value.clone());
+                let segments = (*channel == Channel::Sms).then(|| sms::size(&text).segments);
+                Shown::Say {
+                    step: id,
+                    after,
+                    condition,
+                    other,
+                    why,
+                    review: step.review,
+                    channel: *channel,
+                    to,
+                    text,
+                    segments,
                 }
             }
             StepKind::Task { text, assign, .. } => {

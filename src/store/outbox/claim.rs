@@ -75,6 +75,19 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
+    /// The same on a channel on which messages to one address wait for each other: without those that have to (see [`Tx::find_busy`]),
+    /// so that they keep no others waiting. `all`, or only what people wrote.
+    pub async fn lock_due_free(
+        &mut self,
+        account: &str,
+        (now, after): (Micros, Micros),
+        all: bool,
+        at_most: i64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let rows: Vec<(MessageId,)> = self.all(&DUE_FREE, values![account, now, at_most, after, all]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// When the next row of an account is due.
     pub async fn next_due_outbox(&mut self, account: &str) -> Result<Option<Micros>, StoreError> {
         let row: Option<(Micros,)> = self.opt(&DUE_NEXT, values![account]).await?;
@@ -120,7 +133,7 @@ impl Tx {
     }
 
     /// Writes that the content is about to go out, and counts it. `None` where the row is not (or no longer) this attempt's, the account
-    /// was paused, or one of the recipients in the offer must not be written to any more; for a step of a run also where the
+    /// was paused, its provider has the message already, or one of the recipients in the offer must not be written to any more; for a step of a run also where the
     /// run is over or elsewhere by now, it, its sequence, its account or everything is paused, its influencer is held, or a
     /// recipient is not theirs any more. Then nothing may be sent.
     pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<Option<HandedOver>, StoreError> {
@@ -197,6 +210,12 @@ statements! {
         AND held_reason IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
     #[hot] DUE_BY_HAND = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
         AND held_reason IS NULL AND enrollment_id IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+    #[hot] DUE_FREE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
+        AND held_reason IS NULL AND (enrollment_id IS NULL OR $5::boolean) AND NOT EXISTS (SELECT 1 FROM outbox_recipient r \
+          JOIN message m ON m.id = r.outbox_id JOIN outbox_recipient x ON x.address_key = r.address_key AND x.outbox_id <> r.outbox_id \
+          JOIN outbox o ON o.id = x.outbox_id JOIN message n ON n.id = o.id WHERE r.outbox_id = outbox.id AND o.account = $1 \
+          AND (o.status IN ('claimed', 'handed_over') OR o.handed_over_at > $4 OR (o.status = 'uncertain' AND n.text = m.text))) \
+        ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
     #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
         ORDER BY due_at, id LIMIT 1";
     #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \
@@ -216,6 +235,7 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN address a ON a.value_key = r.address_key \
           AND a.dead_at IS NOT NULL WHERE r.outbox_id = $1 AND r.state = 'pending') \
         AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = outbox.account AND a.sending_state = 'paused') \
+        AND NOT EXISTS (SELECT 1 FROM provider_message p WHERE p.message_id = $1) \
         AND (enrollment_id IS NULL OR (\
           EXISTS (SELECT 1 FROM enrollment e JOIN influencer i ON i.id = e.influencer_id LEFT JOIN sequence q ON q.id = e.sequence \
             WHERE e.id = outbox.enrollment_id AND e.state IN ('active', 'held') AND e.phase = 'send' AND e.step = outbox.step \

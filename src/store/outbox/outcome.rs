@@ -107,6 +107,11 @@ impl Tx {
         Ok(n == 1)
     }
 
+    /// Ends a row that waits to be sent again as sent: it turned out that it was. `false` where it does not wait.
+    pub async fn confirm_waiting(&mut self, id: MessageId, detail: &str, now: Micros) -> Result<bool, StoreError> {
+        Ok(self.exec(&CONFIRM_WAITING, values![id, detail, now]).await? == 1)
+    }
+
     /// Takes a row back before its content left: in review, queued, deferred, or claimed and not handed over. The new state, or
     /// `None` where it is too late. One that some recipients got already ends as confirmed.
     pub async fn cancel_outbox(
@@ -210,6 +215,8 @@ statements! {
     #[hot] SETTLE = "UPDATE outbox SET status = $3, due_at = COALESCE($4, due_at), finished_at = $5, look_at = $6, \
         detail = COALESCE($7, detail), lease_holder = NULL, lease_until = NULL \
         WHERE id = $1 AND attempts = $2 AND status IN ('uncertain', 'handed_over')";
+    #[hot] CONFIRM_WAITING = "UPDATE outbox SET status = 'confirmed', detail = $2, finished_at = $3 \
+        WHERE id = $1 AND status IN ('queued', 'deferred')";
     #[hot] CANCEL = "UPDATE outbox SET status = CASE WHEN EXISTS (SELECT 1 FROM outbox_recipient r WHERE r.outbox_id = outbox.id \
           AND r.state = 'accepted') THEN 'confirmed' ELSE 'cancelled' END, \
         detail = $2, finished_at = $3, lease_holder = NULL, lease_until = NULL \

@@ -98,6 +98,8 @@ pub struct StepMail {
     pub enrollment_id: EnrollmentId,
     /// The step.
     pub step: String,
+    /// The account it leaves from: of a channel that is no mail, another than that of its run.
+    pub account: String,
     /// How the message stands.
     pub status: OutboxStatus,
     /// For when it is planned.
@@ -514,9 +516,9 @@ statements! {
     #[hot] MARK_OPENED = "UPDATE enrollment_step SET opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
     #[hot] MARK_CLICKED = "UPDATE enrollment_step SET clicked_at = COALESCE(clicked_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
     #[hot] MARK_REPLIED = "UPDATE enrollment_step SET replied_at = COALESCE(replied_at, $2), opened_at = COALESCE(opened_at, $2) WHERE message_id = $1";
-    #[hot] MAIL_GET = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE id = $1 AND enrollment_id IS NOT NULL";
-    #[hot] MAIL_MANY = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE id = ANY($1::uuid[]) AND enrollment_id IS NOT NULL ORDER BY due_at, id";
-    #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
+    #[hot] MAIL_GET = "SELECT id, enrollment_id, step, account, status, due_at FROM outbox WHERE id = $1 AND enrollment_id IS NOT NULL";
+    #[hot] MAIL_MANY = "SELECT id, enrollment_id, step, account, status, due_at FROM outbox WHERE id = ANY($1::uuid[]) AND enrollment_id IS NOT NULL ORDER BY due_at, id";
+    #[hot] MAIL_OPEN = "SELECT id, enrollment_id, step, account, status, due_at FROM outbox WHERE enrollment_id = ANY($1::uuid[]) \
         AND status NOT IN ('confirmed', 'rejected', 'cancelled') ORDER BY id";
     WAITING_ACCOUNTS = "SELECT DISTINCT account FROM outbox WHERE status IN ('queued', 'deferred') AND enrollment_id IS NOT NULL \
         AND held_reason IS NULL ORDER BY account";

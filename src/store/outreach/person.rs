@@ -2,6 +2,7 @@
 
 use crate::domain::ids::{AgentId, InfluencerId};
 use crate::domain::time::Micros;
+use crate::domain::words::Channel;
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
@@ -54,6 +55,10 @@ pub struct PlaceRow {
     pub influencer_id: InfluencerId,
     /// Whose address it is, where it is an agent's.
     pub agent_id: Option<AgentId>,
+    /// On which channel.
+    pub channel: Channel,
+    /// Whether it is noted that they agree to be written to there.
+    pub agreed: bool,
     /// As written.
     pub value: String,
     /// For lookups.
@@ -79,7 +84,7 @@ impl Tx {
         self.all(&PERSONS, values![ids]).await
     }
 
-    /// Where they are reached by mail: their own addresses first, the primary one before the others, then their agents'.
+    /// Where they are reached on every channel: their own addresses first, the primary one of each before the others, then their agents'.
     pub async fn list_places(&mut self, ids: Vec<InfluencerId>) -> Result<Vec<PlaceRow>, StoreError> {
         let mut places: Vec<PlaceRow> = self.all(&PLACES_OWN, values![ids.clone()]).await?;
         places.extend(self.all::<PlaceRow>(&PLACES_AGENT, values![ids]).await?);
@@ -98,6 +103,13 @@ macro_rules! said_everything {
     };
 }
 
+/// Whether it is noted that whoever has an address agrees to be written to there.
+macro_rules! agreed {
+    () => {
+        "EXISTS (SELECT 1 FROM consent c WHERE c.value_key = a.value_key AND c.channel = a.channel AND c.withdrawn_at IS NULL) AS agreed"
+    };
+}
+
 statements! {
     #[hot] REACHABLE = concat!("SELECT i.id, i.stage, \
         (EXISTS (SELECT 1 FROM address a WHERE a.influencer_id = i.id AND a.channel = 'email' AND a.dead_at IS NULL) \
@@ -112,12 +124,12 @@ statements! {
     #[hot] PERSONS = "SELECT i.id, i.handle, i.first_name, i.last_name, i.stage, i.owner, i.timezone, i.properties, i.held_until, i.hold_reason, \
         CAST(COALESCE((SELECT SUM(n.followers) FROM influencer_network n WHERE n.influencer_id = i.id), 0) AS BIGINT) AS reach \
         FROM influencer i WHERE i.id = ANY($1::uuid[]) AND i.merged_into IS NULL";
-    #[hot] PLACES_OWN = concat!("SELECT a.influencer_id, a.agent_id, a.value, a.value_key, i.first_name || ' ' || i.last_name AS name, a.is_primary, a.dead_at, \
-        CASE WHEN ", said_everything!("a.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) END AS suppressed \
-        FROM address a JOIN influencer i ON i.id = a.influencer_id WHERE a.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' \
+    #[hot] PLACES_OWN = concat!("SELECT a.influencer_id, a.agent_id, a.channel, ", agreed!(), ", a.value, a.value_key, i.first_name || ' ' || i.last_name AS name, a.is_primary, a.dead_at, \
+        CASE WHEN ", said_everything!("a.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = a.channel AND s.scope IN ('all', a.channel)) END AS suppressed \
+        FROM address a JOIN influencer i ON i.id = a.influencer_id WHERE a.influencer_id = ANY($1::uuid[]) \
         ORDER BY a.influencer_id, a.is_primary DESC, a.id");
-    #[hot] PLACES_AGENT = concat!("SELECT l.influencer_id, a.agent_id, a.value, a.value_key, g.first_name || ' ' || g.last_name AS name, a.is_primary, a.dead_at, \
-        CASE WHEN ", said_everything!("l.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = 'email' AND s.scope IN ('all', 'email')) END AS suppressed \
+    #[hot] PLACES_AGENT = concat!("SELECT l.influencer_id, a.agent_id, a.channel, ", agreed!(), ", a.value, a.value_key, g.first_name || ' ' || g.last_name AS name, a.is_primary, a.dead_at, \
+        CASE WHEN ", said_everything!("l.influencer_id"), " THEN 'opted_out' ELSE (SELECT MIN(s.reason) FROM suppression s WHERE s.value_key = a.value_key AND s.channel = a.channel AND s.scope IN ('all', a.channel)) END AS suppressed \
         FROM agent_influencer l JOIN agent g ON g.id = l.agent_id JOIN address a ON a.agent_id = g.id \
-        WHERE l.influencer_id = ANY($1::uuid[]) AND a.channel = 'email' ORDER BY l.influencer_id, a.is_primary DESC, a.id");
+        WHERE l.influencer_id = ANY($1::uuid[]) ORDER BY l.influencer_id, a.is_primary DESC, a.id");
 }

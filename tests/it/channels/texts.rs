@@ -182,7 +182,12 @@ async fn a_number_talks(fresh: stores::Fresh) {
     twilio.comes_in(THEIRS, " stop. ", now());
     until(installation, "the stop", || {
         let found = installation.get("/v1/suppressions");
-        found["data"].as_array().unwrap().iter().any(|s| s["value_key"] == THEIRS || s["address"] == THEIRS).then_some(())
+        found["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|s| s["value_key"] == THEIRS || s["address"] == THEIRS)
+            .then_some(())
     });
     let refused = brand.say(&ana, "One more thing", 409);
     assert_eq!(refused["code"], "do_not_contact", "{refused}");
@@ -194,6 +199,18 @@ async fn a_number_talks(fresh: stores::Fresh) {
     let again = brand.say(&ana, "Welcome back", 202);
     brand.until_status(again["id"].as_str().unwrap(), "confirmed");
     twilio.check();
+    super::events_fit(installation, crate::facts::BY_NUMBERS);
+
+    // As people see it: the channel, the words, and no subject that there is not.
+    let (ok, told) = installation.command(&["influencer", "show", "ana"]);
+    assert!(ok && told.contains("outbound sms confirmed: Welcome back"), "{told}");
+    let (ok, told) = installation.command(&["thread", "show", "ana"]);
+    assert!(ok && told.contains("[sms, received]") && told.contains("I take 39"), "{told}");
+    assert!(!told.contains("Text messages"), "{told}");
+    // An account that is configured is tried, and the address to enter at the provider is named.
+    let (ok, told) = installation.command(&["account", "add", "text"]);
+    let hook = format!("http://127.0.0.1:{}/hooks/text", installation.port);
+    assert!(ok && told.contains("text can be used.") && told.contains(&hook), "{told}");
 }
 
 async fn strangers_and_consent(fresh: stores::Fresh) {
@@ -244,7 +261,7 @@ async fn strangers_and_consent(fresh: stores::Fresh) {
     assert_eq!(refused["code"], "do_not_contact", "{refused}");
     // The command says where a message goes, and why.
     let (ok, told) = installation.command(&["send", "--channel", "sms", "--to", "bea", "--text", "Hi"]);
-    assert!(!ok && told.contains("agrees to text messages"), "{told}");
+    assert!(!ok && told.contains("opted_out"), "{told}");
     let (ok, told) = installation.command(&["account", "test", "text"]);
     assert!(ok && told.contains("Twilio"), "{told}");
     twilio.check();

@@ -16,13 +16,13 @@ const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
 static EVENTS: AtomicU64 = AtomicU64::new(0);
 
-struct Brand {
-    installation: Installation,
-    fake: Fake,
+pub(super) struct Brand {
+    pub(super) installation: Installation,
+    pub(super) fake: Fake,
 }
 
 impl Brand {
-    async fn new(fresh: stores::Fresh) -> Self {
+    pub(super) async fn new(fresh: stores::Fresh) -> Self {
         let fake = Fake::start_now().await;
         fake.join(json!({ "id": "DU1", "is_im": true, "user": "U1" }));
         fake.join(json!({ "id": "C7", "is_member": true }));
@@ -35,14 +35,14 @@ impl Brand {
         Self { installation: Installation::bare(fresh, &sections, &secrets).await, fake }
     }
 
-    fn person(&self, handle: &str, user: &str) -> String {
+    pub(super) fn person(&self, handle: &str, user: &str) -> String {
         let order = json!({ "handle": handle, "first_name": handle, "slack": [user] });
         let made = asked(&self.installation, "POST", "/v1/influencers", &order, 201);
         made["id"].as_str().unwrap().to_owned()
     }
 
     /// Somebody says something; the sockets tell it.
-    fn hears(&self, channel: &str, message: Value) -> String {
+    pub(super) fn hears(&self, channel: &str, message: Value) -> String {
         let ts = self.fake.say(channel, machine_now(), message.clone());
         let mut event = message;
         event["type"] = "message".into();
@@ -52,19 +52,20 @@ impl Brand {
         ts
     }
 
-    fn tells(&self, event: Value) {
+    pub(super) fn tells(&self, event: Value) {
         let n = EVENTS.fetch_add(1, Ordering::SeqCst);
-        self.fake.push(&json!({ "envelope_id": format!("env-{n}"), "type": "events_api", "accepts_response_payload": false,
+        self.fake
+            .push(&json!({ "envelope_id": format!("env-{n}"), "type": "events_api", "accepts_response_payload": false,
             "payload": { "type": "event_callback", "team_id": "T1", "event_id": format!("Ev{n}"), "event": event } }));
     }
 
-    fn texts(&self, influencer: &str) -> Vec<String> {
+    pub(super) fn texts(&self, influencer: &str) -> Vec<String> {
         let page = self.installation.get(&format!("/v1/influencers/{influencer}/timeline"));
         let items = page["data"].as_array().unwrap().iter().filter(|item| item["type"] == "message");
         items.map(|item| item["message"]["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn until_says(&self, influencer: &str, text: &str) {
+    pub(super) fn until_says(&self, influencer: &str, text: &str) {
         until(&self.installation, text, || self.texts(influencer).iter().any(|t| t == text).then_some(()));
     }
 
@@ -76,21 +77,37 @@ impl Brand {
     }
 }
 
+/// The time of a signature of Slack's over a body, and the signature.
+pub(super) fn signed(body: &str) -> (String, String) {
+    let stamp = (machine_now().0 / 1_000_000).to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("v0:{stamp}:{body}").as_bytes());
+    let signature = mac.finalize().into_bytes().iter().fold("v0=".to_owned(), |s, o| format!("{s}{o:02x}"));
+    (stamp, signature)
+}
+
 async fn a_workspace_talks(fresh: stores::Fresh) {
     let brand = Brand::new(fresh).await;
     let Brand { installation, fake } = &brand;
     // Said while nobody listened: a backfill, which fires nothing.
-    fake.say("DU1", liaison::domain::time::Micros(machine_now().0 - 3_600_000_000), json!({ "user": "U1", "text": "old" }));
+    fake.say(
+        "DU1",
+        liaison::domain::time::Micros(machine_now().0 - 3_600_000_000),
+        json!({ "user": "U1", "text": "old" }),
+    );
+    // A member of our own team whom nobody knew would be a colleague.
+    let (ok, told) = installation.command(&["influencer", "add", "--handle", "@ana", "--slack", "T1/U1"]);
+    assert!(ok, "{told}");
     let mut daemon = installation.start();
     installation.await_up(&mut daemon);
-    let ana = brand.person("ana", "T1/U1");
+    let ana = installation.get("/v1/influencers")["data"][0]["id"].as_str().unwrap().to_owned();
     let zoe = brand.person("zoe", "T2/U9");
     brand.until_says(&ana, "old");
-    assert_eq!(super::events(installation, "thread.replied"), [json!(0); 0]);
+    assert!(super::events(installation, "thread.replied").is_empty());
     until(installation, "a socket", || (!fake.state().sockets.is_empty()).then_some(()));
 
     // A direct message, answered where it was said.
-    brand.hears("DU1", json!({ "user": "U1", "text": "Hello, about the shoes" }));
+    let hello = brand.hears("DU1", json!({ "user": "U1", "text": "Hello, about the shoes" }));
     brand.until_says(&ana, "Hello, about the shoes");
     let threads = installation.get(&format!("/v1/threads?influencer={ana}"));
     assert_eq!(threads["data"].as_array().unwrap().len(), 1, "{threads}");
@@ -103,10 +120,20 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
     assert_eq!(posted[0].arguments["channel"], "DU1");
     assert_eq!(posted[0].arguments["text"], "Hi &lt;Ana&gt; &amp; co");
     assert!(!posted[0].arguments.contains_key("thread_ts"));
+    // A reaction is told as one, and is no answer.
+    let at = liaison::connector::slack::ts_of(machine_now());
+    brand.tells(json!({ "type": "reaction_added", "user": "U1", "reaction": "tada", "event_ts": at,
+        "item": { "type": "message", "channel": "DU1", "ts": hello } }));
+    brand.until_says(&ana, ":tada:");
+    let (ok, told) = installation.command(&["influencer", "show", "ana"]);
+    assert!(ok && told.contains("inbound slack received: reacted with :tada:"), "{told}");
+    let (ok, told) = installation.command(&["thread", "show", &thread]);
+    assert!(ok && told.contains("[slack reaction, received]") && told.contains("[slack, confirmed]"), "{told}");
 
     // In a channel of several, a guest of another workspace in a thread: it is theirs, and the answer goes into that thread.
     let root = brand.hears("C7", json!({ "user": "U5", "text": "Everybody, the plan" }));
-    let theirs = brand.hears("C7", json!({ "user": "U9", "user_team": "T2", "team": "T2", "thread_ts": root, "text": "I am in" }));
+    let theirs = brand
+        .hears("C7", json!({ "user": "U9", "user_team": "T2", "team": "T2", "thread_ts": root, "text": "I am in" }));
     brand.until_says(&zoe, "I am in");
     let threads = installation.get(&format!("/v1/threads?influencer={zoe}"));
     let path = format!("/v1/threads/{}/reply", threads["data"][0]["id"].as_str().unwrap());
@@ -131,10 +158,7 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
         "user": "U9", "user_team": "T2", "team": "T2", "thread_ts": root, "text": "By the hook", "ts": fake.say("C7", machine_now(),
         json!({ "user": "U9", "user_team": "T2", "team": "T2", "thread_ts": root, "text": "By the hook" })) } })
     .to_string();
-    let stamp = (machine_now().0 / 1_000_000).to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(format!("v0:{stamp}:{body}").as_bytes());
-    let signature = mac.finalize().into_bytes().iter().fold("v0=".to_owned(), |s, o| format!("{s}{o:02x}"));
+    let (stamp, signature) = signed(&body);
     let headers = [
         ("Content-Type", "application/json"),
         ("X-Slack-Request-Timestamp", stamp.as_str()),
@@ -180,6 +204,16 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
     asked(installation, "POST", "/v1/messages", &order, 409);
     let (ok, told) = installation.command(&["account", "test", "team"]);
     assert!(told.contains("Brand (T1)") && told.contains("lacks the scope") && !ok, "{told}");
+    // What it lacks is named, with the description of the app that has it.
+    let (ok, told) = installation.command(&["account", "add", "team"]);
+    assert!(!ok && told.contains("scope users:read.email: ") && told.contains("Reinstall to Workspace"), "{told}");
+    assert!(
+        told.contains("\"socket_mode_enabled\": true") && told.contains("socket: a socket can be opened"),
+        "{told}"
+    );
+    let (ok, told) = installation.command(&["account", "list"]);
+    assert!(ok && told.contains("team (slack)"), "{told}");
+    super::events_fit(installation, crate::facts::BY_WORKSPACES);
     assert_eq!(fake.state().too_early, [""; 0]);
 }
 

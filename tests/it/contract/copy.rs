@@ -4,16 +4,18 @@ use crate::seed;
 use crate::stores::{Fresh, both, sqlite};
 use liaison::clock::Clock;
 use liaison::domain::ids::{AddressId, EnrollmentId, InfluencerId, LedgerId};
-use liaison::domain::people::{Address, Person, Suppression};
+use liaison::domain::people::{Address, Consent, Person, Suppression};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Channel, EnrollmentState, HoldSource, Phase, StepState, SuppressionReason};
+use liaison::domain::words::{Channel, EnrollmentState, HoldSource, Phase, Role, StepState, SuppressionReason};
 use liaison::store::Store;
+use liaison::store::message::NewMessage;
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::outreach::reservation::ReservationRow;
 use liaison::store::people::hold::Hold;
 use sqlx::{Connection, Row};
 
 const NOW: Micros = Micros(1_772_355_600_000_000);
+const NUMBER: &str = "+14155550101";
 
 fn run_of(id: EnrollmentId, who: InfluencerId) -> EnrollmentRow {
     EnrollmentRow {
@@ -110,11 +112,45 @@ async fn fill(fresh: &Fresh, clock: &Clock) -> InfluencerId {
     who
 }
 
+/// Their number, that they agreed to be written to there, and what they wrote last.
+async fn texts(fresh: &Fresh, clock: &Clock, who: InfluencerId) {
+    let mut tx = fresh.store.begin("test").await.unwrap();
+    let number = Address {
+        id: AddressId(clock.new_id()),
+        channel: Channel::Sms,
+        value: NUMBER.to_owned(),
+        value_key: NUMBER.to_owned(),
+        person: Person::Influencer(who),
+        is_primary: true,
+        dead_at: None,
+        dead_reason: None,
+        created_at: NOW,
+    };
+    tx.insert_addresses(&[number]).await.unwrap();
+    let consent = Consent {
+        id: LedgerId(clock.new_id()),
+        channel: Channel::Sms,
+        value_key: NUMBER.to_owned(),
+        source: "form".to_owned(),
+        evidence: "row 2".to_owned(),
+        at: NOW,
+        withdrawn_at: None,
+    };
+    tx.insert_consents(&[consent]).await.unwrap();
+    tx.commit().await.unwrap();
+    let thread = seed::thread(fresh, clock, who, 1).await;
+    let wrote = |n: i64, message: &mut NewMessage| {
+        (message.channel, message.account) = (Channel::Sms, format!("texts{n}"));
+    };
+    seed::messages(fresh, clock, &thread, (2, vec![(who, thread.id, Role::Author)]), wrote).await;
+}
+
 #[tokio::test]
 async fn what_is_copied_reads_the_same() {
     for fresh in both().await {
         let clock = Clock::machine();
         let who = fill(&fresh, &clock).await;
+        texts(&fresh, &clock, who).await;
         let dir = tempfile::tempdir().unwrap();
         let scratch = Store::open_scratch(&dir.path().join("scratch.db")).await.unwrap();
         let mut source = fresh.store.snapshot().await.unwrap();
@@ -147,7 +183,15 @@ async fn what_is_copied_reads_the_same() {
             get_sequence_version("h1"),
             list_people_in("gift"),
             list_accounts(),
+            list_consents(Channel::Sms, vec![NUMBER.to_owned()]),
+            last_written_by(who, Channel::Sms),
         );
+        assert_eq!(copy.list_consents(Channel::Sms, vec![NUMBER.to_owned()]).await.unwrap().len(), 1);
+        let last = copy.last_written_by(who, Channel::Sms).await.unwrap().unwrap();
+        assert_eq!(last.account, "texts1", "{}", fresh.name);
+        // Nothing that they wrote, and nothing older.
+        assert_eq!(copy.get_revised(last.id).await.unwrap().unwrap().text, "", "{}", fresh.name);
+        assert_eq!(copy.list_message_ids_of(vec![who]).await.unwrap(), [last.id], "{}", fresh.name);
         assert!(copy.list_places(vec![who]).await.unwrap()[0].suppressed.is_some());
     }
 }
@@ -155,8 +199,9 @@ async fn what_is_copied_reads_the_same() {
 #[tokio::test]
 async fn no_column_of_a_copied_table_is_forgotten() {
     // What is left out on purpose: the number of a message is given anew, no raw mail is copied, and what people do with
-    // threads at their desk changes no plan; agents who were removed stand for nobody.
-    const LEFT_OUT: [(&str, &str); 12] = [
+    // threads at their desk changes no plan; agents who were removed stand for nobody; a provider that wants to be left alone for a
+    // moment is none that is simulated.
+    const LEFT_OUT: [(&str, &str); 13] = [
         ("message", "n"),
         ("outbox", "clean_hash"),
         ("agent", "removed_at"),
@@ -169,6 +214,7 @@ async fn no_column_of_a_copied_table_is_forgotten() {
         ("thread", "given_from"),
         ("task", "version"),
         ("installation", "moved_to"),
+        ("account", "rest_until"),
     ];
     let fresh = sqlite().await;
     let liaison::store::Place::Sqlite { file } = &fresh.place else { panic!() };

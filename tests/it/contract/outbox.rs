@@ -1,9 +1,10 @@
 //! The outbox keeps its promises on both databases: one holder, guarded records, leases that end.
 
 use crate::outbox_bench;
-use liaison::domain::ids::RunId;
+use liaison::domain::ids::{LedgerId, RunId};
+use liaison::domain::people::Suppression;
 use liaison::domain::time::Micros;
-use liaison::domain::words::{OutboxStatus, RecipientState};
+use liaison::domain::words::{Channel, OutboxStatus, RecipientState, SuppressionReason};
 use liaison::hub::settle::{self, SettleError, Settlement};
 use liaison::outbound::reconcile;
 use liaison::store::outbox::outcome::Outcome;
@@ -156,6 +157,49 @@ async fn suppression_after_the_claim_still_stops_the_hand_over() {
         let mut tx = bench.begin().await;
         assert!(tx.mark_handed_over(grip(ids[0], run), bench.clock.now()).await.unwrap().is_none());
         assert!(tx.mark_handed_over(grip(ids[1], run), bench.clock.now()).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_no_stops_what_goes_to_an_address_of_its_channel_whatever_channel_that_is() {
+    for bench in outbox_bench::both().await {
+        let ids = bench.enqueue(4).await;
+        let keys = ["+14155550100", "+14155550101", "T1/U2", "T1/U3"];
+        for (key, id) in keys.iter().zip(&ids) {
+            let sql =
+                format!("UPDATE outbox_recipient SET address = '{key}', address_key = '{key}' WHERE outbox_id = $1");
+            crate::seed::run(&bench.fresh, &sql, &[id.0]).await;
+        }
+        let said = |(channel, key, scope): (Channel, &str, &str)| Suppression {
+            id: LedgerId(bench.clock.new_id()),
+            channel,
+            value_key: key.to_owned(),
+            scope: scope.to_owned(),
+            reason: SuppressionReason::OptedOut,
+            evidence: "a test".to_owned(),
+            at: bench.clock.now(),
+        };
+        // The second one said no to something else.
+        let rows = [(Channel::Sms, keys[0], "sms"), (Channel::Sms, keys[1], "email"), (Channel::Slack, keys[2], "all")];
+        let (run, now) = (RunId(bench.clock.new_id()), bench.clock.now());
+        let mut tx = bench.begin().await;
+        tx.claim_due("brand", run, now, (4, 60)).await.unwrap();
+        tx.insert_suppressions(&rows.map(said)).await.unwrap();
+        let mut stopped: Vec<_> =
+            tx.find_stopped_recipients(ids.clone()).await.unwrap().into_iter().map(|s| s.outbox_id).collect();
+        stopped.sort();
+        let mut expected = vec![ids[0], ids[2]];
+        expected.sort();
+        assert_eq!(stopped, expected, "{}", bench.name());
+        let mut told = tx.outbox_suppressed(keys.map(str::to_owned).to_vec()).await.unwrap();
+        told.sort();
+        let no = |key: &str| (key.to_owned(), "opted_out".to_owned());
+        assert_eq!(told, [no(keys[0]), no(keys[2])], "{}", bench.name());
+        for (id, leaves) in ids.iter().zip([false, true, false, true]) {
+            let left = tx.mark_handed_over(grip(*id, run), now).await.unwrap().is_some();
+            assert_eq!(left, leaves, "{}: {id}", bench.name());
+        }
         tx.commit().await.unwrap();
     }
 }

@@ -254,6 +254,49 @@ async fn address_belongs_to_one_person_and_says_whose_it_is() {
 }
 
 #[tokio::test]
+async fn whose_an_address_is_is_known_by_its_form_whatever_channel_it_is_of() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let ana = influencer(&clock, "ana", "", "");
+        added(&fresh.store, std::slice::from_ref(&ana)).await;
+        let mia = agent(&clock, "Mia");
+        let mut tx = fresh.store.begin("test.address").await.unwrap();
+        tx.insert_agents(std::slice::from_ref(&mia)).await.unwrap();
+        let of = |channel, key: &str, person| Address {
+            id: AddressId(clock.new_id()),
+            channel,
+            value: key.into(),
+            value_key: key.into(),
+            person,
+            is_primary: true,
+            dead_at: None,
+            dead_reason: None,
+            created_at: AT,
+        };
+        let (own, theirs) = (Person::Influencer(ana.id), Person::Agent(mia.id));
+        let all = [
+            of(Channel::Sms, "+14155550101", own),
+            of(Channel::Slack, "T1/U2", theirs),
+            of(Channel::Email, "ana@example.org", own),
+        ];
+        tx.insert_addresses(&all).await.unwrap();
+        tx.mark_address_dead(Channel::Sms, "+14155550101", "30003", Micros(5)).await.unwrap();
+        let keys = ["+14155550101", "T1/U2", "ana@example.org", "T1/U9"].map(str::to_owned).to_vec();
+        let mut found = tx.find_owners(keys).await.unwrap();
+        found.sort_by(|a, b| a.value_key.cmp(&b.value_key));
+        let found: Vec<_> =
+            found.into_iter().map(|o| (o.value_key, o.address_id, o.influencer_id, o.agent_id, o.dead_at)).collect();
+        let expected = [
+            ("+14155550101".to_owned(), all[0].id, Some(ana.id), None, Some(Micros(5))),
+            ("T1/U2".to_owned(), all[1].id, None, Some(mia.id), None),
+            ("ana@example.org".to_owned(), all[2].id, Some(ana.id), None, None),
+        ];
+        assert_eq!(found, expected, "{}", fresh.name);
+        assert!(tx.find_owners(Vec::new()).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_former_handle_means_whoever_gave_it_up_last_until_it_is_theirs_again() {
     let clock = Clock::machine();
     for fresh in stores::both().await {
@@ -428,6 +471,32 @@ async fn suppression_is_kept_once_and_consents_are_kept_all() {
         assert!(
             tx.list_consents(Channel::Email, keys).await.unwrap().iter().all(|c| c.withdrawn_at == Some(Micros(3)))
         );
+    }
+}
+
+#[tokio::test]
+async fn only_what_somebody_said_of_an_address_themselves_is_lifted_when_they_ask_for_more() {
+    let clock = Clock::machine();
+    let (number, other) = ("+14155550101", "+14155550102");
+    for fresh in stores::both().await {
+        for (channel, key, reason, evidence, lifted) in [
+            (Channel::Sms, number, SuppressionReason::OptedOut, "STOP", 1),
+            (Channel::Sms, number, SuppressionReason::OptedOut, "m1 (as b@example.org, the same person)", 0),
+            (Channel::Sms, number, SuppressionReason::ByHand, "kim", 0),
+            (Channel::Sms, number, SuppressionReason::Complaint, "m1", 0),
+            (Channel::Sms, other, SuppressionReason::OptedOut, "STOP", 0),
+            (Channel::Slack, number, SuppressionReason::OptedOut, "STOP", 0),
+        ] {
+            let mut tx = fresh.store.begin("test.ledger").await.unwrap();
+            let (id, scope) = (LedgerId(clock.new_id()), SCOPE_ALL.to_owned());
+            let row =
+                Suppression { id, channel, value_key: key.into(), scope, reason, evidence: evidence.into(), at: AT };
+            tx.insert_suppressions(std::slice::from_ref(&row)).await.unwrap();
+            let gone = tx.delete_own_opt_out(Channel::Sms, number).await.unwrap();
+            assert_eq!(gone, lifted, "{}: {row:?}", fresh.name);
+            let left = tx.suppressed(channel, vec![key.to_owned()]).await.unwrap();
+            assert_eq!(left, if lifted == 1 { vec![] } else { vec![row] }, "{}", fresh.name);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use liaison::domain::mail::Mailbox;
 use liaison::domain::people::Consent;
 use liaison::domain::time::Micros;
 use liaison::domain::words::{
-    Channel, Direction, EnrollmentState, FolderRole, Phase, Scope, StepState, SuppressionReason,
+    Channel, Direction, EnrollmentState, FolderRole, Phase, Progress, Scope, StepState, SuppressionReason,
 };
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{
@@ -20,6 +20,8 @@ use liaison::hub::task::{self, NewTask};
 use liaison::hub::token::{TokenOrder, create_token};
 use liaison::hub::touch::{Touched, log_touch};
 use liaison::hub::{hold, people};
+use liaison::store::Tx;
+use liaison::store::feed::NewProviderMessage;
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::reading::Page;
 
@@ -287,12 +289,34 @@ async fn outreach(desk: &Desk, word: &str, id: InfluencerId) -> MessageId {
     queued
 }
 
+/// What they and their friend wrote and changed later, and under which id a provider has it.
+async fn changed(desk: &Desk, (word, n): (&str, usize), (id, friend): (InfluencerId, InfluencerId)) {
+    let (now, provider_id) = (desk.clock.now(), format!("{word}provider"));
+    let mut tx = desk.fresh.store.begin("test.changed").await.unwrap();
+    let own = said(&mut tx, id, &format!("About {word}-1")).await;
+    let shared = said(&mut tx, friend, &format!("About friends-{n}")).await;
+    let told = NewProviderMessage { account: "texts".into(), provider_id: provider_id.clone(), message_id: own };
+    tx.insert_provider_messages(vec![told]).await.unwrap();
+    assert!(tx.set_progress("texts", &provider_id, (Progress::Failed, Some("30003")), now).await.unwrap());
+    assert!(tx.insert_revision((own, now), &format!("I was {word}"), true).await.unwrap());
+    let before = format!("Formerly with {word}first {word}last, as {word}@home.example");
+    assert!(tx.insert_revision((shared, now), &before, false).await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+/// What somebody has on their timeline by this subject.
+async fn said(tx: &mut Tx, who: InfluencerId, subject: &str) -> MessageId {
+    let page = tx.list_influencer_messages(who, Page::newest(100)).await.unwrap();
+    page.data.iter().find(|message| message.subject == subject).unwrap().id
+}
+
 /// Lives.
 pub async fn live(desk: &Desk, n: usize) -> Life {
     let word = format!("zq{n:04}canary");
     let (id, twin) = person(desk, &word).await;
     let (friend, inbox, sent, file) = mails(desk, &word, n).await;
     let queued = outreach(desk, &word, id).await;
+    changed(desk, (&word, n), (id, friend)).await;
     let mut tx = desk.fresh.store.begin("test.merge").await.unwrap();
     merge(&mut tx, &desk.clock, id, twin, "kim").await.unwrap();
     tx.commit().await.unwrap();
@@ -316,6 +340,9 @@ impl Life {
         let clean = "Together with [erased], who is @[erased] at [erased], as you know.";
         assert_eq!(message.text.trim(), clean);
         assert!(message.cc.is_empty(), "{:?}", message.cc);
+        let before: Vec<String> =
+            tx.list_revisions(message.id).await.unwrap().into_iter().map(|(_, said, _)| said).collect();
+        assert_eq!(before, ["Formerly with [erased], as [erased]"], "{}", self.word);
         let raw = String::from_utf8(tx.get_raw_mail(message.id).await.unwrap().unwrap()).unwrap();
         assert!(raw.contains(clean) && raw.contains(&format!("friend{}@pals.example", self.n)), "{raw}");
         let threads =

@@ -31,19 +31,24 @@ async fn an_address_of_their_own_has_what_they_need_and_nothing_else() {
     for (method, path, operation) in operations(&document) {
         let at = example(&path, operation, &document);
         let (status, answer) = asked(&api, public, &method, &at).await;
-        if !["/t/", "/u/", "/oauth/callback"].iter().any(|begin| path.starts_with(begin)) {
+        if !["/t/", "/u/", "/oauth/callback", "/hooks/"].iter().any(|begin| path.starts_with(begin)) {
             // Nobody's answer: not even a problem of the API.
             assert!(status == 404 && answer.ends_with("\r\n\r\n"), "{method} {path}: {answer}");
             continue;
         }
-        let said = if path == "/oauth/callback" { "no answer of a sign-in" } else { "There is nothing here." };
+        let said = match path.as_str() {
+            "/oauth/callback" => "no answer of a sign-in",
+            hook if hook.starts_with("/hooks/") => "nothing is posted here",
+            _ => "There is nothing here.",
+        };
         assert!(answer.contains(said), "{method} {path}: {answer}");
         let (status, answer) = asked(&api, private, &method, &at).await;
         assert!(status == 404 && answer.contains("\"code\":\"no_such_route\""), "{method} {path}: {answer}");
         theirs.push(format!("{method} {path}"));
     }
-    let expected = ["GET /oauth/callback", "GET /t/c/{token}", "GET /t/o/{file}", "GET /u/{token}", "POST /u/{token}"];
-    assert_eq!(theirs, expected);
+    let expected = "POST /hooks/{account}, POST /hooks/{account}/{rest}, GET /oauth/callback, GET /t/c/{token}, \
+        GET /t/o/{file}, GET /u/{token}, POST /u/{token}";
+    assert_eq!(theirs.join(", "), expected);
     for path in ["/", "/v1", "/t", "/u", "/oauth", "/oauth/", "/t/o/", "/metrics"] {
         assert_eq!(asked(&api, public, "GET", path).await.0, 404, "{path}");
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use liaison::connector::feed::{Ledger as _, Progress, Sought, Words};
-use liaison::connector::slack::api::Api;
 use liaison::connector::not_before;
+use liaison::connector::slack::api::Api;
 use liaison::connector::slack::ledger::SlackLedger;
 use liaison::connector::slack::manifest::{SCOPES, check, check_socket};
 use liaison::connector::slack::member::member;
@@ -19,8 +19,13 @@ use super::fake::{APP_TOKEN, BOT_TOKEN, Fake, Fault};
 use super::{api, assert_polite, own, settings, shared_pace};
 
 fn mail(to: &str, token: &str, thread: Option<&str>) -> Outgoing {
-    let words =
-        Words { text: "a <b> & c".into(), token: token.into(), thread: thread.map(str::to_owned), place: None, callback: None };
+    let words = Words {
+        text: "a <b> & c".into(),
+        token: token.into(),
+        thread: thread.map(str::to_owned),
+        place: None,
+        callback: None,
+    };
     Outgoing { from: "T1/UBOT".into(), recipients: vec![to.into()], content: serde_json::to_vec(&words).unwrap() }
 }
 
@@ -32,8 +37,10 @@ fn sought(fake: &Fake, to: &str, token: &str, thread: Option<&str>) -> Sought {
         to: to.into(),
         text: "a <b> & c".into(),
         thread: thread.map(str::to_owned),
+        place: None,
         after: now.minus(Duration::from_mins(10)),
-        before: now,
+        // As the hub does: its clock and Slack's may differ.
+        before: now.plus(Duration::from_mins(5)),
     }
 }
 
@@ -100,6 +107,38 @@ async fn lost_answers_are_uncertain_and_settled_by_the_ledger() {
     }
     println!("{posted} found, {not_posted} known not to be there");
     assert_eq!((posted, not_posted), (60, 60));
+    assert_polite(&fake);
+}
+
+/// What was posted in a channel's thread for somebody is looked for there, and not in the direct conversation with them.
+#[tokio::test]
+async fn a_post_in_a_thread_is_looked_for_where_it_was_posted() {
+    let fake = Fake::start().await;
+    let api = api(&fake);
+    let mut sender = SlackSender::new(api.clone());
+    let root = fake.say("C1", Micros(fake.clock.now().0 - 900_000_000_000), json!({"user":"U1","text":"root"}));
+    let thread = format!("T1/C1/{root}");
+    let words = Words {
+        text: "x".into(),
+        token: "tok".into(),
+        thread: Some(thread.clone()),
+        place: Some("T1/C1".into()),
+        callback: None,
+    };
+    let mut mail = mail("T2/U9", "tok", None);
+    mail.content = serde_json::to_vec(&words).unwrap();
+    fake.fail("chat.postMessage", [Fault::LoseAnswer]);
+    assert!(matches!(send(&mut sender, &mail).await, SendOutcome::Uncertain(_)));
+    let mut ledger = SlackLedger::new(api, own());
+    let asked = Sought { place: Some("T1/C1".into()), ..sought(&fake, "T2/U9", "tok", Some(&thread)) };
+    let found = ledger.find(&asked).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].id.starts_with("T1/C1/"), "{found:?}");
+    assert_eq!(fake.calls("conversations.replies").len(), 1);
+    // A post beside all threads is looked for in the channel.
+    let asked = Sought { thread: None, ..asked };
+    assert_eq!(ledger.find(&asked).await, Ok(Vec::new()));
+    assert_eq!(fake.calls("conversations.history")[0].arguments["channel"], "C1");
     assert_polite(&fake);
 }
 

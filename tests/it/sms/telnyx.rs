@@ -147,6 +147,7 @@ fn records(state: &State, request: &Request) -> Answer {
 fn sought(text: &str) -> Sought {
     Sought {
         thread: None,
+        place: None,
         token: "tok-1".to_owned(),
         from: OURS.to_owned(),
         to: THEIRS.to_owned(),
@@ -176,13 +177,17 @@ async fn what_telnyx_took_in_silence_is_found() {
     }
     let mut ledger = line.ledger();
     for text in ["second", "fourth"] {
-        let found = ledger.find(&sought(text)).await.unwrap();
-        assert_eq!((found.len(), found[0].progress), (1, Progress::Taken), "{text}");
+        let (alike, others): (Vec<_>, Vec<_>) =
+            ledger.find(&sought(text)).await.unwrap().into_iter().partition(|found| found.alike);
+        assert_eq!((alike.len(), alike[0].progress, others.len()), (1, Progress::Taken, 2), "{text}");
     }
     // Records come late: for an hour their silence says nothing.
-    assert!(matches!(ledger.find(&sought("third")).await, Err(ConnectorError::Lost(_))));
+    assert!(matches!(ledger.find(&sought("third")).await, Err(ConnectorError::Unreadable(_))));
     clock.advance(Duration::from_mins(62));
-    assert_eq!(ledger.find(&sought("third")).await, Ok(Vec::new()));
+    let found = ledger.find(&sought("third")).await.unwrap();
+    assert!(found.len() == 3 && found.iter().all(|found| !found.alike), "{found:?}");
+    let elsewhere = Sought { to: "+14155550199".to_owned(), ..sought("third") };
+    assert_eq!(ledger.find(&elsewhere).await, Ok(Vec::new()));
     // Words that are kept no longer can't be compared.
     telnyx.state.lock().unwrap().messages[0].kept = false;
     assert!(matches!(ledger.find(&sought("third")).await, Err(ConnectorError::Unreadable(_))));

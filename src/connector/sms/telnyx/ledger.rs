@@ -11,6 +11,7 @@ use super::list::page;
 use super::message::Record;
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Progress, Sought};
+use crate::connector::sms::alike;
 
 /// Pages of records of one recipient.
 const PAGES_MAX: usize = 50;
@@ -35,22 +36,25 @@ impl TelnyxLedger {
         let mut wordless = false;
         for record in self.records(sought).await? {
             match self.desk.message(&record.uuid).await? {
-                Some((message, _)) if message.text.as_deref() != Some(sought.text.as_str()) => {}
                 Some((message, _)) => {
                     let progress = message.progress().or_else(|| record.progress()).unwrap_or(Progress::Taken);
                     let code = message.failure().map(|f| f.code).or_else(|| record.code());
                     let at = record.created_at().unwrap_or(sought.after);
-                    found.push(Found { id: record.uuid, progress, code, at });
+                    let alike = message.text.as_deref().is_some_and(|text| alike(text, &sought.text));
+                    found.push(Found { id: record.uuid, progress, code, at, alike });
                 }
                 None => wordless = true,
             }
         }
-        if found.is_empty() && wordless {
+        let is_there = found.iter().any(|found| found.alike);
+        if !is_there && wordless {
             let why = "Telnyx keeps the words of messages for ten days: look in its portal whether this one was sent";
             return Err(ConnectorError::Unreadable(why.to_owned()));
         }
-        if found.is_empty() && self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER) {
-            return Err(ConnectorError::Lost("it is not in Telnyx's records yet, which may take a while".to_owned()));
+        if !is_there && self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER) {
+            return Err(ConnectorError::Unreadable(
+                "it is not in Telnyx's records yet, which may take a while".to_owned(),
+            ));
         }
         found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(found)

@@ -114,6 +114,7 @@ impl TwilioHook {
             at: request.now,
             files: files(form),
             by_machine: false,
+            is_history: false,
             token: None,
             consent: form.get("OptOutType").and_then(consent),
             raw: form.raw(),

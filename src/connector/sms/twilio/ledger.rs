@@ -12,6 +12,7 @@ use super::message::Message;
 use super::{Desk, Origin, PAGE_SIZE};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Progress, Sought};
+use crate::connector::sms::alike;
 use crate::domain::time::Micros;
 use crate::domain::words::Direction;
 
@@ -42,7 +43,7 @@ impl TwilioLedger {
         for _ in 0..PAGES_MAX {
             let (messages, next) = page(&self.desk, &url).await?;
             for raw in &messages {
-                let Some(message) = Message::read(raw) else {
+                let Some(message) = Message::read(raw).filter(|message| message.created_at().is_some()) else {
                     return Err(ConnectorError::Unreadable("a message of Twilio's list can't be read".to_owned()));
                 };
                 found.extend(
@@ -64,15 +65,15 @@ impl TwilioLedger {
         let at = message.created_at()?;
         // Twilio writes whole seconds.
         let after = Micros::from_seconds(sought.after.seconds());
-        let same = message.direction() == Direction::Outbound
+        let near = message.direction() == Direction::Outbound
             && message.to.as_deref() == Some(sought.to.as_str())
-            && message.body.as_deref() == Some(sought.text.as_str())
             && (after..=sought.before).contains(&at)
             && match &self.desk.origin {
                 Origin::Number(number) => message.from.as_ref() == Some(number),
                 Origin::Service(service) => message.messaging_service_sid.as_ref() == Some(service),
             };
         let progress = message.progress().unwrap_or(Progress::Taken);
-        same.then(|| Found { id: message.sid.clone(), progress, code: message.code(), at })
+        let alike = message.body.as_deref().is_some_and(|body| alike(body, &sought.text));
+        near.then(|| Found { id: message.sid.clone(), progress, code: message.code(), at, alike })
     }
 }

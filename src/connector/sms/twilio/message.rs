@@ -126,6 +126,7 @@ impl Message {
             at: self.sent_at()?,
             files,
             by_machine: false,
+            is_history: false,
             token: None,
             consent: None,
             raw,

@@ -1,0 +1,254 @@
+//! Steps on channels that are no mail: who gets them, in which hours, from which account, and what stands in for them.
+
+use super::world::{World, definition, email, house, instant, told};
+use crate::stores;
+use liaison::domain::chat;
+use liaison::domain::ids::{AddressId, InfluencerId, LedgerId};
+use liaison::domain::mail::Mailbox;
+use liaison::domain::people::{Address, Consent, Person};
+use liaison::domain::sequence::{Definition, Step, StepKind};
+use liaison::domain::sms::ConsentReading;
+use liaison::domain::words::{Channel, Direction, EnrollmentState, Kind, StepState};
+use liaison::hub::enqueue::AccountFrom;
+use liaison::hub::outreach::house::{House, Sender};
+use liaison::hub::said::{self, Saying};
+
+const OURS: &str = "+14155550100";
+
+/// The same house with a number and a workspace.
+fn talking() -> House {
+    let mut house = house();
+    let mailbox = house.accounts["brand"].clone();
+    let voice = |name: &str, channel, address: &str| Sender {
+        from: AccountFrom { name: name.to_owned(), address: address.to_owned(), display_name: String::new() },
+        channel,
+        send_hours: if channel == Channel::Sms { vec!["08:00-21:00".parse_range()] } else { Vec::new() },
+        ..mailbox.clone()
+    };
+    house.accounts.insert("text".to_owned(), voice("text", Channel::Sms, OURS));
+    house.accounts.insert("team".to_owned(), voice("team", Channel::Slack, ""));
+    house
+}
+
+trait ParseRange {
+    fn parse_range(&self) -> liaison::domain::schedule::Range;
+}
+
+impl ParseRange for str {
+    fn parse_range(&self) -> liaison::domain::schedule::Range {
+        liaison::domain::schedule::Range::parse(self).unwrap()
+    }
+}
+
+fn says(id: &str, after: Option<&str>, channel: Channel, text: &str) -> Step {
+    Step { kind: StepKind::Say { channel, text: text.to_owned() }, ..email(id, after, "intro.md") }
+}
+
+/// A mail, then a text a day later; who can't get it gets a mail.
+fn two_ways() -> Definition {
+    let mut text = says(
+        "text",
+        Some("1 day"),
+        Channel::Sms,
+        "Hi {{ first_name }}, {{ influencer.handle }}! Reply STOP to opt out",
+    );
+    text.otherwise = Some(StepKind::Email { templates: vec!["nudge.md".to_owned()], split: vec![100] });
+    definition("spring", vec![email("intro", None, "intro.md"), text, email("last", Some("1 day"), "last.md")])
+}
+
+impl World {
+    async fn reached_at(&self, who: InfluencerId, channel: Channel, value: &str, agreed: bool) {
+        let mut tx = self.fresh.store.begin("test").await.unwrap();
+        let address = Address {
+            id: AddressId(self.clock.new_id()),
+            channel,
+            value: value.to_owned(),
+            value_key: value.to_owned(),
+            person: Person::Influencer(who),
+            is_primary: true,
+            dead_at: None,
+            dead_reason: None,
+            created_at: self.clock.now(),
+        };
+        tx.insert_addresses(&[address]).await.unwrap();
+        if agreed {
+            let consent = Consent {
+                id: LedgerId(self.clock.new_id()),
+                channel,
+                value_key: value.to_owned(),
+                source: "form".to_owned(),
+                evidence: "a form".to_owned(),
+                at: self.clock.now(),
+                withdrawn_at: None,
+            };
+            tx.insert_consents(&[consent]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// Something they say.
+    async fn hears(&self, who: InfluencerId, channel: Channel, account: &str, text: &str) {
+        let mut tx = self.fresh.store.begin("test").await.unwrap();
+        let saying = Saying {
+            channel,
+            account: account.to_owned(),
+            direction: Direction::Inbound,
+            kind: Kind::Human,
+            placed: said::theirs(who, None, Direction::Inbound),
+            conversation: chat::conversation_key(account, text),
+            subject: String::new(),
+            author: Mailbox { name: String::new(), address: "+14155550199".to_owned() },
+            to: Vec::new(),
+            text: text.to_owned(),
+            at: self.clock.now(),
+            print: said::print_of(text),
+            meaning: None,
+            consent: ConsentReading::None,
+            raw: None,
+            attachments: None,
+            fires: true,
+        };
+        said::enter(&mut tx, &self.clock, saying).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_text_goes_to_who_agreed_and_a_mail_to_who_did_not() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        world.publish(vec![two_ways()]).await;
+        let zone = Some("America/New_York");
+        let (ana, bo, cy) = (world.person(zone).await, world.person(zone).await, world.person(zone).await);
+        world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+        world.reached_at(bo, Channel::Sms, "+14155550142", false).await;
+        let runs = world.enroll("spring", &[ana, bo, cy]).await;
+        let sent = world.run_until("2026-11-03T15:00:00Z").await;
+        let name = world.fresh.name;
+        let mut tx = world.fresh.store.read().await.unwrap();
+        let mut got = Vec::new();
+        for one in sent.iter().filter(|one| one.step == "text") {
+            let view = tx.get_message_view(one.id).await.unwrap().unwrap();
+            got.push((one.who, view.channel, view.account.clone(), view.text.clone()));
+        }
+        assert_eq!(got.len(), 3, "{name} {:?}", told(&sent));
+        for (who, channel, account, text) in &got {
+            if *who == ana {
+                assert_eq!((*channel, account.as_str()), (Channel::Sms, "text"), "{name}");
+                assert!(text.starts_with("Hi ") && text.ends_with("! Reply STOP to opt out"), "{text}");
+            } else {
+                assert_eq!((*channel, account.as_str()), (Channel::Email, "brand"), "{name}");
+                assert!(text.contains("Did my note reach you"), "{text}");
+            }
+        }
+        drop(tx);
+        for (run, kind) in runs.iter().zip(["sms", "email", "email"]) {
+            let steps = world.steps_of(run.clone().unwrap()).await;
+            let step = steps.iter().find(|step| step.step == "text").unwrap();
+            assert_eq!((step.kind.as_str(), step.state), (kind, StepState::Sent), "{name}");
+            // The run still hears from its mailbox.
+            assert_eq!(world.run_of(run.clone().unwrap()).await.account, "brand");
+        }
+        // And goes on, in the thread of its mail.
+        let sent = world.run_until("2026-11-05T00:00:00Z").await;
+        assert_eq!(sent.iter().filter(|one| one.step == "last").count(), 3, "{name} {:?}", told(&sent));
+    }
+}
+
+#[tokio::test]
+async fn a_text_keeps_to_the_hours_of_whoever_gets_it() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        sequence.schedule.hours = vec!["00:00-24:00".to_owned()];
+        sequence.steps[1].after = Some("15h".to_owned());
+        world.publish(vec![sequence]).await;
+        // Nobody says where she is: her number does.
+        let ana = world.person(None).await;
+        world.reached_at(ana, Channel::Sms, "+442071838750", true).await;
+        world.enroll("spring", &[ana]).await;
+        let sent = world.run_until("2026-11-04T00:00:00Z").await;
+        // The mail at 14:00 UTC; 15 hours later it is 05:00 in London, where texts go out from 08:00 on.
+        assert_eq!(told(&sent)[..2], ["2026-11-02T14:00Z intro", "2026-11-03T08:00Z text"], "{}", world.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn consent_is_asked_again_right_before_it_goes_out() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        // Planned a night before it goes.
+        sequence.steps[1].after = Some("12h".to_owned());
+        world.publish(vec![sequence]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.run_until("2026-11-03T08:00:00Z").await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.withdraw_consents(Channel::Sms, "+14155550141", world.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let sent = world.run_until("2026-11-03T16:00:00Z").await;
+        assert_eq!(told(&sent), ["2026-11-03T14:00Z text"], "{}", world.fresh.name);
+        let view = world.fresh.store.read().await.unwrap().get_message_view(sent[0].id).await.unwrap().unwrap();
+        assert_eq!(view.channel, Channel::Email, "what stands under else");
+        let steps = world.steps_of(run).await;
+        assert_eq!(steps.iter().find(|step| step.step == "text").unwrap().kind, "email");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_anywhere_stops_what_is_due_everywhere() {
+    for fresh in stores::both().await {
+        for (channel, account) in [(Channel::Sms, "text"), (Channel::Slack, "team"), (Channel::Manual, "manual")] {
+            let world_fresh = &fresh;
+            let name = world_fresh.name;
+            let world = World::new(
+                if name == "sqlite" { stores::sqlite().await } else { stores::postgres().await.unwrap() },
+                talking(),
+            );
+            world.accounts().await;
+            world.publish(vec![two_ways()]).await;
+            let ana = world.person(Some("America/New_York")).await;
+            world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+            let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+            world.run_until("2026-11-02T20:00:00Z").await;
+            world.hears(ana, channel, account, "Sounds lovely, tell me more").await;
+            assert!(world.run_until("2026-11-10T00:00:00Z").await.is_empty(), "{name} {channel}");
+            let run = world.run_of(run).await;
+            assert_eq!(run.state, EnrollmentState::Exited, "{name} {channel}");
+            assert!(run.exit_reason.unwrap_or_default().contains("repl"), "{name}");
+            assert!(run.ended_at.unwrap() < instant("2026-11-03T00:00:00Z"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_numbers_and_nothing_that_says_which_hold_the_run() {
+    for fresh in stores::both().await {
+        let mut house = talking();
+        let mut other = house.accounts["text"].clone();
+        "other".clone_into(&mut other.from.name);
+        house.accounts.insert("other".to_owned(), other);
+        let world = World::new(fresh, house);
+        world.accounts().await;
+        world.publish(vec![two_ways()]).await;
+        let (ana, bo) = (world.person(Some("America/New_York")).await, world.person(Some("America/New_York")).await);
+        world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+        world.reached_at(bo, Channel::Sms, "+14155550142", true).await;
+        // Bo wrote to one of them before: that is the one he knows.
+        world.hears(bo, Channel::Sms, "other", "hello there").await;
+        let runs = world.enroll("spring", &[ana, bo]).await;
+        let sent = world.run_until("2026-11-03T15:00:00Z").await;
+        let texts: Vec<_> = sent.iter().filter(|one| one.step == "text").collect();
+        assert_eq!(texts.len(), 1, "{:?}", told(&sent));
+        let view = world.fresh.store.read().await.unwrap().get_message_view(texts[0].id).await.unwrap().unwrap();
+        assert_eq!((texts[0].who, view.account.as_str()), (bo, "other"));
+        let held = world.run_of(runs[0].clone().unwrap()).await;
+        assert_eq!(held.state, EnrollmentState::Held);
+        assert!(held.waiting_for.unwrap().contains("sms_account"));
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Everything may be told twice, by a list, a hook and a socket at once: each thing has the provider's id, and is kept once.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 
 use super::ingest::IngestError;
@@ -30,6 +32,8 @@ mod voice;
 use tame::{attachments, cut, mailbox, plain};
 use voice::Voice;
 
+/// How far a provider's clock may be from ours.
+const SKEW: Duration = Duration::from_mins(5);
 /// Compression of what came.
 const COMPRESSION: i32 = 3;
 
@@ -225,10 +229,7 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
 /// Whether it is a message that the hub sent. Then its id is noted, and where its outcome was not known, it is now.
 async fn is_own(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
     let Some(token) = &said.token else {
-        // A provider that keeps no token of ours: what is just under way with the same words is not entered a second time. Its id
-        // is noted by whoever sends it, or asks what became of it.
-        let to = said.to.first().and_then(|to| chat::key(&to.address)).unwrap_or_default();
-        return tx.is_under_way(&context.account, &to, &said.text).await;
+        return is_under_way(tx, clock, context, said).await;
     };
     let Some(own) = tx.find_tokens(vec![token.clone()]).await?.into_iter().next() else {
         // Ours, and erased with whom it went to: it does not come back.
@@ -240,6 +241,19 @@ async fn is_own(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> R
         settle::settle_seen(tx, clock, vec![own.id]).await?;
     }
     Ok(true)
+}
+
+/// A provider that keeps no token of ours: what is just under way with the same words is not entered a second time. Where it can only
+/// be one, it is known now that the provider has it.
+async fn is_under_way(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
+    let to = said.to.first().and_then(|to| chat::key(&to.address)).unwrap_or_default();
+    let found = tx.find_under_way(&context.account, (&to, &said.text), said.at.plus(SKEW)).await?;
+    if let [one] = found.as_slice() {
+        tx.lock_runs_of(found.clone()).await?;
+        fares::note_id(tx, &context.account, (&said.id, *one)).await?;
+        settle::settle_known(tx, clock, found.clone()).await?;
+    }
+    Ok(!found.is_empty())
 }
 
 async fn note_id(tx: &mut Tx, context: &Context, (id, message_id): (&str, MessageId)) -> Result<(), StoreError> {

@@ -67,9 +67,11 @@ impl Listener {
     async fn listen(&self, feed: &mut dyn Feed, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
         let account = &self.settings.account;
         let fire_after = self.first_read(lease).await?;
+        // Counted from the first reading: what came while we were down afterwards is not left out.
+        let first = fire_after.unwrap_or_else(|| self.tenure.clock.now());
         let since = match self.settings.reach {
-            Reach::Nothing => self.tenure.clock.now(),
-            Reach::Back(span) => self.tenure.clock.now().minus(span),
+            Reach::Nothing => first,
+            Reach::Back(span) => first.minus(span),
             Reach::All => Micros(0),
         };
         let context = Context {

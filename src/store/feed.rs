@@ -170,9 +170,16 @@ impl Tx {
         self.opt(&LAST_WRITTEN, values![id, channel]).await
     }
 
-    /// Whether a message with these words is on its way from an account to an address, or may be.
-    pub async fn is_under_way(&mut self, account: &str, to: &str, text: &str) -> Result<bool, StoreError> {
-        Ok(self.opt::<(MessageId,)>(&UNDER_WAY, values![account, to, text]).await?.is_some())
+    /// Messages with these words that are on their way from an account to an address, or may be, and were handed over by an instant:
+    /// two of them at most.
+    pub async fn find_under_way(
+        &mut self,
+        account: &str,
+        (to, text): (&str, &str),
+        until: Micros,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let rows: Vec<(MessageId,)> = self.all(&UNDER_WAY, values![account, to, text, until]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Who takes part in a message.
@@ -264,7 +271,7 @@ statements! {
         JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 AND p.role = 'author' AND p.agent_id IS NULL \
         AND m.channel = $2 AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] UNDER_WAY = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id JOIN message m ON m.id = o.id \
-        WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 LIMIT 1";
+        WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 AND o.handed_over_at <= $4 LIMIT 2";
     #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' AS is_author, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";
     #[hot] WAITING_FACTS = "UPDATE unmatched SET facts = CAST($2 AS JSONB) WHERE message_id = $1",
         sqlite: "UPDATE unmatched SET facts = $2 WHERE message_id = $1";

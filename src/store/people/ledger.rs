@@ -144,12 +144,6 @@ impl Tx {
         self.exec(&SUPPRESSIONS_DELETE_IDS, values![ids]).await
     }
 
-    /// Lifts what somebody said of one address by themselves, because they say otherwise now; how many there were. What was carried over
-    /// from elsewhere stays.
-    pub async fn delete_own_opt_out(&mut self, channel: Channel, value_key: &str) -> Result<u64, StoreError> {
-        self.exec(&OPT_OUT_DELETE, values![channel, value_key]).await
-    }
-
     /// Lifts every suppression of an address. Only a person may; how many there were.
     pub async fn delete_suppressions(&mut self, channel: Channel, value_key: &str) -> Result<u64, StoreError> {
         let kept = self.forget_erased_address(channel, value_key).await?;
@@ -169,8 +163,6 @@ statements! {
     #[hot] SUPPRESSIONS_LIST = "SELECT id, channel, value_key, scope, reason, evidence, at FROM suppression \
         WHERE id > $1 ORDER BY id LIMIT $2";
     #[hot] SUPPRESSIONS_DELETE_IDS = "DELETE FROM suppression WHERE id = ANY($1::uuid[])";
-    #[hot] OPT_OUT_DELETE = "DELETE FROM suppression WHERE channel = $1 AND value_key = $2 AND reason = 'opted_out' \
-        AND evidence NOT LIKE '%, the same person)'";
     #[hot] SUPPRESSIONS_DELETE = "DELETE FROM suppression WHERE channel = $1 AND value_key = $2";
 }
 

@@ -8,7 +8,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::view::{
-    DeliveryView, MessageHighlights, MessageStatus, MessageView, ParticipantView, RecipientView, SearchHit,
+    DeliveryView, MessageHighlights, MessageStatus, MessageView, ParticipantView, RecipientView, RevisionView,
+    SearchHit,
 };
 use super::{Order, Page, Place, Slice};
 use crate::domain::address;
@@ -158,7 +159,13 @@ struct OwnedAddress {
 impl Tx {
     /// One message, whole.
     pub async fn get_message_view(&mut self, id: MessageId) -> Result<Option<MessageView>, StoreError> {
-        Ok(self.message_views(vec![id], WHOLE_TEXT).await?.pop())
+        let Some(mut view) = self.message_views(vec![id], WHOLE_TEXT).await?.pop() else { return Ok(None) };
+        // Elsewhere nobody can change what they said.
+        if view.channel == Channel::Slack {
+            let said = self.list_revisions(id).await?.into_iter();
+            view.revisions = said.map(|(until, text, deleted)| RevisionView { until, text, deleted }).collect();
+        }
+        Ok(Some(view))
     }
 
     /// These messages in the order of the ids, texts cut to [`LIST_TEXT_MAX`]; ids of no message are left out.
@@ -313,6 +320,7 @@ fn view(row: MessageRow, owners: &[OwnedAddress]) -> MessageView {
         deliveries: row.deliveries.map(|json| json.0).unwrap_or_default().into_iter().map(DeliveryView::from).collect(),
         size: row.size,
         backfilled: row.backfilled,
+        revisions: Vec::new(),
     };
     view.participants = participants(&view, parts, owners);
     let first = view.participants.first().map(|p| (p.thread_id, p.influencer_id));

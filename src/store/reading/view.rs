@@ -153,6 +153,20 @@ pub struct MessageView {
     pub size: i64,
     /// Whether it was there before the account was connected.
     pub backfilled: bool,
+    /// What it said before its author changed it or took it back, the oldest first; only where it is asked for alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<RevisionView>,
+}
+
+/// What a message said until it was changed or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct RevisionView {
+    /// Until when.
+    pub until: Micros,
+    /// What it said.
+    pub text: String,
+    /// Whether it was taken back then; else it was changed.
+    pub deleted: bool,
 }
 
 /// Someone on whose timeline a message shows.

@@ -150,6 +150,11 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
     brand.until_says(&zoe, "I am in, twice");
     let edited = until(installation, "the change", || super::events(installation, "message.edited").into_iter().next());
     assert_eq!((&edited["data"]["deleted"], &edited["influencer_id"]), (&json!(false), &json!(zoe)));
+    let message = installation.get(&format!("/v1/messages/{}", edited["message_id"].as_str().unwrap()));
+    assert_eq!(
+        (&message["revisions"][0]["text"], &message["revisions"][0]["deleted"]),
+        (&json!("I am in"), &json!(false))
+    );
 
     // The same is told again by the walk after a cut, and by the hook: once.
     fake.cut();

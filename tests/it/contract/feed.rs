@@ -225,12 +225,23 @@ async fn the_same_words_are_under_way_until_it_is_known_what_became_of_them() {
             ("rejected", false),
             ("cancelled", false),
         ] {
-            seed::run(&fresh, &format!("UPDATE outbox SET status = '{status}' WHERE id = $1"), &[id.0]).await;
+            let at = seed::at(2);
+            let change = format!("UPDATE outbox SET status = '{status}', handed_over_at = {} WHERE id = $1", at.0);
+            seed::run(&fresh, &change, &[id.0]).await;
             let mut tx = fresh.store.read().await.unwrap();
-            let found = tx.is_under_way("brand", ANA, "Hello").await.unwrap();
-            assert_eq!(found, is_under_way, "{}: {status}", fresh.name);
+            let found = tx.find_under_way("brand", (ANA, "Hello"), seed::at(9)).await.unwrap();
+            assert_eq!(found, if is_under_way { vec![id] } else { vec![] }, "{}: {status}", fresh.name);
+            assert!(
+                tx.find_under_way("brand", (ANA, "Hello"), seed::at(1)).await.unwrap().is_empty(),
+                "{}",
+                fresh.name
+            );
             for (account, to, text) in [("other", ANA, "Hello"), ("brand", BO, "Hello"), ("brand", ANA, "hello")] {
-                assert!(!tx.is_under_way(account, to, text).await.unwrap(), "{}: {account} {to} {text}", fresh.name);
+                assert!(
+                    tx.find_under_way(account, (to, text), seed::at(9)).await.unwrap().is_empty(),
+                    "{}: {account} {to} {text}",
+                    fresh.name
+                );
             }
         }
     }

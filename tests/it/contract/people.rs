@@ -475,32 +475,6 @@ async fn suppression_is_kept_once_and_consents_are_kept_all() {
 }
 
 #[tokio::test]
-async fn only_what_somebody_said_of_an_address_themselves_is_lifted_when_they_ask_for_more() {
-    let clock = Clock::machine();
-    let (number, other) = ("+14155550101", "+14155550102");
-    for fresh in stores::both().await {
-        for (channel, key, reason, evidence, lifted) in [
-            (Channel::Sms, number, SuppressionReason::OptedOut, "STOP", 1),
-            (Channel::Sms, number, SuppressionReason::OptedOut, "m1 (as b@example.org, the same person)", 0),
-            (Channel::Sms, number, SuppressionReason::ByHand, "kim", 0),
-            (Channel::Sms, number, SuppressionReason::Complaint, "m1", 0),
-            (Channel::Sms, other, SuppressionReason::OptedOut, "STOP", 0),
-            (Channel::Slack, number, SuppressionReason::OptedOut, "STOP", 0),
-        ] {
-            let mut tx = fresh.store.begin("test.ledger").await.unwrap();
-            let (id, scope) = (LedgerId(clock.new_id()), SCOPE_ALL.to_owned());
-            let row =
-                Suppression { id, channel, value_key: key.into(), scope, reason, evidence: evidence.into(), at: AT };
-            tx.insert_suppressions(std::slice::from_ref(&row)).await.unwrap();
-            let gone = tx.delete_own_opt_out(Channel::Sms, number).await.unwrap();
-            assert_eq!(gone, lifted, "{}: {row:?}", fresh.name);
-            let left = tx.suppressed(channel, vec![key.to_owned()]).await.unwrap();
-            assert_eq!(left, if lifted == 1 { vec![] } else { vec![row] }, "{}", fresh.name);
-        }
-    }
-}
-
-#[tokio::test]
 async fn notes_are_read_newest_first_from_a_place_in_time() {
     let clock = Clock::machine();
     for fresh in stores::both().await {

@@ -66,7 +66,7 @@ async fn a_message_is_posted_where_it_belongs() {
     assert_eq!(posts[1].arguments["metadata"], json!({"event_type":"liaison_message","event_payload":{"token":"two"}}));
     // A conversation of another workspace is none of ours.
     let foreign = sender.offer(&mail("T2/C7", "three", None)).await.unwrap();
-    assert!(matches!(foreign, Offer::Refused { phase: Phase::Recipient, .. }));
+    assert!(matches!(foreign, Offer::Refused { phase: Phase::Data, .. }));
     assert_polite(&fake);
 }
 

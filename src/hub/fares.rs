@@ -129,18 +129,8 @@ pub async fn harm(
                 .await?;
         }
         Harm::OptedOut => {
-            let row = Suppression {
-                id: LedgerId(clock.new_id()),
-                channel,
-                value_key: key.clone(),
-                scope: SCOPE_ALL.to_owned(),
-                reason: SuppressionReason::OptedOut,
-                evidence: format!("they told the provider to stop ({why})"),
-                at: now,
-            };
-            let is_new = tx.insert_suppressions(&[row]).await? > 0;
-            tx.withdraw_consents(channel, &key, now).await?;
-            if is_new {
+            let evidence = format!("they told the provider to stop ({why})");
+            if opt_out(tx, clock, (channel, &key), (evidence, now)).await? {
                 told_provider(tx, clock, (channel, &key), message).await?;
             }
         }
@@ -156,18 +146,29 @@ pub async fn stop(
     (message, at): (MessageId, Micros),
 ) -> Result<(), StoreError> {
     let Some(key) = chat::key(address) else { return Ok(()) };
+    opt_out(tx, clock, (channel, &key), (message.to_string(), at)).await?;
+    Ok(())
+}
+
+/// Whether it was not known.
+async fn opt_out(
+    tx: &mut Tx,
+    clock: &Clock,
+    (channel, key): (Channel, &str),
+    (evidence, at): (String, Micros),
+) -> Result<bool, StoreError> {
     let row = Suppression {
         id: LedgerId(clock.new_id()),
         channel,
-        value_key: key.clone(),
+        value_key: key.to_owned(),
         scope: SCOPE_ALL.to_owned(),
         reason: SuppressionReason::OptedOut,
-        evidence: message.to_string(),
+        evidence,
         at,
     };
-    tx.insert_suppressions(&[row]).await?;
-    tx.withdraw_consents(channel, &key, clock.now()).await?;
-    Ok(())
+    let is_new = tx.insert_suppressions(&[row]).await? > 0;
+    tx.withdraw_consents(channel, key, clock.now()).await?;
+    Ok(is_new)
 }
 
 /// A keyword that takes back a stop.
@@ -190,6 +191,10 @@ pub struct OptIn<'a> {
 /// is agreed to: only a person lifts that.
 pub async fn opt_in(tx: &mut Tx, clock: &Clock, given: OptIn<'_>) -> Result<(), StoreError> {
     let Some(key) = chat::key(given.address) else { return Ok(()) };
+    // Told late, it takes nothing back that they said since.
+    if !is_newest(tx, given.message).await? {
+        return Ok(());
+    }
     let mut others = false;
     let mut lifted = Vec::new();
     for row in tx.suppressed(given.channel, vec![key.clone()]).await? {
@@ -215,6 +220,13 @@ pub async fn opt_in(tx: &mut Tx, clock: &Clock, given: OptIn<'_>) -> Result<(), 
         withdrawn_at: None,
     };
     tx.insert_consents(&[consent]).await
+}
+
+/// Whether nothing came after it in its thread.
+async fn is_newest(tx: &mut Tx, message: MessageId) -> Result<bool, StoreError> {
+    let thread = tx.get_message_view(message).await?.and_then(|view| view.thread_id);
+    let Some(thread) = thread else { return Ok(true) };
+    Ok(tx.newest_answered(thread).await?.is_none_or(|newest| newest.id == message))
 }
 
 /// Whether a suppression comes from a keyword that the same number sent, before.

@@ -366,7 +366,7 @@ pub async fn step_sent(tx: &mut Tx, clock: &Clock, message: MessageId, sent_at: 
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
     let Some(run) = tx.lock_enrollment(mail.enrollment_id).await? else { return Ok(()) };
     tx.complete_step(run.id, &mail.step, StepState::Sent, (sent_at, None)).await?;
-    tx.set_sending_since(&run.account, sent_at).await?;
+    tx.set_sending_since(&mail.account, sent_at).await?;
     if is_live(&run) && run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str()) {
         let run = EnrollmentRow { first: false, ..run };
         step_done(tx, clock, run, sent_at).await?;

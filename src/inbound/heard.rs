@@ -248,7 +248,10 @@ async fn is_own(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> R
 async fn is_under_way(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<bool, StoreError> {
     let to = said.to.first().and_then(|to| chat::key(&to.address)).unwrap_or_default();
     let found = tx.find_under_way(&context.account, (&to, &said.text), said.at.plus(SKEW)).await?;
-    if let [one] = found.as_slice() {
+    if let [one] = found.as_slice()
+        // Whoever has it in hand is about to be told by the provider itself.
+        && tx.get_uncertain(*one).await?.is_some()
+    {
         tx.lock_runs_of(found.clone()).await?;
         fares::note_id(tx, &context.account, (&said.id, *one)).await?;
         settle::settle_known(tx, clock, found.clone()).await?;

@@ -145,7 +145,6 @@ async fn claim_in(
     let all = is_read(tx, settings).await?;
     let runs = if all { lock_runs(tx, &settings.account, now, room).await? } else { Vec::new() };
     let mut due = lock_due(tx, settings, (now, room), all).await?;
-    let more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     if settings.channel != Channel::Email {
         // Two nodes must not each take a message to the same address.
         tx.lock_account(&settings.account).await?;
@@ -154,7 +153,12 @@ async fn claim_in(
     // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
     let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
     let of_runs = tx.steps_of_messages(due.clone()).await?;
+    let mut more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     due.retain(|id| of_runs.iter().find(|mail| mail.id == *id).is_none_or(is_ours));
+    if settings.channel != Channel::Email {
+        // Where all that was found waits for something else, so does what comes after it.
+        more &= !due.is_empty();
+    }
     if settings.channel != Channel::Email {
         let known = settle::settle_known(tx, &tools.clock, due.clone()).await?;
         due.retain(|id| !known.contains(id));

@@ -131,11 +131,29 @@ impl Dossier {
         numbers.map(|p| p.value_key.as_str()).next()
     }
 
+    /// By what it is known what time it is for whoever gets a message: their zone and a number. A text message rings at its own number,
+    /// and an agent's is no clock of the influencer's.
+    pub fn clock_of<'a>(
+        &'a self,
+        person: &'a PersonRow,
+        rings: Option<&'a PlaceRow>,
+    ) -> (Option<&'a str>, Option<&'a str>) {
+        let zone = person.timezone.as_deref().filter(|_| rings.is_none_or(|place| place.agent_id.is_none()));
+        (zone, rings.map(|place| place.value_key.as_str()).or_else(|| self.phone(person.id)))
+    }
+
     /// The teammate who looks after somebody: theirs, or who owns what nobody else does. One who is not (or no longer) in the
     /// team looks after nobody.
     pub fn owner<'a>(&'a self, house: &'a House, id: InfluencerId) -> Option<&'a String> {
         let theirs = self.person(id).and_then(|person| person.owner.as_ref());
         theirs.filter(|owner| house.owners.contains_key(*owner)).or(house.default_owner.as_ref())
+    }
+
+    /// Why nothing of a sequence leaves from an account, where that is paused.
+    pub fn paused_account(&self, account: &str) -> Option<String> {
+        let scope = account_scope(account);
+        let pause = self.pauses.iter().find(|pause| pause.scope == scope)?;
+        Some(format!("the account {account} is paused since {}: {}", pause.at, pause.reason))
     }
 
     /// What makes time stand still for a run now, if anything does.

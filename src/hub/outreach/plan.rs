@@ -409,7 +409,12 @@ impl Planner {
 
     fn terms(&mut self, who: &Who<'_>) -> Arc<Terms> {
         let (zone, _) = self.zone(who);
-        let key = (who.version.to_owned(), who.account.to_owned(), zone.name().to_owned());
+        let mut zones = zone.name().to_owned();
+        if rings(&self.house, who.account).is_some() {
+            zones.push(' ');
+            zones.push_str(own_zone(&self.house, who).name());
+        }
+        let key = (who.version.to_owned(), who.account.to_owned(), zones);
         if let Some(found) = self.terms.get(&key) {
             return Arc::clone(found);
         }
@@ -526,6 +531,17 @@ fn their_holidays(definition: &Definition) -> Calendar {
     Calendar::merge(all.iter())
 }
 
+/// The account, where its messages make a phone ring.
+fn rings<'a>(house: &'a House, account: &str) -> Option<&'a Sender> {
+    house.accounts.get(account).filter(|sender| sender.channel == Channel::Sms)
+}
+
+/// What time it is for them, whatever the sequence goes by.
+fn own_zone(house: &House, who: &Who<'_>) -> Zone {
+    let fallback = Zone::named(&who.definition.schedule.fallback).unwrap_or_else(|| house.zone.clone());
+    choose_zone(who.timezone, who.phone, &fallback).0
+}
+
 fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
     let schedule = &who.definition.schedule;
     let (theirs, ours) = (their_holidays(who.definition), our_holidays(house));
@@ -535,11 +551,10 @@ fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
     if let Some(hours) = hours {
         openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
     }
-    // A text makes a phone ring: it goes out in its channel's hours as well, wherever they are.
-    let quiet = house.accounts.get(who.account).filter(|sender| sender.channel == Channel::Sms);
-    if let Some(hours) = quiet.and_then(|sender| Hours::new(Weekdays::ALL, sender.send_hours.clone()).ok()) {
-        let holidays = Calendar::default();
-        openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays });
+    // A text makes a phone ring: it goes out in its account's hours as well, on their own clock.
+    if let Some(hours) = rings(house, who.account).and_then(|s| Hours::new(Weekdays::ALL, s.send_hours.clone()).ok()) {
+        let (zone, holidays) = (own_zone(house, who), Calendar::default());
+        openings.push(Opening { side: Side::Recipient, hours, zone, holidays });
     }
     let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
     let hours = if working.is_empty() { whole() } else { Hours::new(Weekdays::ALL, working.to_vec()).ok() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::dossier::{Blocked, Dossier, own_no};
+use super::dossier::{Blocked, Dossier, choose_place, own_no};
 use super::house::House;
 use super::outgoing::{self, LOOK_AGAIN};
 use super::plan::{PUNCTUAL, Planner, Request, Who, step_seed};
@@ -27,6 +27,9 @@ use crate::store::{StoreError, Tx};
 /// daemon that was down), and all of that at once would be a burst: it is spread over the time after now.
 pub const QUEUED_MAX: std::time::Duration = std::time::Duration::from_mins(15);
 
+/// How soon what a paused account was to say is looked at again.
+const REST_AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
+
 /// What the last look says.
 enum Answer {
     Go,
@@ -39,6 +42,8 @@ enum Answer {
     Blocked(Blocked),
     /// Somebody has to mend something first.
     Stuck(String),
+    /// The account is paused that says it.
+    Rests(String),
     /// It goes to an address that is not theirs any more, or where nothing arrives: another is written in its place, to where
     /// they are reached now.
     Anew(String),
@@ -141,10 +146,8 @@ async fn carry_out(
                 EnrollmentRow { state, held_at, next_at: blocked.until, waiting_for: Some(blocked.why), ..run.clone() };
             tx.update_enrollment(run, now).await?;
         }
-        Answer::Stuck(why) => {
-            tx.reschedule_outbox(mail.id, mail.due_at, Some(&why)).await?;
-            outgoing::stuck(tx, clock, run.clone(), (&why, Some(now.plus(LOOK_AGAIN)))).await?;
-        }
+        Answer::Stuck(why) => hold_stuck(tx, clock, (mail, run), &why, LOOK_AGAIN).await?,
+        Answer::Rests(why) => hold_stuck(tx, clock, (mail, run), &why, REST_AGAIN).await?,
         Answer::Anew(why) => {
             if steer::plan_anew(tx, clock, run, &mail.step, &why).await? == Replanned::Free {
                 planner.give_back(mail.id.0);
@@ -165,6 +168,18 @@ async fn carry_out(
         }
     }
     Ok(false)
+}
+
+/// What stands in its way is for a person, and looked at again after a while.
+async fn hold_stuck(
+    tx: &mut Tx,
+    clock: &Clock,
+    (mail, run): (&StepMail, &EnrollmentRow),
+    why: &str,
+    again: std::time::Duration,
+) -> Result<(), StoreError> {
+    tx.reschedule_outbox(mail.id, mail.due_at, Some(why)).await?;
+    outgoing::stuck(tx, clock, run.clone(), (why, Some(clock.now().plus(again)))).await
 }
 
 fn judge(
@@ -189,6 +204,10 @@ fn judge(
     if let Some(stage) = dossier.reached(run) {
         return Answer::Reached(stage.to_owned());
     }
+    // Its mailbox's pause is looked at above. This one is looked at again, for its end wakes only runs of the mailbox.
+    if let Some(why) = dossier.paused_account(&mail.account) {
+        return Answer::Rests(why);
+    }
     let Some(sender) = planner.sender(&mail.account) else {
         return Answer::Stuck(format!("the account {} is not configured any more", mail.account));
     };
@@ -196,10 +215,10 @@ fn judge(
     if let Some(no) = own_no(places, sender.channel) {
         return Answer::Skip(format!("they must not be written to ({no})"));
     }
-    if let Some(why) = unasked(places, sender.channel, recipients) {
-        return Answer::Skip(why);
-    }
     if let Some(answer) = recipients.iter().find_map(|recipient| misdirected(places, recipient)) {
+        return answer;
+    }
+    if let Some(answer) = unasked(places, sender.channel, recipients) {
         return answer;
     }
     if let Some(condition) = definition.step(&mail.step).and_then(|(_, step)| step.condition.as_deref()) {
@@ -210,21 +229,27 @@ fn judge(
             None => return Answer::Over("the influencer is gone".to_owned()),
         }
     }
-    let who = Who {
-        definition,
-        version: &run.version,
-        account: &mail.account,
-        timezone: person.timezone.as_deref(),
-        phone: dossier.phone(run.influencer_id),
-    };
+    let (timezone, phone) = dossier.clock_of(person, rings(places, recipients));
+    let who = Who { definition, version: &run.version, account: &mail.account, timezone, phone };
     find_room(planner, &who, (mail, run), now)
 }
 
-/// Why a text message does not go out that nobody agreed to any more.
-fn unasked(places: &[PlaceRow], channel: Channel, recipients: &[RecipientRow]) -> Option<String> {
+/// The number at which a text message rings.
+fn rings<'a>(places: &'a [PlaceRow], recipients: &[RecipientRow]) -> Option<&'a PlaceRow> {
+    let to = recipients.first()?;
+    places.iter().find(|place| place.channel == Channel::Sms && place.value_key == to.address_key)
+}
+
+/// What becomes of a text message that nobody agreed to any more at its number; nothing where they do.
+fn unasked(places: &[PlaceRow], channel: Channel, recipients: &[RecipientRow]) -> Option<Answer> {
     let agreed = |r: &RecipientRow| places.iter().any(|p| p.value_key == r.address_key && p.agreed);
-    let is_unasked = channel == Channel::Sms && !recipients.iter().all(agreed);
-    is_unasked.then(|| "nobody has noted that they agree to text messages, or they took it back".to_owned())
+    if channel != Channel::Sms || recipients.iter().all(agreed) {
+        return None;
+    }
+    let why = "nobody has noted that they agree to text messages, or they took it back".to_owned();
+    let elsewhere =
+        choose_place(places, channel).is_ok_and(|place| recipients.iter().all(|r| r.address_key != place.value_key));
+    Some(if elsewhere { Answer::Anew(why) } else { Answer::Skip(why) })
 }
 
 /// What becomes of mail that can't go to this recipient any more; nothing where it can. `places` are theirs and their agents'.

@@ -56,14 +56,20 @@ const MOVES_MAX: usize = 50;
 impl Batch<'_> {
     /// Plans with what is known of a run; nothing where its influencer or version is gone.
     pub(super) fn who<T>(&mut self, run: &EnrollmentRow, ask: impl FnOnce(&mut Planner, &Who<'_>) -> T) -> Option<T> {
+        self.who_at(run, None, ask)
+    }
+
+    /// The same for what goes to a place of theirs.
+    fn who_at<T>(
+        &mut self,
+        run: &EnrollmentRow,
+        place: Option<&PlaceRow>,
+        ask: impl FnOnce(&mut Planner, &Who<'_>) -> T,
+    ) -> Option<T> {
         let person = self.dossier.person(run.influencer_id)?;
-        let who = Who {
-            definition: self.dossier.definition(&run.version)?,
-            version: &run.version,
-            account: &run.account,
-            timezone: person.timezone.as_deref(),
-            phone: self.dossier.phone(run.influencer_id),
-        };
+        let (timezone, phone) = self.dossier.clock_of(person, place.filter(|place| place.channel == Channel::Sms));
+        let definition = self.dossier.definition(&run.version)?;
+        let who = Who { definition, version: &run.version, account: &run.account, timezone, phone };
         Some(ask(&mut self.planner, &who))
     }
 
@@ -219,10 +225,11 @@ impl Batch<'_> {
         };
         let request = Request { due, domain: &route.domain, first: run.first, yields: run.first, seed };
         let kept = pencilled.filter(|at| *at <= now);
-        let kept = kept.and_then(|at| self.who(&via, |planner, who| planner.place_due(who, &request, at)));
+        let kept = kept
+            .and_then(|at| self.who_at(&via, Some(&route.place), |planner, who| planner.place_due(who, &request, at)));
         let mut found = match kept {
             Some(Ok(planned)) if planned.at <= now => Some(Ok(planned)),
-            _ => self.who(&via, |planner, who| planner.place(who, &request)),
+            _ => self.who_at(&via, Some(&route.place), |planner, who| planner.place(who, &request)),
         };
         // Where nobody looked when it was to be looked at (a daemon that was down), that is so for others, too: all of that at
         // once would be a burst.
@@ -230,9 +237,9 @@ impl Batch<'_> {
         let late = now.since(looked_for);
         let mut request = request;
         if late > QUEUED_MAX && matches!(&found, Some(Ok(planned)) if planned.at <= now) {
-            let due = self.who(&via, |planner, who| planner.spread_from_now(who, seed));
+            let due = self.who_at(&via, Some(&route.place), |planner, who| planner.spread_from_now(who, seed));
             request = Request { due: Due::At(due.unwrap_or(now)), ..request };
-            let again = self.who(&via, |planner, who| planner.place(who, &request));
+            let again = self.who_at(&via, Some(&route.place), |planner, who| planner.place(who, &request));
             found = again.map(|again| again.map(|again| told_late((looked_for, late), again)));
         }
         while let Some(Ok(place)) = &found
@@ -242,7 +249,7 @@ impl Batch<'_> {
             self.pad.places(tx).await?;
             self.planner.reach(tx, place.at).await?;
             self.planner.give_back(run.id.0);
-            found = self.who(&via, |planner, who| planner.place(who, &request));
+            found = self.who_at(&via, Some(&route.place), |planner, who| planner.place(who, &request));
         }
         let planned = match found {
             Some(Ok(planned)) => planned,
@@ -323,6 +330,10 @@ impl Batch<'_> {
             Err(Unwritten::Refused(EnqueueError::Stopped(stopped))) => {
                 let why = stopped.iter().map(|s| format!("{}: {}", s.address, s.reason)).collect::<Vec<_>>().join(", ");
                 return self.skip(tx, run, plan.step, &why).await;
+            }
+            // They took it back since it was looked at.
+            Err(Unwritten::Refused(error @ EnqueueError::NoConsent(_))) => {
+                return self.skip(tx, run, plan.step, &error.to_string()).await;
             }
             Err(Unwritten::Refused(error)) => {
                 let why = format!("the message of {}: {error}", plan.step.id);

@@ -97,7 +97,9 @@ async fn a_stop_from_before_the_account_was_read_holds_and_start_takes_it_back()
         hear(&fresh, &clock, Some(now), text("SM1", "Stop", minutes(-30))).await;
         let (stops, agreed) = standing(&fresh).await;
         assert_eq!((stops.len(), agreed), (1, false), "{name}");
-        // What is older than the stop takes nothing back, however late it is told.
+        // What was said before another stop takes nothing back, however late it is told.
+        hear(&fresh, &clock, Some(now), text("SM1b", "STOP", minutes(-10))).await;
+        hear(&fresh, &clock, Some(now), text("SM1a", "START", minutes(-20))).await;
         hear(&fresh, &clock, Some(now), text("SM0", "START", minutes(-40))).await;
         assert_eq!(standing(&fresh).await, (stops, false), "{name}");
         hear(&fresh, &clock, Some(now), text("SM2", "START", minutes(1))).await;

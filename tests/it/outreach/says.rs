@@ -6,11 +6,12 @@ use liaison::domain::chat;
 use liaison::domain::ids::{AddressId, InfluencerId, LedgerId};
 use liaison::domain::mail::Mailbox;
 use liaison::domain::people::{Address, Consent, Person};
-use liaison::domain::sequence::{Definition, Step, StepKind};
+use liaison::domain::sequence::{Definition, Step, StepKind, ZoneRule};
 use liaison::domain::sms::ConsentReading;
 use liaison::domain::words::{Channel, Direction, EnrollmentState, Kind, StepState};
 use liaison::hub::enqueue::AccountFrom;
 use liaison::hub::outreach::house::{House, Sender};
+use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::said::{self, Saying};
 
 const OURS: &str = "+14155550100";
@@ -250,5 +251,54 @@ async fn several_numbers_and_nothing_that_says_which_hold_the_run() {
         let held = world.run_of(runs[0].clone().unwrap()).await;
         assert_eq!(held.state, EnrollmentState::Held);
         assert!(held.waiting_for.unwrap().contains("sms_account"));
+    }
+}
+
+#[tokio::test]
+async fn a_text_keeps_to_their_hours_where_the_sequence_goes_by_another_clock() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        sequence.schedule.zone = ZoneRule::Fixed;
+        sequence.schedule.fallback = "America/New_York".to_owned();
+        sequence.schedule.hours = vec!["00:00-24:00".to_owned()];
+        sequence.steps[1].after = Some("15h".to_owned());
+        world.publish(vec![sequence]).await;
+        let (far, near) = (world.person(Some("Asia/Tokyo")).await, world.person(Some("America/New_York")).await);
+        world.reached_at(far, Channel::Sms, "+14155550143", true).await;
+        world.reached_at(near, Channel::Sms, "+14155550144", true).await;
+        world.enroll("spring", &[far, near]).await;
+        let sent = world.run_until("2026-11-04T00:00:00Z").await;
+        let at = |who| sent.iter().find(|one| one.step == "text" && one.who == who).map(|one| one.at.clone()).unwrap();
+        // After the mail at 14:00 it is two in the afternoon there, and midnight here.
+        assert!(at(far).starts_with("2026-11-03T05:"), "{} {}", world.fresh.name, at(far));
+        assert!(at(near).starts_with("2026-11-03T13:"), "{} {}", world.fresh.name, at(near));
+    }
+}
+
+#[tokio::test]
+async fn nothing_leaves_from_a_number_that_is_paused() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        world.publish(vec![two_ways()]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.run_until("2026-11-02T20:00:00Z").await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        assert!(pause::pause(&mut tx, &world.clock, Target::Account("text"), "a look").await.unwrap());
+        tx.commit().await.unwrap();
+        let name = world.fresh.name;
+        assert!(world.run_until("2026-11-03T20:00:00Z").await.is_empty(), "{name}");
+        let held = world.run_of(run).await;
+        assert_eq!(held.state, EnrollmentState::Held, "{name}");
+        assert!(held.waiting_for.unwrap().contains("text is paused"), "{name}");
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        assert!(pause::resume(&mut tx, &world.clock, Target::Account("text"), "kim").await.unwrap());
+        tx.commit().await.unwrap();
+        let sent = world.run_until("2026-11-03T21:00:00Z").await;
+        assert_eq!(sent.iter().map(|one| one.step.as_str()).collect::<Vec<_>>(), ["text"], "{name}");
     }
 }

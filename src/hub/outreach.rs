@@ -377,12 +377,26 @@ pub async fn step_sent(tx: &mut Tx, clock: &Clock, message: MessageId, sent_at: 
 /// A mail was taken back: a skipped step, or what stands under its `else` where they can't be written to any more. Where its run was
 /// ended, that is said already.
 pub async fn step_dropped(tx: &mut Tx, clock: &Clock, message: MessageId, reason: &str) -> Result<(), StoreError> {
+    drop_step(tx, clock, message, (reason, true)).await
+}
+
+/// A message was left that may have arrived: nothing is sent in its place.
+pub async fn step_left(tx: &mut Tx, clock: &Clock, message: MessageId, reason: &str) -> Result<(), StoreError> {
+    drop_step(tx, clock, message, (reason, false)).await
+}
+
+async fn drop_step(
+    tx: &mut Tx,
+    clock: &Clock,
+    message: MessageId,
+    (reason, may_begin): (&str, bool),
+) -> Result<(), StoreError> {
     let Some(mail) = tx.step_of_message(message).await? else { return Ok(()) };
     let Some(run) = tx.lock_enrollment(mail.enrollment_id).await?.filter(is_live) else { return Ok(()) };
     let now = clock.now();
     tx.delete_reservations(vec![message.0]).await?;
     let under_way = run.phase == Phase::Send && run.step.as_deref() == Some(mail.step.as_str());
-    if under_way && instead::begin(tx, clock, &run, message).await? {
+    if under_way && may_begin && instead::begin(tx, clock, &run, message).await? {
         return Ok(());
     }
     tx.complete_step(run.id, &mail.step, StepState::Skipped, (now, Some(reason))).await?;

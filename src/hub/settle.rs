@@ -182,7 +182,7 @@ pub async fn settle_by_person(
                 tx.untouch(id).await?;
                 signal::record_outcome(tx, clock, EventType::MessageCancelled, id, serde_json::json!({"reason": why}))
                     .await?;
-                outreach::step_dropped(tx, clock, id, why).await?;
+                outreach::step_left(tx, clock, id, why).await?;
                 tx.delete_reservations(vec![id.0]).await?;
             }
             done

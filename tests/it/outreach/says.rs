@@ -1,7 +1,7 @@
 //! Steps on channels that are no mail: who gets them, in which hours, from which account, and what stands in for them.
 
 use super::world::{World, definition, email, house, instant, told};
-use crate::stores;
+use crate::{seed, stores};
 use liaison::domain::chat;
 use liaison::domain::ids::{AddressId, InfluencerId, LedgerId};
 use liaison::domain::mail::Mailbox;
@@ -13,6 +13,7 @@ use liaison::hub::enqueue::AccountFrom;
 use liaison::hub::outreach::house::{House, Sender};
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::said::{self, Saying};
+use liaison::hub::settle::{self, Settlement};
 
 const OURS: &str = "+14155550100";
 
@@ -300,5 +301,35 @@ async fn nothing_leaves_from_a_number_that_is_paused() {
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-03T21:00:00Z").await;
         assert_eq!(sent.iter().map(|one| one.step.as_str()).collect::<Vec<_>>(), ["text"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_in_place_of_a_text_that_may_have_arrived() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        sequence.steps[1].after = Some("12h".to_owned());
+        world.publish(vec![sequence]).await;
+        let ana = world.person(Some("America/New_York")).await;
+        world.reached_at(ana, Channel::Sms, "+14155550141", true).await;
+        let run = world.enroll("spring", &[ana]).await[0].clone().unwrap();
+        world.run_until("2026-11-03T08:00:00Z").await;
+        let step = world.steps_of(run).await.into_iter().find(|step| step.step == "text").unwrap();
+        let text = step.message_id.unwrap();
+        // Nobody knows what became of it, and then nothing arrives at the number any more.
+        let now = world.clock.now();
+        let lost =
+            format!("UPDATE outbox SET status = 'uncertain', attempts = 1, handed_over_at = {} WHERE id = $1", now.0);
+        seed::run(&world.fresh, &lost, &[text.0]).await;
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.mark_address_dead(Channel::Sms, "+14155550141", "gone", now).await.unwrap();
+        settle::settle_by_person(&mut tx, &world.clock, text, Settlement::Drop).await.unwrap();
+        tx.commit().await.unwrap();
+        let sent = world.run_until("2026-11-03T16:00:00Z").await;
+        assert!(sent.iter().all(|one| one.step != "text"), "{} {:?}", world.fresh.name, told(&sent));
+        let step = world.steps_of(run).await.into_iter().find(|step| step.step == "text").unwrap();
+        assert_eq!((step.kind.as_str(), step.state), ("sms", StepState::Skipped), "{}", world.fresh.name);
     }
 }

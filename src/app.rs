@@ -3,6 +3,7 @@
 //! [`serve`] is the daemon over a configuration; [`start`] is everything below it, over parts that may as well come from a
 //! simulated world, so that a demonstration runs what production runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::config::accounts::Account;
-use crate::config::{self, Config, Database, Loaded};
+use crate::config::{self, Config, Database, Loaded, Relay};
 use crate::connector::feed::Line;
 use crate::control::{self, ControlSocket};
 use crate::domain::ids::RunId;
@@ -56,6 +57,7 @@ mod installation;
 mod metrics;
 mod node;
 mod probe;
+mod relay;
 mod sandbox;
 pub mod simulate;
 mod steering;
@@ -67,7 +69,7 @@ pub use database::{Restored, UnreadyError, move_to, ready_for_command, restore};
 pub use domains::{DomainCheck, look_at_domains};
 pub use erasure::write_export;
 pub use installation::{Moved, release};
-pub use probe::{ProbeStep, probe};
+pub use probe::{ProbeStep, probe, rooms_of};
 pub use sandbox::{Simulated, start_sandbox};
 
 /// Another daemon holds the store.
@@ -167,6 +169,8 @@ pub struct Live {
     pub tracking: config::Tracking,
     /// Where readers of mail reach us.
     pub base_url: Option<String>,
+    /// Where the team hears of what influencers write.
+    pub relays: BTreeMap<String, Relay>,
 }
 
 /// Everything [`start`] needs.
@@ -256,6 +260,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     let tidy = tidy::run(hub.store.clone(), hub.clock.clone(), life.stop());
     life.spawn("tidy", life.watched("tidy", LOOP_SILENCE_MAX, tidy));
     webhooks::spawn(&hub, life);
+    relay::spawn(&hub, life);
     let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), database::copies_of(&hub), life.stop());
     life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
     spawn_retention(&hub, life);
@@ -547,6 +552,7 @@ fn live_over(config: &Config, store: Option<&Store>) -> Live {
         phone_region: config.phone_region.clone(),
         tracking: config.tracking.clone(),
         base_url: config.server.base_url.clone(),
+        relays: config.relays.clone(),
     }
 }
 

@@ -35,6 +35,7 @@ mod outbox;
 mod owner;
 mod page;
 mod pause;
+mod relay;
 mod release;
 mod reload;
 mod saying;
@@ -118,6 +119,9 @@ enum Command {
     /// Our own people, as the configuration declares them
     #[command(subcommand)]
     Teammate(teammate::TeammateCommand),
+    /// Where the team hears of what influencers write
+    #[command(subcommand)]
+    Relay(relay::RelayCommand),
     /// Addresses that must not be written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
@@ -216,6 +220,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(command) => task::run(&global, command).await,
         Command::LooseEnds(args) => loose_ends::run(&global, args).await,
         Command::Teammate(command) => teammate::run(&global, &command),
+        Command::Relay(command) => relay::run(&global, command).await,
         Command::Suppression(command) => suppression::run(&global, command).await,
         Command::Stats(command) => stats::run(&global, command).await,
         Command::Events(command) => events::run(&global, command).await,

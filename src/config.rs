@@ -19,6 +19,7 @@ pub mod log;
 pub mod oauth;
 pub mod outreach;
 pub(crate) mod reader;
+pub mod relays;
 mod restart;
 pub mod retention;
 pub mod secret;
@@ -43,6 +44,7 @@ pub use log::{Log, LogFormat};
 pub use oauth::{OAuth, Registration};
 pub use outreach::{Outreach, SenderInfo};
 pub use reader::Secrets;
+pub use relays::{Relay, RelayPlace};
 pub use restart::waiting_for_restart;
 pub use retention::Retention;
 pub use secret::{Secret, SecretSource};
@@ -96,6 +98,8 @@ pub struct Config {
     pub teammates: BTreeMap<String, Teammate>,
     /// Our accounts, by id.
     pub accounts: BTreeMap<String, Account>,
+    /// Where the team hears of what influencers write.
+    pub relays: BTreeMap<String, Relay>,
 }
 
 impl Config {
@@ -275,6 +279,10 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
     let teammates = teammates::read(&mut root, r);
     let oauth = oauth::read(&mut root, r)?;
     let accounts = accounts::read(&mut root, r, &oauth);
+    let stages = read_stages(r, stages.as_ref(), &mut files);
+    let known: Vec<Account> = accounts.values().cloned().collect();
+    let around = relays::Around { accounts: &known, teammates: &teammates, stages: stages.as_ref() };
+    let relays = relays::read(&mut root, r, &around);
     if let Some(owner) = &default_owner
         && !root.table.get("teammates").is_some_and(|t| has_entry(&t.node, &owner.value))
     {
@@ -288,7 +296,6 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         r.warn_bare("there are no accounts: nothing is read, nothing is sent", "write [accounts.NAME]");
     }
     root.finish(r);
-    let stages = read_stages(r, stages.as_ref(), &mut files);
     Some(Config {
         path,
         files,
@@ -308,6 +315,7 @@ fn read(r: &mut Reader, tree: &Table, path: PathBuf, mut files: Vec<PathBuf>) ->
         oauth: Box::new(oauth),
         teammates,
         accounts,
+        relays,
     })
 }
 

@@ -29,6 +29,7 @@ pub mod profile;
 pub mod range;
 pub mod rate;
 pub mod refusal;
+pub mod relay;
 pub mod reply;
 pub mod retry;
 pub mod schedule;

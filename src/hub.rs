@@ -13,6 +13,7 @@ pub mod matching;
 pub mod outreach;
 pub mod people;
 pub mod react;
+pub mod relay;
 pub mod retention;
 pub mod revise;
 pub mod roster;

@@ -22,6 +22,7 @@
 //! | [`outbound`] | the dispatcher hands over; record writes the outcome; reconcile looks for what is uncertain, in the mailbox or the provider's ledger |
 //! | [`tracking`] | hits on pixels and links, kept before they are answered; judged when their session has settled |
 //! | [`webhooks`] | numbered events become signed requests to programs of others, in order, at least once each |
+//! | [`relay`] | what influencers write is shown to the team, in a channel or by mail, and what it says there becomes notes, or answers |
 //! | [`sequence`] | from the TOML and templates of a sequence to its published definition, with every mistake at its place |
 //! | [`http`], [`cli`] | how programs and people reach it |
 //! | [`app`] | the composition root: opens, builds, spawns; no logic |
@@ -63,6 +64,7 @@ pub mod inbound;
 pub mod lifecycle;
 pub mod login;
 pub mod outbound;
+pub mod relay;
 pub mod render;
 pub mod sequence;
 pub mod store;

@@ -28,6 +28,7 @@ pub mod outbox;
 pub mod outreach;
 pub mod people;
 pub mod reading;
+pub mod relay;
 pub mod retention;
 mod server;
 pub mod sql;
@@ -431,6 +432,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(thread::STATEMENTS);
     all.extend(token::STATEMENTS);
     all.extend(tracking::STATEMENTS);
+    all.extend(relay::STATEMENTS);
     all.extend(webhook::STATEMENTS);
     all.extend(webhook::delivery::STATEMENTS);
     all.extend(view::STATEMENTS);
@@ -449,6 +451,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(people::many_lists());
     all.extend(thread::MANY);
     all.extend(tracking::MANY);
+    all.extend(relay::MANY);
     all.extend(webhook::delivery::MANY);
     all
 }

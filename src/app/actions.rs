@@ -1,9 +1,12 @@
 //! What the API may change, over the hub: each call is one transaction.
 
+use std::collections::BTreeMap;
+
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::{AccountParts, Hub};
+use crate::config::Relay;
 use crate::connector::email::parse;
 use crate::domain::address;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId, NoteId, ThreadId};
@@ -539,6 +542,10 @@ impl Actions for HubActions {
 
     fn teammates(&self) -> Vec<Teammate> {
         super::desk::teammates(&self.hub)
+    }
+
+    fn relays(&self) -> BTreeMap<String, Relay> {
+        self.hub.live().relays.clone()
     }
 
     fn release(&self, by: String) -> Done<'_, bool> {

@@ -69,8 +69,10 @@ impl Handler for Commands {
                 }
                 "account.test" => {
                     let name = request.arguments.get("account").and_then(serde_json::Value::as_str).unwrap_or_default();
-                    match self.hub.live().accounts.iter().find(|a| a.name == name) {
-                        Some(parts) => Response::Ok(json!({"steps": super::probe(parts).await})),
+                    let live = self.hub.live();
+                    let rooms = super::rooms_of(&live.relays, name);
+                    match live.accounts.iter().find(|a| a.name == name) {
+                        Some(parts) => Response::Ok(json!({"steps": super::probe(parts, &rooms).await})),
                         None => Response::Error(format!(
                             "the daemon runs no account `{name}`; `liaison reload` makes it look"
                         )),

@@ -1,12 +1,14 @@
 //! Tries an account: signs in to read and to send, lists the folders, sends nothing, changes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{AccountParts, Reading};
-use crate::connector::feed::{Checked, Line};
+use crate::config::{Relay, RelayPlace};
+use crate::connector::feed::{Checked, Line, Room};
 
 /// How long each half may take.
 const HALF_MAX: Duration = Duration::from_secs(25);
@@ -26,13 +28,19 @@ fn step(what: impl Into<String>, ok: bool, detail: impl Into<String>) -> ProbeSt
     ProbeStep { what: what.into(), ok, detail: detail.into() }
 }
 
-/// Tries an account, step by step.
-pub async fn probe(parts: &AccountParts) -> Vec<ProbeStep> {
+/// Tries an account, step by step; and looks at the places where the team is to hear through it.
+pub async fn probe(parts: &AccountParts, rooms: &[String]) -> Vec<ProbeStep> {
     let late = || format!("no answer within {} s; look at host, port and firewalls", HALF_MAX.as_secs());
     let mut steps = Vec::new();
     let source = match &parts.reading {
         Reading::Mailbox { source, .. } => source,
-        Reading::Line { line, .. } => return probe_line(line.as_ref(), late()).await,
+        Reading::Line { line, .. } => {
+            let mut steps = probe_line(line.as_ref(), late()).await;
+            for room in rooms {
+                steps.push(probe_room(line.as_ref(), room, late()).await);
+            }
+            return steps;
+        }
     };
     let mut source = source();
     let read = timeout(HALF_MAX, async {
@@ -59,6 +67,26 @@ pub async fn probe(parts: &AccountParts) -> Vec<ProbeStep> {
     });
     drop(timeout(Duration::from_secs(5), sender.close()).await);
     steps
+}
+
+async fn probe_room(line: &dyn Line, id: &str, late: String) -> ProbeStep {
+    let what = format!("channel {id} of the team");
+    match timeout(HALF_MAX, line.room(id)).await {
+        Ok(Ok(Room { open: Some(why), .. })) => step(what, false, format!("{why}: the team is shown nothing there")),
+        Ok(Ok(room)) => step(what, true, format!("{} members, all of the team's own workspace", room.members.len())),
+        Ok(Err(error)) => step(what, false, error.to_string()),
+        Err(_) => step(what, false, late),
+    }
+}
+
+/// The channels of the team in which an account speaks.
+pub fn rooms_of(relays: &BTreeMap<String, Relay>, account: &str) -> Vec<String> {
+    let own = relays.values().filter(|relay| relay.account == account);
+    own.filter_map(|relay| match &relay.place {
+        RelayPlace::Channel(id) => Some(id.clone()),
+        RelayPlace::Teammate { .. } => None,
+    })
+    .collect()
 }
 
 async fn probe_line(line: &dyn Line, late: String) -> Vec<ProbeStep> {

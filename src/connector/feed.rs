@@ -128,6 +128,23 @@ pub enum Told {
         /// Whether it was taken back.
         removed: bool,
     },
+    /// Somebody chose our shortcut at a message.
+    Pressed {
+        /// The provider's id of the message.
+        message: String,
+        /// What the message is part of, where that is told.
+        conversation: Option<String>,
+        /// Where it was said.
+        place: String,
+        /// Who chose it.
+        by: Party,
+        /// Who wrote the message.
+        author: Party,
+        /// Its words.
+        text: String,
+        /// When it was chosen.
+        at: Micros,
+    },
     /// How a message of ours fares.
     Fares {
         /// The provider's id of the message, where it says one.
@@ -188,8 +205,24 @@ pub trait Line: std::fmt::Debug + Send + Sync {
     }
     /// Is asked what became of what was handed over.
     fn ledger(&self) -> Box<dyn Ledger>;
+    /// Looks at a conversation in which a team talks, by the provider's id of it: who hears what is said there.
+    fn room<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Room, ConnectorError>> {
+        let none = ConnectorError::Refused("there are no rooms on this channel".to_owned());
+        Box::pin(std::future::ready(Err(none)))
+    }
     /// Tries what can be tried without saying anything to anybody, step by step.
     fn check(&self) -> BoxFuture<'_, Vec<Checked>>;
+}
+
+/// A conversation in which a team talks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// How it is named where something is posted: `TEAM/CHANNEL`.
+    pub place: String,
+    /// Why nothing that is the team's may be said there: people from outside hear it.
+    pub open: Option<String>,
+    /// Who hears it.
+    pub members: Vec<String>,
 }
 
 /// One thing that was tried.

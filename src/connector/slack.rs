@@ -19,6 +19,7 @@ mod line;
 pub mod manifest;
 pub mod member;
 pub mod message;
+mod room;
 pub mod sender;
 pub mod socket;
 pub mod text;

@@ -88,6 +88,8 @@ id!(/** Something a person is to do. */ TaskId, "tsk");
 id!(/** One fetch of a pixel, link or page. */ HitId, "hit");
 id!(/** One address that is told what happens. */ WebhookId, "whk");
 id!(/** One event (or test) for one webhook. */ WebhookDeliveryId, "whd");
+id!(/** A thread in which the team talks about somebody. */ RelayThreadId, "rth");
+id!(/** Something shown to the team there. */ RelayPostId, "rpo");
 id!(/** One start of a process; owns leases. */ RunId, "run");
 
 #[cfg(test)]

@@ -116,6 +116,8 @@ pub struct ParsedMail {
     pub automatic: AutomaticHeaders,
     /// A bounce or complaint report, where this mail is one.
     pub report: Option<Report>,
+    /// Whether the server that took it says, in the topmost `Authentication-Results` (RFC 8601), that DMARC failed.
+    pub dmarc_failed: bool,
     /// Whether this mail forwards another one (by subject prefix, attached message or forwarding line).
     pub forward: bool,
     /// What was wrong with it, in words for a person; empty for a clean mail.

@@ -179,6 +179,11 @@ pub enum StepKind {
         /// And no longer than this.
         at_most: String,
     },
+    /// Something is told to the team, where it hears of the influencer.
+    Notify {
+        /// The words, a template.
+        text: String,
+    },
 }
 
 /// What a step may wait for.
@@ -263,6 +268,7 @@ impl StepKind {
             Self::Say { channel, .. } => channel.as_str(),
             Self::Task { .. } => "task",
             Self::WaitFor { .. } => "wait_for",
+            Self::Notify { .. } => "notify",
         }
     }
 }
@@ -273,7 +279,7 @@ impl StepKind {
         match self {
             Self::Email { .. } => Some(Channel::Email),
             Self::Say { channel, .. } => Some(*channel),
-            Self::Task { .. } | Self::WaitFor { .. } => None,
+            Self::Task { .. } | Self::WaitFor { .. } | Self::Notify { .. } => None,
         }
     }
 }

@@ -226,7 +226,7 @@ word!(/** The names of facts, which are also the webhook names. */ EventType {
     EnrollmentStarted = "enrollment.started", EnrollmentStepDone = "enrollment.step_done",
     EnrollmentFinished = "enrollment.finished", EnrollmentExited = "enrollment.exited", EnrollmentHeld = "enrollment.held",
     SequencePaused = "sequence.paused", SequenceResumed = "sequence.resumed",
-    TaskCreated = "task.created", TaskCompleted = "task.completed", AccountDown = "account.down", AccountUp = "account.up",
+    TeamNotified = "team.notified", TaskCreated = "task.created", TaskCompleted = "task.completed", AccountDown = "account.down", AccountUp = "account.up",
     WebhookDisabled = "webhook.disabled",
 });
 word!(/** Whether a webhook is told anything. */ WebhookState { Enabled = "enabled", Disabled = "disabled" });
@@ -250,6 +250,52 @@ word!(
         Delivered = "delivered",
         /// Given up after the last try.
         Failed = "failed",
+    }
+);
+word!(
+    /// What something shown to the team is.
+    RelaySort {
+        /// Who it is about: it begins the thread.
+        Opening = "opening",
+        /// A message of theirs.
+        Shown = "shown",
+        /// What became of something: sent, not sent, stopped.
+        Told = "told",
+        /// What a sequence tells the team.
+        Notify = "notify",
+    }
+);
+word!(
+    /// How something shown to the team stands.
+    RelayState {
+        /// It waits for its first try, or for the next one.
+        Waiting = "waiting",
+        /// A try has begun.
+        Begun = "begun",
+        /// It stands there.
+        Posted = "posted",
+        /// Given up.
+        Failed = "failed",
+    }
+);
+word!(
+    /// How the team said something.
+    RelayWay {
+        /// In the thread.
+        Said = "said",
+        /// By the shortcut at a message.
+        Pressed = "pressed",
+        /// By a mail.
+        Mailed = "mailed",
+    }
+);
+word!(
+    /// Whether what the team said was seen to.
+    RelayWordState {
+        /// Not yet.
+        Waiting = "waiting",
+        /// It was.
+        Done = "done",
     }
 );
 word!(/** Why an address must not be written to. */ SuppressionReason {

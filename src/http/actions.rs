@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use super::filter::FilterOrder;
+use crate::config::Relay;
 use crate::domain::ids::{AgentId, EnrollmentId, InfluencerId, MessageId, NoteId, ThreadId};
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
@@ -697,6 +698,8 @@ pub trait Actions: Send + Sync {
     }
     /// Our own people, by id.
     fn teammates(&self) -> Vec<Teammate>;
+    /// Where the team hears of what influencers write.
+    fn relays(&self) -> BTreeMap<String, Relay>;
     /// Lets a copied database send; whether it was held.
     fn release(&self, by: String) -> Done<'_, bool>;
     /// Steers sequences and their runs; what there is to tell of it.

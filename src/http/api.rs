@@ -16,6 +16,7 @@ mod leases;
 mod loose_ends;
 mod messages;
 mod outbox;
+mod relays;
 mod search;
 mod sequences;
 mod stats;
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(loose_ends::routes());
     all.extend(messages::routes());
     all.extend(outbox::routes());
+    all.extend(relays::routes());
     all.extend(search::routes());
     all.extend(stats::routes());
     all.extend(stream::routes());

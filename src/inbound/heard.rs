@@ -17,6 +17,7 @@ use crate::domain::threading::Placed;
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Word as _};
 use crate::hub::fares::{self, Fares, Harm, OptIn};
+use crate::hub::relay::{self, PressedThere, SaidThere};
 use crate::hub::said::{self, Entered, Saying};
 use crate::hub::{revise, settle};
 use crate::store::again::again;
@@ -34,6 +35,8 @@ use voice::Voice;
 
 /// How far a provider's clock may be from ours.
 const SKEW: Duration = Duration::from_mins(5);
+/// Why something is not sent on that was said too early.
+const BEFORE: &str = "it was written before the account was read";
 /// Compression of what came.
 const COMPRESSION: i32 = 3;
 
@@ -143,6 +146,9 @@ async fn take_one(
     told: &Told,
     taken: &mut Taken,
 ) -> Result<bool, StoreError> {
+    if context.channel == Channel::Slack && is_of_relay(tx, clock, context, told).await? {
+        return Ok(true);
+    }
     match told {
         Told::Said(said) => {
             let entered = enter(tx, clock, context, said).await?;
@@ -179,10 +185,52 @@ async fn take_one(
             };
             fares::note(tx, clock, &fares).await
         }
-        Told::Other { .. } => {
+        Told::Pressed { .. } | Told::Other { .. } => {
             taken.others += 1;
             Ok(false)
         }
+    }
+}
+
+/// Whether it is what the team says among itself. Then it is kept for the relay, and is nobody's message.
+async fn is_of_relay(tx: &mut Tx, clock: &Clock, context: &Context, told: &Told) -> Result<bool, StoreError> {
+    let account = context.account.as_str();
+    match told {
+        Told::Said(said) => relay::hear(tx, clock, &there(context, said)).await,
+        Told::Changed { id, text, .. } => relay::hear_change(tx, (account, id), Some(text)).await,
+        Told::Deleted { id, .. } => relay::hear_change(tx, (account, id), None).await,
+        Told::Pressed { message, conversation, place, by, author, text, at } => {
+            let pressed = PressedThere {
+                account,
+                message,
+                place,
+                conversation: conversation.as_deref(),
+                by: (&by.address, &by.name),
+                author: (&author.address, &author.name),
+                text,
+                at: *at,
+                refused: (!context.fires(*at)).then_some(BEFORE),
+            };
+            relay::hear_pressed(tx, clock, &pressed).await
+        }
+        Told::Reacted { .. } | Told::Fares { .. } | Told::Other { .. } => Ok(false),
+    }
+}
+
+/// The same as the relay hears it.
+fn there<'a>(context: &'a Context, said: &'a Said) -> SaidThere<'a> {
+    SaidThere {
+        account: &context.account,
+        id: &said.id,
+        conversation: &said.conversation,
+        place: &said.place,
+        author: (&said.author.address, &said.author.name),
+        text: &said.text,
+        at: said.at,
+        token: said.token.as_deref(),
+        by_nobody: said.by_machine || said.direction == Direction::Outbound,
+        has_files: !said.files.is_empty(),
+        refused: (said.is_history || !context.fires(said.at)).then_some(BEFORE),
     }
 }
 

@@ -28,6 +28,7 @@ mod facts;
 mod know;
 mod place;
 mod report;
+mod team;
 mod write;
 
 /// Compression of raw mail: the level at which zstd is still faster than the disk.
@@ -240,6 +241,7 @@ async fn ingest_once(
         tx.find_deliveries(context.folder_id, context.uid_validity, uids).await?.into_iter().collect();
     let drafts: Vec<Draft<'_>> =
         arrivals.iter().filter(|a| !seen.contains(&a.uid)).map(|a| Draft::of(a, context, clock)).collect();
+    let drafts = team::without_the_teams(&mut tx, clock, context, drafts).await?;
     let known = know::load(&mut tx, context, &drafts).await?;
     let plan = place::plan(clock, context, &drafts, known);
     let done = plan.summary();

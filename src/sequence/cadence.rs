@@ -30,6 +30,7 @@ use crate::worker::Wakes;
 mod above;
 mod act;
 mod look;
+mod notify;
 mod post;
 
 /// Runs looked at in one transaction. What they lead to is written with a few statements per table; more runs would hardly

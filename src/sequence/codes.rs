@@ -76,4 +76,5 @@ codes! {
     SEGMENTS = "L062", Warning, "A text message goes in several parts.";
     NO_ELSE = "L063", Warning, "A text message has no `else`.";
     NO_STOP = "L064", Warning, "The first text message does not say how to end them.";
+    NOBODY_HEARS = "L065", Warning, "The team is to be told something, and nobody hears it.";
 }

@@ -111,9 +111,10 @@ fn judge_steps(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
 /// them pass.
 fn ends(draft: &Draft, step: &DraftStep) -> bool {
     let always = match &step.step.kind {
-        StepKind::Email { .. } | StepKind::Say { .. } | StepKind::Task { at_most: None, .. } => {
-            step.step.otherwise.is_none()
-        }
+        StepKind::Email { .. }
+        | StepKind::Say { .. }
+        | StepKind::Notify { .. }
+        | StepKind::Task { at_most: None, .. } => step.step.otherwise.is_none(),
         StepKind::Task { .. } | StepKind::WaitFor { .. } => false,
     };
     always

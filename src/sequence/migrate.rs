@@ -193,7 +193,9 @@ fn reads_otherwise(old: &Definition, new: &Definition, step: &str) -> bool {
         // The mail that is planned may be the one under `else`.
         let names = std::iter::once(&step.kind).chain(&step.otherwise).flat_map(|kind| match kind {
             StepKind::Email { templates, .. } => templates.clone(),
-            StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } => Vec::new(),
+            StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } | StepKind::Notify { .. } => {
+                Vec::new()
+            }
         });
         names.map(|name| definition.templates.get(&name).cloned()).collect()
     };

@@ -75,7 +75,11 @@ pub fn stand_ins(definition: &Definition) -> Map<String, Value> {
         StepKind::Task { fills: Some(name), .. } => {
             Some((name.clone(), format!("[the answer to `{}`]", step.id).into()))
         }
-        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } | StepKind::WaitFor { .. } => None,
+        StepKind::Task { .. }
+        | StepKind::Email { .. }
+        | StepKind::Say { .. }
+        | StepKind::WaitFor { .. }
+        | StepKind::Notify { .. } => None,
     });
     fills.collect()
 }

@@ -101,7 +101,7 @@ pub async fn compare(tx: &mut Tx, files: &Definition, hash: &str) -> Result<Diff
 fn users<'a>(version: &'a Definition, files: &'a Definition, template: &'a str) -> impl Iterator<Item = &'a str> {
     let uses = move |kind: &StepKind| match kind {
         StepKind::Email { templates, .. } => templates.iter().any(|name| name == template),
-        StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } => false,
+        StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } | StepKind::Notify { .. } => false,
     };
     let steps = version.steps.iter().chain(&files.steps);
     steps.filter(move |step| uses(&step.kind) || step.otherwise.as_ref().is_some_and(uses)).map(|step| step.id.as_str())

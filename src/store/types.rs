@@ -6,13 +6,14 @@ use uuid::Uuid;
 
 use crate::domain::ids::{
     AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
-    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
+    MergeId, MessageId, NoteId, RelayPostId, RelayThreadId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId,
+    WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason,
-    TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, RelaySort, RelayState, RelayWay,
+    RelayWordState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
 };
 
 macro_rules! read_as {
@@ -61,6 +62,8 @@ read_as! {
     MergeId as Uuid, |v| Ok(Self(v));
     WebhookId as Uuid, |v| Ok(Self(v));
     WebhookDeliveryId as Uuid, |v| Ok(Self(v));
+    RelayThreadId as Uuid, |v| Ok(Self(v));
+    RelayPostId as Uuid, |v| Ok(Self(v));
     ErasureId as Uuid, |v| Ok(Self(v));
     Micros as i64, |v| Ok(Self(v));
     Channel as String, word;
@@ -74,6 +77,10 @@ read_as! {
     UnmatchedReason as String, word;
     RecipientState as String, word;
     Progress as String, word;
+    RelaySort as String, word;
+    RelayState as String, word;
+    RelayWay as String, word;
+    RelayWordState as String, word;
     EventType as String, word;
     SuppressionReason as String, word;
     EnrollmentState as String, word;

@@ -9,13 +9,15 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::ids::{
     AddressId, AgentId, ConversationId, EnrollmentId, ErasureId, EventId, FolderId, HitId, InfluencerId, LedgerId,
-    MergeId, MessageId, NoteId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId, WebhookId,
+    MergeId, MessageId, NoteId, RelayPostId, RelayThreadId, RunId, TaskId, ThreadId, TokenId, WebhookDeliveryId,
+    WebhookId,
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
     AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, Role, StepState, SuppressionReason,
-    TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState, Word,
+    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, RelaySort, RelayState, RelayWay,
+    RelayWordState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
+    Word,
 };
 
 /// One bound value. `None` is NULL of that type, which PostgreSQL wants to know.
@@ -176,7 +178,9 @@ from_id!(
     MergeId,
     WebhookId,
     WebhookDeliveryId,
-    ErasureId
+    ErasureId,
+    RelayThreadId,
+    RelayPostId
 );
 
 macro_rules! from_word {
@@ -211,5 +215,9 @@ from_word!(
     Verdict,
     WebhookState,
     DisabledWhy,
-    DeliveryState
+    DeliveryState,
+    RelaySort,
+    RelayState,
+    RelayWay,
+    RelayWordState
 );

@@ -11,6 +11,7 @@ mod merge;
 mod outbox;
 mod people;
 mod reading;
+mod relay;
 mod retention;
 mod statements;
 mod steer;

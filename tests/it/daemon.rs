@@ -185,6 +185,13 @@ impl Installation {
     }
 
     /// Changes its configuration, for the next start.
+    /// Writes a file beside the configuration.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        let file = self.dir.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
     pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
         let file = self.dir.path().join("liaison.toml");
         std::fs::write(&file, change(std::fs::read_to_string(&file).unwrap())).unwrap();

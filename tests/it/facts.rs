@@ -50,6 +50,8 @@ pub const BY_READERS: &[EventType] = &[EventType::InfluencerUnsubscribed];
 pub const BY_NUMBERS: &[EventType] = &[EventType::MessageDelivered];
 /// Raised where a workspace talks.
 pub const BY_WORKSPACES: &[EventType] = &[EventType::MessageEdited];
+/// Raised where a sequence tells the team something.
+pub const BY_SEQUENCES: &[EventType] = &[EventType::TeamNotified];
 /// Raised where a webhook is gone.
 pub const BY_WEBHOOKS: &[EventType] = &[EventType::WebhookDisabled];
 
@@ -146,7 +148,7 @@ fn every_type_is_described_with_an_example_of_its_shape() {
         assert_eq!(shape.faults(&shape.example), Vec::<String>::new(), "the example of {name}");
     }
     let raised: BTreeSet<EventType> =
-        [IN_DEMO, BY_API, BY_ERASURE, BY_SERVERS, BY_READERS, BY_WEBHOOKS, BY_NUMBERS, BY_WORKSPACES]
+        [IN_DEMO, BY_API, BY_ERASURE, BY_SERVERS, BY_READERS, BY_WEBHOOKS, BY_NUMBERS, BY_WORKSPACES, BY_SEQUENCES]
             .concat()
             .into_iter()
             .collect();

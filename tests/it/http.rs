@@ -130,6 +130,9 @@ impl Actions for Recorder {
     fn teammates(&self) -> Vec<Teammate> {
         Vec::new()
     }
+    fn relays(&self) -> std::collections::BTreeMap<String, liaison::config::Relay> {
+        std::collections::BTreeMap::new()
+    }
     fn release(&self, by: String) -> Done<'_, bool> {
         self.note(format!("release by {by}"), Ok(false))
     }

@@ -54,6 +54,7 @@ mod people;
 mod poller;
 mod react;
 mod readme;
+mod relay;
 mod reload;
 mod schedules;
 mod seed;

@@ -291,8 +291,8 @@ fn told(event: &EventRow, text: &impl Fn(&str) -> String, row: Option<&StepRow>)
         EventType::EnrollmentStepDone if !text("skipped").is_empty() => (What::Skipped, text("skipped")),
         EventType::EnrollmentStepDone => {
             let ran_out = event.data.as_ref().is_some_and(|d| d.0.get("timed_out").is_some());
-            // That a mail was sent is said where it was.
-            row.filter(|r| r.kind != "email" || ran_out)?;
+            // That a mail was sent, or the team told, is said where it was.
+            row.filter(|r| (r.kind != "email" && r.kind != "notify") || ran_out)?;
             (if ran_out { What::TimedOut } else { What::Done }, String::new())
         }
         EventType::EnrollmentFinished => (What::Finished, String::new()),
@@ -303,6 +303,7 @@ fn told(event: &EventRow, text: &impl Fn(&str) -> String, row: Option<&StepRow>)
         }
         EventType::TaskCreated if text("kind") == TaskKind::Step.as_str() => (What::Task, text("text")),
         EventType::TaskCreated => (What::Done, format!("a task for a person: {}", text("text"))),
+        EventType::TeamNotified => (What::Done, format!("the team is told: {}", text("text"))),
         EventType::InfluencerStageChanged => (What::Stage, format!("{} to {}", text("from"), text("to"))),
         _ => return None,
     })

@@ -134,6 +134,7 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
     let (preview::Shown::Email { step, after, condition, why, .. }
     | preview::Shown::Say { step, after, condition, why, .. }
     | preview::Shown::Task { step, after, condition, why, .. }
+    | preview::Shown::Notify { step, after, condition, why, .. }
     | preview::Shown::WaitFor { step, after, condition, why, .. }) = shown;
     if let Some(why) = why {
         // What stands under `else` waits for nothing else.
@@ -167,6 +168,10 @@ fn print(desk: &Desk, shown: &preview::Shown) -> anyhow::Result<()> {
         }
         preview::Shown::Task { text, assign, .. } => {
             out.aside(&format!("task for {assign}"))?;
+            out.say(&format!("{text}\n"))?;
+        }
+        preview::Shown::Notify { text, .. } => {
+            out.aside("told to the team")?;
             out.say(&format!("{text}\n"))?;
         }
         preview::Shown::WaitFor { at_most, .. } => out.aside(&format!("waits, {at_most} at most"))?,

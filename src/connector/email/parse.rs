@@ -148,6 +148,8 @@ fn read_headers(mail: &mut ParsedMail, fields: &Fields<'_>) {
     references.drain(..references.len().saturating_sub(room));
     mail.references = references;
     mail.thread_index = fields.get("Thread-Index").and_then(thread_index);
+    let results = fields.text("Authentication-Results").unwrap_or_default().to_lowercase();
+    mail.dmarc_failed = results.split(';').any(|result| result.trim_start().starts_with("dmarc=fail"));
     mail.token = fields.text(TOKEN_HEADER).filter(|t| !t.is_empty());
     mail.date = fields.get("Date").and_then(date);
     mail.delivered_at = fields.get("Received").and_then(stamp);

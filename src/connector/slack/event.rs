@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::manifest::SHORTCUT;
 use super::message::{Message, author_address, field};
 use super::{Own, instant_of, text};
 use crate::connector::feed::{Party, Told};
@@ -32,6 +33,10 @@ pub struct Shortcut {
     pub by: Party,
     /// The message: `TEAM/CHANNEL/TS`.
     pub message: String,
+    /// The thread it is in: `TEAM/CHANNEL/TS` as well.
+    pub conversation: Option<String>,
+    /// Where it is: `TEAM/CHANNEL`.
+    pub place: String,
     /// Who wrote it.
     pub author: Party,
     /// Its words.
@@ -119,21 +124,33 @@ pub fn read_pressed(payload: &Value, own: &Own) -> (Event, Option<Shortcut>) {
     let user = part("user");
     // Nothing else tells one press from another; a trigger lives too short to be met again.
     let id = [field(payload, "trigger_id"), stamp].into_iter().find(|id| !id.is_empty());
-    let event = Event { id: id.map(|id| brief(&format!("{kind}:{id}"))), told: vec![other(kind)], challenge: None };
+    let mut event = Event { id: id.map(|id| brief(&format!("{kind}:{id}"))), told: vec![other(kind)], challenge: None };
     if kind != "message_action" {
         return (event, None);
     }
     let message = part("message");
     let ts = [field(message, "ts"), field(payload, "message_ts")].into_iter().find(|ts| !ts.is_empty());
     let team = Some(field(user, "team_id")).filter(|team| !team.is_empty()).unwrap_or(&own.team);
+    let channel = field(part("channel"), "id");
+    let thread = Some(field(message, "thread_ts")).filter(|ts| instant_of(ts).is_some());
     let shortcut = Shortcut {
         callback: brief(field(payload, "callback_id")),
         by: Party { address: format!("{team}/{}", field(user, "id")), name: field(user, "name").to_owned() },
-        message: own.message_id(field(part("channel"), "id"), ts.unwrap_or_default()),
+        message: own.message_id(channel, ts.unwrap_or_default()),
+        conversation: thread.map(|ts| own.message_id(channel, ts)),
+        place: format!("{}/{channel}", own.team),
         author: Party { address: author_address(message, own), name: field(message, "username").to_owned() },
         text: text::plain(field(message, "text")),
         at: instant_of(stamp),
     };
+    // Programs write nothing that a person means to send.
+    let by_program = !field(message, "bot_id").is_empty()
+        || !field(message, "subtype").is_empty()
+        || field(message, "user") == own.user;
+    if let Some(at) = shortcut.at.filter(|_| shortcut.callback == SHORTCUT && !by_program) {
+        let Shortcut { by, message, conversation, place, author, text, .. } = shortcut.clone();
+        event.told = vec![Told::Pressed { message, conversation, place, by, author, text, at }];
+    }
     (event, Some(shortcut))
 }
 

@@ -77,7 +77,7 @@ impl Recent {
             Told::Said(said) => said.id.clone(),
             Told::Changed { id, at, .. } => format!("{id} {}", at.0),
             Told::Deleted { id, .. } => format!("{id} deleted"),
-            Told::Reacted { .. } | Told::Fares { .. } | Told::Other { .. } => return true,
+            Told::Reacted { .. } | Told::Pressed { .. } | Told::Fares { .. } | Told::Other { .. } => return true,
         };
         if !self.known.insert(key.clone()) {
             return false;

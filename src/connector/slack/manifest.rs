@@ -78,8 +78,8 @@ pub fn manifest(name: &str) -> String {
         "features": {
             "app_home": { "home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false },
             "bot_user": { "display_name": name, "always_online": true },
-            "shortcuts": [{ "name": "To liaison", "type": "message", "callback_id": SHORTCUT,
-                "description": "Hands this message to liaison" }],
+            "shortcuts": [{ "name": "Send to influencer", "type": "message", "callback_id": SHORTCUT,
+                "description": "Sends this message of the team to whom its thread is about" }],
         },
         "oauth_config": { "scopes": { "bot": scopes } },
         "settings": {

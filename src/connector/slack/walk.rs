@@ -352,7 +352,7 @@ mod tests {
             Told::Said(said) => said.id.clone(),
             Told::Changed { id, .. } => format!("changed {id}"),
             Told::Deleted { id, .. } => format!("deleted {id}"),
-            Told::Reacted { .. } | Told::Fares { .. } | Told::Other { .. } => panic!("{told:?}"),
+            Told::Reacted { .. } | Told::Pressed { .. } | Told::Fares { .. } | Told::Other { .. } => panic!("{told:?}"),
         };
         (told.into_iter().map(id).collect(), upper)
     }

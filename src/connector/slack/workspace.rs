@@ -14,10 +14,10 @@ use super::feed::SlackFeed;
 use super::hook::SlackHook;
 use super::ledger::SlackLedger;
 use super::sender::{SlackSender, pace};
-use super::{Own, manifest};
+use super::{Own, manifest, room};
 use crate::clock::Clock;
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, Found, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Sought,
+    Attached, Batch, Checked, Feed, Found, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Room, Sought,
 };
 use crate::connector::{ConnectorError, Sender, Wake};
 use crate::domain::time::Micros;
@@ -110,6 +110,13 @@ impl Line for Workspace {
 
     fn ledger(&self) -> Box<dyn Ledger> {
         Box::new(WorkspaceLedger { workspace: self.clone() })
+    }
+
+    fn room<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Room, ConnectorError>> {
+        Box::pin(async move {
+            let own = self.own().await?;
+            Ok(room::look(&self.api, &own, id).await?)
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Vec<Checked>> {

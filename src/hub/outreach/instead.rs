@@ -37,7 +37,7 @@ pub fn ends_after(kind: &StepKind) -> Option<&str> {
     match kind {
         StepKind::WaitFor { at_most, .. } => Some(at_most),
         StepKind::Task { at_most, fills: None, .. } => at_most.as_deref(),
-        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } => None,
+        StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } | StepKind::Notify { .. } => None,
     }
 }
 

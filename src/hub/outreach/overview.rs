@@ -205,7 +205,9 @@ fn steps(definition: &Definition, at: &HashMap<String, i64>) -> Vec<StepSummary>
         condition: step.condition.clone(),
         templates: match &step.kind {
             StepKind::Email { templates, .. } => templates.clone(),
-            StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } => Vec::new(),
+            StepKind::Say { .. } | StepKind::Task { .. } | StepKind::WaitFor { .. } | StepKind::Notify { .. } => {
+                Vec::new()
+            }
         },
         review: step.review,
         live: at.get(&step.id).copied().unwrap_or(0),

@@ -50,6 +50,7 @@ fn id_of(told: &Told) -> &str {
     match told {
         Told::Said(said) => &said.id,
         Told::Changed { id, .. } | Told::Deleted { id, .. } | Told::Reacted { id, .. } => id,
+        Told::Pressed { message, .. } => message,
         Told::Fares { id, token, .. } => id.as_deref().or(token.as_deref()).unwrap_or_default(),
         Told::Other { sort } => sort,
     }

@@ -18,6 +18,11 @@ pub(super) fn without_nul(mut told: Told) -> Told {
             [id, to, with].into_iter().for_each(strip);
             strip_party(author);
         }
+        Told::Pressed { message, conversation, place, by, author, text, at: _ } => {
+            [message, place, text].into_iter().for_each(strip);
+            conversation.iter_mut().for_each(strip);
+            [by, author].into_iter().for_each(strip_party);
+        }
         Told::Fares { id, token, progress: _, code, detail, at: _ } => {
             [id, token, code].into_iter().flatten().for_each(strip);
             strip(detail);

@@ -108,6 +108,7 @@ impl Batch<'_> {
                 self.send(tx, run, definition, (step, kind, route)).await
             }
             StepKind::Task { .. } => self.task(tx, run, step, kind).await,
+            StepKind::Notify { text } => self.notify(tx, run, step, (kind, text)).await,
             StepKind::WaitFor { what, .. } => {
                 let now = self.now();
                 let happened = self.happened(&run, *what);

@@ -25,7 +25,7 @@ pub(super) type Kept = Result<Option<EnrollmentRow>, StoreError>;
 /// What a run waits for whose step is a task or a wait.
 pub(super) fn waits_for(step: &Step, kind: &StepKind) -> Option<String> {
     match kind {
-        StepKind::Email { .. } | StepKind::Say { .. } => None,
+        StepKind::Email { .. } | StepKind::Say { .. } | StepKind::Notify { .. } => None,
         StepKind::Task { .. } => Some(format!("a person to do the task of {}", step.id)),
         StepKind::WaitFor { what, .. } => Some(format!("{} to happen ({})", what.word(), step.id)),
     }

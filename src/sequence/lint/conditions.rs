@@ -93,7 +93,7 @@ fn outcomes(kind: &StepKind, sends: bool) -> Vec<StepFacts> {
     }
     match kind {
         StepKind::Email { .. } | StepKind::Say { .. } => {}
-        StepKind::Task { .. } => all.push(done),
+        StepKind::Task { .. } | StepKind::Notify { .. } => all.push(done),
         StepKind::WaitFor { what: Awaited::Clicked, .. } => all.extend([done, StepFacts { clicked: true, ..done }]),
         StepKind::WaitFor { what: Awaited::Opened, .. } => all.extend([done, StepFacts { opened: true, ..done }]),
     }

@@ -9,7 +9,7 @@ use crate::config::tree::{Node, Table, Value};
 use crate::domain::sequence::{Awaited, STEPS_MAX, Step, StepKind, VARIANTS_MAX};
 use crate::domain::words::{Channel, Word as _};
 
-const KINDS: [&str; 5] = ["email", "sms", "slack", "task", "wait_for"];
+const KINDS: [&str; 6] = ["email", "sms", "slack", "task", "wait_for", "notify"];
 
 pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
     root.require(r, "step", "write [[step]] and its keys below, once per step, in order");
@@ -34,12 +34,13 @@ pub(super) fn read(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, dr
 }
 
 /// What belongs to one kind alone: the kind, and its keys.
-const OWN_KEYS: [(&str, &[&str]); 5] = [
+const OWN_KEYS: [(&str, &[&str]); 6] = [
     ("email", &["split", "review"]),
     ("sms", &["review"]),
     ("slack", &["review"]),
     ("task", &["assign", "due", "fills", "at_most"]),
     ("wait_for", &["at_most"]),
+    ("notify", &[]),
 ];
 
 fn read_step(mut s: Section<'_>, r: &mut Reader, known: &Known<'_>, draft: &mut Draft) {
@@ -122,6 +123,7 @@ fn never_else(s: &Section<'_>, kind: &StepKind) -> Option<(&'static str, &'stati
         StepKind::Task { .. } if !s.has("at_most") => {
             Some(("this `else` is never taken: the task waits for ever", "write at_most = \"5 business days\""))
         }
+        StepKind::Notify { .. } => Some(("this `else` is never taken: the team can always be told", "take it out")),
         StepKind::Task { .. } | StepKind::Email { .. } | StepKind::Say { .. } | StepKind::WaitFor { .. } => None,
     }
 }
@@ -203,7 +205,7 @@ fn read_kind(
                 codes::KIND,
                 &s.here(),
                 "the step does nothing",
-                "write email = \"…\", sms = \"…\", slack = \"…\", task = \"…\" or wait_for = \"…\"",
+                "write email = \"…\", sms = \"…\", slack = \"…\", task = \"…\", notify = \"…\" or wait_for = \"…\"",
             );
         }
         return None;
@@ -214,6 +216,7 @@ fn read_kind(
         "sms" => read_say(s, r, Channel::Sms, parts),
         "slack" => read_say(s, r, Channel::Slack, parts),
         "task" => read_task(s, r, known, parts),
+        "notify" => read_notify(s, r, known, parts),
         _ => read_wait(s, r, parts),
     }
 }
@@ -305,6 +308,20 @@ fn read_say(s: &mut Section<'_>, r: &mut Reader, channel: Channel, parts: &mut P
     parts.says.push((channel, script.clone()));
     parts.tasks.push(script);
     Some(StepKind::Say { channel, text })
+}
+
+/// Words for the team.
+fn read_notify(s: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, parts: &mut Parts) -> Option<StepKind> {
+    let node = s.node("notify")?;
+    text_of(r, &node)?;
+    let script = script(r, &node)?;
+    if known.config.relays.is_empty() {
+        let hint = "write [relays.NAME] into the configuration, see docs/relay.md; until then nobody hears it";
+        tell(r, codes::NOBODY_HEARS, &place(&node), "there is no relay by which the team could be told", hint);
+    }
+    let text = script.text.clone();
+    parts.tasks.push(script);
+    Some(StepKind::Notify { text })
 }
 
 fn read_task(s: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, parts: &mut Parts) -> Option<StepKind> {

@@ -192,6 +192,23 @@ pub enum Shown {
         /// By whom.
         assign: String,
     },
+    /// What is told to the team.
+    Notify {
+        /// The step.
+        step: String,
+        /// How long it waits before that.
+        after: Option<String>,
+        /// Its condition, which is not asked here.
+        #[serde(rename = "if")]
+        condition: Option<String>,
+        /// Whether it is what stands under `else`.
+        #[serde(rename = "else")]
+        other: bool,
+        /// When the `else` is done, where it is one.
+        why: Option<String>,
+        /// The words.
+        text: String,
+    },
     /// A wait.
     WaitFor {
         /// The step.
@@ -218,6 +235,7 @@ impl Shown {
             Self::Email { step, .. }
             | Self::Say { step, .. }
             | Self::Task { step, .. }
+            | Self::Notify { step, .. }
             | Self::WaitFor { step, .. } => step,
         }
     }
@@ -334,7 +352,7 @@ impl<'a> Scene<'a> {
                 shown.push(self.show_kind(step, (kind, why), variant)?);
             }
             (_, StepKind::Email { .. }) => shown.push(self.show_kind(step, (&step.kind, None), variant)?),
-            (_, StepKind::Task { .. } | StepKind::WaitFor { .. }) => {
+            (_, StepKind::Task { .. } | StepKind::WaitFor { .. } | StepKind::Notify { .. }) => {
                 shown.push(self.show_kind(step, (&step.kind, None), variant)?);
                 if let Some(at_most) = ends_after(&step.kind) {
                     shown.push(self.show_kind(step, (other, Some(ran_out(at_most))), variant)?);
@@ -394,6 +412,10 @@ impl<'a> Scene<'a> {
             StepKind::Task { text, assign, .. } => {
                 let text = template::render_inline(text, &self.context).map_err(not_written)?;
                 Shown::Task { step: id, after, condition, other, why, text, assign: assign.clone() }
+            }
+            StepKind::Notify { text } => {
+                let text = template::render_inline(text, &self.context).map_err(not_written)?;
+                Shown::Notify { step: id, after, condition, other, why, text }
             }
             StepKind::WaitFor { at_most, .. } => {
                 Shown::WaitFor { step: id, after, condition, other, why, at_most: at_most.clone() }

@@ -82,6 +82,8 @@ static WITH_MESSAGES: &[Step] = &[
     ("delivery", &DELIVERIES),
     ("provider_message", &PROVIDERS),
     ("revision", &REVISIONS),
+    ("relay_post", &RELAY_SHOWN),
+    ("relay_word", &RELAY_SAID),
     ("stranger", &STRANGERS_IN),
     ("unmatched", &UNMATCHED),
     ("event", &EVENTS_OF_MESSAGES),
@@ -106,6 +108,9 @@ static WITH_PEOPLE: &[Step] = &[
     ("unmatched", &PROPOSALS),
     ("thread", &THREADS),
     ("note", &NOTES),
+    ("relay_word", &RELAY_WORDS),
+    ("relay_post", &RELAY_POSTS),
+    ("relay_thread", &RELAY_THREADS),
     ("hold", &HOLDS),
     ("influencer_word", &WORDS),
     ("influencer_tag", &TAGS),
@@ -475,6 +480,11 @@ statements! {
     PROPOSALS = "UPDATE unmatched SET influencer_id = NULL, reason = CASE WHEN reason = 'alias_proposed' THEN 'unknown_sender' ELSE reason END \
         WHERE influencer_id = ANY($1::uuid[])";
     #[hot] THREADS = "DELETE FROM thread WHERE influencer_id = ANY($1::uuid[])";
+    #[hot] RELAY_SHOWN = "DELETE FROM relay_post WHERE message_id = ANY($1::uuid[])";
+    #[hot] RELAY_SAID = "UPDATE relay_word SET message_id = NULL, text = '' WHERE message_id = ANY($1::uuid[])";
+    #[hot] RELAY_WORDS = "DELETE FROM relay_word WHERE thread_id IN (SELECT id FROM relay_thread WHERE influencer_id = ANY($1::uuid[]))";
+    #[hot] RELAY_POSTS = "DELETE FROM relay_post WHERE thread_id IN (SELECT id FROM relay_thread WHERE influencer_id = ANY($1::uuid[]))";
+    #[hot] RELAY_THREADS = "DELETE FROM relay_thread WHERE influencer_id = ANY($1::uuid[])";
     #[hot] NOTES = "DELETE FROM note WHERE influencer_id = ANY($1::uuid[])";
     #[hot] HOLDS = "DELETE FROM hold WHERE influencer_id = ANY($1::uuid[])";
     #[hot] WORDS = "DELETE FROM influencer_word WHERE influencer_id = ANY($1::uuid[])";

@@ -27,6 +27,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives a note other words: its author changed them where they were written.
+    pub async fn set_note_text(&mut self, id: NoteId, text: &str) -> Result<(), StoreError> {
+        self.exec(&NOTE_TEXT, values![id, text]).await?;
+        Ok(())
+    }
+
+    /// Takes a note away: its author took it back where it was written.
+    pub async fn delete_note(&mut self, id: NoteId) -> Result<(), StoreError> {
+        self.exec(&NOTE_DELETE, values![id]).await?;
+        Ok(())
+    }
+
     /// Notes about one influencer before a place in time, newest first.
     pub async fn list_timeline_notes(
         &mut self,
@@ -42,6 +54,8 @@ impl Tx {
 }
 
 statements! {
+    #[hot] NOTE_TEXT = "UPDATE note SET text = $2 WHERE id = $1";
+    #[hot] NOTE_DELETE = "DELETE FROM note WHERE id = $1";
     #[hot] NOTES_TIMELINE = "SELECT id, influencer_id, author, text, at FROM note \
         WHERE influencer_id = $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4";
 }

@@ -57,6 +57,9 @@ pub const TABLES: &[(&str, Care)] = &[
     ("delivery", Care::Erased),
     ("provider_message", Care::Erased),
     ("revision", Care::Erased),
+    ("relay_thread", Care::Erased),
+    ("relay_post", Care::Erased),
+    ("relay_word", Care::Erased),
     ("stranger", Care::Erased),
     ("unmatched", Care::Erased),
     ("outbox", Care::Erased),
@@ -95,6 +98,7 @@ pub const TABLES: &[(&str, Care)] = &[
     ("login", Care::Impersonal),
     ("login_pending", Care::Impersonal),
     ("pause", Care::Impersonal),
+    ("relay", Care::Impersonal),
     ("saved_view", Care::Impersonal),
     ("sequence", Care::Impersonal),
     ("sequence_version", Care::Impersonal),
@@ -186,6 +190,7 @@ fn prefix(table: &str, column: &str) -> &'static str {
     match (table, column) {
         ("influencer", "id" | "merged_into") | ("merge_record", "kept" | "gone") | (_, "influencer_id") => "inf_",
         ("message" | "outbox", "id") | (_, "message_id" | "outbox_id") => "msg_",
+        ("relay_thread", "id") | ("relay_post" | "relay_word", "thread_id") => "rth_",
         ("thread", "id" | "merged_into") | (_, "thread_id") => "thr_",
         (_, "conversation_id") => "cnv_",
         (_, "agent_id") => "agt_",
@@ -194,7 +199,8 @@ fn prefix(table: &str, column: &str) -> &'static str {
         ("address", "id") => "adr_",
         ("consent" | "suppression", "id") => "led_",
         ("event", "id") => "evt_",
-        ("note", "id") => "nte_",
+        ("note", "id") | (_, "note_id") => "nte_",
+        ("relay_post", "id") => "rpo_",
         ("hit" | "hit_new", "id") => "hit_",
         ("merge_record", "id") => "mrg_",
         (_, "folder_id") => "fld_",
@@ -311,6 +317,9 @@ static OF_PEOPLE: &[(&str, &Sql)] = &[
     ("address", &ADDRESS),
     ("hold", &HOLD),
     ("note", &NOTE),
+    ("relay_thread", &RELAY_THREAD),
+    ("relay_post", &RELAY_POST),
+    ("relay_word", &RELAY_WORD),
     ("merge_record", &MERGE),
     ("thread", &THREAD),
     ("enrollment", &ENROLLMENT),
@@ -359,6 +368,11 @@ statements! {
     #[hot] ADDRESS = "SELECT * FROM address WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
     #[hot] HOLD = "SELECT * FROM hold WHERE influencer_id = ANY($1::uuid[]) ORDER BY influencer_id, source";
     #[hot] NOTE = "SELECT * FROM note WHERE influencer_id = ANY($1::uuid[]) ORDER BY at, id";
+    #[hot] RELAY_THREAD = "SELECT * FROM relay_thread WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";
+    #[hot] RELAY_POST = "SELECT * FROM relay_post WHERE thread_id IN \
+        (SELECT id FROM relay_thread WHERE influencer_id = ANY($1::uuid[])) ORDER BY id";
+    #[hot] RELAY_WORD = "SELECT * FROM relay_word WHERE thread_id IN \
+        (SELECT id FROM relay_thread WHERE influencer_id = ANY($1::uuid[])) ORDER BY account, provider_id";
     #[hot] MERGE = "SELECT * FROM merge_record WHERE kept = ANY($1::uuid[]) OR gone = ANY($1::uuid[]) ORDER BY id";
     #[hot] EVENT = "SELECT * FROM event WHERE influencer_id = ANY($1::uuid[]) AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4";
     #[hot] THREAD = "SELECT * FROM thread WHERE influencer_id = ANY($1::uuid[]) ORDER BY id";

@@ -23,6 +23,7 @@ const CASES: &[Case] = &[
     ("sms_stop", "sequence.toml", "[[step]]\nid   = \"size\"", "[[step]]\nid = \"text\"\nsms = §\"Hi\"\nelse = { task = \"Call.\" }\n[[step]]\nid   = \"size\"", "L064+L051"),
     ("slack_split", "sequence.toml", "[[step]]\nid   = \"size\"", "[[step]]\nid = \"text\"\nslack = \"Hi\"\n§split = [100]\n[[step]]\nid   = \"size\"", "L005+L051"),
     ("notify", "sequence.toml", "[on.finish]", "[on.reply]\n§notify = \"slack:#creators\"\nstage = \"in_talks\"\n[on.finish]", "L002"),
+    ("notify_nobody", "sequence.toml", "[on.finish]", "[[step]]\nid = \"tell\"\nnotify = §\"Look.\"\n[on.finish]", "L065+L051"),
     ("else_sms", "sequence.toml", "email = \"last-note.md\"", "email = \"last-note.md\"\nelse = { sms = §\"x\" }", "L064"),
     ("no_at_most", "sequence.toml", "wait_for = \"clicked\"                        # until they picked a size …\nat_most  = \"3 business days\"", "wait_for = \"clicked\"", "L003@sequence.toml:35:1"),
     ("nothing_follows", "sequence.toml", "[on.finish]", "§[on.reply]\n[on.finish]", "L003"),

@@ -56,6 +56,7 @@ pub struct State {
     pub faults: HashMap<String, VecDeque<Fault>>,
     pub channels: Vec<Value>,
     pub messages: BTreeMap<String, BTreeMap<Micros, Value>>,
+    pub members: BTreeMap<String, Vec<String>>,
     pub acknowledged: Vec<String>,
     pub scopes: String,
     /// The instants before which a method must not be called.
@@ -287,6 +288,14 @@ fn perform(state: &mut State, inner: &Inner, entry: &Entry) -> Value {
             json!({ "ok": true, "url": format!("ws://127.0.0.1:{}/link/?ticket=canary-of-the-ticket", inner.socket_port) })
         }
         "users.conversations" => state.page(entry, "channels", state.channels.clone()),
+        "conversations.info" => match state.channels.iter().find(|channel| channel["id"] == text("channel")) {
+            Some(channel) => json!({ "ok": true, "channel": channel }),
+            None => json!({ "ok": false, "error": "channel_not_found" }),
+        },
+        "conversations.members" => {
+            let members = state.members.get(text("channel")).cloned().unwrap_or_default();
+            state.page(entry, "members", members.into_iter().map(Value::String).collect())
+        }
         "conversations.open" => {
             let user = entry.arguments["users"].as_str().expect("a text, as Slack's description says");
             json!({ "ok": true, "channel": { "id": format!("D{user}") } })

@@ -42,6 +42,7 @@ fn kind_of(told: &Told) -> &'static str {
         Told::Changed { .. } => "changed",
         Told::Deleted { .. } => "deleted",
         Told::Reacted { .. } => "reacted",
+        Told::Pressed { .. } => "pressed",
         Told::Fares { .. } => "fares",
         Told::Other { .. } => "other",
     }

@@ -77,7 +77,9 @@ fn ids(batch: &Batch) -> Vec<String> {
     let id = |told: &Told| match told {
         Told::Deleted { id, .. } => id.clone(),
         Told::Fares { id, detail, .. } => format!("{}{detail}", id.clone().unwrap_or_default()),
-        Told::Said(_) | Told::Changed { .. } | Told::Reacted { .. } | Told::Other { .. } => panic!("{told:?}"),
+        Told::Said(_) | Told::Changed { .. } | Told::Reacted { .. } | Told::Pressed { .. } | Told::Other { .. } => {
+            panic!("{told:?}")
+        }
     };
     batch.told.iter().map(id).collect()
 }

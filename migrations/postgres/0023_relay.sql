@@ -1,0 +1,65 @@
+-- How far the relay has looked through the events.
+CREATE TABLE relay (
+  name TEXT NOT NULL PRIMARY KEY,
+  seen_seq BIGINT NOT NULL
+);
+
+-- Where the team talks about somebody: a thread of a conversation of theirs, or of a mailbox.
+CREATE TABLE relay_thread (
+  id UUID NOT NULL PRIMARY KEY,
+  relay TEXT NOT NULL,
+  account TEXT NOT NULL,
+  place TEXT NOT NULL,
+  influencer_id UUID NOT NULL REFERENCES influencer (id),
+  root TEXT,
+  created_at BIGINT NOT NULL
+);
+CREATE INDEX relay_thread_influencer ON relay_thread (influencer_id, account, place);
+CREATE INDEX relay_thread_root ON relay_thread (account, root);
+
+-- What is shown to the team there.
+CREATE TABLE relay_post (
+  id UUID NOT NULL PRIMARY KEY,
+  thread_id UUID NOT NULL REFERENCES relay_thread (id),
+  account TEXT NOT NULL,
+  sort TEXT NOT NULL,
+  about TEXT NOT NULL,
+  message_id UUID,
+  text TEXT NOT NULL,
+  token TEXT NOT NULL,
+  state TEXT NOT NULL,
+  tries BIGINT NOT NULL,
+  due_at BIGINT NOT NULL,
+  begun_at BIGINT,
+  provider_id TEXT,
+  why TEXT,
+  created_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX relay_post_about ON relay_post (thread_id, about);
+CREATE UNIQUE INDEX relay_post_token ON relay_post (token);
+CREATE INDEX relay_post_message ON relay_post (message_id);
+CREATE INDEX relay_post_due ON relay_post (account, id) WHERE state IN ('waiting', 'begun');
+CREATE INDEX relay_post_line ON relay_post (thread_id, id) WHERE state IN ('waiting', 'begun');
+CREATE INDEX relay_post_state ON relay_post (state, created_at);
+
+-- What the team says there.
+CREATE TABLE relay_word (
+  account TEXT NOT NULL,
+  provider_id TEXT NOT NULL,
+  thread_id UUID NOT NULL REFERENCES relay_thread (id),
+  way TEXT NOT NULL,
+  author TEXT NOT NULL,
+  text TEXT NOT NULL,
+  refused TEXT,
+  at BIGINT NOT NULL,
+  heard_at BIGINT NOT NULL,
+  changed BOOLEAN NOT NULL,
+  taken_back BOOLEAN NOT NULL,
+  state TEXT NOT NULL,
+  note_id UUID,
+  message_id UUID,
+  PRIMARY KEY (account, provider_id)
+);
+CREATE INDEX relay_word_thread ON relay_word (thread_id);
+CREATE INDEX relay_word_message ON relay_word (message_id);
+CREATE INDEX relay_word_waiting ON relay_word (heard_at) WHERE state = 'waiting';

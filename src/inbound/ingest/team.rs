@@ -1,0 +1,99 @@
+//! What of a batch is the team's among itself: copies of our own mails to teammates, their answers to those, and what came back of
+//! them. None of it is a message of anybody.
+
+use super::{Context, Draft};
+use crate::clock::Clock;
+use crate::domain::address;
+use crate::domain::automatic::{Facts, classify_automatic};
+use crate::domain::relay;
+use crate::domain::words::{Direction, FolderRole, Kind};
+use crate::hub::relay::{MailedThere, hear_mailed};
+use crate::store::value::hex;
+use crate::store::{StoreError, Tx};
+
+/// The drafts that are anybody's message.
+pub(super) async fn without_the_teams<'a>(
+    tx: &mut Tx,
+    clock: &Clock,
+    context: &Context,
+    drafts: Vec<Draft<'a>>,
+) -> Result<Vec<Draft<'a>>, StoreError> {
+    let mut left = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        if !is_the_teams(tx, clock, context, &draft).await? {
+            left.push(draft);
+        }
+    }
+    Ok(left)
+}
+
+async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Draft<'_>) -> Result<bool, StoreError> {
+    let mail = &draft.arrival.mail;
+    if let Some(token) = mail.token.as_deref().filter(|token| token.starts_with(relay::TOKEN)) {
+        // A copy of what we wrote. Whoever else writes such a line is heard.
+        return Ok(draft.direction == Direction::Outbound && tx.find_relay_post(token).await?.is_some());
+    }
+    if let Some(token) = super::know::original_id(draft).and_then(token_of) {
+        let Some(post) = tx.find_relay_post(token).await? else { return Ok(false) };
+        tx.fail_relay_post(post.id, "the mail came back").await?;
+        return Ok(true);
+    }
+    // Everything is in vain for the mails of strangers, and there are many of them.
+    let Some(token) = mail.ancestors().find_map(token_of) else { return Ok(false) };
+    let is_own = draft.author.as_deref().is_some_and(|author| context.identity.is_ours(author));
+    if !is_own || context.role == FolderRole::Sent {
+        return Ok(false);
+    }
+    let is_human = classify_automatic(mail, &Facts { answered_within: None }).kind == Kind::Human;
+    if !is_human {
+        // A note that a teammate is away goes to nobody.
+        return Ok(tx.find_relay_post(token).await?.is_some());
+    }
+    let id = hex(&draft.arrival.weak);
+    let own = tx.get_account(&context.account).await?.map(|account| account.address).unwrap_or_default();
+    let mailed = MailedThere {
+        account: &context.account,
+        id: &id,
+        token,
+        author: (draft.author.as_deref().unwrap_or_default(), &draft.writer.name),
+        text: &mail.text,
+        at: draft.at,
+        refused: refusal(context, draft, &own),
+    };
+    hear_mailed(tx, clock, &mailed).await
+}
+
+/// The token in the Message-ID of a mail of ours to a teammate.
+fn token_of(id: &str) -> Option<&str> {
+    id.split_once('@').map(|(token, _)| token).filter(|token| token.starts_with(relay::TOKEN))
+}
+
+/// Why nothing of it is sent on.
+fn refusal(context: &Context, draft: &Draft<'_>, own: &str) -> Option<&'static str> {
+    let mail = &draft.arrival.mail;
+    if !draft.fires {
+        return Some("it was written before the account was read");
+    }
+    if context.role == FolderRole::Junk {
+        return Some("the server filed it as junk: it may be of somebody else");
+    }
+    if mail.dmarc_failed {
+        return Some("the server says that it is not from whom it claims to be (DMARC)");
+    }
+    if mail.forward {
+        return Some("it passes another mail on");
+    }
+    if is_to_others(draft, own) {
+        return Some("others got it as well: answer the hub alone");
+    }
+    if mail.attachments.iter().any(|file| !file.inline) {
+        return Some("files can't be sent on: send it with `liaison send --attach`");
+    }
+    None
+}
+
+/// Whether it went to anybody but our account.
+fn is_to_others(draft: &Draft<'_>, own: &str) -> bool {
+    let own = address::key(own);
+    draft.to.is_empty() || draft.to.iter().chain(&draft.cc).any(|key| Some(key) != own.as_ref())
+}

@@ -1,0 +1,337 @@
+//! Brings posts to their place: at least once, and as a rule once. What may stand there already is looked for first.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{LEASE_SECONDS, Means, Relays, Voice};
+use crate::clock::{self, machine_now};
+use crate::connector::feed::{Line, Room, Sought, Words};
+use crate::connector::{Offer, Outgoing, Reply, SendOutcome, Sender, not_before};
+use crate::domain::chat;
+use crate::domain::ids::RelayPostId;
+use crate::domain::mail::Mailbox;
+use crate::domain::relay::mail_text;
+use crate::domain::time::Micros;
+use crate::domain::words::{RelaySort, RelayState};
+use crate::hub::enqueue::AccountFrom;
+use crate::hub::relay::person_of;
+use crate::lifecycle::Stop;
+use crate::render::mail::{Draft, compose, with_date};
+use crate::store::lease::Lease;
+use crate::store::relay::{RelayPostRow, RelayThreadRow};
+use crate::store::{StoreError, Tx};
+
+/// Posts of one account in one round; then others have their turn.
+const ROUND_POSTS: usize = 50;
+/// The rest after the first try that failed; it doubles with each one.
+const REST: Duration = Duration::from_secs(5);
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_mins(15);
+/// How long a post is tried.
+const TRIED_FOR: Duration = Duration::from_hours(72);
+/// How long after a lost answer a post is looked for.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// How far a provider's clock may be from ours.
+const SKEW: Duration = Duration::from_mins(5);
+/// How long a try may take by whose end something must stand there.
+const TRY_MAX: Duration = Duration::from_mins(10);
+/// How long what is known of a room holds.
+const ROOM_KNOWN: Duration = Duration::from_secs(30);
+/// The rest of what may not be posted because of who would hear it.
+const OPEN_REST: Duration = Duration::from_mins(5);
+
+/// What is known of a room, and since when.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    room: Room,
+    since: Instant,
+}
+
+/// A post with where it goes.
+struct Errand {
+    post: RelayPostRow,
+    thread: RelayThreadRow,
+    /// As a mail, where it is to be one.
+    mail: Option<Letter>,
+}
+
+struct Letter {
+    message_id: String,
+    subject: String,
+    text: String,
+}
+
+/// What came of a try.
+enum Came {
+    /// It stands there, under this id of the provider's.
+    Stands(Option<String>),
+    /// It does not: tried again, or given up after long enough. Where a time is given, not before it is over.
+    Not(String, Option<Duration>),
+    /// It is not known.
+    Unknown(String),
+}
+
+impl Relays {
+    /// Brings the posts of one account to their places.
+    pub(super) async fn speak(
+        &self,
+        means: &Means,
+        (account, voice): (&str, &Voice),
+        stop: &Stop,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.read().await?;
+        let due = tx.next_relay_post(account, machine_now()).await?.is_some();
+        drop(tx);
+        if !due {
+            return Ok(());
+        }
+        let name = format!("relay:{account}");
+        let mut last: Option<(RelayPostId, Came)> = None;
+        let mut lease: Option<Lease> = None;
+        for _ in 0..ROUND_POSTS {
+            let begins = !stop.is_soft();
+            let Some((errand, held)) = self.next(means, (&name, lease), (account, last.take()), begins).await? else {
+                break;
+            };
+            lease = Some(held);
+            let Some(errand) = errand else { break };
+            let came = self.bring(voice, &errand).await;
+            last = Some((errand.post.id, came));
+        }
+        let mut tx = self.store.begin("relay.rest").await?;
+        if let Some((id, came)) = last {
+            settle(&mut tx, id, came).await?;
+        }
+        if let Some(lease) = lease {
+            tx.release_lease(&name, lease).await?;
+        }
+        tx.commit().await
+    }
+
+    /// One transaction: writes what came of the last try, and takes what is next. `None` where another node speaks for the account.
+    async fn next(
+        &self,
+        means: &Means,
+        (name, held): (&str, Option<Lease>),
+        (account, last): (&str, Option<(RelayPostId, Came)>),
+        begins: bool,
+    ) -> Result<Option<(Option<Errand>, Lease)>, StoreError> {
+        let mut tx = self.store.begin("relay.next").await?;
+        let lease = tx.acquire_lease(name, self.run, LEASE_SECONDS).await?;
+        let Some(lease) = lease.filter(|lease| held.is_none_or(|held| held.fence == lease.fence)) else {
+            return Ok(None);
+        };
+        if let Some((id, came)) = last {
+            settle(&mut tx, id, came).await?;
+        }
+        let is_held = tx.get_installation().await?.is_some_and(|installation| installation.held);
+        let now = tx.lease_now().await?;
+        let mut errand = None;
+        if begins
+            && !is_held
+            && let Some(post) = tx.next_relay_post(account, now).await?
+            && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
+        {
+            if post.state == RelayState::Waiting {
+                tx.begin_relay_post(post.id, now).await?;
+            }
+            let mail = self.letter(&mut tx, means, &post, &thread).await?;
+            errand = Some(Errand { post, thread, mail });
+        }
+        tx.commit().await?;
+        Ok(Some((errand, lease)))
+    }
+
+    /// What a mail says; nothing where no mail is to be written.
+    async fn letter(
+        &self,
+        tx: &mut Tx,
+        means: &Means,
+        post: &RelayPostRow,
+        thread: &RelayThreadRow,
+    ) -> Result<Option<Letter>, StoreError> {
+        let Some(Voice::Mail { domain, .. }) = means.voices.get(&thread.account) else { return Ok(None) };
+        let Some(person) = person_of(tx, thread).await? else { return Ok(None) };
+        let Some(person) = tx.get_influencer(person).await? else { return Ok(None) };
+        let owner = person.owner.clone().or_else(|| means.default_owner.clone());
+        let about = super::show::about(&person, owner, None);
+        Ok(Some(Letter {
+            message_id: format!("{}@{domain}", post.token),
+            subject: about.called(),
+            text: mail_text(&about, &post.text, &thread.account),
+        }))
+    }
+
+    async fn bring(&self, voice: &Voice, errand: &Errand) -> Came {
+        match voice {
+            Voice::Room(line) => self.bring_to_room(line.as_ref(), errand).await,
+            Voice::Mail { sender, from, .. } => bring_by_mail((sender)(), from, errand).await,
+        }
+    }
+
+    async fn bring_to_room(&self, line: &dyn Line, errand: &Errand) -> Came {
+        let room = match self.room(line, &errand.thread).await {
+            Ok(room) => room,
+            Err(error) => return Came::Not(error, None),
+        };
+        match self.who_hears(&room).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Came::Not(why, Some(OPEN_REST)),
+            Err(error) => return Came::Not(error.to_string(), None),
+        }
+        if errand.post.state == RelayState::Begun {
+            match looked_for(line, (&room.place, errand)).await {
+                Ok(Some(id)) => return Came::Stands(Some(id)),
+                Ok(None) => {}
+                Err(why) => return Came::Unknown(why),
+            }
+        }
+        let words = Words {
+            text: errand.post.text.clone(),
+            token: errand.post.token.clone(),
+            thread: errand.thread.root.clone().filter(|_| errand.post.sort != RelaySort::Opening),
+            place: Some(room.place.clone()),
+            callback: None,
+        };
+        let content = match serde_json::to_vec(&words) {
+            Ok(content) => content,
+            Err(error) => return Came::Not(error.to_string(), None),
+        };
+        let mail = Outgoing { from: String::new(), recipients: vec![room.place], content };
+        hand_over(line.sender(), mail, self.clock.now()).await
+    }
+
+    /// What is known of a room, asked anew where that was a while ago.
+    async fn room(&self, line: &dyn Line, thread: &RelayThreadRow) -> Result<Room, String> {
+        let key = (thread.account.clone(), thread.place.clone());
+        let known = {
+            let rooms = self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner);
+            rooms.get(&key).filter(|known| known.since.elapsed() < ROOM_KNOWN).map(|known| known.room.clone())
+        };
+        if let Some(room) = known {
+            return Ok(room);
+        }
+        let room = line.room(&thread.place).await.map_err(|error| error.to_string())?;
+        let known = Known { room: room.clone(), since: Instant::now() };
+        self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
+        Ok(room)
+    }
+
+    /// Why nothing may be said in a room: somebody would hear it who is not of the team.
+    async fn who_hears(&self, room: &Room) -> Result<Option<String>, StoreError> {
+        if let Some(why) = &room.open {
+            return Ok(Some(why.clone()));
+        }
+        let keys: Vec<String> = room.members.iter().filter_map(|member| chat::key(member)).collect();
+        let mut tx = self.store.read().await?;
+        let known = tx.find_owners(keys).await?;
+        Ok(known.first().map(|row| {
+            format!(
+                "{}, who is an influencer or an agent here, is a member of the channel and would read it",
+                row.value_key
+            )
+        }))
+    }
+}
+
+/// Whether a post stands there already: the provider's id of it.
+async fn looked_for(line: &dyn Line, (place, errand): (&str, &Errand)) -> Result<Option<String>, String> {
+    let begun = errand.post.begun_at.unwrap_or(errand.post.created_at);
+    let sought = Sought {
+        token: errand.post.token.clone(),
+        from: String::new(),
+        to: place.to_owned(),
+        text: errand.post.text.clone(),
+        thread: errand.thread.root.clone().filter(|_| errand.post.sort != RelaySort::Opening),
+        place: Some(place.to_owned()),
+        after: begun.minus(SKEW),
+        before: begun.plus(TRY_MAX).plus(SKEW),
+    };
+    let found = line.ledger().find(&sought).await.map_err(|error| error.to_string())?;
+    Ok(found.into_iter().next().map(|found| found.id))
+}
+
+/// A mail whose answer was lost is written again under the same Message-ID: most programs show it once.
+async fn bring_by_mail(sender: Box<dyn Sender>, from: &AccountFrom, errand: &Errand) -> Came {
+    let Some(letter) = &errand.mail else { return Came::Not("whom it is about is gone".to_owned(), None) };
+    let root = errand.thread.root.clone().filter(|root| *root != letter.message_id);
+    let draft = Draft {
+        from: Mailbox { name: from.display_name.clone(), address: from.address.clone() },
+        to: vec![Mailbox { name: String::new(), address: errand.thread.place.clone() }],
+        subject: letter.subject.clone(),
+        text: letter.text.clone(),
+        message_id: letter.message_id.clone(),
+        references: root.iter().cloned().collect(),
+        in_reply_to: root,
+        token: errand.post.token.clone(),
+        extra: vec![("Auto-Submitted".to_owned(), "auto-generated".to_owned())],
+        ..Draft::default()
+    };
+    let content = match compose(&draft) {
+        Ok(content) => with_date(&content, machine_now()),
+        Err(error) => return Came::Not(error.to_string(), None),
+    };
+    let mail = Outgoing { from: from.address.clone(), recipients: vec![errand.thread.place.clone()], content };
+    match hand_over(sender, mail, machine_now()).await {
+        Came::Stands(_) => Came::Stands(Some(letter.message_id.clone())),
+        other @ (Came::Not(..) | Came::Unknown(_)) => other,
+    }
+}
+
+async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> Came {
+    let came = match sender.offer(&mail).await {
+        Ok(Offer::Ready { refused }) if refused.iter().all(Option::is_some) && !refused.is_empty() => {
+            sender.withdraw().await;
+            refusal(refused.iter().flatten().next(), now)
+        }
+        Ok(Offer::Ready { .. }) => match sender.hand_over(&mail).await {
+            SendOutcome::Accepted { id, .. } => Came::Stands(id),
+            SendOutcome::Refused(reply) => refusal(Some(&reply), now),
+            SendOutcome::Uncertain(why) => Came::Unknown(why),
+        },
+        Ok(Offer::Refused { replies, .. }) => refusal(replies.first(), now),
+        Err(error) => Came::Not(error.error.to_string(), None),
+    };
+    sender.close().await;
+    came
+}
+
+/// `now` is the clock of whoever said until when to wait.
+fn refusal(reply: Option<&Reply>, now: Micros) -> Came {
+    let why = reply.map(|reply| format!("{} {}", reply.code, reply.text)).unwrap_or_default();
+    let wait = reply.and_then(not_before).map(|(until, _)| until.since(now));
+    Came::Not(why, wait)
+}
+
+/// Writes what came of a try. The caller holds the account's lease.
+async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreError> {
+    let Some(post) = tx.get_relay_post(id).await? else { return Ok(()) };
+    let now = tx.lease_now().await?;
+    match came {
+        Came::Stands(provider_id) => {
+            tx.set_relay_posted(id, provider_id.as_deref()).await?;
+            let thread = tx.get_relay_thread(post.thread_id).await?;
+            if let (Some(root), Some(thread)) = (provider_id, thread)
+                && thread.root.is_none()
+            {
+                tx.set_relay_root(thread.id, &root).await?;
+            }
+        }
+        Came::Not(why, wait) => {
+            let tries = u32::try_from(post.tries.clamp(0, 20)).unwrap_or(20);
+            let rest = REST.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(REST_MAX);
+            let due = now.plus(wait.unwrap_or_else(|| clock::jitter(rest)));
+            // A provider that only asks for a moment is no trouble.
+            let is_over = wait.is_none() && post.created_at.plus(TRIED_FOR) < now;
+            let state = if is_over { RelayState::Failed } else { RelayState::Waiting };
+            if is_over || tries == 3 {
+                tracing::warn!(account = post.account, why, given_up = is_over, "the team can't be shown something");
+            }
+            tx.put_relay_post_off(id, (state, due), &why).await?;
+        }
+        Came::Unknown(why) => tx.put_relay_post_off(id, (RelayState::Begun, now.plus(LOOK_AFTER)), &why).await?,
+    }
+    Ok(())
+}

@@ -4,20 +4,24 @@
 //! thread, at least once, and looked for where an answer was lost; words of the team become notes, or messages in the outbox. One node
 //! does the first and the last at a time, and one for each account the second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, machine_now};
 use crate::config::Relay;
 use crate::connector::Sender;
 use crate::connector::feed::Line;
 use crate::domain::ids::RunId;
+use crate::domain::words::RelayWordState;
 use crate::hub::enqueue::AccountFrom;
 use crate::hub::outreach::house::Desk;
 use crate::lifecycle::Stop;
+use crate::store::relay::RelayWordRow;
 use crate::store::{Store, StoreError};
 use crate::telemetry::pulse;
 use crate::worker::Wakes;
@@ -29,10 +33,16 @@ mod words;
 
 /// The lease of whoever turns events into posts and sees to words.
 const LEASE: &str = "relay";
-/// How long leases run, seconds: several times as long as a post may take.
-const LEASE_SECONDS: i64 = 60;
+/// How long leases run, seconds: longer than a post may take.
+const LEASE_SECONDS: i64 = 180;
 /// The longest sleep between two looks. Machine time.
 const POLL: Duration = Duration::from_secs(1);
+/// How long it is kept what was shown.
+const KEPT: Duration = Duration::from_hours(90 * 24);
+/// How much of that goes in one transaction.
+const PRUNED_AT_ONCE: i64 = 100;
+/// The same where there is no relay. Machine time.
+const IDLE: Duration = Duration::from_secs(10);
 /// The rest after the database could not be used.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -98,68 +108,105 @@ impl Relays {
     /// Runs until stopped.
     ///
     /// # Errors
-    /// Only where the store holds what can't be read.
-    pub async fn run(self, stop: Stop) -> Result<(), StoreError> {
+    /// None: what can't be done now is done later, and what never can be is left out, and told.
+    pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
+        // A place that is slow must not keep words of the team waiting, least of all that something is taken back.
+        tokio::join!(self.looks(&stop), self.speaks(&stop));
+        Ok(())
+    }
+
+    /// Turns events into posts and sees to words, again and again.
+    async fn looks(&self, stop: &Stop) {
         loop {
             pulse::beat();
             let means = (self.means)();
-            let mut rest = POLL;
-            if !means.relays.is_empty() {
-                tokio::select! {
-                    () = stop.hard() => return Ok(()),
-                    done = self.round(&means, &stop) => match done {
-                        Ok(true) => rest = Duration::ZERO,
-                        Ok(false) => {}
-                        Err(error @ StoreError::Damaged(_)) => return Err(error),
-                        Err(error) => {
-                            tracing::warn!(%error, "the team can't be shown anything now");
-                            rest = RETRY;
-                        }
-                    },
+            let mut rest = if means.relays.is_empty() { IDLE } else { POLL };
+            let looked = tokio::select! {
+                () = stop.hard() => return,
+                looked = self.look(&means) => looked,
+            };
+            match looked {
+                Ok(true) => rest = Duration::ZERO,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the team can't be shown anything now");
+                    rest = RETRY;
                 }
             }
-            tokio::select! {
-                () = stop.soft() => return Ok(()),
-                () = self.numbered.notified() => {}
-                () = self.stored.notified() => {}
-                () = tokio::time::sleep(rest) => {}
+            if self.rest(stop, rest).await {
+                return;
             }
         }
     }
 
-    /// One look at everything; whether there is more at once.
-    async fn round(&self, means: &Means, stop: &Stop) -> Result<bool, StoreError> {
-        let more = self.look(means).await?;
-        let accounts: std::collections::BTreeSet<&str> = means.relays.values().map(|r| r.account.as_str()).collect();
-        let speak = accounts.into_iter().filter_map(|account| {
-            let voice = means.voices.get(account)?;
-            Some(self.speak(means, (account, voice), stop))
-        });
-        for done in futures_util::future::join_all(speak).await {
-            done?;
+    /// Brings posts to their places, again and again.
+    async fn speaks(&self, stop: &Stop) {
+        loop {
+            let means = (self.means)();
+            let accounts: BTreeSet<&str> = means.relays.values().map(|relay| relay.account.as_str()).collect();
+            let speak = accounts.into_iter().filter_map(|account| {
+                let voice = means.voices.get(account)?;
+                Some(self.speak(&means, (account, voice), stop))
+            });
+            let spoken = tokio::select! {
+                () = stop.hard() => return,
+                spoken = join_all(speak) => spoken,
+            };
+            let mut rest = POLL;
+            for error in spoken.into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "the team can't be shown anything now");
+                rest = RETRY;
+            }
+            if self.rest(stop, rest).await {
+                return;
+            }
         }
-        Ok(more)
     }
 
-    /// Turns events into posts, and sees to words, in one transaction; whether there is more.
+    /// Until there is news or the time is over; whether it is to end.
+    async fn rest(&self, stop: &Stop, rest: Duration) -> bool {
+        tokio::select! {
+            () = stop.soft() => true,
+            () = self.numbered.notified() => false,
+            () = self.stored.notified() => false,
+            () = tokio::time::sleep(rest) => false,
+        }
+    }
+
+    /// Turns events into posts, and sees to words; whether there is more.
     async fn look(&self, means: &Means) -> Result<bool, StoreError> {
         let mut tx = self.store.read().await?;
-        let seen = tx.relay_seen().await?;
+        // Words are seen to also where no relay is configured any more.
+        let seen = if means.relays.is_empty() { Some(i64::MAX) } else { tx.relay_seen().await? };
         if let Some(seen) = seen
             && !tx.has_relay_work(seen).await?
         {
             return Ok(false);
         }
         drop(tx);
+        match self.look_at(means, (show::BATCH, words::BATCH)).await {
+            Err(error) if is_lasting(&error) => self.look_alone(means).await,
+            looked => looked,
+        }
+    }
+
+    /// The same in one transaction, at no more than so many events and words.
+    async fn look_at(&self, means: &Means, (events, words): (i64, i64)) -> Result<bool, StoreError> {
         let mut tx = self.store.begin("relay.look").await?;
         if tx.get_installation().await?.is_some_and(|installation| installation.held)
             || tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?.is_none()
         {
             return Ok(false);
         }
-        let shown = self.show_events(&mut tx, means).await?;
+        let mut shown = false;
+        if !means.relays.is_empty() && events > 0 {
+            shown = self.show_events(&mut tx, means, events).await?;
+            let before = machine_now().minus(KEPT);
+            tx.prune_relay_posts(before, PRUNED_AT_ONCE).await?;
+            tx.prune_relay_words(before).await?;
+        }
         tx.lock_conversations().await?;
-        let seen_to = self.see_to_words(&mut tx, means).await?;
+        let seen_to = self.see_to_words(&mut tx, means, words).await?;
         tx.commit().await?;
         if !seen_to.accounts.is_empty() {
             self.stored.notify_waiters();
@@ -169,4 +216,41 @@ impl Relays {
         }
         Ok(shown || seen_to.more)
     }
+
+    /// One event and one word, each by itself: what the database never takes is left out, so that the rest goes on.
+    async fn look_alone(&self, means: &Means) -> Result<bool, StoreError> {
+        match self.look_at(means, (1, 0)).await {
+            Err(error) if is_lasting(&error) => {
+                let mut tx = self.store.begin("relay.skip").await?;
+                let seen = tx.relay_seen().await?.unwrap_or(0);
+                let next = tx.list_events(seen, 1).await?.into_iter().next();
+                if let Some((seq, id)) = next.and_then(|event| event.seq.map(|seq| (seq, event.id))) {
+                    tracing::error!(event = %id, %error, "the team can't be shown what happened: look at it in the hub");
+                    tx.set_relay_seen(seq).await?;
+                }
+                tx.commit().await?;
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        match self.look_at(means, (0, 1)).await {
+            Err(error) if is_lasting(&error) => {
+                let mut tx = self.store.begin("relay.skip").await?;
+                if let Some(word) = tx.list_waiting_relay_words(1).await?.into_iter().next() {
+                    let RelayWordRow { account, provider_id, .. } = &word;
+                    tracing::error!(account, provider_id, %error, "words of the team can't be seen to, and were not sent");
+                    tx.update_relay_word(&RelayWordRow { state: RelayWordState::Done, ..word }).await?;
+                }
+                tx.commit().await?;
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the database would say the same again: neither others nor its own state are the reason.
+fn is_lasting(error: &StoreError) -> bool {
+    matches!(error, StoreError::Exists(_) | StoreError::Unhandled(_) | StoreError::Damaged(_))
 }

@@ -11,10 +11,12 @@ CREATE TABLE relay_thread (
   account TEXT NOT NULL,
   place TEXT NOT NULL,
   influencer_id UUID NOT NULL REFERENCES influencer (id),
+  marker TEXT NOT NULL,
   root TEXT,
   created_at BIGINT NOT NULL
 );
 CREATE INDEX relay_thread_influencer ON relay_thread (influencer_id, account, place);
+CREATE INDEX relay_thread_place ON relay_thread (account, place);
 CREATE INDEX relay_thread_root ON relay_thread (account, root);
 
 -- What is shown to the team there.
@@ -40,13 +42,14 @@ CREATE UNIQUE INDEX relay_post_token ON relay_post (token);
 CREATE INDEX relay_post_message ON relay_post (message_id);
 CREATE INDEX relay_post_due ON relay_post (account, id) WHERE state IN ('waiting', 'begun');
 CREATE INDEX relay_post_line ON relay_post (thread_id, id) WHERE state IN ('waiting', 'begun');
-CREATE INDEX relay_post_state ON relay_post (state, created_at);
+CREATE INDEX relay_post_age ON relay_post (created_at);
 
 -- What the team says there.
 CREATE TABLE relay_word (
   account TEXT NOT NULL,
   provider_id TEXT NOT NULL,
   thread_id UUID NOT NULL REFERENCES relay_thread (id),
+  answers UUID,
   way TEXT NOT NULL,
   author TEXT NOT NULL,
   text TEXT NOT NULL,
@@ -62,4 +65,14 @@ CREATE TABLE relay_word (
 );
 CREATE INDEX relay_word_thread ON relay_word (thread_id);
 CREATE INDEX relay_word_message ON relay_word (message_id);
-CREATE INDEX relay_word_waiting ON relay_word (heard_at) WHERE state = 'waiting';
+CREATE INDEX relay_word_state ON relay_word (state, heard_at);
+
+-- What was changed or taken back there before it was heard.
+CREATE TABLE relay_gone (
+  account TEXT NOT NULL,
+  provider_id TEXT NOT NULL,
+  taken_back BOOLEAN NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (account, provider_id)
+);
+CREATE INDEX relay_gone_at ON relay_gone (at);

@@ -13,9 +13,11 @@ use crate::clock::Clock;
 use crate::config::accounts::{Account, AccountKind};
 use crate::config::{self, Config, Database};
 use crate::connector::sandbox::World;
+use crate::domain::chat::Harm;
 use crate::domain::ids::RunId;
 use crate::domain::threading::Identity;
 use crate::domain::words::Channel;
+use crate::inbound::listener;
 use crate::inbound::poller::{self, Reach};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::lock::DatabaseLock;
@@ -45,9 +47,6 @@ pub async fn start_sandbox(
 ) -> anyhow::Result<Simulated> {
     if let Some(real) = real_account(config) {
         bail!("the account {real} is real: {ONLY_SANDBOX}");
-    }
-    if let Some(account) = config.accounts.values().find(|account| account.channel() != Channel::Email) {
-        bail!("the account {} is no mailbox: simulated people have mail only", account.id);
     }
     make_state_dir(&config.storage.state_dir)?;
     let lock = match &config.storage.database {
@@ -90,7 +89,45 @@ fn reload_from(config: &Config, world: &World) -> Reload {
     })
 }
 
+/// A number or a workspace, with simulated people behind it.
+fn talk_parts(account: &Account, world: &World) -> AccountParts {
+    let line = world.line(&account.address);
+    let (sender, ledger) = (Arc::clone(&line), Arc::clone(&line));
+    AccountParts {
+        name: account.id.clone(),
+        kind: "sandbox".to_owned(),
+        address: account.address.clone(),
+        display_name: account.display_name.clone().unwrap_or_default(),
+        file_copy: false,
+        channel: account.channel(),
+        reading: Reading::Line {
+            settings: listener::Settings {
+                account: account.id.clone(),
+                channel: account.channel(),
+                harm: |_| Harm::Passing,
+                reach: Reach::All,
+                poll: POLL,
+                pace: listener::Pace::default(),
+            },
+            line,
+        },
+        sending: SendingSettings {
+            channel: account.channel(),
+            sessions: 2,
+            sent_copy: SentCopy::ServerSometime,
+            poll: OUTBOX_POLL,
+            ..SendingSettings::new(account.id.clone())
+        },
+        sender: Arc::new(move || sender.sender()),
+        ledger: Some(Arc::new(move || ledger.ledger())),
+        tokens: None,
+    }
+}
+
 fn parts_of(account: &Account, world: &World, identity: &Arc<Identity>) -> AccountParts {
+    if account.channel() != Channel::Email {
+        return talk_parts(account, world);
+    }
     let (reader, sender, address) = (world.clone(), world.clone(), account.address.clone());
     AccountParts {
         name: account.id.clone(),

@@ -50,6 +50,19 @@ kind = \"sandbox\"
 address = \"hello@northlane.example\"
 name = \"Mara at Northlane\"
 
+[accounts.slack]
+kind = \"sandbox\"
+address = \"TNORTHLANE/UHUB\"
+
+[accounts.text]
+kind = \"sandbox\"
+address = \"+12025550100\"
+
+[relays.team]
+account = \"slack\"
+channel = \"CTEAM00\"
+tag = \"ambassador\"
+
 [teammates.mara]
 first_name = \"Mara\"
 email = \"mara@northlane.example\"

@@ -13,6 +13,7 @@ use super::import::{self, ImportArgs, Sort};
 use super::merge::{self, MergeArgs, UnmergeArgs};
 use super::page::MORE;
 use super::stop::Stop;
+use super::terminal::Out;
 use super::{Global, date, length, saying, who};
 use crate::domain::ids::InfluencerId;
 use crate::domain::people::InfluencerView;
@@ -320,7 +321,7 @@ async fn show(desk: &Desk, who: &str) -> anyhow::Result<ExitCode> {
     desk.out.say("")?;
     desk.out.title("Timeline, newest first")?;
     for entry in &timeline.data {
-        desk.out.say(&super::terminal::clean_line(&timeline_line(desk, entry)))?;
+        desk.out.say(&super::terminal::clean_line(&timeline_line(&desk.out, entry)))?;
     }
     if timeline.next.is_some() {
         desk.out.aside(&format!("There is more: liaison thread show {} shows all messages.", view.handle))?;
@@ -378,7 +379,8 @@ fn shown_address(i: &InfluencerView) -> String {
     mail.or(i.addresses.first()).map(|a| a.value.clone()).unwrap_or_default()
 }
 
-fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
+/// An entry of a timeline, in a line.
+pub(super) fn timeline_line(out: &Out, entry: &TimelineEntry) -> String {
     let words = match &entry.item {
         // What has no subject of its own is shown by its words.
         TimelineItem::Message(m) if m.channel != Channel::Email => {
@@ -398,7 +400,7 @@ fn timeline_line(desk: &Desk, entry: &TimelineEntry) -> String {
         }
         TimelineItem::Note(n) => format!("note by {}: {}", n.author, super::terminal::short(&n.text, 100)),
     };
-    format!("{}  {words}", desk.out.time(entry.at))
+    format!("{}  {words}", out.time(entry.at))
 }
 
 async fn note(desk: &Desk, who: &str, text: &str) -> anyhow::Result<ExitCode> {

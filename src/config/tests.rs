@@ -10,6 +10,7 @@ use crate::domain::range::AddressRange;
 use crate::domain::stage::{StageId, StageKind};
 
 mod channels;
+mod relays;
 
 const GOOD: &str = r#"timezone = "America/New_York"
 undo_seconds = 10

@@ -69,6 +69,10 @@ pub struct Said {
     pub files: Vec<Attached>,
     /// Whether a program said it.
     pub by_machine: bool,
+    /// Whether it was changed since it was said.
+    pub edited: bool,
+    /// Whether it names somebody, or a place, of the house, as the provider marks that.
+    pub mentions: bool,
     /// Whether it was said where we were not yet: nothing follows from it, however new it is.
     pub is_history: bool,
     /// Our own token of it, where we sent it.
@@ -142,6 +146,10 @@ pub enum Told {
         author: Party,
         /// Its words.
         text: String,
+        /// Whether there are files beside it.
+        has_files: bool,
+        /// Whether it names somebody, or a place, of the house.
+        mentions: bool,
         /// When it was chosen.
         at: Micros,
     },

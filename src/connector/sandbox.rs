@@ -17,6 +17,7 @@ use super::{Outgoing, Sender, Source};
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::mail::{Mailbox, ParsedMail};
+use crate::domain::relay;
 use crate::domain::time::Micros;
 use crate::domain::words::FolderRole;
 
@@ -25,10 +26,12 @@ mod letter;
 mod person;
 mod provider;
 mod report;
+mod talk;
 
 pub use errand::{Errand, Visit, Wish};
 pub use person::{Answer, Habit, Person, Style};
 pub use provider::{SandboxSender, SandboxSource};
+pub use talk::Stands;
 
 use letter::Letter;
 
@@ -55,6 +58,11 @@ pub enum Happened {
     Refused {
         /// To whom.
         recipient: String,
+    },
+    /// Somebody said something to a number or in a workspace of ours.
+    Said {
+        /// On which account.
+        account: String,
     },
     /// A mail was put into a folder.
     Filed {
@@ -89,6 +97,12 @@ pub struct Tally {
     pub answers_lost: usize,
     /// Mails that came into Inbox or Junk.
     pub came_in: usize,
+    /// What was shown to the team.
+    pub shown: usize,
+    /// How much of that stood there before.
+    pub shown_twice: usize,
+    /// What was said to numbers and in workspaces of ours.
+    pub said: usize,
 }
 
 /// A mail that was delivered just now.
@@ -116,6 +130,8 @@ struct State {
     /// By address key of the account.
     mailboxes: BTreeMap<String, Account>,
     people: Vec<Person>,
+    /// Numbers and workspaces of ours, by address.
+    talks: BTreeMap<String, talk::Talk>,
     /// By address key, the place in `people`.
     known: HashMap<String, usize>,
     /// The newest mail each of `people` got, and from which account of ours.
@@ -293,12 +309,17 @@ impl World {
         let mut seen = BTreeSet::new();
         for entry in &self.state().journal {
             match &entry.what {
+                Happened::HandedOver { message_id, .. } if message_id.starts_with(relay::TOKEN) => {
+                    tally.shown += 1;
+                    tally.shown_twice += usize::from(!seen.insert(message_id.clone()));
+                }
                 Happened::HandedOver { message_id, answered, .. } => {
                     tally.taken += 1;
                     tally.taken_twice += usize::from(!seen.insert(message_id.clone()));
                     tally.answers_lost += usize::from(!answered);
                 }
                 Happened::Filed { folder: FolderRole::Inbox | FolderRole::Junk, .. } => tally.came_in += 1,
+                Happened::Said { .. } => tally.said += 1,
                 Happened::Filed { .. } | Happened::Refused { .. } => {}
             }
         }

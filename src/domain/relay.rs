@@ -10,6 +10,10 @@ pub const MARKER: &str = "!send";
 pub const NOTE_MARKER: &str = "!note";
 /// Characters of a message that are shown; the rest stands in the hub.
 const SHOWN_CHARS_MAX: usize = 3_000;
+/// Characters of a subject, or of a file's name.
+const FIELD_CHARS_MAX: usize = 200;
+/// Files that are named.
+const FILES_MAX: usize = 20;
 /// The line under which nothing is the teammate's.
 const CUT_HERE: &str = "= = = liaison: what stands below this line is not sent on = = =";
 
@@ -128,10 +132,23 @@ pub fn mailed(text: &str) -> Result<String, &'static str> {
     }
     let own = visible_reply(above_cut(text));
     let own = above_cut(&own).trim();
-    if own.contains(TOKEN) || own.contains("= = = liaison") {
+    if holds_token(own) || own.contains("= = = liaison") {
         return Err("what you wrote can't be told from what stood in our mail: write above the line, in a new answer");
     }
     if own.is_empty() { Err("there are no words of yours in it") } else { Ok(own.to_owned()) }
+}
+
+/// Whether a mail of a teammate is meant as a note: it says so somewhere, however it is spelt. Better a note too many.
+pub fn is_note(text: &str) -> bool {
+    let first: String =
+        text.split_whitespace().take(2).collect::<String>().chars().filter(|c| c.is_alphanumeric()).collect();
+    text.to_lowercase().contains(NOTE_MARKER) || first.to_lowercase().starts_with("note")
+}
+
+/// Whether a text holds one of our tokens.
+fn holds_token(text: &str) -> bool {
+    let is_token = |rest: &str| rest.chars().take_while(char::is_ascii_hexdigit).count() == 32;
+    text.split(TOKEN).skip(1).any(is_token)
 }
 
 fn above_cut(text: &str) -> &str {
@@ -209,7 +226,7 @@ pub fn show(about: &About, message: &Shown<'_>) -> String {
     let sort = message.sort.map(|sort| format!(" ({sort})")).unwrap_or_default();
     let mut lines = vec![format!("{who}, {} by {}{sort}:", message.channel, message.account)];
     if !message.subject.is_empty() {
-        lines.push(format!("Subject: {}", message.subject));
+        lines.push(format!("Subject: {}", message.subject.chars().take(FIELD_CHARS_MAX).collect::<String>()));
     }
     let total = message.text.chars().count();
     lines.push(message.text.chars().take(SHOWN_CHARS_MAX).collect());
@@ -218,7 +235,10 @@ pub fn show(about: &About, message: &Shown<'_>) -> String {
         lines.push(format!("… and {more} characters more, in the hub"));
     }
     if !message.files.is_empty() {
-        lines.push(format!("Files: {}", message.files.join(", ")));
+        let names: Vec<String> =
+            message.files.iter().take(FILES_MAX).map(|name| name.chars().take(FIELD_CHARS_MAX).collect()).collect();
+        let more = if message.files.len() > FILES_MAX { ", …" } else { "" };
+        lines.push(format!("Files: {}{more}", names.join(", ")));
     }
     lines.push(about.standing());
     lines.extend(about.link.clone());
@@ -331,6 +351,30 @@ mod tests {
         let long = "x".repeat(SHOWN_CHARS_MAX + 7);
         assert!(show(&about(), &message(&long)).contains("… and 7 characters more"));
         assert!(about().opening(Some(MARKER)).contains("begin with !send go to them"));
+    }
+
+    #[test]
+    fn a_note_is_a_note_however_it_is_spelt() {
+        for text in [
+            "!note x",
+            "!Note x",
+            "! note x",
+            "*!note* x",
+            "\u{200b}!note x",
+            "Hi,\n!NOTE x",
+            "Note: x",
+            "note x",
+            "(note) x",
+            "[!note] x",
+        ] {
+            assert!(is_note(text), "{text}");
+        }
+        for text in ["300 euros", "Please note that we ship on Monday", "Hi Ana, noted!"] {
+            assert!(!is_note(text), "{text}");
+        }
+        assert!(
+            holds_token(&format!("see {TOKEN}0123456789abcdef0123456789abcdef@x")) && !holds_token("the relay-race")
+        );
     }
 
     #[test]

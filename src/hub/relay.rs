@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::enqueue::{self, Answers, EnqueueError, Order};
 use super::outreach::house::House;
 use super::people;
+use super::settle::{self, SettleError};
 use super::talk::{self, Mouth, TalkError, Wish};
 use crate::clock::Clock;
 use crate::domain::chat;
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::relay;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, RelayWay, RelayWordState};
+use crate::domain::words::{Channel, OutboxStatus, RelaySort, RelayWay, RelayWordState};
 use crate::store::relay::{RelayThreadRow, RelayWordRow};
 use crate::store::{StoreError, Tx};
 
@@ -46,13 +47,25 @@ pub struct SaidThere<'a> {
     pub by_nobody: bool,
     /// Whether there are files beside it.
     pub has_files: bool,
+    /// Whether it was changed since it was said.
+    pub edited: bool,
+    /// Whether it names somebody of the team.
+    pub mentions: bool,
     /// Why it can't be sent on, however it begins.
     pub refused: Option<&'static str>,
 }
 
+const FILES: &str = "files can't be sent on";
+const EDITED: &str = "what was changed afterwards is not sent: write it again";
+const MENTIONS: &str = "it mentions somebody of the team, or a channel, which its reader could see";
+const HELD: &str = "it was read while nothing may be sent (a copied or restored database): say it again";
+/// Why what a machine wrote is not sent; nobody is told, for machines would answer that as well.
+pub const AUTOMATIC: &str = "it looks like an automatic answer";
+
 /// Hears something that was said; whether it is the team's business, and so no message.
 pub async fn hear(tx: &mut Tx, clock: &Clock, said: &SaidThere<'_>) -> Result<bool, StoreError> {
-    if said.by_nobody && said.token.is_some_and(|token| token.starts_with(relay::TOKEN)) {
+    if let Some(token) = said.token.filter(|token| said.by_nobody && token.starts_with(relay::TOKEN)) {
+        hear_own(tx, token, said.id).await?;
         return Ok(true);
     }
     let Some(thread) = tx.find_relay_thread_by_root(said.account, said.conversation).await? else { return Ok(false) };
@@ -63,15 +76,21 @@ pub async fn hear(tx: &mut Tx, clock: &Clock, said: &SaidThere<'_>) -> Result<bo
     if !is_of_team(tx, said.place, said.author.0).await? {
         return Ok(false);
     }
-    let files = said.has_files.then_some("files can't be sent on");
+    let gone = tx.find_relay_gone(said.account, said.id).await?;
+    if gone == Some(true) {
+        return Ok(true);
+    }
+    let unfit = [(said.has_files, FILES), (said.edited || gone.is_some(), EDITED), (said.mentions, MENTIONS)];
+    let unfit = unfit.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
     let word = RelayWordRow {
+        answers: None,
         account: said.account.to_owned(),
         provider_id: said.id.to_owned(),
         thread_id: thread.id,
         way: RelayWay::Said,
         author: called(said.author),
         text: cut(said.text),
-        refused: said.refused.or(files).or(too_old(clock, said.at)).map(str::to_owned),
+        refused: said.refused.or(unfit).or(held(tx).await?).map(str::to_owned),
         at: said.at,
         heard_at: clock.now(),
         changed: false,
@@ -82,6 +101,22 @@ pub async fn hear(tx: &mut Tx, clock: &Clock, said: &SaidThere<'_>) -> Result<bo
     };
     tx.insert_relay_word(&word).await?;
     Ok(true)
+}
+
+/// A post of ours that is told to us stands there, whether its answer came or not.
+async fn hear_own(tx: &mut Tx, token: &str, id: &str) -> Result<(), StoreError> {
+    let Some(post) = tx.find_relay_post(token).await? else { return Ok(()) };
+    tx.set_relay_posted(post.id, Some(id)).await?;
+    let thread = tx.get_relay_thread(post.thread_id).await?;
+    if let Some(thread) = thread.filter(|thread| thread.root.is_none() && post.sort == RelaySort::Opening) {
+        tx.set_relay_root(thread.id, id).await?;
+    }
+    Ok(())
+}
+
+/// Why nothing is sent on that is heard now: the database is a copy, or was restored, and nobody has let it send yet.
+async fn held(tx: &mut Tx) -> Result<Option<&'static str>, StoreError> {
+    Ok(tx.get_installation().await?.is_some_and(|installation| installation.held).then_some(HELD))
 }
 
 /// Whether somebody is one of the team: of the house in which the place is, and nobody's address.
@@ -101,13 +136,29 @@ fn cut(text: &str) -> String {
     text.chars().take(WORD_CHARS_MAX).collect()
 }
 
-fn too_old(clock: &Clock, at: Micros) -> Option<&'static str> {
-    (at.plus(HEARD_WITHIN) < clock.now()).then_some("it was read too long after it was written: say it again")
+/// Whether something was said too long ago to be sent on now.
+pub fn is_too_old(clock: &Clock, at: Micros) -> bool {
+    at.plus(HEARD_WITHIN) < clock.now()
 }
 
-/// Hears that words were changed, or taken back (no words); whether they are the team's.
-pub async fn hear_change(tx: &mut Tx, (account, id): (&str, &str), text: Option<&str>) -> Result<bool, StoreError> {
-    let Some(mut word) = tx.find_relay_word(account, id).await? else { return Ok(false) };
+/// Hears that words were changed, or taken back (no words); whether they are the team's. What waits to be sent is not sent then.
+/// The caller has locked the conversations.
+pub async fn hear_change(
+    tx: &mut Tx,
+    clock: &Clock,
+    (account, id): (&str, &str),
+    text: Option<&str>,
+) -> Result<bool, StoreError> {
+    let Some(mut word) = tx.find_relay_word(account, id).await? else {
+        // It may be told before what it is about: that must not be sent then.
+        let place = chat::place_of(id).and_then(chat::workspace_parts).map(|(_, place)| place);
+        if let Some(place) = place
+            && tx.is_relay_place(account, place).await?
+        {
+            tx.note_relay_gone((account, id), text.is_none(), clock.now()).await?;
+        }
+        return Ok(false);
+    };
     match text {
         Some(text) if cut(text) == word.text => return Ok(true),
         Some(text) => {
@@ -116,6 +167,14 @@ pub async fn hear_change(tx: &mut Tx, (account, id): (&str, &str), text: Option<
         }
         None if word.taken_back => return Ok(true),
         None => word.taken_back = true,
+    }
+    if let Some(message) = word.message_id {
+        let why = if word.taken_back { "taken back by whoever wrote it" } else { "changed by whoever wrote it" };
+        match settle::cancel(tx, clock, message, why).await {
+            // Where it went already, that is said when the word is seen to.
+            Ok(_) | Err(SettleError::State(_) | SettleError::Unknown) => {}
+            Err(SettleError::Store(error)) => return Err(error),
+        }
     }
     word.state = RelayWordState::Waiting;
     tx.update_relay_word(&word).await?;
@@ -141,6 +200,10 @@ pub struct PressedThere<'a> {
     pub text: &'a str,
     /// When it was chosen.
     pub at: Micros,
+    /// Whether there are files beside the message.
+    pub has_files: bool,
+    /// Whether it names somebody of the team.
+    pub mentions: bool,
     /// Why it can't be sent on.
     pub refused: Option<&'static str>,
 }
@@ -159,14 +222,17 @@ pub async fn hear_pressed(tx: &mut Tx, clock: &Clock, pressed: &PressedThere<'_>
             return Ok(false);
         }
     }
+    let unfit = [(pressed.has_files, FILES), (pressed.mentions, MENTIONS)];
+    let unfit = unfit.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
     let fresh = RelayWordRow {
+        answers: None,
         account: pressed.account.to_owned(),
         provider_id: pressed.message.to_owned(),
         thread_id: thread.id,
         way: RelayWay::Pressed,
         author: called(pressed.by),
         text: cut(pressed.text),
-        refused: pressed.refused.or(too_old(clock, pressed.at)).map(str::to_owned),
+        refused: pressed.refused.or(unfit).or(held(tx).await?).map(str::to_owned),
         at: pressed.at,
         heard_at: clock.now(),
         changed: false,
@@ -177,10 +243,21 @@ pub async fn hear_pressed(tx: &mut Tx, clock: &Clock, pressed: &PressedThere<'_>
     };
     match known {
         None => tx.insert_relay_word(&fresh).await,
-        // It went already, or is about to.
-        Some(word) if word.message_id.is_some() || word.way == RelayWay::Pressed => Ok(false),
+        // Chosen a moment ago.
+        Some(word) if word.way == RelayWay::Pressed && word.state == RelayWordState::Waiting => Ok(false),
         Some(word) => {
-            let word = RelayWordRow { note_id: word.note_id, taken_back: word.taken_back, ..fresh };
+            let row = match word.message_id {
+                Some(message) => tx.get_outbox(message).await?,
+                None => None,
+            };
+            // What did not go may be sent after all; of what went, that is said.
+            let went = row.is_some_and(|row| row.status != OutboxStatus::Cancelled);
+            let word = RelayWordRow {
+                note_id: word.note_id,
+                taken_back: word.taken_back,
+                message_id: word.message_id.filter(|_| went),
+                ..fresh
+            };
             tx.update_relay_word(&word).await.map(|()| true)
         }
     }
@@ -193,8 +270,8 @@ pub struct MailedThere<'a> {
     pub account: &'a str,
     /// Its Message-ID, or what else is its own.
     pub id: &'a str,
-    /// The token of the post it answers.
-    pub token: &'a str,
+    /// The Message-IDs of posts of ours that it names, the one it answers first.
+    pub posts: &'a [&'a str],
     /// Who wrote it: their address, in the form addresses are compared in, and their name.
     pub author: (&'a str, &'a str),
     /// All of its text.
@@ -205,13 +282,10 @@ pub struct MailedThere<'a> {
     pub refused: Option<&'static str>,
 }
 
-/// Hears such a mail; whether it is one. The caller knows that it is of somebody of ours; only whom the post went to is sent on.
+/// Hears such a mail; whether it is one that is known. The caller knows that it is of somebody of ours; only what whom the post went to
+/// writes is sent on.
 pub async fn hear_mailed(tx: &mut Tx, clock: &Clock, mailed: &MailedThere<'_>) -> Result<bool, StoreError> {
-    let Some(post) = tx.find_relay_post(mailed.token).await? else { return Ok(false) };
-    let Some(thread) = tx.get_relay_thread(post.thread_id).await? else { return Ok(false) };
-    if post.account != mailed.account {
-        return Ok(false);
-    }
+    let Some((thread, answers)) = thread_of(tx, mailed).await? else { return Ok(false) };
     let stranger =
         (thread.place != mailed.author.0).then_some("it came from another address than the one that was written to");
     let (text, refused) = match relay::mailed(mailed.text) {
@@ -219,13 +293,14 @@ pub async fn hear_mailed(tx: &mut Tx, clock: &Clock, mailed: &MailedThere<'_>) -
         Err(why) => (cut(mailed.text), Some(why)),
     };
     let word = RelayWordRow {
+        answers,
         account: mailed.account.to_owned(),
         provider_id: mailed.id.to_owned(),
         thread_id: thread.id,
         way: RelayWay::Mailed,
         author: called(mailed.author),
         text: cut(&text),
-        refused: mailed.refused.or(stranger).or(refused).or(too_old(clock, mailed.at)).map(str::to_owned),
+        refused: mailed.refused.or(stranger).or(refused).or(held(tx).await?).map(str::to_owned),
         at: mailed.at,
         heard_at: clock.now(),
         changed: false,
@@ -236,6 +311,26 @@ pub async fn hear_mailed(tx: &mut Tx, clock: &Clock, mailed: &MailedThere<'_>) -
     };
     tx.insert_relay_word(&word).await?;
     Ok(true)
+}
+
+/// The thread of a mail, and the message that it answers: by the post, or, where that is forgotten, by what began the thread.
+async fn thread_of(
+    tx: &mut Tx,
+    mailed: &MailedThere<'_>,
+) -> Result<Option<(RelayThreadRow, Option<MessageId>)>, StoreError> {
+    for id in mailed.posts {
+        let token = id.split('@').next().unwrap_or_default();
+        let post = tx.find_relay_post(token).await?.filter(|post| post.account == mailed.account);
+        if let Some(post) = post
+            && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
+        {
+            return Ok(Some((thread, post.message_id.filter(|_| post.sort == RelaySort::Shown))));
+        }
+        if let Some(thread) = tx.find_relay_thread_by_root(mailed.account, id).await? {
+            return Ok(Some((thread, None)));
+        }
+    }
+    Ok(None)
 }
 
 /// Why nothing went to somebody.
@@ -309,8 +404,8 @@ pub struct Answer {
     pub account: String,
 }
 
-/// Answers somebody on the channel they, or an agent for them, wrote on last, from the account they wrote to. The caller commits, then
-/// wakes the dispatcher of the account.
+/// Answers somebody, on the channel and from the account of what they, or an agent for them, said: what is named, else the newest of
+/// theirs that stands in the thread, else the newest. The caller commits, then wakes the dispatcher of the account.
 ///
 /// # Errors
 /// [`AnswerError`]; nothing was written then.
@@ -318,10 +413,23 @@ pub async fn answer(
     tx: &mut Tx,
     clock: &Clock,
     house: &House,
-    (influencer, text, due_at): (InfluencerId, &str, Micros),
+    (thread, word): (&RelayThreadRow, &RelayWordRow),
+    (text, due_at): (&str, Micros),
 ) -> Result<Answer, AnswerError> {
-    let influencer = people::survivor(tx, influencer).await?;
-    let last = tx.last_heard(influencer).await?.ok_or(AnswerError::NeverHeard)?;
+    let influencer = people::survivor(tx, thread.influencer_id).await?;
+    let named = match word.answers {
+        Some(message) => tx.get_heard(message).await?.filter(|heard| heard.channel != Channel::Manual),
+        None => None,
+    };
+    // What the team has not seen yet it does not answer.
+    let shown = match named {
+        None => tx.last_shown(thread.id).await?,
+        Some(_) => None,
+    };
+    let last = match named.or(shown) {
+        Some(last) => last,
+        None => tx.last_heard(influencer).await?.ok_or(AnswerError::NeverHeard)?,
+    };
     let from = house.accounts.get(&last.account).ok_or_else(|| AnswerError::NoAccount(last.account.clone()))?;
     let answers = Some(Answers::Message(last.id));
     let id = if last.channel == Channel::Email {

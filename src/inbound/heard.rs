@@ -197,9 +197,9 @@ async fn is_of_relay(tx: &mut Tx, clock: &Clock, context: &Context, told: &Told)
     let account = context.account.as_str();
     match told {
         Told::Said(said) => relay::hear(tx, clock, &there(context, said)).await,
-        Told::Changed { id, text, .. } => relay::hear_change(tx, (account, id), Some(text)).await,
-        Told::Deleted { id, .. } => relay::hear_change(tx, (account, id), None).await,
-        Told::Pressed { message, conversation, place, by, author, text, at } => {
+        Told::Changed { id, text, .. } => relay::hear_change(tx, clock, (account, id), Some(text)).await,
+        Told::Deleted { id, .. } => relay::hear_change(tx, clock, (account, id), None).await,
+        Told::Pressed { message, conversation, place, by, author, text, has_files, mentions, at } => {
             let pressed = PressedThere {
                 account,
                 message,
@@ -209,6 +209,8 @@ async fn is_of_relay(tx: &mut Tx, clock: &Clock, context: &Context, told: &Told)
                 author: (&author.address, &author.name),
                 text,
                 at: *at,
+                has_files: *has_files,
+                mentions: *mentions,
                 refused: (!context.fires(*at)).then_some(BEFORE),
             };
             relay::hear_pressed(tx, clock, &pressed).await
@@ -230,6 +232,8 @@ fn there<'a>(context: &'a Context, said: &'a Said) -> SaidThere<'a> {
         token: said.token.as_deref(),
         by_nobody: said.by_machine || said.direction == Direction::Outbound,
         has_files: !said.files.is_empty(),
+        edited: said.edited,
+        mentions: said.mentions,
         refused: (said.is_history || !context.fires(said.at)).then_some(BEFORE),
     }
 }

@@ -35,8 +35,8 @@ const TRIED_FOR: Duration = Duration::from_hours(72);
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// How far a provider's clock may be from ours.
 const SKEW: Duration = Duration::from_mins(5);
-/// How long a try may take by whose end something must stand there.
-const TRY_MAX: Duration = Duration::from_mins(10);
+/// How long a try may take; less than the lease runs.
+const TRY_MAX: Duration = Duration::from_secs(100);
 /// How long what is known of a room holds.
 const ROOM_KNOWN: Duration = Duration::from_secs(30);
 /// The rest of what may not be posted because of who would hear it.
@@ -119,13 +119,15 @@ impl Relays {
         begins: bool,
     ) -> Result<Option<(Option<Errand>, Lease)>, StoreError> {
         let mut tx = self.store.begin("relay.next").await?;
-        let lease = tx.acquire_lease(name, self.run, LEASE_SECONDS).await?;
-        let Some(lease) = lease.filter(|lease| held.is_none_or(|held| held.fence == lease.fence)) else {
-            return Ok(None);
-        };
+        // What is known of a try counts, whoever speaks for the account by now.
         if let Some((id, came)) = last {
             settle(&mut tx, id, came).await?;
         }
+        let lease = tx.acquire_lease(name, self.run, LEASE_SECONDS).await?;
+        let Some(lease) = lease.filter(|lease| held.is_none_or(|held| held.fence == lease.fence)) else {
+            tx.commit().await?;
+            return Ok(None);
+        };
         let is_held = tx.get_installation().await?.is_some_and(|installation| installation.held);
         let now = tx.lease_now().await?;
         let mut errand = None;
@@ -134,9 +136,7 @@ impl Relays {
             && let Some(post) = tx.next_relay_post(account, now).await?
             && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
         {
-            if post.state == RelayState::Waiting {
-                tx.begin_relay_post(post.id, now).await?;
-            }
+            tx.begin_relay_post(post.id, now).await?;
             let mail = self.letter(&mut tx, means, &post, &thread).await?;
             errand = Some(Errand { post, thread, mail });
         }
@@ -165,9 +165,18 @@ impl Relays {
     }
 
     async fn bring(&self, voice: &Voice, errand: &Errand) -> Came {
-        match voice {
-            Voice::Room(line) => self.bring_to_room(line.as_ref(), errand).await,
-            Voice::Mail { sender, from, .. } => bring_by_mail((sender)(), from, errand).await,
+        let brought = async {
+            match voice {
+                Voice::Room(line) => self.bring_to_room(line.as_ref(), errand).await,
+                Voice::Mail { sender, from, .. } => bring_by_mail((sender)(), from, errand).await,
+            }
+        };
+        let came = tokio::time::timeout(TRY_MAX, brought).await;
+        let came = came.unwrap_or_else(|_| Came::Unknown(format!("no answer within {} s", TRY_MAX.as_secs())));
+        match came {
+            // It may stand there since an earlier try, and that was not found out.
+            Came::Not(why, _) if errand.post.state == RelayState::Begun => Came::Unknown(why),
+            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(_)) => other,
         }
     }
 
@@ -247,7 +256,8 @@ async fn looked_for(line: &dyn Line, (place, errand): (&str, &Errand)) -> Result
         thread: errand.thread.root.clone().filter(|_| errand.post.sort != RelaySort::Opening),
         place: Some(place.to_owned()),
         after: begun.minus(SKEW),
-        before: begun.plus(TRY_MAX).plus(SKEW),
+        // Also what a later try of the same left there.
+        before: machine_now().plus(SKEW),
     };
     let found = line.ledger().find(&sought).await.map_err(|error| error.to_string())?;
     Ok(found.into_iter().next().map(|found| found.id))
@@ -309,6 +319,9 @@ fn refusal(reply: Option<&Reply>, now: Micros) -> Came {
 async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreError> {
     let Some(post) = tx.get_relay_post(id).await? else { return Ok(()) };
     let now = tx.lease_now().await?;
+    let tries = u32::try_from(post.tries.clamp(0, 20)).unwrap_or(20);
+    let rest = REST.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(REST_MAX);
+    let is_over = post.created_at.plus(TRIED_FOR) < now;
     match came {
         Came::Stands(provider_id) => {
             tx.set_relay_posted(id, provider_id.as_deref()).await?;
@@ -320,18 +333,18 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
             }
         }
         Came::Not(why, wait) => {
-            let tries = u32::try_from(post.tries.clamp(0, 20)).unwrap_or(20);
-            let rest = REST.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(REST_MAX);
             let due = now.plus(wait.unwrap_or_else(|| clock::jitter(rest)));
-            // A provider that only asks for a moment is no trouble.
-            let is_over = wait.is_none() && post.created_at.plus(TRIED_FOR) < now;
             let state = if is_over { RelayState::Failed } else { RelayState::Waiting };
             if is_over || tries == 3 {
                 tracing::warn!(account = post.account, why, given_up = is_over, "the team can't be shown something");
             }
             tx.put_relay_post_off(id, (state, due), &why).await?;
         }
-        Came::Unknown(why) => tx.put_relay_post_off(id, (RelayState::Begun, now.plus(LOOK_AFTER)), &why).await?,
+        Came::Unknown(why) => {
+            let state = if is_over { RelayState::Failed } else { RelayState::Begun };
+            let due = now.plus(LOOK_AFTER.max(clock::jitter(rest)));
+            tx.put_relay_post_off(id, (state, due), &why).await?;
+        }
     }
     Ok(())
 }

@@ -17,20 +17,20 @@ use crate::store::relay::{NewRelayPost, RelayThreadRow};
 use crate::store::{StoreError, Tx};
 
 /// Events looked at in one transaction.
-const BATCH: i64 = 200;
+pub(super) const BATCH: i64 = 200;
 /// What happened longer ago than this, in business time, is shown to nobody any more.
 const NEWS: Duration = Duration::from_hours(72);
 
 impl Relays {
     /// Looks at the next events; whether there may be more.
-    pub(super) async fn show_events(&self, tx: &mut Tx, means: &Means) -> Result<bool, StoreError> {
+    pub(super) async fn show_events(&self, tx: &mut Tx, means: &Means, at_most: i64) -> Result<bool, StoreError> {
         let last = tx.last_event_seq().await?;
         let Some(seen) = tx.relay_seen().await? else {
             // What happened before there was a relay is no news.
             tx.set_relay_seen(last).await?;
             return Ok(false);
         };
-        let events = tx.list_events(seen, BATCH).await?;
+        let events = tx.list_events(seen, at_most).await?;
         for event in &events {
             if event.at.plus(NEWS) >= self.clock.now() {
                 self.show_event(tx, means, event).await?;
@@ -39,7 +39,7 @@ impl Relays {
         if let Some(seq) = events.last().and_then(|event| event.seq) {
             tx.set_relay_seen(seq).await?;
         }
-        Ok(i64::try_from(events.len()).is_ok_and(|n| n == BATCH))
+        Ok(i64::try_from(events.len()).is_ok_and(|n| n == at_most))
     }
 
     async fn show_event(&self, tx: &mut Tx, means: &Means, event: &EventRow) -> Result<(), StoreError> {
@@ -141,6 +141,7 @@ impl Relays {
                 account: relay.account.clone(),
                 place,
                 influencer_id: influencer,
+                marker: relay.marker.clone(),
                 root: None,
                 created_at: self.clock.now(),
             };

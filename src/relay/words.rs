@@ -4,10 +4,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::show::is_by_mail;
 use super::{Means, Relays};
-use crate::config::Relay;
 use crate::domain::ids::{InfluencerId, NoteId};
 use crate::domain::people::{NOTE_MAX, Note};
-use crate::domain::relay::{Intent, MARKER, NOTE_MARKER, read_intent, sendable};
+use crate::domain::relay::{Intent, is_note, read_intent, sendable};
 use crate::domain::words::{OutboxStatus, RelaySort, RelayWay, RelayWordState, Word as _};
 use crate::hub::relay::{self, AnswerError};
 use crate::hub::settle::{self, SettleError};
@@ -15,7 +14,7 @@ use crate::store::relay::{RelayThreadRow, RelayWordRow};
 use crate::store::{StoreError, Tx};
 
 /// Words seen to in one transaction.
-const BATCH: i64 = 50;
+pub(super) const BATCH: i64 = 50;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -36,9 +35,10 @@ enum Back {
 
 impl Relays {
     /// Sees to what the team said. The caller has locked the conversations.
-    pub(super) async fn see_to_words(&self, tx: &mut Tx, means: &Means) -> Result<SeenTo, StoreError> {
-        let words = tx.list_waiting_relay_words(BATCH).await?;
-        let mut done = SeenTo { more: i64::try_from(words.len()).is_ok_and(|n| n == BATCH), ..SeenTo::default() };
+    pub(super) async fn see_to_words(&self, tx: &mut Tx, means: &Means, at_most: i64) -> Result<SeenTo, StoreError> {
+        let words = tx.list_waiting_relay_words(at_most).await?;
+        let mut done =
+            SeenTo { more: at_most > 0 && i64::try_from(words.len()).is_ok_and(|n| n == at_most), ..SeenTo::default() };
         for mut word in words {
             self.see_to(tx, means, &mut word, &mut done).await?;
             word.state = RelayWordState::Done;
@@ -62,6 +62,7 @@ impl Relays {
             if let Some(note) = word.note_id.take() {
                 tx.delete_note(note).await?;
             }
+            word.text = String::new();
             None
         } else {
             self.see_to_new(tx, means, (&thread, person), word, done).await?
@@ -70,6 +71,8 @@ impl Relays {
             // Nobody wants a mail for each of their mails.
             None => return Ok(()),
             Some(Back::Goes(_)) if is_by_mail(means, &thread) => return Ok(()),
+            // A machine would answer that as well.
+            Some(Back::Not(_)) if word.refused.as_deref() == Some(relay::AUTOMATIC) => return Ok(()),
             Some(Back::Goes(text) | Back::Not(text)) => text,
         };
         // One word for each way in which it stands: what is seen to twice is told once.
@@ -89,9 +92,9 @@ impl Relays {
         word: &mut RelayWordRow,
         done: &mut SeenTo,
     ) -> Result<Option<Back>, StoreError> {
-        let marker = means.relays.get(&thread.relay).map_or(MARKER, |relay: &Relay| relay.marker.as_str());
+        let configured = means.relays.get(&thread.relay).map_or(thread.marker.as_str(), |relay| relay.marker.as_str());
         let not = |why: &dyn std::fmt::Display| Ok(Some(Back::Not(format!("✗ not sent, and kept as a note: {why}"))));
-        let text = match intent_of(word, marker) {
+        let text = match intent_in(word, (&thread.marker, configured)) {
             Intent::Send(text) => text,
             Intent::Note => {
                 self.note(tx, person, word).await?;
@@ -102,12 +105,12 @@ impl Relays {
                 return Ok(Some(Back::Not(format!("✗ not sent: {why}"))));
             }
         };
-        if let Some(why) = refusal(word) {
+        if let Some(why) = self.refusal(word) {
             self.note(tx, person, word).await?;
             return not(&why);
         }
         let due_at = self.clock.now().plus(means.undo);
-        match relay::answer(tx, &self.clock, &self.desk.house(), (person, &text, due_at)).await {
+        match relay::answer(tx, &self.clock, &self.desk.house(), (thread, word), (&text, due_at)).await {
             Ok(answer) => {
                 word.message_id = Some(answer.id);
                 // A note that is sent on is a message now, and no note beside it.
@@ -134,10 +137,15 @@ impl Relays {
         word: &mut RelayWordRow,
         done: &mut SeenTo,
     ) -> Result<Option<Back>, StoreError> {
-        let Some(id) = word.message_id.filter(|_| word.changed || word.taken_back) else { return Ok(None) };
+        let Some(id) = word.message_id else { return Ok(None) };
         let Some(row) = tx.get_outbox(id).await? else { return Ok(None) };
         if row.status == OutboxStatus::Cancelled {
+            // What became of it is told by its own event.
+            done.accounts.push(row.account);
             return Ok(None);
+        }
+        if !word.changed && !word.taken_back {
+            return Ok(Some(Back::Not("It is on its way to them already, or they have it".to_owned())));
         }
         let why = if word.taken_back { "taken back by whoever wrote it" } else { "changed before it went" };
         match settle::cancel(tx, &self.clock, id, why).await {
@@ -151,6 +159,17 @@ impl Relays {
                 Ok(Some(Back::Not("It went before that: they have it, or may have it, as it was".to_owned())))
             }
         }
+    }
+
+    /// Why words are not sent on, whatever they begin with.
+    fn refusal(&self, word: &RelayWordRow) -> Option<String> {
+        if word.changed {
+            return Some("what was changed afterwards is not sent: write it again".to_owned());
+        }
+        if relay::is_too_old(&self.clock, word.at) {
+            return Some("it was read too long after it was written: say it again".to_owned());
+        }
+        word.refused.clone()
     }
 
     /// Keeps words as a note, or gives their note the words they have now.
@@ -177,20 +196,24 @@ fn undone_how(word: &RelayWordRow, undo: u64) -> String {
     format!(". Delete what you wrote within {undo} seconds, and it is not sent")
 }
 
+/// The same by the marker that the thread was begun with, and by the one that is configured now.
+fn intent_in(word: &RelayWordRow, (begun, now): (&str, &str)) -> Intent {
+    let first = intent_of(word, begun);
+    if begun == now || matches!(first, Intent::Send(_)) {
+        return first;
+    }
+    match (first, intent_of(word, now)) {
+        (Intent::Nearly(why), Intent::Note) => Intent::Nearly(why),
+        (_, second) => second,
+    }
+}
+
 /// What words are meant to be: in a thread the marker says so, a shortcut and a mail do by themselves.
 fn intent_of(word: &RelayWordRow, marker: &str) -> Intent {
     match word.way {
         RelayWay::Said => read_intent(&word.text, marker),
         RelayWay::Pressed => sendable(word.text.strip_prefix(marker).unwrap_or(&word.text), marker),
-        RelayWay::Mailed if word.text.trim_start().starts_with(NOTE_MARKER) => Intent::Note,
+        RelayWay::Mailed if is_note(&word.text) => Intent::Note,
         RelayWay::Mailed => sendable(&word.text, marker),
     }
-}
-
-/// Why words are not sent on, whatever they begin with.
-fn refusal(word: &RelayWordRow) -> Option<String> {
-    if word.changed {
-        return Some("what was changed afterwards is not sent: write it again".to_owned());
-    }
-    word.refused.clone()
 }

@@ -25,6 +25,8 @@ pub struct RelayThreadRow {
     pub place: String,
     /// About whom.
     pub influencer_id: InfluencerId,
+    /// What words begin with here that are sent on.
+    pub marker: String,
     /// The provider's id of what begins it; nothing until it stands there.
     pub root: Option<String>,
     /// When it was begun here.
@@ -94,6 +96,8 @@ pub struct RelayWordRow {
     pub provider_id: String,
     /// Where it was said.
     pub thread_id: RelayThreadId,
+    /// The message of theirs that it answers, where that is sure.
+    pub answers: Option<MessageId>,
     /// How.
     pub way: RelayWay,
     /// Who, for people.
@@ -165,8 +169,16 @@ impl Tx {
 
     /// Keeps a new thread.
     pub async fn insert_relay_thread(&mut self, row: &RelayThreadRow) -> Result<(), StoreError> {
-        let values =
-            values![row.id, &row.relay, &row.account, &row.place, row.influencer_id, row.root.clone(), row.created_at];
+        let values = values![
+            row.id,
+            &row.relay,
+            &row.account,
+            &row.place,
+            row.influencer_id,
+            &row.marker,
+            row.root.clone(),
+            row.created_at
+        ];
         self.exec(&THREAD_INSERT, values).await?;
         Ok(())
     }
@@ -282,6 +294,7 @@ impl Tx {
             &row.account,
             &row.provider_id,
             row.thread_id,
+            row.answers,
             row.way,
             &row.author,
             &row.text,
@@ -321,7 +334,8 @@ impl Tx {
             row.taken_back,
             row.state,
             row.note_id,
-            row.message_id
+            row.message_id,
+            row.refused.clone()
         ];
         self.exec(&WORD_UPDATE, values).await?;
         Ok(())
@@ -354,7 +368,46 @@ impl Tx {
         Ok(row.and_then(|(why,)| why))
     }
 
-    /// Forgets posts that stand, or were given up, since before an instant, a batch; how many.
+    /// Whether the team is somewhere there, in a conversation that its provider knows by this id.
+    pub async fn is_relay_place(&mut self, account: &str, place: &str) -> Result<bool, StoreError> {
+        let row: Option<(RelayThreadId,)> = self.opt(&PLACE, values![account, place]).await?;
+        Ok(row.is_some())
+    }
+
+    /// Notes that something was changed, or taken back, that is not known yet.
+    pub async fn note_relay_gone(
+        &mut self,
+        (account, provider_id): (&str, &str),
+        taken_back: bool,
+        at: Micros,
+    ) -> Result<(), StoreError> {
+        self.exec(&GONE_NOTE, values![account, provider_id, taken_back, at]).await?;
+        Ok(())
+    }
+
+    /// Whether that was noted: `true` where it was taken back, `false` where it was changed.
+    pub async fn find_relay_gone(&mut self, account: &str, provider_id: &str) -> Result<Option<bool>, StoreError> {
+        let row: Option<(bool,)> = self.opt(&GONE, values![account, provider_id]).await?;
+        Ok(row.map(|(taken_back,)| taken_back))
+    }
+
+    /// The newest thing they said that stands in a thread, on a channel on which they can be answered.
+    pub async fn last_shown(&mut self, thread: RelayThreadId) -> Result<Option<LastHeard>, StoreError> {
+        self.opt(&LAST_SHOWN, values![thread]).await
+    }
+
+    /// A message, as it is answered.
+    pub async fn get_heard(&mut self, message: MessageId) -> Result<Option<LastHeard>, StoreError> {
+        self.opt(&HEARD, values![message]).await
+    }
+
+    /// Forgets words that were seen to, and what was gone before it was heard, of before an instant.
+    pub async fn prune_relay_words(&mut self, before: Micros) -> Result<u64, StoreError> {
+        let words = self.exec(&WORDS_PRUNE, values![before]).await?;
+        Ok(words.saturating_add(self.exec(&GONE_PRUNE, values![before]).await?))
+    }
+
+    /// Forgets posts of before an instant, however they stand, a batch; how many.
     pub async fn prune_relay_posts(&mut self, before: Micros, at_most: i64) -> Result<u64, StoreError> {
         self.exec(&POSTS_PRUNE, values![before, at_most]).await
     }
@@ -362,7 +415,7 @@ impl Tx {
 
 macro_rules! thread_columns {
     () => {
-        "SELECT id, relay, account, place, influencer_id, root, created_at FROM relay_thread "
+        "SELECT id, relay, account, place, influencer_id, marker, root, created_at FROM relay_thread "
     };
 }
 
@@ -375,7 +428,7 @@ macro_rules! post_columns {
 
 macro_rules! word_columns {
     () => {
-        "SELECT account, provider_id, thread_id, way, author, text, refused, at, heard_at, changed, taken_back, state, note_id, \
+        "SELECT account, provider_id, thread_id, answers, way, author, text, refused, at, heard_at, changed, taken_back, state, note_id, \
          message_id FROM relay_word "
     };
 }
@@ -383,8 +436,8 @@ macro_rules! word_columns {
 statements! {
     SEEN = "SELECT seen_seq FROM relay WHERE name = $1";
     SEEN_SET = "INSERT INTO relay (name, seen_seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seen_seq = excluded.seen_seq";
-    THREAD_INSERT = "INSERT INTO relay_thread (id, relay, account, place, influencer_id, root, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    THREAD_INSERT = "INSERT INTO relay_thread (id, relay, account, place, influencer_id, marker, root, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     #[hot] THREAD = concat!(thread_columns!(), "WHERE id = $1");
     #[hot] THREAD_AT = concat!(thread_columns!(), "WHERE influencer_id = $1 AND account = $2 AND place = $3 ORDER BY id DESC LIMIT 1");
     #[hot] THREAD_NEWEST = concat!(thread_columns!(), "WHERE influencer_id = $1 ORDER BY id DESC LIMIT 1");
@@ -394,17 +447,18 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM relay_post q WHERE q.thread_id = p.thread_id AND q.state IN ('waiting', 'begun') AND q.id < p.id) \
         ORDER BY p.id LIMIT 1");
     #[hot] POST = concat!(post_columns!(), "WHERE p.id = $1");
-    #[hot] POST_BEGIN = "UPDATE relay_post SET state = 'begun', tries = tries + 1, begun_at = $2 WHERE id = $1";
+    #[hot] POST_BEGIN = "UPDATE relay_post SET state = 'begun', tries = tries + 1, begun_at = COALESCE(begun_at, $2) WHERE id = $1";
     #[hot] POST_DONE = "UPDATE relay_post SET state = 'posted', provider_id = COALESCE($2, provider_id), why = NULL WHERE id = $1";
-    #[hot] POST_OFF = "UPDATE relay_post SET state = $2, due_at = $3, why = $4 WHERE id = $1 AND state <> 'posted'";
+    #[hot] POST_OFF = "UPDATE relay_post SET state = $2, due_at = $3, why = $4, \
+        begun_at = CASE WHEN $2 = 'begun' THEN begun_at END WHERE id = $1 AND state <> 'posted'";
     #[hot] POST_FAILED = "UPDATE relay_post SET state = 'failed', why = $2 WHERE id = $1";
     #[hot] POST_BY_TOKEN = concat!(post_columns!(), "WHERE p.token = $1");
-    #[hot] WORD_INSERT = "INSERT INTO relay_word (account, provider_id, thread_id, way, author, text, refused, at, heard_at, changed, \
-        taken_back, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (account, provider_id) DO NOTHING";
+    #[hot] WORD_INSERT = "INSERT INTO relay_word (account, provider_id, thread_id, answers, way, author, text, refused, at, heard_at, changed, \
+        taken_back, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (account, provider_id) DO NOTHING";
     #[hot] WORD = concat!(word_columns!(), "WHERE account = $1 AND provider_id = $2");
     #[hot] WORD_OF_MESSAGE = concat!(word_columns!(), "WHERE message_id = $1 LIMIT 1");
     #[hot] WORD_UPDATE = "UPDATE relay_word SET way = $3, author = $4, text = $5, changed = $6, taken_back = $7, state = $8, note_id = $9, \
-        message_id = $10 WHERE account = $1 AND provider_id = $2";
+        message_id = $10, refused = $11 WHERE account = $1 AND provider_id = $2";
     #[hot] WORDS_WAITING = concat!(word_columns!(), "WHERE state = 'waiting' ORDER BY heard_at, at LIMIT $1");
     #[hot] WORK = "SELECT 1::bigint FROM (SELECT 1 FROM relay_word WHERE state = 'waiting' LIMIT 1) w \
         UNION ALL SELECT 1::bigint FROM sequencer WHERE name = 'event' AND last_seq > $1 LIMIT 1";
@@ -415,8 +469,19 @@ statements! {
         JOIN relay_thread t ON t.id = p.thread_id WHERE p.state <> 'posted' GROUP BY t.relay, p.state ORDER BY t.relay, p.state";
     TROUBLE = "SELECT p.why FROM relay_post p JOIN relay_thread t ON t.id = p.thread_id WHERE t.relay = $1 AND p.state <> 'posted' \
         AND p.why IS NOT NULL ORDER BY p.id DESC LIMIT 1";
-    #[hot] POSTS_PRUNE = "DELETE FROM relay_post WHERE id IN (SELECT id FROM relay_post WHERE state IN ('posted', 'failed') \
-        AND created_at < $1 LIMIT $2)";
+    #[hot] POSTS_PRUNE = "DELETE FROM relay_post WHERE id IN (SELECT id FROM relay_post WHERE created_at < $1 LIMIT $2)";
+    #[hot] WORDS_PRUNE = "DELETE FROM relay_word WHERE state = 'done' AND heard_at < $1";
+    #[hot] GONE_PRUNE = "DELETE FROM relay_gone WHERE at < $1";
+    #[hot] GONE_NOTE = "INSERT INTO relay_gone (account, provider_id, taken_back, at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (account, provider_id) DO UPDATE SET taken_back = excluded.taken_back OR relay_gone.taken_back",
+        sqlite: "INSERT INTO relay_gone (account, provider_id, taken_back, at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (account, provider_id) DO UPDATE SET taken_back = max(excluded.taken_back, taken_back)";
+    #[hot] GONE = "SELECT taken_back FROM relay_gone WHERE account = $1 AND provider_id = $2";
+    #[hot] PLACE = "SELECT id FROM relay_thread WHERE account = $1 AND place = $2 LIMIT 1";
+    #[hot] LAST_SHOWN = "SELECT m.id, m.channel, m.account, m.author_address FROM relay_post p JOIN message m ON m.id = p.message_id \
+        WHERE p.thread_id = $1 AND p.sort = 'shown' AND p.state = 'posted' AND m.kind = 'human' AND m.channel <> 'manual' \
+        ORDER BY p.id DESC LIMIT 1";
+    #[hot] HEARD = "SELECT id, channel, account, author_address FROM message WHERE id = $1";
 }
 
 /// Multi-row texts of this file, for the tests.

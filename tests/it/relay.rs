@@ -1,6 +1,7 @@
 //! The relay, by the real binary: what influencers write stands where the team is, what the team says there is a note, and only what is
 //! surely meant to go goes.
 
+mod across;
 mod leaks;
 mod mailed;
 mod rooms;
@@ -52,7 +53,7 @@ impl Brand {
             fake.base,
             twilio.server.url()
         );
-        let secrets = [("bot", BOT_TOKEN), ("app", APP_TOKEN), ("token", TOKEN)];
+        let secrets = [("bot", BOT_TOKEN), ("app", APP_TOKEN), ("token", TOKEN), ("password", crate::peers::PASSWORD)];
         Self { installation: Installation::bare(fresh, &sections, &secrets).await, fake, twilio }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::connector::sandbox::{Answer, Habit, Person, Style, World};
 use crate::domain::mail::Mailbox;
+use crate::domain::words::Channel;
 
 /// The subject of the brand's first mail.
 pub(super) const SUBJECT: &str = "Spring shoes";
@@ -53,6 +54,22 @@ pub(super) const fn role(
     Role { handle, first_name, last_name, address, zone, network, in_the_morning: true }
 }
 
+/// Somebody who is on every channel.
+pub(super) const MIRA: Role =
+    role("@miraloops", ("Mira", "Sol"), "mira@example.org", "Europe/Lisbon", ("instagram", 27_000));
+/// Her number (of those kept for stories: 555-01XX).
+pub(super) const MIRA_PHONE: &str = "+12025550123";
+/// Who she is in the workspace.
+pub(super) const MIRA_SLACK: &str = "TSOL/UMIRASOL";
+/// Our number.
+pub(super) const NUMBER: &str = "+12025550100";
+/// Our app in our workspace.
+pub(super) const WORKSPACE: &str = "TNORTHLANE/UHUB";
+/// Who our teammate is there.
+pub(super) const MARA_SLACK: &str = "TNORTHLANE/UMARA";
+/// The tag of whom the team's channel hears of.
+pub(super) const RELAYED: &str = "ambassador";
+
 /// The agent of three of them.
 pub(super) const AGENT: (&str, &str, &str) = ("Dana", "Moreau", "dana@talent.example.org");
 /// For whom the agent writes.
@@ -90,9 +107,18 @@ pub(super) fn dana() -> Mailbox {
 /// Everybody moves in.
 pub(super) fn move_in(world: &World, config: &Config) {
     for account in config.accounts.values() {
+        if account.channel() != Channel::Email {
+            world.add_talk(&account.address);
+            continue;
+        }
         let name = account.display_name.clone().unwrap_or_default();
         world.add_account(Mailbox { name, address: account.address.clone() });
     }
+    world.add_person(Person {
+        mailbox: named(MIRA.first_name, MIRA.last_name, MIRA.address),
+        zone: MIRA.zone.to_owned(),
+        ..Person::default()
+    });
     for role in &ROLES {
         let (script, usual) = habits(role.handle);
         world.add_person(Person {

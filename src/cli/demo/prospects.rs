@@ -20,7 +20,8 @@ const SCANNER: &str = "Mozilla/5.0 (compatible; ExampleMailScanner/2.1; +https:/
 const AWAY: Duration = Duration::from_hours(8 * 24);
 
 /// The shipped sequences, as they are written into the folder of the demonstration.
-const SEQUENCES: [(&str, &[(&str, &str)]); 2] = [
+const SEQUENCES: [(&str, &[(&str, &str)]); 3] = [
+    ("across", &ACROSS),
     (
         "first",
         &[
@@ -85,6 +86,21 @@ const FINN: Role = role("@finnfells", ("Finn", "Byrne"), "finn@example.org", "Eu
 const fn gets(sequence: &'static str, line: &'static str, role: Role) -> Prospect {
     Prospect { role, sequence, line }
 }
+
+/// One that goes from mail to text.
+const ACROSS: [(&str, &str); 2] = [
+    (
+        "sequence.toml",
+        "name = \"Across\"\naccount = \"hello\"\nsms_account = \"text\"\n\n[[step]]\nid = \"intro\"\nemail = \"intro.md\"\n\n[[step]]\n\
+         id = \"text\"\nafter = \"2 business days\"\nsms = \"Hi {{ influencer.first_name | default('there') }}, did our mail reach you? \
+         Reply STOP to opt out\"\nelse = { notify = \"{{ influencer.handle }} has not answered and agreed to no texts\" }\n",
+    ),
+    (
+        "intro.md",
+        "---\nsubject: Autumn shoes\n---\nHi {{ influencer.first_name | default('there') }},\n\nmay we send you our autumn shoes?\n\n\
+         Mara, Northlane\n",
+    ),
+];
 
 /// Writes the shipped sequences where the configuration looks for them.
 pub(super) fn write_sequences(place: &Path) -> anyhow::Result<()> {

@@ -25,6 +25,7 @@ use crate::lifecycle::{Lifecycle, Stop};
 use crate::store::reading::Page;
 use crate::store::reading::thread::ThreadFilter;
 
+mod across;
 mod fetch;
 mod outreach;
 
@@ -102,6 +103,7 @@ impl Story {
             ))?;
         }
         self.outreach(told.listen).await?;
+        self.across(told).await?;
         self.paper.heading("It goes on; Ctrl-C ends it")?;
         Ok(())
     }

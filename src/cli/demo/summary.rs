@@ -1,5 +1,6 @@
 //! The end of the demonstration: what the hub believes held against what the provider saw.
 
+use super::cast;
 use super::paper::Paper;
 use super::watch::Counts;
 use crate::app::Hub;
@@ -44,6 +45,11 @@ pub(super) async fn print(hub: &Hub, world: &World, (paper, counts): (&Paper, Co
         tally.answers_lost,
         lost.saturating_sub(uncertain)
     ))?;
+    let talk = world.stands(cast::NUMBER).into_iter().chain(world.stands(cast::WORKSPACE));
+    let said = talk.filter(|stands| stands.token.is_none() && stands.by != cast::MARA_SLACK).count();
+    paper.line(&format!("by text and Slack   {said} said by people, {} stored by the hub", counts.talked))?;
+    let (shown, twice) = (tally.shown, tally.shown_twice);
+    paper.line(&format!("shown to the team   {shown} posts in its channel, duplicates {twice}"))?;
     let waiting = tx.list_unmatched(Page::newest(PAGE_MAX)).await?.data.len();
     paper.line(&format!("wait for a person   {waiting} (see `liaison unmatched list`)"))?;
     print_outreach(paper, counts)?;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::paper::{Paper, Tone, quote};
 use crate::app::Hub;
 use crate::domain::ids::MessageId;
-use crate::domain::words::{EventType, Kind, RecipientState, Role};
+use crate::domain::words::{Channel, Direction, EventType, Kind, RecipientState, Role};
 use crate::store::Tx;
 use crate::store::reading::view::{EventView, MessageView};
 
@@ -33,6 +33,16 @@ pub(super) struct Fact {
 }
 
 impl Fact {
+    /// Whether it is about a message that came in on a channel.
+    pub(super) fn came_by(&self, channel: Channel) -> bool {
+        self.message.as_ref().is_some_and(|m| m.channel == channel && m.direction == Direction::Inbound)
+    }
+
+    /// Whether it is about a message of ours to an address.
+    pub(super) fn is_to(&self, address: &str) -> bool {
+        self.message.as_ref().is_some_and(|m| m.to.iter().any(|to| to.address == address))
+    }
+
     /// Whether it is this sort, about a message with that Message-ID.
     pub(super) fn is(&self, what: EventType, internet_id: &str) -> bool {
         self.what == what && self.message.as_ref().and_then(|m| m.internet_message_id.as_deref()) == Some(internet_id)
@@ -83,6 +93,12 @@ impl Watch {
                 self.facts.push(Fact { what: event.kind, message });
             }
         }
+    }
+
+    /// Takes a fact that was seen and not waited for; whether there is one.
+    pub(super) fn take(&mut self, is_it: impl Fn(&Fact) -> bool) -> bool {
+        let at = self.facts.iter().position(is_it);
+        at.map(|at| self.facts.remove(at)).is_some()
     }
 
     /// Waits for a fact that was not waited for before, telling what happens meanwhile.

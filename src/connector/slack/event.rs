@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::manifest::SHORTCUT;
-use super::message::{Message, author_address, field};
+use super::message::{Message, author_address, field, names_the_house};
 use super::{Own, instant_of, text};
 use crate::connector::feed::{Party, Told};
 use crate::domain::time::Micros;
@@ -149,7 +149,9 @@ pub fn read_pressed(payload: &Value, own: &Own) -> (Event, Option<Shortcut>) {
         || field(message, "user") == own.user;
     if let Some(at) = shortcut.at.filter(|_| shortcut.callback == SHORTCUT && !by_program) {
         let Shortcut { by, message, conversation, place, author, text, .. } = shortcut.clone();
-        event.told = vec![Told::Pressed { message, conversation, place, by, author, text, at }];
+        let has_files = part("message").get("files").and_then(Value::as_array).is_some_and(|files| !files.is_empty());
+        let mentions = names_the_house(part("message"));
+        event.told = vec![Told::Pressed { message, conversation, place, by, author, text, has_files, mentions, at }];
     }
     (event, Some(shortcut))
 }

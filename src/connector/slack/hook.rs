@@ -198,7 +198,12 @@ mod tests {
         let body: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", json).finish();
         let request = request("application/x-www-form-urlencoded", &body, 0);
         let heard = hook().hear(&request).unwrap();
-        assert_eq!(heard.told, [Told::Other { sort: "message_action".into() }]);
+        let [Told::Pressed { message, place, text, conversation: None, has_files: false, mentions: false, .. }] =
+            heard.told.as_slice()
+        else {
+            panic!("{heard:?}")
+        };
+        assert_eq!((message.as_str(), place.as_str(), text.as_str()), ("T1/C1/1.000001", "T1/C1", "hi"));
         assert_eq!(heard.id.as_deref(), Some("message_action:1.2.a"));
         let shortcut = hook().shortcut(&request).unwrap().unwrap();
         assert_eq!((shortcut.message.as_str(), shortcut.author.address.as_str()), ("T1/C1/1.000001", "T2/U9"));

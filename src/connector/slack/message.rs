@@ -162,6 +162,8 @@ impl<'a> Message<'a> {
             at: self.at,
             files: self.files(),
             by_machine: self.is_by_machine() || ours,
+            edited: self.edited.is_some(),
+            mentions: names_the_house(self.value),
             is_history: false,
             token: self.token().filter(|_| ours).map(str::to_owned),
             consent: None,
@@ -181,6 +183,17 @@ impl<'a> Message<'a> {
         let files = self.value.get("files").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         files.iter().take(FILES_MAX).filter_map(read_file).collect()
     }
+}
+
+/// Whether a message names somebody, a group or a channel, in its text or in its blocks.
+pub(super) fn names_the_house(value: &Value) -> bool {
+    let text = field(value, "text");
+    let marks = ["<@", "<#", "<!subteam", "<!here", "<!channel", "<!everyone"];
+    if marks.iter().any(|mark| text.contains(mark)) {
+        return true;
+    }
+    let blocks = value.get("blocks").map(Value::to_string).unwrap_or_default();
+    ["user", "usergroup", "channel", "broadcast"].iter().any(|sort| blocks.contains(&format!("\"type\":\"{sort}\"")))
 }
 
 /// `TEAM/USER`, with the team the author belongs to; that of a bot without a user names the bot.

@@ -18,7 +18,7 @@ pub(super) fn without_nul(mut told: Told) -> Told {
             [id, to, with].into_iter().for_each(strip);
             strip_party(author);
         }
-        Told::Pressed { message, conversation, place, by, author, text, at: _ } => {
+        Told::Pressed { message, conversation, place, by, author, text, has_files: _, mentions: _, at: _ } => {
             [message, place, text].into_iter().for_each(strip);
             conversation.iter_mut().for_each(strip);
             [by, author].into_iter().for_each(strip_party);
@@ -103,6 +103,8 @@ mod tests {
             at: Micros(1),
             files: vec![file],
             by_machine: false,
+            edited: false,
+            mentions: false,
             is_history: false,
             token: Some("t\0".into()),
             consent: None,

@@ -5,11 +5,15 @@ use super::{Context, Draft};
 use crate::clock::Clock;
 use crate::domain::address;
 use crate::domain::automatic::{Facts, classify_automatic};
+use crate::domain::bounce::Report;
 use crate::domain::relay;
 use crate::domain::words::{Direction, FolderRole, Kind};
-use crate::hub::relay::{MailedThere, hear_mailed};
+use crate::hub::relay::{AUTOMATIC, MailedThere, hear_mailed};
 use crate::store::value::hex;
 use crate::store::{StoreError, Tx};
+
+/// Posts that one mail may name.
+const POSTS_MAX: usize = 20;
 
 /// The drafts that are anybody's message.
 pub(super) async fn without_the_teams<'a>(
@@ -29,38 +33,51 @@ pub(super) async fn without_the_teams<'a>(
 
 async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Draft<'_>) -> Result<bool, StoreError> {
     let mail = &draft.arrival.mail;
-    if let Some(token) = mail.token.as_deref().filter(|token| token.starts_with(relay::TOKEN)) {
+    if mail.token.as_deref().is_some_and(|token| token.starts_with(relay::TOKEN)) {
         // A copy of what we wrote. Whoever else writes such a line is heard.
-        return Ok(draft.direction == Direction::Outbound && tx.find_relay_post(token).await?.is_some());
+        return Ok(draft.direction == Direction::Outbound);
     }
     if let Some(token) = super::know::original_id(draft).and_then(token_of) {
         let Some(post) = tx.find_relay_post(token).await? else { return Ok(false) };
-        tx.fail_relay_post(post.id, "the mail came back").await?;
+        if matches!(&mail.report, Some(Report::Bounce(bounce)) if bounce.is_bounce()) {
+            tx.fail_relay_post(post.id, "the mail came back").await?;
+        }
         return Ok(true);
     }
     // Everything is in vain for the mails of strangers, and there are many of them.
-    let Some(token) = mail.ancestors().find_map(token_of) else { return Ok(false) };
+    let posts: Vec<&str> = mail.ancestors().filter(|id| token_of(id).is_some()).take(POSTS_MAX).collect();
+    if posts.is_empty() {
+        return Ok(false);
+    }
     let is_own = draft.author.as_deref().is_some_and(|author| context.identity.is_ours(author));
     if !is_own || context.role == FolderRole::Sent {
         return Ok(false);
     }
-    let is_human = classify_automatic(mail, &Facts { answered_within: None }).kind == Kind::Human;
-    if !is_human {
+    let sort = classify_automatic(mail, &Facts { answered_within: None });
+    if sort.kind == Kind::OutOfOffice && sort.proven {
         // A note that a teammate is away goes to nobody.
-        return Ok(tx.find_relay_post(token).await?.is_some());
+        return Ok(true);
     }
+    let automatic = (sort.kind != Kind::Human).then_some(AUTOMATIC);
     let id = hex(&draft.arrival.weak);
     let own = tx.get_account(&context.account).await?.map(|account| account.address).unwrap_or_default();
     let mailed = MailedThere {
         account: &context.account,
         id: &id,
-        token,
+        posts: &posts,
         author: (draft.author.as_deref().unwrap_or_default(), &draft.writer.name),
         text: &mail.text,
         at: draft.at,
-        refused: refusal(context, draft, &own),
+        refused: automatic.or(refusal(context, draft, &own)),
     };
-    hear_mailed(tx, clock, &mailed).await
+    if !hear_mailed(tx, clock, &mailed).await? {
+        // Whom it was about is erased, or it was too long ago. What it quotes is not to be stored again.
+        tracing::warn!(
+            account = context.account,
+            "an answer of a teammate is about nobody who is known, and is left out"
+        );
+    }
+    Ok(true)
 }
 
 /// The token in the Message-ID of a mail of ours to a teammate.

@@ -99,6 +99,7 @@ pub const TABLES: &[(&str, Care)] = &[
     ("login_pending", Care::Impersonal),
     ("pause", Care::Impersonal),
     ("relay", Care::Impersonal),
+    ("relay_gone", Care::Impersonal),
     ("saved_view", Care::Impersonal),
     ("sequence", Care::Impersonal),
     ("sequence_version", Care::Impersonal),
@@ -164,7 +165,9 @@ impl FromRow<'_, PgRow> for Named {
 }
 
 /// Columns that are yes or no, which SQLite keeps as numbers.
-const SWITCHES: [&str; 11] = [
+const SWITCHES: [&str; 13] = [
+    "changed",
+    "taken_back",
     "is_primary",
     "stage_pinned",
     "hold_by_hand",

@@ -173,6 +173,8 @@ fn said(id: &str, text: &str, direction: Direction) -> Told {
         at: Micros::from_seconds(1_700_000_000),
         files: Vec::new(),
         by_machine: false,
+        edited: false,
+        mentions: false,
         is_history: false,
         token: None,
         consent: None,

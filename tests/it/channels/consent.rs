@@ -39,6 +39,8 @@ fn text(id: &str, words: &str, at: Micros) -> Told {
         at,
         files: Vec::new(),
         by_machine: false,
+        edited: false,
+        mentions: false,
         is_history: false,
         token: None,
         consent: None,

@@ -16,6 +16,7 @@ fn thread(clock: &Clock, influencer_id: InfluencerId, place: &str) -> RelayThrea
         account: "slack".into(),
         place: place.into(),
         influencer_id,
+        marker: "!send".into(),
         root: None,
         created_at: Micros(5),
     }
@@ -40,6 +41,7 @@ fn word(thread: &RelayThreadRow, id: &str, at: i64) -> RelayWordRow {
         account: thread.account.clone(),
         provider_id: id.into(),
         thread_id: thread.id,
+        answers: None,
         way: RelayWay::Said,
         author: "Kim".into(),
         text: "a note".into(),
@@ -95,7 +97,10 @@ async fn posts_stand_in_line_behind_the_first_of_their_thread() {
         assert_eq!(next(&mut tx, 50).await.as_deref(), Some("about a"));
         tx.set_relay_posted(a.id, Some("T1/C1/1.0")).await.unwrap();
         let posted = tx.find_relay_post(&a.token).await.unwrap().unwrap();
-        assert_eq!((posted.state, posted.provider_id.as_deref(), posted.why), (RelayState::Posted, Some("T1/C1/1.0"), None));
+        assert_eq!(
+            (posted.state, posted.provider_id.as_deref(), posted.why),
+            (RelayState::Posted, Some("T1/C1/1.0"), None)
+        );
         // What stands there is not put off any more; that it came back counts.
         tx.put_relay_post_off(a.id, (RelayState::Waiting, Micros(0)), "late").await.unwrap();
         assert_eq!(next(&mut tx, 50).await.as_deref(), Some("about b"));
@@ -104,7 +109,10 @@ async fn posts_stand_in_line_behind_the_first_of_their_thread() {
         let counted: Vec<_> = standings.iter().map(|row| (row.relay.as_str(), row.state, row.posts)).collect();
         assert_eq!(counted, [("team", RelayState::Failed, 1), ("team", RelayState::Waiting, 1)]);
         assert_eq!(tx.prune_relay_posts(Micros(10), 9).await.unwrap(), 0);
-        assert_eq!(tx.prune_relay_posts(Micros(11), 9).await.unwrap(), 2);
+        assert!(tx.is_relay_place("slack", "C2").await.unwrap() && !tx.is_relay_place("slack", "C3").await.unwrap());
+        assert_eq!(tx.last_shown(one.id).await.unwrap(), None);
+        assert_eq!(tx.prune_relay_posts(Micros(11), 2).await.unwrap(), 2);
+        assert_eq!(tx.prune_relay_posts(Micros(11), 9).await.unwrap(), 1);
         tx.commit().await.unwrap();
     }
 }
@@ -129,6 +137,7 @@ async fn words_are_known_and_wait_until_they_are_seen_to() {
                 changed: true,
                 taken_back: true,
                 way: RelayWay::Pressed,
+                refused: None,
                 note_id: Some(NoteId(clock.new_id())),
                 message_id: (row.provider_id == "1").then_some(message),
                 ..row
@@ -140,6 +149,15 @@ async fn words_are_known_and_wait_until_they_are_seen_to() {
         assert_eq!(tx.find_relay_word_of(MessageId(clock.new_id())).await.unwrap(), None);
         assert!(tx.list_waiting_relay_words(9).await.unwrap().is_empty());
         assert!(!tx.has_relay_work(i64::MAX).await.unwrap());
+        // What was gone before it was heard: taken back stays taken back.
+        assert_eq!(tx.find_relay_gone("slack", "3").await.unwrap(), None);
+        for (taken_back, known) in [(false, false), (true, true), (false, true)] {
+            tx.note_relay_gone(("slack", "3"), taken_back, Micros(3)).await.unwrap();
+            assert_eq!(tx.find_relay_gone("slack", "3").await.unwrap(), Some(known), "{}", fresh.name);
+        }
+        assert_eq!(tx.get_heard(message).await.unwrap(), None);
+        assert_eq!(tx.prune_relay_words(Micros(2)).await.unwrap(), 1);
+        assert_eq!(tx.prune_relay_words(Micros(4)).await.unwrap(), 2);
         assert_eq!(tx.relay_seen().await.unwrap(), None);
         for seq in [7, 9] {
             tx.set_relay_seen(seq).await.unwrap();

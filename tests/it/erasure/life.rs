@@ -4,12 +4,14 @@ use crate::ingest::{Desk, mail};
 use crate::seed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use liaison::domain::ids::{EnrollmentId, InfluencerId, LedgerId, MessageId};
+use liaison::clock::Clock;
+use liaison::domain::ids::{EnrollmentId, InfluencerId, LedgerId, MessageId, RelayPostId, RelayThreadId};
 use liaison::domain::mail::Mailbox;
 use liaison::domain::people::Consent;
 use liaison::domain::time::Micros;
 use liaison::domain::words::{
-    Channel, Direction, EnrollmentState, FolderRole, Phase, Progress, Scope, StepState, SuppressionReason,
+    Channel, Direction, EnrollmentState, FolderRole, Phase, Progress, RelaySort, RelayWay, RelayWordState, Scope,
+    StepState, SuppressionReason,
 };
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{
@@ -24,6 +26,7 @@ use liaison::store::Tx;
 use liaison::store::feed::NewProviderMessage;
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::reading::Page;
+use liaison::store::relay::{NewRelayPost, RelayThreadRow, RelayWordRow};
 
 /// One of them.
 pub struct Life {
@@ -129,12 +132,59 @@ async fn person(desk: &Desk, word: &str) -> (InfluencerId, InfluencerId) {
         by: w("teammate"),
     };
     log_touch(&mut tx, clock, touched).await.unwrap();
+    relayed(&mut tx, clock, (id, word)).await;
     tx.commit().await.unwrap();
     let audience = format!(
         "INSERT INTO influencer_audience (influencer_id, dimension, key, share, at) VALUES ($1, 'country', '{word}', 0.5, 0)"
     );
     seed::run(&desk.fresh, &audience, &[id.0]).await;
     (id, twin)
+}
+
+/// What the team was shown of them, and what it said there.
+async fn relayed(tx: &mut Tx, clock: &Clock, (influencer_id, word): (InfluencerId, &str)) {
+    let w = |what: &str| format!("{word}{what}");
+    let thread = RelayThreadRow {
+        id: RelayThreadId(clock.new_id()),
+        relay: "team".into(),
+        account: "slack".into(),
+        place: w("place"),
+        influencer_id,
+        marker: "!send".into(),
+        root: Some(w("root")),
+        created_at: clock.now(),
+    };
+    tx.insert_relay_thread(&thread).await.unwrap();
+    let post = NewRelayPost {
+        id: RelayPostId(clock.new_id()),
+        thread_id: thread.id,
+        account: "slack".into(),
+        sort: RelaySort::Shown,
+        about: "open".into(),
+        message_id: None,
+        text: w("shown"),
+        token: format!("relay-{}", clock.new_id().simple()),
+        at: clock.now(),
+    };
+    tx.insert_relay_posts(vec![post]).await.unwrap();
+    let said = RelayWordRow {
+        account: "slack".into(),
+        provider_id: w("word"),
+        thread_id: thread.id,
+        answers: None,
+        way: RelayWay::Said,
+        author: "kim".into(),
+        text: w("said of them"),
+        refused: None,
+        at: clock.now(),
+        heard_at: clock.now(),
+        changed: false,
+        taken_back: false,
+        state: RelayWordState::Done,
+        note_id: None,
+        message_id: None,
+    };
+    assert!(tx.insert_relay_word(&said).await.unwrap());
 }
 
 /// What they wrote and what was written to them, by mail.

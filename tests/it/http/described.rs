@@ -612,7 +612,7 @@ pub async fn desk(api: &Described, ana: InfluencerId) {
         "/v1/stats/accounts",
         "/v1/stats/response-times",
         "/v1/leases",
-        "/v1/teammates",
+        "/v1/relays",
         "/v1/teammates",
         "/v1/threads?awaiting=us",
         "/livez",

@@ -54,7 +54,13 @@ fn the_guide_shows_sequences_that_load() {
     let parts: Vec<&str> = guide.split("```toml sequence\n").skip(1).collect();
     assert_eq!(parts.len(), 2, "sequences in the guide");
     for part in parts {
-        let loaded = read(&files_of(&format!("```toml sequence\n{part}")));
+        let mut files = files_of(&format!("```toml sequence\n{part}"));
+        // A team that hears what the sequence tells it.
+        files
+            .get_mut("liaison.toml")
+            .expect("file")
+            .push_str("\n[relays.team]\naccount = \"team\"\nchannel = \"C0123ABCD\"\n");
+        let loaded = read(&files);
         assert!(loaded.findings.is_empty(), "{:#?}", loaded.findings);
         assert_eq!(loaded.definitions.len(), 1);
     }

@@ -6,7 +6,7 @@ use super::{Brand, ROOM, on_both};
 use crate::stores;
 
 /// Written in the thread about them, each with a mark by which it would be found.
-const IN_THREAD: [&str; 34] = [
+const IN_THREAD: [&str; 38] = [
     "LEAK they want too much",
     " !send LEAK",
     "\t!send LEAK",
@@ -40,6 +40,10 @@ const IN_THREAD: [&str; 34] = [
     "\u{200b}!send LEAK",
     "\u{feff}!send LEAK",
     "!send hi <@U012AB3CD> LEAK",
+    "!send hi <@U1|zoe> LEAK",
+    "!send ask <!subteam^S1|@brand-managers> LEAK",
+    "!send see <#C1|ana-is-too-expensive> LEAK",
+    "!send <!here|here> LEAK",
     "!send !send LEAK",
 ];
 
@@ -102,6 +106,14 @@ async fn nothing_leaks(fresh: stores::Fresh) {
     };
     brand.until_noted(&ana, "LEAK a note");
     brand.tells(changed(&note, "!send LEAK changed"));
+    // Told after its own end, or as it was before a change that is known: the words are not what is meant any more.
+    let stale = |ts: &str| json!({ "type": "message", "channel": ROOM, "user": "U5", "ts": ts, "thread_ts": root, "text": "!send LEAK stale" });
+    let (one, two) = ("1999999999.000100", "1999999999.000200");
+    brand.tells(json!({ "type": "message", "subtype": "message_deleted", "channel": ROOM, "deleted_ts": one, "ts": one, "event_ts": at }));
+    brand.tells(changed(two, "LEAK changed before it was heard"));
+    brand.tells(stale(one));
+    brand.tells(stale(two));
+    tried(with(said("!send LEAK"), json!({ "edited": { "user": "U5", "ts": at } })), ROOM);
     // The shortcut: at what a program wrote, at what we showed, by a stranger, elsewhere, with no words, with somebody of the team in it.
     let shown = brand.until_shown("Hello?").0;
     for (people, at, text) in [
@@ -114,7 +126,7 @@ async fn nothing_leaks(fresh: stores::Fresh) {
     ] {
         brand.presses(people, at, text);
     }
-    tries += 7;
+    tries += 9;
     // Told again by the list, after the socket was cut: it is as it was.
     brand.fake.cut();
     brand.until("another socket", || (!brand.fake.state().sockets.is_empty()).then_some(()));

@@ -140,7 +140,7 @@ async fn a_teammate_answers_by_mail(fresh: stores::Fresh) {
     // None of these goes on: each is a note, and she is told why.
     let aside = fresh_user("aside");
     let before = brand.inbox(ana).len();
-    brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), "!note LEAK: too expensive");
+    brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), "!Note LEAK: too expensive");
     brand.writes(&format!("Kim <{kim}>"), (hello, &answering(&format!("Cc: {aside}\n"))), "LEAK what do you think?");
     brand.writes(
         &format!("Kim <{kim}>"),
@@ -155,13 +155,13 @@ async fn a_teammate_answers_by_mail(fresh: stores::Fresh) {
     );
     brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), &format!("-- \nKim LEAK\n\n{quoted}"));
     brand.writes(&format!("Mallory <{aside}>"), (hello, &answering("")), "LEAK by a stranger");
-    brand.writes(&format!("Ana <{ana}>"), (hello, &answering("X-Liaison-Id: relay-00\n")), "Me again");
+    brand.writes(&format!("Ana <{ana}>"), (hello, "Subject: The tee, again\nX-Liaison-Id: relay-00\n"), "Me again");
     for why in ["others got it as well", "it passes another mail on", "DMARC", "there are no words of yours"] {
         let told = brand.until_mailed(kim, why);
         assert!(field(&told, "In-Reply-To").contains("relay-"), "{told}");
     }
     brand.until_mailed(kim, "Me again");
-    brand.until("the note", || brand.notes(&id).iter().any(|note| note == "!note LEAK: too expensive").then_some(()));
+    brand.until("the note", || brand.notes(&id).iter().any(|note| note == "!Note LEAK: too expensive").then_some(()));
     assert!(brand.notes(&id).iter().all(|note| !note.contains("I am away")), "{:?}", brand.notes(&id));
     brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), "The last words.");
     brand.until_mailed(ana, "The last words.");
@@ -197,7 +197,7 @@ async fn a_sequence_tells_the_team(fresh: stores::Fresh) {
     };
     let (ok, told) = installation.command(&["sequence", "check", "tell"]);
     assert!(ok && !told.contains("L065"), "{told}");
-    let (ok, told) = installation.command(&["sequence", "preview", "tell", "--for", "@ana"]);
+    let (ok, told) = installation.command(&["sequence", "preview", "tell", "--as", "@ana"]);
     assert!(ok && told.contains("told to the team") && told.contains("@ana is prospect: look"), "{told}");
     let (ok, told) = installation.command(&["sequence", "enroll", "tell", "@ana"]);
     assert!(ok, "{told}");

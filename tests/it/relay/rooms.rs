@@ -83,7 +83,7 @@ async fn words_are_taken_back(fresh: stores::Fresh) {
     let deleted = json!({ "type": "message", "subtype": "message_deleted", "channel": ROOM, "deleted_ts": one, "ts": one,
         "event_ts": liaison::connector::slack::ts_of(liaison::clock::machine_now()), "hidden": true });
     brand.tells(deleted);
-    brand.until_shown("✗ not sent, it was taken back by whoever wrote it");
+    brand.until_shown("✗ not sent: taken back by whoever wrote it");
     let two = brand.in_thread(&root, "!send two");
     brand.until("two waits", || {
         let page = brand.installation.get("/v1/outbox");
@@ -93,7 +93,7 @@ async fn words_are_taken_back(fresh: stores::Fresh) {
     brand.tells(json!({ "type": "message", "subtype": "message_changed", "channel": ROOM, "ts": at, "event_ts": at,
         "message": { "type": "message", "user": "U5", "text": "!send two and more", "ts": two, "thread_ts": root,
             "edited": { "user": "U5", "ts": at } } }));
-    brand.until_shown("✗ not sent, it was changed before it went");
+    brand.until_shown("✗ not sent: changed by whoever wrote it");
     // A note that is taken back is gone.
     let three = brand.in_thread(&root, "three");
     brand.until_noted(&ana, "three");

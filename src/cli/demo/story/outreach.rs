@@ -81,7 +81,7 @@ impl Story {
     }
 
     /// Whoever sleeps by machine time is told that business time moved, or that there is something new.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         self.hub.stored.notify_waiters();
         self.hub.wakes.wake("cadence");
         for account in &self.hub.live().accounts {
@@ -111,7 +111,7 @@ impl Story {
     }
 
     /// Waits until nothing is claimed or due at this instant.
-    async fn settle(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn settle(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
         while !self.is_quiet().await? {
             self.watch.drain().await?;
@@ -151,7 +151,7 @@ impl Story {
     }
 
     /// The next instant at which the hub, somebody in the sandbox or the teammate does something.
-    async fn next_instant(&self) -> anyhow::Result<Option<Micros>> {
+    pub(super) async fn next_instant(&self) -> anyhow::Result<Option<Micros>> {
         let tasks = self.tasks().await?.into_iter().map(|(at, _)| at).min();
         let people = [self.world.next_arrival(), self.world.next_errand(), tasks];
         Ok(people.into_iter().chain([self.due_by_itself().await?]).flatten().min())
@@ -171,7 +171,7 @@ impl Story {
     }
 
     /// The teammate does what was to be done by now; what asks for an answer gets one.
-    async fn do_tasks(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn do_tasks(&mut self) -> anyhow::Result<()> {
         let now = self.hub.clock.now();
         for (_, open) in self.tasks().await?.into_iter().filter(|(at, _)| *at <= now) {
             let about = PROSPECTS.iter().find(|p| Some(p.role.handle) == open.influencer_handle.as_deref());
@@ -186,7 +186,7 @@ impl Story {
     }
 
     /// Somebody's program asks the running hub for what stood in the mail.
-    async fn run_errand(&mut self, hub: SocketAddr, errand: &Errand) -> anyhow::Result<()> {
+    pub(super) async fn run_errand(&mut self, hub: SocketAddr, errand: &Errand) -> anyhow::Result<()> {
         let answer = fetch(hub, errand).await?;
         let who = &errand.who;
         let (expected, line) = match errand.wish {

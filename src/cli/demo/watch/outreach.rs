@@ -22,6 +22,8 @@ pub(in crate::cli::demo) struct Counts {
     pub(in crate::cli::demo) opted_out: usize,
     pub(in crate::cli::demo) bounced: usize,
     pub(in crate::cli::demo) tasks: usize,
+    /// What came by text and in Slack.
+    pub(in crate::cli::demo) talked: usize,
 }
 
 impl Counts {
@@ -44,6 +46,7 @@ impl Counts {
             EventType::InfluencerUnsubscribed => &mut self.opted_out,
             EventType::MessageBounced if of_step => &mut self.bounced,
             EventType::TaskCompleted => &mut self.tasks,
+            EventType::MessageReceived if ["sms", "slack"].contains(&text(event, "channel")) => &mut self.talked,
             _ => return Ok(()),
         };
         *count += 1;

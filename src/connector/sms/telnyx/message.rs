@@ -146,6 +146,8 @@ impl Message {
             at,
             files: self.files(),
             by_machine: false,
+            edited: false,
+            mentions: false,
             is_history: false,
             token: None,
             consent: self.autoresponse_type.as_deref().and_then(consent),

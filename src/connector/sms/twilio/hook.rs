@@ -114,6 +114,8 @@ impl TwilioHook {
             at: request.now,
             files: files(form),
             by_machine: false,
+            edited: false,
+            mentions: false,
             is_history: false,
             token: None,
             consent: form.get("OptOutType").and_then(consent),

@@ -126,6 +126,8 @@ impl Message {
             at: self.sent_at()?,
             files,
             by_machine: false,
+            edited: false,
+            mentions: false,
             is_history: false,
             token: None,
             consent: None,

@@ -151,7 +151,8 @@ fn holds_token(text: &str) -> bool {
     text.split(TOKEN).skip(1).any(is_token)
 }
 
-fn above_cut(text: &str) -> &str {
+/// What of a mail stands above the hub's own words in it.
+pub fn above_cut(text: &str) -> &str {
     let begin = CUT_HERE.get(..15).unwrap_or(CUT_HERE);
     let at = text.find(begin).unwrap_or(text.len());
     let above = text.get(..at).unwrap_or_default();

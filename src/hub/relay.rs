@@ -290,7 +290,7 @@ pub async fn hear_mailed(tx: &mut Tx, clock: &Clock, mailed: &MailedThere<'_>) -
         (thread.place != mailed.author.0).then_some("it came from another address than the one that was written to");
     let (text, refused) = match relay::mailed(mailed.text) {
         Ok(text) => (text, None),
-        Err(why) => (cut(mailed.text), Some(why)),
+        Err(why) => (relay::above_cut(mailed.text).trim().to_owned(), Some(why)),
     };
     let word = RelayWordRow {
         answers,

@@ -9,30 +9,48 @@ use crate::domain::bounce::Report;
 use crate::domain::relay;
 use crate::domain::words::{Direction, FolderRole, Kind};
 use crate::hub::relay::{AUTOMATIC, MailedThere, hear_mailed};
+use crate::store::message::NewDelivery;
 use crate::store::value::hex;
 use crate::store::{StoreError, Tx};
 
 /// Posts that one mail may name.
 const POSTS_MAX: usize = 20;
 
-/// The drafts that are anybody's message.
+/// What a delivery of the team's is left out for.
+const LEFT_OUT: &str = "the team's";
+
+/// The drafts that are anybody's message. Of the others it is noted where they lie, so that nobody misses them.
 pub(super) async fn without_the_teams<'a>(
     tx: &mut Tx,
     clock: &Clock,
     context: &Context,
     drafts: Vec<Draft<'a>>,
 ) -> Result<Vec<Draft<'a>>, StoreError> {
-    let mut left = Vec::with_capacity(drafts.len());
+    let (mut left, mut deliveries) = (Vec::with_capacity(drafts.len()), Vec::new());
     for draft in drafts {
         if !is_the_teams(tx, clock, context, &draft).await? {
             left.push(draft);
+            continue;
         }
+        deliveries.push(NewDelivery {
+            folder_id: context.folder_id,
+            uid_validity: context.uid_validity,
+            uid: draft.arrival.uid,
+            message_id: None,
+            left_out: Some(LEFT_OUT),
+            seen_at: clock.now(),
+        });
     }
+    tx.insert_deliveries(deliveries).await?;
     Ok(left)
 }
 
 async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Draft<'_>) -> Result<bool, StoreError> {
     let mail = &draft.arrival.mail;
+    // Nobody has sent it.
+    if draft.arrival.draft {
+        return Ok(false);
+    }
     if mail.token.as_deref().is_some_and(|token| token.starts_with(relay::TOKEN)) {
         // A copy of what we wrote. Whoever else writes such a line is heard.
         return Ok(draft.direction == Direction::Outbound);

@@ -198,11 +198,11 @@ async fn a_sequence_tells_the_team(fresh: stores::Fresh) {
     let (ok, told) = installation.command(&["sequence", "check", "tell"]);
     assert!(ok && !told.contains("L065"), "{told}");
     let (ok, told) = installation.command(&["sequence", "preview", "tell", "--as", "@ana"]);
-    assert!(ok && told.contains("told to the team") && told.contains("@ana is prospect: look"), "{told}");
+    assert!(ok && told.contains("told to the team") && told.contains("ana is prospect: look"), "{told}");
     let (ok, told) = installation.command(&["sequence", "enroll", "tell", "@ana"]);
     assert!(ok, "{told}");
     let shown = brand.until_mailed(kim, "of the sequence tell:");
-    assert!(text_of(&shown).contains("@ana is prospect: look"), "{shown}");
+    assert!(text_of(&shown).contains("ana is prospect: look"), "{shown}");
     assert!(brand.inbox(ana).is_empty());
     let events = installation.get("/v1/events?limit=200");
     crate::facts::fit_told(events["data"].as_array().unwrap(), crate::facts::BY_SEQUENCES);

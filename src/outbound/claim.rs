@@ -143,7 +143,8 @@ async fn claim_in(
     let room = i64::try_from(at_most).unwrap_or(i64::MAX);
     let now = tools.clock.now();
     let all = is_read(tx, settings).await?;
-    let runs = if all { lock_runs(tx, &settings.account, now, room).await? } else { Vec::new() };
+    let after = (settings.channel != Channel::Email).then(|| now.minus(settings.gap));
+    let runs = if all { lock_runs(tx, &settings.account, (now, after), room).await? } else { Vec::new() };
     let mut due = lock_due(tx, settings, (now, room), all).await?;
     if settings.channel != Channel::Email {
         // Two nodes must not each take a message to the same address.

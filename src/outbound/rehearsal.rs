@@ -17,10 +17,22 @@ const AT_MOST: usize = 500;
 /// # Errors
 /// Those of the store.
 pub async fn accept_due(tools: &Tools, settings: &SendingSettings) -> Result<Vec<MessageId>, StoreError> {
-    let mut found = claim(tools, settings, AT_MOST, false).await?;
+    accept_at_most(tools, settings, AT_MOST).await
+}
+
+/// The same with room for so many at once.
+///
+/// # Errors
+/// Those of the store.
+pub async fn accept_at_most(
+    tools: &Tools,
+    settings: &SendingSettings,
+    room: usize,
+) -> Result<Vec<MessageId>, StoreError> {
+    let mut found = claim(tools, settings, room, false).await?;
     // Where the last look moved or stopped everything that was claimed, what is due behind it comes next.
     while found.more && found.claimed.is_empty() {
-        found = claim(tools, settings, AT_MOST, false).await?;
+        found = claim(tools, settings, room, false).await?;
     }
     let reply = Reply { code: 250, enhanced: Some("2.0.0".to_owned()), text: "accepted".to_owned() };
     let mut accepted = Vec::new();

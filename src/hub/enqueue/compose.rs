@@ -7,7 +7,7 @@ use zstd::bulk::Compressor;
 
 use super::ground::{About, Ground};
 use super::outreach::{self, Outreach};
-use super::place::{self, Place};
+use super::place::{Place, Placed, place_in};
 use super::recipients::{self, Recipient};
 use super::{EnqueueError, Enqueued, Order, SIZE_MAX, fingerprint};
 use crate::clock::{self, Clock};
@@ -101,18 +101,8 @@ pub fn compose(clock: &Clock, ground: &mut Ground, mut order: Order) -> Result<L
         thread,
         about: order.outreach.as_ref().map(|outreach| outreach.influencer_id),
     };
-    let (threads, parts) = place::on_timelines(clock, &place, (&envelope, &owners), ground.threads(conversation));
-    ground.note(conversation, threads);
-    let enqueued = Enqueued {
-        id,
-        conversation_id: conversation,
-        threads: parts.iter().map(|p| (p.influencer_id, p.thread_id)).collect(),
-        internet_message_id: written.draft.message_id,
-        token: written.token,
-        due_at: order.due_at,
-    };
-    let is_strange = |r: &&Recipient| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some());
-    let strangers = envelope.iter().filter(is_strange).map(|r| (r.key.clone(), id, r.role)).collect();
+    let given = (written.draft.message_id, written.token);
+    let Placed { enqueued, parts, strangers } = place_in(clock, ground, &place, (&envelope, &owners), given);
     let domain = envelope.first().and_then(|r| address::domain(&r.mailbox.address)).unwrap_or_default();
     let by_hand = order.outreach.is_none().then_some(domain);
     let outbox = outbox_of(clock, order, (&enqueued, clean_hash), envelope);

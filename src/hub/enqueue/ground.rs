@@ -25,6 +25,8 @@ pub struct Ground {
     /// The threads of each conversation, as what was composed so far leaves them.
     threads: HashMap<ConversationId, Vec<ThreadRow>>,
     touched: HashSet<ThreadId>,
+    /// The conversations that what was composed so far begins, by what ties others to them.
+    begun: HashMap<String, ConversationId>,
 }
 
 /// What an order answers.
@@ -166,6 +168,16 @@ impl Ground {
                 None => known.push(thread),
             }
         }
+    }
+
+    /// The conversation that something composed before begins under this reference.
+    pub(super) fn begun(&self, reference: &str) -> Option<ConversationId> {
+        self.begun.get(reference).copied()
+    }
+
+    /// Notes which conversation a composed message begins, so that the next one of the same reference belongs to it.
+    pub(super) fn note_begun(&mut self, reference: &str, conversation: ConversationId) {
+        self.begun.insert(reference.to_owned(), conversation);
     }
 
     /// The threads that composed messages show in, once each.

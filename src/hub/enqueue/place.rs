@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::Enqueued;
+use super::ground::Ground;
 use super::recipients::Recipient;
 use crate::clock::Clock;
 use crate::domain::ids::{AgentId, ConversationId, InfluencerId, MessageId, ThreadId};
@@ -34,8 +36,39 @@ struct Part {
     assigned: bool,
 }
 
+/// A message that has its place.
+pub(super) struct Placed {
+    pub(super) enqueued: Enqueued,
+    pub(super) parts: Vec<NewParticipation>,
+    /// Those of its recipients who are on no timeline.
+    pub(super) strangers: Vec<(String, MessageId, Role)>,
+}
+
+/// Gives a message its place, and notes what it leaves there so that the next one of this ground is placed after it.
+pub(super) fn place_in(
+    clock: &Clock,
+    ground: &mut Ground,
+    place: &Place<'_>,
+    (envelope, owners): (&[Recipient], &[AddressOwner]),
+    (internet_message_id, token): (String, String),
+) -> Placed {
+    let (threads, parts) = on_timelines(clock, place, (envelope, owners), ground.threads(place.conversation));
+    ground.note(place.conversation, threads);
+    let enqueued = Enqueued {
+        id: place.message,
+        conversation_id: place.conversation,
+        threads: parts.iter().map(|p| (p.influencer_id, p.thread_id)).collect(),
+        internet_message_id,
+        token,
+        due_at: place.at,
+    };
+    let is_strange = |r: &&Recipient| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some());
+    let strangers = envelope.iter().filter(is_strange).map(|r| (r.key.clone(), place.message, r.role)).collect();
+    Placed { enqueued, parts, strangers }
+}
+
 /// The threads a message shows in, as it leaves them, and the parts it has there.
-pub(super) fn on_timelines(
+fn on_timelines(
     clock: &Clock,
     place: &Place<'_>,
     (envelope, owners): (&[Recipient], &[AddressOwner]),

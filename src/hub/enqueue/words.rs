@@ -1,7 +1,7 @@
 //! Words for a channel that is no mail, put into the outbox as a mail is: with its token, its places on timelines and its row.
 
 use super::compose::{Letter, new_token, pack};
-use super::place::{self, Place};
+use super::place::{Place, Placed, place_in};
 use super::recipients::Recipient;
 use super::{AccountFrom, EnqueueError, Enqueued, Ground, fingerprint, write_all};
 use crate::clock::Clock;
@@ -88,7 +88,8 @@ pub async fn compose_words(
     ground.read_addresses(tx, [key.clone()].into()).await?;
     let envelope = vec![Recipient { mailbox: order.to.clone(), key, role: Role::Recipient }];
     let owners = ground.check(&envelope)?;
-    let found = conversation_of(tx, &order, &envelope).await?;
+    let mut found = conversation_of(tx, &order, &envelope).await?;
+    found.id = found.id.or_else(|| ground.begun(&found.key));
     if order.channel == Channel::Sms {
         check_consent(tx, &order, &envelope).await?;
     }
@@ -126,20 +127,14 @@ fn compose_at(
         thread: None,
         about: order.step.as_ref().map(|step| step.influencer_id),
     };
-    let (threads, parts) = place::on_timelines(clock, &place, (&envelope, &owners), ground.threads(conversation));
-    ground.note(conversation, threads);
-    let enqueued = Enqueued {
-        id,
-        conversation_id: conversation,
-        threads: parts.iter().map(|p| (p.influencer_id, p.thread_id)).collect(),
-        internet_message_id: String::new(),
-        token,
-        due_at: order.due_at,
-    };
-    let is_strange = |r: &&Recipient| !owners.iter().any(|o| o.value_key == r.key && o.influencer_id.is_some());
-    let strangers = envelope.iter().filter(is_strange).map(|r| (r.key.clone(), id, r.role)).collect();
+    let given = (String::new(), token);
+    let Placed { enqueued, parts, strangers } = place_in(clock, ground, &place, (&envelope, &owners), given);
+    let is_new = found.id.is_none();
+    if is_new {
+        ground.note_begun(&found.key, conversation);
+    }
     Ok(Letter {
-        is_new: found.id.is_none(),
+        is_new,
         refs: vec![(found.key, conversation)],
         message: message_of(clock, &order, (id, conversation), (&enqueued.token, raw.0.clone(), raw.1)),
         raws: vec![raw],

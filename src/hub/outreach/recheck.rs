@@ -55,15 +55,19 @@ enum Answer {
     Reached(String),
 }
 
-/// Locks what the last look needs, before any mail is locked: the capacity, and the runs of what is due.
+/// Locks what the last look needs, before any mail is locked: the capacity, and the runs of what is due. `after`: on a channel on
+/// which messages to one address wait for each other, those of what need not wait (see [`Tx::lock_due_free`]).
 pub async fn lock_runs(
     tx: &mut Tx,
     account: &str,
-    now: Micros,
+    (now, after): (Micros, Option<Micros>),
     at_most: i64,
 ) -> Result<Vec<EnrollmentRow>, StoreError> {
     tx.lock_capacity().await?;
-    tx.lock_runs_of_due(account, now, at_most).await
+    match after {
+        Some(after) => tx.lock_runs_of_free(account, (now, after), at_most).await,
+        None => tx.lock_runs_of_due(account, now, at_most).await,
+    }
 }
 
 /// Of these messages, those that must not go out now. What they wait for, or why they never go, is written down; mail of

@@ -102,7 +102,15 @@ impl Batch<'_> {
                 };
                 let account = match self.voice(tx, &run, definition, *channel).await? {
                     Ok(account) => account,
-                    Err(why) => return Ok(Some(self.stuck(run, &why))),
+                    Err(Voiceless::Stuck(why)) => {
+                        // The node that has such an account may only be down for a moment.
+                        let next_at = homeless_again(tx, self.now());
+                        return Ok(Some(EnrollmentRow { next_at, ..self.stuck(run, &why) }));
+                    }
+                    Err(Voiceless::Elsewhere(account)) => {
+                        self.elsewhere.push(account.clone());
+                        return Ok(Some(self.homeless(tx, run, &account)));
+                    }
                 };
                 let route = Route { account, domain: run.id.to_string(), template: None, place };
                 self.send(tx, run, definition, (step, kind, route)).await
@@ -148,19 +156,26 @@ impl Batch<'_> {
     }
 
     /// The account that says something on a channel that is no mail: the one the sequence names, the one they know, or the only one
-    /// there is. An error says what is missing.
+    /// there is.
     async fn voice(
         &mut self,
         tx: &mut Tx,
         run: &EnrollmentRow,
         definition: &Definition,
         channel: Channel,
-    ) -> Result<Result<String, String>, StoreError> {
+    ) -> Result<Result<String, Voiceless>, StoreError> {
         let known = tx.last_written_by(run.influencer_id, channel).await?.map(|last| last.account);
         let named = definition.voices.get(channel.as_str());
+        // Whoever has it says it: another voice than the one they know would be a stranger to them.
+        let wanted = named.or(known.as_ref()).filter(|name| !self.house.accounts.contains_key(*name));
+        if let Some(name) = wanted
+            && tx.list_read_elsewhere(&[name.as_str()]).await?.iter().any(|read| read == name)
+        {
+            return Ok(Err(Voiceless::Elsewhere(name.clone())));
+        }
         let chosen = match choose_voice(&self.house, channel, (named, known.as_ref())) {
             Ok(chosen) => chosen,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok(Err(Voiceless::Stuck(why))),
         };
         if self.planner.is_limited(&chosen, definition) {
             self.planner.load(tx, &[&chosen], &[&run.sequence]).await?;
@@ -462,6 +477,14 @@ enum Unwritten {
     Stuck(String),
     /// It may not, or can't, be sent.
     Refused(EnqueueError),
+}
+
+/// Why nobody says it from here.
+enum Voiceless {
+    /// A person has to mend something.
+    Stuck(String),
+    /// The account is another node's.
+    Elsewhere(String),
 }
 
 /// The account that says something on a channel that is no mail: the one that is named, the one they know, or the only one there is.

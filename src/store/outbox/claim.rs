@@ -205,17 +205,25 @@ fn lease_end(now: Micros, seconds: i64) -> Micros {
     Micros(now.0.saturating_add(seconds.saturating_mul(1_000_000)))
 }
 
+/// Of an outbox row `o` of the account `$1`: nothing else is on its way to the same address, nor was anything handed over after `$4`.
+macro_rules! free {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM outbox_recipient r \
+          JOIN message m ON m.id = r.outbox_id JOIN outbox_recipient x ON x.address_key = r.address_key AND x.outbox_id <> r.outbox_id \
+          JOIN outbox b ON b.id = x.outbox_id JOIN message n ON n.id = b.id WHERE r.outbox_id = o.id AND b.account = $1 \
+          AND (b.status IN ('claimed', 'handed_over') OR b.handed_over_at > $4 OR (b.status = 'uncertain' AND n.text = m.text)))"
+    };
+}
+pub(in crate::store) use free;
+
 statements! {
     #[hot] DUE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
         AND held_reason IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
     #[hot] DUE_BY_HAND = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
         AND held_reason IS NULL AND enrollment_id IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
-    #[hot] DUE_FREE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
-        AND held_reason IS NULL AND (enrollment_id IS NULL OR $5::boolean) AND NOT EXISTS (SELECT 1 FROM outbox_recipient r \
-          JOIN message m ON m.id = r.outbox_id JOIN outbox_recipient x ON x.address_key = r.address_key AND x.outbox_id <> r.outbox_id \
-          JOIN outbox o ON o.id = x.outbox_id JOIN message n ON n.id = o.id WHERE r.outbox_id = outbox.id AND o.account = $1 \
-          AND (o.status IN ('claimed', 'handed_over') OR o.handed_over_at > $4 OR (o.status = 'uncertain' AND n.text = m.text))) \
-        ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+    #[hot] DUE_FREE = concat!("SELECT o.id FROM outbox o WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 \
+        AND o.held_reason IS NULL AND (o.enrollment_id IS NULL OR $5::boolean) AND ", free!(), " ORDER BY o.due_at, o.id LIMIT $3 \
+        FOR UPDATE SKIP LOCKED");
     #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
         ORDER BY due_at, id LIMIT 1";
     #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \

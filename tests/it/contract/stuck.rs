@@ -281,3 +281,36 @@ async fn newest_thread_of_each_says_the_account() {
         assert_eq!(known, [(ana, "late".to_owned())], "{}", fresh.name);
     }
 }
+
+#[tokio::test]
+async fn runs_of_what_waits_for_another_message_keep_no_others_from_being_locked() {
+    for fresh in stores::both().await {
+        let scene = scene(fresh).await;
+        let name = scene.fresh.name;
+        // The first is on its way to a number that the second goes to as well; the third goes elsewhere.
+        for (n, to) in [(0, "+14155550101"), (1, "+14155550101"), (2, "+14155550102")] {
+            let sql =
+                format!("UPDATE outbox_recipient SET address = '{to}', address_key = '{to}' WHERE outbox_id = $1");
+            seed::run(&scene.fresh, &sql, &[scene.mail[n].0]).await;
+        }
+        seed::run(&scene.fresh, "UPDATE outbox SET status = 'claimed' WHERE id = $1", &[scene.mail[0].0]).await;
+        let locked = async |account: &str, now: i64, at_most: i64| {
+            let mut tx = scene.fresh.store.begin("test.stuck").await.unwrap();
+            let rows = tx.lock_runs_of_free(account, (seed::at(now), seed::at(5)), at_most).await.unwrap();
+            rows.iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        assert_eq!(locked("brand", 9, 1).await, [scene.runs[2]], "{name}");
+        assert_eq!(locked("brand", 9, 9).await, [scene.runs[2]], "{name}");
+        assert_eq!(locked("other", 9, 9).await, [], "{name}: of another account");
+        assert_eq!(locked("brand", 0, 9).await, [], "{name}: not due");
+        let mut tx = scene.fresh.store.begin("test.stuck").await.unwrap();
+        let free = tx.lock_due_free("brand", (seed::at(9), seed::at(5)), true, 9).await.unwrap();
+        assert_eq!(free, [scene.mail[2]], "{name}: what is taken is what runs are locked for");
+        drop(tx);
+        // With nothing on its way all of them go.
+        seed::run(&scene.fresh, "UPDATE outbox SET status = 'queued' WHERE id = $1", &[scene.mail[0].0]).await;
+        let mut all = scene.runs.clone();
+        all.sort();
+        assert_eq!(locked("brand", 9, 9).await, all, "{name}");
+    }
+}

@@ -3,17 +3,21 @@
 use super::world::{World, definition, email, house, instant, told};
 use crate::{seed, stores};
 use liaison::domain::chat;
-use liaison::domain::ids::{AddressId, InfluencerId, LedgerId};
+use liaison::domain::ids::{AddressId, AgentId, InfluencerId, LedgerId, RunId};
 use liaison::domain::mail::Mailbox;
-use liaison::domain::people::{Address, Consent, Person};
+use liaison::domain::people::{Address, Agent, Consent, Person};
 use liaison::domain::sequence::{Definition, Step, StepKind, ZoneRule};
 use liaison::domain::sms::ConsentReading;
-use liaison::domain::words::{Channel, Direction, EnrollmentState, Kind, StepState};
+use liaison::domain::words::{Channel, Direction, EnrollmentState, Kind, Phase, StepState};
 use liaison::hub::enqueue::AccountFrom;
-use liaison::hub::outreach::house::{House, Sender};
+use liaison::hub::outreach::house::{Desk, House, Sender};
 use liaison::hub::outreach::pause::{self, Target};
 use liaison::hub::said::{self, Saying};
 use liaison::hub::settle::{self, Settlement};
+use liaison::outbound::SendingSettings;
+use liaison::outbound::rehearsal::accept_at_most;
+use liaison::sequence::Cadence;
+use liaison::store::lease::poll_lease;
 
 const OURS: &str = "+14155550100";
 
@@ -331,5 +335,164 @@ async fn nothing_is_sent_in_place_of_a_text_that_may_have_arrived() {
         assert!(sent.iter().all(|one| one.step != "text"), "{} {:?}", world.fresh.name, told(&sent));
         let step = world.steps_of(run).await.into_iter().find(|step| step.step == "text").unwrap();
         assert_eq!((step.kind.as_str(), step.state), ("sms", StepState::Skipped), "{}", world.fresh.name);
+    }
+}
+
+/// An agent with a number, who speaks for these.
+async fn agent_of(world: &World, number: &str, who: &[InfluencerId]) {
+    let agent = AgentId(world.clock.new_id());
+    let now = world.clock.now();
+    let mut tx = world.fresh.store.begin("test").await.unwrap();
+    let row = Agent { id: agent, first_name: "Mia".into(), last_name: String::new(), created_at: now, updated_at: now };
+    tx.insert_agents(&[row]).await.unwrap();
+    tx.link_agents(&who.iter().map(|one| (agent, *one)).collect::<Vec<_>>()).await.unwrap();
+    let address = Address {
+        id: AddressId(world.clock.new_id()),
+        channel: Channel::Sms,
+        value: number.to_owned(),
+        value_key: number.to_owned(),
+        person: Person::Agent(agent),
+        is_primary: true,
+        dead_at: None,
+        dead_reason: None,
+        created_at: now,
+    };
+    tx.insert_addresses(&[address]).await.unwrap();
+    let consent = Consent {
+        id: LedgerId(world.clock.new_id()),
+        channel: Channel::Sms,
+        value_key: number.to_owned(),
+        source: "form".to_owned(),
+        evidence: "a form".to_owned(),
+        at: now,
+        withdrawn_at: None,
+    };
+    tx.insert_consents(&[consent]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+const AGENTS: &str = "+14155550177";
+
+#[tokio::test]
+async fn first_texts_to_one_number_are_one_conversation() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        sequence.steps.remove(0);
+        sequence.steps[0].after = None;
+        world.publish(vec![sequence]).await;
+        let (ana, bo) = (world.person(Some("America/New_York")).await, world.person(Some("America/New_York")).await);
+        agent_of(&world, AGENTS, &[ana, bo]).await;
+        world.enroll("spring", &[ana, bo]).await;
+        let sent = world.run_until("2026-11-03T12:00:00Z").await;
+        let name = world.fresh.name;
+        let texts: Vec<_> = sent.iter().filter(|one| one.step == "text").collect();
+        assert_eq!(texts.len(), 2, "{name} {:?}", told(&sent));
+        let said = seed::count(&world.fresh, "SELECT COUNT(*) FROM message WHERE channel = 'sms'").await;
+        let within = "SELECT COUNT(DISTINCT conversation_id) FROM message WHERE channel = 'sms'";
+        assert_eq!((said, seed::count(&world.fresh, within).await), (2, 1), "{name}");
+        let known = "SELECT COUNT(DISTINCT r.conversation_id) FROM message_ref r JOIN message m \
+            ON m.conversation_id = r.conversation_id WHERE m.channel = 'sms'";
+        assert_eq!(seed::count(&world.fresh, known).await, 1, "{name}: an answer finds it");
+        // What is about one of them shows with nobody else.
+        let threads = "SELECT COUNT(*) FROM thread WHERE channel = 'sms'";
+        assert_eq!(seed::count(&world.fresh, threads).await, 2, "{name}");
+        let parts =
+            "SELECT COUNT(*) FROM participation p JOIN message m ON m.id = p.message_id WHERE m.channel = 'sms'";
+        assert_eq!(seed::count(&world.fresh, parts).await, 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_number_they_know_says_it_also_where_another_node_has_it() {
+    for fresh in stores::both().await {
+        let mut all = talking();
+        let mut other = all.accounts["text"].clone();
+        "other".clone_into(&mut other.from.name);
+        all.accounts.insert("other".to_owned(), other);
+        let world = World::new(fresh, all);
+        world.accounts().await;
+        let mut named = two_ways();
+        "named".clone_into(&mut named.id);
+        named.voices.insert("sms".to_owned(), "other".to_owned());
+        world.publish(vec![two_ways(), named]).await;
+        let (bo, cy) = (world.person(Some("America/New_York")).await, world.person(Some("America/New_York")).await);
+        world.reached_at(bo, Channel::Sms, "+14155550142", true).await;
+        world.reached_at(cy, Channel::Sms, "+14155550143", true).await;
+        world.hears(bo, Channel::Sms, "other", "hello there").await;
+        let runs = [world.enroll("spring", &[bo]).await[0].clone(), world.enroll("named", &[cy]).await[0].clone()];
+        let runs = runs.map(Result::unwrap);
+        world.run_until("2026-11-03T13:30:00Z").await;
+        // A node without that number: it has one of its own.
+        let stranger = Cadence { desk: Desk::new(talking()), ..world.cadence.clone() };
+        let holder = RunId(world.clock.new_id());
+        let mut tx = world.fresh.store.begin("test").await.unwrap();
+        tx.acquire_lease(&poll_lease("other"), holder, 600).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        world.clock.advance_to(instant("2026-11-03T14:30:00Z"));
+        while stranger.tick().await.unwrap().0.runs > 0 {}
+        if !world.fresh.store.is_shared() {
+            // There is no other node: the only number there is says it, and what is named is missed.
+            assert_eq!(world.run_of(runs[0]).await.phase, Phase::Send);
+            assert_eq!(world.run_of(runs[1]).await.state, EnrollmentState::Held);
+            continue;
+        }
+        for run in runs {
+            let looked = world.run_of(run).await;
+            assert_eq!(looked.state, EnrollmentState::Active);
+            assert!(looked.waiting_for.clone().unwrap().contains("a node that has the account other"), "{looked:?}");
+        }
+        let sent = world.run_until("2026-11-03T17:00:00Z").await;
+        let texts: Vec<_> = sent.iter().filter(|one| one.step == "text").collect();
+        assert_eq!(texts.len(), 2, "{:?}", told(&sent));
+        for text in texts {
+            let view = world.fresh.store.read().await.unwrap().get_message_view(text.id).await.unwrap().unwrap();
+            assert_eq!(view.account, "other");
+        }
+    }
+}
+
+#[tokio::test]
+async fn texts_that_wait_for_one_number_keep_others_from_nothing() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, talking());
+        world.accounts().await;
+        let mut sequence = two_ways();
+        sequence.steps.remove(0);
+        sequence.steps[0].after = None;
+        world.publish(vec![sequence]).await;
+        let zone = Some("America/New_York");
+        let mut of_agent = Vec::new();
+        for _ in 0..8 {
+            of_agent.push(world.person(zone).await);
+        }
+        agent_of(&world, AGENTS, &of_agent).await;
+        let cy = world.person(zone).await;
+        world.reached_at(cy, Channel::Sms, "+14155550143", true).await;
+        let runs = world.enroll("spring", &of_agent).await;
+        let behind = world.enroll("spring", &[cy]).await;
+        while let Some(next) = world.cadence.next_due().await.unwrap() {
+            world.clock.advance_to(next.max(world.clock.now()));
+            world.cadence.tick().await.unwrap();
+        }
+        let due = world.clock.now().0;
+        let every = async |sql: &str| seed::run(&world.fresh, sql, &[]).await;
+        every(&format!("UPDATE outbox SET due_at = {due} - 2 WHERE account = 'text'")).await;
+        let last = behind[0].clone().unwrap();
+        let later = format!("UPDATE outbox SET due_at = {due} - 1 WHERE enrollment_id = $1");
+        seed::run(&world.fresh, &later, &[last.0]).await;
+        // One to the agent is in somebody's hand.
+        let taken = "UPDATE outbox SET status = 'claimed', lease_until = 9000000000000000 WHERE enrollment_id = $1";
+        seed::run(&world.fresh, taken, &[runs[0].clone().unwrap().0]).await;
+        let name = world.fresh.name;
+        let waiting = "SELECT COUNT(*) FROM outbox WHERE account = 'text' AND status = 'queued'";
+        assert_eq!(seed::count(&world.fresh, waiting).await, 8, "{name}");
+        // With room for fewer than wait for that number.
+        let settings = SendingSettings { channel: Channel::Sms, ..SendingSettings::new("text") };
+        let sent = accept_at_most(&world.tools, &settings, 4).await.unwrap();
+        assert_eq!(sent.len(), 1, "{name}: what waits behind them goes");
+        let step = world.fresh.store.read().await.unwrap().step_of_message(sent[0]).await.unwrap().unwrap();
+        assert_eq!(step.enrollment_id, last, "{name}");
     }
 }

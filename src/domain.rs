@@ -15,6 +15,7 @@ pub mod delay;
 pub mod envelope;
 pub mod erasure;
 pub mod expression;
+pub mod file;
 pub mod highlight;
 pub mod hit;
 pub mod html;

@@ -18,6 +18,7 @@ pub mod copy;
 pub mod dialect;
 pub mod event;
 pub mod feed;
+pub mod file;
 pub mod idempotency;
 pub mod installation;
 pub mod lease;
@@ -414,6 +415,7 @@ pub fn statements() -> Vec<&'static Sql> {
     all.extend(dialect::STATEMENTS);
     all.extend(event::STATEMENTS);
     all.extend(feed::STATEMENTS);
+    all.extend(file::STATEMENTS);
     all.extend(idempotency::STATEMENTS);
     all.extend(installation::STATEMENTS);
     all.extend(lease::STATEMENTS);
@@ -445,6 +447,7 @@ pub fn many_statements() -> Vec<&'static dialect::Many> {
     all.extend(copy::MANY);
     all.extend(event::MANY);
     all.extend(feed::MANY);
+    all.extend(file::MANY);
     all.extend(message::MANY);
     all.extend(outbox::MANY);
     all.extend(outreach::many_lists());

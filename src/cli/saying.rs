@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::domain::mail::Attachment;
-use crate::domain::words::{Channel, Direction, Kind};
-use crate::store::reading::view::MessageView;
+use crate::domain::words::{Channel, Direction, FileState, Kind};
+use crate::store::reading::view::{AttachmentView, MessageView};
 
 /// Whether a message has a subject that says something: mail has one, and what was said elsewhere has the place.
 pub(super) fn has_subject(message: &MessageView) -> bool {
@@ -45,9 +44,16 @@ pub(super) fn author_of(message: &MessageView) -> Option<&str> {
     (unnamed && message.direction == Direction::Outbound).then_some(message.account.as_str())
 }
 
-/// A file beside it. Some providers tell neither its name nor its size.
-pub(super) fn file_of(file: &Attachment) -> String {
+/// A file beside it, and why it is not here, where it is not. Some providers tell neither its name nor its size.
+pub(super) fn file_of(file: &AttachmentView) -> String {
+    let stands = match (file.state, &file.reason) {
+        (FileState::Kept, _) => String::new(),
+        (FileState::Waiting, None) => "; to be fetched".to_owned(),
+        (FileState::Waiting, Some(why)) => format!("; to be fetched again: {why}"),
+        (FileState::Gone, why) => format!("; gone: {}", why.as_deref().unwrap_or("nobody knows why")),
+    };
+    let file = &file.about;
     let name = if file.name.is_empty() { "a file" } else { file.name.as_str() };
     let size = if file.size == 0 { String::new() } else { format!(", {} octets", file.size) };
-    format!("{name} ({}{size})", file.content_type)
+    format!("{name} ({}{size}){stands}", file.content_type)
 }

@@ -186,13 +186,30 @@ pub struct Batch {
     pub more: bool,
 }
 
+/// Why a file was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is larger than is allowed.
+    #[error("it is larger than is fetched: at most {FILE_OCTETS_MAX} octets")]
+    TooLarge,
+    /// It lies where nobody is asked: our credentials, and what we look for, are nobody's business there.
+    #[error("{0}")]
+    Elsewhere(String),
+    /// Its provider does not have it: not yet, or not any more.
+    #[error("{0}")]
+    Missing(String),
+    /// The provider could not be asked, or said something else.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+}
+
 /// An account that is asked what was said.
 pub trait Feed: Send {
     /// What was said after a cursor of an earlier answer. `None` begins at `since`. What lies at the seam may be told twice, nothing is
     /// left out.
     fn next<'a>(&'a mut self, cursor: Option<&'a str>, since: Micros) -> BoxFuture<'a, Result<Batch, ConnectorError>>;
-    /// A file beside a message, whole; refused where it is larger than `octets_max`.
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>>;
+    /// A file beside a message, whole, where it has at most so many octets.
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
     /// Waits until there is news or the time is over.
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>>;
     /// Says goodbye; errors are of no interest.

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::ConnectorError;
-use super::feed::Checked;
+use super::feed::{Checked, FileError};
 use super::http::{Http, HttpError};
 use crate::clock::Clock;
 use crate::domain::chat::{Harm, HarmOf, text_conversation};
@@ -101,6 +101,17 @@ fn lost(error: &HttpError) -> ConnectorError {
         HttpError::NotAllowed(_) | HttpError::NotConnected { .. } | HttpError::Unreachable { .. } => {
             ConnectorError::Lost(why)
         }
+    }
+}
+
+/// The same of a file, which may be too large.
+fn file_lost(error: &HttpError) -> FileError {
+    match error {
+        HttpError::TooLarge(_) => FileError::TooLarge,
+        HttpError::Setup(_)
+        | HttpError::NotAllowed(_)
+        | HttpError::NotConnected { .. }
+        | HttpError::Unreachable { .. } => lost(error).into(),
     }
 }
 

@@ -10,7 +10,7 @@ mod blot;
 mod mail;
 
 pub use blot::{BLOT, Blot};
-pub use mail::{Blotted, blot_mail};
+pub use mail::{Blotted, blot_mail, is_in_octets};
 
 /// Octets of a key.
 pub const KEY_OCTETS: usize = 32;

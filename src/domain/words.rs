@@ -150,6 +150,17 @@ word!(
         Failed = "failed",
     }
 );
+word!(
+    /// How a file beside a message stands.
+    FileState {
+        /// It is to be fetched.
+        Waiting = "waiting",
+        /// It is here.
+        Kept = "kept",
+        /// It is not here, and will not be.
+        Gone = "gone",
+    }
+);
 word!(/** How someone takes part in a message. */ Role { Author = "author", Recipient = "recipient", Cc = "cc" });
 word!(/** What a folder of a mailbox is for. */ FolderRole { Inbox = "inbox", Sent = "sent", Junk = "junk", All = "all" });
 word!(/** How an account is. */ AccountState { Up = "up", Down = "down", Paused = "paused", NeedsLogin = "needs_login" });

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::store::{Store, StoreError};
+
 /// Megabytes of mail that are open at once in this process, counted as they are unpacked. Who wants more waits, as long as a request
 /// may take.
 pub(super) const OPEN_MB_MAX: u32 = 128;
@@ -49,6 +51,35 @@ impl IntoResponse for Streamed {
             // A piece is unpacked faster than another thread would begin to.
             (&mut content).take(PIECE as u64).read_to_end(&mut piece)?;
             Ok::<_, std::io::Error>((!piece.is_empty()).then(|| (Bytes::from(piece), (content, room))))
+        });
+        let mut response = Body::from_stream(pieces).into_response();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response
+    }
+}
+
+/// Octets of a piece of a kept file, and of what it is unpacked from, about.
+pub(super) const PIECE_OCTETS_MAX: u64 = 2_000_000;
+
+/// A kept file, read from the database piece by piece as it is sent: nothing is held there while its reader is slow.
+pub(super) struct Pieces {
+    /// Its octets.
+    pub(super) length: u64,
+    /// What its content is found by.
+    pub(super) hash: Vec<u8>,
+    /// Where it is.
+    pub(super) store: Store,
+    /// The room a piece takes until all are sent.
+    pub(super) room: Room,
+}
+
+impl IntoResponse for Pieces {
+    fn into_response(self) -> Response {
+        let Self { length, hash, store, room } = self;
+        let pieces = stream::try_unfold((hash, store, room, 0), |(hash, store, room, position)| async move {
+            let piece = store.read().await?.get_file_piece(&hash, position).await?;
+            let Some(piece) = piece else { return Ok::<_, StoreError>(None) };
+            Ok(Some((Bytes::from(piece.unpack()?), (hash, store, room, position + 1))))
         });
         let mut response = Body::from_stream(pieces).into_response();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

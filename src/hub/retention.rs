@@ -102,6 +102,8 @@ impl Sort {
         Ok(match (self, after) {
             (Self::Originals(before), after) => {
                 let after = if let After::Message(place) = after { Some(place) } else { None };
+                // As those do who keep the contents of files.
+                tx.lock_conversations().await?;
                 let page = tx.delete_originals(before, after, BATCH).await?;
                 (page.deleted, page.next.map(After::Message))
             }

@@ -30,7 +30,7 @@ mod alone;
 mod tame;
 mod voice;
 
-use tame::{attachments, cut, mailbox, plain};
+use tame::{attachments, cut, files_of, mailbox, plain};
 use voice::Voice;
 
 /// How far a provider's clock may be from ours.
@@ -261,6 +261,7 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
         Entered::Known(_) | Entered::Erased => return Ok(None),
     };
     note_id(tx, context, (&said.id, message)).await?;
+    tx.insert_files(files_of(message, &context.account, &said.files, clock.now())).await?;
     if said.conversation == said.place && voice.speaks_for_a_side() {
         // Whoever writes to us alone is answered in the same conversation, also by what was to begin one.
         let other = if direction == Direction::Inbound { Some(&said.author) } else { said.to.first() };

@@ -1,12 +1,15 @@
 //! Reads an account of a channel that is no mail for as long as the process lives: asks its feed from the stored cursor, stores what it
 //! tells, and waits for news.
 //!
+//! Files beside messages are fetched meanwhile ([`super::files`]).
+//!
 //! What the feed tells and how far it was read are kept in one transaction ([`super::heard`]): what was told and not stored is told
 //! again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::files;
 use super::heard::{self, Context};
 use super::ingest::IngestError;
 use super::tenure::{self, Ended, Reads, Tenure};
@@ -128,8 +131,13 @@ impl Reads for Listener {
     }
 
     async fn session(&self, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
-        let mut feed = (self.connect)();
-        let ended = self.listen(feed.as_mut(), lease, lost).await;
+        let (mut feed, mut files) = ((self.connect)(), (self.connect)());
+        // Beside each other: however long a file takes, what is said is heard.
+        let ended = tokio::select! {
+            ended = self.listen(feed.as_mut(), lease, lost) => ended,
+            ended = files::fetch(&self.tenure, lease, files.as_mut()) => ended,
+        };
+        files.close().await;
         feed.close().await;
         ended
     }

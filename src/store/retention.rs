@@ -11,6 +11,9 @@ use super::{StoreError, Tx};
 use crate::domain::ids::{EventId, MessageId};
 use crate::domain::time::Micros;
 
+/// Why a file beside a message is not here any more.
+pub const KEPT_LONG_ENOUGH: &str = "it was kept as long as [retention] originals says";
+
 /// A place among messages, by when they were stored.
 pub type Place = (Micros, Uuid);
 
@@ -41,7 +44,7 @@ pub struct Page<P> {
 }
 
 impl Tx {
-    /// Deletes the original mail of messages that were stored before an instant, from a place on. What stays: of messages that have
+    /// Deletes the original mail of messages that were stored before an instant, from a place on, and the files beside them. What stays: of messages that have
     /// not come to an end or wait for their copy in Sent, that wait for a person or whose task is open, and the newest of each
     /// thread.
     pub async fn delete_originals(
@@ -62,7 +65,8 @@ impl Tx {
             return Ok(Page { deleted: 0, next });
         }
         self.exec(&CLEAN_LET_GO, values![ids.clone()]).await?;
-        let deleted = self.exec(&ORIGINAL_LET_GO, values![ids]).await?;
+        let deleted = self.exec(&ORIGINAL_LET_GO, values![ids.clone()]).await?;
+        self.let_files_go(ids, KEPT_LONG_ENOUGH).await?;
         self.exec(&RAW_DELETE, values![hashes]).await?;
         Ok(Page { deleted, next })
     }

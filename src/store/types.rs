@@ -11,9 +11,7 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FolderRole,
-    HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, RelaySort, RelayState, RelayWay,
-    RelayWordState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
+    AccountState, Awaiting, Channel, DeliveryState, Direction, DisabledWhy, EnrollmentState, EventType, FileState, FolderRole, HitKind, HoldSource, Kind, OutboxStatus, Phase, Progress, RecipientState, RelaySort, RelayState, RelayWay, RelayWordState, Role, StepState, SuppressionReason, TaskKind, TaskState, UnmatchedReason, Verdict, WebhookState,
 };
 
 macro_rules! read_as {
@@ -81,6 +79,7 @@ read_as! {
     RelayState as String, word;
     RelayWay as String, word;
     RelayWordState as String, word;
+    FileState as String, word;
     EventType as String, word;
     SuppressionReason as String, word;
     EnrollmentState as String, word;

@@ -2,6 +2,7 @@
 
 mod colleagues;
 mod consent;
+mod files;
 mod texts;
 mod workspaces;
 

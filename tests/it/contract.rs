@@ -4,6 +4,7 @@ mod base;
 mod copy;
 pub mod desk;
 mod feed;
+mod file;
 mod gone;
 mod idempotency;
 mod login;

@@ -46,7 +46,7 @@ pub(crate) struct Installation {
     /// Words in front of the binary when the daemon is started.
     pub(crate) started_by: Vec<String>,
     dir: tempfile::TempDir,
-    token: String,
+    pub(crate) token: String,
 }
 
 /// What came of a request.

@@ -246,8 +246,12 @@ async fn an_export_is_whole_and_about_nobody_else() {
         assert!(row["is_primary"].is_boolean() && row["created_at"].as_str().unwrap().ends_with('Z'), "{row}");
         let mails = listing.keys().filter(|name| name.ends_with(".eml")).count();
         assert!(mails >= life.inbox.len(), "{mails}");
-        let attached = listing.iter().find(|(name, _)| name.starts_with("attachments/")).unwrap();
+        let attached = listing.iter().find(|(name, _)| name.ends_with("/0-offer.txt")).unwrap();
         assert_eq!((attached.0.ends_with("0-offer.txt"), attached.1.as_slice()), (true, life.file.as_bytes()));
+        let own = format!("0-{}.txt", life.word);
+        let fetched =
+            listing.iter().find(|(name, _)| name.starts_with("attachments/") && name.ends_with(&own)).unwrap();
+        assert_eq!(fetched.1, format!("I am {}", life.word).as_bytes());
         let all = String::from_utf8_lossy(&archive).into_owned();
         assert!(all.contains(&life.word) && !all.contains(&other.word), "{}", desk.fresh.name);
         let nobody = InfluencerId(desk.clock.new_id());

@@ -4,6 +4,7 @@ mod ahead;
 mod described;
 mod desk;
 mod edit;
+mod files;
 mod fuzzed;
 mod keys;
 mod listeners;

@@ -31,6 +31,7 @@ mod e2e;
 mod erasure;
 mod facts;
 mod fault;
+mod files;
 mod foresee;
 mod full;
 mod house;

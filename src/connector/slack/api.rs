@@ -23,6 +23,7 @@ use super::wire::{Wire, request};
 use crate::clock::Clock;
 use crate::connector::ConnectorError;
 use crate::connector::email::tls;
+use crate::connector::feed::FileError;
 use crate::domain::pace::Pace;
 use crate::domain::time::Micros;
 
@@ -220,14 +221,12 @@ impl Api {
     }
 
     /// A private file, whole. Our token is told to Slack alone, and a redirect is not followed.
-    pub async fn file(&self, url: &str, octets_max: u64) -> Result<Vec<u8>, ConnectorError> {
-        let refused = |why: &str| ConnectorError::Refused(format!("the file can't be fetched: {why}"));
-        let url = Url::parse(url).map_err(|_| refused("its address is none"))?;
-        if !self.is_slacks(&url) {
-            return Err(refused("it does not lie with Slack; open it in Slack"));
-        }
+    pub async fn file(&self, url: &str, octets_max: u64) -> Result<Vec<u8>, FileError> {
+        let refused = |why: &str| FileError::from(ConnectorError::Refused(format!("the file can't be fetched: {why}")));
+        let elsewhere = || FileError::Elsewhere("the file does not lie with Slack; open it in Slack".to_owned());
+        let url = Url::parse(url).ok().filter(|url| self.is_slacks(url)).ok_or_else(elsewhere)?;
         if let Some(until) = self.wait_until("file") {
-            return Err(Trouble::Limited { until }.into());
+            return Err(ConnectorError::from(Trouble::Limited { until }).into());
         }
         let token = self.token();
         let wire = &self.slack.http_api.connector;
@@ -236,8 +235,8 @@ impl Api {
         let late = |_| ConnectorError::Lost("the file did not come in time".to_owned());
         let answer = timeout(FILE_TIME_MAX, asked).await.map_err(late)?;
         let answer = match answer {
-            Err(SlackClientError::SystemError(_)) => return Err(refused("it is larger than is allowed")),
-            Err(error) => return Err(self.judge("file", error).into()),
+            Err(SlackClientError::SystemError(_)) => return Err(FileError::TooLarge),
+            Err(error) => return Err(ConnectorError::from(self.judge("file", error)).into()),
             Ok(answer) => answer,
         };
         let kind = answer.header.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -246,10 +245,10 @@ impl Api {
         match answer.status.as_u16() {
             200 if page => Err(refused("Slack shows a sign-in page; the app needs the scope files:read")),
             200 => Ok(answer.body),
-            429 => Err(self.judge("file", answer.limited()).into()),
+            429 => Err(ConnectorError::from(self.judge("file", answer.limited())).into()),
             401 | 403 => Err(refused("Slack does not let us; the app needs the scope files:read")),
-            404 | 410 => Err(refused("it is gone")),
-            status @ 500.. => Err(ConnectorError::Lost(format!("Slack answered {status} for a file"))),
+            404 | 410 => Err(FileError::Missing("Slack does not have the file any more".to_owned())),
+            status @ 500.. => Err(ConnectorError::Lost(format!("Slack answered {status} for a file")).into()),
             status => Err(refused(&format!("Slack answered {status}"))),
         }
     }

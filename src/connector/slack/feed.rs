@@ -20,7 +20,7 @@ use super::event::Envelope;
 use super::message::{FILE_BY_ID, field};
 use super::socket::{Arrived, Socket};
 use super::walk::{CHANGED_MAX, HELD_MAX, Step, Walk};
-use crate::connector::feed::{Attached, Batch, FILE_OCTETS_MAX, Feed, TOLD_MAX, Told};
+use crate::connector::feed::{Attached, Batch, FILE_OCTETS_MAX, Feed, FileError, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
 use crate::telemetry::pulse;
@@ -320,7 +320,7 @@ impl Feed for SlackFeed {
         Box::pin(self.answer(cursor, since))
     }
 
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(async move {
             let url = self.place_of(file).await?;
             self.api.file(&url, octets_max.min(FILE_OCTETS_MAX)).await

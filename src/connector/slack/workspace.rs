@@ -17,7 +17,7 @@ use super::sender::{SlackSender, pace};
 use super::{Own, manifest, room};
 use crate::clock::Clock;
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, Found, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Room, Sought,
+    Attached, Batch, Checked, Feed, FileError, Found, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Room, Sought,
 };
 use crate::connector::{ConnectorError, Sender, Wake};
 use crate::domain::time::Micros;
@@ -166,7 +166,7 @@ impl Feed for WorkspaceFeed {
         Box::pin(async move { self.open().await?.next(cursor, since).await })
     }
 
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(async move { self.open().await?.file(file, octets_max).await })
     }
 

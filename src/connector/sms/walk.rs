@@ -15,7 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::connector::feed::{Attached, Batch, Feed, Progress, TOLD_MAX, Told};
+use crate::connector::feed::{Attached, Batch, Feed, FileError, Progress, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
 use crate::telemetry::pulse;
@@ -75,7 +75,7 @@ pub(super) trait Lister: Send {
     /// What a message tells, at most two things; where it is not new, only how it fares.
     fn tell<'a>(&'a mut self, listed: &'a Listed, new: bool) -> BoxFuture<'a, Result<Vec<Told>, ConnectorError>>;
     /// A file beside a message.
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>>;
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
 }
 
 /// What a cursor says.
@@ -245,7 +245,7 @@ impl<L: Lister> Feed for Walker<L> {
         Box::pin(self.answer(cursor, since))
     }
 
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         self.lister.file(file, octets_max)
     }
 

@@ -27,6 +27,11 @@ pub enum Blotted {
     Lost,
 }
 
+/// Whether somebody is found in octets that are no mail.
+pub fn is_in_octets(blot: &Blot, octets: &[u8]) -> bool {
+    blot.is_in(&text_of(octets))
+}
+
 /// A mail without somebody.
 pub fn blot_mail(raw: &[u8], blot: &Blot) -> Blotted {
     blot_within(raw, blot, 0)

@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::domain::ids::MessageId;
-use crate::domain::words::Channel;
+use crate::domain::words::{Channel, FileState};
 use crate::http::actions::SendOrder;
 use crate::http::body::{Body, Id, Number};
 use crate::http::describe::{Does, Route, does};
 use crate::http::gate::Caller;
 use crate::http::page::NoQuery;
 use crate::http::problem::Problem;
-use crate::http::streamed::{Room, Streamed};
+use crate::http::streamed::{PIECE_OCTETS_MAX, Pieces, Room, Streamed};
 use crate::http::{ApiState, MESSAGE_BODY_MAX};
 use crate::store::reading::message::PackedMail;
 use crate::store::reading::view::MessageView;
@@ -46,6 +46,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::at("/messages/{id}/html").get(does("Its HTML, made safe to show").octets("text/html"), html),
         Route::at("/messages/{id}/attachments/{n}")
             .get(does("A file out of a message").octets("application/octet-stream"), attachment),
+        Route::at("/messages/{id}/files/{n}").get(
+            does("A file beside a message, or out of a mail")
+                .octets("application/octet-stream")
+                .conflicts(&["not_fetched"])
+                .problem(StatusCode::GONE, "gone"),
+            file,
+        ),
     ]
 }
 
@@ -141,6 +148,41 @@ async fn attachment(
     let said = TYPES_SAID.iter().find(|t| **t == found.content_type).copied();
     let name = if found.name.is_empty() { format!("{id}-{n}") } else { found.name };
     let content = Streamed { length: found.size, content: found.content, room };
+    Ok(download(content, said.unwrap_or("application/octet-stream"), &name))
+}
+
+/// A file as `attachments` of a message lists it: out of a mail, or beside what came another way.
+async fn file(
+    State(state): State<ApiState>,
+    Id(id): Id<MessageId>,
+    Number(n): Number,
+    query: NoQuery,
+) -> Result<Response, Problem> {
+    let position = i64::try_from(n).unwrap_or(i64::MAX);
+    let mut tx = state.store.read().await?;
+    let (_, channel) = tx.message_account(id).await?.ok_or_else(|| Problem::not_found("message", id))?;
+    let found = tx.get_file(id, position).await?;
+    drop(tx);
+    if channel == Channel::Email && found.is_none() {
+        return attachment(State(state), Id(id), Number(n), query).await;
+    }
+    let found = found.ok_or_else(|| Problem::not_found("file", n))?;
+    let why = found.reason.unwrap_or_default();
+    let hash = match (found.state, found.hash) {
+        (FileState::Kept, Some(hash)) => hash,
+        (FileState::Waiting | FileState::Kept, _) => {
+            let so_far = if why.is_empty() { String::new() } else { format!("; so far: {why}") };
+            let detail = format!("the file is not fetched yet, ask again later{so_far}");
+            return Err(Problem::new(StatusCode::CONFLICT, "not_fetched", detail));
+        }
+        (FileState::Gone, _) => {
+            return Err(Problem::new(StatusCode::GONE, "gone", format!("the file is not here: {why}")));
+        }
+    };
+    let said = TYPES_SAID.iter().find(|said| **said == found.mime).copied();
+    let name = if found.name.is_empty() { format!("{id}-{n}") } else { found.name };
+    let length = found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+    let content = Pieces { length, hash, store: state.store, room: Room::of(PIECE_OCTETS_MAX).await };
     Ok(download(content, said.unwrap_or("application/octet-stream"), &name))
 }
 

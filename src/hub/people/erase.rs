@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::addresses::once_theirs;
 use super::{PeopleError, survivor};
 use crate::clock::{self, Clock};
-use crate::domain::erasure::{Blot, Blotted, KEY_OCTETS, Mark, blot_mail};
+use crate::domain::erasure::{Blot, Blotted, KEY_OCTETS, Mark, blot_mail, is_in_octets};
 use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, MessageId, ThreadId};
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
@@ -31,6 +31,8 @@ use crate::store::{StoreError, Tx};
 
 /// Ids bound at once.
 const AT_ONCE: usize = 500;
+/// Octets at the end of a piece of a file that are looked at with the next one.
+const SEAM: usize = 1_000;
 /// How raw mail that was blotted is compressed.
 const COMPRESSION: i32 = 3;
 
@@ -318,6 +320,9 @@ async fn blot_others(
         if blot_raw(tx, person, message).await? == Blotted::Lost {
             erased.raw_mails_lost += 1;
         }
+        if are_in_files(tx, person, message.id).await? {
+            tx.let_files_go(vec![message.id], "somebody who was in it was erased").await?;
+        }
     }
     for ids in ids_of(stays).chunks(AT_ONCE) {
         let n = tx.erase_recipients(ids.to_vec(), person.keys.clone()).await?;
@@ -389,6 +394,24 @@ async fn blot_raw(tx: &mut Tx, person: &Person, message: &TheirMessage) -> Resul
     tx.replace_raw(message.id, hash).await?;
     tx.erase_raws(old).await?;
     Ok(result)
+}
+
+/// Whether they are found in what is kept beside a message that stays. What others sent can't be changed, only let go.
+async fn are_in_files(tx: &mut Tx, person: &Person, message: MessageId) -> Result<bool, StoreError> {
+    for (_, file) in tx.list_files(message).await? {
+        let Some(hash) = file.hash else { continue };
+        let mut read = Vec::new();
+        for position in 0.. {
+            let Some(piece) = tx.get_file_piece(&hash, position).await? else { break };
+            // A name may begin in one piece and end in the next.
+            read.drain(..read.len().saturating_sub(SEAM));
+            read.extend(piece.unpack()?);
+            if is_in_octets(&person.blot, &read) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Events and single texts that stay.

@@ -119,6 +119,7 @@ pub async fn export<T: Taker>(
     writing.person(clock, &subject).await?;
     for message in &subject.messages {
         writing.mail(*message, attachments).await?;
+        writing.files(*message).await?;
     }
     // Of whom was erased, joined or parted while it was read it is not whole.
     let now = Subject::find(&mut store.read().await?, id).await?;
@@ -217,6 +218,26 @@ impl<T: Taker> Writing<'_, T> {
         self.file(&format!("messages/{message}.eml"), raw).await?;
         for (n, (name, content)) in attached.into_iter().enumerate() {
             self.file(&format!("attachments/{message}/{n}-{}", plain(&name)), content).await?;
+        }
+        Ok(())
+    }
+
+    /// What is kept beside a message that is no mail, piece by piece.
+    async fn files(&mut self, message: MessageId) -> Result<(), ExportError> {
+        let files = self.store.read().await?.list_files(message).await?;
+        for (n, file) in files {
+            let Some(hash) = file.hash else { continue };
+            let head = self.archive.begin(&format!("attachments/{message}/{n}-{}", plain(&file.name)))?;
+            self.taker.take(head).await?;
+            for position in 0.. {
+                let Some(piece) = self.store.read().await?.get_file_piece(&hash, position).await? else { break };
+                let piece = piece.unpack()?;
+                self.archive.piece(&piece)?;
+                self.taker.take(piece).await?;
+            }
+            let end = self.archive.end()?;
+            self.taker.take(end).await?;
+            self.files += 1;
         }
         Ok(())
     }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::connector::feed::{Attached, Party, Said, Told};
+use crate::connector::feed::{Attached, FILE_OCTETS_MAX, FileError, Party, Said, Told};
+use crate::domain::ids::MessageId;
 use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
+use crate::domain::time::Micros;
+use crate::store::file::NewFile;
 
 /// Characters of a name or an address.
 const NAME_CHARS_MAX: usize = 300;
@@ -37,7 +40,7 @@ fn strip_said(said: &mut Said) {
     said.token.iter_mut().for_each(strip);
     strip_party(&mut said.author);
     said.to.iter_mut().for_each(strip_party);
-    said.files.iter_mut().for_each(|file| [&mut file.name, &mut file.mime].into_iter().for_each(strip));
+    said.files.iter_mut().for_each(|file| [&mut file.url, &mut file.name, &mut file.mime].into_iter().for_each(strip));
 }
 
 fn strip_party(party: &mut Party) {
@@ -82,16 +85,31 @@ pub(super) fn attachments(files: &[Attached]) -> Option<Value> {
     (!list.is_empty()).then(|| json!(list))
 }
 
+/// The same, as they wait to be fetched.
+pub(super) fn files_of(message_id: MessageId, account: &str, files: &[Attached], at: Micros) -> Vec<NewFile> {
+    let file = |(position, file): (i64, &Attached)| NewFile {
+        message_id,
+        position,
+        account: account.to_owned(),
+        url: file.url.clone(),
+        name: plain(&file.name),
+        mime: plain(&file.mime).to_lowercase(),
+        size: file.size.and_then(|size| i64::try_from(size).ok()),
+        gone: file.size.filter(|size| *size > FILE_OCTETS_MAX).map(|_| FileError::TooLarge.to_string()),
+        at,
+    };
+    (0..).zip(files).map(file).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Micros;
     use crate::domain::words::{Direction, Progress};
 
     #[test]
     fn nothing_told_holds_a_nul() {
         let party = Party { address: "T2/U\09".into(), name: "Zo\0e".into() };
-        let file = Attached { url: "u".into(), name: "\0a".into(), mime: "b\0".into(), size: None };
+        let file = Attached { url: "u\0".into(), name: "\0a".into(), mime: "b\0".into(), size: None };
         let said = Said {
             id: "a\0b".into(),
             direction: Direction::Inbound,

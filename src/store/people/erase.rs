@@ -84,6 +84,7 @@ static WITH_MESSAGES: &[Step] = &[
     ("revision", &REVISIONS),
     ("relay_post", &RELAY_SHOWN),
     ("relay_word", &RELAY_SAID),
+    ("message_file", &FILES),
     ("stranger", &STRANGERS_IN),
     ("unmatched", &UNMATCHED),
     ("event", &EVENTS_OF_MESSAGES),
@@ -181,9 +182,11 @@ impl Tx {
     /// Takes messages out, with all that hangs on them.
     pub async fn erase_messages(&mut self, ids: Vec<MessageId>) -> Result<Gone, StoreError> {
         let mut gone = Gone::new();
+        let contents = self.list_file_hashes(ids.clone()).await?;
         for (table, sql) in WITH_MESSAGES {
             gone.push((table, self.exec(sql, values![ids.clone()]).await?));
         }
+        gone.push(("file_piece", self.delete_file_pieces(contents).await?));
         Ok(gone)
     }
 
@@ -300,6 +303,9 @@ impl Tx {
             (LooseWords::HeldReason, values![messages.clone()]),
             (LooseWords::UnmatchedFacts, values![messages.clone()]),
             (LooseWords::Revision, values![messages.clone()]),
+            (LooseWords::FileName, values![messages.clone()]),
+            (LooseWords::FileUrl, values![messages.clone()]),
+            (LooseWords::FileReason, values![messages.clone()]),
             (LooseWords::TaskText, values![messages]),
             (LooseWords::ExitReason, values![people]),
         ] {
@@ -374,6 +380,12 @@ pub enum LooseWords {
     UnmatchedFacts,
     /// What a message said before.
     Revision,
+    /// What a file beside a message is called.
+    FileName,
+    /// Where its provider has it.
+    FileUrl,
+    /// Why it is not here.
+    FileReason,
     /// What somebody is to do about a message.
     TaskText,
     /// Why a run ended.
@@ -391,6 +403,9 @@ impl LooseWords {
             Self::HeldReason => (&HELD_REASONS, &HELD_REASON_SET),
             Self::UnmatchedFacts => (&FACTS, &FACTS_SET),
             Self::Revision => (&REVISION_TEXTS, &REVISION_TEXT_SET),
+            Self::FileName => (&FILE_NAMES, &FILE_NAME_SET),
+            Self::FileUrl => (&FILE_URLS, &FILE_URL_SET),
+            Self::FileReason => (&FILE_REASONS, &FILE_REASON_SET),
             Self::TaskText => (&TASK_TEXTS, &TASK_TEXT_SET),
             Self::ExitReason => (&EXIT_REASONS, &EXIT_REASON_SET),
         }
@@ -451,6 +466,13 @@ statements! {
     #[hot] REVISIONS = "DELETE FROM revision WHERE message_id = ANY($1::uuid[])";
     #[hot] REVISION_TEXTS = "SELECT message_id, at, text FROM revision WHERE message_id = ANY($1::uuid[])";
     #[hot] REVISION_TEXT_SET = "UPDATE revision SET text = $3 WHERE message_id = $1 AND at = $2";
+    #[hot] FILES = "DELETE FROM message_file WHERE message_id = ANY($1::uuid[])";
+    #[hot] FILE_NAMES = "SELECT message_id, position, name FROM message_file WHERE message_id = ANY($1::uuid[])";
+    #[hot] FILE_NAME_SET = "UPDATE message_file SET name = $3 WHERE message_id = $1 AND position = $2";
+    #[hot] FILE_URLS = "SELECT message_id, position, url FROM message_file WHERE message_id = ANY($1::uuid[])";
+    #[hot] FILE_URL_SET = "UPDATE message_file SET url = $3 WHERE message_id = $1 AND position = $2";
+    #[hot] FILE_REASONS = "SELECT message_id, position, reason FROM message_file WHERE message_id = ANY($1::uuid[])";
+    #[hot] FILE_REASON_SET = "UPDATE message_file SET reason = $3 WHERE message_id = $1 AND position = $2";
     #[hot] DELIVERIES = "UPDATE delivery SET message_id = NULL, left_out = 'erased' WHERE message_id = ANY($1::uuid[])";
     #[hot] STRANGERS_IN = "DELETE FROM stranger WHERE message_id = ANY($1::uuid[])";
     #[hot] UNMATCHED = "DELETE FROM unmatched WHERE message_id = ANY($1::uuid[])";

@@ -60,6 +60,9 @@ pub const TABLES: &[(&str, Care)] = &[
     ("relay_thread", Care::Erased),
     ("relay_post", Care::Erased),
     ("relay_word", Care::Erased),
+    ("message_file", Care::Erased),
+    // What is in the files is given as files of the export.
+    ("file_piece", Care::Derived),
     ("stranger", Care::Erased),
     ("unmatched", Care::Erased),
     ("outbox", Care::Erased),
@@ -335,6 +338,7 @@ static OF_MESSAGES: &[(&str, &Sql)] = &[
     ("delivery", &DELIVERY),
     ("provider_message", &PROVIDER),
     ("revision", &REVISION),
+    ("message_file", &FILE),
     ("stranger", &STRANGER),
     ("unmatched", &UNMATCHED),
     ("outbox", &OUTBOX),
@@ -393,6 +397,7 @@ statements! {
         WHERE d.message_id = ANY($1::uuid[]) ORDER BY d.message_id, d.folder_id, d.uid";
     #[hot] PROVIDER = "SELECT * FROM provider_message WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, account, provider_id";
     #[hot] REVISION = "SELECT * FROM revision WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, at";
+    #[hot] FILE = "SELECT * FROM message_file WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, position";
     #[hot] UNMATCHED = "SELECT * FROM unmatched WHERE message_id = ANY($1::uuid[]) ORDER BY message_id";
     #[hot] OUTBOX = "SELECT * FROM outbox WHERE id = ANY($1::uuid[]) ORDER BY id";
     #[hot] RECIPIENT = "SELECT * FROM outbox_recipient WHERE outbox_id = ANY($1::uuid[]) ORDER BY outbox_id, position";

@@ -8,8 +8,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::view::{
-    DeliveryView, MessageHighlights, MessageStatus, MessageView, ParticipantView, RecipientView, RevisionView,
-    SearchHit,
+    AttachmentView, DeliveryView, MessageHighlights, MessageStatus, MessageView, ParticipantView, RecipientView,
+    RevisionView, SearchHit,
 };
 use super::{Order, Page, Place, Slice};
 use crate::domain::address;
@@ -17,7 +17,7 @@ use crate::domain::highlight::Sought;
 use crate::domain::ids::{AgentId, InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction, FolderRole, Kind, OutboxStatus, RecipientState, Role};
+use crate::domain::words::{Channel, Direction, FileState, FolderRole, Kind, OutboxStatus, RecipientState, Role};
 use crate::store::sql::statements;
 use crate::store::value::values;
 use crate::store::{StoreError, Tx};
@@ -29,6 +29,8 @@ const NEWEST: i64 = 2_000;
 pub const LIST_TEXT_MAX: i64 = 20_000;
 /// Characters of a message's text that is read by its id; more than is ever stored.
 const WHOLE_TEXT: i64 = 16 * 1024 * 1024;
+/// Why a file is not here that nobody fetched.
+const NOT_KEPT: &str = "it is not kept here";
 /// Words of one search.
 const SEARCH_WORDS_MAX: usize = 32;
 
@@ -75,6 +77,7 @@ fn damaged(error: &std::io::Error) -> StoreError {
 }
 
 #[derive(sqlx::FromRow)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one column")]
 struct MessageRow {
     id: MessageId,
     direction: Direction,
@@ -92,6 +95,7 @@ struct MessageRow {
     attachments: Option<Json<Vec<Attachment>>>,
     flaws: Option<Json<Vec<String>>>,
     has_html: bool,
+    has_raw: bool,
     size: i64,
     at: Micros,
     backfilled: bool,
@@ -102,6 +106,7 @@ struct MessageRow {
     parts: Option<Json<Vec<PartRow>>>,
     deliveries: Option<Json<Vec<DeliveryRow>>>,
     states: Option<Json<Vec<StateRow>>>,
+    files: Option<Json<Vec<FileRow>>>,
 }
 
 /// A message and where it stands in a list.
@@ -132,6 +137,10 @@ struct DeliveryRow(String, String, FolderRole, i64, i64, i64);
 /// How one recipient stands: address, name, state, code, detail.
 #[derive(serde::Deserialize)]
 struct StateRow(String, String, RecipientState, Option<i64>, Option<String>);
+
+/// How a file beside it stands: its place, state, octets, and why it is not here.
+#[derive(serde::Deserialize)]
+struct FileRow(u64, FileState, Option<u64>, Option<String>);
 
 #[derive(sqlx::FromRow)]
 pub(super) struct RecipientRow {
@@ -279,6 +288,28 @@ impl Tx {
     }
 }
 
+/// Each of the attachments with how its content stands. Mail's is in its raw mail.
+fn attachments_of(
+    (id, channel, has_raw): (MessageId, Channel, bool),
+    attachments: Vec<Attachment>,
+    mut files: Vec<FileRow>,
+) -> Vec<AttachmentView> {
+    let view = |(n, mut about): (u64, Attachment)| {
+        let found = files.iter().position(|FileRow(position, ..)| *position == n).map(|at| files.swap_remove(at));
+        let (state, reason) = match found {
+            Some(FileRow(_, state, size, reason)) => {
+                about.size = size.unwrap_or(about.size);
+                (state, reason)
+            }
+            None if channel == Channel::Email && has_raw => (FileState::Kept, None),
+            None => (FileState::Gone, Some(NOT_KEPT.to_owned())),
+        };
+        let path = (state == FileState::Kept).then(|| format!("/v1/messages/{id}/files/{n}"));
+        AttachmentView { about, state, reason, path }
+    };
+    (0..).zip(attachments).map(view).collect()
+}
+
 fn view(row: MessageRow, owners: &[OwnedAddress]) -> MessageView {
     let status = match (row.direction, row.status) {
         (Direction::Inbound, _) => MessageStatus::Received,
@@ -288,6 +319,9 @@ fn view(row: MessageRow, owners: &[OwnedAddress]) -> MessageView {
     };
     let waits = matches!(row.status, Some(OutboxStatus::Queued | OutboxStatus::Claimed | OutboxStatus::Deferred));
     let parts = row.parts.map(|json| json.0).unwrap_or_default();
+    let attachments = row.attachments.map(|json| json.0).unwrap_or_default();
+    let files = row.files.map(|json| json.0).unwrap_or_default();
+    let attachments = attachments_of((row.id, row.channel, row.has_raw), attachments, files);
     let mut view = MessageView {
         id: row.id,
         thread_id: None,
@@ -315,7 +349,7 @@ fn view(row: MessageRow, owners: &[OwnedAddress]) -> MessageView {
         internet_message_id: row.internet_message_id,
         sequence: None,
         step: None,
-        attachments: row.attachments.map(|json| json.0).unwrap_or_default(),
+        attachments,
         flaws: row.flaws.map(|json| json.0).unwrap_or_default(),
         deliveries: row.deliveries.map(|json| json.0).unwrap_or_default().into_iter().map(DeliveryView::from).collect(),
         size: row.size,
@@ -400,7 +434,9 @@ macro_rules! messages {
             (SELECT json_agg(json_build_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
               FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
             CASE WHEN o.id IS NOT NULL THEN (SELECT json_agg(json_build_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
-              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states ",
+              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states, \
+            CASE WHEN m.attachments IS NOT NULL THEN (SELECT json_agg(json_build_array(x.position, x.state, x.size, x.reason)) \
+              FROM message_file x WHERE x.message_id = m.id) END AS files ",
             $from
         )
     };
@@ -413,7 +449,9 @@ macro_rules! messages {
             (SELECT json_group_array(json_array(f.account, f.name, f.role, d.uid_validity, d.uid, d.seen_at) ORDER BY d.seen_at, f.name, d.uid) \
               FROM delivery d JOIN folder f ON f.id = d.folder_id WHERE d.message_id = m.id) AS deliveries, \
             CASE WHEN o.id IS NOT NULL THEN (SELECT json_group_array(json_array(r.address, r.name, r.state, r.code, r.detail) ORDER BY r.position) \
-              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states ",
+              FROM outbox_recipient r WHERE r.outbox_id = m.id) END AS states, \
+            CASE WHEN m.attachments IS NOT NULL THEN (SELECT json_group_array(json_array(x.position, x.state, x.size, x.reason)) \
+              FROM message_file x WHERE x.message_id = m.id) END AS files ",
             $from
         )
     };
@@ -430,7 +468,7 @@ macro_rules! message_columns {
             " AS BIGINT) AS text_cut, SUBSTR(m.reply_text, 1, CAST(CAST(",
             $text_max,
             " AS BIGINT) AS INTEGER)) AS reply_text, \
-            m.attachments, m.flaws, m.has_html, m.size, m.at, m.backfilled, o.status, o.due_at, o.detail, o.held_reason"
+            m.attachments, m.flaws, m.has_html, m.raw_hash IS NOT NULL AS has_raw, m.size, m.at, m.backfilled, o.status, o.due_at, o.detail, o.held_reason"
         )
     };
 }

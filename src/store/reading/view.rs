@@ -10,8 +10,8 @@ use crate::domain::ids::{AgentId, EventId, InfluencerId, MessageId, NoteId, Thre
 use crate::domain::mail::{Attachment, Mailbox};
 use crate::domain::time::Micros;
 use crate::domain::words::{
-    AccountState, Awaiting, Channel, Direction, EventType, FolderRole, Kind, OutboxStatus, RecipientState, Role,
-    SignInState, UnmatchedReason,
+    AccountState, Awaiting, Channel, Direction, EventType, FileState, FolderRole, Kind, OutboxStatus, RecipientState,
+    Role, SignInState, UnmatchedReason,
 };
 use crate::store::event::EventRow;
 use crate::store::outreach::PauseRow;
@@ -144,7 +144,7 @@ pub struct MessageView {
     /// The step of that sequence.
     pub step: Option<String>,
     /// Its attachments; the place in this list is the number to fetch one by.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<AttachmentView>,
     /// What was wrong with it, in words for a person.
     pub flaws: Vec<String>,
     /// Where it was seen.
@@ -156,6 +156,20 @@ pub struct MessageView {
     /// What it said before its author changed it or took it back, the oldest first; only where it is asked for alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<RevisionView>,
+}
+
+/// A file beside a message, and how its content stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct AttachmentView {
+    /// What is known of it. Its octets may be none until it is here: not every provider tells them.
+    #[serde(flatten)]
+    pub about: Attachment,
+    /// Whether its content is here.
+    pub state: FileState,
+    /// Why it is not, as far as that is known.
+    pub reason: Option<String>,
+    /// Where the API has its content, once it is here.
+    pub path: Option<String>,
 }
 
 /// What a message said until it was changed or taken back.

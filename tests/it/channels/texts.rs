@@ -33,13 +33,13 @@ fn sign(url: &str, fields: &[(&str, &str)]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-struct Brand {
-    installation: Installation,
-    twilio: Twilio,
+pub(super) struct Brand {
+    pub(super) installation: Installation,
+    pub(super) twilio: Twilio,
 }
 
 impl Brand {
-    async fn new(fresh: stores::Fresh) -> Self {
+    pub(super) async fn new(fresh: stores::Fresh) -> Self {
         let twilio = Twilio::new();
         twilio.state.lock().unwrap().now = Some(now);
         let sections = format!(
@@ -56,7 +56,7 @@ impl Brand {
         Self { installation, twilio }
     }
 
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    pub(super) fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
         let port = self.installation.port;
         let signature = sign(&format!("http://127.0.0.1:{port}{path}"), fields);
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -82,7 +82,7 @@ impl Brand {
     }
 
     /// Somebody with a number who agreed to text messages.
-    fn somebody(&self) -> String {
+    pub(super) fn somebody(&self) -> String {
         let csv = format!(
             "handle,first_name,phone,consent.sms.source,consent.sms.at\nana,Ana,{THEIRS},a form,2026-01-05T10:00:00Z\n"
         );
@@ -91,7 +91,7 @@ impl Brand {
         found["data"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    fn timeline(&self, influencer: &str) -> Vec<(String, String, String)> {
+    pub(super) fn timeline(&self, influencer: &str) -> Vec<(String, String, String)> {
         let page = self.installation.get(&format!("/v1/influencers/{influencer}/timeline"));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let items = page["data"].as_array().unwrap().iter().filter(|item| item["type"] == "message");

@@ -6,9 +6,10 @@ use liaison::clock::Clock;
 use liaison::config::Retention;
 use liaison::domain::ids::{EventId, HitId, MessageId, RunId};
 use liaison::domain::time::Micros;
-use liaison::domain::words::{EventType, HitKind, Role};
+use liaison::domain::words::{EventType, FileState, HitKind, Role};
 use liaison::hub::retention::{Deleted, Keeper};
 use liaison::store::event::NewEvent;
+use liaison::store::file::{FileGrip, NewFile};
 use liaison::store::thread::ThreadRow;
 use liaison::store::tracking::HitRow;
 use std::time::Duration;
@@ -252,5 +253,47 @@ async fn judged_hits_go_and_keys_that_are_over() {
         seed::run(&fresh, &key("new", clock.now()), &[token]).await;
         assert_eq!(keeper.round(&Retention::default()).await.unwrap().keys, 1, "{}", fresh.name);
         assert_eq!(count(&fresh, "SELECT COUNT(*) FROM idempotency WHERE key = 'new'").await, 1, "{}", fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn files_beside_a_message_go_with_what_came() {
+    let clock = Clock::machine();
+    for fresh in both().await {
+        let who = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, who, 100).await;
+        let old = with_original(&fresh, &clock, &thread, (OLD, "old")).await;
+        let newest = with_original(&fresh, &clock, &thread, (100, "newest")).await;
+        let run = RunId(clock.new_id());
+        for message_id in [old, newest] {
+            let mut tx = fresh.store.begin("test.file").await.unwrap();
+            let file = NewFile {
+                message_id,
+                position: 0,
+                account: "texts".into(),
+                url: "https://files.example/1".into(),
+                name: "1.jpg".into(),
+                mime: "image/jpeg".into(),
+                size: None,
+                gone: None,
+                at: at(1),
+            };
+            tx.insert_files(vec![file]).await.unwrap();
+            let due = tx.claim_file("texts", run, at(2), 60).await.unwrap().unwrap();
+            let grip = FileGrip { message_id, position: 0, holder: run, tries: due.tries };
+            tx.insert_file_piece((message_id.0.as_bytes(), 0), 1, zstd::bulk::compress(b"x", 1).unwrap())
+                .await
+                .unwrap();
+            assert!(tx.keep_file(grip, (message_id.0.as_bytes(), 1)).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+        keeper(&fresh, &clock).round(&all_of(since(&clock, 50))).await.unwrap();
+        let mut tx = fresh.store.read().await.unwrap();
+        let gone = tx.get_file(old, 0).await.unwrap().unwrap();
+        assert_eq!((gone.state, gone.hash), (FileState::Gone, None), "{}", fresh.name);
+        assert!(gone.reason.unwrap().contains("[retention]"));
+        assert_eq!(tx.get_file(newest, 0).await.unwrap().unwrap().state, FileState::Kept, "{}", fresh.name);
+        drop(tx);
+        assert_eq!(count(&fresh, "SELECT COUNT(*) FROM file_piece").await, 1, "{}", fresh.name);
     }
 }

@@ -5,13 +5,12 @@ use crate::seed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use liaison::clock::Clock;
-use liaison::domain::ids::{EnrollmentId, InfluencerId, LedgerId, MessageId, RelayPostId, RelayThreadId};
+use liaison::domain::ids::{EnrollmentId, InfluencerId, LedgerId, MessageId, RelayPostId, RelayThreadId, RunId};
 use liaison::domain::mail::Mailbox;
 use liaison::domain::people::Consent;
 use liaison::domain::time::Micros;
 use liaison::domain::words::{
-    Channel, Direction, EnrollmentState, FolderRole, Phase, Progress, RelaySort, RelayWay, RelayWordState, Scope,
-    StepState, SuppressionReason,
+    Channel, Direction, EnrollmentState, FileState, FolderRole, Phase, Progress, RelaySort, RelayWay, RelayWordState, Scope, StepState, SuppressionReason,
 };
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{
@@ -24,9 +23,11 @@ use liaison::hub::touch::{Touched, log_touch};
 use liaison::hub::{hold, people};
 use liaison::store::Tx;
 use liaison::store::feed::NewProviderMessage;
+use liaison::store::file::{FileGrip, NewFile};
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::reading::Page;
 use liaison::store::relay::{NewRelayPost, RelayThreadRow, RelayWordRow};
+use sha2::{Digest as _, Sha256};
 
 /// One of them.
 pub struct Life {
@@ -352,6 +353,42 @@ async fn changed(desk: &Desk, (word, n): (&str, usize), (id, friend): (Influence
     let before = format!("Formerly with {word}first {word}last, as {word}@home.example");
     assert!(tx.insert_revision((shared, now), &before, false).await.unwrap());
     tx.commit().await.unwrap();
+    // Files beside what each of them said: of theirs all goes, of their friend's what they are in.
+    let friends =
+        said(&mut desk.fresh.store.begin("test.changed").await.unwrap(), friend, &format!("About friends-{n}")).await;
+    for (message, position, name, content) in [
+        (own, 0, format!("{word}.txt"), format!("I am {word}")),
+        (friends, 0, format!("With {word}first {word}last.txt"), format!("{} {word}@home.example", "x".repeat(1_495))),
+    ] {
+        keep_file(desk, (message, position), (&name, &content)).await;
+    }
+}
+
+/// A file beside a message that was fetched, in pieces that end within words.
+async fn keep_file(desk: &Desk, (message_id, position): (MessageId, i64), (name, content): (&str, &str)) {
+    let mut tx = desk.fresh.store.begin("test.file").await.unwrap();
+    let file = NewFile {
+        message_id,
+        position,
+        account: "texts".into(),
+        url: format!("https://files.example/{name}"),
+        name: name.to_owned(),
+        mime: "text/plain".into(),
+        size: None,
+        gone: None,
+        at: Micros(0),
+    };
+    tx.insert_files(vec![file]).await.unwrap();
+    let run = RunId(desk.clock.new_id());
+    let due = tx.claim_file("texts", run, desk.clock.now(), 60).await.unwrap().unwrap();
+    let grip = FileGrip { message_id: due.message_id, position: due.position, holder: run, tries: due.tries };
+    let hash = Sha256::digest(content).to_vec();
+    for (n, piece) in (0..).zip(content.as_bytes().chunks(1_505)) {
+        let packed = zstd::bulk::compress(piece, 1).unwrap();
+        tx.insert_file_piece((&hash, n), i64::try_from(piece.len()).unwrap(), packed).await.unwrap();
+    }
+    assert!(tx.keep_file(grip, (&hash, i64::try_from(content.len()).unwrap())).await.unwrap());
+    tx.commit().await.unwrap();
 }
 
 /// What somebody has on their timeline by this subject.
@@ -393,6 +430,9 @@ impl Life {
         let before: Vec<String> =
             tx.list_revisions(message.id).await.unwrap().into_iter().map(|(_, said, _)| said).collect();
         assert_eq!(before, ["Formerly with [erased], as [erased]"], "{}", self.word);
+        let file = tx.get_file(message.id, 0).await.unwrap().unwrap();
+        assert_eq!((file.state, file.name.as_str(), file.hash), (FileState::Gone, "With [erased].txt", None));
+        assert_eq!(file.reason.as_deref(), Some("somebody who was in it was erased"));
         let raw = String::from_utf8(tx.get_raw_mail(message.id).await.unwrap().unwrap()).unwrap();
         assert!(raw.contains(clean) && raw.contains(&format!("friend{}@pals.example", self.n)), "{raw}");
         let threads =

@@ -55,7 +55,8 @@ pub async fn tables(fresh: &Fresh) -> Vec<(String, Vec<String>)> {
 /// Every row as lower-case text, and raw mail unpacked.
 pub async fn everything(fresh: &Fresh) -> Found {
     let mut found = BTreeMap::new();
-    for (table, columns) in tables(fresh).await.into_iter().filter(|(table, _)| table != "raw") {
+    for (table, columns) in tables(fresh).await.into_iter().filter(|(table, _)| table != "raw" && table != "file_piece")
+    {
         let texts: Vec<(Option<String>,)> = match raw_connection(&fresh.place).await {
             // Its words are in the index alone; they are looked for on the disk.
             Raw::Sqlite(_) if table == "message_search" => continue,
@@ -101,6 +102,15 @@ pub async fn everything(fresh: &Fresh) -> Found {
         mails.push(String::from_utf8_lossy(&raw).to_lowercase());
     }
     found.insert("raw".to_owned(), mails);
+    let packed: Vec<(i64, Vec<u8>)> = match raw_connection(&fresh.place).await {
+        Raw::Sqlite(mut c) => sqlx::query_as("SELECT size, data FROM file_piece").fetch_all(&mut c).await.unwrap(),
+        Raw::Postgres(mut c) => sqlx::query_as("SELECT size, data FROM file_piece").fetch_all(&mut c).await.unwrap(),
+    };
+    let unpacked = |(size, data): (i64, Vec<u8>)| {
+        let piece = zstd::bulk::decompress(&data, usize::try_from(size).unwrap()).unwrap();
+        String::from_utf8_lossy(&piece).to_lowercase()
+    };
+    found.insert("file_piece".to_owned(), packed.into_iter().map(unpacked).collect());
     Found(found)
 }
 

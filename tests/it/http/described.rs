@@ -400,7 +400,7 @@ pub async fn messages(api: &Described, ana: InfluencerId) {
     tx.commit().await.unwrap();
     let id = message.id;
     seed::put(&api.fresh, message, vec![(ana, thread.id, Role::Author)]).await;
-    for path in ["", "/raw", "/html", "/attachments/0"] {
+    for path in ["", "/raw", "/html", "/attachments/0", "/files/0"] {
         api.well("GET", &format!("/v1/messages/{id}{path}"), None).await;
     }
     assert_eq!(api.ask("GET", &format!("/v1/messages/{id}/attachments/9"), None).await.0, 404);
@@ -419,6 +419,7 @@ pub async fn messages(api: &Described, ana: InfluencerId) {
     }
     assert_eq!(api.ask("POST", "/v1/messages", Some(&json!({"text": "hi", "to": []}))).await.0, 422);
     super::touched::touched(api, ana).await;
+    super::files::files(api, ana).await;
 
     let waits = api.mail(ana, Direction::Inbound, None).await;
     let mut tx = api.fresh.store.begin("test.unmatched").await.unwrap();

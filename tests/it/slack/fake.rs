@@ -65,6 +65,10 @@ pub struct State {
     pub sockets: Vec<mpsc::UnboundedSender<Option<String>>>,
     pub page: usize,
     pub stranger_heard: Vec<String>,
+    /// The files that were asked for, each time.
+    pub files: Vec<String>,
+    /// What a file is answered before it is given: a status, or 0 for an answer that never ends.
+    pub file_answers: HashMap<String, VecDeque<u16>>,
 }
 
 pub struct Fake {
@@ -328,7 +332,21 @@ fn file_of(inner: &Inner, file: &str, token: &str) -> Response {
         inner.state.lock().unwrap().stranger_heard.push(token.to_owned());
         return ([("content-type", "text/html")], "<html>sign in</html>").into_response();
     }
+    let mut state = inner.state.lock().unwrap();
+    state.files.push(file.to_owned());
+    match state.file_answers.get_mut(file).and_then(VecDeque::pop_front) {
+        Some(0) => {
+            let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+            return Body::from_stream(never).into_response();
+        }
+        Some(status) => return StatusCode::from_u16(status).unwrap().into_response(),
+        None => {}
+    }
     match file {
+        "large" => {
+            let pieces = (0..51).map(|_| Ok::<_, std::io::Error>(vec![0; 1024 * 1024]));
+            Body::from_stream(futures_util::stream::iter(pieces)).into_response()
+        }
         "page" => ([("content-type", "text/html; charset=utf-8")], "<html>sign in</html>").into_response(),
         "moved" => (StatusCode::FOUND, [("location", "http://127.0.0.1:1/")]).into_response(),
         name => ([("content-type", "image/png")], format!("octets of {name}")).into_response(),

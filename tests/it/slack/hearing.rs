@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use liaison::connector::feed::{Attached, Batch, Feed, TOLD_MAX, Told};
+use liaison::connector::feed::{Attached, Batch, Feed, FileError, TOLD_MAX, Told};
 use liaison::connector::slack::api::Api;
 use liaison::connector::slack::feed::SlackFeed;
 use liaison::connector::slack::socket::{Arrived, Socket};
@@ -302,20 +302,28 @@ async fn files_are_fetched_and_our_token_is_told_to_slack_alone() {
     let at = |fake: &Fake, name: &str| file(fake.base.join(&format!("/files/{name}")).unwrap().to_string());
     assert_eq!(feed.file(&at(&fake, "a"), 100).await.unwrap(), b"octets of a");
     assert_eq!(feed.file(&file("slack-file:F1".into()), 100).await.unwrap(), b"octets of F1");
-    for (refused, max) in [
-        (at(&fake, "a"), 5),
-        (at(&fake, "page"), 1_000),
-        (at(&fake, "moved"), 1_000),
-        (at(&stranger, "a"), 1_000),
-        (file("https://slack.com.example.org/a".into()), 1_000),
-        (file("http://files.slack.com/a".into()), 1_000),
-        (file("https://files.slack.com:8443/a".into()), 1_000),
-        (file("file:///etc/hostname".into()), 1_000),
-        (file("nothing".into()), 1_000),
-    ] {
-        let error = feed.file(&refused, max).await.unwrap_err();
-        assert!(matches!(error, ConnectorError::Refused(_)), "{refused:?}: {error:?}");
+    assert!(matches!(feed.file(&at(&fake, "a"), 5).await, Err(FileError::TooLarge)));
+    for refused in ["page", "moved"] {
+        let error = feed.file(&at(&fake, refused), 1_000).await.unwrap_err();
+        assert!(matches!(error, FileError::Connector(ConnectorError::Refused(_))), "{refused}: {error:?}");
     }
-    assert!(stranger.state().stranger_heard.is_empty());
+    fake.state().file_answers.insert("a".into(), [404, 403, 503].into());
+    assert!(matches!(feed.file(&at(&fake, "a"), 100).await, Err(FileError::Missing(_))));
+    let refused = feed.file(&at(&fake, "a"), 100).await.unwrap_err();
+    assert!(refused.to_string().contains("files:read"), "{refused}");
+    let lost = feed.file(&at(&fake, "a"), 100).await;
+    assert!(matches!(lost, Err(FileError::Connector(ConnectorError::Lost(_)))), "{lost:?}");
+    for elsewhere in [
+        at(&stranger, "a"),
+        file("https://slack.com.example.org/a".into()),
+        file("http://files.slack.com/a".into()),
+        file("https://files.slack.com:8443/a".into()),
+        file("file:///etc/hostname".into()),
+        file("nothing".into()),
+    ] {
+        let error = feed.file(&elsewhere, 1_000).await.unwrap_err();
+        assert!(matches!(error, FileError::Elsewhere(_)), "{elsewhere:?}: {error:?}");
+    }
+    assert!(stranger.state().stranger_heard.is_empty() && stranger.state().files.is_empty());
     assert_polite(&fake);
 }

@@ -3,7 +3,7 @@
 use super::twilio::{Twilio, comes_in};
 use super::{ACCOUNT, NOON, OURS, THEIRS, clock, mail, send};
 use liaison::connector::ConnectorError;
-use liaison::connector::feed::{Attached, Feed, Progress, Told};
+use liaison::connector::feed::{Attached, Feed, FileError, Progress, Told};
 use liaison::domain::time::Micros;
 use liaison::domain::words::Direction;
 use std::collections::BTreeSet;
@@ -112,16 +112,19 @@ async fn files_are_fetched_and_nothing_is_told_to_strangers() {
     assert_eq!((said.files.len(), said.files[0].mime.as_str()), (4, "image/jpeg"));
     // The first is led on within Twilio, the third to a stranger, the fourth to itself.
     assert_eq!(feed.file(&said.files[0], 1_000).await.unwrap().len(), 1_000);
-    assert!(matches!(feed.file(&said.files[0], 999).await, Err(ConnectorError::Unreadable(_))));
-    assert!(matches!(feed.file(&said.files[2], 1_000).await, Err(ConnectorError::Insecure(_))));
-    assert!(matches!(feed.file(&said.files[3], 1_000).await, Err(ConnectorError::Unreadable(_))));
+    assert!(matches!(feed.file(&said.files[0], 999).await, Err(FileError::TooLarge)));
+    assert!(matches!(feed.file(&said.files[2], 1_000).await, Err(FileError::Elsewhere(_))));
+    let led_on = feed.file(&said.files[3], 1_000).await;
+    assert!(matches!(led_on, Err(FileError::Connector(ConnectorError::Unreadable(_)))), "{led_on:?}");
     let asked = twilio.server.journal().len();
     for url in ["https://files.example.com/x", "file:///etc/passwd", "", "http://127.0.0.1:1/x"] {
         let file = Attached { url: url.to_owned(), name: String::new(), mime: String::new(), size: None };
-        assert!(matches!(feed.file(&file, 1_000).await, Err(ConnectorError::Insecure(_))), "{url}");
+        assert!(matches!(feed.file(&file, 1_000).await, Err(FileError::Elsewhere(_))), "{url}");
     }
     assert_eq!(twilio.server.journal().len(), asked);
     twilio.check();
+    let gone = Attached { url: said.files[1].url.replace("Media", "Nothing"), ..said.files[1].clone() };
+    assert!(matches!(feed.file(&gone, 1_000).await, Err(FileError::Missing(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,10 +12,10 @@ use url::Url;
 use super::message::{Message, Record};
 use super::{Desk, refused};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Attached, Told};
+use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
 use crate::connector::sms::walk::{Listed, Lister, Page, mark};
-use crate::connector::sms::{is_stored_at, lost};
+use crate::connector::sms::{file_lost, is_stored_at};
 
 /// How long after its time a record may come into the list: it is made with the message, and found once it is indexed.
 const LAG: Duration = Duration::from_hours(6);
@@ -91,15 +91,18 @@ impl Lister for Lists {
         })
     }
 
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(async move {
-            let elsewhere = || {
-                ConnectorError::Insecure("the file lies at a host that is not Telnyx's; it was not asked".to_owned())
-            };
+            let elsewhere =
+                || FileError::Elsewhere("the file lies at a host that is not Telnyx's; it was not asked".to_owned());
             let url = Url::parse(&file.url).ok().filter(|url| self.is_store(url)).ok_or_else(elsewhere)?;
             let question = Question::get(&url, Credentials::Nobody, octets_max);
-            let told = self.desk.means.http.ask(question).await.map_err(|error| lost(&error))?;
-            if told.status == 200 { Ok(told.body) } else { Err(refused(&told)) }
+            let told = self.desk.means.http.ask(question).await.map_err(|error| file_lost(&error))?;
+            match told.status {
+                200 => Ok(told.body),
+                404 | 410 => Err(FileError::Missing("Telnyx does not have the file any more".to_owned())),
+                _ => Err(refused(&told).into()),
+            }
         })
     }
 }

@@ -14,10 +14,10 @@ use url::Url;
 use super::message::Message;
 use super::{Desk, Origin, PAGE_SIZE, refused};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Attached, Told};
+use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
 use crate::connector::sms::walk::{Listed, Lister, Page, mark};
-use crate::connector::sms::{is_stored_at, lost};
+use crate::connector::sms::{file_lost, is_stored_at};
 use crate::domain::words::Direction;
 
 /// How long after its time a message may come into a list, and for how long its further fate is looked at there.
@@ -90,7 +90,7 @@ impl Lister for Lists {
         })
     }
 
-    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(self.fetch(file, octets_max))
     }
 }
@@ -138,9 +138,9 @@ impl Lists {
     }
 
     /// Twilio leads to where a file lies. Our credentials go to Twilio alone, and nobody is asked but its stores.
-    async fn fetch(&self, file: &Attached, octets_max: u64) -> Result<Vec<u8>, ConnectorError> {
+    async fn fetch(&self, file: &Attached, octets_max: u64) -> Result<Vec<u8>, FileError> {
         let elsewhere =
-            || ConnectorError::Insecure("the file lies at a host that is not Twilio's; it was not asked".to_owned());
+            || FileError::Elsewhere("the file lies at a host that is not Twilio's; it was not asked".to_owned());
         let mut url = Url::parse(&file.url).ok().filter(|url| self.desk.is_ours(url)).ok_or_else(elsewhere)?;
         for _ in 0..=REDIRECTS_MAX {
             let credentials = if self.desk.is_ours(&url) { self.desk.credentials() } else { Credentials::Nobody };
@@ -150,16 +150,17 @@ impl Lists {
                 .http
                 .ask(Question::get(&url, credentials, octets_max))
                 .await
-                .map_err(|error| lost(&error))?;
+                .map_err(|error| file_lost(&error))?;
             match (told.status, told.location.as_deref()) {
                 (200, _) => return Ok(told.body),
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
                     let next = url.join(location).ok();
                     url = next.filter(|u| self.desk.is_ours(u) || is_stored_at(STORES, u)).ok_or_else(elsewhere)?;
                 }
-                _ => return Err(refused(&told)),
+                (404 | 410, _) => return Err(FileError::Missing("Twilio does not have the file any more".to_owned())),
+                _ => return Err(refused(&told).into()),
             }
         }
-        Err(ConnectorError::Unreadable("the file is led on and on".to_owned()))
+        Err(ConnectorError::Unreadable("the file is led on and on".to_owned()).into())
     }
 }

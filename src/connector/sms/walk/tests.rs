@@ -58,7 +58,7 @@ impl Lister for Paper {
         })
     }
 
-    fn file<'a>(&'a mut self, _: &'a Attached, _: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
+    fn file<'a>(&'a mut self, _: &'a Attached, _: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }

@@ -10,6 +10,8 @@ use crate::store::file::NewFile;
 
 /// Characters of a name or an address.
 const NAME_CHARS_MAX: usize = 300;
+/// Octets of the address of a file.
+const URL_OCTETS_MAX: usize = 4_000;
 
 /// The same without U+0000 in any text of it.
 pub(super) fn without_nul(mut told: Told) -> Told {
@@ -87,16 +89,25 @@ pub(super) fn attachments(files: &[Attached]) -> Option<Value> {
 
 /// The same, as they wait to be fetched.
 pub(super) fn files_of(message_id: MessageId, account: &str, files: &[Attached], at: Micros) -> Vec<NewFile> {
-    let file = |(position, file): (i64, &Attached)| NewFile {
-        message_id,
-        position,
-        account: account.to_owned(),
-        url: file.url.clone(),
-        name: plain(&file.name),
-        mime: plain(&file.mime).to_lowercase(),
-        size: file.size.and_then(|size| i64::try_from(size).ok()),
-        gone: file.size.filter(|size| *size > FILE_OCTETS_MAX).map(|_| FileError::TooLarge.to_string()),
-        at,
+    let file = |(position, file): (i64, &Attached)| {
+        let is_long = file.url.len() > URL_OCTETS_MAX;
+        let too_large = file.size.is_some_and(|size| size > FILE_OCTETS_MAX);
+        let gone = match (is_long, too_large) {
+            (true, _) => Some("its address makes no sense".to_owned()),
+            (false, true) => Some(FileError::TooLarge.to_string()),
+            (false, false) => None,
+        };
+        NewFile {
+            message_id,
+            position,
+            account: account.to_owned(),
+            url: if is_long { String::new() } else { file.url.clone() },
+            name: plain(&file.name),
+            mime: plain(&file.mime).to_lowercase(),
+            size: file.size.and_then(|size| i64::try_from(size).ok()),
+            gone,
+            at,
+        }
     };
     (0..).zip(files).map(file).collect()
 }
@@ -105,6 +116,19 @@ pub(super) fn files_of(message_id: MessageId, account: &str, files: &[Attached],
 mod tests {
     use super::*;
     use crate::domain::words::{Direction, Progress};
+
+    #[test]
+    fn a_file_that_is_too_large_or_nowhere_is_not_waited_for() {
+        let file = |url: &str, size| Attached { url: url.into(), name: "A\nb".into(), mime: "Image/PNG".into(), size };
+        let long = "x".repeat(URL_OCTETS_MAX + 1);
+        let files = [file("u", None), file("u", Some(FILE_OCTETS_MAX)), file("u", Some(u64::MAX)), file(&long, None)];
+        let rows = files_of(MessageId(uuid::Uuid::nil()), "texts", &files, Micros(7));
+        let told: Vec<_> = rows.iter().map(|row| (row.position, row.size, row.gone.is_some(), row.url.len())).collect();
+        let most = i64::try_from(FILE_OCTETS_MAX).unwrap();
+        assert_eq!(told, [(0, None, false, 1), (1, Some(most), false, 1), (2, None, true, 1), (3, None, true, 0)]);
+        let first = &rows[0];
+        assert_eq!((first.name.as_str(), first.mime.as_str(), first.at), ("A b", "image/png", Micros(7)));
+    }
 
     #[test]
     fn nothing_told_holds_a_nul() {

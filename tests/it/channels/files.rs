@@ -137,6 +137,52 @@ async fn a_workspace_sends_files_on_postgres() {
     }
 }
 
+/// Octets of a large file: just what is fetched.
+const LARGE: usize = 50 * 1024 * 1024;
+/// Readers at the same time.
+const READERS: usize = 8;
+/// Megabytes that fetching one may cost, and so many readers.
+const FETCH_MB_MAX: u64 = 200;
+const READERS_MB_MAX: u64 = 60;
+
+/// The highest memory of a process since the last time this was asked, megabytes.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+    std::fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_fifty_megabytes_costs_little_more_than_itself_and_its_readers_next_to_nothing() {
+    let brand = workspaces::Brand::new(stores::sqlite().await).await;
+    let workspaces::Brand { installation, fake } = &brand;
+    let mut random = 7;
+    let large: Vec<u8> = (0..LARGE / 8).flat_map(|_| crate::kills::next_random(&mut random).to_le_bytes()).collect();
+    fake.state().file_contents.insert("large.mp4".into(), large.clone());
+    let mut daemon = installation.start();
+    installation.await_up(&mut daemon);
+    let zoe = brand.person("zoe", "T2/U9");
+    until(installation, "a socket", || (!fake.state().sockets.is_empty()).then_some(()));
+    let idle = peak(daemon.id());
+    let url = fake.base.join("/files/large.mp4").unwrap();
+    let file = json!({ "id": "F1", "name": "large.mp4", "mimetype": "video/mp4", "url_private_download": url });
+    brand.hears("C7", json!({ "user": "U9", "user_team": "T2", "team": "T2", "text": "Look", "files": [file] }));
+    let message = until_stand(installation, &zoe, &["kept"]);
+    let fetched = peak(daemon.id());
+    let path = message["attachments"][0]["path"].as_str().unwrap();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| octets(installation, path).1 == large)).collect();
+        assert!(readers.into_iter().all(|reader| reader.join().unwrap()), "somebody got something else");
+    });
+    let read = peak(daemon.id());
+    println!(
+        "a file of {LARGE} octets, MB at most: idle {idle}, fetched {fetched}, to {READERS} readers at once {read}"
+    );
+    assert!(fetched < idle + FETCH_MB_MAX, "{fetched} MB, idle {idle} MB");
+    assert!(read < fetched.max(idle) + READERS_MB_MAX, "{read} MB, fetched with {fetched} MB");
+}
+
 async fn a_number_sends_pictures(fresh: stores::Fresh) {
     let brand = texts::Brand::new(fresh).await;
     let texts::Brand { installation, twilio } = &brand;

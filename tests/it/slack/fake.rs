@@ -69,6 +69,8 @@ pub struct State {
     pub files: Vec<String>,
     /// What a file is answered before it is given: a status, or 0 for an answer that never ends.
     pub file_answers: HashMap<String, VecDeque<u16>>,
+    /// What is in a file, where that matters.
+    pub file_contents: HashMap<String, Vec<u8>>,
 }
 
 pub struct Fake {
@@ -341,6 +343,9 @@ fn file_of(inner: &Inner, file: &str, token: &str) -> Response {
         }
         Some(status) => return StatusCode::from_u16(status).unwrap().into_response(),
         None => {}
+    }
+    if let Some(content) = state.file_contents.get(file) {
+        return content.clone().into_response();
     }
     match file {
         "large" => {

@@ -247,7 +247,7 @@ async fn text_of(tx: &mut Tx, view: &MessageView, id: InfluencerId) -> Result<Te
         account: view.account.clone(),
         subject: if view.channel == Channel::Email { view.subject.clone() } else { String::new() },
         text: text.clone(),
-        files: view.attachments.iter().map(|file| file.name.clone()).collect(),
+        files: view.attachments.iter().map(|file| file.about.name.clone()).collect(),
         sort: (view.kind != Kind::Human).then(|| view.kind.as_str()),
     })
 }

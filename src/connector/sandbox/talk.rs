@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::{Entry, Happened, World};
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, Found, Hook, Ledger, Line, Party, Progress, Room, Said, Sought, Told, Words,
+    Attached, Batch, Checked, Feed, FileError, Found, Hook, Ledger, Line, Party, Progress, Room, Said, Sought, Told,
+    Words,
 };
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, Wake};
 use crate::domain::chat;
@@ -265,8 +266,8 @@ impl Feed for TalkFeed {
         ready(Ok(batch)).boxed()
     }
 
-    fn file<'a>(&'a mut self, _: &'a Attached, _: u64) -> BoxFuture<'a, Result<Vec<u8>, ConnectorError>> {
-        ready(Err(ConnectorError::Refused("there are no files in the sandbox".to_owned()))).boxed()
+    fn file<'a>(&'a mut self, _: &'a Attached, _: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
+        ready(Err(FileError::Missing("there are no files in the sandbox".to_owned()))).boxed()
     }
 
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {

@@ -10,7 +10,8 @@ use liaison::domain::mail::Mailbox;
 use liaison::domain::people::Consent;
 use liaison::domain::time::Micros;
 use liaison::domain::words::{
-    Channel, Direction, EnrollmentState, FileState, FolderRole, Phase, Progress, RelaySort, RelayWay, RelayWordState, Scope, StepState, SuppressionReason,
+    Channel, Direction, EnrollmentState, FileState, FolderRole, Phase, Progress, RelaySort, RelayWay, RelayWordState,
+    Scope, StepState, SuppressionReason,
 };
 use liaison::hub::enqueue::{AccountFrom, Order, enqueue};
 use liaison::hub::people::{

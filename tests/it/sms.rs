@@ -2,11 +2,11 @@
 
 mod handed;
 mod listed;
-mod openapi;
+pub mod openapi;
 mod phones;
 pub mod provider;
 mod signed;
-mod telnyx;
+pub mod telnyx;
 pub mod twilio;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use super::fault::{Fault, cut};
 use crate::clock::Clock;
 use crate::connector::feed::Words;
 use crate::connector::http::{HttpError, Told};
-use crate::connector::{Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
+use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use crate::domain::phone;
 
 /// The longest that a provider's wish to be left alone is heeded; it is asked again then.
@@ -73,6 +73,25 @@ impl Rest {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Some(Instant::now() + length.min(KEPT_MAX)));
         length
+    }
+
+    /// Nothing is read while a provider wants to be left alone.
+    pub(super) fn check(&self, label: &str) -> Result<(), ConnectorError> {
+        match self.left() {
+            Some(left) => {
+                Err(ConnectorError::Lost(format!("{label} asked us to wait; not before {} s", left.as_secs())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the rest that an answer to a question asks for. All of it: no rest of an account stands behind this one.
+    pub(super) fn heed(&self, told: &Told) {
+        if told.status == 429 {
+            let length = told.retry_after.unwrap_or(REST_USUAL).min(REST_MAX);
+            let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *until = (*until).max(Some(Instant::now() + length));
+        }
     }
 }
 

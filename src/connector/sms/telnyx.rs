@@ -47,7 +47,10 @@ struct Desk {
     /// Our number; `None` where the profile chooses one of its pool.
     number: Option<String>,
     profile: Option<String>,
+    /// Until when nothing is to be sent.
     rest: Rest,
+    /// Until when nothing is to be read.
+    reading: Rest,
 }
 
 impl fmt::Debug for Desk {
@@ -68,7 +71,8 @@ fn line(settings: &Settings, means: &Means) -> LineResult {
     let profile = settings.get("messaging_profile_id").map(str::to_owned);
     let base = settings.base(BASE)?;
     let means = means.clone();
-    Ok(Arc::new(Telnyx(Arc::new(Desk { means, base, api_key, public_key, number, profile, rest: Rest::default() }))))
+    let (rest, reading) = (Rest::default(), Rest::default());
+    Ok(Arc::new(Telnyx(Arc::new(Desk { means, base, api_key, public_key, number, profile, rest, reading }))))
 }
 
 impl Line for Telnyx {
@@ -123,15 +127,18 @@ impl Desk {
         Ok(url)
     }
 
+    /// Asks something that changes nothing, unless Telnyx wants to be left alone.
+    async fn ask(&self, question: Question<'_>) -> Result<Told, ConnectorError> {
+        self.reading.check(PROVIDER.spec.label)?;
+        let told = self.means.http.ask(question).await.map_err(|error| lost(&error))?;
+        self.reading.heed(&told);
+        Ok(told)
+    }
+
     /// Reads JSON, of which `data` is what counts. `None` where there is none of that id.
     async fn read(&self, url: &Url) -> Result<Option<Value>, ConnectorError> {
         let credentials = Credentials::Bearer(&self.api_key);
-        let told = self
-            .means
-            .http
-            .ask(Question::get(url, credentials, ANSWER_OCTETS_MAX))
-            .await
-            .map_err(|error| lost(&error))?;
+        let told = self.ask(Question::get(url, credentials, ANSWER_OCTETS_MAX)).await?;
         match told.status {
             200 => {}
             404 => return Ok(None),

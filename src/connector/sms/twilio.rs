@@ -59,7 +59,10 @@ struct Desk {
     password: SecretString,
     /// Signs what Twilio posts.
     auth_token: Option<SecretString>,
+    /// Until when nothing is to be sent.
     rest: Rest,
+    /// Until when nothing is to be read.
+    reading: Rest,
 }
 
 impl fmt::Debug for Desk {
@@ -95,6 +98,7 @@ fn line(settings: &Settings, means: &Means) -> LineResult {
         password,
         auth_token,
         rest: Rest::default(),
+        reading: Rest::default(),
     }))))
 }
 
@@ -147,6 +151,14 @@ impl Desk {
             && url.password().is_none()
     }
 
+    /// Asks something that changes nothing, unless Twilio wants to be left alone.
+    async fn ask(&self, question: Question<'_>) -> Result<Told, ConnectorError> {
+        self.reading.check(PROVIDER.spec.label)?;
+        let told = self.means.http.ask(question).await.map_err(|error| lost(&error))?;
+        self.reading.heed(&told);
+        Ok(told)
+    }
+
     /// Reads JSON.
     async fn read(&self, url: &Url) -> Result<serde_json::Value, ConnectorError> {
         if !self.is_ours(url) {
@@ -154,12 +166,7 @@ impl Desk {
                 "Twilio named another host than its own; it was not asked".to_owned(),
             ));
         }
-        let told = self
-            .means
-            .http
-            .ask(Question::get(url, self.credentials(), ANSWER_OCTETS_MAX))
-            .await
-            .map_err(|error| lost(&error))?;
+        let told = self.ask(Question::get(url, self.credentials(), ANSWER_OCTETS_MAX)).await?;
         if told.status != 200 {
             return Err(refused(&told));
         }

@@ -1,9 +1,10 @@
 //! Twilio's lists, asked again and again while messages come in: each is told once, in order, and none is lost.
 
-use super::twilio::{Twilio, comes_in};
+use super::telnyx::{Telnyx, sought};
+use super::twilio::{Fate, Twilio, Whim, comes_in};
 use super::{ACCOUNT, NOON, OURS, THEIRS, clock, mail, send};
-use liaison::connector::ConnectorError;
 use liaison::connector::feed::{Attached, Feed, FileError, Progress, Told};
+use liaison::connector::{ConnectorError, Offer};
 use liaison::domain::time::Micros;
 use liaison::domain::words::Direction;
 use std::collections::BTreeSet;
@@ -163,4 +164,44 @@ async fn a_long_silence_is_walked_through() {
     assert_eq!(said(&told), [later]);
     assert!(twilio.server.journal().len() - before <= 8);
     twilio.check();
+}
+
+/// Nobody is asked again, for whatever it is, before the time is over that a provider named.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_rests_for_as_long_as_a_provider_asks() {
+    let clock = clock();
+    let (twilio, telnyx) = (Twilio::new(), Telnyx::new());
+    let too_fast = || Some(Box::new(|_: bool| Fate::Refused(429, 20_429, 2)) as Whim);
+    twilio.state.lock().unwrap().whim = too_fast();
+    telnyx.state.lock().unwrap().whim = too_fast();
+    let lines = [twilio.line(&clock), telnyx.line(&clock)];
+    for (line, server) in lines.iter().zip([&twilio.server, &telnyx.server]) {
+        let since = Micros::from_seconds(NOON - 60);
+        let told = line.feed().next(None, since).await;
+        assert!(matches!(told, Err(ConnectorError::Lost(_))), "{told:?}");
+        let asked = server.journal().len();
+        // Another part of the same line knows of it.
+        for _ in 0..3 {
+            let found = line.ledger().find(&sought("hello")).await;
+            let told = line.feed().next(None, since).await;
+            assert!(matches!(found, Err(ConnectorError::Lost(_))), "{found:?}");
+            assert!(matches!(&told, Err(ConnectorError::Lost(why)) if why.contains("asked us to wait")), "{told:?}");
+        }
+        assert_eq!(server.journal().len(), asked);
+        // Sending is another matter: nothing was said of it.
+        let rest = line.sender().offer(&mail(THEIRS, "hello", None)).await;
+        assert_eq!(rest, Ok(Offer::Ready { refused: vec![None] }));
+    }
+    // And then they are.
+    (twilio.state.lock().unwrap().whim, telnyx.state.lock().unwrap().whim) = (None, None);
+    for line in lines {
+        let end = std::time::Instant::now() + Duration::from_secs(30);
+        while line.feed().next(None, Micros::from_seconds(NOON - 60)).await.is_err() {
+            assert!(std::time::Instant::now() < end, "the rest never ends");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for state in [&twilio.state.lock().unwrap().rests[1], &telnyx.state.lock().unwrap().rests[1]] {
+        assert_eq!((state.asked, state.in_the_air, state.early), (1, 0, 0));
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -29,6 +29,50 @@ impl Request {
 
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+}
+
+/// The rests that a provider asked for, and who called before they were over.
+#[derive(Debug, Default)]
+pub struct Rests {
+    /// When the last one was asked for, and until when.
+    last: Option<(Instant, Instant)>,
+    in_this: usize,
+    /// How many were asked for.
+    pub asked: usize,
+    /// Calls that were on their way already when one was asked for: who made them could not know.
+    pub in_the_air: usize,
+    /// The most such calls of one rest.
+    pub most_in_the_air: usize,
+    /// Calls that came before a rest was over, by somebody who had been told.
+    pub early: usize,
+}
+
+impl Rests {
+    /// How long a call may be on its way, on a machine that has much else to do. Far shorter than any rest.
+    const ON_ITS_WAY: Duration = Duration::from_millis(700);
+
+    /// Somebody calls: how many seconds they are to wait still.
+    pub fn call(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        let (asked, until) = self.last.filter(|(_, until)| now < *until)?;
+        if now - asked < Self::ON_ITS_WAY {
+            self.in_this += 1;
+            self.in_the_air += 1;
+            self.most_in_the_air = self.most_in_the_air.max(self.in_this);
+        } else {
+            self.early += 1;
+        }
+        Some((until - now).as_secs() + 1)
+    }
+
+    /// A rest is asked for.
+    pub fn ask(&mut self, seconds: u64) {
+        assert!(seconds > 1, "a rest as short as the way to it shows nothing");
+        let now = Instant::now();
+        self.last = Some((now, now + Duration::from_secs(seconds)));
+        self.in_this = 0;
+        self.asked += 1;
+    }
 }
 
 /// What is answered.

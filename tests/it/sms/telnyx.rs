@@ -1,6 +1,7 @@
 //! Telnyx on loopback, and what is done with it.
 
-use super::provider::{Answer, Request, Server, field, json};
+use super::provider::{Answer, Request, Rests, Server, field, json};
+use super::twilio::{Fate, Whim};
 use super::{NOON, OURS, THEIRS, clock, mail, send};
 use liaison::connector::feed::{Progress, Sought, Told};
 use liaison::connector::{ConnectorError, SendOutcome};
@@ -10,52 +11,74 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const KEY: &str = "KEY0123456789";
+pub const KEY: &str = "KEY0123456789";
 /// Records of one page, whatever is asked for.
 const PAGE: usize = 5;
 
 #[derive(Clone)]
-struct Stored {
-    id: String,
-    from: String,
-    to: String,
-    text: String,
-    inbound: bool,
-    at: i64,
-    status: &'static str,
+pub struct Stored {
+    pub id: String,
+    pub from: String,
+    pub to: String,
+    pub text: String,
+    pub inbound: bool,
+    pub at: i64,
+    pub status: &'static str,
     /// Whether its words are still kept.
-    kept: bool,
+    pub kept: bool,
+    /// The words that it was asked to send.
+    pub asked: String,
+    /// Where it is to be told how it fares.
+    pub callback: Option<String>,
 }
 
 #[derive(Default)]
-struct State {
-    messages: Vec<Stored>,
+pub struct State {
+    pub messages: Vec<Stored>,
+    /// What time it is; noon where that is not said.
+    pub clock: Option<liaison::clock::Clock>,
+    pub whim: Option<Whim>,
+    /// Records of one page, where not the usual few.
+    pub page: Option<usize>,
+    /// Seconds until a message is found in the records.
+    pub indexes_after: i64,
+    /// The rests that were asked for, of sending and of reading.
+    pub rests: [Rests; 2],
     /// What is answered instead, once the message was taken; with `false` it was not.
-    fates: VecDeque<(bool, u16, Value)>,
+    pub fates: VecDeque<(bool, u16, Value)>,
 }
 
-struct Telnyx {
-    server: Server,
-    state: Arc<Mutex<State>>,
+pub struct Telnyx {
+    pub server: Server,
+    pub state: Arc<Mutex<State>>,
 }
 
 impl Telnyx {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
         let server = Server::new(move |request| answer(&mut shared.lock().unwrap(), request));
         Self { server, state }
     }
 
-    fn line(&self, clock: &liaison::clock::Clock) -> Arc<dyn liaison::connector::sms::Line> {
+    pub fn line(&self, clock: &liaison::clock::Clock) -> Arc<dyn liaison::connector::sms::Line> {
         let base = format!("{}/v2", self.server.url());
         super::line("telnyx", &[("api_key", KEY), ("number", OURS), ("base_url", &base)], clock)
     }
 
     fn add(&self, inbound: bool, text: &str, at: i64) -> String {
+        let (from, to) = if inbound { (THEIRS, OURS) } else { (OURS, THEIRS) };
+        self.put(inbound, (from, to), text, at)
+    }
+
+    /// A message of theirs.
+    pub fn comes_in(&self, from: &str, text: &str, at: i64) -> String {
+        self.put(true, (from, OURS), text, at)
+    }
+
+    fn put(&self, inbound: bool, (from, to): (&str, &str), text: &str, at: i64) -> String {
         let mut state = self.state.lock().unwrap();
         let id = uuid::Uuid::from_u128(state.messages.len() as u128 * 0x9e37_79b9_7f4a_7c15).to_string();
-        let (from, to) = if inbound { (THEIRS, OURS) } else { (OURS, THEIRS) };
         state.messages.push(Stored {
             id: id.clone(),
             from: from.to_owned(),
@@ -65,6 +88,8 @@ impl Telnyx {
             at,
             status: if inbound { "received" } else { "delivered" },
             kept: true,
+            asked: text.to_owned(),
+            callback: None,
         });
         id
     }
@@ -83,6 +108,14 @@ fn shown(m: &Stored) -> Value {
 fn answer(state: &mut State, request: &Request) -> Answer {
     if request.authorization != format!("Bearer {KEY}") {
         return json(401, &j!({ "errors": [{ "code": "10009", "title": "Authentication failed" }] }));
+    }
+    let sends = request.method == "POST";
+    if let Some(wait) = state.rests[usize::from(!sends)].call() {
+        return too_fast(wait);
+    }
+    if !sends && let Some(Fate::Refused(429, _, wait)) = state.whim.as_mut().map(|whim| whim(false)) {
+        state.rests[1].ask(wait);
+        return too_fast(wait);
     }
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v2/messages") => created(state, request),
@@ -105,16 +138,43 @@ fn created(state: &mut State, request: &Request) -> Answer {
     let text = |name: &str| order[name].as_str().unwrap().to_owned();
     let id = uuid::Uuid::from_u128(1 << 100 | state.messages.len() as u128).to_string();
     let (from, to, text) = (text("from"), text("to"), text("text"));
-    let message = Stored { id, from, to, text, inbound: false, at: NOON, status: "queued", kept: true };
-    let said = j!({ "data": shown(&message) });
+    let at = state.now();
     let fate = state.fates.pop_front();
-    if fate.as_ref().is_none_or(|(taken, ..)| *taken) {
+    let whim = fate.is_none().then(|| state.whim.as_mut().map(|whim| whim(true))).flatten().unwrap_or(Fate::Taken);
+    let asked = text.clone();
+    let text = if whim == Fate::TakenOtherwise { "Other words of a filter".to_owned() } else { text };
+    let callback = order["webhook_url"].as_str().map(str::to_owned);
+    let message = Stored { id, from, to, text, inbound: false, at, status: "queued", kept: true, asked, callback };
+    let said = j!({ "data": shown(&message) });
+    if fate.as_ref().map_or(whim.is_taken(), |(taken, ..)| *taken) {
         state.messages.push(message);
     }
     match fate {
-        None => json(200, &said),
+        None => match whim {
+            Fate::Taken => json(200, &said),
+            Fate::TakenAndSilent | Fate::TakenOtherwise | Fate::Fallen => Answer::Falls,
+            Fate::TakenAndBroken => Answer::Breaks,
+            Fate::TakenAndGarbled => Answer::Says(200, String::new(), b"<html>".to_vec()),
+            Fate::TakenAndUnwell | Fate::Unwell => Answer::Says(503, String::new(), Vec::new()),
+            Fate::Refused(_, _, wait) => {
+                state.rests[0].ask(wait);
+                too_fast(wait)
+            }
+        },
         Some((_, 0, _)) => Answer::Falls,
         Some((_, status, body)) => json(status, &body),
+    }
+}
+
+fn too_fast(wait: u64) -> Answer {
+    let body = j!({ "errors": [{ "code": "10011", "title": "Too many requests" }] });
+    let head = format!("content-type: application/json\r\nretry-after: {wait}\r\n");
+    Answer::Says(429, head, serde_json::to_vec(&body).unwrap())
+}
+
+impl State {
+    fn now(&self) -> i64 {
+        self.clock.as_ref().map_or(NOON, |clock| clock.now().seconds())
     }
 }
 
@@ -124,7 +184,8 @@ fn records(state: &State, request: &Request) -> Answer {
     assert_eq!((get("filter[record_type]"), get("sort")), (Some("messaging"), Some("-created_at")));
     let fits = |m: &&Stored| {
         let day = time(m.at)[..10].to_owned();
-        get("filter[direction]").is_none_or(|d| (d == "inbound") == m.inbound)
+        (m.inbound || state.indexes_after == 0 || m.at + state.indexes_after <= state.now())
+            && get("filter[direction]").is_none_or(|d| (d == "inbound") == m.inbound)
             && get("filter[cld]").is_none_or(|to| m.to == to)
             && get("filter[cli]").is_none_or(|from| m.from == from)
             && get("filter[created_at][gte]").unwrap() <= day.as_str()
@@ -133,18 +194,19 @@ fn records(state: &State, request: &Request) -> Answer {
     let mut found: Vec<&Stored> = state.messages.iter().filter(fits).collect();
     found.sort_by_key(|m| std::cmp::Reverse(m.at));
     let page: usize = get("page[number]").unwrap().parse().unwrap();
-    let data = found.iter().skip((page - 1) * PAGE).take(PAGE).map(|m| {
+    let size = state.page.unwrap_or(PAGE);
+    let data = found.iter().skip((page - 1) * size).take(size).map(|m| {
         j!({ "record_type": "message_detail_record", "uuid": m.id, "cld": m.to, "cli": m.from, "created_at": time(m.at),
              "direction": if m.inbound { "inbound" } else { "outbound" }, "status": m.status, "errors": null })
     });
-    let all = found.len().div_ceil(PAGE).max(1);
+    let all = found.len().div_ceil(size).max(1);
     json(
         200,
-        &j!({ "data": data.collect::<Vec<_>>(), "meta": { "page_number": page, "total_pages": all, "page_size": PAGE } }),
+        &j!({ "data": data.collect::<Vec<_>>(), "meta": { "page_number": page, "total_pages": all, "page_size": size } }),
     )
 }
 
-fn sought(text: &str) -> Sought {
+pub fn sought(text: &str) -> Sought {
     Sought {
         thread: None,
         place: None,

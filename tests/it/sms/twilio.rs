@@ -1,7 +1,7 @@
 //! Twilio on loopback: its lists, newest first and in pages, and what becomes of a message is told beforehand.
 
 use super::openapi::Document;
-use super::provider::{Answer, Request, Server, field, json};
+use super::provider::{Answer, Request, Rests, Server, field, json};
 use super::{ACCOUNT, NOON, OURS, TOKEN};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +22,10 @@ pub enum Fate {
     TakenAndGarbled,
     /// Taken, and 503.
     TakenAndUnwell,
+    /// Taken with other words, and the connection ends.
+    TakenOtherwise,
+    /// Not taken, and 503.
+    Unwell,
     /// Not taken, and the connection ends.
     Fallen,
     /// Refused with a status, a code, and so many seconds to wait.
@@ -30,7 +34,7 @@ pub enum Fate {
 
 impl Fate {
     pub fn is_taken(self) -> bool {
-        !matches!(self, Self::Fallen | Self::Refused(..))
+        !matches!(self, Self::Fallen | Self::Unwell | Self::Refused(..))
     }
 }
 
@@ -46,9 +50,15 @@ pub struct Stored {
     /// `None` while it waits in the queue.
     pub sent: Option<i64>,
     pub media: usize,
+    /// The words that it was asked to send.
+    pub asked: String,
+    /// Where it is to be told how it fares.
+    pub callback: Option<String>,
 }
 
 type Between = Box<dyn FnOnce(&mut State) + Send>;
+/// Decides what becomes of a message of which nothing was said beforehand; of reading, with `false`.
+pub type Whim = Box<dyn FnMut(bool) -> Fate + Send>;
 
 #[derive(Default)]
 pub struct State {
@@ -59,6 +69,15 @@ pub struct State {
     pub now: Option<fn() -> i64>,
     /// What is done to a page before it is answered, once: a message that comes in between two pages, say.
     pub between: Option<Between>,
+    /// What time it is, where a clock is moved.
+    pub clock: Option<liaison::clock::Clock>,
+    pub whim: Option<Whim>,
+    /// Messages of one page, where not the usual few.
+    pub page: Option<usize>,
+    /// Seconds until a message that was taken is sent, and has a date of sending.
+    pub sends_after: Option<i64>,
+    /// The rests that were asked for, of sending and of reading.
+    pub rests: [Rests; 2],
     /// Where lists go on, where that is not here.
     pub leads_to: Option<String>,
 }
@@ -135,6 +154,8 @@ pub fn comes_in(state: &mut State, from: &str, body: &str, at: i64) -> String {
         created: at,
         sent: Some(at),
         media: 0,
+        asked: body.to_owned(),
+        callback: None,
     });
     sid
 }
@@ -162,6 +183,14 @@ fn shown(message: &Stored) -> Value {
 fn answer(state: &mut State, request: &Request) -> Answer {
     let below = format!("/2010-04-01/Accounts/{ACCOUNT}/");
     let Some(path) = request.path.strip_prefix(&below) else { return failure(404, 20_404, "no such resource", 0) };
+    let sends = request.method == "POST";
+    if let Some(wait) = state.rests[usize::from(!sends)].call() {
+        return failure(429, 20_429, "Too many requests", wait);
+    }
+    if !sends && let Some(Fate::Refused(429, _, wait)) = state.whim.as_mut().map(|whim| whim(false)) {
+        state.rests[1].ask(wait);
+        return failure(429, 20_429, "Too many requests", wait);
+    }
     match (request.method.as_str(), path) {
         ("POST", "Messages.json") => created(state, request),
         ("GET", "Messages.json") => list(state, request),
@@ -194,17 +223,21 @@ fn failure(status: u16, code: u32, message: &str, wait: u64) -> Answer {
 
 fn created(state: &mut State, request: &Request) -> Answer {
     let form = request.form();
-    let fate = state.fates.pop_front().unwrap_or(Fate::Taken);
+    let fate = state.fates.pop_front().or_else(|| state.whim.as_mut().map(|whim| whim(true))).unwrap_or(Fate::Taken);
+    let body = field(&form, "Body").unwrap_or_default().to_owned();
+    let created = state.now();
     let message = Stored {
         sid: sid(state, "SM"),
         from: field(&form, "From").unwrap_or_default().to_owned(),
         to: field(&form, "To").unwrap().to_owned(),
-        body: field(&form, "Body").unwrap_or_default().to_owned(),
+        body: if fate == Fate::TakenOtherwise { "Other words of a filter".to_owned() } else { body.clone() },
         status: "queued".to_owned(),
         inbound: false,
-        created: state.now.map_or(NOON, |now| now()),
-        sent: None,
+        created,
+        sent: state.sends_after.map(|after| created + after),
         media: 0,
+        asked: body,
+        callback: field(&form, "StatusCallback").map(str::to_owned),
     };
     let said = json(201, &shown(&message));
     if fate.is_taken() {
@@ -212,11 +245,23 @@ fn created(state: &mut State, request: &Request) -> Answer {
     }
     match fate {
         Fate::Taken => said,
-        Fate::TakenAndSilent | Fate::Fallen => Answer::Falls,
+        Fate::TakenAndSilent | Fate::TakenOtherwise | Fate::Fallen => Answer::Falls,
         Fate::TakenAndBroken => Answer::Breaks,
         Fate::TakenAndGarbled => Answer::Says(201, String::new(), b"<html>".to_vec()),
-        Fate::TakenAndUnwell => Answer::Says(503, String::new(), Vec::new()),
-        Fate::Refused(status, code, wait) => failure(status, code, "no: +14155550101", wait),
+        Fate::TakenAndUnwell | Fate::Unwell => Answer::Says(503, String::new(), Vec::new()),
+        Fate::Refused(status, code, wait) => {
+            if status == 429 && wait > 1 {
+                state.rests[0].ask(wait);
+            }
+            failure(status, code, "no: +14155550101", wait)
+        }
+    }
+}
+
+impl State {
+    fn now(&self) -> i64 {
+        let clock = self.clock.as_ref().map(|clock| clock.now().seconds());
+        clock.or_else(|| self.now.map(|now| now())).unwrap_or(NOON)
     }
 }
 
@@ -224,25 +269,32 @@ fn list(state: &mut State, request: &Request) -> Answer {
     let query = request.query();
     let from: usize = field(&query, "Page").map_or(0, |page| page.parse().unwrap());
     let day = |at: Option<i64>| at.map(|s| jiff::Timestamp::from_second(s).unwrap().strftime("%Y-%m-%d").to_string());
+    let now = state.now();
     let fits = |m: &&Stored| {
         field(&query, "To").is_none_or(|to| m.to == to)
             && field(&query, "From").is_none_or(|from| m.from == from)
-            && field(&query, "DateSent").is_none_or(|d| day(m.sent).as_deref() == Some(d))
+            && field(&query, "DateSent").is_none_or(|d| {
+                day(m.sent.filter(|at| *at <= now || state.sends_after.is_none())).as_deref() == Some(d)
+            })
     };
-    let mut found: Vec<Stored> = state.messages.iter().filter(fits).cloned().collect();
-    found.sort_by_key(|m| std::cmp::Reverse(m.sent.unwrap_or(i64::MAX)));
-    let at = from * PAGE;
-    let next = (at + PAGE < found.len()).then(|| {
+    // What waits to be sent has no such date yet.
+    let sent = |m: &Stored| m.sent.filter(|at| *at <= now || state.sends_after.is_none());
+    let mut found: Vec<&Stored> = state.messages.iter().filter(fits).collect();
+    found.sort_by_key(|m| std::cmp::Reverse(sent(m).unwrap_or(i64::MAX)));
+    let size = state.page.unwrap_or(PAGE);
+    let at = from * size;
+    let next = (at + size < found.len()).then(|| {
         let mut others: Vec<(String, String)> = query.iter().filter(|(n, _)| !n.starts_with("Page")).cloned().collect();
-        others.extend([("PageSize".to_owned(), "7".to_owned()), ("Page".to_owned(), (from + 1).to_string())]);
+        others.extend([("PageSize".to_owned(), size.to_string()), ("Page".to_owned(), (from + 1).to_string())]);
         others.push(("PageToken".to_owned(), format!("PA{from}")));
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
         let uri = format!("{}?{query}", request.path);
         state.leads_to.clone().map_or(uri.clone(), |host| format!("{host}{uri}"))
     });
-    let page: Vec<Value> = found.iter().skip(at).take(PAGE).map(shown).collect();
+    let page: Vec<Value> =
+        found.iter().skip(at).take(size).map(|m| shown(&Stored { sent: sent(m), ..(*m).clone() })).collect();
     if let Some(between) = state.between.take() {
         between(state);
     }
-    json(200, &j!({ "messages": page, "next_page_uri": next, "page": from, "page_size": PAGE }))
+    json(200, &j!({ "messages": page, "next_page_uri": next, "page": from, "page_size": size }))
 }

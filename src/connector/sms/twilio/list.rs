@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::message::Message;
-use super::{Desk, Origin, PAGE_SIZE, refused};
+use super::{Desk, Origin, PAGE_SIZE, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
@@ -144,6 +144,7 @@ impl Lists {
         let mut url = Url::parse(&file.url).ok().filter(|url| self.desk.is_ours(url)).ok_or_else(elsewhere)?;
         for _ in 0..=REDIRECTS_MAX {
             let credentials = if self.desk.is_ours(&url) { self.desk.credentials() } else { Credentials::Nobody };
+            self.desk.reading.check(PROVIDER.spec.label)?;
             let told = self
                 .desk
                 .means
@@ -151,6 +152,7 @@ impl Lists {
                 .ask(Question::get(&url, credentials, octets_max))
                 .await
                 .map_err(|error| file_lost(&error))?;
+            self.desk.reading.heed(&told);
             match (told.status, told.location.as_deref()) {
                 (200, _) => return Ok(told.body),
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {

@@ -159,6 +159,7 @@ fn lists_and_files_are_asked_at_twilio_alone() {
         password: SecretString::from("x"),
         auth_token: None,
         rest: Rest::default(),
+        reading: Rest::default(),
     };
     let ours = |url: &str| desk.is_ours(&Url::parse(url).unwrap());
     assert!(ours("https://api.twilio.com/2010-04-01/x") && ours("https://api.twilio.com:443/"));

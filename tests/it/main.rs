@@ -41,6 +41,7 @@ mod ingest;
 mod ingest_corpora;
 mod kills;
 mod ledger;
+mod lines;
 mod lint;
 mod login;
 mod mail_record;

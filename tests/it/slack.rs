@@ -1,7 +1,7 @@
 //! The Slack connector against a stand-in over loopback, and against what Slack itself published: its event payloads, its signature
 //! example, its description of the Web API. The published files are found through `LIAISON_CORPORA`; what needs them says so without.
 
-mod description;
+pub mod description;
 pub mod fake;
 mod hearing;
 mod posting;

@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::sms::provider::Rests;
+
 pub const BOT_TOKEN: &str = "xoxb-canary-of-the-bot";
 pub const APP_TOKEN: &str = "xapp-canary-of-the-app";
 pub const TEAM: &str = "T1";
@@ -32,6 +34,9 @@ pub struct Entry {
     pub arguments: BTreeMap<String, Value>,
     pub at: Micros,
 }
+
+/// Decides what becomes of a call of which nothing was said beforehand.
+pub type Whim = Box<dyn FnMut(&Entry) -> Option<Fault> + Send>;
 
 /// What happens to the next call of a method.
 #[derive(Debug, Clone)]
@@ -54,6 +59,11 @@ pub enum Fault {
 pub struct State {
     pub journal: Vec<Entry>,
     pub faults: HashMap<String, VecDeque<Fault>>,
+    pub whim: Option<Whim>,
+    /// The rests that a whim asked for, by method, in machine time.
+    pub rests: HashMap<String, Rests>,
+    /// All that was posted, in order: the conversation, and the message with its time stamp.
+    pub posted: Vec<(String, Value)>,
     pub channels: Vec<Value>,
     pub messages: BTreeMap<String, BTreeMap<Micros, Value>>,
     pub members: BTreeMap<String, Vec<String>>,
@@ -242,7 +252,17 @@ async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: H
     if state.limits.get(&entry.method).is_some_and(|until| entry.at < *until) {
         state.too_early.push(entry.method.clone());
     }
-    let fault = state.faults.get_mut(&entry.method).and_then(VecDeque::pop_front);
+    if let Some(wait) = state.rests.get_mut(&entry.method).and_then(Rests::call) {
+        return too_fast(&wait.to_string());
+    }
+    let mut fault = state.faults.get_mut(&entry.method).and_then(VecDeque::pop_front);
+    if fault.is_none() {
+        fault = state.whim.as_mut().and_then(|whim| whim(&entry));
+        if let Some(Fault::Limit(Some(after))) = &fault {
+            state.rests.entry(entry.method.clone()).or_default().ask(after.parse().unwrap());
+            return too_fast(after);
+        }
+    }
     match fault {
         Some(Fault::LoseRequest) => return cut(),
         Some(Fault::LoseAnswer) => {
@@ -270,6 +290,10 @@ async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: H
     let mut response = axum::Json(perform(&mut state, &inner, &entry)).into_response();
     response.headers_mut().insert("x-oauth-scopes", scopes.parse().unwrap());
     response
+}
+
+fn too_fast(after: &str) -> Response {
+    (StatusCode::TOO_MANY_REQUESTS, [("retry-after", after.to_owned())], String::new()).into_response()
 }
 
 /// An answer that breaks off: the other side learns nothing.
@@ -323,6 +347,8 @@ fn perform(state: &mut State, inner: &Inner, entry: &Entry) -> Value {
                 message["thread_ts"] = thread.clone();
             }
             let ts = state.say(text("channel"), entry.at, message.clone());
+            message["ts"] = ts.clone().into();
+            state.posted.push((text("channel").to_owned(), message.clone()));
             json!({ "ok": true, "channel": text("channel"), "ts": ts, "message": message })
         }
         method => json!({ "ok": false, "error": "unknown_method", "method": method }),

@@ -19,7 +19,7 @@ use super::cursor::Cursor;
 use super::event::Envelope;
 use super::message::{FILE_BY_ID, field};
 use super::socket::{Arrived, Socket};
-use super::walk::{CHANGED_MAX, HELD_MAX, Step, Walk};
+use super::walk::{LOOK_TOLD_MAX, Step, Walk};
 use crate::connector::feed::{Attached, Batch, FILE_OCTETS_MAX, Feed, FileError, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
 use crate::domain::time::Micros;
@@ -244,7 +244,7 @@ impl SlackFeed {
                             "more conversations than the cursor names; the quietest are read again from the beginning"
                         );
                     }
-                    if all.len() + HELD_MAX + CHANGED_MAX > TOLD_MAX {
+                    if all.len() + LOOK_TOLD_MAX > TOLD_MAX {
                         break;
                     }
                 }

@@ -27,6 +27,8 @@ pub(super) const OVERLAP: Duration = Duration::from_mins(1);
 pub(super) const HELD_MAX: usize = 400;
 /// Changes of older messages that are told with them.
 pub(super) const CHANGED_MAX: usize = 100;
+/// Things told by one look at most: what is new may have been changed since.
+pub(super) const LOOK_TOLD_MAX: usize = 2 * HELD_MAX + CHANGED_MAX;
 /// Pages of one listing, against a server that never ends.
 const PAGES_MAX: usize = 5_000;
 /// Conversations of one walk.
@@ -154,7 +156,7 @@ impl Walk {
                 if look.cut.is_some() {
                     self.waiting.push_front(look.place.clone());
                 }
-                Ok(look.told(own))
+                Ok(look.told(own, api.now()))
             }
             look => {
                 self.look = look;
@@ -281,12 +283,9 @@ impl Look {
 
     /// What became of a message that was read before.
     fn change_of(&self, message: &Message<'_>, own: &Own, now: Micros) -> Option<Told> {
-        let id = own.message_id(&self.place.channel, message.ts);
-        if message.is_tombstone() {
-            return Some(Told::Deleted { id, at: now });
-        }
-        let at = message.edited.and_then(super::instant_of).filter(|at| *at > self.from())?;
-        message.is_said().then(|| Told::Changed { id, text: message.words(), at })
+        let told = became(message, own.message_id(&self.place.channel, message.ts), now)?;
+        let is_known = matches!(told, Told::Changed { at, .. } if at <= self.from());
+        (!is_known).then_some(told)
     }
 
     /// Keeps a message until it is told: the oldest, and no more than can be told at once.
@@ -308,19 +307,30 @@ impl Look {
         self.came_at.or(self.place.is_new.then_some(Micros(i64::MAX))).filter(|_| self.place.is_joined)
     }
 
-    fn told(self, own: &Own) -> Step {
+    fn told(self, own: &Own, now: Micros) -> Step {
         let history_until = self.history_until();
         let Place { channel, peer, .. } = self.place;
-        let messages = self.held.values().filter_map(Message::read).filter(Message::is_said);
-        let said = messages.map(|message| {
+        let messages = self.held.values().filter_map(Message::read);
+        let said = messages.flat_map(|message| {
             let is_history = history_until.is_some_and(|until| message.at < until);
-            Told::Said(Box::new(Said { is_history, ..message.said(own, &channel, peer.as_deref()) }))
+            let said = message.is_said().then(|| Said { is_history, ..message.said(own, &channel, peer.as_deref()) });
+            // A socket may have brought it as it was: what is known is told again for what became of it.
+            [said.map(|said| Told::Said(Box::new(said))), became(&message, own.message_id(&channel, message.ts), now)]
         });
-        let told: Vec<Told> = said.chain(self.changed).collect();
+        let told: Vec<Told> = said.flatten().chain(self.changed).collect();
         // Just before what was left for the next look.
         let upper = self.cut.map_or(self.upper, |cut| self.upper.min(Micros(cut.0.saturating_sub(1))));
         Step::Told { upper, told, channel }
     }
+}
+
+/// What became of a message since it was said.
+fn became(message: &Message<'_>, id: String, now: Micros) -> Option<Told> {
+    if message.is_tombstone() {
+        return Some(Told::Deleted { id, at: now });
+    }
+    let at = message.edited.and_then(super::instant_of)?;
+    message.is_said().then(|| Told::Changed { id, text: message.words(), at })
 }
 
 fn messages(answer: &Value) -> impl Iterator<Item = &Value> {
@@ -363,7 +373,7 @@ mod tests {
         for (n, first) in [(30, true), (20, true), (10, false)] {
             look.gather(&json!({"ts": ts_of(at(n)), "user":"U1", "text":"x"}), first, &own(), at(99));
         }
-        let (told, upper) = ids(look.told(&own()));
+        let (told, upper) = ids(look.told(&own(), at(99)));
         assert_eq!(told, [10, 20, 30].map(|n| format!("T1/C1/{}", ts_of(at(n)))));
         assert_eq!(upper, at(30));
     }
@@ -372,7 +382,7 @@ mod tests {
     fn what_was_said_before_we_came_is_history() {
         let said = |seconds| json!({"ts": ts_of(at(seconds)), "user":"U1", "text":"x"});
         let history = |look: Look| {
-            let Step::Told { told, .. } = look.told(&own()) else { panic!("nothing told") };
+            let Step::Told { told, .. } = look.told(&own(), at(99)) else { panic!("nothing told") };
             let is_history = |told: Told| matches!(told, Told::Said(said) if said.is_history);
             told.into_iter().map(is_history).collect::<Vec<bool>>()
         };
@@ -410,7 +420,7 @@ mod tests {
         for n in (1..=most).rev() {
             look.gather(&json!({"ts": ts_of(at(n)), "user":"U1", "text":"x"}), true, &own(), at(99));
         }
-        let (told, upper) = ids(look.told(&own()));
+        let (told, upper) = ids(look.told(&own(), at(99)));
         assert_eq!(told.len(), HELD_MAX);
         assert_eq!(told.last(), Some(&format!("T1/C1/{}", ts_of(at(most - 50)))));
         assert!(upper >= at(most - 50) && upper < at(most - 49));
@@ -428,8 +438,23 @@ mod tests {
             at(99),
         );
         look.gather(&json!({"ts": ts_of(at(-7_000)), "subtype":"tombstone"}), true, &own(), at(99));
-        let (told, _) = ids(look.told(&own()));
+        let (told, _) = ids(look.told(&own(), at(99)));
         assert_eq!(told, [format!("changed T1/C1/{old}"), format!("deleted T1/C1/{}", ts_of(at(-7_000)))]);
+    }
+
+    #[test]
+    fn changes_of_what_was_read_a_moment_ago_are_told_as_well() {
+        let mut look = look(at(0));
+        let (old, new) = (ts_of(at(-20)), ts_of(at(20)));
+        let edited = |ts: &str| json!({"ts": ts, "user":"U1", "text":"new", "edited":{"ts": ts_of(at(30))}});
+        look.gather(&edited(&new), true, &own(), at(99));
+        look.gather(&json!({"ts": ts_of(at(-10)), "subtype":"tombstone"}), true, &own(), at(99));
+        look.gather(&edited(&old), true, &own(), at(99));
+        let (told, _) = ids(look.told(&own(), at(99)));
+        let ids = [&old, &new].map(|ts| format!("T1/C1/{ts}"));
+        let stone = format!("deleted T1/C1/{}", ts_of(at(-10)));
+        let changed = ids.clone().map(|id| format!("changed {id}"));
+        assert_eq!(told, [&ids[0], &changed[0], &stone, &ids[1], &changed[1]].map(String::clone));
     }
 
     #[test]

@@ -90,8 +90,10 @@ struct Seam {
 }
 
 impl Seam {
+    /// From the whole second on: that is all that some providers tell of a time, and what came after the first look bears it as well.
     fn new(since: Micros) -> Self {
-        Self { at: since.0, floor: since.0, seen: BTreeMap::new() }
+        let since = Micros::from_seconds(since.seconds()).0;
+        Self { at: since, floor: since, seen: BTreeMap::new() }
     }
 
     /// A cursor that can't be read begins anew: told twice is better than never.

@@ -199,3 +199,11 @@ async fn a_cursor_that_is_none_begins_anew() {
     let mut walker = walker(&[("a", NOON)]);
     assert_eq!(all(&mut walker, Some("{}".to_owned()), NOON - DAY).await.0, ["a"]);
 }
+
+#[tokio::test]
+async fn what_came_in_the_second_of_the_first_look_is_told() {
+    let mut walker = walker(&[("before", NOON - SECOND), ("in it", NOON), ("after", NOON + SECOND)]);
+    let (told, cursor) = all(&mut walker, None, NOON + SECOND / 2).await;
+    assert_eq!(told, ["in it", "after"]);
+    assert_eq!(all(&mut walker, Some(cursor), NOON + SECOND / 2).await.0, [""; 0]);
+}

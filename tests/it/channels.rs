@@ -3,6 +3,7 @@
 mod colleagues;
 mod consent;
 mod files;
+mod published;
 mod texts;
 mod workspaces;
 

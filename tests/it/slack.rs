@@ -5,7 +5,7 @@ pub mod description;
 pub mod fake;
 mod hearing;
 mod posting;
-mod published;
+pub mod published;
 
 use std::sync::{Arc, Mutex};
 

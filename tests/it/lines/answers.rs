@@ -2,7 +2,7 @@
 //! send to many people through a provider that loses a part of its answers, before or after it took the message, and asks us to wait.
 //! What it tells by itself comes late, in any order, twice, or never. What was sent is then read from the provider's own record.
 
-use super::house::posted;
+use super::house::{HOOK, posted};
 use super::{House, News, Which, which};
 use crate::kills::{next_random, parameter};
 use crate::ledger::{count, print_table, rows};
@@ -257,7 +257,7 @@ impl Proof {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 return true;
             }
-            _ => posted(news, &self.clock),
+            _ => posted(news, HOOK, &self.clock),
         };
         let heard = self.line.hook().expect("a hook").hear(&request).expect("signed");
         let context = heard::Context {
@@ -485,7 +485,7 @@ async fn many_lost_answers() {
         limit_every: 400,
         cut_every: 700,
     };
-    for which in which() {
+    for which in which(&Which::ALL) {
         let fresh = match std::env::var("LIAISON_PROVE_DATABASE").as_deref() {
             Ok("postgres") => stores::postgres().await.expect("PostgreSQL (LIAISON_TEST_POSTGRES)"),
             Ok("sqlite") | Err(_) => stores::sqlite().await,

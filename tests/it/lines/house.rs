@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,8 +24,8 @@ use crate::sms::telnyx::{KEY, Telnyx};
 use crate::sms::twilio::{Fate, Twilio};
 use crate::sms::{ACCOUNT, OURS, TOKEN};
 
-/// Where we say that we can be reached.
-const SITE: &str = "https://hub.example.com";
+/// Where we say that we can be reached, where nobody is.
+pub(crate) const HOOK: &str = "https://hub.example.com/hooks/line";
 /// Signs what Telnyx posts.
 const SEED: [u8; 32] = [9; 32];
 
@@ -134,6 +136,16 @@ impl House {
         }
     }
 
+    /// Answers to what is to be sent take their time.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let millis = u64::try_from(pause.as_millis()).unwrap();
+        match self {
+            Self::Slack(fake) => fake.state().pause = pause,
+            Self::Twilio(twilio) => twilio.server.pause_ms.store(millis, Ordering::SeqCst),
+            Self::Telnyx(telnyx) => telnyx.server.pause_ms.store(millis, Ordering::SeqCst),
+        }
+    }
+
     pub(crate) fn which(&self) -> Which {
         match self {
             Self::Slack(_) => Which::Slack,
@@ -155,7 +167,7 @@ impl House {
             }
             Self::Twilio(twilio) => twilio.line(clock),
             Self::Telnyx(telnyx) => {
-                let key = STANDARD.encode(pair().public_key().as_ref());
+                let key = public_key();
                 let base = format!("{}/v2", telnyx.server.url());
                 let given = [("api_key", KEY), ("number", OURS), ("base_url", base.as_str()), ("public_key", &key)];
                 crate::sms::line("telnyx", &given, clock)
@@ -165,7 +177,7 @@ impl House {
 
     /// Where the provider is to tell how a message fares.
     pub(crate) fn callback(&self) -> Option<String> {
-        (self.which() != Which::Slack).then(|| format!("{SITE}/hooks/line/status"))
+        (self.which() != Which::Slack).then(|| format!("{HOOK}/status"))
     }
 
     /// Has a direct message with each of so many people, where there has to be one.
@@ -335,8 +347,9 @@ impl House {
     }
 }
 
-/// A request as the provider makes it of news that it posts, signed for this moment.
-pub(crate) fn posted(news: &News, clock: &Clock) -> HookRequest {
+/// A request as the provider makes it to our hook of news that it posts, signed for this moment.
+pub(crate) fn posted(news: &News, hook: &str, clock: &Clock) -> HookRequest {
+    let address_of = |rest: &str| if rest.is_empty() { hook.to_owned() } else { format!("{hook}/{rest}") };
     let request = |rest: &str, headers: &[(&str, String)], body: Vec<u8>| HookRequest {
         method: "POST".to_owned(),
         url: address_of(rest),
@@ -373,14 +386,15 @@ pub(crate) fn sign_form(url: &str, fields: &[(String, String)]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-fn address_of(rest: &str) -> String {
-    if rest.is_empty() { format!("{SITE}/hooks/line") } else { format!("{SITE}/hooks/line/{rest}") }
-}
-
 /// What of an address at which we are told stands behind the account's name, whatever the account is called.
 fn rest_of(callback: &str) -> Option<String> {
     let (_, rest) = callback.split_once("/hooks/")?;
     Some(rest.split_once('/')?.1.to_owned())
+}
+
+/// The key by which Telnyx's signatures are checked.
+pub(crate) fn public_key() -> String {
+    STANDARD.encode(pair().public_key().as_ref())
 }
 
 fn pair() -> Ed25519KeyPair {

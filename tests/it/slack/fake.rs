@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -64,6 +65,8 @@ pub struct State {
     pub rests: HashMap<String, Rests>,
     /// All that was posted, in order: the conversation, and the message with its time stamp.
     pub posted: Vec<(String, Value)>,
+    /// For how long the answer to a post takes its time, half before anything is done and half after.
+    pub pause: Duration,
     pub channels: Vec<Value>,
     pub messages: BTreeMap<String, BTreeMap<Micros, Value>>,
     pub members: BTreeMap<String, Vec<String>>,
@@ -152,6 +155,29 @@ impl Fake {
         self.state().journal.iter().filter(|entry| entry.method == method).cloned().collect()
     }
 
+    /// The author changes a message.
+    pub fn edit(&self, channel: &str, ts: &str, text: &str, at: Micros) {
+        let mut state = self.state();
+        let said = state.messages.get_mut(channel).unwrap().get_mut(&instant_of(ts).unwrap()).unwrap();
+        said["text"] = text.into();
+        said["edited"] = json!({ "user": said["user"], "ts": ts_of(at) });
+    }
+
+    /// The author takes a message back: it is gone, or a stone where others answered it.
+    pub fn take_back(&self, channel: &str, ts: &str) {
+        let mut state = self.state();
+        let all = state.messages.get_mut(channel).unwrap();
+        let at = instant_of(ts).unwrap();
+        if all[&at]["reply_count"].as_i64().unwrap_or(0) == 0 {
+            all.remove(&at);
+            return;
+        }
+        let said = all.get_mut(&at).unwrap();
+        said["subtype"] = "tombstone".into();
+        said["text"] = "This message was deleted.".into();
+        said["user"] = "USLACKBOT".into();
+    }
+
     /// Sends a text to all open sockets.
     pub fn push(&self, text: &Value) {
         let text = text.to_string();
@@ -232,19 +258,28 @@ impl State {
 }
 
 async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let pause =
+        if uri.path().ends_with("chat.postMessage") { inner.state.lock().unwrap().pause } else { Duration::ZERO };
+    tokio::time::sleep(pause / 2).await;
+    let response = answer_now(&inner, (&verb, &uri, &headers), &body);
+    tokio::time::sleep(pause / 2).await;
+    response
+}
+
+fn answer_now(inner: &Inner, (verb, uri, headers): (&Method, &Uri, &HeaderMap), body: &Bytes) -> Response {
     let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
     let token = token.strip_prefix("Bearer ").unwrap_or_default().to_owned();
     if let Some(file) = uri.path().strip_prefix("/files/") {
-        return file_of(&inner, file, &token);
+        return file_of(inner, file, &token);
     }
     let method = uri.path().strip_prefix("/api/").unwrap_or("nowhere").to_owned();
     let mut arguments: BTreeMap<String, Value> =
         url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
             .collect();
-    if verb == Method::POST {
+    if *verb == Method::POST {
         assert_eq!(headers["content-type"], "application/json; charset=utf-8");
-        arguments.extend(serde_json::from_slice::<serde_json::Map<String, Value>>(&body).expect("an object"));
+        arguments.extend(serde_json::from_slice::<serde_json::Map<String, Value>>(body).expect("an object"));
     }
     let entry = Entry { method, verb: verb.to_string(), token, arguments, at: inner.clock.now() };
     let mut state = inner.state.lock().unwrap();
@@ -266,7 +301,7 @@ async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: H
     match fault {
         Some(Fault::LoseRequest) => return cut(),
         Some(Fault::LoseAnswer) => {
-            perform(&mut state, &inner, &entry);
+            perform(&mut state, inner, &entry);
             return cut();
         }
         Some(Fault::Limit(after)) => {
@@ -287,7 +322,7 @@ async fn answer(Shared(inner): Shared<Inner>, verb: Method, uri: Uri, headers: H
         None => {}
     }
     let scopes = state.scopes.clone();
-    let mut response = axum::Json(perform(&mut state, &inner, &entry)).into_response();
+    let mut response = axum::Json(perform(&mut state, inner, &entry)).into_response();
     response.headers_mut().insert("x-oauth-scopes", scopes.parse().unwrap());
     response
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{corpora, own};
 
 /// The published payloads are patterns whose texts are empty: this puts something of the right sort into each.
-fn filled(name: &str, value: &mut Value) {
+pub fn filled(name: &str, value: &mut Value) {
     match value {
         Value::Array(list) => list.iter_mut().for_each(|item| filled(name, item)),
         Value::Object(object) => object.iter_mut().for_each(|(name, item)| filled(name, item)),

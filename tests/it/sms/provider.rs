@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,8 @@ pub struct Server {
     pub at: SocketAddr,
     journal: Arc<Mutex<Vec<Request>>>,
     over: Arc<AtomicBool>,
+    /// Milliseconds for which the answer to a POST takes its time, half before anything is done and half after.
+    pub pause_ms: Arc<AtomicU64>,
 }
 
 impl Drop for Server {
@@ -109,15 +111,17 @@ impl Server {
     pub fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (journal, over) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::new(AtomicBool::new(false)));
-        let server = Self { at: listener.local_addr().unwrap(), journal: journal.clone(), over: over.clone() };
+        let pause_ms = Arc::<AtomicU64>::default();
+        let at = listener.local_addr().unwrap();
+        let server = Self { at, journal: journal.clone(), over: over.clone(), pause_ms: pause_ms.clone() };
         let handler: Handler = Arc::new(handler);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let (journal, handler) = (journal.clone(), handler.clone());
-                std::thread::spawn(move || serve(stream.ok()?, &journal, &handler));
+                let (journal, handler, pause_ms) = (journal.clone(), handler.clone(), pause_ms.clone());
+                std::thread::spawn(move || serve(stream.ok()?, &journal, (&handler, &pause_ms)));
             }
         });
         server
@@ -134,7 +138,7 @@ impl Server {
 }
 
 /// Requests of one connection, until it ends.
-fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, handler: &Handler) -> Option<()> {
+fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, (handler, pause_ms): (&Handler, &AtomicU64)) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
     stream.set_nodelay(true).ok()?;
     let mut writer = stream.try_clone().ok()?;
@@ -162,7 +166,11 @@ fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, handler: &Handler) ->
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let request = Request { method, path: path.to_owned(), query: query.to_owned(), authorization, body };
         journal.lock().unwrap().push(request.clone());
-        match handler(&request) {
+        let pause = if request.method == "POST" { pause_ms.load(Ordering::SeqCst) } else { 0 };
+        std::thread::sleep(Duration::from_millis(pause / 2));
+        let answer = handler(&request);
+        std::thread::sleep(Duration::from_millis(pause / 2));
+        match answer {
             Answer::Says(status, head, body) => {
                 let head = format!("HTTP/1.1 {status} X\r\n{head}content-length: {}\r\n\r\n", body.len());
                 writer.write_all(&[head.as_bytes(), &body].concat()).ok()?;

@@ -268,17 +268,19 @@ impl State {
 fn list(state: &mut State, request: &Request) -> Answer {
     let query = request.query();
     let from: usize = field(&query, "Page").map_or(0, |page| page.parse().unwrap());
-    let day = |at: Option<i64>| at.map(|s| jiff::Timestamp::from_second(s).unwrap().strftime("%Y-%m-%d").to_string());
+    let day = field(&query, "DateSent").map(|day| {
+        let day: jiff::civil::Date = day.parse().unwrap();
+        let start = day.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second();
+        start..start + 86_400
+    });
     let now = state.now();
+    // What waits to be sent has no such date yet.
+    let sent = |m: &Stored| m.sent.filter(|at| *at <= now || state.sends_after.is_none());
     let fits = |m: &&Stored| {
         field(&query, "To").is_none_or(|to| m.to == to)
             && field(&query, "From").is_none_or(|from| m.from == from)
-            && field(&query, "DateSent").is_none_or(|d| {
-                day(m.sent.filter(|at| *at <= now || state.sends_after.is_none())).as_deref() == Some(d)
-            })
+            && day.as_ref().is_none_or(|day| sent(m).is_some_and(|at| day.contains(&at)))
     };
-    // What waits to be sent has no such date yet.
-    let sent = |m: &Stored| m.sent.filter(|at| *at <= now || state.sends_after.is_none());
     let mut found: Vec<&Stored> = state.messages.iter().filter(fits).collect();
     found.sort_by_key(|m| std::cmp::Reverse(sent(m).unwrap_or(i64::MAX)));
     let size = state.page.unwrap_or(PAGE);

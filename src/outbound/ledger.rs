@@ -93,12 +93,17 @@ impl Reconciler {
         }
     }
 
-    /// What was found that is no other message's: where a provider keeps no token of ours, the same words to the same number may have
-    /// been sent before.
+    /// What was found that is none of the others that were sent from here: where a provider keeps no token of ours, the same words to
+    /// the same number may have been sent before. What was only read there stays: it may be this one, with words that the provider
+    /// changed (a prefix on trial, say, or shorter links), so that it was taken for something said by hand.
     async fn ours(&self, id: MessageId, mut found: Vec<Found>) -> Result<Vec<Found>, StoreError> {
         let ids = found.iter().map(|found| found.id.clone()).collect();
-        let known = self.tools.store.read().await?.find_provider_messages(&self.settings.account, ids).await?;
-        found.retain(|found| !known.iter().any(|row| row.provider_id == found.id && row.message_id != id));
+        let mut tx = self.tools.store.read().await?;
+        for row in tx.find_provider_messages(&self.settings.account, ids).await? {
+            if row.message_id != id && tx.get_outbox(row.message_id).await?.is_some() {
+                found.retain(|found| found.id != row.provider_id);
+            }
+        }
         Ok(found)
     }
 

@@ -3,17 +3,18 @@
 use super::{Running, until};
 use crate::outbox_bench::{self, Bench, settings};
 use futures_util::future::BoxFuture;
-use liaison::connector::feed::{Found, Ledger, Progress, Sought};
+use liaison::connector::feed::{Found, Ledger, Party, Progress, Said, Sought, Told};
 use liaison::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
-use liaison::domain::chat::Words;
+use liaison::domain::chat::{Harm, Words};
 use liaison::domain::ids::MessageId;
 use liaison::domain::mail::Mailbox;
 use liaison::domain::time::Micros;
-use liaison::domain::words::{Channel, EventType, OutboxStatus};
+use liaison::domain::words::{Channel, Direction, EventType, OutboxStatus};
 use liaison::hub::enqueue::{AccountFrom, WordsOrder, enqueue_words};
 use liaison::hub::fares;
 use liaison::hub::outreach::pause;
 use liaison::hub::settle::{self, Settlement};
+use liaison::inbound::heard;
 use liaison::outbound::SendingSettings;
 use liaison::outbound::dispatcher::Dispatcher;
 use liaison::outbound::reconcile::Reconciler;
@@ -334,6 +335,68 @@ async fn one_that_can_not_be_told_keeps_no_others_waiting() {
         assert_eq!(status(&bench, open).await, OutboxStatus::Uncertain, "{}", bench.name());
         running.stop().await;
         assert_eq!(chat.said().len(), 2);
+    }
+}
+
+/// What a feed told of ours, in words that are not those that were sent.
+async fn read_at_the_provider(bench: &Bench, id: &str, text: &str) {
+    let party = |address: &str| Party { address: address.into(), name: String::new() };
+    let said = Said {
+        id: id.into(),
+        direction: Direction::Outbound,
+        conversation: "T1/D1".into(),
+        place: "T1/D1".into(),
+        author: party("T1/UBOT"),
+        to: vec![party("T1/U1")],
+        text: text.into(),
+        at: bench.clock.now(),
+        files: Vec::new(),
+        by_machine: true,
+        is_history: false,
+        token: None,
+        consent: None,
+        raw: Vec::new(),
+    };
+    let account = "brand".into();
+    let context =
+        heard::Context { account, channel: Channel::Slack, harm: |_| Harm::Passing, fire_after: None, lease: None };
+    let told = [Told::Said(Box::new(said))];
+    let taken = heard::take(&bench.fresh.store, &bench.clock, &context, (&told, None)).await.unwrap();
+    assert_eq!(taken.news, 1);
+}
+
+/// A provider that changes words: what is read there then seems to be somebody else's, and is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_in_other_words_is_no_proof_that_it_was_not_sent() {
+    for bench in outbox_bench::both().await {
+        let chat = Chat::new(&bench, &[Does::Loses]);
+        let running = run(&bench, &chat);
+        let id = lost(&bench, &running, "T1/U1", "hello").await;
+        let other = say(&bench, "T1/U1", "and another").await;
+        running.wake.wake();
+        until("the other is sent", async || status(&bench, other).await == OutboxStatus::Confirmed).await;
+        note(&bench, other).await;
+        read_at_the_provider(&bench, "changed", "From your account on trial - hello").await;
+        let found = |id: &str, alike| Found {
+            id: id.into(),
+            progress: Progress::Taken,
+            code: None,
+            at: bench.clock.now(),
+            alike,
+        };
+        let sent = format!("told {other}");
+        let answers = (0..3).map(|_| Ok(vec![found(&sent, false), found("changed", false)])).collect();
+        let (mut looking, asked) = reconciler(&bench, answers, false);
+        for _ in 0..3 {
+            look(&bench, &mut looking).await;
+            assert_eq!(status(&bench, id).await, OutboxStatus::Uncertain, "{}", bench.name());
+        }
+        assert_eq!(asked.lock().unwrap().len(), 3);
+        // Where only the other is there, which went from here, this one is not.
+        let (mut looking, _) = reconciler(&bench, vec![Ok(vec![found(&sent, false)])], false);
+        look(&bench, &mut looking).await;
+        assert_eq!(status(&bench, id).await, OutboxStatus::Queued, "{}", bench.name());
+        running.stop().await;
     }
 }
 

@@ -7,6 +7,7 @@ mod answers;
 mod house;
 mod hub;
 mod missed;
+mod signed;
 mod texted;
 
 pub(crate) use house::{House, News, Which};

@@ -310,7 +310,11 @@ impl Proof {
 
     /// Addresses at which the provider has something with words that nobody here wrote: nobody can tell what that was.
     async fn hopeless(&self) -> HashSet<String> {
-        let known: Vec<(String,)> = rows(&self.fresh.place, "SELECT provider_id FROM provider_message").await;
+        let known: Vec<(String,)> = rows(
+            &self.fresh.place,
+            "SELECT p.provider_id FROM provider_message p JOIN outbox o ON o.id = p.message_id",
+        )
+        .await;
         self.house.unexplained(&known.into_iter().map(|(id,)| id).collect())
     }
 

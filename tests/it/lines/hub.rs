@@ -88,7 +88,7 @@ impl Hub {
         let request = posted(news, &format!("http://127.0.0.1:{}{path}", self.home.port), &self.clock);
         let headers: Vec<(&str, &str)> = request.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let path = if request.rest.is_empty() { path } else { format!("{path}/{}", request.rest) };
-        match try_post(self.home.port, &path, &headers, &request.body) {
+        match post(self.home.port, "127.0.0.1", &path, &headers, &request.body) {
             Some(200) => true,
             None | Some(500..=599) => false,
             Some(status) => panic!("{path}: {status}\n{}", self.home.last_words()),
@@ -119,11 +119,11 @@ fn section(house: &House) -> String {
 }
 
 /// The status of an answer; none where nobody answers, or dies while it does.
-fn try_post(port: u16, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<u16> {
+pub(super) fn post(port: u16, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<u16> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(40))).ok()?;
-    let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
+    let mut head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

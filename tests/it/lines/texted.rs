@@ -231,7 +231,11 @@ impl Proof {
 
     /// Addresses at which a provider has something with words that nobody here wrote.
     async fn hopeless(&self) -> HashSet<String> {
-        let known: Vec<(String,)> = rows(&self.hub.home.fresh.place, "SELECT provider_id FROM provider_message").await;
+        let known: Vec<(String,)> = rows(
+            &self.hub.home.fresh.place,
+            "SELECT p.provider_id FROM provider_message p JOIN outbox o ON o.id = p.message_id",
+        )
+        .await;
         let known = known.into_iter().map(|(id,)| id).collect();
         self.hub.houses.iter().flat_map(|house| house.unexplained(&known)).collect()
     }
@@ -377,7 +381,7 @@ fn section_of(which: Which) -> &'static str {
 
 async fn made(fresh: stores::Fresh, measure: Measure) -> Proof {
     let post = peers::mail().map(|peer| Post {
-        ours: fresh_user("brand"),
+        ours: fresh_user("filed-brand"),
         people: (0..PEOPLE).map(|_| fresh_user("person")).collect(),
         log: SubmissionLog::from_now(&peer),
         peer,

@@ -438,7 +438,9 @@ fn slack_whim(entry: &Entry, luck: Luck, random: &mut u64) -> Option<Fault> {
 
 fn text_whim(sends: bool, luck: Luck, random: &mut u64) -> Fate {
     let drawn = next_random(random);
-    if drawn.is_multiple_of(luck.limit_every) {
+    // One look may read many times, and a rest ends it.
+    let limit_every = if sends { luck.limit_every } else { luck.limit_every * 20 };
+    if drawn.is_multiple_of(limit_every) {
         return Fate::Refused(429, 20_429, 2);
     }
     if !sends || (drawn >> 32) % 100 >= luck.lost {

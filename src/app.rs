@@ -259,8 +259,7 @@ pub async fn start(parts: Parts, life: &Lifecycle) -> anyhow::Result<Hub> {
     life.spawn("cadence", life.watched("cadence", LOOP_SILENCE_MAX, cadence));
     let tidy = tidy::run(hub.store.clone(), hub.clock.clone(), life.stop());
     life.spawn("tidy", life.watched("tidy", LOOP_SILENCE_MAX, tidy));
-    webhooks::spawn(&hub, life);
-    relay::spawn(&hub, life);
+    tell_others(&hub, life);
     let sweep = sweep::run(hub.store.clone(), hub.clock.clone(), database::copies_of(&hub), life.stop());
     life.spawn("sweep", life.watched("sweep", LOOP_SILENCE_MAX, sweep));
     spawn_retention(&hub, life);
@@ -356,6 +355,12 @@ async fn publish_once(hub: &Hub, loaded: &sequence::Loaded, trust: Trust) -> Res
         tracing::warn!(homeless, "runs wait for an account that is not configured");
     }
     Ok(published)
+}
+
+/// Starts telling programs and the team what happens.
+fn tell_others(hub: &Hub, life: &Lifecycle) {
+    webhooks::spawn(hub, life);
+    relay::spawn(hub, life);
 }
 
 /// Starts deleting what was kept for as long as the configuration in force says.

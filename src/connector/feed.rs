@@ -48,6 +48,7 @@ pub struct Attached {
 
 /// One thing said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that is so or not")]
 pub struct Said {
     /// The provider's id of it, unique within the account.
     pub id: String,

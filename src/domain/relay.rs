@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn of_a_mail_only_what_the_teammate_wrote_is_theirs() {
         let ours = mail_text(&about(), &show(&about(), &message("What is the fee?\nAna")), "desk");
-        let quoted: String = ours.lines().map(|line| format!("> {line}\n")).collect();
+        let quoted: String = ours.lines().fold(String::new(), |all, line| all + "> " + line + "\n");
         for (mail, own) in [
             (format!("300 euros.\n\nOn Mon, 2 Nov 2026, the hub wrote:\n{quoted}"), "300 euros."),
             (format!("300 euros.\n\n{ours}"), "300 euros."),

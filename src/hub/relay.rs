@@ -26,6 +26,7 @@ const WORD_CHARS_MAX: usize = 40_000;
 
 /// Something said in a workspace.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that is so or not")]
 pub struct SaidThere<'a> {
     /// Our account.
     pub account: &'a str,

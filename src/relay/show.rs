@@ -207,7 +207,7 @@ pub(super) fn about(person: &Influencer, owner: Option<String>, link: Option<&st
 }
 
 /// What is shown of a message, whole.
-struct Text {
+struct Whole {
     by: Option<String>,
     channel: &'static str,
     account: String,
@@ -217,7 +217,7 @@ struct Text {
     sort: Option<&'static str>,
 }
 
-impl Text {
+impl Whole {
     fn as_shown(&self) -> Shown<'_> {
         Shown {
             by: self.by.as_deref(),
@@ -231,7 +231,7 @@ impl Text {
     }
 }
 
-async fn text_of(tx: &mut Tx, view: &MessageView, id: InfluencerId) -> Result<Text, StoreError> {
+async fn text_of(tx: &mut Tx, view: &MessageView, id: InfluencerId) -> Result<Whole, StoreError> {
     let agent = view.participants.iter().find(|p| p.influencer_id == id).and_then(|p| p.agent_id);
     let by = match agent {
         Some(agent) => tx.get_agent(agent).await?.map(|agent| {
@@ -241,7 +241,7 @@ async fn text_of(tx: &mut Tx, view: &MessageView, id: InfluencerId) -> Result<Te
         None => None,
     };
     let text = if view.reply_text.trim().is_empty() { &view.text } else { &view.reply_text };
-    Ok(Text {
+    Ok(Whole {
         by,
         channel: view.channel.as_str(),
         account: view.account.clone(),

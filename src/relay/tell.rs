@@ -57,7 +57,7 @@ pub(super) fn of_event(event: &EventRow) -> Option<String> {
 fn recipients(data: &Value) -> String {
     let list = data.get("recipients").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let details = list.iter().filter_map(|one| one.get("detail").and_then(Value::as_str));
-    details.map(|detail| format!(" ({detail})")).collect()
+    details.fold(String::new(), |all, detail| all + " (" + detail + ")")
 }
 
 /// Whether it is told of answers of the team alone.

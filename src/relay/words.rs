@@ -65,7 +65,7 @@ impl Relays {
             word.text = String::new();
             None
         } else {
-            self.see_to_new(tx, means, (&thread, person), word, done).await?
+            self.see_to_new(tx, (means, &thread, person), word, done).await?
         };
         let text = match back {
             // Nobody wants a mail for each of their mails.
@@ -87,8 +87,7 @@ impl Relays {
     async fn see_to_new(
         &self,
         tx: &mut Tx,
-        means: &Means,
-        (thread, person): (&RelayThreadRow, InfluencerId),
+        (means, thread, person): (&Means, &RelayThreadRow, InfluencerId),
         word: &mut RelayWordRow,
         done: &mut SeenTo,
     ) -> Result<Option<Back>, StoreError> {

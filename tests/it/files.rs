@@ -160,6 +160,8 @@ impl World {
             at: self.clock.now(),
             files: files.iter().map(attached).collect(),
             by_machine: false,
+            edited: false,
+            mentions: false,
             is_history: false,
             token: None,
             consent: None,

@@ -352,6 +352,8 @@ async fn read_at_the_provider(bench: &Bench, id: &str, text: &str) {
         at: bench.clock.now(),
         files: Vec::new(),
         by_machine: true,
+        edited: false,
+        mentions: false,
         is_history: false,
         token: None,
         consent: None,

@@ -198,6 +198,8 @@ impl Relays {
         {
             return Ok(false);
         }
+        // Before any row, as those do who erase somebody.
+        tx.lock_conversations().await?;
         let mut shown = false;
         if !means.relays.is_empty() && events > 0 {
             shown = self.show_events(&mut tx, means, events).await?;
@@ -205,7 +207,6 @@ impl Relays {
             tx.prune_relay_posts(before, PRUNED_AT_ONCE).await?;
             tx.prune_relay_words(before).await?;
         }
-        tx.lock_conversations().await?;
         let seen_to = self.see_to_words(&mut tx, means, words).await?;
         tx.commit().await?;
         if !seen_to.accounts.is_empty() {
@@ -219,32 +220,42 @@ impl Relays {
 
     /// One event and one word, each by itself: what the database never takes is left out, so that the rest goes on.
     async fn look_alone(&self, means: &Means) -> Result<bool, StoreError> {
-        match self.look_at(means, (1, 0)).await {
-            Err(error) if is_lasting(&error) => {
+        let mut tx = self.store.read().await?;
+        let seen = tx.relay_seen().await?.unwrap_or(0);
+        let event = tx.list_events(seen, 1).await?.into_iter().next();
+        let word = tx.list_waiting_relay_words(1).await?.into_iter().next();
+        drop(tx);
+        if let Err(error) = self.look_at(means, (1, 0)).await {
+            if !is_lasting(&error) {
+                return Err(error);
+            }
+            if let Some((seq, id)) = event.and_then(|event| event.seq.map(|seq| (seq, event.id))) {
                 let mut tx = self.store.begin("relay.skip").await?;
-                let seen = tx.relay_seen().await?.unwrap_or(0);
-                let next = tx.list_events(seen, 1).await?.into_iter().next();
-                if let Some((seq, id)) = next.and_then(|event| event.seq.map(|seq| (seq, event.id))) {
+                // Another node, or what was written meanwhile, may be further already.
+                if tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?.is_some()
+                    && tx.relay_seen().await? == Some(seen)
+                {
                     tracing::error!(event = %id, %error, "the team can't be shown what happened: look at it in the hub");
                     tx.set_relay_seen(seq).await?;
                 }
                 tx.commit().await?;
             }
-            Err(error) => return Err(error),
-            Ok(_) => {}
         }
-        match self.look_at(means, (0, 1)).await {
-            Err(error) if is_lasting(&error) => {
+        if let Err(error) = self.look_at(means, (0, 1)).await {
+            if !is_lasting(&error) {
+                return Err(error);
+            }
+            if let Some(word) = word {
                 let mut tx = self.store.begin("relay.skip").await?;
-                if let Some(word) = tx.list_waiting_relay_words(1).await?.into_iter().next() {
+                if tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?.is_some()
+                    && tx.list_waiting_relay_words(1).await?.first() == Some(&word)
+                {
                     let RelayWordRow { account, provider_id, .. } = &word;
                     tracing::error!(account, provider_id, %error, "words of the team can't be seen to, and were not sent");
                     tx.update_relay_word(&RelayWordRow { state: RelayWordState::Done, ..word }).await?;
                 }
                 tx.commit().await?;
             }
-            Err(error) => return Err(error),
-            Ok(_) => {}
         }
         Ok(true)
     }

@@ -12,7 +12,6 @@ use crate::domain::people::{Consent, SCOPE_ALL, Suppression};
 use crate::domain::sms::{ConsentReading, read_consent};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, Progress, SuppressionReason};
-use crate::store::feed::NewProviderMessage;
 use crate::store::{StoreError, Tx};
 
 pub use crate::domain::chat::Harm;
@@ -70,8 +69,7 @@ pub async fn note(tx: &mut Tx, clock: &Clock, fares: &Fares) -> Result<bool, Sto
 
 /// Keeps under which id the provider has a message of ours, and in which of its conversations that is, where the id tells.
 pub async fn note_id(tx: &mut Tx, account: &str, (id, message_id): (&str, MessageId)) -> Result<(), StoreError> {
-    let row = NewProviderMessage { account: account.to_owned(), provider_id: id.to_owned(), message_id };
-    tx.insert_provider_messages(vec![row]).await?;
+    tx.take_provider_message(account, id, message_id).await?;
     // Answers in its thread find it, and so does what is said in a direct message as a whole.
     if let Some(place) = chat::place_of(id) {
         tx.insert_ref_of(message_id, &chat::conversation_key(account, id)).await?;

@@ -83,25 +83,37 @@ pub async fn hear(tx: &mut Tx, clock: &Clock, said: &SaidThere<'_>) -> Result<bo
     }
     let unfit = [(said.has_files, FILES), (said.edited || gone.is_some(), EDITED), (said.mentions, MENTIONS)];
     let unfit = unfit.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
-    let word = RelayWordRow {
-        answers: None,
-        account: said.account.to_owned(),
-        provider_id: said.id.to_owned(),
+    let refused = said.refused.or(unfit).or(held(tx).await?).map(str::to_owned);
+    let fresh = fresh_word(&thread, (said.account, said.id), (RelayWay::Said, said.author), said.text);
+    let word = RelayWordRow { refused, at: said.at, heard_at: clock.now(), ..fresh };
+    tx.insert_relay_word(&word).await?;
+    Ok(true)
+}
+
+/// Words that nobody has seen to yet.
+fn fresh_word(
+    thread: &RelayThreadRow,
+    (account, provider_id): (&str, &str),
+    (way, author): (RelayWay, (&str, &str)),
+    text: &str,
+) -> RelayWordRow {
+    RelayWordRow {
+        account: account.to_owned(),
+        provider_id: provider_id.to_owned(),
         thread_id: thread.id,
-        way: RelayWay::Said,
-        author: called(said.author),
-        text: cut(said.text),
-        refused: said.refused.or(unfit).or(held(tx).await?).map(str::to_owned),
-        at: said.at,
-        heard_at: clock.now(),
+        answers: None,
+        way,
+        author: called(author),
+        text: cut(text),
+        refused: None,
+        at: Micros(0),
+        heard_at: Micros(0),
         changed: false,
         taken_back: false,
         state: RelayWordState::Waiting,
         note_id: None,
         message_id: None,
-    };
-    tx.insert_relay_word(&word).await?;
-    Ok(true)
+    }
 }
 
 /// A post of ours that is told to us stands there, whether its answer came or not.
@@ -109,7 +121,7 @@ async fn hear_own(tx: &mut Tx, token: &str, id: &str) -> Result<(), StoreError> 
     let Some(post) = tx.find_relay_post(token).await? else { return Ok(()) };
     tx.set_relay_posted(post.id, Some(id)).await?;
     let thread = tx.get_relay_thread(post.thread_id).await?;
-    if let Some(thread) = thread.filter(|thread| thread.root.is_none() && post.sort == RelaySort::Opening) {
+    if let Some(thread) = thread.filter(|thread| thread.root.is_none()) {
         tx.set_relay_root(thread.id, id).await?;
     }
     Ok(())
@@ -223,25 +235,20 @@ pub async fn hear_pressed(tx: &mut Tx, clock: &Clock, pressed: &PressedThere<'_>
             return Ok(false);
         }
     }
-    let unfit = [(pressed.has_files, FILES), (pressed.mentions, MENTIONS)];
-    let unfit = unfit.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
-    let fresh = RelayWordRow {
-        answers: None,
-        account: pressed.account.to_owned(),
-        provider_id: pressed.message.to_owned(),
-        thread_id: thread.id,
-        way: RelayWay::Pressed,
-        author: called(pressed.by),
-        text: cut(pressed.text),
-        refused: pressed.refused.or(unfit).or(held(tx).await?).map(str::to_owned),
-        at: pressed.at,
-        heard_at: clock.now(),
-        changed: false,
-        taken_back: false,
-        state: RelayWordState::Waiting,
-        note_id: None,
-        message_id: None,
+    let gone = tx.find_relay_gone(pressed.account, pressed.message).await?;
+    if gone == Some(true) {
+        return Ok(true);
+    }
+    // What was chosen is not what stands there now.
+    let changed = match &known {
+        Some(word) => word.changed && word.text != cut(pressed.text),
+        None => gone.is_some(),
     };
+    let unfit = [(changed, EDITED), (pressed.has_files, FILES), (pressed.mentions, MENTIONS)];
+    let unfit = unfit.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
+    let refused = pressed.refused.or(unfit).or(held(tx).await?).map(str::to_owned);
+    let fresh = fresh_word(&thread, (pressed.account, pressed.message), (RelayWay::Pressed, pressed.by), pressed.text);
+    let fresh = RelayWordRow { refused, at: pressed.at, heard_at: clock.now(), ..fresh };
     match known {
         None => tx.insert_relay_word(&fresh).await,
         // Chosen a moment ago.
@@ -252,8 +259,9 @@ pub async fn hear_pressed(tx: &mut Tx, clock: &Clock, pressed: &PressedThere<'_>
                 None => None,
             };
             // What did not go may be sent after all; of what went, that is said.
-            let went = row.is_some_and(|row| row.status != OutboxStatus::Cancelled);
+            let went = row.is_some_and(|row| !matches!(row.status, OutboxStatus::Cancelled | OutboxStatus::Rejected));
             let word = RelayWordRow {
+                text: if changed { word.text } else { fresh.text },
                 note_id: word.note_id,
                 taken_back: word.taken_back,
                 message_id: word.message_id.filter(|_| went),
@@ -293,23 +301,9 @@ pub async fn hear_mailed(tx: &mut Tx, clock: &Clock, mailed: &MailedThere<'_>) -
         Ok(text) => (text, None),
         Err(why) => (relay::above_cut(mailed.text).trim().to_owned(), Some(why)),
     };
-    let word = RelayWordRow {
-        answers,
-        account: mailed.account.to_owned(),
-        provider_id: mailed.id.to_owned(),
-        thread_id: thread.id,
-        way: RelayWay::Mailed,
-        author: called(mailed.author),
-        text: cut(&text),
-        refused: mailed.refused.or(stranger).or(refused).or(held(tx).await?).map(str::to_owned),
-        at: mailed.at,
-        heard_at: clock.now(),
-        changed: false,
-        taken_back: false,
-        state: RelayWordState::Waiting,
-        note_id: None,
-        message_id: None,
-    };
+    let refused = mailed.refused.or(stranger).or(refused).or(held(tx).await?).map(str::to_owned);
+    let fresh = fresh_word(&thread, (mailed.account, mailed.id), (RelayWay::Mailed, mailed.author), &text);
+    let word = RelayWordRow { answers, refused, at: mailed.at, heard_at: clock.now(), ..fresh };
     tx.insert_relay_word(&word).await?;
     Ok(true)
 }

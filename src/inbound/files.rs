@@ -57,11 +57,13 @@ pub(super) async fn fetch(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn 
             Err(error @ (IngestError::LeaseLost | IngestError::Store(StoreError::Damaged(_)))) => {
                 return Err(error.into());
             }
-            // What is in hand is let go by itself in a while.
+            // What is in hand is let go: nobody else has any of the account's.
             Err(IngestError::Store(StoreError::Conflict(_))) => {
+                begun = false;
                 tokio::time::sleep(jitter(Duration::from_millis(50))).await;
             }
             Err(error) => {
+                begun = false;
                 tracing::warn!(account = %tenure.account, %error, "files beside messages can't be fetched; trying again");
                 tokio::time::sleep(jitter(RETRY)).await;
             }
@@ -133,15 +135,14 @@ async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: &[
     let mut tx = begin(tenure, lease, "inbound.files_keep").await?;
     // As those do who delete contents that nothing names any more.
     tx.lock_conversations().await?;
+    // Erased meanwhile, say: then nothing of it is written at all.
+    if !tx.keep_file(grip, (&hash, octets(content))).await? {
+        return Ok(());
+    }
     for (position, piece) in (0..).zip(content.chunks(PIECE_OCTETS)) {
         let packed = zstd::bulk::compress(piece, COMPRESSION);
         let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
         tx.insert_file_piece((&hash, position), octets(piece), packed).await?;
-    }
-    let kept = tx.keep_file(grip, (&hash, octets(content))).await?;
-    if !kept {
-        // Erased meanwhile, say: nothing names what was written here.
-        tx.delete_file_pieces(vec![hash]).await?;
     }
     tx.commit().await?;
     tracing::debug!(account = %tenure.account, message = %grip.message_id, octets = content.len(), "a file is kept");

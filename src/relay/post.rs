@@ -69,8 +69,8 @@ enum Came {
     Stands(Option<String>),
     /// It does not: tried again, or given up after long enough. Where a time is given, not before it is over.
     Not(String, Option<Duration>),
-    /// It is not known.
-    Unknown(String),
+    /// It is not known. Where a time is given, it is not asked before that is over.
+    Unknown(String, Option<Duration>),
 }
 
 impl Relays {
@@ -98,7 +98,12 @@ impl Relays {
             lease = Some(held);
             let Some(errand) = errand else { break };
             let came = self.bring(voice, &errand).await;
+            let goes_well = matches!(came, Came::Stands(_));
             last = Some((errand.post.id, came));
+            // Where one place does not answer, the others are not to wait for all that is due there.
+            if !goes_well {
+                break;
+            }
         }
         let mut tx = self.store.begin("relay.rest").await?;
         if let Some((id, came)) = last {
@@ -172,11 +177,11 @@ impl Relays {
             }
         };
         let came = tokio::time::timeout(TRY_MAX, brought).await;
-        let came = came.unwrap_or_else(|_| Came::Unknown(format!("no answer within {} s", TRY_MAX.as_secs())));
+        let came = came.unwrap_or_else(|_| Came::Unknown(format!("no answer within {} s", TRY_MAX.as_secs()), None));
         match came {
             // It may stand there since an earlier try, and that was not found out.
-            Came::Not(why, _) if errand.post.state == RelayState::Begun => Came::Unknown(why),
-            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(_)) => other,
+            Came::Not(why, wait) if errand.post.state == RelayState::Begun => Came::Unknown(why, wait),
+            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(..)) => other,
         }
     }
 
@@ -194,7 +199,7 @@ impl Relays {
             match looked_for(line, (&room.place, errand)).await {
                 Ok(Some(id)) => return Came::Stands(Some(id)),
                 Ok(None) => {}
-                Err(why) => return Came::Unknown(why),
+                Err(why) => return Came::Unknown(why, None),
             }
         }
         let words = Words {
@@ -286,7 +291,7 @@ async fn bring_by_mail(sender: Box<dyn Sender>, from: &AccountFrom, errand: &Err
     let mail = Outgoing { from: from.address.clone(), recipients: vec![errand.thread.place.clone()], content };
     match hand_over(sender, mail, machine_now()).await {
         Came::Stands(_) => Came::Stands(Some(letter.message_id.clone())),
-        other @ (Came::Not(..) | Came::Unknown(_)) => other,
+        other @ (Came::Not(..) | Came::Unknown(..)) => other,
     }
 }
 
@@ -299,7 +304,7 @@ async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> 
         Ok(Offer::Ready { .. }) => match sender.hand_over(&mail).await {
             SendOutcome::Accepted { id, .. } => Came::Stands(id),
             SendOutcome::Refused(reply) => refusal(Some(&reply), now),
-            SendOutcome::Uncertain(why) => Came::Unknown(why),
+            SendOutcome::Uncertain(why) => Came::Unknown(why, None),
         },
         Ok(Offer::Refused { replies, .. }) => refusal(replies.first(), now),
         Err(error) => Came::Not(error.error.to_string(), None),
@@ -340,9 +345,9 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
             }
             tx.put_relay_post_off(id, (state, due), &why).await?;
         }
-        Came::Unknown(why) => {
+        Came::Unknown(why, wait) => {
             let state = if is_over { RelayState::Failed } else { RelayState::Begun };
-            let due = now.plus(LOOK_AFTER.max(clock::jitter(rest)));
+            let due = now.plus(wait.unwrap_or_default().max(LOOK_AFTER).max(clock::jitter(rest)));
             tx.put_relay_post_off(id, (state, due), &why).await?;
         }
     }

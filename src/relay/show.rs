@@ -17,7 +17,7 @@ use crate::store::relay::{NewRelayPost, RelayThreadRow};
 use crate::store::{StoreError, Tx};
 
 /// Events looked at in one transaction.
-pub(super) const BATCH: i64 = 200;
+pub(super) const BATCH: i64 = 100;
 /// What happened longer ago than this, in business time, is shown to nobody any more.
 const NEWS: Duration = Duration::from_hours(72);
 

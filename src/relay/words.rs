@@ -57,7 +57,7 @@ impl Relays {
         let Some(thread) = tx.get_relay_thread(word.thread_id).await? else { return Ok(()) };
         let Some(person) = relay::person_of(tx, &thread).await? else { return Ok(()) };
         let back = if word.message_id.is_some() {
-            self.see_to_sent(tx, word, done).await?
+            self.see_to_sent(tx, person, word, done).await?
         } else if word.taken_back {
             if let Some(note) = word.note_id.take() {
                 tx.delete_note(note).await?;
@@ -76,7 +76,8 @@ impl Relays {
             Some(Back::Goes(text) | Back::Not(text)) => text,
         };
         // One word for each way in which it stands: what is seen to twice is told once.
-        let key = Sha256::digest(format!("{} {} {text}", word.provider_id, word.way));
+        let which = word.message_id.map(|id| id.to_string()).unwrap_or_default();
+        let key = Sha256::digest(format!("{} {} {which} {text}", word.provider_id, word.way));
         let key = key.iter().fold("word:".to_owned(), |key, octet| format!("{key}{octet:02x}"));
         let post = self.post_in(&thread, (RelaySort::Told, key), (word.message_id, text))?;
         tx.insert_relay_posts(vec![post]).await?;
@@ -133,6 +134,7 @@ impl Relays {
     async fn see_to_sent(
         &self,
         tx: &mut Tx,
+        person: InfluencerId,
         word: &mut RelayWordRow,
         done: &mut SeenTo,
     ) -> Result<Option<Back>, StoreError> {
@@ -141,7 +143,11 @@ impl Relays {
         if row.status == OutboxStatus::Cancelled {
             // What became of it is told by its own event.
             done.accounts.push(row.account);
-            return Ok(None);
+            if word.taken_back || !word.changed {
+                return Ok(None);
+            }
+            self.note(tx, person, word).await?;
+            return Ok(Some(Back::Not("It is kept as a note: write what is meant once more".to_owned())));
         }
         if !word.changed && !word.taken_back {
             return Ok(Some(Back::Not("It is on its way to them already, or they have it".to_owned())));

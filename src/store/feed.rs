@@ -115,6 +115,18 @@ impl Tx {
         self.insert_many(&PROVIDER_MESSAGES, rows).await
     }
 
+    /// Notes under which id a provider has a message that went through the outbox. Where it was read before as one that was written
+    /// elsewhere, it is known now whose it is.
+    pub async fn take_provider_message(
+        &mut self,
+        account: &str,
+        provider_id: &str,
+        message: MessageId,
+    ) -> Result<(), StoreError> {
+        self.exec(&TAKE, values![account, provider_id, message]).await?;
+        Ok(())
+    }
+
     /// The messages that a provider has under these ids.
     pub async fn find_provider_messages(
         &mut self,
@@ -267,6 +279,9 @@ statements! {
         AND (progress IS NULL OR progress = 'taken' OR (progress = 'sent' AND $3::text <> 'taken')) AND progress IS DISTINCT FROM $3";
     #[hot] SOUGHT = "SELECT m.id, m.author_address AS sender, r.address, m.text FROM message m \
         JOIN outbox_recipient r ON r.outbox_id = m.id AND r.position = 0 WHERE m.id = ANY($1::uuid[])";
+    #[hot] TAKE = "INSERT INTO provider_message (account, provider_id, message_id) VALUES ($1, $2, $3) \
+        ON CONFLICT (account, provider_id) DO UPDATE SET message_id = excluded.message_id \
+        WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = provider_message.message_id)";
     #[hot] LAST_WRITTEN = "SELECT m.id, p.thread_id, m.channel, m.account, m.author_address AS address FROM participation p \
         JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 AND p.role = 'author' AND p.agent_id IS NULL \
         AND m.channel = $2 AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";

@@ -220,6 +220,22 @@ impl Tx {
         Ok(gone)
     }
 
+    /// The same of some files beside one message, by their places.
+    pub async fn let_some_files_go(
+        &mut self,
+        message: MessageId,
+        positions: Vec<i64>,
+        reason: &str,
+    ) -> Result<u64, StoreError> {
+        if positions.is_empty() {
+            return Ok(0);
+        }
+        let hashes = self.list_file_hashes(vec![message]).await?;
+        let gone = self.exec(&LET_SOME_GO, values![message, positions, reason]).await?;
+        self.delete_file_pieces(hashes).await?;
+        Ok(gone)
+    }
+
     /// Deletes contents that no file names any more; how many pieces.
     pub async fn delete_file_pieces(&mut self, hashes: Vec<Vec<u8>>) -> Result<u64, StoreError> {
         if hashes.is_empty() {
@@ -251,6 +267,8 @@ statements! {
     #[hot] HASHES = "SELECT DISTINCT hash FROM message_file WHERE message_id = ANY($1::uuid[]) AND hash IS NOT NULL";
     #[hot] LET_GO = "UPDATE message_file SET state = 'gone', hash = NULL, reason = $2, lease_holder = NULL, lease_until = NULL \
         WHERE message_id = ANY($1::uuid[]) AND state <> 'gone'";
+    #[hot] LET_SOME_GO = "UPDATE message_file SET state = 'gone', hash = NULL, reason = $3, lease_holder = NULL, lease_until = NULL \
+        WHERE message_id = $1 AND position = ANY($2::bigint[]) AND state <> 'gone'";
     #[hot] PIECES_DELETE = "DELETE FROM file_piece WHERE hash = ANY($1::bytea[]) \
         AND NOT EXISTS (SELECT 1 FROM message_file f WHERE f.hash = file_piece.hash)";
 }

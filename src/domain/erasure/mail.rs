@@ -29,7 +29,9 @@ pub enum Blotted {
 
 /// Whether somebody is found in octets that are no mail.
 pub fn is_in_octets(blot: &Blot, octets: &[u8]) -> bool {
-    blot.is_in(&text_of(octets))
+    // A piece of a text may begin or end within a character.
+    blot.is_in(&String::from_utf8_lossy(octets))
+        || (std::str::from_utf8(octets).is_err() && blot.is_in(&text_of(octets)))
 }
 
 /// A mail without somebody.

@@ -20,7 +20,7 @@ use crate::domain::ids::{ConversationId, ErasureId, InfluencerId, LedgerId, Mess
 use crate::domain::people::{Address, Influencer, SCOPE_ALL};
 use crate::domain::threading::id_key;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, EventType, OutboxStatus, SuppressionReason, Word as _};
+use crate::domain::words::{Channel, EventType, FileState, OutboxStatus, SuppressionReason, Word as _};
 use crate::domain::{address, chat};
 use crate::hub::hold;
 use crate::hub::settle::{self, SettleError};
@@ -320,9 +320,8 @@ async fn blot_others(
         if blot_raw(tx, person, message).await? == Blotted::Lost {
             erased.raw_mails_lost += 1;
         }
-        if are_in_files(tx, person, message.id).await? {
-            tx.let_files_go(vec![message.id], "somebody who was in it was erased").await?;
-        }
+        let files = files_with(tx, person, message.id).await?;
+        tx.let_some_files_go(message.id, files, "somebody who is, or may be, in it was erased").await?;
     }
     for ids in ids_of(stays).chunks(AT_ONCE) {
         let n = tx.erase_recipients(ids.to_vec(), person.keys.clone()).await?;
@@ -396,10 +395,17 @@ async fn blot_raw(tx: &mut Tx, person: &Person, message: &TheirMessage) -> Resul
     Ok(result)
 }
 
-/// Whether they are found in what is kept beside a message that stays. What others sent can't be changed, only let go.
-async fn are_in_files(tx: &mut Tx, person: &Person, message: MessageId) -> Result<bool, StoreError> {
-    for (_, file) in tx.list_files(message).await? {
-        let Some(hash) = file.hash else { continue };
+/// The files beside a message that stays in which they are found, or in which nobody can look yet. What others sent can't be changed,
+/// only let go.
+async fn files_with(tx: &mut Tx, person: &Person, message: MessageId) -> Result<Vec<i64>, StoreError> {
+    let mut found = Vec::new();
+    'files: for (place, file) in tx.list_files(message).await? {
+        let Some(hash) = file.hash else {
+            if file.state == FileState::Waiting {
+                found.push(place);
+            }
+            continue;
+        };
         let mut read = Vec::new();
         for position in 0.. {
             let Some(piece) = tx.get_file_piece(&hash, position).await? else { break };
@@ -407,11 +413,12 @@ async fn are_in_files(tx: &mut Tx, person: &Person, message: MessageId) -> Resul
             read.drain(..read.len().saturating_sub(SEAM));
             read.extend(piece.unpack()?);
             if is_in_octets(&person.blot, &read) {
-                return Ok(true);
+                found.push(place);
+                continue 'files;
             }
         }
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// Events and single texts that stay.

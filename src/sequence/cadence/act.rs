@@ -173,6 +173,16 @@ impl Batch<'_> {
         {
             return Ok(Err(Voiceless::Elsewhere(name.clone())));
         }
+        // A node that restarts reads nothing for a moment: that is no reason to be a stranger.
+        if named.is_none()
+            && homeless_again(tx, self.now()).is_some()
+            && let Some(name) = wanted
+        {
+            let why = format!(
+                "no node that runs has the account {name}, which they know: start it, or write {channel}_account"
+            );
+            return Ok(Err(Voiceless::Stuck(why)));
+        }
         let chosen = match choose_voice(&self.house, channel, (named, known.as_ref())) {
             Ok(chosen) => chosen,
             Err(why) => return Ok(Err(Voiceless::Stuck(why))),

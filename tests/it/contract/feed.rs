@@ -459,3 +459,25 @@ async fn an_account_whose_address_is_not_told_keeps_the_one_that_is_known() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_read_as_written_elsewhere_is_ours_once_that_is_known() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let name = fresh.name;
+        let by_hand = message(&fresh, &clock).await;
+        let (ours, others) = (
+            texted(&fresh, &clock, (ANA, "hi"), "uncertain").await,
+            texted(&fresh, &clock, (BO, "hi"), "uncertain").await,
+        );
+        let mut tx = fresh.store.begin("test.feed").await.unwrap();
+        tx.insert_provider_messages(vec![told("texts", "SM1", by_hand)]).await.unwrap();
+        let mut whose = Vec::new();
+        for (id, message) in [("SM1", ours), ("SM1", others), ("SM2", others)] {
+            tx.take_provider_message("texts", id, message).await.unwrap();
+            whose.push(tx.find_provider_messages("texts", vec![id.to_owned()]).await.unwrap()[0].message_id);
+        }
+        // What is one of the outbox's stays its.
+        assert_eq!(whose, [ours, ours, others], "{name}");
+    }
+}

@@ -146,7 +146,9 @@ async fn a_content_is_kept_once_and_goes_with_the_last_that_names_it() {
         assert_eq!(tx.list_file_hashes(vec![a, b]).await.unwrap().len(), 2, "{name}");
         assert_eq!(tx.list_file_hashes(Vec::new()).await.unwrap().len(), 0, "{name}");
         // The one that waits is given up with those that are kept.
-        assert_eq!(tx.let_files_go(vec![b], "kept long enough").await.unwrap(), 3, "{name}");
+        assert_eq!(tx.let_some_files_go(b, Vec::new(), "nothing").await.unwrap(), 0, "{name}");
+        assert_eq!(tx.let_some_files_go(b, vec![2, 7], "by its place").await.unwrap(), 1, "{name}");
+        assert_eq!(tx.let_files_go(vec![b], "kept long enough").await.unwrap(), 2, "{name}");
         assert_eq!(tx.let_files_go(vec![b], "again").await.unwrap(), 0, "{name}");
         tx.commit().await.unwrap();
         assert_eq!(count(&fresh, pieces).await, 5, "{name}: what another names stays");

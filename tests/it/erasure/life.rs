@@ -433,7 +433,7 @@ impl Life {
         assert_eq!(before, ["Formerly with [erased], as [erased]"], "{}", self.word);
         let file = tx.get_file(message.id, 0).await.unwrap().unwrap();
         assert_eq!((file.state, file.name.as_str(), file.hash), (FileState::Gone, "With [erased].txt", None));
-        assert_eq!(file.reason.as_deref(), Some("somebody who was in it was erased"));
+        assert_eq!(file.reason.as_deref(), Some("somebody who is, or may be, in it was erased"));
         let raw = String::from_utf8(tx.get_raw_mail(message.id).await.unwrap().unwrap()).unwrap();
         assert!(raw.contains(clean) && raw.contains(&format!("friend{}@pals.example", self.n)), "{raw}");
         let threads =

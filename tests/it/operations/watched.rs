@@ -44,6 +44,7 @@ fn numbers_are_for_who_may_see_them_and_tell_how_loops_and_accounts_are() {
         "judge",
         "poller:hello",
         "reconciler:hello",
+        "relay",
         "retention",
         "sequencer",
         "sweep",

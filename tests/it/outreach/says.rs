@@ -426,6 +426,15 @@ async fn the_number_they_know_says_it_also_where_another_node_has_it() {
         world.run_until("2026-11-03T13:30:00Z").await;
         // A node without that number: it has one of its own.
         let stranger = Cadence { desk: Desk::new(talking()), ..world.cadence.clone() };
+        world.clock.advance_to(instant("2026-11-03T14:15:00Z"));
+        if world.fresh.store.is_shared() {
+            // The node that has it restarts, and reads nothing for a moment: nobody else speaks for it.
+            while stranger.tick().await.unwrap().0.runs > 0 {}
+            for run in &runs {
+                let looked = world.run_of(*run).await;
+                assert_eq!((looked.state, looked.phase), (EnrollmentState::Held, Phase::Delay), "{looked:?}");
+            }
+        }
         let holder = RunId(world.clock.new_id());
         let mut tx = world.fresh.store.begin("test").await.unwrap();
         tx.acquire_lease(&poll_lease("other"), holder, 600).await.unwrap().unwrap();

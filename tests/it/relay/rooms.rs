@@ -101,7 +101,11 @@ async fn words_are_taken_back(fresh: stores::Fresh) {
         json!({ "type": "message", "subtype": "message_deleted", "channel": ROOM, "deleted_ts": three, "ts": three,
         "event_ts": liaison::connector::slack::ts_of(liaison::clock::machine_now()) }),
     );
-    brand.until("no note", || brand.notes(&ana).is_empty().then_some(()));
+    // What the words became that were changed is a note, and the only one.
+    brand.until("one note", || {
+        let notes: Vec<String> = brand.notes(&ana).into_iter().map(|(_, text)| text).collect();
+        (notes == ["!send two and more"]).then_some(())
+    });
     assert_eq!(brand.sent(), [""; 0]);
 }
 

@@ -78,3 +78,14 @@ fn each_mistake_is_told_at_its_place() {
         assert!(findings.contains(told), "{text}\n{findings}");
     }
 }
+
+#[test]
+fn the_page_shows_relays_that_load() {
+    let page = include_str!("../../../docs/relay.md");
+    let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let around = AROUND.replace("[accounts.space]", "[accounts.workspace]");
+    let loaded = load_text(&format!("{around}{}", blocks.join("\n")), ENV).map_err(|findings| findings.to_string());
+    let relays = loaded.unwrap().config.relays;
+    assert_eq!(relays.keys().collect::<Vec<_>>(), ["deals", "kim", "team"]);
+    assert_eq!(blocks.len(), 3);
+}

@@ -137,6 +137,11 @@ impl Tx {
     /// run is over or elsewhere by now, it, its sequence, its account or everything is paused, its influencer is held, or a
     /// recipient is not theirs any more. Then nothing may be sent.
     pub async fn mark_handed_over(&mut self, grip: Grip, now: Micros) -> Result<Option<HandedOver>, StoreError> {
+        if self.is_shared() {
+            // A statement goes by what was committed when it began, and may get the row later: a no that was committed in between
+            // would not be seen. Whoever has the row sees all that was committed before.
+            let _: Option<(MessageId,)> = self.opt(&HAND_OVER_LOCK, values![grip.id]).await?;
+        }
         let lease_now = self.lease_now().await?;
         let n = self.exec(&HAND_OVER, values![grip.id, grip.holder, grip.attempt, now, lease_now]).await?;
         if n == 0 {
@@ -236,6 +241,7 @@ statements! {
         WHERE id = ANY($1::uuid[]) AND status IN ('queued', 'deferred') AND held_reason IS NULL RETURNING id";
     #[hot] CLAIMED = "SELECT o.id, o.attempts AS attempt, o.failures, o.first_try_at, o.token, m.author_address AS sender \
         FROM outbox o JOIN message m ON m.id = o.id WHERE o.id = ANY($1::uuid[]) ORDER BY o.due_at, o.id";
+    #[hot] HAND_OVER_LOCK = "SELECT id FROM outbox WHERE id = $1 FOR UPDATE";
     #[hot] HAND_OVER = "UPDATE outbox SET status = 'handed_over', handed_over_at = $4, first_try_at = COALESCE(first_try_at, $4) \
         WHERE id = $1 AND lease_holder = $2 AND attempts = $3 AND status = 'claimed' AND lease_until >= $5 \
         AND NOT EXISTS (SELECT 1 FROM outbox_recipient r JOIN suppression s ON s.value_key = r.address_key \

@@ -377,9 +377,18 @@ pub struct Found {
     pub alike: bool,
 }
 
+/// What a provider tells of something that is sought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Looked {
+    /// What it has that is, or may be, what is sought, the oldest first: all of it in the time between.
+    pub found: Vec<Found>,
+    /// Why it may have been sent all the same where none of these is it; none where the provider has it for sure not then. These may
+    /// all be others' with the same words, so it is said whatever was found.
+    pub doubt: Option<String>,
+}
+
 /// Asks a provider what became of something that was handed over.
 pub trait Ledger: Send {
-    /// What the provider has that is, or may be, what is sought, the oldest first. An empty answer is given only where the provider
-    /// looked through all of the time between.
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>>;
+    /// Looks through all of the time between; where that can't be done, it is an error and no answer.
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>>;
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::reconcile::{Reconciler, VisitError};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Found, Ledger, Sought};
+use crate::connector::feed::{Found, Ledger, Looked, Sought};
 use crate::domain::chat::Words;
 use crate::domain::ids::MessageId;
+use crate::domain::time::Micros;
 use crate::domain::veil::without_addresses;
 use crate::domain::words::Progress;
 use crate::hub::{fares, outreach, settle};
@@ -26,16 +27,19 @@ impl Reconciler {
         for row in uncertain {
             let Some(sought) = self.sought(row).await? else { continue };
             match ledger.find(&sought).await {
-                Ok(found) => {
+                Ok(looked) => {
                     unanswered = 0;
-                    self.judge(row, found).await?;
+                    self.judge(row, looked).await?;
                 }
-                Err(error) if error.is_about_what_was_asked() => {
-                    let why = without_addresses(&error.to_string());
-                    tracing::warn!(message = %row.id, why, "the provider can't say what became of a message");
+                Err(error) if error.is_about_what_was_asked() => self.doubt(row, &error.to_string()).await?,
+                Err(error) => {
+                    // It was not asked for, and is as soon as somebody answers.
+                    self.look_again(row, self.tools.clock.now().plus(self.settings.look_after), None).await?;
+                    if !matches!(error, ConnectorError::Lost(_)) || unanswered == UNANSWERED_MAX {
+                        return Err(error.into());
+                    }
+                    unanswered += 1;
                 }
-                Err(ConnectorError::Lost(_)) if unanswered < UNANSWERED_MAX => unanswered += 1,
-                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
@@ -48,7 +52,7 @@ impl Reconciler {
         tx.lock_run_of(row.id).await?;
         let known = settle::settle_known(&mut tx, &self.tools.clock, vec![row.id]).await?;
         let sought = if known.is_empty() {
-            tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
+            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
             self.describe(&mut tx, row).await?
         } else {
             None
@@ -81,16 +85,30 @@ impl Reconciler {
         }))
     }
 
-    async fn judge(&mut self, row: &UncertainRow, found: Vec<Found>) -> Result<(), StoreError> {
-        let ours = self.ours(row.id, found).await?;
-        match ours.iter().find(|found| found.alike) {
-            Some(found) => self.settle_told(row, found).await,
-            None if ours.is_empty() => self.absent(row).await,
-            None => {
-                tracing::warn!(message = %row.id, "the provider has other words to the same address at the time: a person has to look");
-                Ok(())
+    async fn judge(&mut self, row: &UncertainRow, looked: Looked) -> Result<(), StoreError> {
+        let ours = self.ours(row.id, looked.found).await?;
+        match (ours.iter().find(|found| found.alike), looked.doubt) {
+            (Some(found), _) => self.settle_told(row, found).await,
+            (None, None) if ours.is_empty() => self.absent(row).await,
+            (None, Some(why)) if ours.is_empty() => self.doubt(row, &why).await,
+            (None, _) => {
+                self.doubt(row, "the provider has other words to the same address at the time: a person has to look")
+                    .await
             }
         }
+    }
+
+    /// Nobody can say yet what became of it, and why is shown with it.
+    async fn doubt(&self, row: &UncertainRow, why: &str) -> Result<(), StoreError> {
+        let why = without_addresses(why);
+        tracing::warn!(message = %row.id, why, "the provider can't say what became of a message");
+        self.look_again(row, self.next_look(row), Some(&why)).await
+    }
+
+    async fn look_again(&self, row: &UncertainRow, at: Micros, why: Option<&str>) -> Result<(), StoreError> {
+        let mut tx = self.tools.store.begin("outbound.look_again").await?;
+        tx.set_look_at(row.id, row.attempt, at, why).await?;
+        tx.commit().await
     }
 
     /// What was found that is none of the others that were sent from here: where a provider keeps no token of ours, the same words to
@@ -114,7 +132,7 @@ impl Reconciler {
         tx.lock_run_of(row.id).await?;
         fares::note_id(&mut tx, &self.settings.account, (&found.id, row.id)).await?;
         if !settle::settle_found(&mut tx, &self.tools.clock, row, settle::HAS_IT).await? {
-            tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
+            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
         }
         // How it fares beyond that is told by the feed, with what follows from it.
         if matches!(found.progress, Progress::Taken | Progress::Sent) {
@@ -141,7 +159,7 @@ impl Reconciler {
             }
         } else {
             let left = self.settings.settle_after.saturating_sub(waited);
-            tx.set_look_at(row.id, row.attempt, now.plus(left.max(self.settings.look_after))).await?;
+            tx.set_look_at(row.id, row.attempt, now.plus(left.max(self.settings.look_after)), None).await?;
         }
         tx.commit().await
     }

@@ -289,7 +289,7 @@ impl Reconciler {
         let mut tx = self.tools.store.begin("outbound.settle_found").await?;
         tx.lock_run_of(row.id).await?;
         if !settle::settle_found(&mut tx, &self.tools.clock, row, "found in Sent").await? {
-            tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
+            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
         }
         tx.commit().await
     }
@@ -311,9 +311,9 @@ impl Reconciler {
             }
         } else if files_itself && row.accepted == 0 {
             let wait = self.settings.settle_after.saturating_sub(waited).min(LOOK_MAX);
-            tx.set_look_at(row.id, row.attempt, now.plus(wait.max(self.settings.look_after))).await?;
+            tx.set_look_at(row.id, row.attempt, now.plus(wait.max(self.settings.look_after)), None).await?;
         } else {
-            tx.set_look_at(row.id, row.attempt, self.next_look(row)).await?;
+            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
         }
         tx.commit().await
     }

@@ -264,8 +264,8 @@ async fn looked_for(line: &dyn Line, (place, errand): (&str, &Errand)) -> Result
         // Also what a later try of the same left there.
         before: machine_now().plus(SKEW),
     };
-    let found = line.ledger().find(&sought).await.map_err(|error| error.to_string())?;
-    Ok(found.into_iter().next().map(|found| found.id))
+    let looked = line.ledger().find(&sought).await.map_err(|error| error.to_string())?;
+    Ok(looked.found.into_iter().next().map(|found| found.id))
 }
 
 /// A mail whose answer was lost is written again under the same Message-ID: most programs show it once.

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::{Entry, Happened, World};
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, FileError, Found, Hook, Ledger, Line, Party, Progress, Room, Said, Sought, Told,
-    Words,
+    Attached, Batch, Checked, Feed, FileError, Found, Hook, Ledger, Line, Looked, Party, Progress, Room, Said, Sought,
+    Told, Words,
 };
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, Wake};
 use crate::domain::chat;
@@ -292,7 +292,7 @@ struct TalkLedger {
 }
 
 impl Ledger for TalkLedger {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         let state = self.world.state();
         let said = state.talks.get(&self.account).map(|talk| talk.said.as_slice()).unwrap_or_default();
         let is_it = |said: &&Said| said.token.as_deref() == Some(&sought.token);
@@ -305,6 +305,6 @@ impl Ledger for TalkLedger {
         };
         let found = said.iter().filter(is_it).map(found).collect();
         drop(state);
-        ready(Ok(found)).boxed()
+        ready(Ok(Looked { found, doubt: None })).boxed()
     }
 }

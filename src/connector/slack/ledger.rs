@@ -9,7 +9,7 @@ use super::member::{channel_of, next_page};
 use super::message::Message;
 use super::{Own, ts_of};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Found, Ledger, Progress, Sought};
+use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
 
 /// Messages that are asked for at once: what Slack recommends at most.
 pub(super) const PAGE: usize = 200;
@@ -29,7 +29,7 @@ impl SlackLedger {
         Self { api, own }
     }
 
-    async fn look(&self, sought: &Sought) -> Result<Vec<Found>, Trouble> {
+    async fn look(&self, sought: &Sought) -> Result<Looked, Trouble> {
         let channel = channel_of(&self.api, sought.place.as_deref().unwrap_or(&sought.to)).await?;
         let place = format!("{}/{channel}/", self.own.team);
         let thread = sought.thread.as_deref().and_then(|thread| thread.strip_prefix(&place));
@@ -45,7 +45,7 @@ impl SlackLedger {
                 // The first message of a thread comes with every page of it.
                 found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
                 found.dedup_by(|a, b| a.id == b.id);
-                return Ok(found);
+                return Ok(Looked { found, doubt: None });
             }
         }
         Err(Trouble::Unreadable(format!("more than {} messages were said in the time", PAGES_MAX * PAGE)))
@@ -82,7 +82,7 @@ fn question(
 }
 
 impl Ledger for SlackLedger {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async { Ok(self.look(sought).await?) })
     }
 }

@@ -17,7 +17,8 @@ use super::sender::{SlackSender, pace};
 use super::{Own, manifest, room};
 use crate::clock::Clock;
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, FileError, Found, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Room, Sought,
+    Attached, Batch, Checked, Feed, FileError, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Looked, Room,
+    Sought,
 };
 use crate::connector::{ConnectorError, Sender, Wake};
 use crate::domain::time::Micros;
@@ -204,7 +205,7 @@ struct WorkspaceLedger {
 }
 
 impl Ledger for WorkspaceLedger {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async move {
             let own = self.workspace.own().await?;
             SlackLedger::new(self.workspace.api.clone(), own).find(sought).await

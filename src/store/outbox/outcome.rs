@@ -188,9 +188,15 @@ impl Tx {
         self.all(&SENT_BEFORE, values![account, before, at_most]).await
     }
 
-    /// Sets when an uncertain attempt is looked for next.
-    pub async fn set_look_at(&mut self, id: MessageId, attempt: i64, at: Micros) -> Result<(), StoreError> {
-        self.exec(&LOOK_AT, values![id, attempt, at]).await?;
+    /// Sets when an uncertain attempt is looked for next, and says why it is not known yet, where that is new.
+    pub async fn set_look_at(
+        &mut self,
+        id: MessageId,
+        attempt: i64,
+        at: Micros,
+        why: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.exec(&LOOK_AT, values![id, attempt, at, why]).await?;
         Ok(())
     }
 
@@ -239,7 +245,8 @@ statements! {
         ORDER BY o.look_at, o.id LIMIT $3";
     #[hot] SENT_BEFORE = "SELECT o.token, m.internet_message_id FROM outbox o JOIN message m ON m.id = o.id \
         WHERE o.account = $1 AND o.status = 'confirmed' AND o.finished_at <= $2 ORDER BY o.id DESC LIMIT $3";
-    #[hot] LOOK_AT = "UPDATE outbox SET look_at = $3 WHERE id = $1 AND attempts = $2 AND status = 'uncertain'";
+    #[hot] LOOK_AT = "UPDATE outbox SET look_at = $3, detail = COALESCE($4, detail) \
+        WHERE id = $1 AND attempts = $2 AND status = 'uncertain'";
     #[hot] UNFILED = "SELECT o.id, o.token, m.internet_message_id, o.handed_over_at FROM outbox o JOIN message m ON m.id = o.id \
         WHERE o.account = $1 AND o.file_copy AND o.finished_at IS NOT NULL AND o.status = 'confirmed' ORDER BY o.finished_at, o.id LIMIT $2";
     #[hot] FILED = "UPDATE outbox SET filed_at = $2, file_copy = FALSE WHERE id = $1";

@@ -3,7 +3,7 @@
 use super::{Running, until};
 use crate::outbox_bench::{self, Bench, settings};
 use futures_util::future::BoxFuture;
-use liaison::connector::feed::{Found, Ledger, Party, Progress, Said, Sought, Told};
+use liaison::connector::feed::{Found, Ledger, Looked, Party, Progress, Said, Sought, Told};
 use liaison::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use liaison::domain::chat::{Harm, Words};
 use liaison::domain::ids::MessageId;
@@ -129,7 +129,7 @@ impl Sender for Session {
 }
 
 /// What a provider says to a question.
-type Answer = Result<Vec<Found>, ConnectorError>;
+type Answer = Result<Looked, ConnectorError>;
 
 /// Answers what it is told to, one after the other, and then that there is nothing.
 struct Answers {
@@ -141,7 +141,7 @@ struct Answers {
 }
 
 impl Ledger for Answers {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async move {
             self.asked.lock().unwrap().push(sought.clone());
             if self.tells {
@@ -150,7 +150,7 @@ impl Ledger for Answers {
                 fares::note_id(&mut tx, "brand", ("told", own)).await.unwrap();
                 tx.commit().await.unwrap();
             }
-            self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Vec::new()))
+            self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Looked::default()))
         })
     }
 }
@@ -170,7 +170,7 @@ fn run(bench: &Bench, chat: &Arc<Chat>) -> Running {
 
 type Asked = Arc<Mutex<Vec<Sought>>>;
 
-fn reconciler(bench: &Bench, answers: Vec<Result<Vec<Found>, ConnectorError>>, tells: bool) -> (Reconciler, Asked) {
+fn reconciler(bench: &Bench, answers: Vec<Answer>, tells: bool) -> (Reconciler, Asked) {
     let (answers, asked) = (Arc::new(Mutex::new(VecDeque::from(answers))), Asked::default());
     let (store, heard) = (bench.fresh.store.clone(), asked.clone());
     let ledgers = Arc::new(move || {
@@ -211,6 +211,25 @@ async fn note(bench: &Bench, id: MessageId) {
 async fn look(bench: &Bench, reconciler: &mut Reconciler) {
     bench.sql("UPDATE outbox SET look_at = 1 WHERE status = 'uncertain'").await;
     reconciler.look_once().await.unwrap();
+}
+
+/// What a provider tells that has these, and why it may have more.
+fn looked(bench: &Bench, found: &[(&str, bool)], doubt: Option<&str>) -> Answer {
+    let at = bench.clock.now();
+    let found = found.iter().map(|(id, alike)| Found {
+        id: (*id).to_owned(),
+        progress: Progress::Taken,
+        code: None,
+        at,
+        alike: *alike,
+    });
+    Ok(Looked { found: found.collect(), doubt: doubt.map(str::to_owned) })
+}
+
+/// What is shown with it.
+async fn why(bench: &Bench, id: MessageId) -> String {
+    let mut tx = bench.fresh.store.read().await.unwrap();
+    tx.get_outbox(id).await.unwrap().unwrap().detail.unwrap_or_default()
 }
 
 /// A message of which nothing was heard.
@@ -257,7 +276,7 @@ async fn what_a_provider_told_of_is_not_sent_again_whatever_its_ledger_says() {
         let (mut tells, _) = reconciler(&bench, Vec::new(), true);
         bench.sql("UPDATE outbox SET look_at = NULL WHERE status = 'uncertain'").await;
         let mut tx = bench.begin().await;
-        tx.set_look_at(first, 1, Micros(1)).await.unwrap();
+        tx.set_look_at(first, 1, Micros(1), None).await.unwrap();
         tx.commit().await.unwrap();
         tells.look_once().await.unwrap();
         assert_eq!(status(&bench, first).await, OutboxStatus::Confirmed, "{}", bench.name());
@@ -307,16 +326,9 @@ async fn one_that_can_not_be_told_keeps_no_others_waiting() {
         let running = run(&bench, &chat);
         let first = lost(&bench, &running, "T1/U1", "one").await;
         let second = lost(&bench, &running, "T1/U2", "two").await;
-        let found = |alike| Found {
-            id: format!("it is {alike}"),
-            progress: Progress::Taken,
-            code: None,
-            at: bench.clock.now(),
-            alike,
-        };
         let broken = Err(ConnectorError::Unreadable("odd".into()));
-        let (mut reconciler, asked) =
-            reconciler(&bench, vec![broken, Ok(vec![found(true)]), Ok(vec![found(false)])], false);
+        let (is_it, other) = (looked(&bench, &[("it is", true)], None), looked(&bench, &[("other", false)], None));
+        let (mut reconciler, asked) = reconciler(&bench, vec![broken, is_it, other], false);
         look(&bench, &mut reconciler).await;
         let texts: Vec<String> = asked.lock().unwrap().iter().map(|sought| sought.text.clone()).collect();
         let (open, done) = if texts == ["one", "two"] { (first, second) } else { (second, first) };
@@ -379,26 +391,66 @@ async fn what_was_read_in_other_words_is_no_proof_that_it_was_not_sent() {
         until("the other is sent", async || status(&bench, other).await == OutboxStatus::Confirmed).await;
         note(&bench, other).await;
         read_at_the_provider(&bench, "changed", "From your account on trial - hello").await;
-        let found = |id: &str, alike| Found {
-            id: id.into(),
-            progress: Progress::Taken,
-            code: None,
-            at: bench.clock.now(),
-            alike,
-        };
         let sent = format!("told {other}");
-        let answers = (0..3).map(|_| Ok(vec![found(&sent, false), found("changed", false)])).collect();
+        let answers = (0..3).map(|_| looked(&bench, &[(&sent, false), ("changed", false)], None)).collect();
         let (mut looking, asked) = reconciler(&bench, answers, false);
         for _ in 0..3 {
             look(&bench, &mut looking).await;
             assert_eq!(status(&bench, id).await, OutboxStatus::Uncertain, "{}", bench.name());
+            assert!(why(&bench, id).await.contains("a person has to look"), "{}", bench.name());
         }
         assert_eq!(asked.lock().unwrap().len(), 3);
         // Where only the other is there, which went from here, this one is not.
-        let (mut looking, _) = reconciler(&bench, vec![Ok(vec![found(&sent, false)])], false);
+        let (mut looking, _) = reconciler(&bench, vec![looked(&bench, &[(&sent, false)], None)], false);
         look(&bench, &mut looking).await;
         assert_eq!(status(&bench, id).await, OutboxStatus::Queued, "{}", bench.name());
         running.stop().await;
+    }
+}
+
+/// Records of a provider come late: that the same words of an earlier message are there already says nothing of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_words_of_another_are_no_proof_that_it_was_not_sent() {
+    for bench in outbox_bench::both().await {
+        let chat = Chat::new(&bench, &[Does::Takes, Does::Loses]);
+        let running = run(&bench, &chat);
+        let other = say(&bench, "T1/U1", "hello").await;
+        running.wake.wake();
+        until("the other is sent", async || status(&bench, other).await == OutboxStatus::Confirmed).await;
+        note(&bench, other).await;
+        let id = lost(&bench, &running, "T1/U1", "hello").await;
+        let of_other = format!("told {other}");
+        let early = || looked(&bench, &[(&of_other, true)], Some("it may take a while"));
+        let (mut looking, asked) = reconciler(&bench, vec![early(), early()], false);
+        for _ in 0..2 {
+            look(&bench, &mut looking).await;
+            assert_eq!(status(&bench, id).await, OutboxStatus::Uncertain, "{}", bench.name());
+            assert_eq!(why(&bench, id).await, "it may take a while", "{}", bench.name());
+        }
+        assert_eq!(asked.lock().unwrap().len(), 2);
+        // Once it says for sure that it has no more, it is sent again.
+        let (mut looking, _) = reconciler(&bench, vec![looked(&bench, &[(&of_other, true)], None)], false);
+        look(&bench, &mut looking).await;
+        assert_eq!(status(&bench, id).await, OutboxStatus::Queued, "{}", bench.name());
+        running.stop().await;
+    }
+}
+
+/// What could not be asked for is asked for once somebody answers, and not an hour later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_asked_for_is_not_put_off() {
+    for bench in outbox_bench::both().await {
+        let chat = Chat::new(&bench, &[Does::Loses]);
+        let running = run(&bench, &chat);
+        let id = lost(&bench, &running, "T1/U1", "hello").await;
+        running.stop().await;
+        bench.clock.advance(Duration::from_mins(50));
+        let (mut looking, asked) = reconciler(&bench, vec![Err(ConnectorError::Lost("it rests".into()))], false);
+        look(&bench, &mut looking).await;
+        assert_eq!(asked.lock().unwrap().len(), 1, "{}", bench.name());
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        let at = tx.get_uncertain(id).await.unwrap().unwrap().look_at.unwrap();
+        assert!(at.since(bench.clock.now()) <= slack().look_after, "{}", bench.name());
     }
 }
 

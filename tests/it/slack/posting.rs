@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use liaison::connector::feed::{Ledger as _, Progress, Sought, Words};
+use liaison::connector::feed::{Ledger as _, Looked, Progress, Sought, Words};
 use liaison::connector::not_before;
 use liaison::connector::slack::api::Api;
 use liaison::connector::slack::ledger::SlackLedger;
@@ -95,7 +95,7 @@ async fn lost_answers_are_uncertain_and_settled_by_the_ledger() {
         let outcome = send(&mut sender, &mail(to, &token, thread.as_deref())).await;
         assert_eq!(matches!(outcome, SendOutcome::Accepted { .. }), fault.is_none(), "{outcome:?}");
         assert_eq!(matches!(outcome, SendOutcome::Uncertain(_)), fault.is_some(), "{outcome:?}");
-        let found = ledger.find(&sought(&fake, to, &token, thread.as_deref())).await.unwrap();
+        let found = ledger.find(&sought(&fake, to, &token, thread.as_deref())).await.unwrap().found;
         let is_there = matches!(fault, None | Some(Fault::LoseAnswer));
         assert_eq!(found.len(), usize::from(is_there), "{n}: {fault:?}");
         if let [one] = found.as_slice() {
@@ -131,13 +131,13 @@ async fn a_post_in_a_thread_is_looked_for_where_it_was_posted() {
     assert!(matches!(send(&mut sender, &mail).await, SendOutcome::Uncertain(_)));
     let mut ledger = SlackLedger::new(api, own());
     let asked = Sought { place: Some("T1/C1".into()), ..sought(&fake, "T2/U9", "tok", Some(&thread)) };
-    let found = ledger.find(&asked).await.unwrap();
+    let found = ledger.find(&asked).await.unwrap().found;
     assert_eq!(found.len(), 1);
     assert!(found[0].id.starts_with("T1/C1/"), "{found:?}");
     assert_eq!(fake.calls("conversations.replies").len(), 1);
     // A post beside all threads is looked for in the channel.
     let asked = Sought { thread: None, ..asked };
-    assert_eq!(ledger.find(&asked).await, Ok(Vec::new()));
+    assert_eq!(ledger.find(&asked).await, Ok(Looked::default()));
     assert_eq!(fake.calls("conversations.history")[0].arguments["channel"], "C1");
     assert_polite(&fake);
 }
@@ -157,12 +157,12 @@ async fn a_ledger_that_did_not_look_through_all_says_nothing() {
     let mut ledger = SlackLedger::new(api, own());
     fake.fail("conversations.history", [Fault::Status(500)]);
     assert!(matches!(ledger.find(&sought(&fake, "T1/C1", "x", None)).await, Err(ConnectorError::Lost(_))));
-    assert_eq!(ledger.find(&sought(&fake, "T1/C1", "x", None)).await, Ok(Vec::new()));
+    assert_eq!(ledger.find(&sought(&fake, "T1/C1", "x", None)).await, Ok(Looked::default()));
     // Another app's message that carries the token is not ours.
     let forged =
         json!({"user":"U1","bot_id":"B9","metadata":{"event_type":"liaison_message","event_payload":{"token":"x"}}});
     fake.say("C1", fake.clock.now(), forged);
-    assert_eq!(ledger.find(&sought(&fake, "T1/C1", "x", None)).await, Ok(Vec::new()));
+    assert_eq!(ledger.find(&sought(&fake, "T1/C1", "x", None)).await, Ok(Looked::default()));
     assert_polite(&fake);
 }
 

@@ -49,7 +49,7 @@ async fn what_is_uncertain_is_found_or_known_not_to_be_there() {
         twilio.will(&[fate]);
         let outcome = send(&*line, &mail(&to, &text, None)).await;
         assert!(matches!(outcome, SendOutcome::Uncertain(_)), "{fate:?}: {outcome:?}");
-        let mut found = ledger.find(&sought(&to, &text)).await.unwrap();
+        let mut found = ledger.find(&sought(&to, &text)).await.unwrap().found;
         // What went to the same number with other words is told, and told apart.
         found.retain(|f| f.alike);
         let stored = twilio.messages().into_iter().filter(|m| m.to == to && m.body == text).map(|m| m.sid);
@@ -88,7 +88,7 @@ async fn a_ledger_tells_messages_apart() {
             state.messages.push(message);
         }
     }
-    let found = line.ledger().find(&sought(THEIRS, "hello")).await.unwrap();
+    let found = line.ledger().find(&sought(THEIRS, "hello")).await.unwrap().found;
     let (alike, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|f| f.alike);
     // The oldest first; a second that began before the time from which on is sought may hold it. A blank at the end is no other text.
     assert_eq!(alike.iter().map(|f| f.at.seconds() - NOON).collect::<Vec<_>>(), [0, 0, 5]);

@@ -10,7 +10,7 @@ use super::Desk;
 use super::list::page;
 use super::message::Record;
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Found, Ledger, Progress, Sought};
+use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
 use crate::connector::sms::alike;
 
 /// Pages of records of one recipient.
@@ -25,13 +25,13 @@ pub(super) struct TelnyxLedger {
 }
 
 impl Ledger for TelnyxLedger {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(self.look(sought))
     }
 }
 
 impl TelnyxLedger {
-    async fn look(&self, sought: &Sought) -> Result<Vec<Found>, ConnectorError> {
+    async fn look(&self, sought: &Sought) -> Result<Looked, ConnectorError> {
         let mut found = Vec::new();
         let mut wordless = false;
         for record in self.records(sought).await? {
@@ -46,18 +46,17 @@ impl TelnyxLedger {
                 None => wordless = true,
             }
         }
-        let is_there = found.iter().any(|found| found.alike);
-        if !is_there && wordless {
-            let why = "Telnyx keeps the words of messages for ten days: look in its portal whether this one was sent";
-            return Err(ConnectorError::Unreadable(why.to_owned()));
-        }
-        if !is_there && self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER) {
-            return Err(ConnectorError::Unreadable(
-                "it is not in Telnyx's records yet, which may take a while".to_owned(),
-            ));
-        }
+        // Also where something like it was found: that may be another of ours, and this one not be in the records yet.
+        let is_early = self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER);
+        let doubt = match (wordless, is_early) {
+            (true, _) => {
+                Some("Telnyx keeps the words of messages for ten days: look in its portal whether this one was sent")
+            }
+            (false, true) => Some("it is not in Telnyx's records yet, which may take a while"),
+            (false, false) => None,
+        };
         found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        Ok(found)
+        Ok(Looked { found, doubt: doubt.map(str::to_owned) })
     }
 
     /// Records of ours to the recipient in the time between.

@@ -11,7 +11,7 @@ use super::list::page;
 use super::message::Message;
 use super::{Desk, Origin, PAGE_SIZE};
 use crate::connector::ConnectorError;
-use crate::connector::feed::{Found, Ledger, Progress, Sought};
+use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
 use crate::connector::sms::alike;
 use crate::domain::time::Micros;
 use crate::domain::words::Direction;
@@ -25,13 +25,13 @@ pub(super) struct TwilioLedger {
 }
 
 impl Ledger for TwilioLedger {
-    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Vec<Found>, ConnectorError>> {
+    fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(self.look(sought))
     }
 }
 
 impl TwilioLedger {
-    async fn look(&self, sought: &Sought) -> Result<Vec<Found>, ConnectorError> {
+    async fn look(&self, sought: &Sought) -> Result<Looked, ConnectorError> {
         let mut url = self.desk.url("Messages.json")?;
         url.query_pairs_mut().append_pair("To", &sought.to);
         // While a pool has not chosen a number, the message has none to be found by.
@@ -52,7 +52,7 @@ impl TwilioLedger {
             }
             let Some(next) = next else {
                 found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-                return Ok(found);
+                return Ok(Looked { found, doubt: None });
             };
             url = next;
         }

@@ -199,6 +199,14 @@ pub enum FileError {
     /// Its provider does not have it: not yet, or not any more.
     #[error("{0}")]
     Missing(String),
+    /// Its provider wants to be left alone for so long: this says nothing of the file.
+    #[error("{why}")]
+    Later {
+        /// For how long.
+        rest: Duration,
+        /// In words.
+        why: String,
+    },
     /// The provider could not be asked, or said something else.
     #[error(transparent)]
     Connector(#[from] ConnectorError),

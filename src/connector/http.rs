@@ -20,6 +20,10 @@ use crate::domain::time::Micros;
 
 /// How long one request may take, its answer included. Shorter than the lease under which tokens are renewed.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a file may take.
+pub const FILE_TIME_MAX: Duration = Duration::from_mins(14);
+/// How long nothing may come of an answer.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long a connection may take to be there.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// The largest answer, octets.
@@ -110,12 +114,20 @@ pub struct Question<'a> {
     pub content: Content<'a>,
     /// The largest answer, octets.
     pub octets_max: u64,
+    /// How long it may take, its answer included. Less of that may pass without anything that comes ([`SILENCE_MAX`]).
+    pub time_max: Duration,
 }
 
 impl<'a> Question<'a> {
     /// Reads what is at an address.
     pub fn get(url: &'a url::Url, credentials: Credentials<'a>, octets_max: u64) -> Self {
-        Self { method: Method::Get, url, credentials, content: Content::Nothing, octets_max }
+        let time_max = REQUEST_TIME_MAX;
+        Self { method: Method::Get, url, credentials, content: Content::Nothing, octets_max, time_max }
+    }
+
+    /// The same for a file, which takes as long as something of it comes.
+    pub fn file(url: &'a url::Url, credentials: Credentials<'a>, octets_max: u64) -> Self {
+        Self { time_max: FILE_TIME_MAX, ..Self::get(url, credentials, octets_max) }
     }
 }
 
@@ -212,6 +224,7 @@ impl Http {
             Content::Form(fields) => request.form(fields),
             Content::Json(body) => request.header("content-type", "application/json").body(body.to_vec()),
         };
+        let request = request.timeout(question.time_max);
         let lost = |e: reqwest::Error| {
             let why = words(&e);
             if was_refused(&e) {
@@ -317,6 +330,7 @@ fn builder(ca_pem: Option<&[u8]>) -> Result<reqwest::ClientBuilder, HttpError> {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIME_MAX)
         .timeout(REQUEST_TIME_MAX)
+        .read_timeout(SILENCE_MAX)
         .user_agent(concat!("liaison/", env!("CARGO_PKG_VERSION"))))
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::ConnectorError;
 use super::feed::{Checked, FileError};
-use super::http::{Http, HttpError};
+use super::http::{Http, HttpError, Told};
 use crate::clock::Clock;
 use crate::domain::chat::{Harm, HarmOf, text_conversation};
 use crate::domain::time::Micros;
@@ -113,6 +113,12 @@ fn file_lost(error: &HttpError) -> FileError {
         | HttpError::NotConnected { .. }
         | HttpError::Unreachable { .. } => lost(error).into(),
     }
+}
+
+/// A store of files that wants to be left alone.
+fn file_later(label: &str, told: &Told) -> FileError {
+    let rest = told.retry_after.unwrap_or(send::REST_USUAL).min(send::REST_MAX);
+    FileError::Later { rest, why: format!("{label} asked us to wait before the next file") }
 }
 
 /// Whether a file lies at one of these hosts or below, where it may be fetched without credentials.

@@ -56,6 +56,8 @@ pub async fn run(
 pub struct Deleted {
     /// Original mails of messages.
     pub originals: u64,
+    /// Files beside messages that have no original.
+    pub files: u64,
     /// Events.
     pub events: u64,
     /// Hits.
@@ -70,6 +72,8 @@ pub struct Deleted {
 #[derive(Debug, Clone, Copy)]
 enum Sort {
     Originals(Micros),
+    /// Beside messages without an original.
+    Files(Micros),
     Events(Micros),
     Hits(Micros),
     /// Deliveries go by the clock of the database.
@@ -89,6 +93,7 @@ impl Sort {
     fn name(self) -> &'static str {
         match self {
             Self::Originals(_) => "originals",
+            Self::Files(_) => "files",
             Self::Events(_) => "events",
             Self::Hits(_) => "hits",
             Self::WebhookLog(_) => "webhook_log",
@@ -105,6 +110,12 @@ impl Sort {
                 // As those do who keep the contents of files.
                 tx.lock_conversations().await?;
                 let page = tx.delete_originals(before, after, BATCH).await?;
+                (page.deleted, page.next.map(After::Message))
+            }
+            (Self::Files(before), after) => {
+                let after = if let After::Message(place) = after { Some(place) } else { None };
+                tx.lock_conversations().await?;
+                let page = tx.let_old_files_go(before, after, BATCH).await?;
                 (page.deleted, page.next.map(After::Message))
             }
             (Self::Events(before), after) => {
@@ -142,6 +153,7 @@ impl Keeper {
         let mut gone = Deleted::default();
         if let Some(length) = kept.originals {
             gone.originals = self.all(Sort::Originals(now.minus(length))).await?;
+            gone.files = self.all(Sort::Files(now.minus(length))).await?;
         }
         if let Some(length) = kept.events {
             gone.events = self.all(Sort::Events(now.minus(length))).await?;

@@ -1,4 +1,5 @@
-//! Fetches the files beside messages of an account, as long as this node reads it: providers delete them, or let their links lapse.
+//! Fetches the files beside messages of an account, as long as this node has its lease, whether what is said can be read or not:
+//! providers delete them, or let their links lapse.
 //!
 //! A file is taken in hand before its provider is asked, and what came of it is written in one transaction with its content. Whoever
 //! loses the lease of the account meanwhile writes nothing; whoever dies leaves a file that is fetched again. What fails is asked for
@@ -12,21 +13,24 @@ use tokio::sync::futures::Notified;
 use tokio::time::timeout;
 
 use super::ingest::IngestError;
-use super::tenure::{Ended, Tenure};
+use super::tenure::Tenure;
 use crate::clock::jitter;
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FILE_OCTETS_MAX, Feed, FileError};
 use crate::domain::file::{Failure, decide_rest};
-use crate::store::file::{FileDue, FileGrip};
+use crate::store::file::{FileDue, FileGrip, NewPiece};
 use crate::store::lease::Lease;
 use crate::store::{StoreError, Tx};
 
 /// Files in memory at once, in the whole process.
-static ROOM: Semaphore = Semaphore::const_new(2);
-/// How long one may take; its provider's own limits are shorter.
+static ROOM: Semaphore = Semaphore::const_new(4);
+/// How long one may take; how long nothing of it may come is the provider's connector's business, and shorter.
 const FETCH_TIME_MAX: Duration = Duration::from_mins(15);
 /// Seconds for which a file is in hand: longer than it may take, and to write it.
 const LEASE_SECONDS: i64 = 20 * 60;
+/// The rest of an account where a provider lets nobody in, and the longest that one may ask for.
+const ACCOUNT_REST: Duration = Duration::from_mins(5);
+const ACCOUNT_REST_MAX: Duration = Duration::from_hours(1);
 /// How often to look for files that another node heard of, by a hook.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// The rest after the database could not be asked.
@@ -38,8 +42,18 @@ const COMPRESSION: i32 = 1;
 /// Characters of a reason that are kept.
 const REASON_CHARS_MAX: usize = 300;
 
+/// What is to be done next.
+enum Next {
+    /// The same again: there may be more.
+    Look,
+    /// To wait for something.
+    Wait,
+    /// To leave the provider alone.
+    Rest(Duration),
+}
+
 /// Fetches until the lease of the account is lost.
-pub(super) async fn fetch(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) -> Result<(), Ended> {
+pub(super) async fn fetch(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) -> Result<(), StoreError> {
     let mut begun = false;
     loop {
         // What is stored from here on wakes us, also while we look.
@@ -52,11 +66,11 @@ pub(super) async fn fetch(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn 
             fetch_next(tenure, lease, feed).await
         };
         match done.await {
-            Ok(true) => {}
-            Ok(false) => rest(tenure, stored).await,
-            Err(error @ (IngestError::LeaseLost | IngestError::Store(StoreError::Damaged(_)))) => {
-                return Err(error.into());
-            }
+            Ok(Next::Look) => {}
+            Ok(Next::Wait) => rest(tenure, stored).await,
+            Ok(Next::Rest(length)) => tokio::time::sleep(length).await,
+            Err(IngestError::LeaseLost) => return Ok(()),
+            Err(IngestError::Store(error @ StoreError::Damaged(_))) => return Err(error),
             // What is in hand is let go: nobody else has any of the account's.
             Err(IngestError::Store(StoreError::Conflict(_))) => {
                 begun = false;
@@ -96,16 +110,16 @@ async fn begin(tenure: &Tenure, (name, lease): (&str, Lease), what: &'static str
     if tx.holds_lease(name, lease).await? { Ok(tx) } else { Err(IngestError::LeaseLost) }
 }
 
-/// Fetches the next one; `false` where none is due.
-async fn fetch_next(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) -> Result<bool, IngestError> {
+/// Fetches the next one that is due.
+async fn fetch_next(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) -> Result<Next, IngestError> {
     // Most looks find nothing: they cost one read.
     let next = tenure.store.read().await?.next_due_file(&tenure.account).await?;
     if next.is_none_or(|at| at > tenure.clock.now()) {
-        return Ok(false);
+        return Ok(Next::Wait);
     }
     // Never closed. Waited for before anything is in hand.
     let _room = ROOM.acquire().await.ok();
-    let Some(due) = claim(tenure, lease).await? else { return Ok(false) };
+    let Some(due) = claim(tenure, lease).await? else { return Ok(Next::Wait) };
     let grip = FileGrip { message_id: due.message_id, position: due.position, holder: tenure.run, tries: due.tries };
     let file = Attached {
         url: due.url.clone(),
@@ -116,10 +130,12 @@ async fn fetch_next(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) 
     let late = |_| FileError::Connector(ConnectorError::Lost("the file did not come in time".to_owned()));
     let fetched = timeout(FETCH_TIME_MAX, feed.file(&file, FILE_OCTETS_MAX)).await.map_err(late).flatten();
     match fetched {
-        Ok(content) => keep(tenure, lease, grip, &content).await?,
-        Err(error) => note(tenure, lease, (grip, &due), &error).await?,
+        Ok(content) => {
+            keep(tenure, lease, grip, content).await?;
+            Ok(Next::Look)
+        }
+        Err(error) => note(tenure, lease, (grip, &due), &error).await,
     }
-    Ok(true)
 }
 
 async fn claim(tenure: &Tenure, lease: (&str, Lease)) -> Result<Option<FileDue>, IngestError> {
@@ -130,23 +146,36 @@ async fn claim(tenure: &Tenure, lease: (&str, Lease)) -> Result<Option<FileDue>,
 }
 
 /// Keeps what is in it, packed piece by piece, and that it is kept, in one transaction.
-async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: &[u8]) -> Result<(), IngestError> {
-    let hash = hash_of(content).await;
+async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: Vec<u8>) -> Result<(), IngestError> {
+    let (hash, size) = (hash_of(&content).await, octets(&content));
+    let pieces = pack(content).await?;
     let mut tx = begin(tenure, lease, "inbound.files_keep").await?;
-    // As those do who delete contents that nothing names any more.
+    tx.insert_file_pieces(&hash, &pieces).await?;
+    // As those do who delete contents that nothing names any more, and as late as can be: what is said waits for it. What one of
+    // them deleted until now is written again.
     tx.lock_conversations().await?;
+    if usize::try_from(tx.count_file_pieces(&hash).await?) != Ok(pieces.len()) {
+        tx.insert_file_pieces(&hash, &pieces).await?;
+    }
     // Erased meanwhile, say: then nothing of it is written at all.
-    if !tx.keep_file(grip, (&hash, octets(content))).await? {
+    if !tx.keep_file(grip, (&hash, size)).await? {
         return Ok(());
     }
+    tx.commit().await?;
+    tracing::debug!(account = %tenure.account, message = %grip.message_id, octets = size, "a file is kept");
+    Ok(())
+}
+
+/// Others get on meanwhile.
+async fn pack(content: Vec<u8>) -> Result<Vec<NewPiece>, StoreError> {
+    let mut pieces = Vec::new();
     for (position, piece) in (0..).zip(content.chunks(PIECE_OCTETS)) {
         let packed = zstd::bulk::compress(piece, COMPRESSION);
         let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
-        tx.insert_file_piece((&hash, position), octets(piece), packed).await?;
+        pieces.push(NewPiece { position, size: octets(piece), packed });
+        tokio::task::yield_now().await;
     }
-    tx.commit().await?;
-    tracing::debug!(account = %tenure.account, message = %grip.message_id, octets = content.len(), "a file is kept");
-    Ok(())
+    Ok(pieces)
 }
 
 fn octets(content: &[u8]) -> i64 {
@@ -163,28 +192,36 @@ async fn hash_of(content: &[u8]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-/// Notes that it could not be fetched: it is asked for again, or given up.
+/// Notes that it could not be fetched: it is asked for again, or given up. What is not the file's fault counts for nothing.
 async fn note(
     tenure: &Tenure,
     lease: (&str, Lease),
     (grip, due): (FileGrip, &FileDue),
     error: &FileError,
-) -> Result<(), IngestError> {
-    let failure = match error {
-        FileError::TooLarge | FileError::Elsewhere(_) => Failure::Lasting,
-        FileError::Missing(_) => Failure::Missing,
-        FileError::Connector(_) => Failure::Passing,
-    };
+) -> Result<Next, IngestError> {
     let now = tenure.clock.now();
+    let failed = |failure| decide_rest(failure, due.failures.saturating_add(1), now.since(due.stored_at)).map(jitter);
+    let (rest, next) = match error {
+        FileError::Later { rest, .. } => {
+            let rest = (*rest).min(ACCOUNT_REST_MAX);
+            (Some(rest), Next::Rest(rest))
+        }
+        FileError::Connector(ConnectorError::Login(_) | ConnectorError::SignedOut(_) | ConnectorError::Insecure(_)) => {
+            (Some(ACCOUNT_REST), Next::Rest(ACCOUNT_REST))
+        }
+        FileError::TooLarge | FileError::Elsewhere(_) => (failed(Failure::Lasting), Next::Look),
+        FileError::Missing(_) => (failed(Failure::Missing), Next::Look),
+        FileError::Connector(_) => (failed(Failure::Passing), Next::Look),
+    };
+    let counts = matches!(next, Next::Look);
     let reason: String = error.to_string().replace('\0', "").chars().take(REASON_CHARS_MAX).collect();
-    let rest = decide_rest(failure, due.tries, now.since(due.stored_at));
     let mut tx = begin(tenure, lease, "inbound.files_note").await?;
     match rest {
-        Some(rest) => tx.defer_file(grip, now.plus(jitter(rest)), &reason).await?,
+        Some(rest) => tx.defer_file(grip, now.plus(rest), (&reason, counts)).await?,
         None => tx.lose_file(grip, &reason).await?,
     };
     tx.commit().await?;
     let (account, message) = (&tenure.account, due.message_id);
     tracing::info!(%account, %message, file = due.position, reason, given_up = rest.is_none(), "a file can't be fetched");
-    Ok(())
+    Ok(next)
 }

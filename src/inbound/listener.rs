@@ -1,7 +1,7 @@
 //! Reads an account of a channel that is no mail for as long as the process lives: asks its feed from the stored cursor, stores what it
 //! tells, and waits for news.
 //!
-//! Files beside messages are fetched meanwhile ([`super::files`]).
+//! Files beside messages are fetched meanwhile, also where the account can't be read for a while ([`super::files`]).
 //!
 //! What the feed tells and how far it was read are kept in one transaction ([`super::heard`]): what was told and not stored is told
 //! again.
@@ -131,13 +131,16 @@ impl Reads for Listener {
     }
 
     async fn session(&self, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended> {
-        let (mut feed, mut files) = ((self.connect)(), (self.connect)());
-        // Beside each other: however long a file takes, what is said is heard.
-        let ended = tokio::select! {
-            ended = self.listen(feed.as_mut(), lease, lost) => ended,
-            ended = files::fetch(&self.tenure, lease, files.as_mut()) => ended,
-        };
-        files.close().await;
+        let mut feed = (self.connect)();
+        let ended = self.listen(feed.as_mut(), lease, lost).await;
+        feed.close().await;
+        ended
+    }
+
+    /// However long a file takes, what is said is heard; and however often that ends, a file goes on.
+    async fn beside(&self, lease: (&str, Lease)) -> Result<(), StoreError> {
+        let mut feed = (self.connect)();
+        let ended = files::fetch(&self.tenure, lease, feed.as_mut()).await;
         feed.close().await;
         ended
     }

@@ -147,4 +147,9 @@ impl Reads for Poller {
         let mut source = (self.connect)();
         self.rounds(source.as_mut(), lease, lost).await
     }
+
+    /// A mail has its files in it.
+    async fn beside(&self, _: (&str, Lease)) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
 }

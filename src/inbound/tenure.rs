@@ -104,6 +104,8 @@ pub(super) trait Reads {
     fn tenure(&self) -> &Tenure;
     /// One session with the provider, until it ends. `lost` counts lost connections in a row: whoever got through sets it to none.
     async fn session(&self, lease: (&str, Lease), lost: &mut u32) -> Result<(), Ended>;
+    /// What is done beside all sessions, as long as the lease holds; ends only with it.
+    async fn beside(&self, lease: (&str, Lease)) -> Result<(), StoreError>;
 }
 
 /// Reads until told to stop.
@@ -121,6 +123,7 @@ pub(super) async fn run(reads: &impl Reads, stop: Stop) -> Result<(), StoreError
         let ended = tokio::select! {
             () = stop.soft() => None,
             result = read_under(reads, &name, lease) => Some(result),
+            result = reads.beside((&name, lease)) => Some(result),
             result = tenure.keep_lease(&name, lease) => Some(result),
         };
         let released = async {

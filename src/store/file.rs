@@ -65,6 +65,8 @@ pub struct FileDue {
     pub size: Option<i64>,
     /// How often it was taken in hand, this time included.
     pub tries: i64,
+    /// How often it could not be fetched.
+    pub failures: i64,
     /// When it was stored.
     pub stored_at: Micros,
 }
@@ -84,6 +86,17 @@ pub struct FileRow {
     pub reason: Option<String>,
     /// What its content is found by, where it is kept.
     pub hash: Option<Vec<u8>>,
+}
+
+/// A piece of a content to be kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewPiece {
+    /// Its place in the whole.
+    pub position: i64,
+    /// Its octets.
+    pub size: i64,
+    /// It, packed.
+    pub packed: Vec<u8>,
 }
 
 /// A piece of a content, as it is kept.
@@ -116,6 +129,13 @@ const FILES: Many = Many {
     columns: 11,
     tail: "ON CONFLICT (message_id, position) DO NOTHING",
 };
+const PIECES: Many = Many {
+    head: "INSERT INTO file_piece (hash, position, size, data)",
+    columns: 4,
+    tail: "ON CONFLICT (hash, position) DO NOTHING",
+};
+/// Pieces of one statement: some megabytes.
+const PIECES_AT_ONCE: usize = 8;
 
 impl Tx {
     /// Notes files beside messages; those that are noted already stay as they are.
@@ -155,15 +175,20 @@ impl Tx {
         Ok(row.map(|(at,)| at))
     }
 
-    /// Keeps a piece of a content, packed; `size`: its octets before. What is there already stays.
-    pub async fn insert_file_piece(
-        &mut self,
-        (hash, position): (&[u8], i64),
-        size: i64,
-        packed: Vec<u8>,
-    ) -> Result<(), StoreError> {
-        self.exec(&PIECE_INSERT, values![hash.to_vec(), position, size, packed]).await?;
-        Ok(())
+    /// Keeps pieces of a content, packed. What is there already stays.
+    pub async fn insert_file_pieces(&mut self, hash: &[u8], pieces: &[NewPiece]) -> Result<u64, StoreError> {
+        let values = |p: &NewPiece| values![hash.to_vec(), p.position, p.size, p.packed.clone()];
+        let mut inserted = 0;
+        for some in pieces.chunks(PIECES_AT_ONCE) {
+            inserted += self.insert_many(&PIECES, some.iter().flat_map(values).collect()).await?;
+        }
+        Ok(inserted)
+    }
+
+    /// How many pieces of a content are kept.
+    pub async fn count_file_pieces(&mut self, hash: &[u8]) -> Result<i64, StoreError> {
+        let (count,): (i64,) = self.one(&PIECES_COUNT, values![hash.to_vec()]).await?;
+        Ok(count)
     }
 
     /// Notes that a file in hand is kept, under the hash of its content. `false` where it is in hand no longer.
@@ -172,9 +197,16 @@ impl Tx {
         Ok(self.exec(&KEEP, values).await? == 1)
     }
 
-    /// Notes that a file in hand could not be fetched, and when it is asked for again. `false` where it is in hand no longer.
-    pub async fn defer_file(&mut self, grip: FileGrip, due_at: Micros, reason: &str) -> Result<bool, StoreError> {
-        let values = values![grip.message_id, grip.position, grip.holder, grip.tries, due_at, reason];
+    /// Notes why a file in hand could not be fetched, whether that counts as a failure of its own, and when it is asked for again.
+    /// `false` where it is in hand no longer.
+    pub async fn defer_file(
+        &mut self,
+        grip: FileGrip,
+        due_at: Micros,
+        (reason, failed): (&str, bool),
+    ) -> Result<bool, StoreError> {
+        let failures = i64::from(failed);
+        let values = values![grip.message_id, grip.position, grip.holder, grip.tries, due_at, reason, failures];
         Ok(self.exec(&DEFER, values).await? == 1)
     }
 
@@ -250,14 +282,14 @@ statements! {
         AND (lease_until IS NULL OR lease_until < $3) ORDER BY due_at, message_id, position LIMIT 1 FOR UPDATE SKIP LOCKED";
     #[hot] CLAIM = "UPDATE message_file SET tries = tries + 1, lease_holder = $3, lease_until = $4 \
         WHERE message_id = $1 AND position = $2 AND state = 'waiting' \
-        RETURNING message_id, position, url, name, mime, size, tries, stored_at";
+        RETURNING message_id, position, url, name, mime, size, tries, failures, stored_at";
     #[hot] FREE = "UPDATE message_file SET lease_holder = NULL, lease_until = NULL \
         WHERE account = $1 AND state = 'waiting' AND lease_until IS NOT NULL";
     #[hot] NEXT_DUE = "SELECT due_at FROM message_file WHERE account = $1 AND state = 'waiting' ORDER BY due_at, message_id, position LIMIT 1";
-    #[hot] PIECE_INSERT = "INSERT INTO file_piece (hash, position, size, data) VALUES ($1, $2, $3, $4) ON CONFLICT (hash, position) DO NOTHING";
+    #[hot] PIECES_COUNT = "SELECT COUNT(*) FROM file_piece WHERE hash = $1";
     #[hot] KEEP = "UPDATE message_file SET state = 'kept', hash = $5, size = $6, reason = NULL, lease_holder = NULL, lease_until = NULL \
         WHERE message_id = $1 AND position = $2 AND lease_holder = $3 AND tries = $4 AND state = 'waiting'";
-    #[hot] DEFER = "UPDATE message_file SET due_at = $5, reason = $6, lease_holder = NULL, lease_until = NULL \
+    #[hot] DEFER = "UPDATE message_file SET due_at = $5, reason = $6, failures = failures + $7, lease_holder = NULL, lease_until = NULL \
         WHERE message_id = $1 AND position = $2 AND lease_holder = $3 AND tries = $4 AND state = 'waiting'";
     #[hot] LOSE = "UPDATE message_file SET state = 'gone', reason = $5, lease_holder = NULL, lease_until = NULL \
         WHERE message_id = $1 AND position = $2 AND lease_holder = $3 AND tries = $4 AND state = 'waiting'";
@@ -274,4 +306,4 @@ statements! {
 }
 
 /// Multi-row texts of this file, for the tests.
-pub(super) static MANY: &[&Many] = &[&FILES];
+pub(super) static MANY: &[&Many] = &[&FILES, &PIECES];

@@ -27,6 +27,13 @@ struct Original {
 }
 
 #[derive(sqlx::FromRow)]
+struct OldFile {
+    id: MessageId,
+    stored_at: Micros,
+    needed: bool,
+}
+
+#[derive(sqlx::FromRow)]
 struct OldEvent {
     id: EventId,
     seq: i64,
@@ -71,6 +78,23 @@ impl Tx {
         Ok(Page { deleted, next })
     }
 
+    /// Lets the files go, from a place on, beside messages that were stored before an instant and have no original any more: one that
+    /// could not be kept without somebody who was erased, say. The newest of each thread stays, and what waits for a person.
+    pub async fn let_old_files_go(
+        &mut self,
+        before: Micros,
+        after: Option<Place>,
+        at_most: i64,
+    ) -> Result<Page<Place>, StoreError> {
+        let (at, id) = after.unwrap_or((Micros(i64::MIN), Uuid::nil()));
+        let rows: Vec<OldFile> = self.all(&FILES_OLD, values![before, at, id, at_most]).await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|n| n >= at_most);
+        let next = rows.last().filter(|_| is_full).map(|row| (row.stored_at, row.id.0));
+        let ids: Vec<MessageId> = rows.into_iter().filter(|row| !row.needed).map(|row| row.id).collect();
+        let deleted = if ids.is_empty() { 0 } else { self.let_files_go(ids, KEPT_LONG_ENOUGH).await? };
+        Ok(Page { deleted, next })
+    }
+
     /// Deletes events of before an instant, after a number. What stays: the moves between stages, who joined, and every no; what a
     /// run that goes on or a message that has not come to an end is about; what a webhook is still to be told. Ends at the first
     /// page without anything old.
@@ -108,6 +132,14 @@ statements! {
             WHERE p.message_id = m.id AND p.at >= t.last_message_at)) AS needed \
         FROM message m LEFT JOIN outbox o ON o.id = m.id \
         WHERE m.raw_hash IS NOT NULL AND m.stored_at < $1 AND (m.stored_at, m.id) > ($2, $3) ORDER BY m.stored_at, m.id LIMIT $4";
+    #[hot] FILES_OLD = "SELECT m.id, f.stored_at, \
+        (EXISTS (SELECT 1 FROM unmatched u WHERE u.message_id = m.id AND u.resolved_at IS NULL) \
+          OR EXISTS (SELECT 1 FROM task k WHERE k.message_id = m.id AND k.state = 'open') \
+          OR EXISTS (SELECT 1 FROM participation p JOIN thread t ON t.id = p.thread_id \
+            WHERE p.message_id = m.id AND p.at >= t.last_message_at)) AS needed \
+        FROM (SELECT DISTINCT stored_at, message_id FROM message_file WHERE state <> 'gone' AND stored_at < $1 \
+          AND (stored_at, message_id) > ($2, $3)) f JOIN message m ON m.id = f.message_id \
+        WHERE m.raw_hash IS NULL ORDER BY f.stored_at, m.id LIMIT $4";
     #[hot] CLEAN_LET_GO = "UPDATE outbox SET clean_hash = NULL WHERE id = ANY($1::uuid[])";
     #[hot] ORIGINAL_LET_GO = "UPDATE message SET raw_hash = NULL WHERE id = ANY($1::uuid[])";
     #[hot] RAW_DELETE = "DELETE FROM raw WHERE hash = ANY($1::bytea[]) AND NOT EXISTS (SELECT 1 FROM message m WHERE m.raw_hash = raw.hash) \

@@ -37,6 +37,8 @@ struct Script {
     /// By the address of the file; the last one is done again and again.
     files: HashMap<String, VecDeque<Does>>,
     asked: Vec<String>,
+    /// What is said can't be read.
+    deaf: bool,
 }
 
 /// Tells what there is from the cursor on, which is how much was told.
@@ -44,6 +46,9 @@ struct Scripted(Arc<Mutex<Script>>);
 
 impl Feed for Scripted {
     fn next<'a>(&'a mut self, cursor: Option<&'a str>, _: Micros) -> BoxFuture<'a, Result<Batch, ConnectorError>> {
+        if self.0.lock().unwrap().deaf {
+            return Box::pin(async { Err(ConnectorError::Lost("HTTP 503".into())) });
+        }
         let from = cursor.map_or(0, |cursor| cursor.parse().unwrap());
         let told = self.0.lock().unwrap().told[from..].to_vec();
         let cursor = (from + told.len()).to_string();
@@ -304,6 +309,70 @@ async fn who_lost_the_account_writes_nothing_of_what_it_fetched() {
         reader.end().await;
         assert_eq!(world.asked("a"), 2, "{}", world.fresh.name);
         assert_eq!(count(&world.fresh, "SELECT COUNT(*) FROM file_piece").await, 1, "{}", world.fresh.name);
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_where_what_is_said_cant_be_read() {
+    let lost: fn() -> FileError = || ConnectorError::Lost("HTTP 503".into()).into();
+    for fresh in stores::both().await {
+        let world = World::new(fresh).await;
+        world.says("SM1", vec![("a", None, vec![Does::Fails(lost), Does::Gives(b"here".to_vec())])]);
+        let reader = world.read();
+        world.until("a reason", async || world.file("SM1", 0).await?.reason).await;
+        world.script.lock().unwrap().deaf = true;
+        let state = "SELECT COUNT(*) FROM account WHERE state = 'down'";
+        world.until("it can't be read", async || (count(&world.fresh, state).await == 1).then_some(())).await;
+        world.clock.advance(Duration::from_hours(1));
+        let kept = world
+            .until("the file", async || {
+                world.stored.notify_waiters();
+                world.file("SM1", 0).await.filter(|file| file.state == FileState::Kept)
+            })
+            .await;
+        assert_eq!(world.content(&kept).await, b"here", "{}", world.fresh.name);
+        assert_eq!(world.asked("a"), 2, "{}: no session that ended cost a try", world.fresh.name);
+        reader.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rest_that_the_provider_asks_for_is_no_fault_of_a_file() {
+    let later: fn() -> FileError = || FileError::Later { rest: Duration::from_hours(2), why: "wait".into() };
+    let nobody: fn() -> FileError = || ConnectorError::SignedOut("nobody is signed in".into()).into();
+    for fresh in stores::both().await {
+        let world = World::new(fresh).await;
+        let name = world.fresh.name;
+        let here = || Does::Gives(b"here".to_vec());
+        world.says(
+            "SM1",
+            vec![("a", None, vec![Does::Fails(later), Does::Fails(nobody), here()]), ("b", None, vec![here()])],
+        );
+        let reader = world.read();
+        let said = world.until("a reason", async || world.file("SM1", 0).await?.reason).await;
+        assert_eq!(said, "wait", "{name}");
+        let due = world.fresh.store.read().await.unwrap().next_due_file("texts").await.unwrap();
+        assert!(due.is_some_and(|at| at <= world.clock.now()), "{name}: the other is due");
+        // The provider is left alone, whatever else it could be asked for.
+        world.says("SM2", Vec::new());
+        world.until("the next message", async || world.message("SM2").await).await;
+        world.stored.notify_waiters();
+        assert_eq!(world.asked("b"), 0, "{name}");
+        reader.end().await;
+        // Whoever comes after asks again; an hour is the longest rest.
+        world.clock.advance(Duration::from_mins(61));
+        let reader = world.read();
+        let reason = "SELECT COUNT(*) FROM message_file WHERE reason LIKE '%signed in%'";
+        world.until("nobody is signed in", async || (count(&world.fresh, reason).await == 1).then_some(())).await;
+        reader.end().await;
+        world.clock.advance(Duration::from_mins(6));
+        let reader = world.read();
+        world.until_state("SM1", 0, FileState::Kept).await;
+        world.until_state("SM1", 1, FileState::Kept).await;
+        reader.end().await;
+        assert_eq!((world.asked("a"), world.asked("b")), (3, 1), "{name}");
+        let failures = "SELECT CAST(SUM(failures) AS BIGINT) FROM message_file";
+        assert_eq!(count(&world.fresh, failures).await, 0, "{name}");
     }
 }
 

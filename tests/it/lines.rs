@@ -6,7 +6,9 @@
 mod answers;
 mod house;
 mod hub;
+pub(crate) mod kept;
 mod missed;
+mod prism;
 mod signed;
 mod texted;
 

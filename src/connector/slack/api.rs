@@ -32,7 +32,7 @@ pub const BASE: &str = "https://slack.com/api";
 /// How long one call may take, its answer included.
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a file may take.
-pub const FILE_TIME_MAX: Duration = Duration::from_mins(5);
+pub const FILE_TIME_MAX: Duration = Duration::from_mins(14);
 /// The largest answer of a method, octets.
 pub const ANSWER_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// The rest after a 429 that does not say how long.
@@ -226,7 +226,7 @@ impl Api {
         let elsewhere = || FileError::Elsewhere("the file does not lie with Slack; open it in Slack".to_owned());
         let url = Url::parse(url).ok().filter(|url| self.is_slacks(url)).ok_or_else(elsewhere)?;
         if let Some(until) = self.wait_until("file") {
-            return Err(ConnectorError::from(Trouble::Limited { until }).into());
+            return Err(self.later(until));
         }
         let token = self.token();
         let wire = &self.slack.http_api.connector;
@@ -245,12 +245,20 @@ impl Api {
         match answer.status.as_u16() {
             200 if page => Err(refused("Slack shows a sign-in page; the app needs the scope files:read")),
             200 => Ok(answer.body),
-            429 => Err(ConnectorError::from(self.judge("file", answer.limited())).into()),
+            429 => Err(match self.judge("file", answer.limited()) {
+                Trouble::Limited { until } => self.later(until),
+                other => ConnectorError::from(other).into(),
+            }),
             401 | 403 => Err(refused("Slack does not let us; the app needs the scope files:read")),
             404 | 410 => Err(FileError::Missing("Slack does not have the file any more".to_owned())),
             status @ 500.. => Err(ConnectorError::Lost(format!("Slack answered {status} for a file")).into()),
             status => Err(refused(&format!("Slack answered {status}"))),
         }
+    }
+
+    fn later(&self, until: Micros) -> FileError {
+        let why = Trouble::Limited { until }.to_string();
+        FileError::Later { rest: until.since(self.now()), why }
     }
 
     fn token(&self) -> SlackApiToken {

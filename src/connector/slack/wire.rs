@@ -19,6 +19,7 @@ use slack_morphism::multipart_form::FileMultipartData;
 use slack_morphism::{
     ClientResult, SlackApiToken, SlackClientApiCallContext, SlackClientHttpConnector, SlackClientId, SlackClientSecret,
 };
+use tokio::time::timeout;
 use url::Url;
 
 use super::api::ANSWER_OCTETS_MAX;
@@ -26,6 +27,9 @@ use super::line::Dialler;
 
 /// A connection that was idle longer is not used again: the other side may be about to close it.
 const IDLE_MAX: Duration = Duration::from_secs(15);
+
+/// How long nothing may come of an answer, however long it takes as a whole.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 type Body = Full<Cursor<Vec<u8>>>;
 
@@ -114,15 +118,21 @@ impl Wire {
 
     /// One request, and its whole answer.
     pub(super) async fn ask(&self, request: Request<Body>, octets_max: usize) -> ClientResult<Answer> {
-        let (head, body) = self.client.request(request).await.map_err(broken)?.into_parts();
-        let body = match Limited::new(body, octets_max).collect().await {
-            Ok(body) => body.to_bytes().to_vec(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(SlackClientError::SystemError(SlackClientSystemError::new()));
+        // That it is no `legacy::Error` says that there was a connection.
+        let silent = |_| broken(std::io::Error::other("nothing more came"));
+        let (head, body) =
+            timeout(SILENCE_MAX, self.client.request(request)).await.map_err(silent)?.map_err(broken)?.into_parts();
+        let (mut pieces, mut body) = (Limited::new(body, octets_max), Vec::new());
+        while let Some(frame) = timeout(SILENCE_MAX, pieces.frame()).await.map_err(silent)? {
+            match frame {
+                Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    return Err(SlackClientError::SystemError(SlackClientSystemError::new()));
+                }
+                // What the cause says is of no use.
+                Err(_) => return Err(broken(std::io::Error::other("the answer broke off"))),
             }
-            // What the cause says is of no use; that it is no `legacy::Error` says that there was a connection.
-            Err(_) => return Err(broken(std::io::Error::other("the answer broke off"))),
-        };
+        }
         Ok(Answer { status: head.status, header: head.headers, body })
     }
 

@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use super::TEXT_CHARS_MAX;
 use super::fault::{Fault, cut};
 use crate::clock::Clock;
-use crate::connector::feed::Words;
+use crate::connector::feed::{FileError, Words};
 use crate::connector::http::{HttpError, Told};
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use crate::domain::phone;
 
 /// The longest that a provider's wish to be left alone is heeded; it is asked again then.
-const REST_MAX: Duration = Duration::from_hours(1);
+pub(super) const REST_MAX: Duration = Duration::from_hours(1);
 /// How long sessions keep to a rest by themselves. What is in hand by then is put away, and the account's own rest, which a person may
 /// end, keeps the others.
 const KEPT_MAX: Duration = Duration::from_mins(1);
 /// The rest where a provider says that we are too fast, and not for how long.
-const REST_USUAL: Duration = Duration::from_secs(5);
+pub(super) const REST_USUAL: Duration = Duration::from_secs(5);
 
 /// What a provider said to one message.
 pub(super) enum Said {
@@ -83,6 +83,12 @@ impl Rest {
             }
             None => Ok(()),
         }
+    }
+
+    /// The same of a file.
+    pub(super) fn check_file(&self, label: &str) -> Result<(), FileError> {
+        let later = |rest| Err(FileError::Later { rest, why: format!("{label} asked us to wait") });
+        self.left().map_or(Ok(()), later)
     }
 
     /// Keeps the rest that an answer to a question asks for. All of it: no rest of an account stands behind this one.

@@ -5,7 +5,7 @@ use crate::stores::{self, Fresh};
 use liaison::clock::Clock;
 use liaison::domain::ids::{MessageId, RunId};
 use liaison::domain::words::FileState;
-use liaison::store::file::{FileGrip, NewFile};
+use liaison::store::file::{FileGrip, NewFile, NewPiece};
 
 async fn message(fresh: &Fresh, clock: &Clock) -> MessageId {
     let influencer = seed::influencer(fresh, clock).await;
@@ -41,7 +41,8 @@ async fn keep(fresh: &Fresh, grip: FileGrip, content: &[u8]) -> bool {
     let hash = content.repeat(4)[..8].to_vec();
     for (n, piece) in (0..).zip(content.chunks(3)) {
         let packed = zstd::bulk::compress(piece, 1).unwrap();
-        tx.insert_file_piece((&hash, n), i64::try_from(piece.len()).unwrap(), packed).await.unwrap();
+        let new = NewPiece { position: n, size: i64::try_from(piece.len()).unwrap(), packed };
+        tx.insert_file_pieces(&hash, &[new]).await.unwrap();
     }
     let kept = tx.keep_file(grip, (&hash, i64::try_from(content.len()).unwrap())).await.unwrap();
     tx.commit().await.unwrap();
@@ -87,12 +88,22 @@ async fn a_file_is_in_one_hand_at_a_time_and_the_oldest_comes_first() {
         // Whoever had it before writes nothing.
         assert!(!keep(&fresh, second, b"late").await, "{name}");
         let mut tx = fresh.store.begin("test.file").await.unwrap();
-        assert!(!tx.defer_file(second, at(20), "late").await.unwrap());
+        assert!(!tx.defer_file(second, at(20), ("late", true)).await.unwrap());
         assert!(!tx.lose_file(second, "late").await.unwrap());
-        assert!(tx.defer_file(again, at(20), "HTTP 500").await.unwrap());
-        assert!(!tx.defer_file(again, at(30), "twice").await.unwrap(), "{name}: it is in nobody's hand");
+        assert!(tx.defer_file(again, at(20), ("HTTP 500", true)).await.unwrap());
+        assert!(!tx.defer_file(again, at(30), ("twice", true)).await.unwrap(), "{name}: it is in nobody's hand");
         tx.commit().await.unwrap();
         assert_eq!(claim(&fresh, one, 19, 60).await, None, "{name}");
+        // What is not its fault does not count.
+        for (failed, failures) in [(false, 1), (true, 1), (false, 2)] {
+            let mut tx = fresh.store.begin("test.file").await.unwrap();
+            let due = tx.claim_file("texts", two, at(20), 60).await.unwrap().unwrap();
+            let (message_id, position, tries) = (due.message_id, due.position, due.tries);
+            let grip = FileGrip { message_id, position, holder: two, tries };
+            assert_eq!((message_id, due.failures), (a, failures), "{name}");
+            assert!(tx.defer_file(grip, at(20), ("HTTP 500", failed)).await.unwrap());
+            tx.commit().await.unwrap();
+        }
         // Let go where whoever had it reads the account no longer.
         let mut tx = fresh.store.begin("test.file").await.unwrap();
         assert_eq!((tx.free_files("other").await.unwrap(), tx.free_files("texts").await.unwrap()), (0, 1), "{name}");
@@ -139,6 +150,17 @@ async fn a_content_is_kept_once_and_goes_with_the_last_that_names_it() {
         }
         let pieces = "SELECT COUNT(*) FROM file_piece";
         assert_eq!(count(&fresh, pieces).await, 5 + 2, "{name}: once");
+        let mut tx = fresh.store.begin("test.file").await.unwrap();
+        let hash = b"the same octets".repeat(4)[..8].to_vec();
+        assert_eq!(tx.count_file_pieces(&hash).await.unwrap(), 5, "{name}");
+        assert_eq!(tx.count_file_pieces(b"nothing").await.unwrap(), 0, "{name}");
+        // More than go into one statement, and some that are there.
+        let new = |position| NewPiece { position, size: 1, packed: vec![1] };
+        let twenty: Vec<NewPiece> = (0..20).map(new).collect();
+        assert_eq!(tx.insert_file_pieces(&hash, &twenty).await.unwrap(), 15, "{name}");
+        assert_eq!(tx.count_file_pieces(&hash).await.unwrap(), 20, "{name}");
+        assert_eq!(tx.insert_file_pieces(&hash, &[]).await.unwrap(), 0, "{name}");
+        drop(tx);
         for (message, position) in [(a, 0), (b, 0)] {
             assert_eq!(read(&fresh, message, position).await, b"the same octets", "{name}");
         }

@@ -9,7 +9,7 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{EventType, FileState, HitKind, Role};
 use liaison::hub::retention::{Deleted, Keeper};
 use liaison::store::event::NewEvent;
-use liaison::store::file::{FileGrip, NewFile};
+use liaison::store::file::{FileGrip, NewFile, NewPiece};
 use liaison::store::thread::ThreadRow;
 use liaison::store::tracking::HitRow;
 use std::time::Duration;
@@ -263,9 +263,12 @@ async fn files_beside_a_message_go_with_what_came() {
         let who = seed::influencer(&fresh, &clock).await;
         let thread = seed::thread(&fresh, &clock, who, 100).await;
         let old = with_original(&fresh, &clock, &thread, (OLD, "old")).await;
+        // Its original could not be kept, since somebody was erased.
+        let bare = with_original(&fresh, &clock, &thread, (OLD, "bare")).await;
+        seed::run(&fresh, "UPDATE message SET raw_hash = NULL WHERE id = $1", &[bare.0]).await;
         let newest = with_original(&fresh, &clock, &thread, (100, "newest")).await;
         let run = RunId(clock.new_id());
-        for message_id in [old, newest] {
+        for message_id in [old, bare, newest] {
             let mut tx = fresh.store.begin("test.file").await.unwrap();
             let file = NewFile {
                 message_id,
@@ -281,17 +284,19 @@ async fn files_beside_a_message_go_with_what_came() {
             tx.insert_files(vec![file]).await.unwrap();
             let due = tx.claim_file("texts", run, at(2), 60).await.unwrap().unwrap();
             let grip = FileGrip { message_id, position: 0, holder: run, tries: due.tries };
-            tx.insert_file_piece((message_id.0.as_bytes(), 0), 1, zstd::bulk::compress(b"x", 1).unwrap())
-                .await
-                .unwrap();
+            let new = NewPiece { position: 0, size: 1, packed: zstd::bulk::compress(b"x", 1).unwrap() };
+            assert_eq!(tx.insert_file_pieces(message_id.0.as_bytes(), &[new]).await.unwrap(), 1);
             assert!(tx.keep_file(grip, (message_id.0.as_bytes(), 1)).await.unwrap());
             tx.commit().await.unwrap();
         }
-        keeper(&fresh, &clock).round(&all_of(since(&clock, 50))).await.unwrap();
+        let deleted = keeper(&fresh, &clock).round(&all_of(since(&clock, 50))).await.unwrap();
+        assert_eq!((deleted.originals, deleted.files), (1, 1), "{}", fresh.name);
         let mut tx = fresh.store.read().await.unwrap();
-        let gone = tx.get_file(old, 0).await.unwrap().unwrap();
-        assert_eq!((gone.state, gone.hash), (FileState::Gone, None), "{}", fresh.name);
-        assert!(gone.reason.unwrap().contains("[retention]"));
+        for id in [old, bare] {
+            let gone = tx.get_file(id, 0).await.unwrap().unwrap();
+            assert_eq!((gone.state, gone.hash), (FileState::Gone, None), "{}", fresh.name);
+            assert!(gone.reason.unwrap().contains("[retention]"));
+        }
         assert_eq!(tx.get_file(newest, 0).await.unwrap().unwrap().state, FileState::Kept, "{}", fresh.name);
         drop(tx);
         assert_eq!(count(&fresh, "SELECT COUNT(*) FROM file_piece").await, 1, "{}", fresh.name);

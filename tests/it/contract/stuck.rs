@@ -297,6 +297,8 @@ async fn runs_of_what_waits_for_another_message_keep_no_others_from_being_locked
         let locked = async |account: &str, now: i64, at_most: i64| {
             let mut tx = scene.fresh.store.begin("test.stuck").await.unwrap();
             let rows = tx.lock_runs_of_free(account, (seed::at(now), seed::at(5)), at_most).await.unwrap();
+            // Dropped, its locks would last until somebody rolls it back, and what is locked is left out.
+            tx.commit().await.unwrap();
             rows.iter().map(|row| row.id).collect::<Vec<_>>()
         };
         assert_eq!(locked("brand", 9, 1).await, [scene.runs[2]], "{name}");
@@ -306,7 +308,7 @@ async fn runs_of_what_waits_for_another_message_keep_no_others_from_being_locked
         let mut tx = scene.fresh.store.begin("test.stuck").await.unwrap();
         let free = tx.lock_due_free("brand", (seed::at(9), seed::at(5)), true, 9).await.unwrap();
         assert_eq!(free, [scene.mail[2]], "{name}: what is taken is what runs are locked for");
-        drop(tx);
+        tx.commit().await.unwrap();
         // With nothing on its way all of them go.
         seed::run(&scene.fresh, "UPDATE outbox SET status = 'queued' WHERE id = $1", &[scene.mail[0].0]).await;
         let mut all = scene.runs.clone();

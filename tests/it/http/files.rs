@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use liaison::clock::Clock;
 use liaison::domain::ids::{InfluencerId, MessageId, RunId};
 use liaison::domain::words::{Channel, Role};
-use liaison::store::file::{FileGrip, NewFile};
+use liaison::store::file::{FileGrip, NewFile, NewPiece};
 use serde_json::json;
 
 use super::Api;
@@ -41,12 +41,13 @@ async fn with_files(fresh: &Fresh, clock: &Clock, ana: InfluencerId, mime: &str)
     let hash = id.0.as_bytes();
     for (n, piece) in (0..).zip(["<script>", "alert(1)", "</script>"]) {
         let packed = zstd::bulk::compress(piece.as_bytes(), 1).unwrap();
-        tx.insert_file_piece((hash, n), i64::try_from(piece.len()).unwrap(), packed).await.unwrap();
+        let new = NewPiece { position: n, size: i64::try_from(piece.len()).unwrap(), packed };
+        tx.insert_file_pieces(hash, &[new]).await.unwrap();
     }
     assert!(tx.keep_file(grip, (hash, 25)).await.unwrap());
     let due = tx.claim_file("texts", run, seed::at(9), 60).await.unwrap().unwrap();
     let grip = FileGrip { message_id: id, position: 1, holder: run, tries: due.tries };
-    assert!(tx.defer_file(grip, seed::at(99), "HTTP 503").await.unwrap());
+    assert!(tx.defer_file(grip, seed::at(99), ("HTTP 503", true)).await.unwrap());
     tx.commit().await.unwrap();
     id
 }

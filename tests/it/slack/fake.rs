@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::lines::kept::{Kept, keep};
 use crate::sms::provider::Rests;
 
 pub const BOT_TOKEN: &str = "xoxb-canary-of-the-bot";
@@ -281,6 +282,13 @@ fn answer_now(inner: &Inner, (verb, uri, headers): (&Method, &Uri, &HeaderMap), 
         assert_eq!(headers["content-type"], "application/json; charset=utf-8");
         arguments.extend(serde_json::from_slice::<serde_json::Map<String, Value>>(body).expect("an object"));
     }
+    keep("slack", || Kept {
+        method: verb.to_string(),
+        target: uri.to_string(),
+        authorization: headers.get("authorization").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default(),
+        content_type: headers.get("content-type").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default(),
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    });
     let entry = Entry { method, verb: verb.to_string(), token, arguments, at: inner.clock.now() };
     let mut state = inner.state.lock().unwrap();
     state.journal.push(entry.clone());

@@ -313,6 +313,14 @@ async fn files_are_fetched_and_our_token_is_told_to_slack_alone() {
     assert!(refused.to_string().contains("files:read"), "{refused}");
     let lost = feed.file(&at(&fake, "a"), 100).await;
     assert!(matches!(lost, Err(FileError::Connector(ConnectorError::Lost(_)))), "{lost:?}");
+    // Asked to wait, it waits: the second time nobody is asked.
+    fake.state().file_answers.insert("a".into(), [429].into());
+    let asked = fake.state().files.len();
+    for _ in 0..2 {
+        let later = feed.file(&at(&fake, "a"), 100).await;
+        assert!(matches!(&later, Err(FileError::Later { rest, .. }) if !rest.is_zero()), "{later:?}");
+    }
+    assert_eq!(fake.state().files.len(), asked + 1);
     for elsewhere in [
         at(&stranger, "a"),
         file("https://slack.com.example.org/a".into()),

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::lines::kept::{Kept, keep};
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -14,6 +16,7 @@ pub struct Request {
     pub path: String,
     pub query: String,
     pub authorization: String,
+    pub content_type: String,
     pub body: Vec<u8>,
 }
 
@@ -108,7 +111,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn new(provider: &'static str, handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (journal, over) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::new(AtomicBool::new(false)));
         let pause_ms = Arc::<AtomicU64>::default();
@@ -121,7 +124,7 @@ impl Server {
                     return;
                 }
                 let (journal, handler, pause_ms) = (journal.clone(), handler.clone(), pause_ms.clone());
-                std::thread::spawn(move || serve(stream.ok()?, &journal, (&handler, &pause_ms)));
+                std::thread::spawn(move || serve(stream.ok()?, (provider, &journal), (&handler, &pause_ms)));
             }
         });
         server
@@ -138,7 +141,11 @@ impl Server {
 }
 
 /// Requests of one connection, until it ends.
-fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, (handler, pause_ms): (&Handler, &AtomicU64)) -> Option<()> {
+fn serve(
+    stream: TcpStream,
+    (provider, journal): (&str, &Mutex<Vec<Request>>),
+    (handler, pause_ms): (&Handler, &AtomicU64),
+) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
     stream.set_nodelay(true).ok()?;
     let mut writer = stream.try_clone().ok()?;
@@ -150,7 +157,7 @@ fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, (handler, pause_ms): 
         }
         let mut words = line.split_whitespace();
         let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let (mut length, mut authorization) = (0, String::new());
+        let (mut length, mut authorization, mut content_type) = (0, String::new(), String::new());
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
@@ -158,13 +165,22 @@ fn serve(stream: TcpStream, journal: &Mutex<Vec<Request>>, (handler, pause_ms): 
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().ok()?,
                 "authorization" => value.trim().clone_into(&mut authorization),
+                "content-type" => value.trim().clone_into(&mut content_type),
                 _ => {}
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let request = Request { method, path: path.to_owned(), query: query.to_owned(), authorization, body };
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let request = Request { method, path, query, authorization, content_type, body };
+        keep(provider, || Kept {
+            method: request.method.clone(),
+            target,
+            authorization: request.authorization.clone(),
+            content_type: request.content_type.clone(),
+            body: String::from_utf8(request.body.clone()).unwrap(),
+        });
         journal.lock().unwrap().push(request.clone());
         let pause = if request.method == "POST" { pause_ms.load(Ordering::SeqCst) } else { 0 };
         std::thread::sleep(Duration::from_millis(pause / 2));

@@ -57,7 +57,7 @@ impl Telnyx {
     pub fn new() -> Self {
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
-        let server = Server::new(move |request| answer(&mut shared.lock().unwrap(), request));
+        let server = Server::new("telnyx", move |request| answer(&mut shared.lock().unwrap(), request));
         Self { server, state }
     }
 

@@ -94,7 +94,7 @@ impl Twilio {
     pub fn new() -> Self {
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
-        let server = Server::new(move |request| answer(&mut shared.lock().unwrap(), request));
+        let server = Server::new("twilio", move |request| answer(&mut shared.lock().unwrap(), request));
         Self { server, state }
     }
 

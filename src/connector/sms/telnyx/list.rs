@@ -10,12 +10,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::message::{Message, Record};
-use super::{Desk, refused};
+use super::{Desk, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
 use crate::connector::sms::walk::{Listed, Lister, Page, mark};
-use crate::connector::sms::{file_lost, is_stored_at};
+use crate::connector::sms::{file_later, file_lost, is_stored_at};
 
 /// How long after its time a record may come into the list: it is made with the message, and found once it is indexed.
 const LAG: Duration = Duration::from_hours(6);
@@ -96,12 +96,13 @@ impl Lister for Lists {
             let elsewhere =
                 || FileError::Elsewhere("the file lies at a host that is not Telnyx's; it was not asked".to_owned());
             let url = Url::parse(&file.url).ok().filter(|url| self.is_store(url)).ok_or_else(elsewhere)?;
-            let question = Question::get(&url, Credentials::Nobody, octets_max);
+            let question = Question::file(&url, Credentials::Nobody, octets_max);
             // How a store of files fares says nothing of the lists.
             let told = self.desk.means.http.ask(question).await.map_err(|error| file_lost(&error))?;
             match told.status {
                 200 => Ok(told.body),
                 404 | 410 => Err(FileError::Missing("Telnyx does not have the file any more".to_owned())),
+                429 => Err(file_later(PROVIDER.spec.label, &told)),
                 _ => Err(refused(&told).into()),
             }
         })

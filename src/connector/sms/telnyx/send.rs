@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::message::{Failure, Message};
 use super::{Desk, codes};
 use crate::connector::feed::Words;
-use crate::connector::http::{Content, Credentials, HttpError, Method, Question, Told};
+use crate::connector::http::{Content, Credentials, HttpError, Method, Question, REQUEST_TIME_MAX, Told};
 use crate::connector::sms::send::{Carrier, Said};
 use crate::connector::sms::{ANSWER_OCTETS_MAX, Fault};
 
@@ -46,6 +46,7 @@ impl Carrier for Desk {
                 credentials: Credentials::Bearer(&self.api_key),
                 content: Content::Json(&body),
                 octets_max: ANSWER_OCTETS_MAX,
+                time_max: REQUEST_TIME_MAX,
             };
             self.means.http.ask(question).await
         })

@@ -17,7 +17,7 @@ use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
 use crate::connector::sms::walk::{Listed, Lister, Page, mark};
-use crate::connector::sms::{file_lost, is_stored_at};
+use crate::connector::sms::{file_later, file_lost, is_stored_at};
 use crate::domain::words::Direction;
 
 /// How long after its time a message may come into a list, and for how long its further fate is looked at there.
@@ -147,13 +147,13 @@ impl Lists {
             let credentials = if is_ours { self.desk.credentials() } else { Credentials::Nobody };
             // How a store of files fares says nothing of the lists.
             if is_ours {
-                self.desk.reading.check(PROVIDER.spec.label)?;
+                self.desk.reading.check_file(PROVIDER.spec.label)?;
             }
             let told = self
                 .desk
                 .means
                 .http
-                .ask(Question::get(&url, credentials, octets_max))
+                .ask(Question::file(&url, credentials, octets_max))
                 .await
                 .map_err(|error| file_lost(&error))?;
             if is_ours {
@@ -166,6 +166,7 @@ impl Lists {
                     url = next.filter(|u| self.desk.is_ours(u) || is_stored_at(STORES, u)).ok_or_else(elsewhere)?;
                 }
                 (404 | 410, _) => return Err(FileError::Missing("Twilio does not have the file any more".to_owned())),
+                (429, _) => return Err(file_later(PROVIDER.spec.label, &told)),
                 _ => return Err(refused(&told).into()),
             }
         }

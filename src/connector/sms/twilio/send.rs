@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use super::message::{Failure, Message};
 use super::{Desk, Origin, codes};
 use crate::connector::feed::Words;
-use crate::connector::http::{Content, HttpError, Method, Question, Told};
+use crate::connector::http::{Content, HttpError, Method, Question, REQUEST_TIME_MAX, Told};
 use crate::connector::sms::send::{Carrier, Said};
 use crate::connector::sms::{ANSWER_OCTETS_MAX, Fault};
 
@@ -31,6 +31,7 @@ impl Carrier for Desk {
                 credentials: self.credentials(),
                 content: Content::Form(&fields),
                 octets_max: ANSWER_OCTETS_MAX,
+                time_max: REQUEST_TIME_MAX,
             };
             self.means.http.ask(question).await
         })

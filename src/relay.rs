@@ -204,6 +204,7 @@ impl Relays {
         if !means.relays.is_empty() && events > 0 {
             shown = self.show_events(&mut tx, means, events).await?;
             let before = machine_now().minus(KEPT);
+            post::expire(&mut tx, machine_now()).await?;
             tx.prune_relay_posts(before, PRUNED_AT_ONCE).await?;
             tx.prune_relay_words(before).await?;
         }

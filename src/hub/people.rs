@@ -359,6 +359,20 @@ pub async fn survivor(tx: &mut Tx, mut id: InfluencerId) -> Result<InfluencerId,
     Ok(id)
 }
 
+/// Everybody who is one person by now: who they are, and all who were joined into them.
+///
+/// # Errors
+/// The store's.
+pub async fn everyone_in(tx: &mut Tx, id: InfluencerId) -> Result<Vec<InfluencerId>, StoreError> {
+    let mut all = vec![survivor(tx, id).await?];
+    let mut last = all.clone();
+    while !last.is_empty() {
+        last = tx.merged_into_any(last).await?.into_iter().filter(|id| !all.contains(id)).collect();
+        all.extend(&last);
+    }
+    Ok(all)
+}
+
 /// The influencers who have these handles, each with the handle that was asked for; or who had one before, where nobody has it now: then
 /// as they are called since.
 ///

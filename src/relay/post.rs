@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::{LEASE_SECONDS, Means, Relays, Voice};
 use crate::clock::{self, machine_now};
 use crate::connector::feed::{Line, Room, Sought, Words};
-use crate::connector::{Offer, Outgoing, Reply, SendOutcome, Sender, not_before};
+use crate::connector::{Offer, Outgoing, Phase, Reply, SendOutcome, Sender, not_before};
 use crate::domain::chat;
 use crate::domain::ids::RelayPostId;
 use crate::domain::mail::Mailbox;
 use crate::domain::relay::mail_text;
 use crate::domain::time::Micros;
-use crate::domain::words::{RelaySort, RelayState};
+use crate::domain::words::{AccountState, RelaySort, RelayState};
 use crate::hub::enqueue::AccountFrom;
 use crate::hub::relay::person_of;
 use crate::lifecycle::Stop;
@@ -69,6 +69,8 @@ enum Came {
     Stands(Option<String>),
     /// It does not: tried again, or given up after long enough. Where a time is given, not before it is over.
     Not(String, Option<Duration>),
+    /// It does not, and whoever was asked says that it never will.
+    Never(String),
     /// It is not known. Where a time is given, it is not asked before that is over.
     Unknown(String, Option<Duration>),
 }
@@ -134,10 +136,14 @@ impl Relays {
             return Ok(None);
         };
         let is_held = tx.get_installation().await?.is_some_and(|installation| installation.held);
+        // Nothing goes out by an account that somebody paused, whomever it is for.
+        let is_paused = tx.get_account(account).await?.is_some_and(|row| row.sending_state == AccountState::Paused);
         let now = tx.lease_now().await?;
+        expire(&mut tx, now).await?;
         let mut errand = None;
         if begins
             && !is_held
+            && !is_paused
             && let Some(post) = tx.next_relay_post(account, now).await?
             && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
         {
@@ -181,7 +187,7 @@ impl Relays {
         match came {
             // It may stand there since an earlier try, and that was not found out.
             Came::Not(why, wait) if errand.post.state == RelayState::Begun => Came::Unknown(why, wait),
-            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(..)) => other,
+            other @ (Came::Not(..) | Came::Never(_) | Came::Stands(_) | Came::Unknown(..)) => other,
         }
     }
 
@@ -214,7 +220,11 @@ impl Relays {
             Err(error) => return Came::Not(error.to_string(), None),
         };
         let mail = Outgoing { from: String::new(), recipients: vec![room.place], content };
-        hand_over(line.sender(), mail, self.clock.now()).await
+        match hand_over(line.sender(), mail, self.clock.now()).await {
+            // A room can be mended, and then it is to be told what it missed.
+            Came::Never(why) => Came::Not(why, Some(OPEN_REST)),
+            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(..)) => other,
+        }
     }
 
     /// What is known of a room, asked anew where that was a while ago.
@@ -291,31 +301,41 @@ async fn bring_by_mail(sender: Box<dyn Sender>, from: &AccountFrom, errand: &Err
     let mail = Outgoing { from: from.address.clone(), recipients: vec![errand.thread.place.clone()], content };
     match hand_over(sender, mail, machine_now()).await {
         Came::Stands(_) => Came::Stands(Some(letter.message_id.clone())),
-        other @ (Came::Not(..) | Came::Unknown(..)) => other,
+        other @ (Came::Not(..) | Came::Never(_) | Came::Unknown(..)) => other,
     }
+}
+
+/// Gives up what waits for too long, also what nobody was told because its relay was taken away: shown weeks later, where it is
+/// configured again, it would be taken for news.
+pub(super) async fn expire(tx: &mut Tx, now: Micros) -> Result<u64, StoreError> {
+    tx.expire_relay_posts(now.minus(TRIED_FOR), "it could not be shown for three days").await
 }
 
 async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> Came {
     let came = match sender.offer(&mail).await {
         Ok(Offer::Ready { refused }) if refused.iter().all(Option::is_some) && !refused.is_empty() => {
             sender.withdraw().await;
-            refusal(refused.iter().flatten().next(), now)
+            refusal(refused.iter().flatten().next(), Phase::Recipient, now)
         }
         Ok(Offer::Ready { .. }) => match sender.hand_over(&mail).await {
             SendOutcome::Accepted { id, .. } => Came::Stands(id),
-            SendOutcome::Refused(reply) => refusal(Some(&reply), now),
+            SendOutcome::Refused(reply) => refusal(Some(&reply), Phase::Data, now),
             SendOutcome::Uncertain(why) => Came::Unknown(why, None),
         },
-        Ok(Offer::Refused { replies, .. }) => refusal(replies.first(), now),
+        Ok(Offer::Refused { phase, replies }) => refusal(replies.first(), phase, now),
         Err(error) => Came::Not(error.error.to_string(), None),
     };
     sender.close().await;
     came
 }
 
-/// `now` is the clock of whoever said until when to wait.
-fn refusal(reply: Option<&Reply>, now: Micros) -> Came {
+/// `now` is the clock of whoever said until when to wait. A no for good is one where it is about this post, and not about the account.
+fn refusal(reply: Option<&Reply>, phase: Phase, now: Micros) -> Came {
     let why = reply.map(|reply| format!("{} {}", reply.code, reply.text)).unwrap_or_default();
+    let is_lasting = reply.is_some_and(|reply| !reply.is_transient());
+    if is_lasting && matches!(phase, Phase::Recipient | Phase::Data) {
+        return Came::Never(why);
+    }
     let wait = reply.and_then(not_before).map(|(until, _)| until.since(now));
     Came::Not(why, wait)
 }
@@ -344,6 +364,10 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
                 tracing::warn!(account = post.account, why, given_up = is_over, "the team can't be shown something");
             }
             tx.put_relay_post_off(id, (state, due), &why).await?;
+        }
+        Came::Never(why) => {
+            tracing::warn!(account = post.account, why, given_up = true, "the team can't be shown something");
+            tx.put_relay_post_off(id, (RelayState::Failed, now), &why).await?;
         }
         Came::Unknown(why, wait) => {
             let state = if is_over { RelayState::Failed } else { RelayState::Begun };

@@ -58,12 +58,14 @@ impl Relays {
             Some(message) => tx.find_relay_word_of(message).await?,
             None => None,
         };
-        let influencer = people::survivor(tx, influencer).await?;
         let thread = match &word {
             Some(word) => tx.get_relay_thread(word.thread_id).await?,
             // That something of a sequence was sent is no news; that it was not is.
             None if tell::is_only_of_answers(event.kind) => None,
-            None => tx.newest_relay_thread(influencer).await?,
+            None => {
+                let theirs = people::everyone_in(tx, influencer).await?;
+                tx.newest_relay_thread(theirs).await?
+            }
         };
         let Some(thread) = thread else { return Ok(()) };
         // A mail for every word of good news would be too many.
@@ -132,7 +134,9 @@ impl Relays {
     ) -> Result<(), StoreError> {
         let place = place_in(relay);
         let mut posts = Vec::new();
-        let thread = if let Some(thread) = tx.find_relay_thread(influencer, (&relay.account, &place)).await? {
+        // Where two became one, what was said of either goes on.
+        let theirs = people::everyone_in(tx, influencer).await?;
+        let thread = if let Some(thread) = tx.find_relay_thread(theirs, (&relay.account, &place)).await? {
             thread
         } else {
             let thread = RelayThreadRow {

@@ -188,21 +188,21 @@ impl Tx {
         self.opt(&THREAD, values![id]).await
     }
 
-    /// The thread about somebody at a place.
+    /// The thread at a place about somebody, under any of the records that are theirs.
     pub async fn find_relay_thread(
         &mut self,
-        influencer: InfluencerId,
+        theirs: Vec<InfluencerId>,
         (account, place): (&str, &str),
     ) -> Result<Option<RelayThreadRow>, StoreError> {
-        self.opt(&THREAD_AT, values![influencer, account, place]).await
+        self.opt(&THREAD_AT, values![theirs, account, place]).await
     }
 
-    /// The thread about somebody that was begun last.
+    /// The thread about somebody that was begun last, likewise.
     pub async fn newest_relay_thread(
         &mut self,
-        influencer: InfluencerId,
+        theirs: Vec<InfluencerId>,
     ) -> Result<Option<RelayThreadRow>, StoreError> {
-        self.opt(&THREAD_NEWEST, values![influencer]).await
+        self.opt(&THREAD_NEWEST, values![theirs]).await
     }
 
     /// The thread that a provider knows by this.
@@ -407,6 +407,11 @@ impl Tx {
         Ok(words.saturating_add(self.exec(&GONE_PRUNE, values![before]).await?))
     }
 
+    /// Gives up what waits since before an instant: nobody could show it, or nobody is told to any more. How many.
+    pub async fn expire_relay_posts(&mut self, before: Micros, why: &str) -> Result<u64, StoreError> {
+        self.exec(&POSTS_EXPIRE, values![before, why]).await
+    }
+
     /// Forgets posts of before an instant, however they stand, a batch; how many.
     pub async fn prune_relay_posts(&mut self, before: Micros, at_most: i64) -> Result<u64, StoreError> {
         self.exec(&POSTS_PRUNE, values![before, at_most]).await
@@ -439,8 +444,8 @@ statements! {
     THREAD_INSERT = "INSERT INTO relay_thread (id, relay, account, place, influencer_id, marker, root, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     #[hot] THREAD = concat!(thread_columns!(), "WHERE id = $1");
-    #[hot] THREAD_AT = concat!(thread_columns!(), "WHERE influencer_id = $1 AND account = $2 AND place = $3 ORDER BY id DESC LIMIT 1");
-    #[hot] THREAD_NEWEST = concat!(thread_columns!(), "WHERE influencer_id = $1 ORDER BY id DESC LIMIT 1");
+    #[hot] THREAD_AT = concat!(thread_columns!(), "WHERE influencer_id = ANY($1::uuid[]) AND account = $2 AND place = $3 ORDER BY id DESC LIMIT 1");
+    #[hot] THREAD_NEWEST = concat!(thread_columns!(), "WHERE influencer_id = ANY($1::uuid[]) ORDER BY id DESC LIMIT 1");
     #[hot] THREAD_BY_ROOT = concat!(thread_columns!(), "WHERE account = $1 AND root = $2 LIMIT 1");
     #[hot] ROOT_SET = "UPDATE relay_thread SET root = $2 WHERE id = $1";
     #[hot] POST_NEXT = concat!(post_columns!(), "WHERE p.account = $1 AND p.state IN ('waiting', 'begun') AND p.due_at <= $2 \
@@ -469,6 +474,8 @@ statements! {
         JOIN relay_thread t ON t.id = p.thread_id WHERE p.state <> 'posted' GROUP BY t.relay, p.state ORDER BY t.relay, p.state";
     TROUBLE = "SELECT p.why FROM relay_post p JOIN relay_thread t ON t.id = p.thread_id WHERE t.relay = $1 AND p.state <> 'posted' \
         AND p.why IS NOT NULL ORDER BY p.id DESC LIMIT 1";
+    #[hot] POSTS_EXPIRE = "UPDATE relay_post SET state = 'failed', why = COALESCE(why, $2) \
+        WHERE created_at < $1 AND state IN ('waiting', 'begun')";
     #[hot] POSTS_PRUNE = "DELETE FROM relay_post WHERE id IN (SELECT id FROM relay_post WHERE created_at < $1 LIMIT $2)";
     #[hot] WORDS_PRUNE = "DELETE FROM relay_word WHERE state = 'done' AND heard_at < $1";
     #[hot] GONE_PRUNE = "DELETE FROM relay_gone WHERE at < $1";

@@ -72,9 +72,11 @@ async fn posts_stand_in_line_behind_the_first_of_their_thread() {
             tx.insert_relay_thread(row).await.unwrap();
         }
         assert_eq!(tx.get_relay_thread(one.id).await.unwrap().as_ref(), Some(&one), "{}", fresh.name);
-        assert_eq!(tx.find_relay_thread(ana, ("slack", "C1")).await.unwrap().as_ref(), Some(&one));
-        assert_eq!(tx.find_relay_thread(ana, ("other", "C1")).await.unwrap(), None);
-        assert_eq!(tx.newest_relay_thread(ana).await.unwrap().as_ref(), Some(&newer));
+        assert_eq!(tx.find_relay_thread(vec![ana], ("slack", "C1")).await.unwrap().as_ref(), Some(&one));
+        assert_eq!(tx.find_relay_thread(vec![ana], ("other", "C1")).await.unwrap(), None);
+        assert_eq!(tx.find_relay_thread(vec![zoe, ana], ("slack", "C2")).await.unwrap().as_ref(), Some(&newer));
+        assert_eq!(tx.find_relay_thread(Vec::new(), ("slack", "C2")).await.unwrap(), None);
+        assert_eq!(tx.newest_relay_thread(vec![ana]).await.unwrap().as_ref(), Some(&newer));
         assert_eq!(tx.find_relay_thread_by_root("slack", "T1/C1/1.0").await.unwrap(), None);
         tx.set_relay_root(one.id, "T1/C1/1.0").await.unwrap();
         assert_eq!(tx.find_relay_thread_by_root("slack", "T1/C1/1.0").await.unwrap().map(|t| t.id), Some(one.id));
@@ -109,6 +111,10 @@ async fn posts_stand_in_line_behind_the_first_of_their_thread() {
         let counted: Vec<_> = standings.iter().map(|row| (row.relay.as_str(), row.state, row.posts)).collect();
         assert_eq!(counted, [("team", RelayState::Failed, 1), ("team", RelayState::Waiting, 1)]);
         assert_eq!(tx.prune_relay_posts(Micros(10), 9).await.unwrap(), 0);
+        assert_eq!(tx.expire_relay_posts(Micros(10), "too old").await.unwrap(), 0);
+        assert_eq!(tx.expire_relay_posts(Micros(11), "too old").await.unwrap(), 1, "what stands there is not given up");
+        let expired = tx.get_relay_post(b.id).await.unwrap().unwrap();
+        assert_eq!((expired.state, expired.why.as_deref()), (RelayState::Failed, Some("too old")));
         assert!(tx.is_relay_place("slack", "C2").await.unwrap() && !tx.is_relay_place("slack", "C3").await.unwrap());
         assert_eq!(tx.last_shown(one.id).await.unwrap(), None);
         assert_eq!(tx.prune_relay_posts(Micros(11), 2).await.unwrap(), 2);

@@ -341,7 +341,7 @@ impl House {
                 let told = if crate::peers::corpora().is_some() { "all as described" } else { "no description here" };
                 (twilio.check(), told)
             }
-            // Its description is not published as one file; what is not known to it is refused there.
+            // Its description does not lie in the corpora: `tests/prove prism` has it. What is not known to it is refused there.
             Self::Telnyx(telnyx) => (telnyx.server.journal().len(), "all as the stand-in expects"),
         }
     }

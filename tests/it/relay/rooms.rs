@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Brand, ROOM, on_both};
+use crate::seed;
 use crate::slack::fake::Fault;
 use crate::stores;
 
@@ -138,7 +139,41 @@ async fn a_room_that_others_hear_is_told_nothing(fresh: stores::Fresh) {
     assert!(brand.room().is_empty(), "{:?}", brand.room());
 }
 
+/// Whoever became one of two is talked about where it began, and a room that is told nothing more for three days does not learn of it
+/// weeks later.
+async fn one_of_two_has_one_thread(fresh: stores::Fresh) {
+    let brand = Brand::new(fresh, "").await;
+    let mut daemon = brand.installation.start();
+    brand.installation.await_up(&mut daemon);
+    let ana = brand.somebody();
+    brand.texts_us("Hello?");
+    let root = brand.root();
+    let order = json!({ "handle": "anaruiz", "emails": ["ana@ruiz.example"] });
+    let kept = brand.asked("POST", "/v1/influencers", &order, 201)["id"].as_str().unwrap().to_owned();
+    brand.asked("POST", &format!("/v1/influencers/{kept}/merge"), &json!({ "from": ana }), 200);
+    brand.texts_us("Are you there?");
+    let shown = brand.until_shown("Are you there?");
+    assert_eq!(shown.1.as_deref(), Some(root.as_str()), "{:?}", brand.room());
+    assert_eq!(brand.room().iter().filter(|(_, thread, _)| thread.is_none()).count(), 1, "{:?}", brand.room());
+    // Her sending is stopped: nothing of ours leaves by that account, not to the team either.
+    let fresh = &brand.installation.fresh;
+    seed::run(fresh, "UPDATE account SET sending_state = 'paused' WHERE name = 'team'", &[]).await;
+    let waits = || brand.installation.get("/v1/relays")["data"][0]["waiting"].as_u64().unwrap();
+    for (text, many) in [("Stale one", 1), ("Stale two", 2)] {
+        brand.texts_us(text);
+        brand.until("it waits", || (waits() == many).then_some(()));
+    }
+    let long_ago = "UPDATE relay_post SET created_at = created_at - 260000000000 WHERE text LIKE '%Stale one%'";
+    seed::run(fresh, long_ago, &[]).await;
+    seed::run(fresh, "UPDATE account SET sending_state = 'up' WHERE name = 'team'", &[]).await;
+    assert_eq!(brand.until_shown("Stale two").1.as_deref(), Some(root.as_str()));
+    assert!(brand.room().iter().all(|(_, _, text)| !text.contains("Stale one")), "{:?}", brand.room());
+    let told = brand.installation.get("/v1/relays");
+    assert_eq!(told["data"][0]["failed"], 1, "{told}");
+}
+
 on_both! {
+    one_of_two_has_one_thread, one_of_two_has_one_thread_on_sqlite, one_of_two_has_one_thread_on_postgres;
     the_team_hears_and_answers, the_team_hears_and_answers_on_sqlite, the_team_hears_and_answers_on_postgres;
     words_are_taken_back, words_are_taken_back_on_sqlite, words_are_taken_back_on_postgres;
     a_room_that_others_hear_is_told_nothing, others_hear_on_sqlite, others_hear_on_postgres;

@@ -256,7 +256,8 @@ async fn note_change(
     signal::record(tx, clock, owners.iter().filter_map(|o| o.influencer_id).map(changed).collect()).await
 }
 
-/// Suppresses an address, for everything; `false` where it was already (the first reason stays).
+/// Suppresses an address, for everything; `false` where it was already. The first reason stays, but for a keyword that they sent
+/// themselves: what a person says besides is not taken back by another keyword.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] where it can't be an address.
@@ -272,10 +273,17 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
         value_key: value_key.clone(),
         scope: SCOPE_ALL.to_owned(),
         reason: new.reason,
-        evidence: new.evidence,
+        evidence: new.evidence.clone(),
         at: clock.now(),
     };
     let added = tx.insert_suppressions(&[suppression]).await? > 0;
+    if !added && refused::is_no(new.reason) {
+        let said = tx.suppressed(channel, vec![value_key.clone()]).await?;
+        let by_keyword = |row: &&Suppression| row.evidence.parse::<MessageId>().is_ok();
+        for row in said.iter().filter(|row| row.reason == new.reason).filter(by_keyword) {
+            tx.set_suppression_evidence(row.id, &new.evidence, clock.now()).await?;
+        }
+    }
     if added {
         let data = json!({"changed": ["suppression"], "suppressed": value_key, "reason": new.reason});
         note_change(tx, clock, (channel, &value_key), data).await?;

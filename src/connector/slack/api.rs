@@ -245,10 +245,14 @@ impl Api {
         match answer.status.as_u16() {
             200 if page => Err(refused("Slack shows a sign-in page; the app needs the scope files:read")),
             200 => Ok(answer.body),
-            429 => Err(match self.judge("file", answer.limited()) {
-                Trouble::Limited { until } => self.later(until),
-                other => ConnectorError::from(other).into(),
-            }),
+            429 => {
+                let trouble = self.judge("file", answer.limited());
+                Err(if let Trouble::Limited { until } = trouble {
+                    self.later(until)
+                } else {
+                    ConnectorError::from(trouble).into()
+                })
+            }
             401 | 403 => Err(refused("Slack does not let us; the app needs the scope files:read")),
             404 | 410 => Err(FileError::Missing("Slack does not have the file any more".to_owned())),
             status @ 500.. => Err(ConnectorError::Lost(format!("Slack answered {status} for a file")).into()),

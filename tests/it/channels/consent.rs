@@ -9,7 +9,7 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{Channel, Direction, EventType, SuppressionReason};
 use liaison::hub::enqueue::Answers;
 use liaison::hub::fares;
-use liaison::hub::people::{self, InfluencerChange, KnownStages, NewInfluencer};
+use liaison::hub::people::{self, InfluencerChange, KnownStages, NewInfluencer, NewSuppression};
 use liaison::hub::talk::{self, TalkError, Wish};
 use liaison::inbound::heard::{self, Context};
 use serde_json::json;
@@ -125,6 +125,21 @@ async fn start_takes_back_nothing_but_the_keyword_of_the_same_number() {
             tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
             tx.commit().await.unwrap();
         }
+        // What a teammate was told after a keyword stays as well.
+        hear(&fresh, &clock, None, text("SM4", "STOP", clock.now())).await;
+        let told = || NewSuppression {
+            address: THEIRS.to_owned(),
+            reason: SuppressionReason::OptedOut,
+            evidence: "a teammate was told".to_owned(),
+        };
+        let mut tx = fresh.store.begin("test").await.unwrap();
+        assert!(!people::suppress_address(&mut tx, &clock, told()).await.unwrap(), "{name}: it is known");
+        tx.commit().await.unwrap();
+        hear(&fresh, &clock, None, text("SM5", "START", clock.now())).await;
+        assert_eq!(standing(&fresh).await, (vec!["a teammate was told".to_owned()], false), "{name}");
+        let mut tx = fresh.store.begin("test").await.unwrap();
+        tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
+        tx.commit().await.unwrap();
         // Said of everything, under the person: their number is free, and yet they agree to nothing.
         suppress(&fresh, &clock, Channel::Manual, &who.to_string(), "a teammate was told").await;
         hear(&fresh, &clock, None, text("SM7", "START", clock.now())).await;

@@ -31,8 +31,9 @@ struct Prism {
 
 impl Drop for Prism {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        // It may be over already.
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
@@ -265,7 +266,7 @@ async fn what_was_asked_is_as_published() {
     let root = crate::peers::corpora().expect("LIAISON_CORPORA: two of the descriptions lie there");
     let dir = tempfile::tempdir().unwrap();
     // Only the first may; others in this process may have been before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for described in described(&root, &telnyx) {
         let name = described.provider;

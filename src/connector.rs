@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use crate::domain::retry::Step;
 use crate::domain::time::Micros;
 use crate::domain::veil::veil;
 use crate::domain::words::FolderRole;
@@ -236,6 +237,19 @@ pub enum Phase {
     Recipient,
     /// DATA, before the content.
     Data,
+}
+
+impl Phase {
+    /// The same as decisions know it.
+    pub fn step(self) -> Step {
+        match self {
+            Self::Connect => Step::Connect,
+            Self::Login => Step::Login,
+            Self::Envelope => Step::Envelope,
+            Self::Recipient => Step::Recipient,
+            Self::Data => Step::Content,
+        }
+    }
 }
 
 /// What [`Sender::offer`] learned.

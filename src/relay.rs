@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::{Clock, machine_now};
 use crate::config::Relay;
@@ -39,7 +40,10 @@ const LEASE_SECONDS: i64 = 180;
 const POLL: Duration = Duration::from_secs(1);
 /// How long it is kept what was shown.
 const KEPT: Duration = Duration::from_hours(90 * 24);
-/// How much of that goes in one transaction.
+/// How often that is looked after. Machine time.
+const TIDY_EVERY: Duration = Duration::from_mins(10);
+/// How many statements that takes at most, and how much goes in one.
+const PRUNES: usize = 50;
 const PRUNED_AT_ONCE: i64 = 100;
 /// The same where there is no relay. Machine time.
 const IDLE: Duration = Duration::from_secs(10);
@@ -117,8 +121,15 @@ impl Relays {
 
     /// Turns events into posts and sees to words, again and again.
     async fn looks(&self, stop: &Stop) {
+        let mut tidied: Option<Instant> = None;
         loop {
             pulse::beat();
+            if tidied.is_none_or(|at| at.elapsed() > TIDY_EVERY) {
+                tidied = Some(Instant::now());
+                if let Err(error) = self.tidy().await {
+                    tracing::warn!(%error, "what the team was shown long ago is not forgotten now");
+                }
+            }
             let means = (self.means)();
             let mut rest = if means.relays.is_empty() { IDLE } else { POLL };
             let looked = tokio::select! {
@@ -163,6 +174,23 @@ impl Relays {
         }
     }
 
+    /// Gives up what waits for too long, and forgets what was shown long ago, whether there is a relay still or not.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let mut tx = self.store.begin("relay.tidy").await?;
+        if tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?.is_some() {
+            let now = machine_now();
+            post::expire(&mut tx, now).await?;
+            let before = now.minus(KEPT);
+            for _ in 0..PRUNES {
+                if tx.prune_relay_posts(before, PRUNED_AT_ONCE).await? == 0 {
+                    break;
+                }
+            }
+            tx.prune_relay_words(before).await?;
+        }
+        tx.commit().await
+    }
+
     /// Until there is news or the time is over; whether it is to end.
     async fn rest(&self, stop: &Stop, rest: Duration) -> bool {
         tokio::select! {
@@ -203,10 +231,6 @@ impl Relays {
         let mut shown = false;
         if !means.relays.is_empty() && events > 0 {
             shown = self.show_events(&mut tx, means, events).await?;
-            let before = machine_now().minus(KEPT);
-            post::expire(&mut tx, machine_now()).await?;
-            tx.prune_relay_posts(before, PRUNED_AT_ONCE).await?;
-            tx.prune_relay_words(before).await?;
         }
         let seen_to = self.see_to_words(&mut tx, means, words).await?;
         tx.commit().await?;

@@ -117,7 +117,8 @@ fn file_lost(error: &HttpError) -> FileError {
 
 /// A store of files that wants to be left alone.
 fn file_later(label: &str, told: &Told) -> FileError {
-    let rest = told.retry_after.unwrap_or(send::REST_USUAL).min(send::REST_MAX);
+    // `0`, or a time that is over, would have us ask again and again.
+    let rest = told.retry_after.unwrap_or_default().clamp(send::REST_USUAL, send::REST_MAX);
     FileError::Later { rest, why: format!("{label} asked us to wait before the next file") }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::people::{Consent, SCOPE_ALL, Suppression};
 use crate::domain::sms::{ConsentReading, read_consent};
 use crate::domain::time::Micros;
 use crate::domain::words::{Channel, EventType, Progress, SuppressionReason};
+use crate::store::reading::view::MessageView;
 use crate::store::{StoreError, Tx};
 
 pub use crate::domain::chat::Harm;
@@ -229,13 +230,18 @@ async fn is_newest(tx: &mut Tx, message: MessageId) -> Result<bool, StoreError> 
 
 /// Whether a suppression comes from a keyword that the same number sent, before.
 async fn is_own_stop(tx: &mut Tx, row: &Suppression, given: &OptIn<'_>) -> Result<bool, StoreError> {
-    if row.reason != SuppressionReason::OptedOut {
-        return Ok(false);
+    let said = keyword_of(tx, row).await?.filter(|said| said.channel == given.channel && said.at <= given.at);
+    Ok(said.is_some_and(|said| chat::key(&said.from.address).as_deref() == Some(row.value_key.as_str())))
+}
+
+/// The text that a suppression comes from, where that is nothing but a keyword.
+pub(super) async fn keyword_of(tx: &mut Tx, row: &Suppression) -> Result<Option<MessageView>, StoreError> {
+    let Ok(message) = row.evidence.parse::<MessageId>() else { return Ok(None) };
+    if row.reason != SuppressionReason::OptedOut || row.channel != Channel::Sms {
+        return Ok(None);
     }
-    let Ok(message) = row.evidence.parse::<MessageId>() else { return Ok(false) };
-    let Some(said) = tx.get_message_view(message).await? else { return Ok(false) };
-    let is_keyword = said.channel == given.channel && read_consent(&said.text) == ConsentReading::Stop;
-    Ok(is_keyword && said.at <= given.at && chat::key(&said.from.address).as_deref() == Some(row.value_key.as_str()))
+    let said = tx.get_message_view(message).await?;
+    Ok(said.filter(|said| said.channel == row.channel && read_consent(&said.text) == ConsentReading::Stop))
 }
 
 /// Whether whoever has an address said no to everything.

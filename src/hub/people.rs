@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::fares;
 use super::react;
 use super::signal::{self, Signal};
 use crate::clock::Clock;
@@ -256,8 +257,8 @@ async fn note_change(
     signal::record(tx, clock, owners.iter().filter_map(|o| o.influencer_id).map(changed).collect()).await
 }
 
-/// Suppresses an address, for everything; `false` where it was already. The first reason stays, but for a keyword that they sent
-/// themselves: what a person says besides is not taken back by another keyword.
+/// Suppresses an address, for everything; `false` where it was already (the first reason stays). Where that was a keyword that they sent,
+/// what is said besides is kept with it, so that no other keyword takes it back.
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] where it can't be an address.
@@ -277,18 +278,26 @@ pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -
         at: clock.now(),
     };
     let added = tx.insert_suppressions(&[suppression]).await? > 0;
-    if !added && refused::is_no(new.reason) {
-        let said = tx.suppressed(channel, vec![value_key.clone()]).await?;
-        let by_keyword = |row: &&Suppression| row.evidence.parse::<MessageId>().is_ok();
-        for row in said.iter().filter(|row| row.reason == new.reason).filter(by_keyword) {
-            tx.set_suppression_evidence(row.id, &new.evidence, clock.now()).await?;
-        }
-    }
+    let again = !added && outlasts_keyword(tx, (channel, &value_key), &new.evidence).await?;
+    // What a person was told is a no of its own, with all that follows from one.
+    let added = added || (again && refused::is_no(new.reason));
     if added {
         let data = json!({"changed": ["suppression"], "suppressed": value_key, "reason": new.reason});
         note_change(tx, clock, (channel, &value_key), data).await?;
     }
     Ok(added)
+}
+
+/// Keeps with a stop that came by a keyword what else is known; `false` where there is none.
+async fn outlasts_keyword(tx: &mut Tx, (channel, key): (Channel, &str), evidence: &str) -> Result<bool, StoreError> {
+    let mut kept = false;
+    for row in tx.suppressed(channel, vec![key.to_owned()]).await? {
+        if fares::keyword_of(tx, &row).await?.is_some() {
+            let both = format!("{evidence} (and before, by a keyword: {})", row.evidence);
+            kept |= tx.set_suppression_evidence(row.id, &both).await?;
+        }
+    }
+    Ok(kept)
 }
 
 /// Lets an address be written to again; only a person may. Where it was its owner's own no, that is taken back as a whole: all

@@ -418,7 +418,10 @@ pub async fn answer(
     };
     // What the team has not seen yet it does not answer.
     let shown = match named {
-        None => tx.last_shown(thread.id).await?,
+        None => {
+            let theirs = people::everyone_in(tx, influencer).await?;
+            tx.last_shown(thread.id, theirs).await?
+        }
         Some(_) => None,
     };
     let last = match named.or(shown) {

@@ -28,9 +28,15 @@ static ROOM: Semaphore = Semaphore::const_new(4);
 const FETCH_TIME_MAX: Duration = Duration::from_mins(15);
 /// Seconds for which a file is in hand: longer than it may take, and to write it.
 const LEASE_SECONDS: i64 = 20 * 60;
-/// The rest of an account where a provider lets nobody in, and the longest that one may ask for.
-const ACCOUNT_REST: Duration = Duration::from_mins(5);
-const ACCOUNT_REST_MAX: Duration = Duration::from_hours(1);
+/// The rest of an account whose sign-in was refused or whose connection can't be trusted: as long as nobody reads it then. More tries
+/// would lock it.
+const REFUSED_REST: Duration = Duration::from_mins(30);
+/// The rest where nobody is signed in: nobody is asked then.
+const SIGNED_OUT_REST: Duration = Duration::from_secs(15);
+/// The longest rest that a provider may ask for.
+const REST_MAX: Duration = Duration::from_hours(1);
+/// How long it counts for nothing that a provider wants to be left alone whenever a file is asked for.
+const PATIENCE: Duration = Duration::from_hours(72);
 /// How often to look for files that another node heard of, by a hook.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// The rest after the database could not be asked.
@@ -151,8 +157,8 @@ async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: Ve
     let pieces = pack(content).await?;
     let mut tx = begin(tenure, lease, "inbound.files_keep").await?;
     tx.insert_file_pieces(&hash, &pieces).await?;
-    // As those do who delete contents that nothing names any more, and as late as can be: what is said waits for it. What one of
-    // them deleted until now is written again.
+    // As those do who delete contents that nothing names any more, and after what takes long: what is said elsewhere waits for it. What
+    // one of them deleted until now is written again.
     tx.lock_conversations().await?;
     if usize::try_from(tx.count_file_pieces(&hash).await?) != Ok(pieces.len()) {
         tx.insert_file_pieces(&hash, &pieces).await?;
@@ -166,15 +172,19 @@ async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: Ve
     Ok(())
 }
 
-/// Others get on meanwhile.
-async fn pack(content: Vec<u8>) -> Result<Vec<NewPiece>, StoreError> {
+/// From the end on, so that what is packed is not kept as it was as well. Others get on meanwhile.
+async fn pack(mut content: Vec<u8>) -> Result<Vec<NewPiece>, StoreError> {
     let mut pieces = Vec::new();
-    for (position, piece) in (0..).zip(content.chunks(PIECE_OCTETS)) {
-        let packed = zstd::bulk::compress(piece, COMPRESSION);
+    for place in (0..content.len().div_ceil(PIECE_OCTETS)).rev() {
+        let piece = content.split_off(place * PIECE_OCTETS);
+        content.shrink_to_fit();
+        let packed = zstd::bulk::compress(&piece, COMPRESSION);
         let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
-        pieces.push(NewPiece { position, size: octets(piece), packed });
+        let position = i64::try_from(place).unwrap_or(i64::MAX);
+        pieces.push(NewPiece { position, size: octets(&piece), packed });
         tokio::task::yield_now().await;
     }
+    pieces.reverse();
     Ok(pieces)
 }
 
@@ -200,20 +210,22 @@ async fn note(
     error: &FileError,
 ) -> Result<Next, IngestError> {
     let now = tenure.clock.now();
+    let is_late = now.since(due.stored_at) >= PATIENCE;
     let failed = |failure| decide_rest(failure, due.failures.saturating_add(1), now.since(due.stored_at)).map(jitter);
     let (rest, next) = match error {
         FileError::Later { rest, .. } => {
-            let rest = (*rest).min(ACCOUNT_REST_MAX);
-            (Some(rest), Next::Rest(rest))
+            let rest = (*rest).min(REST_MAX);
+            (if is_late { failed(Failure::Passing) } else { Some(rest) }, Next::Rest(rest))
         }
-        FileError::Connector(ConnectorError::Login(_) | ConnectorError::SignedOut(_) | ConnectorError::Insecure(_)) => {
-            (Some(ACCOUNT_REST), Next::Rest(ACCOUNT_REST))
+        FileError::Connector(ConnectorError::Login(_) | ConnectorError::Insecure(_)) => {
+            (Some(REFUSED_REST), Next::Rest(REFUSED_REST))
         }
+        FileError::Connector(ConnectorError::SignedOut(_)) => (Some(SIGNED_OUT_REST), Next::Rest(SIGNED_OUT_REST)),
         FileError::TooLarge | FileError::Elsewhere(_) => (failed(Failure::Lasting), Next::Look),
         FileError::Missing(_) => (failed(Failure::Missing), Next::Look),
         FileError::Connector(_) => (failed(Failure::Passing), Next::Look),
     };
-    let counts = matches!(next, Next::Look);
+    let counts = matches!(next, Next::Look) || (is_late && matches!(error, FileError::Later { .. }));
     let reason: String = error.to_string().replace('\0', "").chars().take(REASON_CHARS_MAX).collect();
     let mut tx = begin(tenure, lease, "inbound.files_note").await?;
     match rest {

@@ -33,8 +33,7 @@ impl Reconciler {
                 }
                 Err(error) if error.is_about_what_was_asked() => self.doubt(row, &error.to_string()).await?,
                 Err(error) => {
-                    // It was not asked for, and is as soon as somebody answers.
-                    self.look_again(row, self.tools.clock.now().plus(self.settings.look_after), None).await?;
+                    // It could not be asked for, and is as soon as somebody answers.
                     if !matches!(error, ConnectorError::Lost(_)) || unanswered == UNANSWERED_MAX {
                         return Err(error.into());
                     }
@@ -45,15 +44,18 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What to ask for; nothing where it is known already what became of it. When it is looked for again is written first, so that
-    /// others have their turn whatever becomes of this question.
+    /// What to ask for; nothing where it is known already what became of it. That it has had its turn is written first, so that others
+    /// have theirs whatever becomes of this question; when it is looked for again is written with the answer.
     async fn sought(&self, row: &UncertainRow) -> Result<Option<Sought>, StoreError> {
         let mut tx = self.tools.store.begin("outbound.sought").await?;
         tx.lock_run_of(row.id).await?;
         let known = settle::settle_known(&mut tx, &self.tools.clock, vec![row.id]).await?;
         let sought = if known.is_empty() {
-            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
-            self.describe(&mut tx, row).await?
+            let described = self.describe(&mut tx, row).await?;
+            let soon = self.tools.clock.now().plus(self.settings.look_after);
+            let at = if described.is_some() { soon } else { self.next_look(row) };
+            tx.set_look_at(row.id, row.attempt, at, None).await?;
+            described
         } else {
             None
         };
@@ -90,8 +92,8 @@ impl Reconciler {
         match (ours.iter().find(|found| found.alike), looked.doubt) {
             (Some(found), _) => self.settle_told(row, found).await,
             (None, None) if ours.is_empty() => self.absent(row).await,
-            (None, Some(why)) if ours.is_empty() => self.doubt(row, &why).await,
-            (None, _) => {
+            (None, Some(why)) => self.doubt(row, &why).await,
+            (None, None) => {
                 self.doubt(row, "the provider has other words to the same address at the time: a person has to look")
                     .await
             }

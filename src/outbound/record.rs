@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Tools;
 use super::claim::Claimed;
 use crate::clock;
-use crate::connector::{Phase, Reply};
+use crate::connector::Reply;
 use crate::domain::bounce::Severity;
 use crate::domain::chat::HarmOf;
 use crate::domain::oauth::rewritten_id;
@@ -38,16 +38,6 @@ pub(super) type Trouble = Option<(AccountTrouble, String)>;
 
 pub(super) fn judge(step: Step, reply: &Reply) -> Judgement {
     judge_refusal(Refusal { step, code: reply.code, enhanced: reply.enhanced.as_deref(), text: &reply.text })
-}
-
-pub(super) fn step_of(phase: Phase) -> Step {
-    match phase {
-        Phase::Connect => Step::Connect,
-        Phase::Login => Step::Login,
-        Phase::Envelope => Step::Envelope,
-        Phase::Recipient => Step::Recipient,
-        Phase::Data => Step::Content,
-    }
 }
 
 /// Writes until it is written: what a server said must not be lost because the database is away for a moment.

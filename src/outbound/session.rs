@@ -190,7 +190,7 @@ impl Sessions {
         };
         let why = error.to_string();
         self.trouble(trouble, &why).await;
-        let step = record::step_of(error.phase);
+        let step = error.phase.step();
         if record::is_at_this_message(step, trouble) {
             insist("stopped", || record::stopped_at(&self.tools, claimed, (step, &[]), (trouble, why.clone()))).await;
         } else {
@@ -203,7 +203,7 @@ impl Sessions {
         let refused = match offer {
             Offer::Refused { phase, replies } => {
                 let pairs = pair(&claimed.recipients, &replies);
-                return self.refused(claimed, record::step_of(phase), &pairs).await;
+                return self.refused(claimed, phase.step(), &pairs).await;
             }
             Offer::Ready { refused } => refused,
         };

@@ -13,6 +13,7 @@ use crate::domain::chat;
 use crate::domain::ids::RelayPostId;
 use crate::domain::mail::Mailbox;
 use crate::domain::relay::mail_text;
+use crate::domain::retry::{Judgement, Refusal, judge_refusal};
 use crate::domain::time::Micros;
 use crate::domain::words::{AccountState, RelaySort, RelayState};
 use crate::hub::enqueue::AccountFrom;
@@ -71,6 +72,8 @@ enum Came {
     Not(String, Option<Duration>),
     /// It does not, and whoever was asked says that it never will.
     Never(String),
+    /// It may stand there since an earlier try, under this id, and is not taken again.
+    Perhaps(String, Option<String>),
     /// It is not known. Where a time is given, it is not asked before that is over.
     Unknown(String, Option<Duration>),
 }
@@ -84,7 +87,7 @@ impl Relays {
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.read().await?;
-        let due = tx.next_relay_post(account, machine_now()).await?.is_some();
+        let due = tx.next_relay_post(account, machine_now()).await?.is_some() && !is_stopped(&mut tx, account).await?;
         drop(tx);
         if !due {
             return Ok(());
@@ -135,15 +138,11 @@ impl Relays {
             tx.commit().await?;
             return Ok(None);
         };
-        let is_held = tx.get_installation().await?.is_some_and(|installation| installation.held);
-        // Nothing goes out by an account that somebody paused, whomever it is for.
-        let is_paused = tx.get_account(account).await?.is_some_and(|row| row.sending_state == AccountState::Paused);
+        let begins = begins && !is_stopped(&mut tx, account).await?;
         let now = tx.lease_now().await?;
         expire(&mut tx, now).await?;
         let mut errand = None;
         if begins
-            && !is_held
-            && !is_paused
             && let Some(post) = tx.next_relay_post(account, now).await?
             && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
         {
@@ -187,7 +186,10 @@ impl Relays {
         match came {
             // It may stand there since an earlier try, and that was not found out.
             Came::Not(why, wait) if errand.post.state == RelayState::Begun => Came::Unknown(why, wait),
-            other @ (Came::Not(..) | Came::Never(_) | Came::Stands(_) | Came::Unknown(..)) => other,
+            Came::Never(why) if errand.post.state == RelayState::Begun => {
+                Came::Perhaps(why, errand.mail.as_ref().map(|letter| letter.message_id.clone()))
+            }
+            other @ (Came::Not(..) | Came::Never(_) | Came::Perhaps(..) | Came::Stands(_) | Came::Unknown(..)) => other,
         }
     }
 
@@ -223,7 +225,7 @@ impl Relays {
         match hand_over(line.sender(), mail, self.clock.now()).await {
             // A room can be mended, and then it is to be told what it missed.
             Came::Never(why) => Came::Not(why, Some(OPEN_REST)),
-            other @ (Came::Not(..) | Came::Stands(_) | Came::Unknown(..)) => other,
+            other @ (Came::Not(..) | Came::Perhaps(..) | Came::Stands(_) | Came::Unknown(..)) => other,
         }
     }
 
@@ -275,7 +277,11 @@ async fn looked_for(line: &dyn Line, (place, errand): (&str, &Errand)) -> Result
         before: machine_now().plus(SKEW),
     };
     let looked = line.ledger().find(&sought).await.map_err(|error| error.to_string())?;
-    Ok(looked.found.into_iter().next().map(|found| found.id))
+    match (looked.found.into_iter().find(|found| found.alike), looked.doubt) {
+        (Some(found), _) => Ok(Some(found.id)),
+        (None, Some(doubt)) => Err(doubt),
+        (None, None) => Ok(None),
+    }
 }
 
 /// A mail whose answer was lost is written again under the same Message-ID: most programs show it once.
@@ -301,14 +307,26 @@ async fn bring_by_mail(sender: Box<dyn Sender>, from: &AccountFrom, errand: &Err
     let mail = Outgoing { from: from.address.clone(), recipients: vec![errand.thread.place.clone()], content };
     match hand_over(sender, mail, machine_now()).await {
         Came::Stands(_) => Came::Stands(Some(letter.message_id.clone())),
-        other @ (Came::Not(..) | Came::Never(_) | Came::Unknown(..)) => other,
+        other @ (Came::Not(..) | Came::Never(_) | Came::Perhaps(..) | Came::Unknown(..)) => other,
     }
 }
 
 /// Gives up what waits for too long, also what nobody was told because its relay was taken away: shown weeks later, where it is
 /// configured again, it would be taken for news.
-pub(super) async fn expire(tx: &mut Tx, now: Micros) -> Result<u64, StoreError> {
-    tx.expire_relay_posts(now.minus(TRIED_FOR), "it could not be shown for three days").await
+pub(super) async fn expire(tx: &mut Tx, now: Micros) -> Result<(), StoreError> {
+    let posts = tx.expire_relay_posts(now.minus(TRIED_FOR), "it could not be shown for three days").await?;
+    if posts > 0 {
+        tracing::warn!(posts, "what the team was to be shown for three days and was not is given up");
+    }
+    Ok(())
+}
+
+/// Whether nothing leaves by an account: everything is held, or its sending was stopped (its provider's policy, too many bounces),
+/// whomever it is for.
+async fn is_stopped(tx: &mut Tx, account: &str) -> Result<bool, StoreError> {
+    let is_held = tx.get_installation().await?.is_some_and(|installation| installation.held);
+    let row = tx.get_account(account).await?;
+    Ok(is_held || row.is_some_and(|row| row.sending_state == AccountState::Paused))
 }
 
 async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> Came {
@@ -329,15 +347,32 @@ async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> 
     came
 }
 
-/// `now` is the clock of whoever said until when to wait. A no for good is one where it is about this post, and not about the account.
+/// `now` is the clock of whoever said until when to wait.
 fn refusal(reply: Option<&Reply>, phase: Phase, now: Micros) -> Came {
     let why = reply.map(|reply| format!("{} {}", reply.code, reply.text)).unwrap_or_default();
-    let is_lasting = reply.is_some_and(|reply| !reply.is_transient());
-    if is_lasting && matches!(phase, Phase::Recipient | Phase::Data) {
+    if reply.is_some_and(|reply| is_for_good(reply, phase)) {
         return Came::Never(why);
     }
     let wait = reply.and_then(not_before).map(|(until, _)| until.since(now));
     Came::Not(why, wait)
+}
+
+/// Notes what a thread begins with, where nothing did before.
+async fn begin_thread(tx: &mut Tx, post: &RelayPostRow, provider_id: Option<String>) -> Result<(), StoreError> {
+    let thread = tx.get_relay_thread(post.thread_id).await?;
+    if let (Some(root), Some(thread)) = (provider_id, thread)
+        && thread.root.is_none()
+    {
+        tx.set_relay_root(thread.id, &root).await?;
+    }
+    Ok(())
+}
+
+/// Whether a no is about this post, and not about our account or the state of the server (5.4.x, a daily limit as well).
+fn is_for_good(reply: &Reply, phase: Phase) -> bool {
+    let enhanced = reply.enhanced.as_deref();
+    let judged = judge_refusal(Refusal { step: phase.step(), code: reply.code, enhanced, text: &reply.text });
+    matches!(judged, Judgement::Permanent(_)) && !enhanced.is_some_and(|status| status.starts_with("5.4."))
 }
 
 /// Writes what came of a try. The caller holds the account's lease.
@@ -350,12 +385,12 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
     match came {
         Came::Stands(provider_id) => {
             tx.set_relay_posted(id, provider_id.as_deref()).await?;
-            let thread = tx.get_relay_thread(post.thread_id).await?;
-            if let (Some(root), Some(thread)) = (provider_id, thread)
-                && thread.root.is_none()
-            {
-                tx.set_relay_root(thread.id, &root).await?;
-            }
+            begin_thread(tx, &post, provider_id).await?;
+        }
+        Came::Perhaps(why, provider_id) => {
+            let why = format!("it may have arrived when it was tried before; then: {why}");
+            tx.put_relay_post_off(id, (RelayState::Failed, now), &why).await?;
+            begin_thread(tx, &post, provider_id).await?;
         }
         Came::Not(why, wait) => {
             let due = now.plus(wait.unwrap_or_else(|| clock::jitter(rest)));
@@ -376,4 +411,44 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(phase: Phase, code: u16, enhanced: Option<&str>) -> &'static str {
+        let reply = Reply { code, enhanced: enhanced.map(str::to_owned), text: "no".to_owned() };
+        match refusal(Some(&reply), phase, Micros(0)) {
+            Came::Never(why) if why.starts_with(&code.to_string()) => "never",
+            Came::Not(_, None) => "not now",
+            Came::Never(_) | Came::Not(..) | Came::Stands(_) | Came::Perhaps(..) | Came::Unknown(..) => {
+                "something else"
+            }
+        }
+    }
+
+    #[test]
+    fn a_no_for_good_is_one_about_the_post() {
+        for (phase, code, enhanced) in [
+            (Phase::Recipient, 550, Some("5.1.1")),
+            (Phase::Recipient, 550, None),
+            (Phase::Data, 554, Some("5.6.0")),
+            // Larger than the server takes, said before anything is sent.
+            (Phase::Envelope, 552, Some("5.3.4")),
+        ] {
+            assert_eq!(came(phase, code, enhanced), "never", "{phase:?} {code} {enhanced:?}");
+        }
+        for (phase, code, enhanced) in [
+            (Phase::Recipient, 450, Some("4.2.0")),
+            (Phase::Recipient, 550, Some("5.7.1")),
+            (Phase::Data, 550, Some("5.4.5")),
+            (Phase::Data, 421, None),
+            (Phase::Connect, 554, None),
+            (Phase::Login, 535, Some("5.7.8")),
+            (Phase::Envelope, 530, None),
+        ] {
+            assert_eq!(came(phase, code, enhanced), "not now", "{phase:?} {code} {enhanced:?}");
+        }
+    }
 }

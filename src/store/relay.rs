@@ -391,9 +391,14 @@ impl Tx {
         Ok(row.map(|(taken_back,)| taken_back))
     }
 
-    /// The newest thing they said that stands in a thread, on a channel on which they can be answered.
-    pub async fn last_shown(&mut self, thread: RelayThreadId) -> Result<Option<LastHeard>, StoreError> {
-        self.opt(&LAST_SHOWN, values![thread]).await
+    /// The newest thing that these said and that stands in a thread, on a channel on which they can be answered. What others said may
+    /// stand there as well, who were taken for the same person then.
+    pub async fn last_shown(
+        &mut self,
+        thread: RelayThreadId,
+        theirs: Vec<InfluencerId>,
+    ) -> Result<Option<LastHeard>, StoreError> {
+        self.opt(&LAST_SHOWN, values![thread, theirs]).await
     }
 
     /// A message, as it is answered.
@@ -487,6 +492,7 @@ statements! {
     #[hot] PLACE = "SELECT id FROM relay_thread WHERE account = $1 AND place = $2 LIMIT 1";
     #[hot] LAST_SHOWN = "SELECT m.id, m.channel, m.account, m.author_address FROM relay_post p JOIN message m ON m.id = p.message_id \
         WHERE p.thread_id = $1 AND p.sort = 'shown' AND p.state = 'posted' AND m.kind = 'human' AND m.channel <> 'manual' \
+        AND EXISTS (SELECT 1 FROM participation t WHERE t.message_id = m.id AND t.influencer_id = ANY($2::uuid[])) \
         ORDER BY p.id DESC LIMIT 1";
     #[hot] HEARD = "SELECT id, channel, account, author_address FROM message WHERE id = $1";
 }

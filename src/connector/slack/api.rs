@@ -226,7 +226,7 @@ impl Api {
         let elsewhere = || FileError::Elsewhere("the file does not lie with Slack; open it in Slack".to_owned());
         let url = Url::parse(url).ok().filter(|url| self.is_slacks(url)).ok_or_else(elsewhere)?;
         if let Some(until) = self.wait_until("file") {
-            return Err(self.later(until));
+            return Err(self.no_file(Trouble::Limited { until }));
         }
         let token = self.token();
         let wire = &self.slack.http_api.connector;
@@ -236,7 +236,7 @@ impl Api {
         let answer = timeout(FILE_TIME_MAX, asked).await.map_err(late)?;
         let answer = match answer {
             Err(SlackClientError::SystemError(_)) => return Err(FileError::TooLarge),
-            Err(error) => return Err(ConnectorError::from(self.judge("file", error)).into()),
+            Err(error) => return Err(self.no_file(self.judge("file", error))),
             Ok(answer) => answer,
         };
         let kind = answer.header.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -245,14 +245,7 @@ impl Api {
         match answer.status.as_u16() {
             200 if page => Err(refused("Slack shows a sign-in page; the app needs the scope files:read")),
             200 => Ok(answer.body),
-            429 => {
-                let trouble = self.judge("file", answer.limited());
-                Err(if let Trouble::Limited { until } = trouble {
-                    self.later(until)
-                } else {
-                    ConnectorError::from(trouble).into()
-                })
-            }
+            429 => Err(self.no_file(self.judge("file", answer.limited()))),
             401 | 403 => Err(refused("Slack does not let us; the app needs the scope files:read")),
             404 | 410 => Err(FileError::Missing("Slack does not have the file any more".to_owned())),
             status @ 500.. => Err(ConnectorError::Lost(format!("Slack answered {status} for a file")).into()),
@@ -260,9 +253,17 @@ impl Api {
         }
     }
 
-    fn later(&self, until: Micros) -> FileError {
-        let why = Trouble::Limited { until }.to_string();
-        FileError::Later { rest: until.since(self.now()), why }
+    /// Why there is no file; that Slack wants to be left alone is not its fault.
+    pub(super) fn no_file(&self, trouble: Trouble) -> FileError {
+        let why = trouble.to_string();
+        match trouble {
+            Trouble::Limited { until } => FileError::Later { rest: until.since(self.now()), why },
+            other @ (Trouble::NotConnected(_)
+            | Trouble::Insecure(_)
+            | Trouble::Lost(_)
+            | Trouble::Said { .. }
+            | Trouble::Unreadable(_)) => ConnectorError::from(other).into(),
+        }
     }
 
     fn token(&self) -> SlackApiToken {

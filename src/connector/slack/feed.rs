@@ -306,12 +306,15 @@ impl SlackFeed {
     }
 
     /// Where a file is whose place has to be asked for.
-    async fn place_of(&self, file: &Attached) -> Result<String, ConnectorError> {
+    async fn place_of(&self, file: &Attached) -> Result<String, FileError> {
         let Some(id) = file.url.strip_prefix(FILE_BY_ID) else { return Ok(file.url.clone()) };
-        let answer = self.api.get("files.info", &[("file", id.to_owned())]).await?;
+        let answer = self.api.get("files.info", &[("file", id.to_owned())]).await;
+        let answer = answer.map_err(|trouble| self.api.no_file(trouble))?;
         let found = answer.get("file").map(|file| [field(file, "url_private_download"), field(file, "url_private")]);
         let url = found.into_iter().flatten().find(|url| !url.is_empty()).map(str::to_owned);
-        url.ok_or_else(|| ConnectorError::Refused("Slack does not say where the file is; open it in Slack".to_owned()))
+        url.ok_or_else(|| {
+            ConnectorError::Refused("Slack does not say where the file is; open it in Slack".to_owned()).into()
+        })
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) const REST_MAX: Duration = Duration::from_hours(1);
 /// How long sessions keep to a rest by themselves. What is in hand by then is put away, and the account's own rest, which a person may
 /// end, keeps the others.
 const KEPT_MAX: Duration = Duration::from_mins(1);
+/// The shortest that a provider can ask for.
+const REST_LEAST: Duration = Duration::from_secs(1);
 /// The rest where a provider says that we are too fast, and not for how long.
 pub(super) const REST_USUAL: Duration = Duration::from_secs(5);
 
@@ -94,7 +96,8 @@ impl Rest {
     /// Keeps the rest that an answer to a question asks for. All of it: no rest of an account stands behind this one.
     pub(super) fn heed(&self, told: &Told) {
         if told.status == 429 {
-            let length = told.retry_after.unwrap_or(REST_USUAL).min(REST_MAX);
+            // `0`, or a time that is over, would be none.
+            let length = told.retry_after.unwrap_or(REST_USUAL).clamp(REST_LEAST, REST_MAX);
             let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             *until = (*until).max(Some(Instant::now() + length));
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Relay, RelayPlace};
 use crate::domain::time::Micros;
-use crate::domain::words::RelayState;
+use crate::domain::words::{AccountState, RelayState};
 use crate::store::{StoreError, Tx};
 
 /// A place where the team hears of what influencers write.
@@ -30,6 +30,16 @@ pub struct RelayView {
     pub trouble: Option<String>,
 }
 
+/// Why something is not there.
+async fn trouble(tx: &mut Tx, relay: &Relay, waits: bool) -> Result<Option<String>, StoreError> {
+    let account = tx.get_account(&relay.account).await?.filter(|row| row.sending_state == AccountState::Paused);
+    if let (Some(row), true) = (account, waits) {
+        let why = row.sending_detail.unwrap_or_default();
+        return Ok(Some(format!("sending from {} is stopped: {why}", relay.account)));
+    }
+    tx.last_relay_trouble(&relay.id).await
+}
+
 /// How each of these relays stands.
 pub async fn standing(tx: &mut Tx, relays: &BTreeMap<String, Relay>) -> Result<Vec<RelayView>, StoreError> {
     let rows = tx.list_relay_standings().await?;
@@ -49,7 +59,7 @@ pub async fn standing(tx: &mut Tx, relays: &BTreeMap<String, Relay>) -> Result<V
             waiting: waits().map(|row| row.posts).sum(),
             waiting_since: waits().map(|row| row.oldest).min(),
             failed: own().filter(|row| row.state == RelayState::Failed).map(|row| row.posts).sum(),
-            trouble: tx.last_relay_trouble(&relay.id).await?,
+            trouble: trouble(tx, relay, waits().next().is_some()).await?,
         });
     }
     Ok(views)

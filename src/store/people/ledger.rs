@@ -144,14 +144,9 @@ impl Tx {
         self.exec(&SUPPRESSIONS_DELETE_IDS, values![ids]).await
     }
 
-    /// Says by what else an address is suppressed, and since when that is known.
-    pub async fn set_suppression_evidence(
-        &mut self,
-        id: LedgerId,
-        evidence: &str,
-        at: Micros,
-    ) -> Result<bool, StoreError> {
-        Ok(self.exec(&SUPPRESSION_EVIDENCE, values![id, evidence, at]).await? == 1)
+    /// Says by what else an address is suppressed; since when stays.
+    pub async fn set_suppression_evidence(&mut self, id: LedgerId, evidence: &str) -> Result<bool, StoreError> {
+        Ok(self.exec(&SUPPRESSION_EVIDENCE, values![id, evidence]).await? == 1)
     }
 
     /// Lifts every suppression of an address. Only a person may; how many there were.
@@ -172,7 +167,7 @@ statements! {
         WHERE channel = $1 AND value_key = ANY($2::text[])";
     #[hot] SUPPRESSIONS_LIST = "SELECT id, channel, value_key, scope, reason, evidence, at FROM suppression \
         WHERE id > $1 ORDER BY id LIMIT $2";
-    SUPPRESSION_EVIDENCE = "UPDATE suppression SET evidence = $2, at = $3 WHERE id = $1";
+    SUPPRESSION_EVIDENCE = "UPDATE suppression SET evidence = $2 WHERE id = $1";
     #[hot] SUPPRESSIONS_DELETE_IDS = "DELETE FROM suppression WHERE id = ANY($1::uuid[])";
     #[hot] SUPPRESSIONS_DELETE = "DELETE FROM suppression WHERE channel = $1 AND value_key = $2";
 }

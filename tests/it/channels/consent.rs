@@ -125,21 +125,23 @@ async fn start_takes_back_nothing_but_the_keyword_of_the_same_number() {
             tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
             tx.commit().await.unwrap();
         }
-        // What a teammate was told after a keyword stays as well.
-        hear(&fresh, &clock, None, text("SM4", "STOP", clock.now())).await;
-        let told = || NewSuppression {
-            address: THEIRS.to_owned(),
-            reason: SuppressionReason::OptedOut,
-            evidence: "a teammate was told".to_owned(),
-        };
-        let mut tx = fresh.store.begin("test").await.unwrap();
-        assert!(!people::suppress_address(&mut tx, &clock, told()).await.unwrap(), "{name}: it is known");
-        tx.commit().await.unwrap();
-        hear(&fresh, &clock, None, text("SM5", "START", clock.now())).await;
-        assert_eq!(standing(&fresh).await, (vec!["a teammate was told".to_owned()], false), "{name}");
-        let mut tx = fresh.store.begin("test").await.unwrap();
-        tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
-        tx.commit().await.unwrap();
+        // What a teammate was told, or decided, after a keyword stays as well.
+        for (reason, is_new) in [(SuppressionReason::OptedOut, true), (SuppressionReason::ByHand, false)] {
+            hear(&fresh, &clock, None, text(&format!("SM4{reason}"), "STOP", clock.now())).await;
+            let (address, evidence) = (THEIRS.to_owned(), "a teammate was told".to_owned());
+            let mut tx = fresh.store.begin("test").await.unwrap();
+            let new = NewSuppression { address, reason, evidence };
+            assert_eq!(people::suppress_address(&mut tx, &clock, new.clone()).await.unwrap(), is_new, "{name}");
+            assert!(!people::suppress_address(&mut tx, &clock, new).await.unwrap(), "{name}: once");
+            tx.commit().await.unwrap();
+            hear(&fresh, &clock, None, text(&format!("SM5{reason}"), "START", clock.now())).await;
+            let (stops, agreed) = standing(&fresh).await;
+            assert!(stops.len() == 1 && stops[0].starts_with("a teammate was told (and before"), "{name}: {stops:?}");
+            assert!(!agreed, "{name}");
+            let mut tx = fresh.store.begin("test").await.unwrap();
+            tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
+            tx.commit().await.unwrap();
+        }
         // Said of everything, under the person: their number is free, and yet they agree to nothing.
         suppress(&fresh, &clock, Channel::Manual, &who.to_string(), "a teammate was told").await;
         hear(&fresh, &clock, None, text("SM7", "START", clock.now())).await;

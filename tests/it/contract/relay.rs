@@ -116,9 +116,37 @@ async fn posts_stand_in_line_behind_the_first_of_their_thread() {
         let expired = tx.get_relay_post(b.id).await.unwrap().unwrap();
         assert_eq!((expired.state, expired.why.as_deref()), (RelayState::Failed, Some("too old")));
         assert!(tx.is_relay_place("slack", "C2").await.unwrap() && !tx.is_relay_place("slack", "C3").await.unwrap());
-        assert_eq!(tx.last_shown(one.id).await.unwrap(), None);
+        assert_eq!(tx.last_shown(one.id, vec![ana]).await.unwrap(), None);
         assert_eq!(tx.prune_relay_posts(Micros(11), 2).await.unwrap(), 2);
         assert_eq!(tx.prune_relay_posts(Micros(11), 9).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_shown_last_is_theirs_whose_thread_it_is() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let (ana, zoe) = (seed::influencer(&fresh, &clock).await, seed::influencer(&fresh, &clock).await);
+        let mut messages = Vec::new();
+        for who in [ana, zoe] {
+            let talk = seed::thread(&fresh, &clock, who, 1).await;
+            messages.push(seed::message_in(&fresh, &clock, &talk, 1).await);
+        }
+        // They were taken for one person once: what both said stands in one thread.
+        let one = thread(&clock, ana, "C1");
+        let mut tx = fresh.store.begin("test.relay").await.unwrap();
+        tx.insert_relay_thread(&one).await.unwrap();
+        for (about, message) in ["a", "z"].into_iter().zip(&messages) {
+            let shown = NewRelayPost { message_id: Some(*message), ..post(&clock, &one, about) };
+            tx.insert_relay_posts(vec![shown.clone()]).await.unwrap();
+            tx.set_relay_posted(shown.id, None).await.unwrap();
+        }
+        for (theirs, last) in [(vec![ana], Some(messages[0])), (vec![zoe, ana], Some(messages[1])), (Vec::new(), None)]
+        {
+            let shown = tx.last_shown(one.id, theirs).await.unwrap();
+            assert_eq!(shown.map(|shown| shown.id), last, "{}", fresh.name);
+        }
         tx.commit().await.unwrap();
     }
 }

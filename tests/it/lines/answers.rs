@@ -37,7 +37,7 @@ const SAME_EVERY: usize = 4;
 /// Of so many messages that went out one comes in.
 const IN_EVERY: usize = 20;
 /// How far time is moved when all that is left waits for it: longer than a provider's silence needs to say something.
-const JUMP: Duration = Duration::from_mins(75);
+const JUMP: Duration = Duration::from_mins(6 * 60 + 15);
 const JUMPS_MAX: usize = 60;
 const FINISH_MAX: Duration = Duration::from_mins(60);
 

@@ -301,7 +301,7 @@ async fn what_was_asked_is_as_published() {
         let mut lines = vec![
             ("different requests", asked.len().to_string()),
             ("refused by Prism", wrong.len().to_string()),
-            ("not for the description (files)", beside.len().to_string()),
+            ("not sent to it", beside.len().to_string()),
             ("spoilt on purpose / of these refused", format!("{0} / {0}", spoilt.len())),
         ];
         lines.extend(kinds.iter().map(|(kind, times)| (kind.as_str(), times.to_string())));

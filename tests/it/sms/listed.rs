@@ -126,6 +126,10 @@ async fn files_are_fetched_and_nothing_is_told_to_strangers() {
     twilio.check();
     let gone = Attached { url: said.files[1].url.replace("Media", "Nothing"), ..said.files[1].clone() };
     assert!(matches!(feed.file(&gone, 1_000).await, Err(FileError::Missing(_))));
+    // A rest that is over at once is one all the same.
+    twilio.state.lock().unwrap().whim = Some(Box::new(|_| Fate::Refused(429, 20_429, 0)));
+    let later = feed.file(&said.files[0], 1_000).await;
+    assert!(matches!(&later, Err(FileError::Later { rest, .. }) if rest.as_secs() >= 1), "{later:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -243,12 +243,12 @@ async fn what_telnyx_took_in_silence_is_found() {
             ledger.find(&sought(text)).await.unwrap().found.into_iter().partition(|found| found.alike);
         assert_eq!((alike.len(), alike[0].progress, others.len()), (1, Progress::Taken, 2), "{text}");
     }
-    // Records come late: for an hour their silence says nothing, and what is there of the same words may be another's.
+    // Records come late: for hours their silence says nothing, and what is there of the same words may be another's.
     for text in ["second", "third"] {
         let doubt = ledger.find(&sought(text)).await.unwrap().doubt;
         assert!(doubt.is_some_and(|why| why.contains("records yet")), "{text}");
     }
-    clock.advance(Duration::from_mins(62));
+    clock.advance(Duration::from_mins(6 * 60 + 2));
     let Looked { found, doubt } = ledger.find(&sought("third")).await.unwrap();
     assert!(found.len() == 3 && found.iter().all(|found| !found.alike) && doubt.is_none(), "{found:?}");
     let elsewhere = Sought { to: "+14155550199".to_owned(), ..sought("third") };

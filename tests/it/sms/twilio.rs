@@ -188,7 +188,9 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         return failure(429, 20_429, "Too many requests", wait);
     }
     if !sends && let Some(Fate::Refused(429, _, wait)) = state.whim.as_mut().map(|whim| whim(false)) {
-        state.rests[1].ask(wait);
+        if wait > 1 {
+            state.rests[1].ask(wait);
+        }
         return failure(429, 20_429, "Too many requests", wait);
     }
     match (request.method.as_str(), path) {

@@ -1,13 +1,12 @@
 //! What became of a message that was handed over to Telnyx and of which nothing was heard.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 
 use super::Desk;
-use super::list::page;
+use super::list::{LAG, page};
 use super::message::Record;
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
@@ -15,10 +14,6 @@ use crate::connector::sms::alike;
 
 /// Pages of records of one recipient.
 const PAGES_MAX: usize = 50;
-/// How long after a message its absence from the records says nothing. Not documented: records are made with the message, and this is
-/// far longer than they take to be found.
-const SETTLES_AFTER: Duration = Duration::from_hours(1);
-
 /// Looks through the records of messages.
 pub(super) struct TelnyxLedger {
     pub(super) desk: Arc<Desk>,
@@ -47,7 +42,7 @@ impl TelnyxLedger {
             }
         }
         // Also where something like it was found: that may be another of ours, and this one not be in the records yet.
-        let is_early = self.desk.means.clock.now() < sought.before.plus(SETTLES_AFTER);
+        let is_early = self.desk.means.clock.now() < sought.before.plus(LAG);
         let doubt = match (wordless, is_early) {
             (true, _) => {
                 Some("Telnyx keeps the words of messages for ten days: look in its portal whether this one was sent")

@@ -17,8 +17,9 @@ use crate::connector::http::{Credentials, Question};
 use crate::connector::sms::walk::{Listed, Lister, Page, mark};
 use crate::connector::sms::{file_later, file_lost, is_stored_at};
 
-/// How long after its time a record may come into the list: it is made with the message, and found once it is indexed.
-const LAG: Duration = Duration::from_hours(6);
+/// How long after its time a record may come into the list, so that until then its absence says nothing. Not documented: it is made with
+/// the message, and found once it is indexed, far sooner.
+pub(super) const LAG: Duration = Duration::from_hours(6);
 /// Where files lie; they need no credentials, and are given none.
 const STORES: &[&str] = &["telnyx.com", "telnyxstorage.com", "telnyxcloudstorage.com", "amazonaws.com"];
 
@@ -102,6 +103,10 @@ impl Lister for Lists {
             match told.status {
                 200 => Ok(told.body),
                 404 | 410 => Err(FileError::Missing("Telnyx does not have the file any more".to_owned())),
+                // Nobody signed in there: this is about the link.
+                401 | 403 => Err(FileError::from(ConnectorError::Refused(
+                    "the link to the file does not hold any more".to_owned(),
+                ))),
                 429 => Err(file_later(PROVIDER.spec.label, &told)),
                 _ => Err(refused(&told).into()),
             }

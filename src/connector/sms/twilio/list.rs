@@ -166,6 +166,11 @@ impl Lists {
                     url = next.filter(|u| self.desk.is_ours(u) || is_stored_at(STORES, u)).ok_or_else(elsewhere)?;
                 }
                 (404 | 410, _) => return Err(FileError::Missing("Twilio does not have the file any more".to_owned())),
+                // Nobody signed in there: this is about the link.
+                (401 | 403, _) if !is_ours => {
+                    let why = "the link to the file does not hold any more";
+                    return Err(ConnectorError::Refused(why.to_owned()).into());
+                }
                 (429, _) => return Err(file_later(PROVIDER.spec.label, &told)),
                 _ => return Err(refused(&told).into()),
             }

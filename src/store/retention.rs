@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::sql::statements;
+use super::sql::{Sql, statements};
 use super::value::values;
 use super::{StoreError, Tx};
 use crate::domain::ids::{EventId, MessageId};
@@ -18,18 +18,11 @@ pub const KEPT_LONG_ENOUGH: &str = "it was kept as long as [retention] originals
 pub type Place = (Micros, Uuid);
 
 #[derive(sqlx::FromRow)]
-struct Original {
+struct Old {
     id: MessageId,
     stored_at: Micros,
-    raw_hash: Vec<u8>,
+    raw_hash: Option<Vec<u8>>,
     clean_hash: Option<Vec<u8>>,
-    needed: bool,
-}
-
-#[derive(sqlx::FromRow)]
-struct OldFile {
-    id: MessageId,
-    stored_at: Micros,
     needed: bool,
 }
 
@@ -60,14 +53,9 @@ impl Tx {
         after: Option<Place>,
         at_most: i64,
     ) -> Result<Page<Place>, StoreError> {
-        let (at, id) = after.unwrap_or((Micros(i64::MIN), Uuid::nil()));
-        let rows: Vec<Original> = self.all(&ORIGINALS, values![before, at, id, at_most]).await?;
-        let is_full = i64::try_from(rows.len()).is_ok_and(|n| n >= at_most);
-        let next = rows.last().filter(|_| is_full).map(|row| (row.stored_at, row.id.0));
-        let gone: Vec<Original> = rows.into_iter().filter(|row| !row.needed).collect();
+        let (gone, next) = self.list_old(&ORIGINALS, (before, after), at_most).await?;
         let ids: Vec<MessageId> = gone.iter().map(|row| row.id).collect();
-        let hashes: Vec<Vec<u8>> =
-            gone.into_iter().flat_map(|row| [Some(row.raw_hash), row.clean_hash]).flatten().collect();
+        let hashes: Vec<Vec<u8>> = gone.into_iter().flat_map(|row| [row.raw_hash, row.clean_hash]).flatten().collect();
         if ids.is_empty() {
             return Ok(Page { deleted: 0, next });
         }
@@ -86,13 +74,25 @@ impl Tx {
         after: Option<Place>,
         at_most: i64,
     ) -> Result<Page<Place>, StoreError> {
-        let (at, id) = after.unwrap_or((Micros(i64::MIN), Uuid::nil()));
-        let rows: Vec<OldFile> = self.all(&FILES_OLD, values![before, at, id, at_most]).await?;
-        let is_full = i64::try_from(rows.len()).is_ok_and(|n| n >= at_most);
-        let next = rows.last().filter(|_| is_full).map(|row| (row.stored_at, row.id.0));
-        let ids: Vec<MessageId> = rows.into_iter().filter(|row| !row.needed).map(|row| row.id).collect();
+        let (gone, next) = self.list_old(&FILES_OLD, (before, after), at_most).await?;
+        let ids: Vec<MessageId> = gone.into_iter().map(|row| row.id).collect();
         let deleted = if ids.is_empty() { 0 } else { self.let_files_go(ids, KEPT_LONG_ENOUGH).await? };
         Ok(Page { deleted, next })
+    }
+
+    /// A page of what is old: what nothing needs of it, and where the next begins.
+    async fn list_old(
+        &mut self,
+        statement: &'static Sql,
+        (before, after): (Micros, Option<Place>),
+        at_most: i64,
+    ) -> Result<(Vec<Old>, Option<Place>), StoreError> {
+        let (at, id) = after.unwrap_or((Micros(i64::MIN), Uuid::nil()));
+        let mut rows: Vec<Old> = self.all(statement, values![before, at, id, at_most]).await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|n| n >= at_most);
+        let next = rows.last().filter(|_| is_full).map(|row| (row.stored_at, row.id.0));
+        rows.retain(|row| !row.needed);
+        Ok((rows, next))
     }
 
     /// Deletes events of before an instant, after a number. What stays: the moves between stages, who joined, and every no; what a
@@ -132,7 +132,7 @@ statements! {
             WHERE p.message_id = m.id AND p.at >= t.last_message_at)) AS needed \
         FROM message m LEFT JOIN outbox o ON o.id = m.id \
         WHERE m.raw_hash IS NOT NULL AND m.stored_at < $1 AND (m.stored_at, m.id) > ($2, $3) ORDER BY m.stored_at, m.id LIMIT $4";
-    #[hot] FILES_OLD = "SELECT m.id, f.stored_at, \
+    #[hot] FILES_OLD = "SELECT m.id, f.stored_at, m.raw_hash, m.raw_hash AS clean_hash, \
         (EXISTS (SELECT 1 FROM unmatched u WHERE u.message_id = m.id AND u.resolved_at IS NULL) \
           OR EXISTS (SELECT 1 FROM task k WHERE k.message_id = m.id AND k.state = 'open') \
           OR EXISTS (SELECT 1 FROM participation p JOIN thread t ON t.id = p.thread_id \

@@ -34,6 +34,8 @@ mod words;
 
 /// The lease of whoever turns events into posts and sees to words.
 const LEASE: &str = "relay";
+/// The lease of whoever forgets what is old.
+const TIDY_LEASE: &str = "relay-tidy";
 /// How long leases run, seconds: longer than a post may take.
 const LEASE_SECONDS: i64 = 180;
 /// The longest sleep between two looks. Machine time.
@@ -177,7 +179,7 @@ impl Relays {
     /// Gives up what waits for too long, and forgets what was shown long ago, whether there is a relay still or not.
     async fn tidy(&self) -> Result<(), StoreError> {
         let mut tx = self.store.begin("relay.tidy").await?;
-        if tx.acquire_lease(LEASE, self.run, LEASE_SECONDS).await?.is_some() {
+        if let Some(lease) = tx.acquire_lease(TIDY_LEASE, self.run, LEASE_SECONDS).await? {
             let now = machine_now();
             post::expire(&mut tx, now).await?;
             let before = now.minus(KEPT);
@@ -187,6 +189,7 @@ impl Relays {
                 }
             }
             tx.prune_relay_words(before).await?;
+            tx.release_lease(TIDY_LEASE, lease).await?;
         }
         tx.commit().await
     }

@@ -194,6 +194,10 @@ pub async fn opt_in(tx: &mut Tx, clock: &Clock, given: OptIn<'_>) -> Result<(), 
     if !is_newest(tx, given.message).await? {
         return Ok(());
     }
+    // Nor what they said to a person: each of their addresses is closed by that.
+    if is_said_of_everything(tx, &key).await? {
+        return Ok(());
+    }
     let mut others = false;
     let mut lifted = Vec::new();
     for row in tx.suppressed(given.channel, vec![key.clone()]).await? {
@@ -206,7 +210,7 @@ pub async fn opt_in(tx: &mut Tx, clock: &Clock, given: OptIn<'_>) -> Result<(), 
     if !lifted.is_empty() {
         tx.delete_suppressions_by_id(lifted).await?;
     }
-    if others || !given.fires || is_said_of_everything(tx, &key).await? {
+    if others || !given.fires {
         return Ok(());
     }
     let consent = Consent {

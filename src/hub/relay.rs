@@ -334,6 +334,11 @@ pub enum AnswerError {
     /// Nothing to answer.
     #[error("they never wrote on a channel on which they can be answered: begin it with `liaison send`")]
     NeverHeard,
+    /// What would be answered came from somebody else, as is known by now.
+    #[error(
+        "what they wrote last came from an address that is somebody else's now: look at both, and write it with `liaison send`"
+    )]
+    NotTheirs,
     /// Their account is not here.
     #[error("the account `{0}`, which they wrote to, is not configured here")]
     NoAccount(String),
@@ -399,6 +404,15 @@ pub struct Answer {
     pub account: String,
 }
 
+/// Whether an address belongs to somebody else among the influencers: two who were taken for one person were told apart.
+async fn is_of_another(tx: &mut Tx, address: &str, influencer: InfluencerId) -> Result<bool, StoreError> {
+    let Ok((_, key)) = people::channel_of(address) else { return Ok(false) };
+    let theirs = people::everyone_in(tx, influencer).await?;
+    let owners: Vec<InfluencerId> =
+        tx.find_owners(vec![key]).await?.into_iter().filter_map(|owner| owner.influencer_id).collect();
+    Ok(!owners.is_empty() && owners.iter().all(|owner| !theirs.contains(owner)))
+}
+
 /// Answers somebody, on the channel and from the account of what they, or an agent for them, said: what is named, else the newest of
 /// theirs that stands in the thread, else the newest. The caller commits, then wakes the dispatcher of the account.
 ///
@@ -428,6 +442,9 @@ pub async fn answer(
         Some(last) => last,
         None => tx.last_heard(influencer).await?.ok_or(AnswerError::NeverHeard)?,
     };
+    if is_of_another(tx, &last.author_address, influencer).await? {
+        return Err(AnswerError::NotTheirs);
+    }
     let from = house.accounts.get(&last.account).ok_or_else(|| AnswerError::NoAccount(last.account.clone()))?;
     let answers = Some(Answers::Message(last.id));
     let id = if last.channel == Channel::Email {

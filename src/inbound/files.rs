@@ -28,15 +28,16 @@ static ROOM: Semaphore = Semaphore::const_new(4);
 const FETCH_TIME_MAX: Duration = Duration::from_mins(15);
 /// Seconds for which a file is in hand: longer than it may take, and to write it.
 const LEASE_SECONDS: i64 = 20 * 60;
-/// The rest of an account whose sign-in was refused or whose connection can't be trusted: as long as nobody reads it then. More tries
-/// would lock it.
+/// The rest of an account whose sign-in was refused: more tries would lock it.
 const REFUSED_REST: Duration = Duration::from_mins(30);
+/// The rest where a connection can't be trusted.
+const INSECURE_REST: Duration = Duration::from_mins(10);
 /// The rest where nobody is signed in: nobody is asked then.
-const SIGNED_OUT_REST: Duration = Duration::from_secs(15);
+const SIGNED_OUT_REST: Duration = Duration::from_mins(1);
 /// The longest rest that a provider may ask for.
 const REST_MAX: Duration = Duration::from_hours(1);
 /// How long it counts for nothing that a provider wants to be left alone whenever a file is asked for.
-const PATIENCE: Duration = Duration::from_hours(72);
+const PATIENCE: Duration = Duration::from_hours(7 * 24);
 /// How often to look for files that another node heard of, by a hook.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// The rest after the database could not be asked.
@@ -137,7 +138,7 @@ async fn fetch_next(tenure: &Tenure, lease: (&str, Lease), feed: &mut dyn Feed) 
     let fetched = timeout(FETCH_TIME_MAX, feed.file(&file, FILE_OCTETS_MAX)).await.map_err(late).flatten();
     match fetched {
         Ok(content) => {
-            keep(tenure, lease, grip, content).await?;
+            keep(tenure, lease, grip, &content).await?;
             Ok(Next::Look)
         }
         Err(error) => note(tenure, lease, (grip, &due), &error).await,
@@ -152,40 +153,34 @@ async fn claim(tenure: &Tenure, lease: (&str, Lease)) -> Result<Option<FileDue>,
 }
 
 /// Keeps what is in it, packed piece by piece, and that it is kept, in one transaction.
-async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: Vec<u8>) -> Result<(), IngestError> {
-    let (hash, size) = (hash_of(&content).await, octets(&content));
-    let pieces = pack(content).await?;
+async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: &[u8]) -> Result<(), IngestError> {
+    let hash = hash_of(content).await;
+    let pieces = content.len().div_ceil(PIECE_OCTETS);
     let mut tx = begin(tenure, lease, "inbound.files_keep").await?;
-    tx.insert_file_pieces(&hash, &pieces).await?;
+    insert(&mut tx, &hash, content).await?;
     // As those do who delete contents that nothing names any more, and after what takes long: what is said elsewhere waits for it. What
     // one of them deleted until now is written again.
     tx.lock_conversations().await?;
-    if usize::try_from(tx.count_file_pieces(&hash).await?) != Ok(pieces.len()) {
-        tx.insert_file_pieces(&hash, &pieces).await?;
+    if usize::try_from(tx.count_file_pieces(&hash).await?) != Ok(pieces) {
+        insert(&mut tx, &hash, content).await?;
     }
     // Erased meanwhile, say: then nothing of it is written at all.
-    if !tx.keep_file(grip, (&hash, size)).await? {
+    if !tx.keep_file(grip, (&hash, octets(content))).await? {
         return Ok(());
     }
     tx.commit().await?;
-    tracing::debug!(account = %tenure.account, message = %grip.message_id, octets = size, "a file is kept");
+    tracing::debug!(account = %tenure.account, message = %grip.message_id, octets = content.len(), "a file is kept");
     Ok(())
 }
 
-/// From the end on, so that what is packed is not kept as it was as well. Others get on meanwhile.
-async fn pack(mut content: Vec<u8>) -> Result<Vec<NewPiece>, StoreError> {
-    let mut pieces = Vec::new();
-    for place in (0..content.len().div_ceil(PIECE_OCTETS)).rev() {
-        let piece = content.split_off(place * PIECE_OCTETS);
-        content.shrink_to_fit();
-        let packed = zstd::bulk::compress(&piece, COMPRESSION);
+/// One piece at a time: all of them packed would be the whole once more.
+async fn insert(tx: &mut Tx, hash: &[u8], content: &[u8]) -> Result<(), StoreError> {
+    for (position, piece) in (0..).zip(content.chunks(PIECE_OCTETS)) {
+        let packed = zstd::bulk::compress(piece, COMPRESSION);
         let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
-        let position = i64::try_from(place).unwrap_or(i64::MAX);
-        pieces.push(NewPiece { position, size: octets(&piece), packed });
-        tokio::task::yield_now().await;
+        tx.insert_file_pieces(hash, &[NewPiece { position, size: octets(piece), packed }]).await?;
     }
-    pieces.reverse();
-    Ok(pieces)
+    Ok(())
 }
 
 fn octets(content: &[u8]) -> i64 {
@@ -217,9 +212,8 @@ async fn note(
             let rest = (*rest).min(REST_MAX);
             (if is_late { failed(Failure::Passing) } else { Some(rest) }, Next::Rest(rest))
         }
-        FileError::Connector(ConnectorError::Login(_) | ConnectorError::Insecure(_)) => {
-            (Some(REFUSED_REST), Next::Rest(REFUSED_REST))
-        }
+        FileError::Connector(ConnectorError::Login(_)) => (Some(REFUSED_REST), Next::Rest(REFUSED_REST)),
+        FileError::Connector(ConnectorError::Insecure(_)) => (Some(INSECURE_REST), Next::Rest(INSECURE_REST)),
         FileError::Connector(ConnectorError::SignedOut(_)) => (Some(SIGNED_OUT_REST), Next::Rest(SIGNED_OUT_REST)),
         FileError::TooLarge | FileError::Elsewhere(_) => (failed(Failure::Lasting), Next::Look),
         FileError::Missing(_) => (failed(Failure::Missing), Next::Look),

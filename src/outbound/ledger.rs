@@ -23,39 +23,42 @@ impl Reconciler {
     /// Asks for each; what is found is settled, and what is surely not there is sent again. One that can't be told keeps no others
     /// waiting.
     pub(super) async fn ask(&mut self, ledger: &mut dyn Ledger, uncertain: &[UncertainRow]) -> Result<(), VisitError> {
-        let mut unanswered = 0;
+        let (mut unanswered, mut lost) = (0, None);
         for row in uncertain {
             let Some(sought) = self.sought(row).await? else { continue };
             match ledger.find(&sought).await {
                 Ok(looked) => {
-                    unanswered = 0;
+                    (unanswered, lost) = (0, None);
                     self.judge(row, looked).await?;
                 }
-                Err(error) if error.is_about_what_was_asked() => self.doubt(row, &error.to_string()).await?,
+                Err(error) if error.is_about_what_was_asked() => {
+                    (unanswered, lost) = (0, None);
+                    self.doubt(row, &error.to_string()).await?;
+                }
                 Err(error) => {
                     // It could not be asked for, and is as soon as somebody answers.
+                    self.look_again(row, self.tools.clock.now().plus(self.settings.look_after), None).await?;
                     if !matches!(error, ConnectorError::Lost(_)) || unanswered == UNANSWERED_MAX {
                         return Err(error.into());
                     }
                     unanswered += 1;
+                    lost = Some(error);
                 }
             }
         }
-        Ok(())
+        // Where nobody answered to the end, the account rests as where many were asked.
+        lost.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// What to ask for; nothing where it is known already what became of it. That it has had its turn is written first, so that others
-    /// have theirs whatever becomes of this question; when it is looked for again is written with the answer.
+    /// What to ask for; nothing where it is known already what became of it. When it is looked for again is written first, so that
+    /// others have their turn whatever becomes of this question.
     async fn sought(&self, row: &UncertainRow) -> Result<Option<Sought>, StoreError> {
         let mut tx = self.tools.store.begin("outbound.sought").await?;
         tx.lock_run_of(row.id).await?;
         let known = settle::settle_known(&mut tx, &self.tools.clock, vec![row.id]).await?;
         let sought = if known.is_empty() {
-            let described = self.describe(&mut tx, row).await?;
-            let soon = self.tools.clock.now().plus(self.settings.look_after);
-            let at = if described.is_some() { soon } else { self.next_look(row) };
-            tx.set_look_at(row.id, row.attempt, at, None).await?;
-            described
+            tx.set_look_at(row.id, row.attempt, self.next_look(row), None).await?;
+            self.describe(&mut tx, row).await?
         } else {
             None
         };

@@ -9,6 +9,7 @@ use super::{LEASE_SECONDS, Means, Relays, Voice};
 use crate::clock::{self, machine_now};
 use crate::connector::feed::{Line, Room, Sought, Words};
 use crate::connector::{Offer, Outgoing, Phase, Reply, SendOutcome, Sender, not_before};
+use crate::domain::bounce::Severity;
 use crate::domain::chat;
 use crate::domain::ids::RelayPostId;
 use crate::domain::mail::Mailbox;
@@ -368,11 +369,19 @@ async fn begin_thread(tx: &mut Tx, post: &RelayPostRow, provider_id: Option<Stri
     Ok(())
 }
 
-/// Whether a no is about this post, and not about our account or the state of the server (5.4.x, a daily limit as well).
+/// Whether a no is about this post, so that it is the same the next time: not about our account or our address, a mailbox that is full
+/// and may be emptied, or the state of a server. A size is refused at any step.
 fn is_for_good(reply: &Reply, phase: Phase) -> bool {
     let enhanced = reply.enhanced.as_deref();
     let judged = judge_refusal(Refusal { step: phase.step(), code: reply.code, enhanced, text: &reply.text });
-    matches!(judged, Judgement::Permanent(_)) && !enhanced.is_some_and(|status| status.starts_with("5.4."))
+    let Judgement::Permanent(severity) = judged else { return false };
+    let status = enhanced.unwrap_or_default();
+    let is_passing = ["5.1.7", "5.1.8"].contains(&status) || status.starts_with("5.3.") || status.starts_with("5.4.");
+    match severity {
+        Severity::Hard => true,
+        Severity::Unknown => status == "5.3.4" || (!is_passing && matches!(phase, Phase::Recipient | Phase::Data)),
+        Severity::Soft | Severity::Policy => false,
+    }
 }
 
 /// Writes what came of a try. The caller holds the account's lease.
@@ -389,6 +398,7 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
         }
         Came::Perhaps(why, provider_id) => {
             let why = format!("it may have arrived when it was tried before; then: {why}");
+            tracing::warn!(account = post.account, why, given_up = true, "the team may not have been shown something");
             tx.put_relay_post_off(id, (RelayState::Failed, now), &why).await?;
             begin_thread(tx, &post, provider_id).await?;
         }
@@ -447,6 +457,10 @@ mod tests {
             (Phase::Connect, 554, None),
             (Phase::Login, 535, Some("5.7.8")),
             (Phase::Envelope, 530, None),
+            (Phase::Recipient, 552, Some("5.2.2")),
+            (Phase::Envelope, 550, Some("5.1.8")),
+            (Phase::Envelope, 553, None),
+            (Phase::Data, 554, Some("5.3.0")),
         ] {
             assert_eq!(came(phase, code, enhanced), "not now", "{phase:?} {code} {enhanced:?}");
         }

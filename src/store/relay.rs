@@ -492,7 +492,8 @@ statements! {
     #[hot] PLACE = "SELECT id FROM relay_thread WHERE account = $1 AND place = $2 LIMIT 1";
     #[hot] LAST_SHOWN = "SELECT m.id, m.channel, m.account, m.author_address FROM relay_post p JOIN message m ON m.id = p.message_id \
         WHERE p.thread_id = $1 AND p.sort = 'shown' AND p.state = 'posted' AND m.kind = 'human' AND m.channel <> 'manual' \
-        AND EXISTS (SELECT 1 FROM participation t WHERE t.message_id = m.id AND t.influencer_id = ANY($2::uuid[])) \
+        AND EXISTS (SELECT 1 FROM participation t WHERE t.message_id = m.id AND t.influencer_id = ANY($2::uuid[]) \
+          AND t.role = 'author') \
         ORDER BY p.id DESC LIMIT 1";
     #[hot] HEARD = "SELECT id, channel, account, author_address FROM message WHERE id = $1";
 }

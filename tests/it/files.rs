@@ -365,7 +365,7 @@ async fn a_rest_that_the_provider_asks_for_is_no_fault_of_a_file() {
         let reason = "SELECT COUNT(*) FROM message_file WHERE reason LIKE '%signed in%'";
         world.until("nobody is signed in", async || (count(&world.fresh, reason).await == 1).then_some(())).await;
         reader.end().await;
-        world.clock.advance(Duration::from_mins(1));
+        world.clock.advance(Duration::from_mins(2));
         let reader = world.read();
         world.until_state("SM1", 0, FileState::Kept).await;
         world.until_state("SM1", 1, FileState::Kept).await;

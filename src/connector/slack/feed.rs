@@ -309,7 +309,15 @@ impl SlackFeed {
     async fn place_of(&self, file: &Attached) -> Result<String, FileError> {
         let Some(id) = file.url.strip_prefix(FILE_BY_ID) else { return Ok(file.url.clone()) };
         let answer = self.api.get("files.info", &[("file", id.to_owned())]).await;
-        let answer = answer.map_err(|trouble| self.api.no_file(trouble))?;
+        let answer = answer.map_err(|trouble| match trouble {
+            // About this file, whatever it means elsewhere.
+            Trouble::Said { .. } => ConnectorError::Refused(trouble.to_string()).into(),
+            other @ (Trouble::NotConnected(_)
+            | Trouble::Insecure(_)
+            | Trouble::Lost(_)
+            | Trouble::Limited { .. }
+            | Trouble::Unreadable(_)) => self.api.no_file(other),
+        })?;
         let found = answer.get("file").map(|file| [field(file, "url_private_download"), field(file, "url_private")]);
         let url = found.into_iter().flatten().find(|url| !url.is_empty()).map(str::to_owned);
         url.ok_or_else(|| {

@@ -71,7 +71,7 @@ impl Rest {
     }
 
     fn take(&self, length: Option<Duration>) -> Duration {
-        let length = length.unwrap_or(REST_USUAL).min(REST_MAX);
+        let length = length.unwrap_or(REST_USUAL).clamp(REST_LEAST, REST_MAX);
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Some(Instant::now() + length.min(KEPT_MAX)));
         length

@@ -32,10 +32,13 @@ pub struct RelayView {
 
 /// Why something is not there.
 async fn trouble(tx: &mut Tx, relay: &Relay, waits: bool) -> Result<Option<String>, StoreError> {
+    if waits && tx.get_installation().await?.is_some_and(|installation| installation.held) {
+        return Ok(Some("nothing leaves a copied or restored database before `liaison release`".to_owned()));
+    }
     let account = tx.get_account(&relay.account).await?.filter(|row| row.sending_state == AccountState::Paused);
     if let (Some(row), true) = (account, waits) {
-        let why = row.sending_detail.unwrap_or_default();
-        return Ok(Some(format!("sending from {} is stopped: {why}", relay.account)));
+        let why = row.sending_detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        return Ok(Some(format!("sending from {} is stopped{why}", relay.account)));
     }
     tx.last_relay_trouble(&relay.id).await
 }

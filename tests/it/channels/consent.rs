@@ -74,6 +74,13 @@ async fn standing(fresh: &Fresh) -> (Vec<String>, bool) {
     (stops.into_iter().map(|stop| stop.evidence).collect(), agreed.iter().any(|one| one.withdrawn_at.is_none()))
 }
 
+async fn suppress_by(fresh: &Fresh, clock: &Clock, reason: SuppressionReason) {
+    let new = NewSuppression { address: THEIRS.to_owned(), reason, evidence: "a teammate".to_owned() };
+    let mut tx = fresh.store.begin("test").await.unwrap();
+    assert!(people::suppress_address(&mut tx, clock, new).await.unwrap());
+    tx.commit().await.unwrap();
+}
+
 async fn suppress(fresh: &Fresh, clock: &Clock, channel: Channel, key: &str, evidence: &str) {
     let mut tx = fresh.store.begin("test").await.unwrap();
     let row = Suppression {
@@ -142,6 +149,26 @@ async fn start_takes_back_nothing_but_the_keyword_of_the_same_number() {
             tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
             tx.commit().await.unwrap();
         }
+        // What a teammate wrote down before the keyword stays with it.
+        suppress_by(&fresh, &clock, SuppressionReason::ByHand).await;
+        hear(&fresh, &clock, None, text("SM5a", "STOP", clock.now())).await;
+        hear(&fresh, &clock, None, text("SM5b", "START", clock.now())).await;
+        let (stops, agreed) = standing(&fresh).await;
+        assert!(stops.len() == 1 && stops[0].ends_with("(and before, by hand: a teammate)"), "{name}: {stops:?}");
+        assert!(!agreed, "{name}");
+        let mut tx = fresh.store.begin("test").await.unwrap();
+        tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
+        tx.commit().await.unwrap();
+        // Said of everything after a keyword, it takes nothing back at the number either.
+        hear(&fresh, &clock, None, text("SM6a", "STOP", clock.now())).await;
+        suppress(&fresh, &clock, Channel::Manual, &who.to_string(), "a teammate was told").await;
+        hear(&fresh, &clock, None, text("SM6b", "START", clock.now())).await;
+        let (stops, agreed) = standing(&fresh).await;
+        assert_eq!((stops.len(), agreed), (1, false), "{name}: {stops:?}");
+        let mut tx = fresh.store.begin("test").await.unwrap();
+        tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
+        tx.delete_suppressions(Channel::Manual, &who.to_string()).await.unwrap();
+        tx.commit().await.unwrap();
         // Said of everything, under the person: their number is free, and yet they agree to nothing.
         suppress(&fresh, &clock, Channel::Manual, &who.to_string(), "a teammate was told").await;
         hear(&fresh, &clock, None, text("SM7", "START", clock.now())).await;

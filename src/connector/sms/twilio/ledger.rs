@@ -1,7 +1,8 @@
 //! What became of a message that was handed over to Twilio and of which nothing was heard.
 //!
-//! Twilio's answer to a message is the message itself, as it lies there from then on, so that what is in no page of the conversation
-//! was not taken. The lag of lists by day is not one of these: those go by when a message was sent.
+//! Twilio's answer to a message is the message itself, as it lies there from then on; so what is in no page of the conversation, and is not
+//! after `settle_minutes` either, was not taken. That the list has what was just written is not documented. The lag of lists by day is
+//! another: those go by when a message was sent.
 //!
 //! The whole conversation is looked through, and not the list of a day: a message that waits in Twilio's queue has no `date_sent`,
 //! is in no such list, and would be sent a second time.

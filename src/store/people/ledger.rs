@@ -70,10 +70,10 @@ const SUPPRESSIONS: Many = Many {
     head: "INSERT INTO suppression (id, channel, value_key, scope, reason, evidence, at)",
     columns: 7,
     // An own reason replaces one that was only carried over from another address, and a no every other reason; what a teammate wrote
-    // down stays with it, so that no keyword takes that back. What is carried over replaces nothing: it goes with the merge that
-    // brought it.
+    // down stays with a text (a message's id is 36 characters long), so that no keyword takes that back. What is carried over replaces
+    // nothing: it goes with the merge that brought it.
     tail: "ON CONFLICT (channel, value_key, scope) DO UPDATE SET id = excluded.id, reason = excluded.reason, \
-        evidence = CASE WHEN suppression.reason = 'by_hand' AND excluded.reason = 'opted_out' \
+        evidence = CASE WHEN suppression.reason = 'by_hand' AND excluded.channel = 'sms' AND LENGTH(excluded.evidence) = 36 \
           THEN excluded.evidence || ' (and before, by hand: ' || suppression.evidence || ')' ELSE excluded.evidence END, \
         at = excluded.at WHERE excluded.evidence NOT LIKE '%, the same person)' \
         AND (suppression.evidence LIKE '%, the same person)' \

@@ -95,6 +95,8 @@ impl Work for Sessions {
         let room = tokio::select! {
             biased;
             () = self.stop.soft.cancelled() => None,
+            // Whoever ends at once lets others have its room, and they must not begin.
+            () = self.stop.hard.cancelled() => return,
             permit = self.free.acquire() => permit.ok(),
         };
         let resting = matches!(self.breaker.standing(), Standing::Resting(_));

@@ -264,8 +264,10 @@ async fn note_change(
 /// [`PeopleError::Invalid`] where it can't be an address.
 pub async fn suppress_address(tx: &mut Tx, clock: &Clock, new: NewSuppression) -> Result<bool, PeopleError> {
     let (channel, value_key) = channel_of(&new.address)?;
-    // As those do who store messages: one of them may take a keyword back at this moment.
-    tx.lock_conversations().await?;
+    if channel == Channel::Sms {
+        // As those do who store texts: one of them may take a keyword back at this moment. Mail has none, and waits for nobody.
+        tx.lock_conversations().await?;
+    }
     if channel == Channel::Manual {
         let reason = "name an address or a number; what somebody told you is written down with liaison touch WHO … --means opt_out";
         return Err(PeopleError::Invalid(vec![Flaw::new("address", reason)]));

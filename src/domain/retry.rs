@@ -137,6 +137,20 @@ pub fn judge_refusal(refusal: Refusal<'_>) -> Judgement {
     }
 }
 
+/// Whether a refusal is of this message, so that the same meets it the next time: not of our account or our address, of a mailbox that
+/// is full and may be emptied, or of the state of a server (RFC 3463 §3). A size is refused at any step.
+pub fn is_about_message(refusal: Refusal<'_>) -> bool {
+    let status = refusal.enhanced.unwrap_or_default();
+    let is_passing = ["5.1.7", "5.1.8"].contains(&status) || status.starts_with("5.3.") || status.starts_with("5.4.");
+    match judge_refusal(refusal) {
+        Judgement::Permanent(Severity::Hard) => true,
+        Judgement::Permanent(Severity::Unknown) => {
+            status == "5.3.4" || (!is_passing && matches!(refusal.step, Step::Recipient | Step::Content))
+        }
+        Judgement::Permanent(Severity::Soft | Severity::Policy) | Judgement::Transient | Judgement::Account(_) => false,
+    }
+}
+
 /// How bad a permanent refusal with this enhanced status is.
 fn judge_status(enhanced: Option<&str>, step: Step) -> Severity {
     let Some(status) = enhanced else { return Severity::Unknown };
@@ -202,6 +216,34 @@ mod tests {
             (Step::Connect, 554, None, Account(Unreachable)),
         ] {
             assert_eq!(refusal(step, code, enhanced), expected, "{step:?} {code} {enhanced:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_again_is_told_from_what_may_pass() {
+        for (step, code, enhanced, expected) in [
+            (Step::Recipient, 550, Some("5.1.1"), true),
+            (Step::Recipient, 550, Some("5.4.4"), true),
+            (Step::Recipient, 550, None, true),
+            (Step::Content, 554, Some("5.6.0"), true),
+            (Step::Envelope, 552, Some("5.3.4"), true),
+            (Step::Envelope, 550, None, false),
+            (Step::Envelope, 550, Some("5.1.8"), false),
+            (Step::Envelope, 530, None, false),
+            (Step::Login, 535, Some("5.7.8"), false),
+            (Step::Connect, 554, None, false),
+            (Step::Recipient, 450, Some("4.2.0"), false),
+            (Step::Recipient, 550, Some("5.7.1"), false),
+            (Step::Recipient, 552, Some("5.2.2"), false),
+            (Step::Recipient, 550, Some("5.4.1"), false),
+            (Step::Content, 554, Some("5.3.0"), false),
+            (Step::Content, 550, Some("5.4.5"), false),
+            (Step::Content, 554, Some("5.7.1"), false),
+            (Step::Content, 452, Some("4.3.1"), false),
+            (Step::Content, 421, None, false),
+        ] {
+            let refusal = Refusal { step, code, enhanced, text: "" };
+            assert_eq!(is_about_message(refusal), expected, "{step:?} {code} {enhanced:?}");
         }
     }
 

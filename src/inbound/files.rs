@@ -18,7 +18,7 @@ use crate::clock::jitter;
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FILE_OCTETS_MAX, Feed, FileError};
 use crate::domain::file::{Failure, decide_rest};
-use crate::store::file::{FileDue, FileGrip, NewPiece};
+use crate::store::file::{FileDue, FileGrip, FilePiece};
 use crate::store::lease::Lease;
 use crate::store::{StoreError, Tx};
 
@@ -44,8 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(10);
 /// Octets of a piece, before it is packed.
 const PIECE_OCTETS: usize = 1024 * 1024;
-/// How hard pieces are compressed: most files are already.
-const COMPRESSION: i32 = 1;
 /// Characters of a reason that are kept.
 const REASON_CHARS_MAX: usize = 300;
 
@@ -176,9 +174,7 @@ async fn keep(tenure: &Tenure, lease: (&str, Lease), grip: FileGrip, content: &[
 /// One piece at a time: all of them packed would be the whole once more.
 async fn insert(tx: &mut Tx, hash: &[u8], content: &[u8]) -> Result<(), StoreError> {
     for (position, piece) in (0..).zip(content.chunks(PIECE_OCTETS)) {
-        let packed = zstd::bulk::compress(piece, COMPRESSION);
-        let packed = packed.map_err(|error| StoreError::Damaged(format!("memory is gone: {error}")))?;
-        tx.insert_file_pieces(hash, &[NewPiece { position, size: octets(piece), packed }]).await?;
+        tx.insert_file_piece(hash, position, FilePiece::pack(piece)?).await?;
     }
     Ok(())
 }

@@ -17,37 +17,47 @@ use crate::store::{StoreError, Tx};
 /// How far a provider's clock may be from ours.
 const SKEW: Duration = Duration::from_mins(5);
 /// Questions in a row that may get no answer before no more are asked for now.
-const UNANSWERED_MAX: u32 = 2;
+const UNANSWERED_MAX: usize = 2;
+/// The longest time one question may take, with all pages that are read for it: within that of a visit, so that others have their turn.
+const QUESTION_MAX: Duration = Duration::from_mins(1);
 
 impl Reconciler {
     /// Asks for each; what is found is settled, and what is surely not there is sent again. One that can't be told keeps no others
     /// waiting.
     pub(super) async fn ask(&mut self, ledger: &mut dyn Ledger, uncertain: &[UncertainRow]) -> Result<(), VisitError> {
-        let (mut unanswered, mut lost) = (0, None);
+        let (mut is_answered, mut in_a_row, mut lost) = (false, 0, Vec::new());
         for row in uncertain {
             let Some(sought) = self.sought(row).await? else { continue };
-            match ledger.find(&sought).await {
+            let looked = tokio::time::timeout(QUESTION_MAX, ledger.find(&sought)).await;
+            match looked.unwrap_or_else(|_| Err(ConnectorError::Lost("it took too long".into()))) {
                 Ok(looked) => {
-                    (unanswered, lost) = (0, None);
+                    (is_answered, in_a_row) = (true, 0);
                     self.judge(row, looked).await?;
                 }
                 Err(error) if error.is_about_what_was_asked() => {
-                    (unanswered, lost) = (0, None);
+                    (is_answered, in_a_row) = (true, 0);
                     self.doubt(row, &error.to_string()).await?;
                 }
                 Err(error) => {
                     // It could not be asked for, and is as soon as somebody answers.
                     self.look_again(row, self.tools.clock.now().plus(self.settings.look_after), None).await?;
-                    if !matches!(error, ConnectorError::Lost(_)) || unanswered == UNANSWERED_MAX {
+                    if !matches!(error, ConnectorError::Lost(_)) || in_a_row == UNANSWERED_MAX {
                         return Err(error.into());
                     }
-                    unanswered += 1;
-                    lost = Some(error);
+                    in_a_row += 1;
+                    lost.push((row, error));
                 }
             }
         }
-        // Where nobody answered to the end, the account rests as where many were asked.
-        lost.map_or(Ok(()), |error| Err(error.into()))
+        if !is_answered && let Some((_, error)) = lost.pop() {
+            // Nobody answers: the account rests as where many were asked.
+            return Err(error.into());
+        }
+        // Others were told of: it may be the question, which keeps no others waiting then.
+        for (row, error) in lost {
+            self.doubt(row, &error.to_string()).await?;
+        }
+        Ok(())
     }
 
     /// What to ask for; nothing where it is known already what became of it. When it is looked for again is written first, so that

@@ -9,12 +9,11 @@ use super::{LEASE_SECONDS, Means, Relays, Voice};
 use crate::clock::{self, machine_now};
 use crate::connector::feed::{Line, Room, Sought, Words};
 use crate::connector::{Offer, Outgoing, Phase, Reply, SendOutcome, Sender, not_before};
-use crate::domain::bounce::Severity;
 use crate::domain::chat;
 use crate::domain::ids::RelayPostId;
 use crate::domain::mail::Mailbox;
 use crate::domain::relay::mail_text;
-use crate::domain::retry::{Judgement, Refusal, judge_refusal};
+use crate::domain::retry::{Refusal, is_about_message};
 use crate::domain::time::Micros;
 use crate::domain::words::{AccountState, RelaySort, RelayState};
 use crate::hub::enqueue::AccountFrom;
@@ -351,7 +350,11 @@ async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> 
 /// `now` is the clock of whoever said until when to wait.
 fn refusal(reply: Option<&Reply>, phase: Phase, now: Micros) -> Came {
     let why = reply.map(|reply| format!("{} {}", reply.code, reply.text)).unwrap_or_default();
-    if reply.is_some_and(|reply| is_for_good(reply, phase)) {
+    let is_final = |reply: &Reply| {
+        let enhanced = reply.enhanced.as_deref();
+        is_about_message(Refusal { step: phase.step(), code: reply.code, enhanced, text: &reply.text })
+    };
+    if reply.is_some_and(is_final) {
         return Came::Never(why);
     }
     let wait = reply.and_then(not_before).map(|(until, _)| until.since(now));
@@ -367,21 +370,6 @@ async fn begin_thread(tx: &mut Tx, post: &RelayPostRow, provider_id: Option<Stri
         tx.set_relay_root(thread.id, &root).await?;
     }
     Ok(())
-}
-
-/// Whether a no is about this post, so that it is the same the next time: not about our account or our address, a mailbox that is full
-/// and may be emptied, or the state of a server. A size is refused at any step.
-fn is_for_good(reply: &Reply, phase: Phase) -> bool {
-    let enhanced = reply.enhanced.as_deref();
-    let judged = judge_refusal(Refusal { step: phase.step(), code: reply.code, enhanced, text: &reply.text });
-    let Judgement::Permanent(severity) = judged else { return false };
-    let status = enhanced.unwrap_or_default();
-    let is_passing = ["5.1.7", "5.1.8"].contains(&status) || status.starts_with("5.3.") || status.starts_with("5.4.");
-    match severity {
-        Severity::Hard => true,
-        Severity::Unknown => status == "5.3.4" || (!is_passing && matches!(phase, Phase::Recipient | Phase::Data)),
-        Severity::Soft | Severity::Policy => false,
-    }
 }
 
 /// Writes what came of a try. The caller holds the account's lease.
@@ -421,48 +409,4 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn came(phase: Phase, code: u16, enhanced: Option<&str>) -> &'static str {
-        let reply = Reply { code, enhanced: enhanced.map(str::to_owned), text: "no".to_owned() };
-        match refusal(Some(&reply), phase, Micros(0)) {
-            Came::Never(why) if why.starts_with(&code.to_string()) => "never",
-            Came::Not(_, None) => "not now",
-            Came::Never(_) | Came::Not(..) | Came::Stands(_) | Came::Perhaps(..) | Came::Unknown(..) => {
-                "something else"
-            }
-        }
-    }
-
-    #[test]
-    fn a_no_for_good_is_one_about_the_post() {
-        for (phase, code, enhanced) in [
-            (Phase::Recipient, 550, Some("5.1.1")),
-            (Phase::Recipient, 550, None),
-            (Phase::Data, 554, Some("5.6.0")),
-            // Larger than the server takes, said before anything is sent.
-            (Phase::Envelope, 552, Some("5.3.4")),
-        ] {
-            assert_eq!(came(phase, code, enhanced), "never", "{phase:?} {code} {enhanced:?}");
-        }
-        for (phase, code, enhanced) in [
-            (Phase::Recipient, 450, Some("4.2.0")),
-            (Phase::Recipient, 550, Some("5.7.1")),
-            (Phase::Data, 550, Some("5.4.5")),
-            (Phase::Data, 421, None),
-            (Phase::Connect, 554, None),
-            (Phase::Login, 535, Some("5.7.8")),
-            (Phase::Envelope, 530, None),
-            (Phase::Recipient, 552, Some("5.2.2")),
-            (Phase::Envelope, 550, Some("5.1.8")),
-            (Phase::Envelope, 553, None),
-            (Phase::Data, 554, Some("5.3.0")),
-        ] {
-            assert_eq!(came(phase, code, enhanced), "not now", "{phase:?} {code} {enhanced:?}");
-        }
-    }
 }

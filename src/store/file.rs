@@ -88,18 +88,7 @@ pub struct FileRow {
     pub hash: Option<Vec<u8>>,
 }
 
-/// A piece of a content to be kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NewPiece {
-    /// Its place in the whole.
-    pub position: i64,
-    /// Its octets.
-    pub size: i64,
-    /// It, packed.
-    pub packed: Vec<u8>,
-}
-
-/// A piece of a content, as it is kept.
+/// A piece of a content, as it is kept: packed.
 #[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct FilePiece {
     size: i64,
@@ -113,6 +102,16 @@ impl std::fmt::Debug for FilePiece {
 }
 
 impl FilePiece {
+    /// A piece of these octets.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where there is no memory for it.
+    pub fn pack(octets: &[u8]) -> Result<Self, StoreError> {
+        let data = zstd::bulk::compress(octets, COMPRESSION)
+            .map_err(|error| StoreError::Damaged(format!("a piece of a file can't be packed: {error}")))?;
+        Ok(Self { size: i64::try_from(octets.len()).unwrap_or(i64::MAX), data })
+    }
+
     /// Its octets.
     ///
     /// # Errors
@@ -129,13 +128,8 @@ const FILES: Many = Many {
     columns: 11,
     tail: "ON CONFLICT (message_id, position) DO NOTHING",
 };
-const PIECES: Many = Many {
-    head: "INSERT INTO file_piece (hash, position, size, data)",
-    columns: 4,
-    tail: "ON CONFLICT (hash, position) DO NOTHING",
-};
-/// Pieces of one statement: some megabytes.
-const PIECES_AT_ONCE: usize = 8;
+/// The lightest: most files are pictures, which are packed already.
+const COMPRESSION: i32 = 1;
 
 impl Tx {
     /// Notes files beside messages; those that are noted already stay as they are.
@@ -175,14 +169,14 @@ impl Tx {
         Ok(row.map(|(at,)| at))
     }
 
-    /// Keeps pieces of a content, packed. What is there already stays.
-    pub async fn insert_file_pieces(&mut self, hash: &[u8], pieces: &[NewPiece]) -> Result<u64, StoreError> {
-        let values = |p: &NewPiece| values![hash.to_vec(), p.position, p.size, p.packed.clone()];
-        let mut inserted = 0;
-        for some in pieces.chunks(PIECES_AT_ONCE) {
-            inserted += self.insert_many(&PIECES, some.iter().flat_map(values).collect()).await?;
-        }
-        Ok(inserted)
+    /// Keeps the piece of a content at this place in it. `false` where it is there already: that stays.
+    pub async fn insert_file_piece(
+        &mut self,
+        hash: &[u8],
+        position: i64,
+        piece: FilePiece,
+    ) -> Result<bool, StoreError> {
+        Ok(self.exec(&PIECE_INSERT, values![hash.to_vec(), position, piece.size, piece.data]).await? == 1)
     }
 
     /// How many pieces of a content are kept.
@@ -286,6 +280,8 @@ statements! {
     #[hot] FREE = "UPDATE message_file SET lease_holder = NULL, lease_until = NULL \
         WHERE account = $1 AND state = 'waiting' AND lease_until IS NOT NULL";
     #[hot] NEXT_DUE = "SELECT due_at FROM message_file WHERE account = $1 AND state = 'waiting' ORDER BY due_at, message_id, position LIMIT 1";
+    #[hot] PIECE_INSERT = "INSERT INTO file_piece (hash, position, size, data) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (hash, position) DO NOTHING";
     #[hot] PIECES_COUNT = "SELECT COUNT(*) FROM file_piece WHERE hash = $1";
     #[hot] KEEP = "UPDATE message_file SET state = 'kept', hash = $5, size = $6, reason = NULL, lease_holder = NULL, lease_until = NULL \
         WHERE message_id = $1 AND position = $2 AND lease_holder = $3 AND tries = $4 AND state = 'waiting'";
@@ -306,4 +302,4 @@ statements! {
 }
 
 /// Multi-row texts of this file, for the tests.
-pub(super) static MANY: &[&Many] = &[&FILES, &PIECES];
+pub(super) static MANY: &[&Many] = &[&FILES];

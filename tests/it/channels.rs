@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use liaison::domain::words::{EventType, Word};
 use serde_json::Value;
 
 use crate::daemon::{Answer, Installation};
@@ -44,8 +45,18 @@ fn events(installation: &Installation, sort: &str) -> Vec<Value> {
     page["data"].as_array().unwrap().iter().filter(|event| event["type"] == sort).cloned().collect()
 }
 
+/// The events of one type, once there are so many of them; more are a fault. An event is told a moment after what it tells of.
+fn events_until(installation: &Installation, sort: &str, count: usize) -> Vec<Value> {
+    let told = until(installation, sort, || Some(events(installation, sort)).filter(|told| told.len() >= count));
+    assert_eq!(told.len(), count, "{told:#?}");
+    told
+}
+
 /// All events so far are as docs/events.md says, and these are among them.
-fn events_fit(installation: &Installation, raised: &[liaison::domain::words::EventType]) {
+fn events_fit(installation: &Installation, raised: &[EventType]) {
+    for sort in raised {
+        until(installation, sort.as_str(), || events(installation, sort.as_str()).pop());
+    }
     let page = installation.get("/v1/events?limit=200");
     crate::facts::fit_told(page["data"].as_array().unwrap(), raised);
 }

@@ -448,3 +448,26 @@ async fn what_cant_be_fetched_is_asked_for_less_and_less_often_and_given_up() {
         assert!((10..20).contains(&asked("lost")), "{name}: {}", asked("lost"));
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_put_off_for_a_week_is_given_up() {
+    let later: fn() -> FileError = || FileError::Later { rest: Duration::ZERO, why: "wait".into() };
+    for fresh in stores::both().await {
+        let world = World::new(fresh).await;
+        let name = world.fresh.name;
+        world.says("SM1", vec![("a", None, vec![Does::Fails(later)])]);
+        let reader = world.read();
+        for hours in [0, 24, 100] {
+            let asked = world.asked("a");
+            world.clock.advance(Duration::from_hours(hours));
+            world.until("it is asked for again", async || (world.asked("a") > asked + 1).then_some(())).await;
+            assert_eq!(world.file("SM1", 0).await.unwrap().state, FileState::Waiting, "{name}");
+        }
+        let failures = "SELECT CAST(SUM(failures) AS BIGINT) FROM message_file";
+        assert_eq!(count(&world.fresh, failures).await, 0, "{name}");
+        world.clock.advance(Duration::from_hours(45));
+        let gone = world.until_state("SM1", 0, FileState::Gone).await;
+        assert_eq!(gone.reason.as_deref(), Some("wait"), "{name}");
+        reader.end().await;
+    }
+}

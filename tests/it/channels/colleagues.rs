@@ -15,7 +15,7 @@ use liaison::inbound::heard::{Context, Taken, take};
 use serde_json::{Value, json};
 
 use super::workspaces::{Brand, signed};
-use super::{events, post, until};
+use super::{events, events_until, post, until};
 use crate::stores::{self, Raw, raw_connection};
 
 fn guest(text: &str) -> Value {
@@ -67,10 +67,10 @@ async fn the_house_talks(fresh: stores::Fresh) {
     brand.until_says(&zoe, no);
     let threads = installation.get(&format!("/v1/threads?influencer={zoe}"));
     assert_eq!((threads["data"].as_array().unwrap().len(), &threads["data"][0]["awaiting"]), (1, &json!("them")));
-    let sent = events(installation, "message.sent");
-    assert_eq!((sent.len(), &sent[0]["data"]["by"], &sent[0]["influencer_id"]), (1, &json!("hand"), &json!(zoe)));
+    let last = events_until(installation, "message.received", 2).pop().unwrap();
+    let sent = events_until(installation, "message.sent", 1);
+    assert_eq!((&sent[0]["data"]["by"], &sent[0]["influencer_id"]), (&json!("hand"), &json!(zoe)));
     assert_eq!(events(installation, "thread.replied").len(), 1);
-    let last = events(installation, "message.received").pop().unwrap();
     assert_eq!((&last["data"]["kind"], &last["data"]["answer"]), (&json!("automatic"), &Value::Null), "{last}");
     assert_eq!(installation.get(&format!("/v1/influencers/{zoe}"))["suppressed"], Value::Null);
     // Somebody of another house still waits; nothing changes when all is told again.
@@ -93,17 +93,16 @@ async fn the_house_talks(fresh: stores::Fresh) {
     for text in ["Before you came", "Welcome", "In a quiet place"] {
         brand.until_says(&zoe, text);
     }
-    let replied = events(installation, "thread.replied");
-    assert_eq!(replied.len(), 2, "{replied:?}");
+    let replied = events_until(installation, "thread.replied", 2);
     let welcome = installation.get(&format!("/v1/messages/{}", replied[1]["message_id"].as_str().unwrap()));
     assert_eq!(welcome["text"], "Welcome");
     // Her question, the program's word and her welcome.
-    assert_eq!(events(installation, "message.received").len(), 3);
+    events_until(installation, "message.received", 3);
     assert_eq!(waiting(&brand).len(), 1);
     // What is said there from now on is news.
     brand.hears("C9", guest("And now?"));
     brand.until_says(&zoe, "And now?");
-    assert_eq!(events(installation, "thread.replied").len(), 3);
+    events_until(installation, "thread.replied", 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

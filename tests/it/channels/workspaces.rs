@@ -198,7 +198,7 @@ async fn a_workspace_talks(fresh: stores::Fresh) {
     // An opt-out in talk is of everything.
     brand.hears("DU1", json!({ "user": "U1", "text": "Please do not contact me again" }));
     brand.until_says(&ana, "Please do not contact me again");
-    let last = super::events(installation, "thread.replied").pop().unwrap();
+    let last = super::events_until(installation, "thread.replied", 4).pop().unwrap();
     assert_eq!(last["data"]["answer"]["verdict"], "opt_out", "{last}");
     let person = until(installation, "she is left alone", || {
         let person = installation.get(&format!("/v1/influencers/{ana}"));

@@ -5,7 +5,7 @@ use crate::stores::{self, Fresh};
 use liaison::clock::Clock;
 use liaison::domain::ids::{MessageId, RunId};
 use liaison::domain::words::FileState;
-use liaison::store::file::{FileGrip, NewFile, NewPiece};
+use liaison::store::file::{FileGrip, FilePiece, NewFile};
 
 async fn message(fresh: &Fresh, clock: &Clock) -> MessageId {
     let influencer = seed::influencer(fresh, clock).await;
@@ -40,9 +40,7 @@ async fn keep(fresh: &Fresh, grip: FileGrip, content: &[u8]) -> bool {
     let mut tx = fresh.store.begin("test.file").await.unwrap();
     let hash = content.repeat(4)[..8].to_vec();
     for (n, piece) in (0..).zip(content.chunks(3)) {
-        let packed = zstd::bulk::compress(piece, 1).unwrap();
-        let new = NewPiece { position: n, size: i64::try_from(piece.len()).unwrap(), packed };
-        tx.insert_file_pieces(&hash, &[new]).await.unwrap();
+        tx.insert_file_piece(&hash, n, FilePiece::pack(piece).unwrap()).await.unwrap();
     }
     let kept = tx.keep_file(grip, (&hash, i64::try_from(content.len()).unwrap())).await.unwrap();
     tx.commit().await.unwrap();
@@ -154,12 +152,13 @@ async fn a_content_is_kept_once_and_goes_with_the_last_that_names_it() {
         let hash = b"the same octets".repeat(4)[..8].to_vec();
         assert_eq!(tx.count_file_pieces(&hash).await.unwrap(), 5, "{name}");
         assert_eq!(tx.count_file_pieces(b"nothing").await.unwrap(), 0, "{name}");
-        // More than go into one statement, and some that are there.
-        let new = |position| NewPiece { position, size: 1, packed: vec![1] };
-        let twenty: Vec<NewPiece> = (0..20).map(new).collect();
-        assert_eq!(tx.insert_file_pieces(&hash, &twenty).await.unwrap(), 15, "{name}");
-        assert_eq!(tx.count_file_pieces(&hash).await.unwrap(), 20, "{name}");
-        assert_eq!(tx.insert_file_pieces(&hash, &[]).await.unwrap(), 0, "{name}");
+        // What is there stays as it is.
+        for (position, is_new) in [(4, false), (5, true)] {
+            let other = FilePiece::pack(b"other").unwrap();
+            assert_eq!(tx.insert_file_piece(&hash, position, other).await.unwrap(), is_new, "{name}");
+        }
+        assert_eq!(tx.get_file_piece(&hash, 4).await.unwrap().unwrap().unpack().unwrap(), b"ets", "{name}");
+        assert_eq!(tx.count_file_pieces(&hash).await.unwrap(), 6, "{name}");
         drop(tx);
         for (message, position) in [(a, 0), (b, 0)] {
             assert_eq!(read(&fresh, message, position).await, b"the same octets", "{name}");

@@ -9,7 +9,7 @@ use liaison::domain::time::Micros;
 use liaison::domain::words::{EventType, FileState, HitKind, Role};
 use liaison::hub::retention::{Deleted, Keeper};
 use liaison::store::event::NewEvent;
-use liaison::store::file::{FileGrip, NewFile, NewPiece};
+use liaison::store::file::{FileGrip, FilePiece, NewFile};
 use liaison::store::thread::ThreadRow;
 use liaison::store::tracking::HitRow;
 use std::time::Duration;
@@ -284,8 +284,7 @@ async fn files_beside_a_message_go_with_what_came() {
             tx.insert_files(vec![file]).await.unwrap();
             let due = tx.claim_file("texts", run, at(2), 60).await.unwrap().unwrap();
             let grip = FileGrip { message_id, position: 0, holder: run, tries: due.tries };
-            let new = NewPiece { position: 0, size: 1, packed: zstd::bulk::compress(b"x", 1).unwrap() };
-            assert_eq!(tx.insert_file_pieces(message_id.0.as_bytes(), &[new]).await.unwrap(), 1);
+            assert!(tx.insert_file_piece(message_id.0.as_bytes(), 0, FilePiece::pack(b"x").unwrap()).await.unwrap());
             assert!(tx.keep_file(grip, (message_id.0.as_bytes(), 1)).await.unwrap());
             tx.commit().await.unwrap();
         }

@@ -24,7 +24,7 @@ use liaison::hub::touch::{Touched, log_touch};
 use liaison::hub::{hold, people};
 use liaison::store::Tx;
 use liaison::store::feed::NewProviderMessage;
-use liaison::store::file::{FileGrip, NewFile, NewPiece};
+use liaison::store::file::{FileGrip, FilePiece, NewFile};
 use liaison::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use liaison::store::reading::Page;
 use liaison::store::relay::{NewRelayPost, RelayThreadRow, RelayWordRow};
@@ -385,9 +385,7 @@ async fn keep_file(desk: &Desk, (message_id, position): (MessageId, i64), (name,
     let grip = FileGrip { message_id: due.message_id, position: due.position, holder: run, tries: due.tries };
     let hash = Sha256::digest(content).to_vec();
     for (n, piece) in (0..).zip(content.as_bytes().chunks(1_505)) {
-        let packed = zstd::bulk::compress(piece, 1).unwrap();
-        let new = NewPiece { position: n, size: i64::try_from(piece.len()).unwrap(), packed };
-        tx.insert_file_pieces(&hash, &[new]).await.unwrap();
+        tx.insert_file_piece(&hash, n, FilePiece::pack(piece).unwrap()).await.unwrap();
     }
     assert!(tx.keep_file(grip, (&hash, i64::try_from(content.len()).unwrap())).await.unwrap());
     tx.commit().await.unwrap();

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use liaison::clock::Clock;
 use liaison::domain::ids::{InfluencerId, MessageId, RunId};
 use liaison::domain::words::{Channel, Role};
-use liaison::store::file::{FileGrip, NewFile, NewPiece};
+use liaison::store::file::{FileGrip, FilePiece, NewFile};
 use serde_json::json;
 
 use super::Api;
@@ -40,9 +40,7 @@ async fn with_files(fresh: &Fresh, clock: &Clock, ana: InfluencerId, mime: &str)
     let grip = FileGrip { message_id: id, position: 0, holder: run, tries: due.tries };
     let hash = id.0.as_bytes();
     for (n, piece) in (0..).zip(["<script>", "alert(1)", "</script>"]) {
-        let packed = zstd::bulk::compress(piece.as_bytes(), 1).unwrap();
-        let new = NewPiece { position: n, size: i64::try_from(piece.len()).unwrap(), packed };
-        tx.insert_file_pieces(hash, &[new]).await.unwrap();
+        tx.insert_file_piece(hash, n, FilePiece::pack(piece.as_bytes()).unwrap()).await.unwrap();
     }
     assert!(tx.keep_file(grip, (hash, 25)).await.unwrap());
     let due = tx.claim_file("texts", run, seed::at(9), 60).await.unwrap().unwrap();

@@ -454,6 +454,35 @@ async fn what_could_not_be_asked_for_is_not_put_off() {
     }
 }
 
+/// A question that gets no answer where others do is put off as one that can't be told, and the account does not rest for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_question_that_gets_no_answer_keeps_no_others_waiting() {
+    for bench in outbox_bench::both().await {
+        let chat = Chat::new(&bench, &[Does::Loses, Does::Loses]);
+        let running = run(&bench, &chat);
+        let first = lost(&bench, &running, "T1/U1", "one").await;
+        let second = lost(&bench, &running, "T1/U2", "two").await;
+        running.stop().await;
+        bench.clock.advance(Duration::from_mins(50));
+        let silence = || Err(ConnectorError::Lost("no answer came".into()));
+        let doubt = || looked(&bench, &[], Some("it may take a while"));
+        let (mut looking, asked) = reconciler(&bench, vec![doubt(), silence(), doubt(), doubt()], false);
+        look(&bench, &mut looking).await;
+        let texts: Vec<String> = asked.lock().unwrap().iter().map(|sought| sought.text.clone()).collect();
+        let unanswered = if texts == ["one", "two"] { second } else { first };
+        assert!(why(&bench, unanswered).await.contains("no answer came"), "{}", bench.name());
+        let mut tx = bench.fresh.store.read().await.unwrap();
+        let at = tx.get_uncertain(unanswered).await.unwrap().unwrap().look_at.unwrap();
+        let wait = at.since(bench.clock.now());
+        assert!(wait > Duration::from_mins(40), "{}: {wait:?}", bench.name());
+        drop(tx);
+        // Once both are due, both are asked for: nothing rests.
+        bench.clock.advance(Duration::from_hours(2));
+        look(&bench, &mut looking).await;
+        assert_eq!(asked.lock().unwrap().len(), 4, "{}", bench.name());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rest_is_kept_for_an_hour_at_most_and_ended_by_a_person() {
     for bench in outbox_bench::both().await {

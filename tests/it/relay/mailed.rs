@@ -204,8 +204,12 @@ async fn a_sequence_tells_the_team(fresh: stores::Fresh) {
     let shown = brand.until_mailed(kim, "of the sequence tell:");
     assert!(text_of(&shown).contains("ana is prospect: look"), "{shown}");
     assert!(brand.inbox(ana).is_empty());
-    let events = installation.get("/v1/events?limit=200");
-    crate::facts::fit_told(events["data"].as_array().unwrap(), crate::facts::BY_SEQUENCES);
+    let told = brand.until("the event", || {
+        let told = installation.get("/v1/events?limit=200");
+        let told = told["data"].as_array().unwrap().clone();
+        told.iter().any(|event| event["type"] == "team.notified").then_some(told)
+    });
+    crate::facts::fit_told(&told, crate::facts::BY_SEQUENCES);
     // The run went on by itself.
     brand.until("the task", || {
         let tasks = installation.get("/v1/tasks");

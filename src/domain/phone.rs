@@ -38,7 +38,8 @@ pub enum PhoneError {
     Extension,
     /// Without a country's code, and nobody says which country.
     #[error(
-        "the country is missing: begin with + and the country's code, like +491701234567, or give a default region"
+        "the country is missing: begin with + and the country's code, like +491701234567, or set `phone_region` in the \
+         configuration, to two letters like DE, for all numbers of influencers without one"
     )]
     NoRegion,
     /// The default region is none.

@@ -82,6 +82,9 @@ const NO_WORDS: &str = "nothing was sent: there are no words behind the marker";
 const NAMES_TEAM: &str =
     "it is kept as a note and was not sent: it mentions somebody of the team, which its reader could see";
 
+const BEGINS_AS_NOTE: &str = "it is kept as a note, for it begins with that word: answer once more, with other words first, if it is \
+     meant for them";
+
 /// Reads what a teammate wrote in a thread. Only words that begin with the marker, exactly, and a blank behind it are sent.
 pub fn read_intent(text: &str, marker: &str) -> Intent {
     let Some(rest) = text.strip_prefix(marker) else {
@@ -138,11 +141,26 @@ pub fn mailed(text: &str) -> Result<String, &'static str> {
     if own.is_empty() { Err("there are no words of yours in it") } else { Ok(own.to_owned()) }
 }
 
-/// Whether a mail of a teammate is meant as a note: it says so somewhere, however it is spelt. Better a note too many.
-pub fn is_note(text: &str) -> bool {
-    let first: String =
-        text.split_whitespace().take(2).collect::<String>().chars().filter(|c| c.is_alphanumeric()).collect();
-    text.to_lowercase().contains(NOTE_MARKER) || first.to_lowercase().starts_with("note")
+/// Reads what a teammate wrote in a mail: it is sent, unless it says somewhere that it is a note. Where it may mean that, it is kept as
+/// one, and they are told: better a note too many, but none that somebody takes for sent.
+pub fn read_mailed(text: &str, markers: [&str; 2]) -> Intent {
+    let text = markers.iter().find_map(|marker| behind_marker(text, marker)).unwrap_or(text);
+    if text.to_lowercase().contains(NOTE_MARKER) {
+        return Intent::Note;
+    }
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    if words.next().is_some_and(|word| ["note", "notes"].contains(&word.to_lowercase().as_str())) {
+        return Intent::Nearly(BEGINS_AS_NOTE);
+    }
+    match markers.map(|marker| sendable(text, marker)) {
+        [_, nearly @ Intent::Nearly(_)] => nearly,
+        [first, _] => first,
+    }
+}
+
+/// What stands behind the marker that words begin with.
+pub fn behind_marker<'t>(text: &'t str, marker: &str) -> Option<&'t str> {
+    text.strip_prefix(marker).filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 /// Whether a text holds one of our tokens.
@@ -355,23 +373,38 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_a_note_however_it_is_spelt() {
-        for text in [
-            "!note x",
-            "!Note x",
-            "! note x",
-            "*!note* x",
-            "\u{200b}!note x",
-            "Hi,\n!NOTE x",
-            "Note: x",
-            "note x",
-            "(note) x",
-            "[!note] x",
-        ] {
-            assert!(is_note(text), "{text}");
+    fn a_mail_is_sent_unless_it_says_that_it_is_a_note() {
+        for text in ["!note x", "!Note x", "*!note* x", "\u{200b}!note x", "Hi,\n!NOTE x", "[!note] x"] {
+            assert_eq!(read_mailed(text, [MARKER; 2]), Intent::Note, "{text}");
         }
-        for text in ["300 euros", "Please note that we ship on Monday", "Hi Ana, noted!"] {
-            assert!(!is_note(text), "{text}");
+        // What may be meant as one is none in silence.
+        for text in
+            ["! note x", "Note: x", "note x", "(note) x", "NOTES: x", "\u{200b}note x", "Note that we ship on Monday"]
+        {
+            assert_eq!(read_mailed(text, [MARKER; 2]), Intent::Nearly(BEGINS_AS_NOTE), "{text}");
+        }
+        for text in [
+            "300 euros",
+            "Please note that we ship on Monday",
+            "Hi Ana, noted!",
+            "Not exactly, we pay 300",
+            "Not every week",
+            "Noted, we ship on Monday",
+            "No testing needed",
+            "No, tell me more",
+            "Notebooks are fine",
+        ] {
+            assert_eq!(read_mailed(text, [MARKER; 2]), Intent::Send(text.to_owned()), "{text}");
+        }
+        // Whoever is used to the marker of a channel writes it in a mail as well.
+        for (text, markers) in
+            [("!send 300 euros", [MARKER; 2]), ("!send 300 euros", [">>", MARKER]), (">> 300 euros", [">>", MARKER])]
+        {
+            assert_eq!(read_mailed(text, markers), Intent::Send("300 euros".to_owned()), "{text}");
+        }
+        assert_eq!(read_mailed("!send note: 300", [MARKER; 2]), Intent::Nearly(BEGINS_AS_NOTE));
+        for nearly in ["300 euros !send", "!sending it", "ok >> go", "", "!send"] {
+            assert!(matches!(read_mailed(nearly, [">>", MARKER]), Intent::Nearly(_)), "{nearly}");
         }
         assert!(
             holds_token(&format!("see {TOKEN}0123456789abcdef0123456789abcdef@x")) && !holds_token("the relay-race")

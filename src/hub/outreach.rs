@@ -22,6 +22,7 @@ use crate::store::{Store, StoreError, Tx};
 
 pub mod admission;
 pub mod dossier;
+pub mod elsewhere;
 pub mod enroll;
 pub mod funnel;
 pub mod harm;

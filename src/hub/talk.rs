@@ -178,7 +178,7 @@ async fn address_of(tx: &mut Tx, id: InfluencerId, channel: Channel) -> Result<M
     // The oldest one where none is the first.
     let Some(address) = working.min_by_key(|a| !a.is_primary) else {
         let hint = match channel {
-            Channel::Sms => "add a number (add_phones, --add-phone)",
+            Channel::Sms => "add a number (`liaison influencer address add WHO NUMBER`, or `add_phones` over the API)",
             Channel::Slack => "match a message of theirs, or add their user (TEAM/USER)",
             Channel::Email | Channel::Manual => "add an address",
         };

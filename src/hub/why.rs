@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::outreach::dossier::Dossier;
+use super::outreach::elsewhere;
 use super::outreach::enroll::{Again, would_take};
 use super::outreach::house::House;
 use super::outreach::is_live;
@@ -292,7 +293,7 @@ pub async fn of_message(
         None
     };
     let unread = match &step {
-        Some(_) => unread(tx, &row, now).await?,
+        Some(_) => unread(tx, (house, now), &row).await?,
         None => None,
     };
     Ok(Some(MessageWhy {
@@ -307,16 +308,27 @@ pub async fn of_message(
     }))
 }
 
-/// Of a step's mail that is due: what it waits for where the mailbox it leaves from was not read to its end.
-async fn unread(tx: &mut Tx, mail: &OutboxRow, now: Micros) -> Result<Option<String>, StoreError> {
-    let is_due = matches!(mail.status, OutboxStatus::Queued | OutboxStatus::Deferred) && mail.due_at <= now;
-    let waits = is_due && !tx.is_mailbox_read(&mail.account).await?;
-    Ok(waits.then(|| {
-        format!(
-            "the mailbox of {}, which is to be read to its end first: a no or an answer may lie there",
-            mail.account
-        )
-    }))
+/// Of a step's message that is due: what it waits for where the account it leaves from, or another that they talk with, was not read to
+/// its end.
+async fn unread(
+    tx: &mut Tx,
+    (house, now): (&House, Micros),
+    message: &OutboxRow,
+) -> Result<Option<String>, StoreError> {
+    let waits = matches!(message.status, OutboxStatus::Queued | OutboxStatus::Deferred);
+    if !waits || message.due_at > now.plus(elsewhere::REST) {
+        return Ok(None);
+    }
+    let mut accounts = Vec::new();
+    if message.due_at <= now && !tx.is_mailbox_read(&message.account).await? {
+        accounts.push(message.account.clone());
+    }
+    let unread = elsewhere::unread_but(tx, house, &message.account).await?;
+    accounts.extend(elsewhere::waiting_for(tx, vec![message.id], unread).await?.into_iter().map(|(_, name)| name));
+    let (what, is) = if accounts.len() == 1 { ("the mailbox of", "is") } else { ("the accounts", "are") };
+    let names = accounts.join(", ");
+    Ok((!accounts.is_empty())
+        .then(|| format!("{what} {names}, which {is} to be read to its end first: a no or an answer may lie there")))
 }
 
 fn instant(at: Micros, theirs: &Zone, ours: &Zone) -> Instant {
@@ -337,7 +349,7 @@ impl Asker<'_> {
                 self.dossier.steps(run.id).iter().find(|s| s.state == StepState::Planned).and_then(|s| s.message_id)
             && let Some(mail) = tx.get_outbox(id).await?
         {
-            waits_for = unread(tx, &mail, self.now).await?.or(waits_for);
+            waits_for = unread(tx, (self.house, self.now), &mail).await?.or(waits_for);
         }
         let or_else = if live { self.or_else(run, &zone) } else { None };
         let withheld = if live { withheld::of_account(tx, &run.account).await? } else { None };

@@ -10,6 +10,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::retry::Tried;
 use crate::domain::time::Micros;
 use crate::domain::words::{AccountState, Channel, OutboxStatus, RecipientState};
+use crate::hub::outreach::elsewhere;
 use crate::hub::outreach::recheck::{lock_runs, recheck};
 use crate::hub::settle;
 use crate::store::outbox::claim::StoppedRecipient;
@@ -153,9 +154,12 @@ async fn claim_in(
     due = leave_busy(tx, settings, now, due).await?;
     // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
     let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
-    let of_runs = tx.steps_of_messages(due.clone()).await?;
+    let mut of_runs = tx.steps_of_messages(due.clone()).await?;
     let mut more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     due.retain(|id| of_runs.iter().find(|mail| mail.id == *id).is_none_or(is_ours));
+    of_runs.retain(is_ours);
+    let unread = put_unread_off(tx, tools, settings, &of_runs).await?;
+    due.retain(|id| !unread.contains(id));
     if settings.channel != Channel::Email {
         // Where all that was found waits for something else, so does what comes after it.
         more &= !due.is_empty();
@@ -177,6 +181,29 @@ async fn claim_in(
     // What waits for another message is looked at when that is over, and what waits for the time between two when that is.
     let rest = Some(settings.gap).filter(|gap| !gap.is_zero());
     Ok(Found { claimed, rest, more })
+}
+
+/// What a sequence says to somebody who talks with another account as well waits until that is read to its end. It goes behind what
+/// others wait for, so that an account that can't be read for long holds up nobody else. That it waits uses up none of its tries.
+async fn put_unread_off(
+    tx: &mut Tx,
+    tools: &Tools,
+    settings: &SendingSettings,
+    mails: &[StepMail],
+) -> Result<Vec<MessageId>, StoreError> {
+    if !settings.read_first || mails.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unread = elsewhere::unread_but(tx, &tools.desk.house(), &settings.account).await?;
+    let waiting = elsewhere::waiting_for(tx, mails.iter().map(|mail| mail.id).collect(), unread).await?;
+    let waiting: HashSet<MessageId> = waiting.into_iter().map(|(id, _)| id).collect();
+    let now = tools.clock.now();
+    let until = now.plus(elsewhere::REST);
+    for mail in mails.iter().filter(|mail| waiting.contains(&mail.id)) {
+        tx.reschedule_outbox(mail.id, until, None).await?;
+        tx.shift_tries(mail.enrollment_id, until.0.saturating_sub(now.0)).await?;
+    }
+    Ok(waiting.into_iter().collect())
 }
 
 /// Takes recipients off that must not be written to; the messages that nobody is left for are cancelled.

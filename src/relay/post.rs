@@ -12,6 +12,7 @@ use crate::connector::{Offer, Outgoing, Phase, Reply, SendOutcome, Sender, not_b
 use crate::domain::chat;
 use crate::domain::ids::RelayPostId;
 use crate::domain::mail::Mailbox;
+use crate::domain::oauth::rewritten_id;
 use crate::domain::relay::mail_text;
 use crate::domain::retry::{Refusal, is_about_message};
 use crate::domain::time::Micros;
@@ -40,6 +41,8 @@ const SKEW: Duration = Duration::from_mins(5);
 const TRY_MAX: Duration = Duration::from_secs(100);
 /// How long what is known of a room holds.
 const ROOM_KNOWN: Duration = Duration::from_secs(30);
+/// How long a provider is heeded that wants to be left alone; then it is asked again.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// The rest of what may not be posted because of who would hear it.
 const OPEN_REST: Duration = Duration::from_mins(5);
 
@@ -76,6 +79,16 @@ enum Came {
     Perhaps(String, Option<String>),
     /// It is not known. Where a time is given, it is not asked before that is over.
     Unknown(String, Option<Duration>),
+    /// It was not taken, for the provider wants to be left alone: by everybody who sends by the account, on whichever node.
+    Rest {
+        why: String,
+        /// Until when, on the clock of business.
+        until: Micros,
+        /// How long that is.
+        wait: Duration,
+        /// Whether it may stand there since an earlier try.
+        perhaps: bool,
+    },
 }
 
 impl Relays {
@@ -87,7 +100,8 @@ impl Relays {
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.read().await?;
-        let due = tx.next_relay_post(account, machine_now()).await?.is_some() && !is_stopped(&mut tx, account).await?;
+        let due =
+            tx.next_relay_post(account, machine_now()).await?.is_some() && !self.is_still(&mut tx, account).await?;
         drop(tx);
         if !due {
             return Ok(());
@@ -138,7 +152,7 @@ impl Relays {
             tx.commit().await?;
             return Ok(None);
         };
-        let begins = begins && !is_stopped(&mut tx, account).await?;
+        let begins = begins && !self.is_still(&mut tx, account).await?;
         let now = tx.lease_now().await?;
         expire(&mut tx, now).await?;
         let mut errand = None;
@@ -189,8 +203,17 @@ impl Relays {
             Came::Never(why) if errand.post.state == RelayState::Begun => {
                 Came::Perhaps(why, errand.mail.as_ref().map(|letter| letter.message_id.clone()))
             }
+            Came::Rest { why, until, wait, .. } => {
+                Came::Rest { why, until, wait, perhaps: errand.post.state == RelayState::Begun }
+            }
             other @ (Came::Not(..) | Came::Never(_) | Came::Perhaps(..) | Came::Stands(_) | Came::Unknown(..)) => other,
         }
+    }
+
+    /// Whether nothing leaves by an account now: it is stopped, or its provider wants to be left alone.
+    async fn is_still(&self, tx: &mut Tx, account: &str) -> Result<bool, StoreError> {
+        let rests = tx.get_account(account).await?.and_then(|row| row.rest_until);
+        Ok(rests.is_some_and(|until| until > self.clock.now()) || is_stopped(tx, account).await?)
     }
 
     async fn bring_to_room(&self, line: &dyn Line, errand: &Errand) -> Came {
@@ -225,7 +248,9 @@ impl Relays {
         match hand_over(line.sender(), mail, self.clock.now()).await {
             // A room can be mended, and then it is to be told what it missed.
             Came::Never(why) => Came::Not(why, Some(OPEN_REST)),
-            other @ (Came::Not(..) | Came::Perhaps(..) | Came::Stands(_) | Came::Unknown(..)) => other,
+            other @ (Came::Not(..) | Came::Perhaps(..) | Came::Stands(_) | Came::Unknown(..) | Came::Rest { .. }) => {
+                other
+            }
         }
     }
 
@@ -306,8 +331,8 @@ async fn bring_by_mail(sender: Box<dyn Sender>, from: &AccountFrom, errand: &Err
     };
     let mail = Outgoing { from: from.address.clone(), recipients: vec![errand.thread.place.clone()], content };
     match hand_over(sender, mail, machine_now()).await {
-        Came::Stands(_) => Came::Stands(Some(letter.message_id.clone())),
-        other @ (Came::Not(..) | Came::Never(_) | Came::Perhaps(..) | Came::Unknown(..)) => other,
+        Came::Stands(rewritten) => Came::Stands(Some(rewritten.unwrap_or_else(|| letter.message_id.clone()))),
+        other @ (Came::Not(..) | Came::Never(_) | Came::Perhaps(..) | Came::Unknown(..) | Came::Rest { .. }) => other,
     }
 }
 
@@ -336,7 +361,10 @@ async fn hand_over(mut sender: Box<dyn Sender>, mail: Outgoing, now: Micros) -> 
             refusal(refused.iter().flatten().next(), Phase::Recipient, now)
         }
         Ok(Offer::Ready { .. }) => match sender.hand_over(&mail).await {
-            SendOutcome::Accepted { id, .. } => Came::Stands(id),
+            // Some providers give a mail an id of their own, and say it here or never: answers to it name that one.
+            SendOutcome::Accepted { id, reply } => {
+                Came::Stands(id.or_else(|| rewritten_id(&reply.text).map(str::to_owned)))
+            }
             SendOutcome::Refused(reply) => refusal(Some(&reply), Phase::Data, now),
             SendOutcome::Uncertain(why) => Came::Unknown(why, None),
         },
@@ -357,8 +385,13 @@ fn refusal(reply: Option<&Reply>, phase: Phase, now: Micros) -> Came {
     if reply.is_some_and(is_final) {
         return Came::Never(why);
     }
-    let wait = reply.and_then(not_before).map(|(until, _)| until.since(now));
-    Came::Not(why, wait)
+    match reply.and_then(not_before) {
+        Some((until, _)) => {
+            let until = until.min(now.plus(RETRY_AFTER_MAX));
+            Came::Rest { why, until, wait: until.since(now), perhaps: false }
+        }
+        None => Came::Not(why, None),
+    }
 }
 
 /// Notes what a thread begins with, where nothing did before.
@@ -402,6 +435,12 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
             tracing::warn!(account = post.account, why, given_up = true, "the team can't be shown something");
             tx.put_relay_post_off(id, (RelayState::Failed, now), &why).await?;
         }
+        Came::Rest { why, until, wait, perhaps } => {
+            tx.rest_account(&post.account, until).await?;
+            let again = if perhaps { RelayState::Begun } else { RelayState::Waiting };
+            let state = if is_over { RelayState::Failed } else { again };
+            tx.put_relay_post_off(id, (state, now.plus(wait)), &why).await?;
+        }
         Came::Unknown(why, wait) => {
             let state = if is_over { RelayState::Failed } else { RelayState::Begun };
             let due = now.plus(wait.unwrap_or_default().max(LOOK_AFTER).max(clock::jitter(rest)));
@@ -409,4 +448,46 @@ async fn settle(tx: &mut Tx, id: RelayPostId, came: Came) -> Result<(), StoreErr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::OfferError;
+    use futures_util::future::BoxFuture;
+
+    /// A server that takes everything, and says these words.
+    struct Says(&'static str);
+
+    impl Sender for Says {
+        fn offer<'a>(&'a mut self, mail: &'a Outgoing) -> BoxFuture<'a, Result<Offer, OfferError>> {
+            let refused = mail.recipients.iter().map(|_| None).collect();
+            Box::pin(async { Ok(Offer::Ready { refused }) })
+        }
+
+        fn hand_over<'a>(&'a mut self, _: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
+            let reply = Reply { code: 250, enhanced: None, text: self.0.to_owned() };
+            Box::pin(async { SendOutcome::Accepted { reply, id: None } })
+        }
+
+        fn withdraw(&mut self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+
+        fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mail_stands_under_the_id_that_its_provider_gave_it() {
+        for (words, expected) in [
+            ("OK queued as 12", None),
+            ("2.0.0 OK <new@x.prod.outlook.com> [Hostname=x]", Some("new@x.prod.outlook.com")),
+        ] {
+            let mail = Outgoing { from: "a@x.example".into(), recipients: vec!["b@x.example".into()], content: vec![] };
+            let came = hand_over(Box::new(Says(words)), mail, Micros(0)).await;
+            assert!(matches!(came, Came::Stands(id) if id.as_deref() == expected), "{words}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::domain::address;
 use crate::domain::ids::{InfluencerId, MessageId, RelayPostId, RelayThreadId};
 use crate::domain::people::Influencer;
 use crate::domain::relay::{self, About, Shown, Whose, choose_place};
-use crate::domain::words::{Channel, EventType, Kind, RelaySort, Word as _};
+use crate::domain::words::{Channel, Direction, EventType, Kind, RelaySort, Word as _};
 use crate::hub::people;
 use crate::store::event::EventRow;
 use crate::store::reading::view::MessageView;
@@ -47,8 +47,17 @@ impl Relays {
         if event.kind == EventType::MessageReceived {
             return match event.message_id.filter(|_| is_theirs(event)) {
                 Some(message) => self.show_message(tx, means, (influencer, message)).await,
-                None => Ok(()),
+                None => self.show_waiting(tx, means, (influencer, event)).await,
             };
+        }
+        if tell::is_only_of_theirs(event.kind) {
+            let view = match event.message_id {
+                Some(message) => tx.get_message_view(message).await?,
+                None => None,
+            };
+            if view.is_none_or(|view| view.direction == Direction::Outbound) {
+                return Ok(());
+            }
         }
         if event.kind == EventType::TeamNotified {
             return self.show_notice(tx, means, (influencer, event)).await;
@@ -75,6 +84,19 @@ impl Relays {
         let post = self.post_in(&thread, (RelaySort::Told, format!("evt:{}", event.id)), (event.message_id, text))?;
         tx.insert_relay_posts(vec![post]).await?;
         Ok(())
+    }
+
+    /// Says that somebody unknown wrote in a conversation of theirs: what ended their run is told, and who is to say whose it is.
+    async fn show_waiting(
+        &self,
+        tx: &mut Tx,
+        means: &Means,
+        (influencer, event): (InfluencerId, &EventRow),
+    ) -> Result<(), StoreError> {
+        let Some(text) = tell::of_waiting(event) else { return Ok(()) };
+        let Some((relay, about, id)) = self.place_of(tx, means, influencer).await? else { return Ok(()) };
+        let key = format!("evt:{}", event.id);
+        self.post(tx, (relay, id), (&about, RelaySort::Told, key), (event.message_id, text)).await
     }
 
     /// Shows what a sequence tells the team.

@@ -6,7 +6,7 @@ use super::show::is_by_mail;
 use super::{Means, Relays};
 use crate::domain::ids::{InfluencerId, NoteId};
 use crate::domain::people::{NOTE_MAX, Note};
-use crate::domain::relay::{Intent, is_note, read_intent, sendable};
+use crate::domain::relay::{Intent, behind_marker, read_intent, read_mailed, sendable};
 use crate::domain::words::{OutboxStatus, RelaySort, RelayWay, RelayWordState, Word as _};
 use crate::hub::relay::{self, AnswerError};
 use crate::hub::settle::{self, SettleError};
@@ -203,6 +203,9 @@ fn undone_how(word: &RelayWordRow, undo: u64) -> String {
 
 /// The same by the marker that the thread was begun with, and by the one that is configured now.
 fn intent_in(word: &RelayWordRow, (begun, now): (&str, &str)) -> Intent {
+    if word.way == RelayWay::Mailed {
+        return read_mailed(&word.text, [begun, now]);
+    }
     let first = intent_of(word, begun);
     if begun == now || matches!(first, Intent::Send(_)) {
         return first;
@@ -217,8 +220,7 @@ fn intent_in(word: &RelayWordRow, (begun, now): (&str, &str)) -> Intent {
 fn intent_of(word: &RelayWordRow, marker: &str) -> Intent {
     match word.way {
         RelayWay::Said => read_intent(&word.text, marker),
-        RelayWay::Pressed => sendable(word.text.strip_prefix(marker).unwrap_or(&word.text), marker),
-        RelayWay::Mailed if is_note(&word.text) => Intent::Note,
-        RelayWay::Mailed => sendable(&word.text, marker),
+        RelayWay::Pressed => sendable(behind_marker(&word.text, marker).unwrap_or(&word.text), marker),
+        RelayWay::Mailed => read_mailed(&word.text, [marker; 2]),
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts as they are (their definition is the configuration), and how far each of their folders was read.
 
-use super::lease::poll_lease;
+use super::lease::{READING, poll_lease};
 use super::sql::statements;
 use super::value::values;
 use super::{StoreError, Tx};
@@ -157,6 +157,13 @@ impl Tx {
         Ok(account.is_some_and(|a| a.state == AccountState::Up) && self.is_read_to_end(&poll_lease(name)).await?)
     }
 
+    /// Which of some accounts are read so, as one question, whatever their channel.
+    pub async fn list_read_accounts(&mut self, names: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let now = self.lease_now().await?;
+        let rows: Vec<(String,)> = self.all(&ACCOUNTS_READ, values![names, now.0, READING]).await?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
     /// Notes that the server files what we send by itself; the first time counts.
     pub async fn set_filing_seen(&mut self, name: &str, at: Micros) -> Result<(), StoreError> {
         self.exec(&ACCOUNT_FILING, values![name, at]).await?;
@@ -209,6 +216,8 @@ impl Tx {
 }
 
 statements! {
+    #[hot] ACCOUNTS_READ = "SELECT a.name FROM account a JOIN lease l ON l.name = $3 || a.name \
+        WHERE a.name = ANY($1::text[]) AND a.state = 'up' AND l.holder IS NOT NULL AND l.until >= $2 AND l.read_until >= $2";
     ACCOUNT_ENSURE = "INSERT INTO account (name, kind, address, state, changed_at) VALUES ($1, $2, $3, 'down', $4) \
         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, \
         address = CASE WHEN excluded.address = '' THEN account.address ELSE excluded.address END";

@@ -63,12 +63,15 @@ async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Dra
         return Ok(true);
     }
     // Everything is in vain for the mails of strangers, and there are many of them.
-    let posts: Vec<&str> = mail.ancestors().filter(|id| token_of(id).is_some()).take(POSTS_MAX).collect();
-    if posts.is_empty() {
-        return Ok(false);
-    }
     let is_own = draft.author.as_deref().is_some_and(|author| context.identity.is_ours(author));
     if !is_own || context.role == FolderRole::Sent {
+        return Ok(false);
+    }
+    let mut posts: Vec<&str> = mail.ancestors().filter(|id| token_of(id).is_some()).take(POSTS_MAX).collect();
+    if posts.is_empty() {
+        posts = rewritten(tx, &context.account, mail.ancestors().take(POSTS_MAX)).await?;
+    }
+    if posts.is_empty() {
         return Ok(false);
     }
     let sort = classify_automatic(mail, &Facts { answered_within: None });
@@ -96,6 +99,20 @@ async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Dra
         );
     }
     Ok(true)
+}
+
+/// Of the mails that one answers, one with which a thread of the team began, under the id that a provider gave it in place of ours.
+async fn rewritten<'m>(
+    tx: &mut Tx,
+    account: &str,
+    ids: impl Iterator<Item = &'m str>,
+) -> Result<Vec<&'m str>, StoreError> {
+    for id in ids {
+        if tx.find_relay_thread_by_root(account, id).await?.is_some() {
+            return Ok(vec![id]);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The token in the Message-ID of a mail of ours to a teammate.

@@ -455,6 +455,15 @@ impl Tx {
         Ok(self.exec(&RESCHEDULE, values![id, due_at, held]).await? > 0)
     }
 
+    /// Of these messages of runs, those whose influencer talks with one of these accounts, and with which.
+    pub async fn find_talks_elsewhere(
+        &mut self,
+        ids: Vec<MessageId>,
+        accounts: Vec<String>,
+    ) -> Result<Vec<(MessageId, String)>, StoreError> {
+        self.all(&TALKS_ELSEWHERE, values![ids, accounts]).await
+    }
+
     /// Lets mail that a person has read go out, with a word on who did; `false` where it does not wait for that.
     pub async fn approve_outbox(&mut self, id: MessageId, due_at: Micros, said: &str) -> Result<bool, StoreError> {
         Ok(self.exec(&APPROVE, values![id, due_at, said]).await? > 0)
@@ -538,6 +547,8 @@ statements! {
     WAITING_ACCOUNTS = "SELECT DISTINCT account FROM outbox WHERE status IN ('queued', 'deferred') AND enrollment_id IS NOT NULL \
         AND held_reason IS NULL ORDER BY account";
     #[hot] RESCHEDULE = "UPDATE outbox SET due_at = $2, held_reason = $3 WHERE id = $1 AND status IN ('review', 'queued', 'deferred')";
+    #[hot] TALKS_ELSEWHERE = "SELECT DISTINCT o.id, t.account FROM outbox o JOIN enrollment e ON e.id = o.enrollment_id \
+        JOIN thread t ON t.influencer_id = e.influencer_id WHERE o.id = ANY($1::uuid[]) AND t.account = ANY($2::text[])";
     #[hot] APPROVE = "UPDATE outbox SET status = 'queued', due_at = $2, detail = $3 WHERE id = $1 AND status = 'review'";
 }
 

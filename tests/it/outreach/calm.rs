@@ -401,3 +401,44 @@ async fn sequences_wait_until_the_mailbox_is_read_and_people_do_not() {
         assert_eq!(accepted().await.len(), 1, "{name}");
     }
 }
+
+/// Who talks with us elsewhere may have answered or said no there while nobody looked.
+#[tokio::test]
+async fn nothing_leaves_before_every_account_that_they_talk_with_is_read() {
+    for fresh in stores::both().await {
+        let world = World::new(fresh, house());
+        world.accounts().await;
+        world.publish(vec![one("spring")]).await;
+        let (ana, bo) = (world.person(Some("America/New_York")).await, world.person(Some("America/New_York")).await);
+        let there = seed::thread(&world.fresh, &world.clock, ana, 1).await;
+        seed::run(&world.fresh, "UPDATE thread SET account = 'creators' WHERE id = $1", &[there.id.0]).await;
+        world.enroll("spring", &[ana, bo]).await;
+        world.cadence.tick().await.unwrap();
+        let name = world.fresh.name;
+        let node = RunId(world.clock.new_id());
+        let read = async |account: &str, state: AccountState, seconds: i64| {
+            let mut tx = world.fresh.store.begin("test").await.unwrap();
+            tx.set_account_state(account, Side::Reading, (state, None), world.clock.now()).await.unwrap();
+            let lease = tx.acquire_lease(&poll_lease(account), node, 60).await.unwrap().unwrap();
+            assert!(tx.set_read_to_end(&poll_lease(account), lease, seconds).await.unwrap());
+            tx.commit().await.unwrap();
+        };
+        let settings = SendingSettings { read_first: true, ..SendingSettings::new("brand") };
+        let accepted = async || accept_due(&world.tools, &settings).await.unwrap().len();
+        read("brand", AccountState::Up, 60).await;
+        assert_eq!(accepted().await, 1, "{name}: whoever talks with nobody else waits for nothing");
+        for (state, seconds) in [(AccountState::Up, -1), (AccountState::NeedsLogin, 60), (AccountState::Down, 60)] {
+            read("creators", state, seconds).await;
+            world.clock.advance(Duration::from_secs(21));
+            assert_eq!(accepted().await, 0, "{name}: {state}");
+            let mut tx = world.fresh.store.read().await.unwrap();
+            let why = of_influencer(&mut tx, (&world.desk.house(), world.clock.now()), ana).await.unwrap().unwrap();
+            let told = why.runs[0].waits_for.clone().unwrap_or_default();
+            assert!(told.contains("the mailbox of creators, which is to be read to its end"), "{name}: {told}");
+        }
+        read("creators", AccountState::Up, 60).await;
+        assert_eq!(accepted().await, 0, "{name}: it is looked at again in a while");
+        world.clock.advance(Duration::from_secs(21));
+        assert_eq!(accepted().await, 1, "{name}");
+    }
+}

@@ -90,6 +90,10 @@ async fn one_person_on_every_channel(fresh: stores::Fresh) {
         let (_, thread, _) = brand.until_shown(part);
         assert_eq!(thread, Some(brand.root()), "{part}");
     }
+    // And what followed.
+    for part in ["The sequence across has stopped: replied", "Stage: contacted → in_talks"] {
+        assert_eq!(brand.until_shown(part).1, Some(brand.root()), "{part}");
+    }
 }
 
 on_both! {

@@ -133,7 +133,8 @@ async fn a_teammate_answers_by_mail(fresh: stores::Fresh) {
         !got.contains("4711") && !got.contains("liaison:") && !got.contains(&**kim) && !got.contains("relay-"),
         "{got}"
     );
-    assert!(field(&got, "In-Reply-To").contains("@mail.example"));
+    let asked = field(&got, "In-Reply-To");
+    assert!(asked.contains("@mail.example"), "{asked}");
     let threads = installation.get(&format!("/v1/threads?influencer={id}"));
     assert_eq!(threads["data"].as_array().unwrap().len(), 1, "{threads}");
 
@@ -174,6 +175,21 @@ async fn a_teammate_answers_by_mail(fresh: stores::Fresh) {
         page["data"].as_array().unwrap().iter().filter(|item| item["type"] == "message").collect();
     let texts: Vec<&str> = messages.iter().map(|item| item["message"]["reply_text"].as_str().unwrap()).collect();
     assert_eq!(texts.len(), 4, "{texts:?}");
+    // What may be meant as a note is one, and she is told; a provider may give our mail another id, which her answer names.
+    brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), "Note that 300 is LEAK the most");
+    let told = brand.until_mailed(kim, "it begins with that word");
+    assert!(field(&told, "In-Reply-To").contains("relay-"), "{told}");
+    let root = "UPDATE relay_thread SET root = 'rewritten@x.prod.outlook.com'";
+    crate::seed::run(&installation.fresh, root, &[]).await;
+    let renamed = "Subject: Re: Ana (@ana)\nIn-Reply-To: <rewritten@x.prod.outlook.com>\n";
+    brand.writes(&format!("Kim <{kim}>"), (hello, renamed), "Not exactly: we pay 350.");
+    brand.until_mailed(ana, "Not exactly: we pay 350.");
+    // Somebody unknown in a conversation of hers: the team learns that there is something to look at, and not what.
+    let theirs = format!("Subject: Re: The tee\nIn-Reply-To: {asked}\n");
+    brand.writes(&format!("Somebody <{aside}>"), (hello, &theirs), "LEAK for Ana");
+    brand.until_mailed(kim, "Somebody who is not known wrote in a conversation of theirs");
+    assert!(brand.inbox(kim).iter().all(|mail| !mail.contains("LEAK for Ana")));
+    assert!(brand.inbox(ana).iter().all(|mail| !mail.contains("LEAK")));
 }
 
 async fn a_sequence_tells_the_team(fresh: stores::Fresh) {

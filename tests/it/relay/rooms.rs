@@ -172,7 +172,31 @@ async fn one_of_two_has_one_thread(fresh: stores::Fresh) {
     assert_eq!(told["data"][0]["failed"], 1, "{told}");
 }
 
+/// What the provider asks of one process holds for the next one, for all that leaves by the account.
+async fn a_rest_holds_for_whoever_comes_next(fresh: stores::Fresh) {
+    let brand = Brand::new(fresh, "").await;
+    let mut daemon = brand.installation.start();
+    brand.installation.await_up(&mut daemon);
+    brand.somebody();
+    brand.texts_us("Hello?");
+    let root = brand.root();
+    brand.fake.fail("chat.postMessage", [Fault::Limit(Some("5"))]);
+    brand.texts_us("Wait");
+    brand.until("it is told to wait", || {
+        brand.installation.get("/v1/relays")["data"][0]["trouble"].as_str().map(str::to_owned)
+    });
+    daemon.kill();
+    let mut daemon = brand.installation.start();
+    brand.installation.await_up(&mut daemon);
+    brand.texts_us("And more");
+    for text in ["Wait", "And more"] {
+        assert_eq!(brand.until_shown(text).1.as_deref(), Some(root.as_str()));
+    }
+    assert_eq!(brand.fake.state().too_early, [""; 0]);
+}
+
 on_both! {
+    a_rest_holds_for_whoever_comes_next, a_rest_holds_on_sqlite, a_rest_holds_on_postgres;
     one_of_two_has_one_thread, one_of_two_has_one_thread_on_sqlite, one_of_two_has_one_thread_on_postgres;
     the_team_hears_and_answers, the_team_hears_and_answers_on_sqlite, the_team_hears_and_answers_on_postgres;
     words_are_taken_back, words_are_taken_back_on_sqlite, words_are_taken_back_on_postgres;

@@ -55,7 +55,8 @@ impl HubActions {
         let live = self.hub.live();
         let mut tx = self.hub.store.begin("api.send").await?;
         let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
-        let wish = Wish { channel: order.channel, answers, ..Wish::default() };
+        let to = order.to.first().filter(|_| order.to.len() == 1).map(|to| to.address.clone());
+        let wish = Wish { channel: order.channel, answers, to, ..Wish::default() };
         if let Some(channel @ (Channel::Sms | Channel::Slack)) =
             talk::channel_of(&mut tx, &wish).await.map_err(not_said)?
         {
@@ -191,49 +192,31 @@ fn not_said(error: TalkError) -> ActionError {
         TalkError::NoInfluencer(id) => ActionError::NotFound { sort: "influencer", given: id.to_string() },
         TalkError::NoAddress { .. } => invalid("/influencer_id", &error),
         TalkError::Nobody | TalkError::NotTheirs { .. } => invalid("/to", &error),
+        TalkError::WhichChannel(_) => invalid("/channel", &error),
         TalkError::NoAccount { .. } | TalkError::WhichAccount(_) => invalid("/account", &error),
     }
 }
 
-/// The account that sends: the one named, the one of the thread, or the only one there is.
+/// The mailbox that sends.
 async fn choose_account<'a>(
     tx: &mut Tx,
     accounts: &'a [AccountParts],
     order: &SendOrder,
 ) -> Result<&'a AccountParts, ActionError> {
-    let known = || accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(id) = order.reply_to_message_id
-        && let Some(message) = tx.get_message_view(id).await?
-        && message.channel != Channel::Email
+    if let Some(id) = order.reply_to_thread_id
+        && tx.get_thread(id).await?.is_none()
     {
-        return Err(not_enqueued(EnqueueError::NotMail(message.channel)));
+        return Err(ActionError::NotFound { sort: "thread", given: id.to_string() });
     }
-    let named = match (&order.account, order.reply_to_thread_id) {
-        (Some(name), _) => Some(name.clone()),
-        (None, Some(thread)) => account_of_thread(tx, thread).await?,
-        (None, None) => None,
-    };
-    let mut mailboxes = accounts.iter().filter(|account| account.channel == Channel::Email);
-    let found = match &named {
-        Some(name) => mailboxes.find(|account| account.name == *name),
-        None => mailboxes.next().filter(|_| mailboxes.next().is_none()),
-    };
-    found.ok_or_else(|| {
-        let what = match named {
-            Some(name) => format!("there is no account `{name}`; there are: {}", known()),
-            None => format!("say which account sends; there are: {}", known()),
-        };
-        ActionError::Invalid(vec![("/account".to_owned(), what)])
-    })
-}
-
-async fn account_of_thread(tx: &mut Tx, thread: ThreadId) -> Result<Option<String>, ActionError> {
-    let row = tx.get_thread(thread).await?;
-    let row = row.ok_or_else(|| ActionError::NotFound { sort: "thread", given: thread.to_string() })?;
-    if row.channel != Channel::Email {
-        return Err(not_enqueued(EnqueueError::NotMail(row.channel)));
-    }
-    Ok(Some(row.account))
+    let answers = order.reply_to_message_id.map(Answers::Message).or(order.reply_to_thread_id.map(Answers::Thread));
+    let mailboxes: Vec<&str> =
+        accounts.iter().filter(|account| account.channel == Channel::Email).map(|a| a.name.as_str()).collect();
+    let named = order.account.as_deref();
+    let (name, _) = talk::mailbox(tx, &mailboxes, (named, answers, order.influencer_id)).await.map_err(not_said)?;
+    accounts
+        .iter()
+        .find(|account| account.name == name)
+        .ok_or_else(|| ActionError::Invalid(vec![("/account".to_owned(), format!("there is no account `{name}`"))]))
 }
 
 /// To whom: as said, or to the primary address of the influencer.

@@ -72,11 +72,18 @@ fn is_workspace(given: &str) -> bool {
     given.starts_with(['T', 'E']) && chat::workspace_parts(given).is_some()
 }
 
+/// A user of Slack without the workspace: no number looks like that.
+fn is_bare_user(given: &str) -> bool {
+    given.len() > 1
+        && given.starts_with(['U', 'W'])
+        && given.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
 fn added(given: String, phone_region: Option<String>) -> InfluencerChange {
     if is_mail(&given) {
         return InfluencerChange { add_emails: vec![given], ..InfluencerChange::default() };
     }
-    if is_workspace(given.trim()) {
+    if is_workspace(given.trim()) || is_bare_user(given.trim()) {
         return InfluencerChange { add_slack: vec![given], ..InfluencerChange::default() };
     }
     InfluencerChange { add_phones: vec![given], phone_region, ..InfluencerChange::default() }

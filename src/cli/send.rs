@@ -12,19 +12,20 @@ use super::stop::Stop;
 use super::terminal::remark;
 use super::{Global, who};
 use crate::config::{Account, SentCopy};
-use crate::domain::address;
-use crate::domain::ids::{MessageId, ThreadId};
+use crate::domain::ids::{InfluencerId, MessageId, ThreadId};
 use crate::domain::mail::{Mailbox, TEXT_MAX};
 use crate::domain::time::Micros;
 use crate::domain::words::Channel;
-use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, EnqueueError, Enqueued, Order, SIZE_MAX};
+use crate::domain::{address, chat};
+use crate::hub::enqueue::{self, AccountFrom, Answers, DraftAttachment, Enqueued, Order, SIZE_MAX};
+use crate::hub::talk::{self, TalkError};
 use crate::store::Tx;
 
 mod words;
 
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
-    /// To whom: handle, id or mail address; may be left out in an answer
+    /// To whom: handle, id, mail address, +NUMBER or TEAM/USER; may be left out in an answer
     #[arg(long, value_name = "WHO")]
     to: Vec<String>,
     /// With a copy to
@@ -48,7 +49,7 @@ pub(super) struct SendArgs {
     /// The thread or message it answers
     #[arg(long, value_name = "ID", value_parser = answers)]
     reply_to: Option<Answers>,
-    /// Our account; the one of the thread, or the only one there is, where nothing is said
+    /// Our account; the one of the thread, the one they know, or the only one there is, where nothing is said
     #[arg(long)]
     account: Option<String>,
     /// At once, without the time to take it back
@@ -57,7 +58,7 @@ pub(super) struct SendArgs {
     /// At this instant, as in 2026-03-31T09:00:00+02:00, and not before; a day is its beginning in UTC
     #[arg(long, value_name = "WHEN", value_parser = super::date::parse)]
     at: Option<Micros>,
-    /// How it travels: email, sms or slack; as what it answers did, and else by email
+    /// How it travels: email, sms or slack; as what it answers did, or as they wrote last, where nothing is said
     #[arg(long, value_name = "CHANNEL", value_parser = words::channel)]
     channel: Option<Channel>,
     /// Also to addresses that belong to nobody known
@@ -77,36 +78,42 @@ pub(super) async fn run(global: &Global, args: SendArgs) -> anyhow::Result<ExitC
     if args.to.is_empty() && args.cc.is_empty() && args.reply_to.is_none() {
         return Err(Stop::usage("say to whom with --to, or what it answers with --reply-to").into());
     }
-    let is_mail = matches!(args.channel, None | Some(Channel::Email));
-    if args.subject.is_none() && args.reply_to.is_none() && is_mail {
-        return Err(Stop::usage("a message that answers nothing needs a --subject").into());
-    }
     let desk = Desk::open(global).await?;
     if let Some(at) = args.at.filter(|at| *at <= desk.clock.now()) {
         return Err(Stop::usage(format!("--at: {} is past; leave it out to send now", desk.out.time(at))).into());
     }
     let order_body = body(&args)?;
-    let channel = words::of(&mut desk.store.read().await?, &args).await?;
-    if let Some(channel) = channel {
+    let (channel, way) = words::of(&desk, &mut desk.store.read().await?, &args).await?;
+    if matches!(channel, Channel::Sms | Channel::Slack) {
         let work = async |tx: &mut Tx| words::say(&desk, tx, &args, (channel, &order_body.text)).await;
         let (name, why, queued) = desk.change("cli.send", work).await?;
         let running = desk.wake().await;
-        desk.out.aside(&format!("From {name}: {why}"))?;
         tell(&desk, &queued, &name, running).await?;
+        say_why(&desk, &format!("{way}From {name}: {why}"))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.subject.is_none() && args.reply_to.is_none() {
+        let words = format!("{way}a mail that answers nothing needs a --subject (or say --channel sms or slack)");
+        return Err(Stop::usage(words).into());
+    }
     let work = async |tx: &mut Tx| {
-        let account = choose_account(&desk, tx, &args).await?;
+        let (account, why) = choose_account(&desk, tx, &args).await?;
         let to = recipients(tx, &args.to, args.unknown_ok).await?;
         let cc = recipients(tx, &args.cc, args.unknown_ok).await?;
         let order = order(&desk, account, &args, order_body.clone(), (to, cc));
         let queued = enqueue::enqueue(tx, &desk.clock, order).await?;
-        Ok((account.id.clone(), queued))
+        Ok((account.id.clone(), why, queued))
     };
-    let (name, queued) = desk.change("cli.send", work).await?;
+    let (name, why, queued) = desk.change("cli.send", work).await?;
     let running = desk.wake().await;
     tell(&desk, &queued, &name, running).await?;
+    say_why(&desk, &format!("{way}From {name}: {why}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says how it goes, and why, where a person reads it.
+fn say_why(desk: &Desk, why: &str) -> anyhow::Result<()> {
+    if desk.out.is_json() { Ok(()) } else { desk.out.aside(why) }
 }
 
 /// The text, the HTML and the files.
@@ -167,39 +174,39 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// The account that is named, the one of what is answered, or the only one there is.
-async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> anyhow::Result<&'a Account> {
+/// The mailbox that writes, and why.
+async fn choose_account<'a>(desk: &'a Desk, tx: &mut Tx, args: &SendArgs) -> anyhow::Result<(&'a Account, String)> {
     if let Some(name) = &args.account {
         let named = desk.account(name)?;
         if named.channel() != Channel::Email {
             let words = format!("`{name}` is of kind `{}`, and this writes mail", named.kind_name());
             return Err(Stop::usage(words).into());
         }
-        return Ok(named);
     }
-    let of_answered = match args.reply_to {
-        Some(Answers::Thread(id)) => tx.get_thread(id).await?.map(|thread| (thread.channel, thread.account)),
-        Some(Answers::Message(id)) => tx.get_message_view(id).await?.map(|message| (message.channel, message.account)),
-        None => None,
+    let mailboxes: Vec<&str> = desk
+        .config
+        .accounts
+        .values()
+        .filter(|account| account.channel() == Channel::Email)
+        .map(|account| account.id.as_str())
+        .collect();
+    let to = match args.to.as_slice() {
+        [one] => owner_of(tx, one).await?,
+        _ => None,
     };
-    if let Some((channel, name)) = of_answered {
-        if channel != Channel::Email {
-            return Err(EnqueueError::NotMail(channel).into());
-        }
-        return Ok(desk.account(&name)?);
+    match talk::mailbox(tx, &mailboxes, (args.account.as_deref(), args.reply_to, to)).await {
+        Ok((name, why)) => Ok((desk.account(&name)?, why)),
+        Err(TalkError::WhichAccount(words)) if mailboxes.is_empty() => Err(Stop::config(words).into()),
+        Err(TalkError::WhichAccount(words)) => Err(Stop::usage(format!("{words} (--account NAME)")).into()),
+        Err(error) => Err(error.into()),
     }
-    let mailboxes = || desk.config.accounts.values().filter(|account| account.channel() == Channel::Email);
-    let mut accounts = mailboxes();
-    match (accounts.next(), accounts.next()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => {
-            let words = "there is no account to send from: write [accounts.NAME] into the configuration";
-            Err(Stop::config(words).into())
-        }
-        (Some(_), Some(_)) => {
-            let names: Vec<&str> = mailboxes().map(|account| account.id.as_str()).collect();
-            Err(Stop::usage(format!("say which account sends, with --account: {}", names.join(", "))).into())
-        }
+}
+
+/// Who is meant by what is given after `--to`, where they are known.
+async fn owner_of(tx: &mut Tx, given: &str) -> anyhow::Result<Option<InfluencerId>> {
+    match chat::channel_of(given) {
+        Some((_, key)) => Ok(tx.find_owners(vec![key]).await?.into_iter().find_map(|owner| owner.influencer_id)),
+        None => Ok(Some(who::influencer(tx, given).await?.id)),
     }
 }
 

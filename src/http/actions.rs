@@ -63,10 +63,10 @@ pub type Done<'a, T> = BoxFuture<'a, Result<T, ActionError>>;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendOrder {
-    /// How it travels; email where it is not said.
+    /// How it travels; as what it answers did, as the one address in `to` says, or else by email, where it is not said.
     #[serde(default)]
     pub channel: Option<Channel>,
-    /// Our account; the one of the thread, or else the usual one, where it is not said.
+    /// Our account; the one of what it answers, the one they know, or the only one, where it is not said.
     #[serde(default)]
     pub account: Option<String>,
     /// To the primary address of this influencer, where `to` is empty.

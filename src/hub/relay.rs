@@ -388,6 +388,7 @@ impl From<TalkError> for AnswerError {
             | TalkError::NotTheirs { .. }
             | TalkError::Nobody
             | TalkError::NoAccount { .. }
+            | TalkError::WhichChannel(_)
             | TalkError::WhichAccount(_)) => Self::Talk(other),
         }
     }

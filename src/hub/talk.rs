@@ -7,7 +7,7 @@ use crate::domain::chat;
 use crate::domain::ids::{InfluencerId, MessageId};
 use crate::domain::mail::Mailbox;
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction};
+use crate::domain::words::{Channel, Direction, Word as _};
 use crate::store::outbox::Answered;
 use crate::store::{StoreError, Tx};
 
@@ -88,6 +88,9 @@ pub enum TalkError {
         /// Those there are.
         known: String,
     },
+    /// Several ways, and none is known to be theirs.
+    #[error("{0} never wrote, and can be reached in several ways: say on which channel")]
+    WhichChannel(String),
     /// Several could write, or none.
     #[error("{0}")]
     WhichAccount(String),
@@ -117,6 +120,81 @@ pub async fn channel_of(tx: &mut Tx, wish: &Wish) -> Result<Option<Channel>, Tal
     })
 }
 
+/// How somebody is written to where nobody says: as they wrote last; by mail where they never wrote and have an address; else on the one
+/// channel on which they have one. With why.
+pub async fn way_to(tx: &mut Tx, id: InfluencerId) -> Result<(Channel, String), TalkError> {
+    let id = people::survivor(tx, id).await?;
+    let influencer = tx.get_influencer(id).await?.ok_or(TalkError::NoInfluencer(id))?;
+    if let Some(last) = tx.last_heard(id).await?.filter(|last| last.channel != Channel::Manual) {
+        return Ok((last.channel, "they wrote so last".to_owned()));
+    }
+    let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
+    let mut open: Vec<Channel> = addresses.iter().filter(|a| a.dead_at.is_none()).map(|a| a.channel).collect();
+    open.sort_unstable_by_key(|channel| channel.as_str());
+    open.dedup();
+    match open.as_slice() {
+        [only] => Ok((*only, "it is the only way to reach them".to_owned())),
+        [] => Err(TalkError::NoAddress {
+            who: influencer.handle,
+            channel: Channel::Email,
+            hint: "add one (`liaison influencer address add WHO ADDRESS`)",
+        }),
+        all if all.contains(&Channel::Email) => {
+            Ok((Channel::Email, "they never wrote, and have a mail address".to_owned()))
+        }
+        _ => Err(TalkError::WhichChannel(influencer.handle)),
+    }
+}
+
+/// The mailbox that writes: the one that is named, that of what is answered, the one they know, or the only one there is. With why.
+///
+/// # Errors
+/// [`TalkError::NoAccount`] and [`TalkError::WhichAccount`] say what there is.
+pub async fn mailbox(
+    tx: &mut Tx,
+    mailboxes: &[&str],
+    (named, answers, to): (Option<&str>, Option<Answers>, Option<InfluencerId>),
+) -> Result<(String, String), TalkError> {
+    let used = match answers {
+        Some(Answers::Thread(id)) => tx.get_thread(id).await?.map(|thread| (thread.channel, thread.account)),
+        Some(Answers::Message(id)) => tx.get_message_view(id).await?.map(|message| (message.channel, message.account)),
+        None => None,
+    };
+    if let Some((channel, _)) = used.as_ref().filter(|(channel, _)| *channel != Channel::Email) {
+        return Err(EnqueueError::NotMail(*channel).into());
+    }
+    let known = match to {
+        Some(id) if used.is_none() => {
+            let id = people::survivor(tx, id).await?;
+            tx.last_mail_account(id).await?
+        }
+        _ => None,
+    };
+    let is_ours = |name: &&str| mailboxes.contains(name);
+    let wanted = named.map(|name| (name, "it was named"));
+    let wanted = wanted.or(used.as_ref().map(|(_, name)| (name.as_str(), "what it answers is in it")));
+    if let Some((name, why)) = wanted {
+        return match Some(name).filter(is_ours) {
+            Some(name) => Ok((name.to_owned(), why.to_owned())),
+            None => Err(TalkError::NoAccount {
+                name: name.to_owned(),
+                channel: Channel::Email,
+                known: mailboxes.join(", "),
+            }),
+        };
+    }
+    if let Some(name) = known.as_deref().filter(is_ours) {
+        return Ok((name.to_owned(), "they know it".to_owned()));
+    }
+    match mailboxes {
+        [only] => Ok(((*only).to_owned(), "it is the only mailbox".to_owned())),
+        [] => Err(TalkError::WhichAccount(
+            "there is no account to send from: write [accounts.NAME] into the configuration".to_owned(),
+        )),
+        all => Err(TalkError::WhichAccount(format!("say which account sends: {}", all.join(", ")))),
+    }
+}
+
 /// Chooses the account and the address.
 ///
 /// # Errors
@@ -131,6 +209,10 @@ pub async fn choose(tx: &mut Tx, mouths: &[Mouth], channel: Channel, wish: &Wish
         return Err(TalkError::UnknownAnswered);
     }
     let other = answered.as_ref().filter(|answered| answered.channel == channel).and_then(other_side);
+    let last = match wish.influencer {
+        Some(id) if answered.is_none() => tx.last_written_by(id, channel).await?,
+        _ => None,
+    };
     let to = match (&wish.to, &answered, wish.influencer) {
         (Some(address), ..) => {
             let to = address.trim().to_owned();
@@ -140,17 +222,14 @@ pub async fn choose(tx: &mut Tx, mouths: &[Mouth], channel: Channel, wish: &Wish
             Mailbox { name: String::new(), address: to }
         }
         (None, Some(answered), _) => other_side(answered).ok_or(TalkError::Nobody)?,
-        (None, None, Some(id)) => address_of(tx, id, channel).await?,
+        (None, None, Some(id)) => address_of(tx, id, channel, last.as_ref().map(|last| last.address.as_str())).await?,
         (None, None, None) => return Err(TalkError::Nobody),
     };
     let used = match &answered {
         Some(answered) => tx.message_account(answered.id).await?.map(|(account, _)| account),
         None => None,
     };
-    let known = match (&used, wish.influencer) {
-        (None, Some(id)) => tx.last_written_by(id, channel).await?.map(|last| last.account),
-        _ => None,
-    };
+    let known = last.map(|last| last.account).filter(|_| used.is_none());
     let (mouth, why) = mouth_of(mouths, channel, (wish.account.as_deref(), used.as_deref(), known.as_deref()))?;
     Ok(Choice { mouth, to, answers: answered.map(|answered| answered.id), why })
 }
@@ -169,17 +248,21 @@ fn first_of(recipients: &serde_json::Value) -> Option<Mailbox> {
     serde_json::from_value(recipients.get("to")?.get(0)?.clone()).ok()
 }
 
-/// Their address on a channel: the first one that works.
-async fn address_of(tx: &mut Tx, id: InfluencerId, channel: Channel) -> Result<Mailbox, TalkError> {
+/// Their address on a channel: the one they wrote from last, or the first one that works.
+async fn address_of(tx: &mut Tx, id: InfluencerId, channel: Channel, last: Option<&str>) -> Result<Mailbox, TalkError> {
     let id = people::survivor(tx, id).await?;
     let influencer = tx.get_influencer(id).await?.ok_or(TalkError::NoInfluencer(id))?;
     let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
     let working = addresses.into_iter().filter(|a| a.channel == channel && a.dead_at.is_none());
     // The oldest one where none is the first.
-    let Some(address) = working.min_by_key(|a| !a.is_primary) else {
+    let last = last.and_then(chat::key);
+    let Some(address) = working.min_by_key(|a| (last.as_ref() != Some(&a.value_key), !a.is_primary)) else {
         let hint = match channel {
             Channel::Sms => "add a number (`liaison influencer address add WHO NUMBER`, or `add_phones` over the API)",
-            Channel::Slack => "match a message of theirs, or add their user (TEAM/USER)",
+            Channel::Slack => {
+                "match a message of theirs, or add their user (`liaison influencer address add WHO TEAM/USER`, or `add_slack` over \
+                 the API)"
+            }
             Channel::Email | Channel::Manual => "add an address",
         };
         return Err(TalkError::NoAddress { who: influencer.handle, channel, hint });

@@ -67,6 +67,12 @@ const THREADS: Many = Many {
 };
 
 impl Tx {
+    /// The mailbox of ours in which there was mail with somebody last.
+    pub async fn last_mail_account(&mut self, influencer: InfluencerId) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = self.opt(&MAIL_ACCOUNT, values![influencer]).await?;
+        Ok(row.map(|(account,)| account))
+    }
+
     /// To which conversations these ids belong.
     pub async fn find_refs(&mut self, refs: Vec<String>) -> Result<Vec<(String, ConversationId)>, StoreError> {
         self.all(&REFS_FIND, values![refs]).await
@@ -212,6 +218,8 @@ impl Tx {
 }
 
 statements! {
+    #[hot] MAIL_ACCOUNT = "SELECT account FROM thread WHERE influencer_id = $1 AND channel = 'email' AND merged_into IS NULL \
+        ORDER BY last_message_at DESC, id DESC LIMIT 1";
     #[hot] GIVE_TASKS = "UPDATE task SET influencer_id = $3, version = version + 1 WHERE influencer_id = $2 AND state = 'open' \
         AND kind <> 'step' AND message_id IN (SELECT p.message_id FROM participation p WHERE p.thread_id = $1)";
     #[hot] GIVE_PARTS = "UPDATE participation SET influencer_id = $3 WHERE thread_id = $1 AND influencer_id = $2";

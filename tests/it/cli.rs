@@ -206,7 +206,8 @@ fn wrong_usage_says_what_to_write_and_ends_with_its_code() {
     let run = |args: &[&str]| liaison(dir.path(), args);
     run(&["influencer", "listt"]).says(2, "list");
     run(&["send", "--text", "x"]).says(2, "--to");
-    run(&["send", "--to", "@ana", "--text", "x"]).says(2, "--subject");
+    run(&["send", "--to", "@ana", "--text", "x"]).says(1, "@ana");
+    run(&["send", "--to", "ana@example.org", "--text", "x"]).says(2, "--subject");
     run(&["send", "--to", "@ana", "--subject", "s", "--text", "x", "--at", "2001-01-01"]).says(2, "is past");
     run(&["send", "--to", "@ana", "--subject", "s", "--text", "x", "--at", "soon"]).says(2, "2026-03-31T09:00:00Z");
     run(&["thread", "list", "--view", "none"]).says(2, "--view: there is no saved view `none`");

@@ -3,6 +3,7 @@
 mod addresses;
 mod kept;
 mod phones;
+mod ways;
 
 use crate::stores::{self, Fresh};
 use liaison::clock::Clock;

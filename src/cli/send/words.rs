@@ -19,11 +19,24 @@ pub(super) fn channel(text: &str) -> Result<Channel, String> {
     }
 }
 
-/// The channel a message is for, where that is no mail.
-pub(super) async fn of(tx: &mut Tx, args: &SendArgs) -> anyhow::Result<Option<Channel>> {
-    let wish = Wish { channel: args.channel, answers: args.reply_to, ..Wish::default() };
-    let channel = talk::channel_of(tx, &wish).await?;
-    Ok(channel.filter(|channel| matches!(channel, Channel::Sms | Channel::Slack)))
+/// The channel a message is for; and why, where nobody said it.
+pub(super) async fn of(desk: &Desk, tx: &mut Tx, args: &SendArgs) -> anyhow::Result<(Channel, String)> {
+    let named = match &args.account {
+        Some(name) if args.channel.is_none() && args.reply_to.is_none() => Some(desk.account(name)?.channel()),
+        Some(_) | None => None,
+    };
+    // Several people, and what only a mail has, are for a mail.
+    let to = args.to.first().filter(|_| args.to.len() == 1);
+    let wish = Wish { channel: args.channel.or(named), answers: args.reply_to, to: to.cloned(), ..Wish::default() };
+    if let Some(channel) = talk::channel_of(tx, &wish).await? {
+        return Ok((channel, String::new()));
+    }
+    let has_mail_parts =
+        args.subject.is_some() || args.html.is_some() || !args.attach.is_empty() || !args.cc.is_empty();
+    let Some(to) = to.filter(|_| !has_mail_parts) else { return Ok((Channel::Email, String::new())) };
+    let id = who::influencer(tx, to).await?.id;
+    let (channel, why) = talk::way_to(tx, id).await?;
+    Ok((channel, format!("By {channel}: {why}. ")))
 }
 
 /// Puts the words into the outbox: through which account, why, and the row.

@@ -159,8 +159,9 @@ impl Field {
             }
             "consent" => {
                 let (channel, part) = rest.split_once('.')?;
-                // Nobody agrees to what is written down by hand.
-                let channel = Channel::from_word(channel).filter(|channel| *channel != Channel::Manual);
+                // Nobody agrees to what is written down by hand, nor is asked whether they may be talked to where they talk.
+                let channel =
+                    Channel::from_word(channel).filter(|channel| matches!(channel, Channel::Email | Channel::Sms));
                 match (channel, part) {
                     (Some(channel), "source") => Some(Self::ConsentSource(channel)),
                     (Some(channel), "at") => Some(Self::ConsentAt(channel)),
@@ -212,9 +213,10 @@ fn suggestion(name: &str, sort: Sort) -> String {
 /// The fields that can be mapped to, in words.
 fn choice(sort: Sort) -> String {
     let more = if sort == Sort::Influencers {
-        ", network.NAME, network.NAME.followers, property.NAME, consent.email.source, consent.email.at"
+        ", network.NAME, network.NAME.followers, property.NAME, consent.email.source, consent.email.at, consent.sms.source, \
+         consent.sms.at, suppressed, phone_suppressed, agent_suppressed"
     } else {
-        ""
+        ", suppressed"
     };
     format!("{}{more}", fields_of(sort).join(", "))
 }

@@ -214,7 +214,8 @@ impl Flaws {
         let mut users: Vec<(String, String)> = Vec::new();
         for user in given.iter().map(|user| user.trim().to_owned()) {
             if chat::workspace_parts(&user).is_none() {
-                let why = "write the workspace and the user as Slack has them, as in T012AB3C4/U012AB3C4";
+                let why = "write the workspace and the user as Slack has them, as in T012AB3C4/U012AB3C4: \"Copy member ID\" in \
+                     somebody's profile gives the second, `liaison account test NAME` shows the first of your own workspace";
                 self.0.push(Flaw::new(field, why));
             } else if !users.iter().any(|(_, key)| *key == user) {
                 users.push((user.clone(), user));

@@ -238,12 +238,19 @@ async fn strangers_and_consent(fresh: stores::Fresh) {
     until(installation, "it is theirs", || (brand.timeline(bea).len() == 1).then_some(()));
     let person = installation.get(&format!("/v1/influencers/{bea}"));
     assert!(person["addresses"].to_string().contains(STRANGER), "{person}");
-    let order = json!({ "channel": "sms", "to": [{ "name": "", "address": STRANGER }], "text": "Hi Bea!" });
+    let order = json!({ "to": [{ "name": "", "address": STRANGER }], "text": "Hi Bea!" });
     let said = asked(installation, "POST", "/v1/messages", &order, 202);
     brand.until_status(said["id"].as_str().unwrap(), "confirmed");
     // A number they never wrote from still has to agree.
     let order = json!({ "channel": "sms", "to": [{ "name": "", "address": "+14155550142" }], "text": "Hi Bea!" });
     asked(installation, "POST", "/v1/messages", &order, 409);
+
+    // Where nobody says how, it goes as they wrote last, and it is said why.
+    let (ok, told) = installation.command(&["send", "--to", "bea", "--text", "Which size?", "--now"]);
+    assert!(ok && told.contains("By sms: they wrote so last. From text: they wrote to it last"), "{told}");
+    until(installation, "it is sent", || twilio.messages().iter().any(|m| m.body == "Which size?").then_some(()));
+    let (ok, told) = installation.command(&["send", "--to", "bea", "--text", "Hi", "--channel", "email"]);
+    assert!(!ok && told.contains("--subject"), "{told}");
 
     // An answer that gets lost is looked for, and neither sent twice nor left open.
     twilio.will(&[Fate::TakenAndSilent]);

@@ -105,13 +105,19 @@ fn read_voice(
     draft: &mut Draft,
     (key, channel): (&'static str, Channel),
 ) {
-    let Some(given) = root.text(r, key) else { return };
+    let Some(given) = root.text(r, key) else {
+        if root.has(key) {
+            draft.lost_voices.insert(channel.to_string());
+        }
+        return;
+    };
     let of_channel = known.config.accounts.values().filter(|account| account.channel() == channel);
     let names: Vec<&str> = of_channel.map(|account| account.id.as_str()).collect();
     if names.contains(&given.value.as_str()) {
         draft.voices.insert(channel.to_string(), given.value);
         return;
     }
+    draft.lost_voices.insert(channel.to_string());
     let message = format!("there is no account `{}` of the channel `{channel}`", cut(&given.value));
     let hint = did_you_mean(&given.value, &names, "accounts");
     tell(r, codes::NOBODY, &place(&given), message, &hint);

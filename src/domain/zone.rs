@@ -87,9 +87,10 @@ pub fn choose_zone(timezone: Option<&str>, phone: Option<&str>, fallback: &Zone)
 }
 
 /// Whose clock counts for somebody who is in no sequence: their own zone, else the only one of their phone number's country, else
-/// ours.
-pub fn theirs_or_ours(timezone: Option<&str>, phone: Option<&str>, ours: &Zone) -> (Zone, ZoneSource) {
-    own_zone(timezone, phone).unwrap_or_else(|| (ours.clone(), ZoneSource::House))
+/// ours. With it, in words where it comes from.
+pub fn theirs_or_ours(timezone: Option<&str>, phone: Option<&str>, ours: &Zone) -> (Zone, String) {
+    let (zone, source) = own_zone(timezone, phone).unwrap_or_else(|| (ours.clone(), ZoneSource::House));
+    (zone, told(source, phone))
 }
 
 fn own_zone(timezone: Option<&str>, phone: Option<&str>) -> Option<(Zone, ZoneSource)> {
@@ -300,9 +301,9 @@ mod tests {
             "ours, for theirs is not known; by their number it may be any zone from Pacific/Honolulu to America/New_York, \
              and texts keep to their hours in all of these"
         );
-        let (zone, source) = theirs_or_ours(None, Some("+81312345678"), &Zone::utc());
-        assert_eq!((zone.name(), source), ("Asia/Tokyo", ZoneSource::PhoneCountry));
-        assert_eq!(told(source, Some("+81312345678")), "by the country of their phone number");
+        let (zone, told) = theirs_or_ours(None, Some("+81312345678"), &Zone::utc());
+        assert_eq!((zone.name(), told.as_str()), ("Asia/Tokyo", "by the country of their phone number"));
+        assert_eq!(theirs_or_ours(None, None, &Zone::utc()).1, "ours, for theirs is not known");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, StepState};
-use crate::domain::zone::{self, Zone, theirs_or_ours};
+use crate::domain::zone::{Zone, theirs_or_ours};
 use crate::store::outbox::OutboxRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
@@ -212,7 +212,7 @@ pub async fn of_influencer(
     let places = tx.list_places(vec![id]).await?;
     let (zone, zone_from) = match runs.iter().find(|run| is_live(run)) {
         Some(run) => asker.zone(run),
-        None => outside(person.timezone.as_deref(), own_phone(&places), &house.zone),
+        None => theirs_or_ours(person.timezone.as_deref(), own_phone(&places), &house.zone),
     };
     let mut why = Why {
         influencer_id: id,
@@ -320,12 +320,6 @@ async fn unread(tx: &mut Tx, mail: &OutboxRow, now: Micros) -> Result<Option<Str
     }))
 }
 
-/// The zone of somebody whom no sequence says anything about, and where it comes from.
-fn outside(timezone: Option<&str>, phone: Option<&str>, ours: &Zone) -> (Zone, String) {
-    let (zone, source) = theirs_or_ours(timezone, phone, ours);
-    (zone, zone::told(source, phone))
-}
-
 fn instant(at: Micros, theirs: &Zone, ours: &Zone) -> Instant {
     Instant { at, theirs: theirs.wall(at).to_string(), ours: ours.wall(at).to_string() }
 }
@@ -379,7 +373,7 @@ impl Asker<'_> {
                 let (version, account) = (run.version.as_str(), run.account.as_str());
                 self.planner.zone_told(&Who { definition, version, account, timezone, phone })
             }
-            None => outside(timezone, phone, &self.house.zone),
+            None => theirs_or_ours(timezone, phone, &self.house.zone),
         }
     }
 

@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use crate::domain::words::Channel;
 use crate::domain::expression::ExpressionError;
 use crate::domain::html;
 use crate::domain::sequence::{Definition, Format, Template, Unsubscribe};
+use crate::domain::words::Channel;
 
 mod context;
 mod engine;

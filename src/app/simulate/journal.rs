@@ -8,7 +8,7 @@ use super::{SimulateError, World};
 use crate::domain::ids::{EnrollmentId, EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, TaskKind, Word as _};
-use crate::domain::zone::{self, Zone, theirs_or_ours};
+use crate::domain::zone::{Zone, theirs_or_ours};
 use crate::hub::outreach::dossier::own_phone;
 use crate::hub::outreach::enroll::Refusal;
 use crate::hub::outreach::plan::{Planner, Who};
@@ -114,10 +114,7 @@ impl Journal {
                 let phone = places.get(&person.id).and_then(|theirs| own_phone(theirs));
                 let (zone, zone_from) = match &of {
                     Some(of) => planner.zone_told(&Who { definition: of, version: "", account: "", timezone, phone }),
-                    None => {
-                        let (zone, source) = theirs_or_ours(timezone, phone, &self.ours);
-                        (zone, zone::told(source, phone))
-                    }
+                    None => theirs_or_ours(timezone, phone, &self.ours),
                 };
                 self.people.insert(person.id, Person { handle: person.handle, zone, zone_from });
             }
@@ -209,8 +206,7 @@ impl Journal {
         let mail = event.message_id.and_then(|id| known.mails.get(&id)).cloned();
         let said: Option<EnrollmentId> = text("enrollment_id").parse().ok();
         let run = mail.as_ref().map(|mail| mail.run).or(said).and_then(|id| known.runs.get(&id));
-        let step =
-            mail.as_ref().map(|mail| mail.step.clone()).or_else(|| Some(text("step")).filter(|s| !s.is_empty()));
+        let step = mail.as_ref().map(|mail| mail.step.clone()).or_else(|| Some(text("step")).filter(|s| !s.is_empty()));
         let row = run.zip(step.as_ref()).and_then(|(run, step)| known.steps.get(&(run.id, step.clone())));
         if let (EventType::MessageSent, Some(run), Some(mail)) = (event.kind, run, &mail) {
             let is_asked = self.is_about(who) && self.is_asked(run);

@@ -380,7 +380,10 @@ fn instants_are_compared_and_not_offsets() {
                 let is_day = all.zones().iter().all(|zone| (8..21).contains(&hour(zone)));
                 let opens = next_open(now, &openings).unwrap();
                 assert_eq!(opens == now, is_day, "{phone} {now}");
-                assert!(all.zones().iter().all(|zone| zone.wall(opens).of_day() >= 8 * 3_600_000_000), "{phone} {opens}");
+                assert!(
+                    all.zones().iter().all(|zone| zone.wall(opens).of_day() >= 8 * 3_600_000_000),
+                    "{phone} {opens}"
+                );
                 opened += usize::from(is_day);
             }
             assert!(opened > 300, "{phone} {day}: {opened} minutes");
@@ -399,7 +402,9 @@ fn where_no_hour_is_day_for_all_nothing_opens() {
     let anywhere = |hours: &str| -> Vec<Opening> {
         let hours = Hours::new(Weekdays::ALL, vec![Range::parse(hours).unwrap()]).unwrap();
         let zones = Whereabouts::Anywhere.zones().iter().cloned();
-        zones.map(|zone| Opening { side: Side::Channel, hours: hours.clone(), zone, holidays: Calendar::default() }).collect()
+        zones
+            .map(|zone| Opening { side: Side::Channel, hours: hours.clone(), zone, holidays: Calendar::default() })
+            .collect()
     };
     assert_eq!(next_open(from, &anywhere("08:00-21:00")), None);
     assert_eq!(next_open(from, &anywhere("00:00-24:00")), Some(from));

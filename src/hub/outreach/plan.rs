@@ -284,14 +284,14 @@ impl Planner {
 
     /// That no window opens, with the reason where a phone would ring and nobody knows what time it is there.
     fn explained(&self, who: &Who<'_>, never: Never) -> Never {
-        let whereabouts = Whereabouts::of(who.timezone, who.phone);
-        if !matches!(never, Never::NeverOpens(_))
-            || whereabouts.known().is_some()
-            || rings(&self.house, who.account).is_none()
-        {
+        if !matches!(never, Never::NeverOpens(_)) || rings(&self.house, who.account).is_none() {
             return never;
         }
-        Never::NotAtNight { account: who.account.into(), whereabouts: whereabouts.to_string() }
+        let whereabouts = Whereabouts::of(who.timezone, who.phone);
+        match whereabouts.known() {
+            Some(_) => never,
+            None => Never::NotAtNight { account: who.account.into(), whereabouts: whereabouts.to_string() },
+        }
     }
 
     /// From when a mail counts that leaves now: from its place where it is punctual, so that those who wait for a day to be over

@@ -45,10 +45,8 @@ fn judge_voice(r: &mut Reader, known: &Known<'_>, draft: &Draft, (channel, scrip
         }
         several => {
             let message = format!("several accounts are of the channel `{channel}`, and nothing says which");
-            let hint = format!(
-                "write {channel}_account = \"NAME\", for who knows none of them yet: {}",
-                several.join(", ")
-            );
+            let hint =
+                format!("write {channel}_account = \"NAME\", for who knows none of them yet: {}", several.join(", "));
             tell(r, codes::NOBODY, &script.at(None), message, &hint);
         }
     }

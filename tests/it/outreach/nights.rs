@@ -93,7 +93,9 @@ async fn where_no_hour_is_day_everywhere_the_run_is_held_and_says_what_to_do() {
         update_influencer(&mut tx, &world.clock, bo, "kim", change).await.unwrap();
         tx.commit().await.unwrap();
         let sent = world.run_until("2026-11-06T00:00:00Z").await;
-        assert_eq!(text_of(&sent, bo), Some("2026-11-05T17:00"), "{name} {:?}", told(&sent));
+        // Nine in Los Angeles; what is more than a day late is spread over half an hour.
+        let at = text_of(&sent, bo).unwrap_or_default();
+        assert!(("2026-11-05T17:00".."2026-11-05T17:31").contains(&at), "{name} {:?}", told(&sent));
         assert_eq!(text_of(&sent, ana), None, "{name}");
     }
 }
@@ -199,7 +201,8 @@ async fn whoever_they_know_writes_to_them_whatever_the_sequence_names() {
         let all = vec![("second".to_owned(), vec![written_to, nobody])];
         let order = Order { enroll: all, again: Again::Allowed, ..order(only("second", "other", false)) };
         let report = simulate((&world.fresh.store, world.clock.now()), two_numbers(), None, order).await.unwrap();
-        let foreseen: Vec<_> = report.sends().map(|entry| (entry.influencer_id, entry.account.clone().unwrap())).collect();
+        let foreseen: Vec<_> =
+            report.sends().map(|entry| (entry.influencer_id, entry.account.clone().unwrap())).collect();
         assert_eq!(foreseen.len(), 2, "{name} {foreseen:?}");
         assert!(foreseen.contains(&(written_to, "text".to_owned())), "{name} {foreseen:?}");
         assert!(foreseen.contains(&(nobody, "other".to_owned())), "{name} {foreseen:?}");
@@ -247,16 +250,9 @@ async fn a_simulation_shows_who_sends_and_by_which_clock() {
             ],
             "{name}"
         );
-        let load: Vec<_> = report.load.iter().map(|load| (load.day.as_str(), load.account.as_str(), load.sent)).collect();
-        assert_eq!(
-            load,
-            [
-                ("2026-11-02", "brand", 2),
-                ("2026-11-03", "text", 2),
-                ("2026-11-04", "team", 1),
-            ],
-            "{name}"
-        );
+        let load: Vec<_> =
+            report.load.iter().map(|load| (load.day.as_str(), load.account.as_str(), load.sent)).collect();
+        assert_eq!(load, [("2026-11-02", "brand", 2), ("2026-11-03", "text", 2), ("2026-11-04", "team", 1),], "{name}");
         // A message is told once.
         let done = report.entries.iter().filter(|entry| entry.what == What::Done).count();
         assert_eq!(done, 0, "{name} {:?}", report.entries);
@@ -302,7 +298,10 @@ async fn why_speaks_by_the_clock_of_their_number() {
             assert!(words::of_influencer(&why)[0].contains(from), "{:?}", words::of_influencer(&why));
             if who == ana {
                 let next = why.runs[0].next.as_ref().unwrap();
-                assert_eq!((next.when.at, next.when.theirs.as_str()), (instant("2026-11-03T00:00:00Z"), "2026-11-03 09:00"));
+                assert_eq!(
+                    (next.when.at, next.when.theirs.as_str()),
+                    (instant("2026-11-03T00:00:00Z"), "2026-11-03 09:00")
+                );
             }
         }
     }

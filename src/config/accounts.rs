@@ -367,7 +367,7 @@ fn letters(
 fn refuse_letters(s: &mut Section<'_>, r: &mut Reader, kind: &str, instead: &str) {
     for key in LETTERS_KEYS.into_iter().chain(IMAP_KEYS).filter(|key| !RHYTHM_KEYS.contains(key)) {
         let Some(given) = s.place(key) else { continue };
-        s.know(&[key]);
+        s.refuse(key);
         if key == "password" {
             r.sources.mask(given.span);
         }

@@ -246,11 +246,13 @@ pub(crate) struct Section<'t> {
     pub(crate) table: &'t Table,
     path: String,
     known: Vec<&'static str>,
+    /// Keys that were refused: told already, and nothing to offer to anybody.
+    refused: Vec<&'static str>,
 }
 
 impl<'t> Section<'t> {
     pub(crate) fn new(table: &'t Table, path: &str) -> Self {
-        Self { table, path: path.to_owned(), known: Vec::new() }
+        Self { table, path: path.to_owned(), known: Vec::new(), refused: Vec::new() }
     }
 
     /// The dotted path of a key in here.
@@ -278,6 +280,11 @@ impl<'t> Section<'t> {
     pub(crate) fn know(&mut self, keys: &[&'static str]) {
         let new = keys.iter().filter(|key| !self.known.contains(key)).copied().collect::<Vec<_>>();
         self.known.extend(new);
+    }
+
+    /// Counts a key as told: it is refused, and is none that may stand here.
+    pub(crate) fn refuse(&mut self, key: &'static str) {
+        self.refused.push(key);
     }
 
     /// The value of a key, whatever it is.
@@ -405,7 +412,7 @@ impl<'t> Section<'t> {
     pub(crate) fn finish(self, r: &mut Reader) {
         r.known.extend(self.known.iter().map(|key| self.full(key)));
         for entry in &self.table.entries {
-            if self.known.contains(&entry.key.as_str()) {
+            if self.known.contains(&entry.key.as_str()) || self.refused.contains(&entry.key.as_str()) {
                 continue;
             }
             // What stands behind a misspelt `password` is a secret all the same.

@@ -101,6 +101,11 @@ pub enum Never {
     LimitIsZero(Key),
     #[error("everything is full up to {0}")]
     Full(Micros),
+    #[error(
+        "no hour of a day is within the send_hours of {account} wherever their phone may be ({whereabouts}), and within the hours of the \
+         sequence and ours: set their time zone (an agent's number has none), or widen these hours"
+    )]
+    NotAtNight { account: Arc<str>, whereabouts: String },
 }
 
 /// The hash of an enrollment and a step, and what else tells one send from another: FNV-1a of 64 bits over each part and a

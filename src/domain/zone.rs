@@ -5,6 +5,7 @@
 
 mod countries;
 mod phones;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use super::day::{Day, Minute};
 use super::time::Micros;
 
 pub use countries::country_of;
+pub use whereabouts::Whereabouts;
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -81,20 +83,33 @@ impl fmt::Display for ZoneSource {
 /// Whose clock counts: their own zone, else the only zone of their phone number's country, else the fallback. A name that the
 /// database does not know counts as none.
 pub fn choose_zone(timezone: Option<&str>, phone: Option<&str>, fallback: &Zone) -> (Zone, ZoneSource) {
-    if let Some(zone) = timezone.and_then(Zone::named) {
-        return (zone, ZoneSource::Influencer);
-    }
-    match phone.and_then(phones::zone_of).and_then(Zone::named) {
-        Some(zone) => (zone, ZoneSource::PhoneCountry),
-        None => (fallback.clone(), ZoneSource::Fallback),
-    }
+    own_zone(timezone, phone).unwrap_or_else(|| (fallback.clone(), ZoneSource::Fallback))
 }
 
-/// Whose clock counts for somebody who is in no sequence: their own zone, else ours.
-pub fn theirs_or_ours(timezone: Option<&str>, ours: &Zone) -> (Zone, ZoneSource) {
-    match timezone.and_then(Zone::named) {
-        Some(zone) => (zone, ZoneSource::Influencer),
-        None => (ours.clone(), ZoneSource::House),
+/// Whose clock counts for somebody who is in no sequence: their own zone, else the only one of their phone number's country, else
+/// ours. With it, in words where it comes from.
+pub fn theirs_or_ours(timezone: Option<&str>, phone: Option<&str>, ours: &Zone) -> (Zone, String) {
+    let (zone, source) = own_zone(timezone, phone).unwrap_or_else(|| (ours.clone(), ZoneSource::House));
+    (zone, told(source, phone))
+}
+
+fn own_zone(timezone: Option<&str>, phone: Option<&str>) -> Option<(Zone, ZoneSource)> {
+    if let Some(zone) = timezone.and_then(Zone::named) {
+        return Some((zone, ZoneSource::Influencer));
+    }
+    let by_number = Whereabouts::of(None, phone);
+    by_number.known().map(|zone| (zone.clone(), ZoneSource::PhoneCountry))
+}
+
+/// Where the zone that counts for somebody comes from, for people. Where it only stands in for theirs, and a number says which zones
+/// theirs may be, these are told: texts keep to their hours in all of them.
+pub fn told(source: ZoneSource, phone: Option<&str>) -> String {
+    let stands_in = matches!(source, ZoneSource::Fallback | ZoneSource::House);
+    match phone.filter(|_| stands_in).map(|phone| Whereabouts::of(None, Some(phone))) {
+        Some(by_number) if by_number.known().is_none() => {
+            format!("{source}; by their number it may be {by_number}, and texts keep to their hours in all of these")
+        }
+        Some(_) | None => source.to_string(),
     }
 }
 
@@ -278,10 +293,41 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_of_the_phone_table_is_known() {
+    fn what_is_not_known_of_a_zone_is_said() {
+        assert_eq!(told(ZoneSource::Fallback, None), "the sequence's fallback");
+        assert_eq!(told(ZoneSource::Influencer, Some("+14155550123")), "their own");
+        assert_eq!(
+            told(ZoneSource::House, Some("+14155550123")),
+            "ours, for theirs is not known; by their number it may be any zone from Pacific/Honolulu to America/New_York, \
+             and texts keep to their hours in all of these"
+        );
+        let (zone, told) = theirs_or_ours(None, Some("+81312345678"), &Zone::utc());
+        assert_eq!((zone.name(), told.as_str()), ("Asia/Tokyo", "by the country of their phone number"));
+        assert_eq!(theirs_or_ours(None, None, &Zone::utc()).1, "ours, for theirs is not known");
+    }
+
+    #[test]
+    fn every_zone_of_the_phone_tables_is_known() {
         for (code, name) in phones::ZONES {
             assert!(Zone::named(name).is_some(), "{code} {name}");
-            assert_eq!(phones::zone_of(&format!("+{code}5550100")), Some(*name));
+            assert_eq!(phones::zones_of(&format!("+{code}5550100")), Some(&[*name][..]));
+        }
+        for (code, names) in phones::SEVERAL.iter().chain(phones::REGIONS) {
+            assert!(names.iter().all(|name| Zone::named(name).is_some()), "{code} {names:?}");
+        }
+        assert!(phones::ZONES.is_sorted() && phones::SEVERAL.is_sorted() && phones::REGIONS.is_sorted());
+    }
+
+    #[test]
+    fn every_calling_code_of_a_country_has_its_zones() {
+        for code in 1..=999_u16 {
+            let regions = phonenumber::metadata::DATABASE.region(&code).unwrap_or_default();
+            let is_country = regions.iter().any(|region| region.len() == 2);
+            let zones = phones::zones_of(&format!("+{code}5550100"));
+            assert!(zones.is_some() || !is_country, "{code} {regions:?}");
+        }
+        for region in phonenumber::metadata::DATABASE.region(&1).unwrap() {
+            assert!(phones::REGIONS.iter().any(|(known, _)| *known == region), "{region}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::outreach::dossier::Dossier;
+use super::outreach::dossier::{Dossier, own_phone};
 use super::outreach::elsewhere;
 use super::outreach::enroll::{Again, would_take};
 use super::outreach::house::House;
@@ -18,7 +18,7 @@ use super::outreach::plan::{Planner, Taken, Who};
 use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, EventType, OutboxStatus, StepState};
-use crate::domain::zone::{Zone, ZoneSource, theirs_or_ours};
+use crate::domain::zone::{Zone, theirs_or_ours};
 use crate::store::outbox::OutboxRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::{StoreError, Tx};
@@ -210,23 +210,24 @@ pub async fn of_influencer(
     let runs = tx.list_enrollments_of(vec![id]).await?;
     let dossier = Dossier::load(tx, &runs).await?;
     let mut asker = Asker { house, now, planner: Planner::new(Arc::clone(house), now), dossier };
+    let places = tx.list_places(vec![id]).await?;
     let (zone, zone_from) = match runs.iter().find(|run| is_live(run)) {
         Some(run) => asker.zone(run),
-        None => theirs_or_ours(person.timezone.as_deref(), &house.zone),
+        None => theirs_or_ours(person.timezone.as_deref(), own_phone(&places), &house.zone),
     };
     let mut why = Why {
         influencer_id: id,
         handle: person.handle.clone(),
         stage: person.stage.clone(),
         zone: zone.name().to_owned(),
-        zone_from: zone_from.to_string(),
+        zone_from,
         our_zone: house.zone.name().to_owned(),
         addresses: Vec::new(),
         held: None,
         runs: Vec::new(),
         sequences: Vec::new(),
     };
-    for place in tx.list_places(vec![id]).await? {
+    for place in places {
         let dead = place.dead_at.map(|at| format!("nothing arrives there since {at}"));
         let stopped = place.suppressed.map(|reason| format!("must not be written to: {reason}")).or(dead);
         why.addresses.push(Reached { address: place.value, agent: place.agent_id.is_some(), stopped });
@@ -375,17 +376,16 @@ impl Asker<'_> {
         })
     }
 
-    fn zone(&self, run: &EnrollmentRow) -> (Zone, ZoneSource) {
+    /// The zone that planning goes by, and where it comes from.
+    fn zone(&self, run: &EnrollmentRow) -> (Zone, String) {
         let timezone = self.dossier.person(run.influencer_id).and_then(|p| p.timezone.as_deref());
+        let phone = self.dossier.phone(run.influencer_id);
         match self.dossier.definition(&run.version) {
-            Some(definition) => self.planner.zone(&Who {
-                definition,
-                version: &run.version,
-                account: &run.account,
-                timezone,
-                phone: None,
-            }),
-            None => theirs_or_ours(timezone, &self.house.zone),
+            Some(definition) => {
+                let (version, account) = (run.version.as_str(), run.account.as_str());
+                self.planner.zone_told(&Who { definition, version, account, timezone, phone })
+            }
+            None => theirs_or_ours(timezone, phone, &self.house.zone),
         }
     }
 

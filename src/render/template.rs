@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::domain::expression::ExpressionError;
 use crate::domain::html;
 use crate::domain::sequence::{Definition, Format, Template, Unsubscribe};
+use crate::domain::words::Channel;
 
 mod context;
 mod engine;
@@ -120,6 +121,11 @@ pub fn render(definition: &Definition, name: &str, context: &Context) -> Result<
 
 /// Renders a short text: a task.
 pub fn render_inline(text: &str, context: &Context) -> Result<String, TemplateError> {
+    render_words(text, context, Channel::Email)
+}
+
+/// Renders what is said on a channel that is no mail.
+pub fn render_words(text: &str, context: &Context, channel: Channel) -> Result<String, TemplateError> {
     let wrong = |error: ExpressionError| TemplateError {
         template: "text".to_owned(),
         part: Part::Body,
@@ -127,7 +133,7 @@ pub fn render_inline(text: &str, context: &Context) -> Result<String, TemplateEr
         at: error.at,
         undefined: error.undefined,
     };
-    let written = engine::write(text, context, Escape::Nothing).map_err(wrong)?;
+    let written = engine::write(text, context, (Escape::Nothing, channel)).map_err(wrong)?;
     let written = written.text.trim().to_owned();
     if written.chars().count() > INLINE_MAX {
         return Err(wrong(ExpressionError::new(format!("longer than {INLINE_MAX} characters"), None)));
@@ -137,7 +143,7 @@ pub fn render_inline(text: &str, context: &Context) -> Result<String, TemplateEr
 
 /// One line: whatever would end it or could not be seen becomes a blank, so nothing starts a header of its own.
 fn write_line(text: &str, context: &Context, max: usize) -> Result<String, ExpressionError> {
-    let written = engine::write(text, context, Escape::Nothing)?.text;
+    let written = engine::write(text, context, (Escape::Nothing, Channel::Email))?.text;
     let spaced: String = written
         .chars()
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}') { ' ' } else { c })
@@ -158,16 +164,16 @@ fn write_body(
     let wrong = |message: String| ExpressionError::new(message, None);
     match template.format {
         Format::Text => {
-            let written = engine::write(&template.body, context, Escape::Nothing)?;
+            let written = engine::write(&template.body, context, (Escape::Nothing, Channel::Email))?;
             Ok((lines(&written.text), None, written.links))
         }
         Format::Html => {
-            let written = engine::write(&template.body, context, Escape::Html)?;
+            let written = engine::write(&template.body, context, (Escape::Html, Channel::Email))?;
             markup::judge_markup(&written.text).map_err(wrong)?;
             Ok((html::own_to_text(&written.text), Some(written.text), written.links))
         }
         Format::Markdown => {
-            let written = engine::write(&template.body, context, Escape::Mark)?;
+            let written = engine::write(&template.body, context, (Escape::Mark, Channel::Email))?;
             let page = markup::from_markdown(&written);
             markup::judge_markup(&page).map_err(wrong)?;
             Ok((html::own_to_text(&page), Some(page), written.links))

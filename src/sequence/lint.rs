@@ -28,9 +28,9 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
             conditions::judge(r, &names::Scope::condition(known, draft, at), condition, &mut used);
             conditions::judge_reach(r, draft, at, condition);
         }
-        let scope = names::Scope::task(known, draft, at);
-        for task in &step.tasks {
-            texts::judge_script(r, &scope, task, &mut used);
+        for text in &step.tasks {
+            let scope = names::Scope::short(known, draft, (at, names::Short::of(&text.key)));
+            texts::judge_script(r, &scope, text, &mut used);
         }
     }
     let end = draft.steps.len();
@@ -38,7 +38,7 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
         conditions::judge(r, &names::Scope::condition(known, draft, end), condition, &mut used);
     }
     for task in &draft.follow_tasks {
-        texts::judge_script(r, &names::Scope::task(known, draft, end), task, &mut used);
+        texts::judge_script(r, &names::Scope::short(known, draft, (end, names::Short::Task)), task, &mut used);
     }
     texts::judge(r, known, draft, &mut used);
     judge_steps(r, known, draft);

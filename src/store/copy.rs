@@ -79,7 +79,14 @@ macro_rules! copies {
                 WHERE p.influencer_id = ANY($1::uuid[]) AND p.role = 'author' AND p.agent_id IS NULL AND m.channel IN ('sms', 'slack') \
                 AND m.kind = 'human' AND NOT EXISTS (SELECT 1 FROM participation q JOIN message n ON n.id = q.message_id \
                   WHERE q.influencer_id = p.influencer_id AND q.role = 'author' AND q.agent_id IS NULL AND n.channel = m.channel \
-                  AND n.kind = 'human' AND (q.at, q.message_id) > (p.at, p.message_id)) ORDER BY 1";
+                  AND n.kind = 'human' AND (q.at, q.message_id) > (p.at, p.message_id)) \
+                UNION SELECT p.message_id FROM participation p JOIN message m ON m.id = p.message_id \
+                WHERE p.influencer_id = ANY($1::uuid[]) AND m.direction = 'outbound' AND m.channel IN ('sms', 'slack') \
+                AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = m.id AND o.status NOT IN ('uncertain', 'confirmed')) \
+                AND NOT EXISTS (SELECT 1 FROM participation q JOIN message n ON n.id = q.message_id \
+                  WHERE q.influencer_id = p.influencer_id AND n.direction = 'outbound' AND n.channel = m.channel \
+                  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = n.id AND o.status NOT IN ('uncertain', 'confirmed')) \
+                  AND (q.at, q.message_id) > (p.at, p.message_id)) ORDER BY 1";
         }
         $(const $write: Many = Many {
             head: concat!("INSERT INTO ", $table, " (", $($columns),+, ")"),
@@ -187,7 +194,8 @@ static OF_PEOPLE: &[Copied] = &[
     Copied { read: &STEP, write: &INTO_STEP },
     Copied { read: &TASK, write: &INTO_TASK },
 ];
-/// What belongs to the messages of their runs, and to the last one that each wrote on a channel that is no mail: which account they know.
+/// What belongs to the messages of their runs, and to the last ones that each wrote or was written on a channel that is no mail: which
+/// account they know.
 static OF_MESSAGES: &[Copied] = &[
     Copied { read: &CONVERSATION, write: &INTO_CONVERSATION },
     Copied { read: &THREAD, write: &INTO_THREAD },

@@ -182,6 +182,13 @@ impl Tx {
         self.opt(&LAST_WRITTEN, values![id, channel]).await
     }
 
+    /// The account that somebody knows on a channel that is no mail: through which they wrote last by themselves, or were written to
+    /// last. What never left does not count.
+    pub async fn known_account(&mut self, id: InfluencerId, channel: Channel) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = self.opt(&KNOWN_ACCOUNT, values![id, channel]).await?;
+        Ok(row.map(|(account,)| account))
+    }
+
     /// Messages with these words that are on their way from an account to an address, or may be, and were handed over by an instant:
     /// two of them at most.
     pub async fn find_under_way(
@@ -285,6 +292,10 @@ statements! {
     #[hot] LAST_WRITTEN = "SELECT m.id, p.thread_id, m.channel, m.account, m.author_address AS address FROM participation p \
         JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 AND p.role = 'author' AND p.agent_id IS NULL \
         AND m.channel = $2 AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
+    #[hot] KNOWN_ACCOUNT = "SELECT m.account FROM participation p JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 \
+        AND m.channel = $2 AND ((m.direction = 'inbound' AND m.kind = 'human' AND p.role = 'author' AND p.agent_id IS NULL) \
+          OR (m.direction = 'outbound' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = m.id \
+            AND o.status NOT IN ('handed_over', 'uncertain', 'confirmed')))) ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] UNDER_WAY = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id JOIN message m ON m.id = o.id \
         WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 AND o.handed_over_at <= $4 LIMIT 2";
     #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' AS is_author, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";

@@ -236,3 +236,80 @@ fn mutated_files_never_panic_and_give_findings_or_a_definition() {
     }
     assert!(broken > 100 && broken < 500, "{broken} of 500 were broken");
 }
+
+/// What is said of a sequence of one step, with these accounts beside the usual ones: code and words.
+fn said_of(accounts: &str, head: &str, step: &str) -> Vec<(String, String)> {
+    let toml = format!("account = \"hello\"\n{head}\n[[step]]\nid = \"one\"\n{step}\n");
+    let files = Files::from([
+        ("liaison.toml".to_owned(), format!("{CONFIG}{accounts}")),
+        ("sequences/one/sequence.toml".to_owned(), toml),
+    ]);
+    let findings = read(&files).findings;
+    findings.into_iter().map(|f| (f.code.unwrap_or_default().to_owned(), f.message)).collect()
+}
+
+#[test]
+fn which_number_says_it_is_asked_for_once() {
+    let second = "[accounts.text2]\nkind = \"sandbox\"\naddress = \"+14155550101\"\n";
+    let text = "sms = \"Hi. Reply STOP to opt out\"\nelse = { task = \"Call.\" }";
+    assert_eq!(said_of("", "", text), []);
+    assert_eq!(said_of(second, "sms_account = \"text2\"", text), []);
+    let one = |code: &str, words: &str| vec![(code.to_owned(), words.to_owned())];
+    let nobody = one("L011", "several accounts are of the channel `sms`, and nothing says which");
+    assert_eq!(said_of(second, "", text), nobody);
+    // What is wrong of it is told where it stands, and not once more at the step.
+    let wrong = one("L011", "there is no account `hello` of the channel `sms`");
+    assert_eq!(said_of(second, "sms_account = \"hello\"", text), wrong);
+    assert_eq!(said_of(second, "sms_account = 5", text).len(), 1);
+    let slack = "slack = \"Hi\"";
+    assert_eq!(
+        said_of("", "slack_account = \"text\"", slack),
+        one("L011", "there is no account `text` of the channel `slack`")
+    );
+}
+
+#[test]
+fn a_link_to_unsubscribe_outside_of_mail_is_told_by_what_it_stands_in() {
+    for (step, words) in [
+        ("task = \"{{ unsubscribe_url }}\"", "a task has no `unsubscribe_url`"),
+        (
+            "sms = \"{{ unsubscribe_url }} STOP\"\nelse = { task = \"Call.\" }",
+            "a text message has no `unsubscribe_url`",
+        ),
+        ("slack = \"{{ unsubscribe_url }}\"", "a message in Slack has no `unsubscribe_url`"),
+        ("notify = \"{{ unsubscribe_url }}\"", "what the team is told has no `unsubscribe_url`"),
+        ("slack = \"Hi\"\nelse = { sms = \"{{ unsubscribe_url }}\" }", "a text message has no `unsubscribe_url`"),
+    ] {
+        let said = said_of("", "", step);
+        let named: Vec<_> = said.iter().filter(|(_, message)| message.contains("unsubscribe_url")).collect();
+        assert_eq!(named.len(), 1, "{said:?}");
+        assert_eq!(named[0].1, words);
+    }
+}
+
+#[test]
+fn a_sequence_of_texts_alone_says_what_its_mailbox_is_for() {
+    let toml = "[[step]]\nid = \"one\"\nsms = \"Hi. Reply STOP to opt out\"\nelse = { task = \"Call.\" }\n";
+    let told = |config: &str, head: &str| {
+        let files = Files::from([
+            ("liaison.toml".to_owned(), config.to_owned()),
+            ("sequences/one/sequence.toml".to_owned(), format!("{head}{toml}")),
+        ]);
+        let findings = read(&files).findings;
+        findings
+            .into_iter()
+            .map(|f| (f.code.unwrap_or_default().to_owned(), f.hint.unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let one = |code: &str, hint: &str| vec![(code.to_owned(), hint.to_owned())];
+    let missing = "write account = \"NAME\": the mailbox that sends, or a list of them (hello, second); a run belongs to one also where \
+                   only texts go";
+    assert_eq!(told(CONFIG, ""), one("L003", missing));
+    let number =
+        "name a mailbox: a run belongs to one, also where only texts go; which number says them stands in sms_account";
+    assert_eq!(told(CONFIG, "account = \"text\"\n"), one("L011", number));
+    assert_eq!(told(CONFIG, "account = \"hello\"\n"), []);
+    let mailless = CONFIG.replace("hello@acme.example", "+14155550102").replace("second@acme.example", "T0002/U0002");
+    let none = "a run belongs to a mailbox, also where only texts go: write [accounts.NAME] of one into liaison.toml";
+    assert!(told(&mailless, "sms_account = \"text\"\n").contains(&("L003".to_owned(), none.to_owned())));
+}

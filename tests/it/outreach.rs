@@ -7,6 +7,7 @@ mod files;
 mod many;
 mod migrate;
 mod model;
+mod nights;
 mod nodes;
 mod numbers;
 mod paused;

@@ -9,12 +9,14 @@ use crate::domain::ids::{EnrollmentId, EventId, InfluencerId, MessageId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EventType, TaskKind, Word as _};
 use crate::domain::zone::{Zone, theirs_or_ours};
+use crate::hub::outreach::dossier::own_phone;
 use crate::hub::outreach::enroll::Refusal;
 use crate::hub::outreach::plan::{Planner, Who};
 use crate::hub::outreach::{is_live, readable};
 use crate::sequence::simulate::{Act, Ended, Entry, Given, Load, Moved, Report, Standing, What, When, clock_of};
 use crate::store::event::EventRow;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
+use crate::store::outreach::person::PlaceRow;
 use crate::store::{StoreError, Tx};
 
 /// Events read at once.
@@ -55,7 +57,16 @@ pub(super) struct Journal {
 struct Known {
     runs: HashMap<EnrollmentId, EnrollmentRow>,
     steps: HashMap<(EnrollmentId, String), StepRow>,
-    mails: HashMap<MessageId, (EnrollmentId, String)>,
+    mails: HashMap<MessageId, Mail>,
+}
+
+/// A message of a step.
+#[derive(Clone)]
+struct Mail {
+    run: EnrollmentId,
+    step: String,
+    /// The account it leaves from: of a channel that is no mail, another than that of its run.
+    account: String,
 }
 
 impl Journal {
@@ -94,14 +105,18 @@ impl Journal {
         };
         let planner = Planner::new(world.desk.house(), world.clock.now());
         for ids in self.focus.chunks(IDS_AT_ONCE) {
+            let mut places: HashMap<InfluencerId, Vec<PlaceRow>> = HashMap::new();
+            for place in tx.list_places(ids.to_vec()).await? {
+                places.entry(place.influencer_id).or_default().push(place);
+            }
             for person in tx.list_persons(ids.to_vec()).await? {
                 let timezone = person.timezone.as_deref();
-                let (zone, from) = match &of {
-                    Some(of) => planner.zone(&Who { definition: of, version: "", account: "", timezone, phone: None }),
-                    None => theirs_or_ours(timezone, &self.ours),
+                let phone = places.get(&person.id).and_then(|theirs| own_phone(theirs));
+                let (zone, zone_from) = match &of {
+                    Some(of) => planner.zone_told(&Who { definition: of, version: "", account: "", timezone, phone }),
+                    None => theirs_or_ours(timezone, phone, &self.ours),
                 };
-                let known = Person { handle: person.handle, zone, zone_from: from.to_string() };
-                self.people.insert(person.id, known);
+                self.people.insert(person.id, Person { handle: person.handle, zone, zone_from });
             }
         }
         Ok(())
@@ -190,12 +205,12 @@ impl Journal {
         let text = |name: &str| data.and_then(|d| d.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mail = event.message_id.and_then(|id| known.mails.get(&id)).cloned();
         let said: Option<EnrollmentId> = text("enrollment_id").parse().ok();
-        let run = mail.as_ref().map(|(run, _)| *run).or(said).and_then(|id| known.runs.get(&id));
-        let step = mail.as_ref().map(|(_, step)| step.clone()).or_else(|| Some(text("step")).filter(|s| !s.is_empty()));
+        let run = mail.as_ref().map(|mail| mail.run).or(said).and_then(|id| known.runs.get(&id));
+        let step = mail.as_ref().map(|mail| mail.step.clone()).or_else(|| Some(text("step")).filter(|s| !s.is_empty()));
         let row = run.zip(step.as_ref()).and_then(|(run, step)| known.steps.get(&(run.id, step.clone())));
-        if let (EventType::MessageSent, Some(run)) = (event.kind, run) {
+        if let (EventType::MessageSent, Some(run), Some(mail)) = (event.kind, run, &mail) {
             let is_asked = self.is_about(who) && self.is_asked(run);
-            let load = self.load_of(event.at, &run.account);
+            let load = self.load_of(event.at, &mail.account);
             if is_asked { load.sent += 1 } else { load.others += 1 }
         }
         if !self.is_about(who) {
@@ -207,9 +222,9 @@ impl Journal {
         entry.sequence = run.map(|r| r.sequence.clone());
         entry.enrollment_id = run.map(|r| r.id);
         entry.step.clone_from(&step);
-        if let (What::Sent, Some(run), Some(row)) = (what, run, row) {
+        if let (What::Sent, Some(mail), Some(row)) = (what, mail, row) {
             entry.variant.clone_from(&row.variant);
-            entry.account = Some(run.account.clone());
+            entry.account = Some(mail.account);
             entry.planned_at = row.planned_at;
             entry.shifts = row.shifts.as_ref().map(moves).unwrap_or_default();
         }
@@ -291,8 +306,8 @@ fn told(event: &EventRow, text: &impl Fn(&str) -> String, row: Option<&StepRow>)
         EventType::EnrollmentStepDone if !text("skipped").is_empty() => (What::Skipped, text("skipped")),
         EventType::EnrollmentStepDone => {
             let ran_out = event.data.as_ref().is_some_and(|d| d.0.get("timed_out").is_some());
-            // That a mail was sent, or the team told, is said where it was.
-            row.filter(|r| (r.kind != "email" && r.kind != "notify") || ran_out)?;
+            // That a message was sent, or the team told, is said where it was.
+            row.filter(|r| !matches!(r.kind.as_str(), "email" | "sms" | "slack" | "notify") || ran_out)?;
             (if ran_out { What::TimedOut } else { What::Done }, String::new())
         }
         EventType::EnrollmentFinished => (What::Finished, String::new()),
@@ -321,7 +336,8 @@ impl Known {
         for messages in messages.chunks(IDS_AT_ONCE) {
             for mail in tx.steps_of_messages(messages.to_vec()).await? {
                 ids.push(mail.enrollment_id);
-                known.mails.insert(mail.id, (mail.enrollment_id, mail.step));
+                let of = Mail { run: mail.enrollment_id, step: mail.step, account: mail.account };
+                known.mails.insert(mail.id, of);
             }
         }
         let said = |e: &EventRow| e.data.as_ref()?.0.get("enrollment_id")?.as_str()?.parse::<EnrollmentId>().ok();

@@ -192,6 +192,16 @@ fn each_mistake_is_told_at_its_place_and_alone() {
 }
 
 #[test]
+fn a_key_that_is_refused_is_not_among_those_that_are_known() {
+    let findings = load_text(&format!("{SLACK}address = \"a@acme.example\"\ncolour = \"red\"\n"), ENV).unwrap_err();
+    let [refused, unknown] = findings.0.as_slice() else { panic!("{findings}") };
+    assert!(refused.message.contains("an account of kind `slack` has no `address`"), "{findings}");
+    let hint = unknown.hint.clone().unwrap_or_default();
+    assert!(hint.starts_with("known keys: ") && hint.contains("bot_token"), "{hint}");
+    assert!(!hint.contains("address") && !hint.contains("aliases"), "{hint}");
+}
+
+#[test]
 fn what_belongs_together_is_asked_for_together() {
     let told = |from: &str, to: &str| {
         let findings = load_text(&TWILIO.replace(from, to), ENV).unwrap_err();

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::domain::day::{Day, Weekday, Weekdays};
+use crate::domain::words::Word as _;
+use crate::domain::zone::Whereabouts;
 
 fn zone(name: &str) -> Zone {
     Zone::named(name).unwrap()
@@ -331,4 +333,79 @@ fn sends_exactly_a_day_apart_are_not_in_one_day() {
         assert_eq!(next(&mut ledger, sent.0 + day - 1), sent.0 + day);
         ledger = Ledger::default();
     }
+}
+
+/// When texts go to a number that may be in any of these zones.
+fn in_all(phone: &str, hours: &str) -> Vec<Opening> {
+    let all = Whereabouts::of(None, Some(phone));
+    let days: Vec<&str> = Weekday::ALL.iter().map(|day| day.as_str()).collect();
+    all.zones().iter().map(|zone| opening(Side::Channel, zone.name(), &days, &[hours], Calendar::default())).collect()
+}
+
+#[test]
+fn a_number_of_several_zones_is_open_when_all_of_them_are() {
+    let openings = in_all("+14155550123", "08:00-21:00");
+    let is_open = |text: &str| openings.iter().all(|opening| opening.is_open(at(text)));
+    // At 03:05 in California: eight in Honolulu is the first hour of the day that is eight or later everywhere.
+    for (from, opens) in [
+        ("2026-01-15T11:05:00Z", "2026-01-15T18:00:00Z"),
+        ("2026-07-15T10:05:00Z", "2026-07-15T18:00:00Z"),
+        // Nine in the evening in New York, an hour earlier in summer.
+        ("2026-01-16T02:00:00Z", "2026-01-16T18:00:00Z"),
+        ("2026-07-16T01:00:00Z", "2026-07-16T18:00:00Z"),
+    ] {
+        assert_eq!(next_open(at(from), &openings), Some(at(opens)), "{from}");
+    }
+    for last in ["2026-01-16T01:59:59Z", "2026-07-16T00:59:59Z"] {
+        assert!(is_open(last), "{last}");
+    }
+}
+
+#[test]
+fn instants_are_compared_and_not_offsets() {
+    // Around the days on which the clocks of some are changed and those of others are not.
+    for (phone, days) in [
+        ("+14155550123", ["2026-03-07", "2026-10-31"]),
+        ("+5215512345678", ["2026-03-07", "2026-10-31"]),
+        ("+61412345678", ["2026-04-04", "2026-10-03"]),
+        ("+79161234567", ["2026-03-28", "2026-10-24"]),
+    ] {
+        let (openings, all) = (in_all(phone, "08:00-21:00"), Whereabouts::of(None, Some(phone)));
+        for day in days {
+            let first = at(&format!("{day}T00:00:00Z"));
+            let mut opened = 0;
+            for minute in 0..3 * 24 * 60 {
+                let now = first.plus(Duration::from_secs(minute * 60));
+                let hour = |zone: &Zone| zone.wall(now).of_day() / 3_600_000_000;
+                let is_day = all.zones().iter().all(|zone| (8..21).contains(&hour(zone)));
+                let opens = next_open(now, &openings).unwrap();
+                assert_eq!(opens == now, is_day, "{phone} {now}");
+                assert!(
+                    all.zones().iter().all(|zone| zone.wall(opens).of_day() >= 8 * 3_600_000_000),
+                    "{phone} {opens}"
+                );
+                opened += usize::from(is_day);
+            }
+            assert!(opened > 300, "{phone} {day}: {opened} minutes");
+        }
+    }
+}
+
+#[test]
+fn where_no_hour_is_day_for_all_nothing_opens() {
+    let from = at("2026-01-15T11:05:00Z");
+    // Noon in New York is seven in Honolulu.
+    assert_eq!(next_open(from, &in_all("+14155550123", "08:00-12:00")), None);
+    let canaries = Some(at("2026-01-16T08:00:00Z"));
+    assert_eq!(next_open(from, &in_all("+34612345678", "08:00-12:00")), canaries, "five past twelve in Madrid");
+    // Of no country: it may be anywhere, where it is always night somewhere.
+    let anywhere = |hours: &str| -> Vec<Opening> {
+        let hours = Hours::new(Weekdays::ALL, vec![Range::parse(hours).unwrap()]).unwrap();
+        let zones = Whereabouts::Anywhere.zones().iter().cloned();
+        zones
+            .map(|zone| Opening { side: Side::Channel, hours: hours.clone(), zone, holidays: Calendar::default() })
+            .collect()
+    };
+    assert_eq!(next_open(from, &anywhere("08:00-21:00")), None);
+    assert_eq!(next_open(from, &anywhere("00:00-24:00")), Some(from));
 }

@@ -1,21 +1,46 @@
-//! Calling codes of countries whose clocks all show the same, and the zone of each.
+//! Calling codes of the world, and in which zones the phones of each may be.
 //!
-//! Made from the IANA database's `zone.tab` and the calling codes of ITU-T E.164: a code stands here if all zones of all countries
-//! that share it show the same time from 2024 to 2037. China and Ukraine have one zone by their own law. Not here, for instance: +1, +7,
-//! +34 (the Canaries), +351 (the Azores), +52, +55, +56, +61, +62, +64 (the Chathams).
+//! Made from the IANA database's `zone.tab` and the calling codes of ITU-T E.164. In [`ZONES`] stands a code if all zones of all
+//! countries that share it show the same time from 2024 to 2037; China and Ukraine have one zone by their own law. All others stand
+//! in [`SEVERAL`], with one zone for each way in which the clocks there go. Where the plan of a number says more than its code
+//! (North America, Russia and Kazakhstan), its region counts: [`REGIONS`].
+
+use crate::domain::phone;
 
 /// Longest calling code, digits.
 const CODE_MAX: usize = 3;
 
-/// The zone of an E.164 number's country. `None` where the country has several, or the number is none.
-pub(super) fn zone_of(phone: &str) -> Option<&'static str> {
+/// The zones in which the phone of an E.164 number may be, from west to east; never none. `None` where it is no number, or of no
+/// country: satellites, services.
+pub(super) fn zones_of(phone: &str) -> Option<&'static [&'static str]> {
     let digits = phone.trim().strip_prefix('+')?;
     // No calling code begins with another: at most one length is found.
     (1..=CODE_MAX).find_map(|length| {
         let code = digits.get(..length)?;
-        let at = ZONES.binary_search_by_key(&code, |(c, _)| c).ok()?;
-        ZONES.get(at).map(|(_, zone)| *zone)
+        if let Ok(at) = ZONES.binary_search_by_key(&code, |(c, _)| c) {
+            return ZONES.get(at).map(|(_, zone)| std::slice::from_ref(zone));
+        }
+        let at = SEVERAL.binary_search_by_key(&code, |(c, _)| c).ok()?;
+        let (_, all) = SEVERAL.get(at)?;
+        Some(region_of(phone.trim(), code).unwrap_or(all))
     })
+}
+
+/// The zones of the region to which a number of several regions belongs, where its plan says which.
+fn region_of(phone: &str, code: &str) -> Option<&'static [&'static str]> {
+    if !matches!(code, "1" | "7") || is_nowhere(phone) {
+        return None;
+    }
+    let region = phone::region(phone)?;
+    let at = REGIONS.binary_search_by_key(&region, |(r, _)| r).ok()?;
+    REGIONS.get(at).map(|(_, zones)| *zones)
+}
+
+/// Whether a number of North America belongs to no place, as of services and of those who take it along: the second and third digit
+/// of its area code are the same, or it is one of 521 to 529.
+fn is_nowhere(phone: &str) -> bool {
+    let area = phone.strip_prefix("+1").and_then(|rest| rest.get(..3)).unwrap_or_default();
+    area.starts_with("52") || matches!(area.as_bytes(), [_, second, third] if second == third)
 }
 
 /// Sorted by code.
@@ -52,6 +77,7 @@ pub(super) const ZONES: &[(&str, &str)] = &[
     ("244", "Africa/Luanda"),
     ("245", "Africa/Bissau"),
     ("246", "Indian/Chagos"),
+    ("247", "Atlantic/St_Helena"),
     ("248", "Indian/Mahe"),
     ("249", "Africa/Khartoum"),
     ("250", "Africa/Kigali"),
@@ -103,6 +129,7 @@ pub(super) const ZONES: &[(&str, &str)] = &[
     ("380", "Europe/Kyiv"),
     ("381", "Europe/Belgrade"),
     ("382", "Europe/Podgorica"),
+    ("383", "Europe/Belgrade"),
     ("385", "Europe/Zagreb"),
     ("386", "Europe/Ljubljana"),
     ("387", "Europe/Sarajevo"),
@@ -204,4 +231,168 @@ pub(super) const ZONES: &[(&str, &str)] = &[
     ("995", "Asia/Tbilisi"),
     ("996", "Asia/Bishkek"),
     ("998", "Asia/Samarkand"),
+];
+
+/// Codes whose phones may be in several zones, each list from west to east. Sorted by code.
+pub(super) const SEVERAL: &[(&str, &[&str])] = &[
+    ("1", NORTH_AMERICA),
+    ("243", &["Africa/Kinshasa", "Africa/Lubumbashi"]),
+    ("262", &["Indian/Mayotte", "Indian/Reunion", "Indian/Kerguelen"]),
+    ("299", &["America/Thule", "America/Nuuk", "America/Danmarkshavn"]),
+    ("34", &["Atlantic/Canary", "Europe/Madrid"]),
+    ("351", &["Atlantic/Azores", "Europe/Lisbon"]),
+    (
+        "52",
+        &[
+            "America/Tijuana",
+            "America/Hermosillo",
+            "America/Mexico_City",
+            "America/Ciudad_Juarez",
+            "America/Matamoros",
+            "America/Cancun",
+        ],
+    ),
+    ("55", &["America/Rio_Branco", "America/Manaus", "America/Sao_Paulo", "America/Noronha"]),
+    ("56", &["Pacific/Easter", "America/Santiago", "America/Punta_Arenas"]),
+    ("593", &["Pacific/Galapagos", "America/Guayaquil"]),
+    (
+        "61",
+        &[
+            "Indian/Cocos",
+            "Indian/Christmas",
+            "Australia/Perth",
+            "Australia/Eucla",
+            "Australia/Darwin",
+            "Australia/Adelaide",
+            "Australia/Brisbane",
+            "Australia/Sydney",
+            "Australia/Lord_Howe",
+        ],
+    ),
+    ("62", &["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura"]),
+    ("64", &["Pacific/Pitcairn", "Pacific/Auckland", "Pacific/Chatham"]),
+    ("672", &["Antarctica/Mawson", "Antarctica/Davis", "Antarctica/Casey", "Antarctica/Macquarie", "Pacific/Norfolk"]),
+    ("675", &["Pacific/Port_Moresby", "Pacific/Bougainville"]),
+    ("686", &["Pacific/Tarawa", "Pacific/Kanton", "Pacific/Kiritimati"]),
+    ("689", &["Pacific/Tahiti", "Pacific/Marquesas", "Pacific/Gambier"]),
+    ("691", &["Pacific/Chuuk", "Pacific/Pohnpei"]),
+    ("7", RUSSIA_AND_KAZAKHSTAN),
+    ("976", &["Asia/Hovd", "Asia/Ulaanbaatar"]),
+];
+
+/// Regions of which the plans of `+1` and `+7` tell. Sorted by region.
+pub(super) const REGIONS: &[(&str, &[&str])] = &[
+    ("AG", &["America/Antigua"]),
+    ("AI", &["America/Anguilla"]),
+    ("AS", &["Pacific/Pago_Pago"]),
+    ("BB", &["America/Barbados"]),
+    ("BM", &["Atlantic/Bermuda"]),
+    ("BS", &["America/Nassau"]),
+    (
+        "CA",
+        &[
+            "America/Vancouver",
+            "America/Whitehorse",
+            "America/Edmonton",
+            "America/Regina",
+            "America/Winnipeg",
+            "America/Atikokan",
+            "America/Toronto",
+            "America/Blanc-Sablon",
+            "America/Halifax",
+            "America/St_Johns",
+        ],
+    ),
+    ("DM", &["America/Dominica"]),
+    ("DO", &["America/Santo_Domingo"]),
+    ("GD", &["America/Grenada"]),
+    ("GU", &["Pacific/Guam"]),
+    ("JM", &["America/Jamaica"]),
+    ("KN", &["America/St_Kitts"]),
+    ("KY", &["America/Cayman"]),
+    ("KZ", &["Asia/Almaty"]),
+    ("LC", &["America/St_Lucia"]),
+    ("MP", &["Pacific/Saipan"]),
+    ("MS", &["America/Montserrat"]),
+    ("PR", &["America/Puerto_Rico"]),
+    (
+        "RU",
+        &[
+            "Europe/Kaliningrad",
+            "Europe/Moscow",
+            "Europe/Samara",
+            "Asia/Yekaterinburg",
+            "Asia/Omsk",
+            "Asia/Novosibirsk",
+            "Asia/Irkutsk",
+            "Asia/Yakutsk",
+            "Asia/Vladivostok",
+            "Asia/Magadan",
+            "Asia/Kamchatka",
+        ],
+    ),
+    ("SX", &["America/Lower_Princes"]),
+    ("TC", &["America/Grand_Turk"]),
+    ("TT", &["America/Port_of_Spain"]),
+    (
+        "US",
+        &[
+            "Pacific/Honolulu",
+            "America/Adak",
+            "America/Anchorage",
+            "America/Los_Angeles",
+            "America/Phoenix",
+            "America/Denver",
+            "America/Chicago",
+            "America/New_York",
+        ],
+    ),
+    ("VC", &["America/St_Vincent"]),
+    ("VG", &["America/Tortola"]),
+    ("VI", &["America/St_Thomas"]),
+];
+
+/// Everything that shares `+1`, from American Samoa to Guam.
+const NORTH_AMERICA: &[&str] = &[
+    "Pacific/Pago_Pago",
+    "Pacific/Honolulu",
+    "America/Adak",
+    "America/Anchorage",
+    "America/Los_Angeles",
+    "America/Vancouver",
+    "America/Whitehorse",
+    "America/Phoenix",
+    "America/Denver",
+    "America/Edmonton",
+    "America/Regina",
+    "America/Chicago",
+    "America/Winnipeg",
+    "America/Atikokan",
+    "America/Jamaica",
+    "America/New_York",
+    "America/Toronto",
+    "America/Nassau",
+    "America/Grand_Turk",
+    "America/Puerto_Rico",
+    "America/Blanc-Sablon",
+    "America/Halifax",
+    "Atlantic/Bermuda",
+    "America/St_Johns",
+    "Pacific/Guam",
+];
+
+/// Everything that shares `+7`.
+const RUSSIA_AND_KAZAKHSTAN: &[&str] = &[
+    "Europe/Kaliningrad",
+    "Europe/Moscow",
+    "Europe/Samara",
+    "Asia/Almaty",
+    "Asia/Yekaterinburg",
+    "Asia/Omsk",
+    "Asia/Novosibirsk",
+    "Asia/Irkutsk",
+    "Asia/Yakutsk",
+    "Asia/Vladivostok",
+    "Asia/Magadan",
+    "Asia/Kamchatka",
 ];

@@ -127,8 +127,7 @@ impl Dossier {
 
     /// Their number, where one is known: where it is from tells what time it is for them.
     pub fn phone(&self, id: InfluencerId) -> Option<&str> {
-        let numbers = self.places(id).iter().filter(|p| p.channel == Channel::Sms && p.agent_id.is_none());
-        numbers.map(|p| p.value_key.as_str()).next()
+        own_phone(self.places(id))
     }
 
     /// By what it is known what time it is for whoever gets a message: their zone and a number. A text message rings at its own number,
@@ -253,6 +252,11 @@ impl Dossier {
     pub fn note_step(&mut self, row: StepRow) {
         self.steps.entry(row.enrollment_id).or_default().push(row);
     }
+}
+
+/// The number of somebody's own among their addresses.
+pub fn own_phone(all: &[PlaceRow]) -> Option<&str> {
+    all.iter().find(|p| p.channel == Channel::Sms && p.agent_id.is_none()).map(|p| p.value_key.as_str())
 }
 
 /// The no that somebody said themselves of a channel, where one of their own addresses on it carries it.

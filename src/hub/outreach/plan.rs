@@ -19,7 +19,7 @@ use crate::domain::schedule::{
 use crate::domain::sequence::{Definition, ZoneRule};
 use crate::domain::time::Micros;
 use crate::domain::words::Channel;
-use crate::domain::zone::{Wall, Zone, ZoneSource, choose_zone};
+use crate::domain::zone::{Wall, Whereabouts, Zone, ZoneSource, choose_zone, told};
 use crate::store::outreach::reservation::ReservationRow;
 use crate::store::{StoreError, Tx};
 
@@ -235,6 +235,12 @@ impl Planner {
         }
     }
 
+    /// The same, and in words where it comes from and what is not known of it.
+    pub fn zone_told(&self, who: &Who<'_>) -> (Zone, String) {
+        let (zone, source) = self.zone(who);
+        (zone, told(source, who.phone))
+    }
+
     /// When something that comes after an instant is due, by its own delay alone.
     pub fn due_at(&mut self, who: &Who<'_>, anchor: Micros, after: Option<&str>) -> Option<Micros> {
         let Some(after) = after.and_then(After::parse) else { return Some(anchor) };
@@ -273,7 +279,19 @@ impl Planner {
         let limits = self.limits(who, request);
         let ask = Ask { due: request.due, now, terms, limits, seed: request.seed };
         let ledger = if request.yields { &mut self.all } else { &mut self.firm };
-        plan_instant(&ask, ledger)
+        plan_instant(&ask, ledger).map_err(|never| self.explained(who, never))
+    }
+
+    /// That no window opens, with the reason where a phone would ring and nobody knows what time it is there.
+    fn explained(&self, who: &Who<'_>, never: Never) -> Never {
+        if !matches!(never, Never::NeverOpens(_)) || rings(&self.house, who.account).is_none() {
+            return never;
+        }
+        let whereabouts = Whereabouts::of(who.timezone, who.phone);
+        match whereabouts.known() {
+            Some(_) => never,
+            None => Never::NotAtNight { account: who.account.into(), whereabouts: whereabouts.to_string() },
+        }
     }
 
     /// From when a mail counts that leaves now: from its place where it is punctual, so that those who wait for a day to be over
@@ -412,7 +430,7 @@ impl Planner {
         let mut zones = zone.name().to_owned();
         if rings(&self.house, who.account).is_some() {
             zones.push(' ');
-            zones.push_str(own_zone(&self.house, who).name());
+            zones.push_str(&Whereabouts::of(who.timezone, who.phone).to_string());
         }
         let key = (who.version.to_owned(), who.account.to_owned(), zones);
         if let Some(found) = self.terms.get(&key) {
@@ -536,12 +554,6 @@ fn rings<'a>(house: &'a House, account: &str) -> Option<&'a Sender> {
     house.accounts.get(account).filter(|sender| sender.channel == Channel::Sms)
 }
 
-/// What time it is for them, whatever the sequence goes by.
-fn own_zone(house: &House, who: &Who<'_>) -> Zone {
-    let fallback = Zone::named(&who.definition.schedule.fallback).unwrap_or_else(|| house.zone.clone());
-    choose_zone(who.timezone, who.phone, &fallback).0
-}
-
 fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
     let schedule = &who.definition.schedule;
     let (theirs, ours) = (their_holidays(who.definition), our_holidays(house));
@@ -551,10 +563,13 @@ fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {
     if let Some(hours) = hours {
         openings.push(Opening { side: Side::Recipient, hours, zone: zone.clone(), holidays: theirs.clone() });
     }
-    // A text makes a phone ring: it goes out in its account's hours as well, on their own clock.
+    // A text makes a phone ring: it goes out in its account's hours as well, on their own clock, whatever the sequence goes by. Where
+    // it is not known which clock that is, on every one that it may be.
     if let Some(hours) = rings(house, who.account).and_then(|s| Hours::new(Weekdays::ALL, s.send_hours.clone()).ok()) {
-        let (zone, holidays) = (own_zone(house, who), Calendar::default());
-        openings.push(Opening { side: Side::Recipient, hours, zone, holidays });
+        for zone in Whereabouts::of(who.timezone, who.phone).zones() {
+            let (hours, zone, holidays) = (hours.clone(), zone.clone(), Calendar::default());
+            openings.push(Opening { side: Side::Channel, hours, zone, holidays });
+        }
     }
     let working = house.accounts.get(who.account).map(|s| s.working_hours.as_slice()).unwrap_or_default();
     let hours = if working.is_empty() { whole() } else { Hours::new(Weekdays::ALL, working.to_vec()).ok() };

@@ -239,7 +239,7 @@ fn judge(
 }
 
 /// The number at which a text message rings.
-fn rings<'a>(places: &'a [PlaceRow], recipients: &[RecipientRow]) -> Option<&'a PlaceRow> {
+pub(super) fn rings<'a>(places: &'a [PlaceRow], recipients: &[RecipientRow]) -> Option<&'a PlaceRow> {
     let to = recipients.first()?;
     places.iter().find(|place| place.channel == Channel::Sms && place.value_key == to.address_key)
 }

@@ -10,6 +10,7 @@ use super::dossier::Dossier;
 use super::house::House;
 use super::instead::ELSE;
 use super::plan::{Planner, Request, Who, step_seed};
+use super::recheck::rings;
 use super::{ExitReason, advance, event_of, is_live, stop_run};
 use crate::clock::Clock;
 use crate::domain::ids::{EnrollmentId, MessageId};
@@ -305,15 +306,12 @@ async fn place_again(
     let person = dossier.person(run.influencer_id).ok_or_else(gone)?;
     let definition = dossier.definition(&run.version).ok_or_else(gone)?;
     let mut planner = Planner::near(Arc::clone(house), now);
-    planner.load(tx, &[&run.account], &[&run.sequence]).await?;
+    planner.load(tx, &[&mail.account], &[&run.sequence]).await?;
     planner.load_own(tx, vec![mail.id.0]).await?;
-    let who = Who {
-        definition,
-        version: &run.version,
-        account: &run.account,
-        timezone: person.timezone.as_deref(),
-        phone: None,
-    };
+    // As it was planned: by the account it leaves from, and for a text by the clock of where it rings.
+    let recipients = tx.list_recipients(vec![mail.id]).await?;
+    let (timezone, phone) = dossier.clock_of(person, rings(dossier.places(run.influencer_id), &recipients));
+    let who = Who { definition, version: &run.version, account: &mail.account, timezone, phone };
     let seed = step_seed(&run.sequence, run.influencer_id.0, run.run, &mail.step);
     let domain = planner.reservation(mail.id.0).map(|r| r.domain.clone()).unwrap_or_default();
     let request = Request { due: Due::At(now), domain: &domain, first: run.first, yields: false, seed };

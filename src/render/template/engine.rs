@@ -10,6 +10,7 @@ use url::Url;
 use super::context::Context;
 use crate::domain::expression::{self, ExpressionError};
 use crate::domain::html;
+use crate::domain::words::{Channel, Word as _};
 
 /// What one part of a message may cost, in steps of the engine; one step also pays for 64 octets.
 const FUEL: u64 = 100_000;
@@ -40,7 +41,12 @@ pub(super) struct Written {
 }
 
 /// Writes one part of a message.
-pub(super) fn write(source: &str, context: &Context, escape: Escape) -> Result<Written, ExpressionError> {
+/// How it travels is where visits from its links are said to come from.
+pub(super) fn write(
+    source: &str,
+    context: &Context,
+    (escape, channel): (Escape, Channel),
+) -> Result<Written, ExpressionError> {
     let values: Arc<Mutex<Vec<String>>> = Arc::default();
     let links: Arc<Mutex<Vec<String>>> = Arc::default();
     let mut engine = expression::engine(FUEL);
@@ -49,7 +55,7 @@ pub(super) fn write(source: &str, context: &Context, escape: Escape) -> Result<W
     set_formatter(&mut engine, escape, &values);
     let given = Arc::clone(&links);
     engine.add_function("link", move |url: String, options: Kwargs| {
-        let link = link(&url, &options)?;
+        let link = link(&url, channel, &options)?;
         given.lock().unwrap_or_else(PoisonError::into_inner).push(link.clone());
         Ok(link)
     });
@@ -205,9 +211,9 @@ pub fn judge_link(url: &str) -> Result<Url, String> {
     Ok(parsed)
 }
 
-/// The URL with what tells where a visit came from: `utm_source=email`, and `utm_campaign` where one is named. What the
+/// The URL with what tells where a visit came from: `utm_source` with the channel, and `utm_campaign` where one is named. What the
 /// URL says itself stays.
-fn link(url: &str, options: &Kwargs) -> Result<String, Error> {
+fn link(url: &str, channel: Channel, options: &Kwargs) -> Result<String, Error> {
     let wrong = |why: String| Error::new(ErrorKind::InvalidOperation, why);
     let campaign: Option<String> = options.get("campaign")?;
     options.assert_all_used()?;
@@ -215,7 +221,7 @@ fn link(url: &str, options: &Kwargs) -> Result<String, Error> {
     let has = |parsed: &Url, name: &str| parsed.query_pairs().any(|(key, _)| key == name);
     let mut add = Vec::new();
     if !has(&parsed, "utm_source") {
-        add.push(("utm_source", "email"));
+        add.push(("utm_source", channel.as_str()));
     }
     if let Some(campaign) = campaign.as_deref().filter(|_| !has(&parsed, "utm_campaign")) {
         if campaign.trim().is_empty() || campaign.chars().count() > 100 {

@@ -299,3 +299,15 @@ fn value_can_be_put_into_a_link() {
     let html = shown(Format::Markdown, body, &context).unwrap().html.unwrap();
     assert!(html.contains("n=Tom%20%26%20Co%20%231&amp;d=10"), "{html}");
 }
+
+#[test]
+fn a_link_says_on_which_channel_it_came() {
+    let context = context_of("Ana", "x");
+    let text = "{{ link('https://a.test/x', campaign='spring') }}";
+    for (channel, source) in [(Channel::Sms, "sms"), (Channel::Slack, "slack"), (Channel::Email, "email")] {
+        let said = render_words(text, &context, channel).unwrap();
+        assert_eq!(said, format!("https://a.test/x?utm_source={source}&utm_campaign=spring"));
+    }
+    let own = render_words("{{ link('https://a.test/?utm_source=bio') }}", &context, Channel::Sms).unwrap();
+    assert_eq!(own, "https://a.test/?utm_source=bio");
+}

@@ -22,7 +22,7 @@ use crate::hub::outreach::plan::{Planner, Request, Who, step_seed};
 use crate::hub::outreach::recheck::{QUEUED_MAX, told_late};
 use crate::hub::outreach::{self, shifts_json};
 use crate::hub::task::{self, NewTask};
-use crate::render::template::{render, render_inline};
+use crate::render::template::{render, render_inline, render_words};
 use crate::sequence::preview;
 use crate::store::outreach::enrollment::{EnrollmentRow, StepRow};
 use crate::store::outreach::person::PlaceRow;
@@ -49,6 +49,9 @@ struct Plan<'a> {
 
 /// How soon a run is looked at again that another node has to look at.
 const ELSEWHERE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long nobody may have read an account that somebody knows before another one speaks to them.
+const EXPECTED_BACK: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Moves of one send that are kept.
 const MOVES_MAX: usize = 50;
@@ -155,7 +158,7 @@ impl Batch<'_> {
         }
     }
 
-    /// The account that says something on a channel that is no mail: the one the sequence names, the one they know, or the only one
+    /// The account that says something on a channel that is no mail: the one they know, the one the sequence names, or the only one
     /// there is.
     async fn voice(
         &mut self,
@@ -164,26 +167,24 @@ impl Batch<'_> {
         definition: &Definition,
         channel: Channel,
     ) -> Result<Result<String, Voiceless>, StoreError> {
-        let known = tx.last_written_by(run.influencer_id, channel).await?.map(|last| last.account);
+        let known = tx.known_account(run.influencer_id, channel).await?;
         let named = definition.voices.get(channel.as_str());
-        // Whoever has it says it: another voice than the one they know would be a stranger to them.
-        let wanted = named.or(known.as_ref()).filter(|name| !self.house.accounts.contains_key(*name));
-        if let Some(name) = wanted
-            && tx.list_read_elsewhere(&[name.as_str()]).await?.iter().any(|read| read == name)
-        {
-            return Ok(Err(Voiceless::Elsewhere(name.clone())));
+        let is_here = |name: &&String| self.house.accounts.contains_key(*name);
+        for name in [known.as_ref(), named].into_iter().flatten().take_while(|name| !is_here(name)) {
+            // Whoever has it says it: another voice than the one they know would be a stranger to them.
+            if tx.list_read_elsewhere(&[name.as_str()]).await?.iter().any(|read| read == name) {
+                return Ok(Err(Voiceless::Elsewhere(name.clone())));
+            }
+            let expected = known.as_ref() == Some(name) && self.is_expected_back(tx, name, named.is_some()).await?;
+            if expected {
+                let why = format!(
+                    "no node that runs has the account {name}, which they know: start it, or write {channel}_account for when it \
+                     is gone for good (nobody read it for an hour)"
+                );
+                return Ok(Err(Voiceless::Stuck(why)));
+            }
         }
-        // A node that restarts reads nothing for a moment: that is no reason to be a stranger.
-        if named.is_none()
-            && homeless_again(tx, self.now()).is_some()
-            && let Some(name) = wanted
-        {
-            let why = format!(
-                "no node that runs has the account {name}, which they know: start it, or write {channel}_account"
-            );
-            return Ok(Err(Voiceless::Stuck(why)));
-        }
-        let chosen = match choose_voice(&self.house, channel, (named, known.as_ref())) {
+        let chosen = match choose_voice(&self.house, channel, (known.as_ref(), named)) {
             Ok(chosen) => chosen,
             Err(why) => return Ok(Err(Voiceless::Stuck(why))),
         };
@@ -191,6 +192,17 @@ impl Batch<'_> {
             self.planner.load(tx, &[&chosen], &[&run.sequence]).await?;
         }
         Ok(Ok(chosen))
+    }
+
+    /// Whether an account that no node has may be there again in a moment, for a node that restarts reads nothing meanwhile: that is no
+    /// reason to be a stranger. Where the sequence names another, only as long as it was read lately.
+    async fn is_expected_back(&self, tx: &mut Tx, account: &str, has_other: bool) -> Result<bool, StoreError> {
+        let now = self.now();
+        if homeless_again(tx, now).is_none() {
+            return Ok(false);
+        }
+        let read_at = tx.get_account(account).await?.and_then(|row| row.last_sync_at);
+        Ok(!has_other || read_at.is_some_and(|at| now.since(at) < EXPECTED_BACK))
     }
 
     async fn task(&mut self, tx: &mut Tx, run: EnrollmentRow, step: &Step, kind: &StepKind) -> Kept {
@@ -415,7 +427,7 @@ impl Batch<'_> {
         let sender = sender.ok_or_else(|| stuck(format!("the account {} is gone", plan.route.account)))?;
         let context = self.dossier.context(&self.house, run, None);
         let context = context.ok_or_else(|| stuck("the influencer is gone".to_owned()))?;
-        let text = render_inline(text, &context);
+        let text = render_words(text, &context, *channel);
         let text = text.map_err(|error| stuck(format!("the text of {} can't be filled in: {error}", plan.step.id)))?;
         let order = WordsOrder {
             account: sender.from.clone(),
@@ -497,19 +509,20 @@ enum Voiceless {
     Elsewhere(String),
 }
 
-/// The account that says something on a channel that is no mail: the one that is named, the one they know, or the only one there is.
+/// The account that says something on a channel that is no mail: the one they know, the one that is named, or the only one there is.
+/// Whoever heard from one hears from no other as long as it is there.
 pub(super) fn choose_voice(
     house: &House,
     channel: Channel,
-    (named, known): (Option<&String>, Option<&String>),
+    (known, named): (Option<&String>, Option<&String>),
 ) -> Result<String, String> {
     let is_there = |name: &&String| house.accounts.get(*name).is_some_and(|sender| sender.channel == channel);
+    if let Some(name) = known.filter(is_there) {
+        return Ok(name.clone());
+    }
     if let Some(name) = named {
         let gone = || format!("the account {name} of the channel {channel} is not configured any more");
         return Some(name).filter(is_there).cloned().ok_or_else(gone);
-    }
-    if let Some(name) = known.filter(is_there) {
-        return Ok(name.clone());
     }
     let mut all = house.accounts.iter().filter(|(_, sender)| sender.channel == channel).map(|(name, _)| name);
     match (all.next(), all.next()) {

@@ -36,23 +36,58 @@ pub(super) struct Scope<'a> {
     /// The steps above it.
     above: usize,
     condition: bool,
-    task: bool,
+    /// What kind of short text it is, where it is none of a mail.
+    short: Option<Short>,
+}
+
+/// A text that stands in the step itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Short {
+    Task,
+    Sms,
+    Slack,
+    Notify,
+}
+
+impl Short {
+    /// By the key behind which it stands.
+    pub(super) fn of(key: &str) -> Self {
+        match key.rsplit('.').next().unwrap_or_default() {
+            "sms" => Self::Sms,
+            "slack" => Self::Slack,
+            "notify" => Self::Notify,
+            _ => Self::Task,
+        }
+    }
+
+    /// That it has no link to unsubscribe, and what to do.
+    fn no_link(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Task => ("a task has no `unsubscribe_url`", "it is a link of the mail: take it out"),
+            Self::Sms => (
+                "a text message has no `unsubscribe_url`",
+                "it is a link of the mail: take it out, and end with \"Reply STOP to opt out\"",
+            ),
+            Self::Slack => ("a message in Slack has no `unsubscribe_url`", "it is a link of the mail: take it out"),
+            Self::Notify => ("what the team is told has no `unsubscribe_url`", "it is a link of the mail: take it out"),
+        }
+    }
 }
 
 impl<'a> Scope<'a> {
     /// Of the condition of a step.
     pub(super) fn condition(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
-        Self { known, draft, above, condition: true, task: false }
+        Self { known, draft, above, condition: true, short: None }
     }
 
     /// Of the text of a step.
     pub(super) fn text(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
-        Self { known, draft, above, condition: false, task: false }
+        Self { known, draft, above, condition: false, short: None }
     }
 
-    /// Of the text of a task.
-    pub(super) fn task(known: &'a Known<'a>, draft: &'a Draft, above: usize) -> Self {
-        Self { task: true, ..Self::text(known, draft, above) }
+    /// Of a text that stands in the step itself.
+    pub(super) fn short(known: &'a Known<'a>, draft: &'a Draft, (above, short): (usize, Short)) -> Self {
+        Self { short: Some(short), ..Self::text(known, draft, above) }
     }
 
     /// Variables that have a value here.
@@ -79,11 +114,10 @@ impl<'a> Scope<'a> {
             ["account", field, ..] if !self.condition => fields(&ACCOUNT, field),
             ["sender", field, ..] if !self.condition => fields(&ACCOUNT, field)
                 .or_else(|| (self.known.config.outreach.sender.is_none() && !name.guarded).then(|| missing(&dotted))),
-            ["unsubscribe_url"] if self.task => Some((
-                codes::UNKNOWN_NAME,
-                "a task has no `unsubscribe_url`".to_owned(),
-                "it is a link of the mail: take it out".to_owned(),
-            )),
+            ["unsubscribe_url"] if let Some(short) = self.short => {
+                let (message, hint) = short.no_link();
+                Some((codes::UNKNOWN_NAME, message.to_owned(), hint.to_owned()))
+            }
             ["unsubscribe_url"] if !self.condition => {
                 let is_told = self.draft.unsubscribe != Unsubscribe::Header || name.guarded;
                 (!is_told && self.known.config.site().is_none()).then(|| {

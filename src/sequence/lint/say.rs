@@ -29,9 +29,10 @@ pub(super) fn judge(r: &mut Reader, known: &Known<'_>, draft: &Draft) {
     }
 }
 
-/// Without a word about it, it is said by the account they know, or by the only one there is.
+/// Without a word about it, it is said by the account they know, or by the only one there is: nobody who hears from us for the first
+/// time could be written to where there are several. A name that is none of an account is told where it stands.
 fn judge_voice(r: &mut Reader, known: &Known<'_>, draft: &Draft, (channel, script): (Channel, &Script)) {
-    if draft.voices.contains_key(channel.as_str()) {
+    if draft.voices.contains_key(channel.as_str()) || draft.lost_voices.contains(channel.as_str()) {
         return;
     }
     let all = known.config.accounts.values().filter(|account| account.channel() == channel);
@@ -44,7 +45,8 @@ fn judge_voice(r: &mut Reader, known: &Known<'_>, draft: &Draft, (channel, scrip
         }
         several => {
             let message = format!("several accounts are of the channel `{channel}`, and nothing says which");
-            let hint = format!("write {channel}_account = \"NAME\": {}", several.join(", "));
+            let hint =
+                format!("write {channel}_account = \"NAME\", for who knows none of them yet: {}", several.join(", "));
             tell(r, codes::NOBODY, &script.at(None), message, &hint);
         }
     }

@@ -1,6 +1,6 @@
 //! A sequence while it is read: what it says, and where it says it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::config::reader::Found;
@@ -105,6 +105,8 @@ pub(in crate::sequence) struct Draft {
     pub(in crate::sequence) lost_steps: bool,
     /// The accounts of channels that are no mail.
     pub(in crate::sequence) voices: BTreeMap<String, String>,
+    /// Channels whose account could not be read, so that nothing more is said of it.
+    pub(in crate::sequence) lost_voices: BTreeSet<String>,
     /// Files of templates that no step names.
     pub(in crate::sequence) unused: Vec<String>,
 }
@@ -146,6 +148,7 @@ impl Draft {
             lost_steps: false,
             unused: Vec::new(),
             voices: BTreeMap::new(),
+            lost_voices: BTreeSet::new(),
         }
     }
 

@@ -69,7 +69,18 @@ fn read_accounts(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draf
                 let value = (*only).to_owned();
                 draft.accounts.push(Found { value, span: draft.here.span, key: "account".to_owned() });
             }
-            _ => root.require(r, "account", "write account = \"NAME\": the mailbox that sends, or a list of them"),
+            [] => {
+                let hint = "a run belongs to a mailbox, also where only texts go: write [accounts.NAME] of one into liaison.toml";
+                root.require(r, "account", hint);
+            }
+            several => {
+                let hint = format!(
+                    "write account = \"NAME\": the mailbox that sends, or a list of them ({}); a run belongs to one also where \
+                     only texts go",
+                    several.iter().take(20).copied().collect::<Vec<_>>().join(", ")
+                );
+                root.require(r, "account", &hint);
+            }
         }
         return;
     }
@@ -88,7 +99,7 @@ fn read_accounts(root: &mut Section<'_>, r: &mut Reader, known: &Known<'_>, draf
                 codes::NOBODY,
                 &place(&account),
                 words,
-                "name the mailbox that sends; texts go from the number they know",
+                "name a mailbox: a run belongs to one, also where only texts go; which number says them stands in sms_account",
             );
             continue;
         }
@@ -105,13 +116,19 @@ fn read_voice(
     draft: &mut Draft,
     (key, channel): (&'static str, Channel),
 ) {
-    let Some(given) = root.text(r, key) else { return };
+    let Some(given) = root.text(r, key) else {
+        if root.has(key) {
+            draft.lost_voices.insert(channel.to_string());
+        }
+        return;
+    };
     let of_channel = known.config.accounts.values().filter(|account| account.channel() == channel);
     let names: Vec<&str> = of_channel.map(|account| account.id.as_str()).collect();
     if names.contains(&given.value.as_str()) {
         draft.voices.insert(channel.to_string(), given.value);
         return;
     }
+    draft.lost_voices.insert(channel.to_string());
     let message = format!("there is no account `{}` of the channel `{channel}`", cut(&given.value));
     let hint = did_you_mean(&given.value, &names, "accounts");
     tell(r, codes::NOBODY, &place(&given), message, &hint);

@@ -393,7 +393,7 @@ impl<'a> Scene<'a> {
                 }
             }
             StepKind::Say { channel, text } => {
-                let text = template::render_inline(text, &self.context).map_err(not_written)?;
+                let text = template::render_words(text, &self.context, *channel).map_err(not_written)?;
                 let to = dossier::choose_place(&self.places, *channel).ok().map(|place| place.value.clone());
                 let segments = (*channel == Channel::Sms).then(|| sms::size(&text).segments);
                 Shown::Say {

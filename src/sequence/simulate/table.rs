@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Ended, Entry, Report, What};
+use crate::domain::zone::ZoneSource;
 
 /// Characters of the longest bar.
 const BAR: usize = 50;
@@ -46,6 +47,7 @@ pub fn text(report: &Report) -> String {
             line(&mut out, &format!("{:head$}  {:16}  {:who$}  {:step$}    {}", "", "", "", "", shift.why));
         }
     }
+    zones_told(&mut out, report);
     silent(&mut out, report);
     load(&mut out, report);
     if report.sends().next().is_some() {
@@ -64,6 +66,26 @@ fn short(zone: &str) -> String {
 fn line(out: &mut String, text: &str) {
     out.push_str(&text.trim_end().replace(['\n', '\r'], " "));
     out.push('\n');
+}
+
+/// Where the zones of the table come from, where not all have their own.
+fn zones_told(out: &mut String, report: &Report) {
+    let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for person in &report.people {
+        *told.entry((person.zone_from.as_str(), person.zone.as_str())).or_default() += 1;
+    }
+    told.retain(|(from, _), _| !from.is_empty());
+    if told.keys().all(|(from, _)| *from == ZoneSource::Influencer.to_string()) {
+        return;
+    }
+    line(out, "");
+    line(out, "Their zones:");
+    for ((from, zone), count) in told.iter().take(LINES_MAX) {
+        line(out, &format!("  {zone}, {count} of {}: {from}", report.people.len()));
+    }
+    if told.len() > LINES_MAX {
+        line(out, &format!("  … and {} more (--json names all)", told.len() - LINES_MAX));
+    }
 }
 
 /// Who hears nothing, and why.

@@ -185,6 +185,7 @@ async fn what_is_copied_reads_the_same() {
             list_accounts(),
             list_consents(Channel::Sms, vec![NUMBER.to_owned()]),
             last_written_by(who, Channel::Sms),
+            known_account(who, Channel::Sms),
         );
         assert_eq!(copy.list_consents(Channel::Sms, vec![NUMBER.to_owned()]).await.unwrap().len(), 1);
         let last = copy.last_written_by(who, Channel::Sms).await.unwrap().unwrap();

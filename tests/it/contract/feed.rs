@@ -195,6 +195,15 @@ async fn who_is_answered_wrote_last_by_themselves_on_the_same_channel() {
         assert_eq!(on_slack.map(|last| last.id), Some(posted[0]), "{}", fresh.name);
         assert_eq!(tx.last_written_by(ana, Channel::Email).await.unwrap(), None);
         assert_eq!(tx.last_written_by(bo, Channel::Sms).await.unwrap(), None);
+        // Whom they know is also who wrote to them.
+        for (who, channel, account) in [
+            (ana, Channel::Sms, Some("texts0")),
+            (ana, Channel::Slack, Some("texts0")),
+            (ana, Channel::Email, None),
+            (bo, Channel::Sms, None),
+        ] {
+            assert_eq!(tx.known_account(who, channel).await.unwrap().as_deref(), account, "{} {channel}", fresh.name);
+        }
     }
 }
 

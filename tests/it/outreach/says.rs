@@ -22,7 +22,7 @@ use liaison::store::lease::poll_lease;
 const OURS: &str = "+14155550100";
 
 /// The same house with a number and a workspace.
-fn talking() -> House {
+pub(super) fn talking() -> House {
     let mut house = house();
     let mailbox = house.accounts["brand"].clone();
     let voice = |name: &str, channel, address: &str| Sender {
@@ -36,7 +36,7 @@ fn talking() -> House {
     house
 }
 
-trait ParseRange {
+pub(super) trait ParseRange {
     fn parse_range(&self) -> liaison::domain::schedule::Range;
 }
 
@@ -46,12 +46,12 @@ impl ParseRange for str {
     }
 }
 
-fn says(id: &str, after: Option<&str>, channel: Channel, text: &str) -> Step {
+pub(super) fn says(id: &str, after: Option<&str>, channel: Channel, text: &str) -> Step {
     Step { kind: StepKind::Say { channel, text: text.to_owned() }, ..email(id, after, "intro.md") }
 }
 
 /// A mail, then a text a day later; who can't get it gets a mail.
-fn two_ways() -> Definition {
+pub(super) fn two_ways() -> Definition {
     let mut text = says(
         "text",
         Some("1 day"),
@@ -63,7 +63,7 @@ fn two_ways() -> Definition {
 }
 
 impl World {
-    async fn reached_at(&self, who: InfluencerId, channel: Channel, value: &str, agreed: bool) {
+    pub(super) async fn reached_at(&self, who: InfluencerId, channel: Channel, value: &str, agreed: bool) {
         let mut tx = self.fresh.store.begin("test").await.unwrap();
         let address = Address {
             id: AddressId(self.clock.new_id()),
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Something they say.
-    async fn hears(&self, who: InfluencerId, channel: Channel, account: &str, text: &str) {
+    pub(super) async fn hears(&self, who: InfluencerId, channel: Channel, account: &str, text: &str) {
         let mut tx = self.fresh.store.begin("test").await.unwrap();
         let saying = Saying {
             channel,

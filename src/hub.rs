@@ -14,6 +14,7 @@ pub mod outreach;
 pub mod people;
 pub mod react;
 pub mod relay;
+pub mod reread;
 pub mod retention;
 pub mod revise;
 pub mod roster;

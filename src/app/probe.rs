@@ -18,14 +18,16 @@ const HALF_MAX: Duration = Duration::from_secs(25);
 pub struct ProbeStep {
     /// What: `reading`, `folder NAME`, `sending`.
     pub what: String,
-    /// Whether it went well.
+    /// Whether it went well, or nothing is known against it.
     pub ok: bool,
+    /// Whether it could not be seen, so that it may go wrong yet.
+    pub warning: bool,
     /// What came of it.
     pub detail: String,
 }
 
 fn step(what: impl Into<String>, ok: bool, detail: impl Into<String>) -> ProbeStep {
-    ProbeStep { what: what.into(), ok, detail: detail.into() }
+    ProbeStep { what: what.into(), ok, warning: false, detail: detail.into() }
 }
 
 /// Tries an account, step by step; and looks at the places where the team is to hear through it.
@@ -92,7 +94,7 @@ pub fn rooms_of(relays: &BTreeMap<String, Relay>, account: &str) -> Vec<String> 
 async fn probe_line(line: &dyn Line, late: String) -> Vec<ProbeStep> {
     let Ok(checked) = timeout(HALF_MAX, line.check()).await else { return vec![step("reading", false, late)] };
     let told = |checked: Checked| match checked.outcome {
-        Ok(detail) => step(checked.what, true, detail),
+        Ok(detail) => ProbeStep { warning: checked.unsure, ..step(checked.what, true, detail) },
         Err(why) => step(checked.what, false, why),
     };
     checked.into_iter().map(told).collect()

@@ -452,7 +452,11 @@ async fn look_at_line(what: &str, account: &Account, rooms: &[String]) -> Vec<Ch
     let hint = format!("what is to be done, step by step: liaison account add {}", account.id);
     let of = |step: app::ProbeStep| {
         let what = format!("{what}, {}", step.what);
-        if step.ok { Check::ok(&what, step.detail) } else { Check::found(&what, State::Problem, step.detail, &hint) }
+        match (step.ok, step.warning) {
+            (true, false) => Check::ok(&what, step.detail),
+            (true, true) => Check::found(&what, State::Warning, step.detail, &hint),
+            (false, _) => Check::found(&what, State::Problem, step.detail, &hint),
+        }
     };
     app::probe(&parts, rooms).await.into_iter().map(of).collect()
 }

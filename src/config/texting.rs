@@ -122,6 +122,8 @@ pub struct Texting {
     pub found: &'static str,
     /// Where a person enters the address to which it posts.
     pub posts: &'static str,
+    /// The setting that checks what it posts: without it nothing of that is taken.
+    pub checks: &'static str,
     /// Its settings.
     pub settings: &'static [Setting],
     /// Groups of settings, of each of which at least one must be given.
@@ -151,6 +153,7 @@ pub const TWILIO: Texting = Texting {
             able to send and get text messages",
     posts: "Phone Numbers, Manage, Active numbers, the number, \"Messaging Configuration\", \"A message comes in\": Webhook, HTTP POST. \
             A messaging service has it on its page \"Integration\": \"Send a webhook\"",
+    checks: "auth_token",
     settings: &[
         Setting { name: "account_sid", form: Form::Sid("AC"), about: "the account, as the console shows it" },
         Setting {
@@ -176,6 +179,7 @@ pub const TELNYX: Texting = Texting {
     found: "https://portal.telnyx.com, Account Settings, \"Keys & Credentials\": the API key, and the public key; the number must \
             belong to a messaging profile, whose id stands on the profile's page",
     posts: "Messaging, Programmable Messaging, the profile, \"Inbound\": \"Send a webhook to this URL\", with webhooks of API version 2",
+    checks: "public_key",
     settings: &[
         Setting { name: "api_key", form: Form::Secret, about: "the key of the account, which begins with KEY" },
         Setting {
@@ -326,7 +330,7 @@ mod tests {
             for name in provider.any_of.iter().copied().flatten().chain(pairs) {
                 assert!(provider.setting(name).is_some(), "{} has no {name}", provider.name);
             }
-            assert!(provider.settings.iter().any(Setting::is_secret));
+            assert!(provider.settings.iter().any(Setting::is_secret) && provider.setting(provider.checks).is_some());
             assert!(provider.settings.iter().all(|s| !s.about.is_empty() && s.example().starts_with(s.name)));
             assert!(provider.senders().first() == Some(&NUMBER) && provider.senders().len() == 2);
             assert!(provider.found.starts_with("https://") && !provider.posts.is_empty());

@@ -266,12 +266,24 @@ pub struct Checked {
     pub what: String,
     /// What came of it, or why nothing did.
     pub outcome: Result<String, String>,
+    /// Whether it could not be seen: it may be well, and may not.
+    pub unsure: bool,
 }
 
 impl Checked {
     /// From what was answered.
     pub fn new(what: impl Into<String>, outcome: Result<String, ConnectorError>) -> Self {
-        Self { what: what.into(), outcome: outcome.map_err(|error| error.to_string()) }
+        Self { what: what.into(), outcome: outcome.map_err(|error| error.to_string()), unsure: false }
+    }
+
+    /// What is not as it must be, and what to do.
+    pub fn wrong(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), outcome: Err(why.into()), unsure: false }
+    }
+
+    /// What could not be seen, and why.
+    pub fn unsure(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), outcome: Ok(why.into()), unsure: true }
     }
 }
 

@@ -70,21 +70,44 @@ pub fn provider(name: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().find(|provider| provider.spec.name == name)
 }
 
-/// Tries a line: whether its list can be read, and whether what is posted for it can be checked.
-fn check<'a>(line: &'a dyn Line, now: Micros, label: &'a str) -> BoxFuture<'a, Vec<Checked>> {
+/// The step of [`check`] that says that what is posted can be checked, and the one that says that it can't.
+const HOOK: &str = "hook";
+const NO_HOOK: &str = "no hook";
+
+/// Tries a line: whether its list can be read, whether what it writes from is ours (`ours`, asked only where something can be read at
+/// all), and whether what is posted for it can be checked. Nothing is sent, so that something may be sent nobody claims.
+fn check<'a>(
+    line: &'a dyn Line,
+    (provider, now): (&'a Texting, Micros),
+    ours: BoxFuture<'a, Vec<Checked>>,
+) -> BoxFuture<'a, Vec<Checked>> {
     Box::pin(async move {
+        let label = provider.label;
         let mut feed = line.feed();
-        let read = feed.next(None, now).await.map(|_| format!("{label} lets us read and send"));
+        let read = feed.next(None, now).await.map(|_| format!("{label} lets us read its messages"));
         feed.close().await;
-        let posted = match line.hook() {
-            Some(_) => "what the provider posts can be checked".to_owned(),
+        let is_read = read.is_ok();
+        let mut all = vec![Checked::new("reading", read)];
+        if is_read {
+            all.extend(ours.await);
+        }
+        all.push(match line.hook() {
+            Some(_) => Checked::new(HOOK, Ok(format!("what {label} posts can be checked"))),
             None => {
-                "nothing is posted to us: the key that checks it is not configured, and messages are only asked for"
-                    .to_owned()
+                let checks = provider.checks;
+                let why = "is not configured, so nothing of that is taken; messages are only asked for";
+                Checked::new(NO_HOOK, Ok(format!("`{checks}`, which checks what {label} posts, {why}")))
             }
-        };
-        vec![Checked::new("reading", read), Checked::new("hook", Ok(posted))]
+        });
+        all
     })
+}
+
+/// What is said of a number or a pool that is ours: of the rest the provider tells with the first message.
+fn is_ours(label: &str, more: &str) -> String {
+    format!(
+        "it is ours at {label}{more}; whether a text from it may go out (registration, countries) is seen with the first"
+    )
 }
 
 /// What it says of an address that a message did not arrive there.

@@ -161,6 +161,72 @@ const TEXTING: &[&str] = &[
 const MESSAGES: &[&str] = &["messages", "message", "msgs", "msg", "contact", "sending", "send"];
 const WHOM: &[&str] =
     &["me", "us", "these", "this", "your", "those", "please", "pls", "plz", "now", "again", "anymore", "my"];
+/// What we do, as it follows a verb that ends it; and what comes of it.
+const DOING: &[&str] = &["texting", "txting", "messaging", "msging", "contacting", "spamming", "bothering"];
+const TEXTS: &[&str] = &["texts", "txts", "sms"];
+/// The same as a verb, which follows where people write in haste ("stop text me"), and far more often where they speak of something else
+/// ("at the next stop text me").
+const HASTE: &[&str] = &["text", "txt"];
+/// What may stand between a verb that ends something and what it ends. Anything else is what is ended, or a place to stop by.
+const BETWEEN: &[&str] = &[
+    "me",
+    "us",
+    "these",
+    "this",
+    "those",
+    "your",
+    "ur",
+    "my",
+    "please",
+    "pls",
+    "plz",
+    "now",
+    "again",
+    "already",
+    "all",
+    "any",
+    "more",
+    "the",
+    "of",
+    "with",
+    "it",
+    "so",
+    "many",
+    "much",
+    "to",
+    "sending",
+    "send",
+    "calling",
+    "emailing",
+    "mailing",
+    "calls",
+    "emails",
+    "and",
+    "or",
+    "annoying",
+    "spam",
+    "spammy",
+    "damn",
+    "stupid",
+    "constant",
+    "unwanted",
+    "automated",
+    "marketing",
+    "promo",
+    "promotional",
+    "random",
+    "daily",
+    "future",
+    "further",
+];
+/// Whoever says so of themselves ends something of their own.
+const THEMSELVES: &[&str] = &["i", "we", "ill", "well", "ive", "weve", "id", "wed"];
+/// Behind these it is a noun: "by the end", "the next stop".
+const BEFORE_A_NOUN: &[&str] = &[
+    "the", "a", "an", "by", "at", "of", "in", "till", "until", "my", "our", "your", "each", "every", "one", "first",
+    "next", "last", "full", "bus", "train", "tram", "subway", "pit", "tour", "non", "week", "weeks", "month", "months",
+    "year", "years", "day", "days",
+];
 const REMOVING: &[&str] = &["remove", "delete", "erase", "drop", "take", "lose", "forget", "scratch"];
 const POLITE: &[&str] = &[
     "please",
@@ -201,13 +267,12 @@ fn says_no_more(words: &[&str]) -> bool {
     words.iter().enumerate().any(|(at, word)| {
         let behind: Vec<&str> = words.iter().skip(at + 1).take(OBJECT_REACH).copied().collect();
         let texts = behind.iter().any(|w| TEXTING.contains(w));
-        let ours = behind.iter().any(|w| MESSAGES.contains(w)) && behind.iter().any(|w| WHOM.contains(w));
         let toward_me = behind.iter().any(|w| WHOM.contains(w));
         if ENDING.contains(word) {
-            return (texts || ours) && !negated(words, at);
+            return ends_texts(words, at);
         }
-        // "no more texts", "don't text me again", "do not want texts"
-        let refuses = ["dont", "not", "never", "quit"].contains(word);
+        // "no more texts", "don't text me again", "do not want texts"; and not "you never text me"
+        let refuses = ["dont", "not"].contains(word) || (*word == "never" && before(words, at) != Some("you"));
         let no_more = *word == "no" && ["more", "further"].iter().any(|m| behind.first() == Some(m));
         let first_is_texting = behind.iter().take(2).any(|w| TEXTING.contains(w) || *w == "message" || *w == "contact");
         let wants = behind.first().is_some_and(|w| ["want", "wish", "like", "need"].contains(w));
@@ -215,6 +280,35 @@ fn says_no_more(words: &[&str]) -> bool {
             || (refuses && wants && texts)
             || (refuses && first_is_texting && toward_me && !about_something(words))
     })
+}
+
+fn before<'a>(words: &[&'a str], at: usize) -> Option<&'a str> {
+    at.checked_sub(1).and_then(|at| words.get(at)).copied()
+}
+
+/// "stop texting me", "end all these texts": what the verb ends is texts. Not what is said of a place or a time, and not "stop by and
+/// text me".
+fn ends_texts(words: &[&str], at: usize) -> bool {
+    if negated(words, at) || before(words, at).is_some_and(|w| THEMSELVES.contains(&w) || BEFORE_A_NOUN.contains(&w)) {
+        return false;
+    }
+    let behind = words.get(at + 1..).unwrap_or_default();
+    let whom = behind.iter().take(OBJECT_REACH).any(|w| WHOM.contains(w));
+    for (n, word) in behind.iter().enumerate() {
+        let is_compound = HASTE.contains(word) && behind.get(n + 1).is_some_and(|next| MESSAGES.contains(next));
+        if DOING.contains(word) || TEXTS.contains(word) || is_compound || (whom && MESSAGES.contains(word)) {
+            return true;
+        }
+        if HASTE.contains(word) {
+            // An order, and nothing before it.
+            let polite = |w: &&str| POLITE.contains(w) || ["can", "could", "will", "would", "you"].contains(w);
+            return n == 0 && words.get(at) != Some(&"end") && words.iter().take(at).all(|w| polite(&w));
+        }
+        if !BETWEEN.contains(word) {
+            return false;
+        }
+    }
+    false
 }
 
 /// "don't text me the address, mail it": the way is asked for, and not the end.

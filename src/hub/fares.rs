@@ -244,8 +244,33 @@ pub(super) async fn keyword_of(tx: &mut Tx, row: &Suppression) -> Result<Option<
     if row.reason != SuppressionReason::OptedOut || row.channel != Channel::Sms {
         return Ok(None);
     }
-    let said = tx.get_message_view(message).await?;
-    Ok(said.filter(|said| said.channel == row.channel && read_consent(&said.text) == ConsentReading::Stop))
+    let said = tx.get_message_view(message).await?.filter(|said| said.channel == row.channel);
+    let Some(said) = said else { return Ok(None) };
+    // A keyword of ours at the provider ("ARRET") is one as much as those that all know.
+    let is_keyword = read_consent(&said.text) == ConsentReading::Stop || is_read_there(tx, message, STOP).await?;
+    Ok(Some(said).filter(|_| is_keyword))
+}
+
+/// What is noted of a message in which the provider itself reads a stop.
+pub const STOP: &str = "stop";
+
+async fn is_read_there(tx: &mut Tx, message: MessageId, word: &str) -> Result<bool, StoreError> {
+    let rows = tx.list_provider_messages(vec![message]).await?;
+    Ok(rows.iter().any(|row| row.progress.is_none() && row.code.as_deref() == Some(word)))
+}
+
+/// Whether a number has agreed to texts by a keyword that it sent after this.
+pub(super) async fn agreed_since(tx: &mut Tx, (channel, key): (Channel, &str), at: Micros) -> Result<bool, StoreError> {
+    for consent in tx.list_consents(channel, vec![key.to_owned()]).await? {
+        if consent.withdrawn_at.is_some() {
+            continue;
+        }
+        let Ok(message) = consent.evidence.parse::<MessageId>() else { continue };
+        if tx.get_message_view(message).await?.is_some_and(|said| said.at > at) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether whoever has an address said no to everything.

@@ -407,7 +407,8 @@ fn judged(text: &str) -> refusal::Verdict {
     judge_answer(&refusal::Answer { subject: "", answers: None, reply_text: text })
 }
 
-fn keyword(meaning: Meaning) -> refusal::Verdict {
+/// How a keyword is read.
+pub(super) fn keyword(meaning: Meaning) -> refusal::Verdict {
     refusal::Verdict {
         meaning,
         confidence: 100,

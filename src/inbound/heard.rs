@@ -18,6 +18,7 @@ use crate::domain::time::Micros;
 use crate::domain::words::{Channel, Direction, Kind, OutboxStatus, Word as _};
 use crate::hub::fares::{self, Fares, Harm, OptIn};
 use crate::hub::relay::{self, PressedThere, SaidThere};
+use crate::hub::reread::reread;
 use crate::hub::said::{self, Entered, Saying};
 use crate::hub::{revise, settle};
 use crate::store::again::again;
@@ -245,7 +246,8 @@ async fn find(tx: &mut Tx, context: &Context, id: &str) -> Result<Option<Message
 
 /// Enters a message, as theirs or ours; nothing where it is known, ours, or nobody's business here.
 async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Result<Option<Direction>, StoreError> {
-    if find(tx, context, &said.id).await?.is_some() {
+    if let Some(known) = find(tx, context, &said.id).await? {
+        reread_known(tx, clock, context, (said, known)).await?;
         return Ok(None);
     }
     if said.direction == Direction::Outbound && is_own(tx, clock, context, said).await? {
@@ -261,6 +263,9 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
         Entered::Known(_) | Entered::Erased => return Ok(None),
     };
     note_id(tx, context, (&said.id, message)).await?;
+    if let Some(word) = word_of(context, said) {
+        tx.set_read_there(&context.account, &said.id, word).await?;
+    }
     tx.insert_files(files_of(message, &context.account, &said.files, clock.now())).await?;
     if said.conversation == said.place && voice.speaks_for_a_side() {
         // Whoever writes to us alone is answered in the same conversation, also by what was to begin one.
@@ -277,6 +282,32 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
         fares::opt_in(tx, clock, given).await?;
     }
     Ok(Some(direction))
+}
+
+/// How what a provider reads itself in a text message of theirs is noted.
+fn word_of(context: &Context, said: &Said) -> Option<&'static str> {
+    let is_theirs = context.channel == Channel::Sms && said.direction == Direction::Inbound;
+    said.consent.filter(|_| is_theirs).map(|word| match word {
+        ConsentWord::Stop => fares::STOP,
+        ConsentWord::Start => "start",
+        ConsentWord::Help => "help",
+    })
+}
+
+/// A message that is known is told again. Where the provider says now what it reads in it, and its words were read otherwise, that counts.
+async fn reread_known(
+    tx: &mut Tx,
+    clock: &Clock,
+    context: &Context,
+    (said, known): (&Said, MessageId),
+) -> Result<(), StoreError> {
+    let Some(word) = word_of(context, said) else { return Ok(()) };
+    let is_first = tx.set_read_there(&context.account, &said.id, word).await?;
+    let reading = consent_of(said);
+    if !is_first || reading == read_consent(&said.text) {
+        return Ok(());
+    }
+    reread(tx, clock, (known, reading), |said| context.fires(said.at)).await
 }
 
 /// Whether it is a message that the hub sent. Then its id is noted, and where its outcome was not known, it is now.

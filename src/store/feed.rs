@@ -31,7 +31,7 @@ pub struct ProviderMessageRow {
     pub message_id: MessageId,
     /// How it fares, as far as the provider told.
     pub progress: Option<Progress>,
-    /// The provider's code, where it failed.
+    /// The provider's code: why one of ours failed, or what it read itself in one of theirs about wanting more.
     pub code: Option<String>,
 }
 
@@ -168,6 +168,11 @@ impl Tx {
         Ok(self.exec(&PROGRESS, values![account, provider_id, progress, code, at]).await? == 1)
     }
 
+    /// Notes what a provider itself read in a message of theirs. `false` where that was noted before.
+    pub async fn set_read_there(&mut self, account: &str, provider_id: &str, code: &str) -> Result<bool, StoreError> {
+        Ok(self.exec(&READ_THERE, values![account, provider_id, code]).await? == 1)
+    }
+
     /// Messages as a provider is asked for them.
     pub async fn list_sought(&mut self, messages: Vec<MessageId>) -> Result<Vec<SoughtRow>, StoreError> {
         self.all(&SOUGHT, values![messages]).await
@@ -284,6 +289,7 @@ statements! {
     #[hot] FORGET = "DELETE FROM provider_message WHERE message_id = $1";
     #[hot] PROGRESS = "UPDATE provider_message SET progress = $3, code = $4, progress_at = $5 WHERE account = $1 AND provider_id = $2 \
         AND (progress IS NULL OR progress = 'taken' OR (progress = 'sent' AND $3::text <> 'taken')) AND progress IS DISTINCT FROM $3";
+    #[hot] READ_THERE = "UPDATE provider_message SET code = $3 WHERE account = $1 AND provider_id = $2 AND progress IS NULL AND code IS NULL";
     #[hot] SOUGHT = "SELECT m.id, m.author_address AS sender, r.address, m.text FROM message m \
         JOIN outbox_recipient r ON r.outbox_id = m.id AND r.position = 0 WHERE m.id = ANY($1::uuid[])";
     #[hot] TAKE = "INSERT INTO provider_message (account, provider_id, message_id) VALUES ($1, $2, $3) \

@@ -3,6 +3,7 @@
 mod handed;
 mod listed;
 pub mod openapi;
+mod owned;
 mod phones;
 pub mod provider;
 mod signed;

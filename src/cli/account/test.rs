@@ -41,6 +41,16 @@ impl Tried {
         !self.steps.is_empty() && self.steps.iter().all(went_well)
     }
 
+    /// Whether something could not be seen.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.steps.iter().any(is_unsure)
+    }
+
+    /// Whether there was a step of this name.
+    pub(super) fn has(&self, what: &str) -> bool {
+        self.steps.iter().any(|step| text(step, "what") == what)
+    }
+
     /// Whether a step whose name begins so went wrong.
     pub(super) fn lacks(&self, begins: &str) -> bool {
         self.steps.iter().any(|step| !went_well(step) && text(step, "what").starts_with(begins))
@@ -48,7 +58,11 @@ impl Tried {
 
     pub(super) fn say(&self, out: &Out) -> anyhow::Result<()> {
         for step in &self.steps {
-            let mark = if went_well(step) { "ok     " } else { "PROBLEM" };
+            let mark = match (went_well(step), is_unsure(step)) {
+                (true, false) => "ok     ",
+                (true, true) => "WARNING",
+                (false, _) => "PROBLEM",
+            };
             out.say(&format!("{mark}  {}: {}", clean_line(text(step, "what")), clean_line(text(step, "detail"))))?;
         }
         Ok(())
@@ -57,6 +71,10 @@ impl Tried {
 
 fn went_well(step: &Value) -> bool {
     step.get("ok").and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn is_unsure(step: &Value) -> bool {
+    step.get("warning").and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn text<'a>(step: &'a Value, key: &str) -> &'a str {

@@ -17,6 +17,10 @@ pub enum Fault {
     NoSuchNumber,
     /// The number is there, and gets no text messages: a landline.
     NotMobile,
+    /// Nothing goes from this number of ours to theirs: from another it may, so it says nothing of their number.
+    OutOfReach,
+    /// Sending into their country is not switched on for us; other countries go on.
+    Region,
     /// The phone can't be reached now.
     Away,
     /// Carriers or the provider took it for what people do not want.
@@ -41,7 +45,7 @@ impl Fault {
     fn codes(self) -> (u16, Option<&'static str>) {
         match self {
             Self::OptedOut | Self::NoSuchNumber | Self::NotMobile => (550, None),
-            Self::Filtered | Self::Message => (554, None),
+            Self::Filtered | Self::Message | Self::OutOfReach | Self::Region => (554, None),
             Self::Away | Self::Passing => (450, None),
             Self::Ours => (550, Some("5.7.1")),
             Self::SignIn => (535, None),
@@ -55,7 +59,13 @@ impl Fault {
             Self::OptedOut => Harm::OptedOut,
             Self::NoSuchNumber | Self::NotMobile => Harm::Dead,
             Self::Ours | Self::SignIn => Harm::Ours,
-            Self::Away | Self::Filtered | Self::TooFast | Self::Passing | Self::Message => Harm::Passing,
+            Self::OutOfReach
+            | Self::Region
+            | Self::Away
+            | Self::Filtered
+            | Self::TooFast
+            | Self::Passing
+            | Self::Message => Harm::Passing,
         }
     }
 
@@ -65,6 +75,14 @@ impl Fault {
             Self::OptedOut => "they told the provider to stop; only they can take that back, by sending START",
             Self::NoSuchNumber => "there is no such number: ask them for another",
             Self::NotMobile => "the number gets no text messages: ask for a mobile one",
+            Self::OutOfReach => {
+                "their number can't be reached from this number of ours: write from another, or look at what the provider says of their \
+                 country and carrier"
+            }
+            Self::Region => {
+                "texts to their country are not switched on: allow it at the provider (Twilio: Messaging, Settings, Geo permissions; Telnyx: \
+                 the messaging profile, Outbound, Allowed Destinations), then send it again"
+            }
             Self::Away => "their phone can't be reached now",
             Self::Filtered => {
                 "it was filtered as unwanted: look at the words and links, and at the registration of our number"
@@ -125,6 +143,8 @@ mod tests {
             (Fault::OptedOut, dead),
             (Fault::NoSuchNumber, dead),
             (Fault::NotMobile, dead),
+            (Fault::OutOfReach, dead),
+            (Fault::Region, dead),
             (Fault::Filtered, dead),
             (Fault::Message, dead),
             (Fault::Away, Judgement::Transient),
@@ -137,6 +157,15 @@ mod tests {
                 assert_eq!(judged(fault, code), expected, "{fault:?} {code}");
             }
         }
+    }
+
+    #[test]
+    fn what_stands_between_two_numbers_says_nothing_of_either() {
+        for fault in [Fault::OutOfReach, Fault::Region] {
+            assert_eq!(fault.harm(), Harm::Passing, "{fault:?}");
+        }
+        let told = Fault::Region.reply(Some("21408"), "Permission to send an SMS has not been enabled").text;
+        assert!(told.contains("Geo permissions") && told.contains("Allowed Destinations"), "{told}");
     }
 
     #[test]

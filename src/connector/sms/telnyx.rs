@@ -23,6 +23,7 @@ mod hook;
 mod ledger;
 mod list;
 mod message;
+mod owned;
 mod send;
 pub mod signature;
 
@@ -99,7 +100,7 @@ impl Line for Telnyx {
     }
 
     fn check(&self) -> BoxFuture<'_, Vec<Checked>> {
-        super::check(self, self.0.means.clock.now(), PROVIDER.spec.label)
+        super::check(self, (PROVIDER.spec, self.0.means.clock.now()), Box::pin(owned::look(&self.0)))
     }
 }
 

@@ -14,13 +14,14 @@ use crate::config::texting::TWILIO;
 use crate::connector::feed::{Checked, Feed, Hook, Ledger};
 use crate::connector::http::{Credentials, Question, Told};
 use crate::connector::{ConnectorError, Sender};
-use crate::domain::phone::without_numbers;
+use crate::domain::phone::{is_key, without_numbers};
 
 mod codes;
 mod hook;
 mod ledger;
 mod list;
 mod message;
+mod owned;
 mod send;
 pub mod signature;
 
@@ -126,7 +127,7 @@ impl Line for Twilio {
     }
 
     fn check(&self) -> BoxFuture<'_, Vec<Checked>> {
-        super::check(self, self.0.means.clock.now(), PROVIDER.spec.label)
+        super::check(self, (PROVIDER.spec, self.0.means.clock.now()), Box::pin(owned::look(&self.0)))
     }
 }
 
@@ -139,6 +140,11 @@ impl Desk {
     fn url(&self, path: &str) -> Result<Url, ConnectorError> {
         let below = format!("2010-04-01/Accounts/{}/{path}", self.account);
         self.base.join(&below).map_err(|_| ConnectorError::Unreadable("an id that fits in no address".to_owned()))
+    }
+
+    /// Whether what sends is a short code: a number without a country.
+    fn is_short_code(&self) -> bool {
+        matches!(&self.origin, Origin::Number(number) if !is_key(number))
     }
 
     /// Whether our credentials may be sent to an address.

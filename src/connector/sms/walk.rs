@@ -3,6 +3,9 @@
 //! Lists are documented by the day and in that order, and messages of one second have no order of their own; some are seen only a
 //! while after the time they bear. So a cursor holds an instant and the ids that were told around it. Each question goes back
 //! behind that instant by some length and leaves out what was told: nothing is lost, and doubled only what is beyond that memory.
+//!
+//! How a message of ours fares may be settled long after that: the phone was off. Those whose fate is open when the lists go on without
+//! them stay in the cursor, and are asked for one by one, less and less often, for [`OPEN_FOR`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -26,6 +29,14 @@ const MESSAGES_MAX: usize = 200;
 const OF_ONE_MAX: usize = 2;
 /// Ids that a cursor holds.
 const SEEN_MAX: usize = 1_000;
+/// Messages of ours that a cursor holds because their fate is open; of more, the oldest are not waited for.
+const OPEN_MAX: usize = 500;
+/// For how long after its time the fate of a message is waited for.
+const OPEN_FOR: Duration = Duration::from_hours(72);
+/// The least time between two looks at one; beyond that it grows with the age of the message, by a fourth of it.
+const OPEN_PAUSE: Duration = Duration::from_mins(10);
+/// Such looks in one answer.
+const AGAIN_MAX: usize = 20;
 /// Days that are looked through in one answer while nothing is found.
 const DAYS_MAX: usize = 31;
 /// Pages of one list of one day.
@@ -64,6 +75,14 @@ pub(super) struct Page {
     pub(super) next: Option<Url>,
 }
 
+/// How a message of ours fares that was asked for by its id.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) progress: Option<Progress>,
+    /// The same, to be told.
+    pub(super) told: Option<Told>,
+}
+
 /// A provider with such lists.
 pub(super) trait Lister: Send {
     /// How long after the time it bears a message may yet come into a list.
@@ -74,6 +93,8 @@ pub(super) trait Lister: Send {
     fn page<'a>(&'a mut self, url: &'a Url) -> BoxFuture<'a, Result<Page, ConnectorError>>;
     /// What a message tells, at most two things; where it is not new, only how it fares.
     fn tell<'a>(&'a mut self, listed: &'a Listed, new: bool) -> BoxFuture<'a, Result<Vec<Told>, ConnectorError>>;
+    /// One message of ours; `None` where the provider has it no longer.
+    fn again<'a>(&'a mut self, id: &'a str) -> BoxFuture<'a, Result<Option<Again>, ConnectorError>>;
     /// A file beside a message.
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
 }
@@ -87,13 +108,27 @@ struct Seam {
     floor: i64,
     /// What was told since `floor`: when, and how it fared.
     seen: BTreeMap<String, (i64, String)>,
+    /// Messages of ours from before `floor` whose fate is open: when, how it fared, and when it is looked at next.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    open: BTreeMap<String, (i64, String, i64)>,
+}
+
+/// Whether more may yet become of a message of ours that fares so.
+fn is_open(fared: &str) -> bool {
+    [Progress::Taken, Progress::Sent].iter().any(|progress| fared == mark(Some(*progress)))
+}
+
+/// When a message of this time is looked at next.
+fn next_look(at: i64, now: Micros) -> i64 {
+    let age = Duration::from_micros(u64::try_from(now.0.saturating_sub(at)).unwrap_or_default());
+    now.plus(OPEN_PAUSE.max(age / 4)).0
 }
 
 impl Seam {
     /// From the whole second on: that is all that some providers tell of a time, and what came after the first look bears it as well.
     fn new(since: Micros) -> Self {
         let since = Micros::from_seconds(since.seconds()).0;
-        Self { at: since, floor: since, seen: BTreeMap::new() }
+        Self { at: since, floor: since, seen: BTreeMap::new(), open: BTreeMap::new() }
     }
 
     /// A cursor that can't be read begins anew: told twice is better than never.
@@ -122,19 +157,42 @@ impl Seam {
         self.at = self.at.max(at.0);
     }
 
-    /// Forgets what is not asked for again.
-    fn settle(&mut self, lag: Duration) {
+    /// Forgets what is not asked for again, but for what is open.
+    fn settle(&mut self, lag: Duration, now: Micros) {
         self.floor = self.floor.max(Micros(self.at).minus(lag).0);
-        let floor = self.floor;
-        self.seen.retain(|_, (at, _)| *at >= floor);
+        self.leave_behind(now);
         if self.seen.len() > SEEN_MAX {
             // So many in that time that the memory is full: what comes later than its oldest is not waited for.
             let mut times: Vec<i64> = self.seen.values().map(|(at, _)| *at).collect();
             times.sort_unstable();
-            let oldest = times.get(times.len().saturating_sub(SEEN_MAX)).copied().unwrap_or(floor);
+            let oldest = times.get(times.len().saturating_sub(SEEN_MAX)).copied().unwrap_or(self.floor);
             self.floor = oldest;
-            self.seen.retain(|_, (at, _)| *at >= oldest);
+            self.leave_behind(now);
         }
+        let since = now.minus(OPEN_FOR).0;
+        self.open.retain(|_, (at, ..)| *at >= since);
+        while self.open.len() > OPEN_MAX
+            && let Some(oldest) = self.open.iter().min_by_key(|(_, (at, ..))| *at).map(|(id, _)| id.clone())
+        {
+            self.open.remove(&oldest);
+        }
+    }
+
+    fn leave_behind(&mut self, now: Micros) {
+        let floor = self.floor;
+        for (id, (at, fared)) in self.seen.extract_if(.., |_, (at, _)| *at < floor) {
+            if is_open(&fared) {
+                self.open.insert(id, (at, fared, next_look(at, now)));
+            }
+        }
+    }
+
+    /// Whose turn it is to be looked at, the longest waiting first.
+    fn due(&self, now: Micros) -> Vec<String> {
+        let mut due: Vec<(i64, &String)> =
+            self.open.iter().filter(|(_, (.., next))| *next <= now.0).map(|(id, (.., next))| (*next, id)).collect();
+        due.sort_unstable();
+        due.into_iter().take(AGAIN_MAX).map(|(_, id)| id.clone()).collect()
     }
 }
 
@@ -183,11 +241,46 @@ impl<L: Lister> Walker<L> {
             seam.note(&listed);
         }
         batch.more = self.days_left || !self.waiting.is_empty();
+        if !batch.more {
+            self.look_again(&mut seam, &mut batch).await;
+        }
         // While some of a day wait, the seam stays within what was told of it.
-        seam.settle(self.lister.lag());
+        seam.settle(self.lister.lag(), self.clock.now());
         batch.cursor = seam.write();
         self.given = Some(batch.cursor.clone());
         Ok(batch)
+    }
+
+    /// Asks what became of those whose fate is open. Where the provider can't be asked, or wants to be left alone, they wait: whether it
+    /// can be read the lists tell.
+    async fn look_again(&mut self, seam: &mut Seam, batch: &mut Batch) {
+        let now = self.clock.now();
+        for id in seam.due(now) {
+            if batch.told.len() >= TOLD_MAX {
+                return;
+            }
+            pulse::beat();
+            let again = match self.lister.again(&id).await {
+                Ok(Some(again)) => again,
+                Ok(None) => {
+                    seam.open.remove(&id);
+                    continue;
+                }
+                Err(error) if error.is_about_what_was_asked() => Again { progress: None, told: None },
+                Err(_) => return,
+            };
+            let Some((at, fared, next)) = seam.open.get_mut(&id) else { continue };
+            *next = next_look(*at, now);
+            let Some(progress) = again.progress else { continue };
+            let fares = mark(Some(progress));
+            if *fared != fares {
+                batch.told.extend(again.told);
+                fared.clone_from(&fares);
+            }
+            if !is_open(&fares) {
+                seam.open.remove(&id);
+            }
+        }
     }
 
     /// Looks for what is news, in the first day that has any.

@@ -174,6 +174,52 @@ fn wishes_to_be_left_alone_are_told_from_what_looks_like_them() {
 }
 
 #[test]
+fn a_place_to_stop_at_and_the_end_of_a_week_are_no_wish_to_be_left_alone() {
+    for text in [
+        "Draft by end of week, will text you",
+        "stop by and text me",
+        "I'll stop by the studio and text you after",
+        "At the end of the month I'll send you my texts for the captions",
+        "Next stop is Berlin, text me if you are around",
+        "Get off at the last stop, text me then",
+        "at the next stop text me",
+        "I quit my day job, so text me anytime",
+        "Let's stop here, I'll message you my notes",
+        "We end messaging at six today, text me before",
+        "By the end I can message you the final cut",
+        "Stop over in Lisbon tomorrow, text me your address",
+        "The video needs to end with your text on screen",
+        "Should the reel end with text or a logo?",
+        "non-stop shooting today, text you tonight",
+        "quit stalling and message me the brief lol",
+        "Does the promo end before your message goes out",
+        "I quit sms plans years ago, so message me on Instagram",
+        "you never text me back haha",
+    ] {
+        assert_eq!(read_consent(text), ConsentReading::None, "{text} {}", opts_out_in_words(text));
+    }
+    for text in [
+        "pls stop texting me",
+        "end these texts",
+        "can you quit texting",
+        "stop sending me texts",
+        "stop the texts",
+        "stop all these annoying texts please",
+        "Please stop your automated text messages",
+        "stop text me",
+        "Please end these messages",
+        "stop calling and texting me",
+        "quit sending these msgs",
+        "ok stop with the sms already",
+        "you need to stop contacting me",
+        "I want you to stop texting",
+        "never text me",
+    ] {
+        assert_eq!(read_consent(text), ConsentReading::PerhapsStop, "{text}");
+    }
+}
+
+#[test]
 fn hostile_texts_end() {
     for piece in ["stop ", "no more ", "dont text ", "🎁", "\u{301}", "remove my "] {
         let text = piece.repeat(20_000);

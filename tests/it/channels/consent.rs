@@ -1,7 +1,7 @@
 //! What a text says about wanting more of them: how far a stop goes, what takes it back, and what does not.
 
 use liaison::clock::Clock;
-use liaison::connector::feed::{Party, Said, Told};
+use liaison::connector::feed::{ConsentWord, Party, Said, Told};
 use liaison::domain::chat::{self, Harm};
 use liaison::domain::ids::{EventId, InfluencerId, LedgerId, MessageId};
 use liaison::domain::people::{SCOPE_ALL, Suppression};
@@ -228,5 +228,78 @@ async fn an_answer_goes_to_nobody_but_the_other_side() {
         assert!(matches!(other, Err(TalkError::NotTheirs { .. })), "{other:?}");
         let same = talk::choose(&mut tx, &[], Channel::Sms, &wish(THEIRS)).await;
         assert!(matches!(same, Err(TalkError::WhichAccount(_))), "{same:?}");
+    }
+}
+
+/// The same as the provider tells it that reads a keyword of its own in it.
+fn read_there(told: Told, word: ConsentWord) -> Told {
+    let Told::Said(said) = told else { panic!("{told:?}") };
+    Told::Said(Box::new(Said { consent: Some(word), ..*said }))
+}
+
+async fn stops_told(fresh: &Fresh) -> usize {
+    let mut tx = fresh.store.read().await.unwrap();
+    let events = tx.list_events_written(EventId(uuid::Uuid::nil()), 1_000).await.unwrap();
+    let is_stop = |data: &serde_json::Value| data["consent"] == "stop";
+    events
+        .iter()
+        .filter(|e| e.kind == EventType::ThreadReplied && e.data.as_ref().is_some_and(|d| is_stop(&d.0)))
+        .count()
+}
+
+#[tokio::test]
+async fn a_keyword_that_only_the_provider_knows_counts_however_late_it_says_so() {
+    for fresh in stores::both().await {
+        let (clock, name) = (Clock::machine(), fresh.name);
+        ana(&fresh, &clock, vec![THEIRS.to_owned()]).await;
+        let now = clock.now();
+        let seconds = |n: i64| Micros(now.0 + n * 1_000_000);
+        let stop = || text("SM1", "ARRET", seconds(1));
+        // The list brings plain words, and the hook says what they are: once, whatever comes again.
+        hear(&fresh, &clock, Some(now), stop()).await;
+        assert_eq!((standing(&fresh).await.0.len(), stops_told(&fresh).await), (0, 0), "{name}");
+        for _ in 0..3 {
+            hear(&fresh, &clock, Some(now), read_there(stop(), ConsentWord::Stop)).await;
+            hear(&fresh, &clock, Some(now), stop()).await;
+            assert_eq!((standing(&fresh).await.0.len(), stops_told(&fresh).await), (1, 1), "{name}");
+        }
+        // So does the keyword that takes it back; and what was taken back does not come again.
+        let start = || text("SM2", "DEPART", seconds(2));
+        hear(&fresh, &clock, Some(now), start()).await;
+        assert_eq!(standing(&fresh).await.0.len(), 1, "{name}");
+        hear(&fresh, &clock, Some(now), read_there(start(), ConsentWord::Start)).await;
+        assert_eq!(standing(&fresh).await, (Vec::new(), true), "{name}");
+        hear(&fresh, &clock, Some(now), read_there(stop(), ConsentWord::Stop)).await;
+        assert_eq!(standing(&fresh).await, (Vec::new(), true), "{name}");
+        // Nor does a stop from before that, of which the provider tells only now.
+        hear(&fresh, &clock, Some(now), text("SM0", "FIN", seconds(1))).await;
+        hear(&fresh, &clock, Some(now), read_there(text("SM0", "FIN", seconds(1)), ConsentWord::Stop)).await;
+        assert_eq!((standing(&fresh).await, stops_told(&fresh).await), ((Vec::new(), true), 1), "{name}");
+        // Known with it from the beginning, it is no news.
+        hear(&fresh, &clock, Some(now), read_there(text("SM3", "ARRET", seconds(3)), ConsentWord::Stop)).await;
+        assert_eq!((standing(&fresh).await.0.len(), stops_told(&fresh).await), (1, 2), "{name}");
+        hear(&fresh, &clock, Some(now), read_there(text("SM3", "ARRET", seconds(3)), ConsentWord::Stop)).await;
+        assert_eq!(stops_told(&fresh).await, 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_late_keyword_counts_of_strangers_and_of_before_as_well() {
+    for fresh in stores::both().await {
+        let (clock, name) = (Clock::machine(), fresh.name);
+        let now = clock.now();
+        for (id, at) in [("SM1", now), ("SM2", Micros(now.0 - 3_600_000_000))] {
+            let told = || text(id, "ARRET", at);
+            hear(&fresh, &clock, Some(now), told()).await;
+            assert_eq!(standing(&fresh).await.0.len(), 0, "{name} {id}");
+            hear(&fresh, &clock, Some(now), read_there(told(), ConsentWord::Stop)).await;
+            assert_eq!((standing(&fresh).await.0.len(), stops_told(&fresh).await), (1, 0), "{name} {id}");
+            let mut tx = fresh.store.begin("test").await.unwrap();
+            tx.delete_suppressions(Channel::Sms, THEIRS).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        // Whoever turns out to have written it has said so.
+        ana(&fresh, &clock, vec![THEIRS.to_owned()]).await;
+        assert_eq!(stops_told(&fresh).await, 1, "{name}");
     }
 }

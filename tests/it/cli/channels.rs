@@ -5,6 +5,8 @@ use std::path::Path;
 use liaison::connector::slack::manifest::SCOPES;
 
 use super::{Done, liaison, ready};
+use crate::sms;
+use crate::sms::telnyx::Telnyx;
 
 /// Writes a secret as the command says to.
 fn keep(dir: &Path, name: &str, secret: &str) {
@@ -44,10 +46,16 @@ fn a_number_is_added_step_by_step() {
         ],
     );
     reached_at(dir.path(), "https://hub.acme.example");
-    let told = run(&["account", "add", "telnyx", "pool"]).well();
-    says_all(&told, &["# messaging_profile_id = ", "\n  https://hub.acme.example/hooks/pool\n", "\"Inbound\""]);
+    says_all(
+        &run(&["account", "add", "text", "--kind", "twilio"]).well(),
+        &["\n  https://hub.acme.example/hooks/text\n", "HTTP POST"],
+    );
     let told = run(&["account", "add", "text", "--kind", "twilio", "--json"]).well().json();
     assert_eq!(told["webhook"], "https://hub.acme.example/hooks/text");
+    // An API key signs in, and the token is what checks posts: it stands in the entry and is to be kept as well.
+    let key = ["--set", "api_key=SK0123456789abcdef0123456789abcdef"];
+    let keyed = run(&[&["account", "add", "text", "--kind", "twilio"][..], &key].concat()).well();
+    says_all(&keyed, &["\nauth_token ", "/text-auth-token)", "\n  https://hub.acme.example/hooks/text\n"]);
     assert!(told["manifest"].is_null() && told["toml"].as_str().unwrap().starts_with("[accounts.text]\n"), "{told}");
     assert_eq!(told["secrets"][0]["command"], secret.as_str());
 
@@ -74,6 +82,120 @@ fn a_number_is_added_step_by_step() {
     let other = run(&[&["account", "add", "other", "--kind", "twilio", "--write"][..], &settings].concat());
     other.says(78, "belongs to one account");
     assert!(!dir.path().join("conf.d/account-other.toml").exists());
+}
+
+/// Whether nothing of it is said.
+fn says_none(done: &Done, parts: &[&str]) {
+    let told = format!("{}{}", done.out, done.err);
+    for part in parts {
+        assert!(!told.contains(part), "{part}\n{told}");
+    }
+}
+
+#[test]
+fn an_address_is_to_be_entered_only_where_posts_are_taken() {
+    let dir = ready();
+    reached_at(dir.path(), "https://hub.acme.example");
+    let run = |args: &[&str]| liaison(dir.path(), args);
+    let add = ["account", "add", "telnyx", "pool"];
+    let without = run(&add).well();
+    says_all(
+        &without,
+        &["# messaging_profile_id = ", "# public_key ", "can't post to us as it is", "needs `public_key` in the entry"],
+    );
+    says_none(&without, &["enter this address", "/hooks/pool", "goes along with each"]);
+    let json = |more: &[&str]| run(&[&add[..], more, &["--json"]].concat()).well().json();
+    assert!(json(&[])["webhook"].is_null());
+    let key = ["--set", "public_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
+    let with = run(&[&add[..], &key].concat()).well();
+    says_all(&with, &["\npublic_key ", "\n  https://hub.acme.example/hooks/pool\n", "\"Inbound\""]);
+    says_none(&with, &["can't post"]);
+    assert_eq!(json(&key)["webhook"], "https://hub.acme.example/hooks/pool");
+    // Written without the token, there is nothing that could check a post.
+    keep(dir.path(), "text-api-secret", "s");
+    let written = run(&[
+        "account",
+        "add",
+        "text",
+        "--kind",
+        "twilio",
+        "--write",
+        "--json",
+        "--set",
+        "account_sid=AC0123456789abcdef0123456789abcdef",
+        "--set",
+        "api_key=SK0123456789abcdef0123456789abcdef",
+        "--set",
+        "number=+14155550100",
+    ]);
+    assert!(written.well().json()["webhook"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_tried_says_whose_it_is_and_whether_posts_are_taken() {
+    let (dir, telnyx) = (ready(), Telnyx::new());
+    reached_at(dir.path(), "https://hub.acme.example");
+    keep(dir.path(), "pool-api-key", sms::telnyx::KEY);
+    let entry = |number: &str, more: &str| {
+        let base = format!("{}/v2", telnyx.server.url());
+        let text = format!(
+            "[accounts.pool]\nkind = \"telnyx\"\napi_key = {{ file = \"pool-api-key\" }}\nnumber = \"{number}\"\nbase_url = \"{base}\"\n{more}"
+        );
+        std::fs::write(dir.path().join("conf.d/account-pool.toml"), text).unwrap();
+    };
+    let run = |args: &[&str]| liaison(dir.path(), args);
+    entry("+14155550100", "");
+    let told = run(&["account", "add", "pool"]).well();
+    says_all(
+        &told,
+        &[
+            "ok       reading: Telnyx lets us read its messages\n",
+            "ok       number +14155550100: it is ours at Telnyx",
+            "is seen with the first",
+            "no hook: `public_key`",
+            "can't post to us as it is",
+            "pool can be used.",
+        ],
+    );
+    says_none(&told, &["enter this address", "/hooks/pool", "and send"]);
+    assert!(run(&["account", "add", "pool", "--json"]).well().json()["webhook"].is_null());
+    entry("+14155550100", "public_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n");
+    let told = run(&["account", "add", "pool"]).well();
+    says_all(&told, &["hook: what Telnyx posts can be checked", "\n  https://hub.acme.example/hooks/pool\n"]);
+    // A mistyped number does not pass.
+    entry("+14155550101", "");
+    let told = run(&["account", "test", "pool"]);
+    told.says(1, "PROBLEM  number +14155550101: the account has no such number at Telnyx: correct `number`");
+    let told = run(&["account", "add", "pool"]);
+    told.says(1, "PROBLEM  number");
+    says_none(&told, &["can be used"]);
+    // What could not be seen is said so.
+    telnyx.state.lock().unwrap().closed = Some(403);
+    let told = run(&["account", "add", "pool"]).well();
+    says_all(&told, &["WARNING  number +14155550101: ", "pool can be used, as far as could be seen."]);
+    let steps = run(&["account", "test", "pool", "--json"]).well().json()["steps"].clone();
+    assert_eq!((&steps[1]["ok"], &steps[1]["warning"]), (&true.into(), &true.into()), "{steps}");
+}
+
+#[test]
+fn slack_posts_only_to_a_daemon_that_has_its_secret() {
+    let dir = ready();
+    reached_at(dir.path(), "https://hub.acme.example");
+    let told = liaison(dir.path(), &["account", "add", "team", "--kind", "slack"]).well();
+    let secret = format!("(umask 077; cat > {}/team-signing-secret)   # signing_secret", dir.path().display());
+    // In this order, for Slack asks the address as soon as it is entered.
+    let mut from = 0;
+    for part in [
+        "[accounts.team]",
+        "# signing_secret = ",
+        &secret,
+        "then `liaison reload`",
+        "enter https://hub.acme.example/hooks/team at",
+    ] {
+        let at = told.out[from..].find(part).unwrap_or_else(|| panic!("{part} is not behind {from}:\n{}", told.out));
+        from += at + part.len();
+    }
+    assert_eq!(told.out.matches("/hooks/team").count(), 1);
 }
 
 #[test]

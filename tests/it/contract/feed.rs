@@ -98,6 +98,27 @@ async fn ids_of_providers_are_kept_once_and_mean_something_within_their_account(
 }
 
 #[tokio::test]
+async fn what_a_provider_reads_itself_in_a_message_is_noted_once() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let id = message(&fresh, &clock).await;
+        let mut tx = fresh.store.begin("test.feed").await.unwrap();
+        let rows = vec![told("texts", "SM1", id), told("other", "SM1", id), told("texts", "SM2", id)];
+        tx.insert_provider_messages(rows).await.unwrap();
+        assert!(tx.set_read_there("texts", "SM1", "stop").await.unwrap(), "{}", fresh.name);
+        for (account, key, code) in [("texts", "SM1", "stop"), ("texts", "SM1", "start"), ("texts", "SM9", "stop")] {
+            assert!(!tx.set_read_there(account, key, code).await.unwrap(), "{}: {key} {code}", fresh.name);
+        }
+        // One of ours that fares somehow is none of theirs.
+        assert!(tx.set_progress("texts", "SM2", (Progress::Sent, None), seed::at(1)).await.unwrap());
+        assert!(!tx.set_read_there("texts", "SM2", "stop").await.unwrap(), "{}", fresh.name);
+        let codes: Vec<_> =
+            tx.list_provider_messages(vec![id]).await.unwrap().into_iter().map(|row| row.code).collect();
+        assert_eq!(codes, [None, Some("stop".to_owned()), None], "{}", fresh.name);
+    }
+}
+
+#[tokio::test]
 async fn what_a_provider_tells_late_of_a_message_changes_nothing() {
     use Progress::{Delivered, Failed, Sent, Taken};
     let clock = Clock::machine();

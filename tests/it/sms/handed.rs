@@ -106,6 +106,9 @@ async fn a_refusal_says_what_to_do() {
         (400, 21_211, 550, "21211"),
         (400, 21_614, 550, "21614"),
         (400, 21_617, 554, "21617"),
+        // About one recipient: the account goes on.
+        (400, 21_408, 554, "21408"),
+        (400, 21_612, 554, "21612"),
         (400, 21_606, 550, "5.7.1"),
         (401, 20_003, 535, "20003"),
         (400, 99_999, 554, "99999"),
@@ -119,6 +122,18 @@ async fn a_refusal_says_what_to_do() {
         assert!(text.starts_with(&code.to_string()) && !text.contains("4155550101"), "{text}");
     }
     assert!(twilio.messages().is_empty());
+    // A short code reaches its own country alone, and the same code says so.
+    let (url, clock) = (twilio.server.url(), clock);
+    let settings = [
+        ("account_sid", super::ACCOUNT),
+        ("auth_token", super::TOKEN),
+        ("number", "24365"),
+        ("base_url", url.as_str()),
+    ];
+    twilio.will(&[Fate::Refused(400, 21_606, 0)]);
+    let outcome = send(&*super::line("twilio", &settings, &clock), &mail(THEIRS, "x", None)).await;
+    let SendOutcome::Refused(Reply { code: 554, enhanced: Some(code), text }) = outcome else { panic!("{outcome:?}") };
+    assert!(code == "21606" && text.contains("write from another"), "{text}");
     // Too fast: the whole line waits, in all its sessions.
     for (status, code) in [(429, 20_429), (400, 14_107)] {
         let line = twilio.line(&clock);

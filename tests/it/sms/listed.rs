@@ -103,6 +103,48 @@ async fn ours_are_told_with_how_they_fare() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_was_off_for_an_hour_gets_its_message_and_that_is_told() {
+    let (twilio, telnyx, clock) = (Twilio::new(), Telnyx::new(), clock());
+    let lines = [twilio.line(&clock), telnyx.line(&clock)];
+    for line in &lines {
+        send(&**line, &mail(THEIRS, "out", None)).await;
+    }
+    let becomes = |status: &'static str| {
+        let mut state = twilio.state.lock().unwrap();
+        status.clone_into(&mut state.messages[0].status);
+        state.messages[0].sent = Some(NOON);
+        telnyx.state.lock().unwrap().messages[0].status = status;
+    };
+    becomes("sent");
+    let mut cursors = Vec::new();
+    for line in &lines {
+        let (told, cursor) = all(&mut *line.feed(), None, NOON - DAY).await;
+        assert_eq!(told.len(), 2, "{told:?}");
+        cursors.push(cursor);
+    }
+    // Seven hours on a busy number: no list speaks of it any more.
+    for hour in 1..=7 {
+        clock.advance(Duration::from_hours(1));
+        twilio.comes_in(THEIRS, "busy", NOON + hour * 3_600);
+        telnyx.comes_in(THEIRS, "busy", NOON + hour * 3_600);
+        for (line, cursor) in lines.iter().zip(&mut cursors) {
+            let (told, next) = all(&mut *line.feed(), Some(cursor.clone()), 0).await;
+            assert_eq!((told.len(), said(&told).len()), (1, 1), "{told:?}");
+            *cursor = next;
+        }
+    }
+    becomes("delivered");
+    clock.advance(Duration::from_hours(3));
+    for (line, cursor) in lines.iter().zip(&mut cursors) {
+        let (told, next) = all(&mut *line.feed(), Some(cursor.clone()), 0).await;
+        assert!(matches!(told.as_slice(), [Told::Fares { progress: Progress::Delivered, .. }]), "{told:?}");
+        clock.advance(Duration::from_hours(3));
+        assert!(all(&mut *line.feed(), Some(next), 0).await.0.is_empty());
+    }
+    twilio.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_are_fetched_and_nothing_is_told_to_strangers() {
     let (twilio, clock) = (Twilio::new(), clock());
     twilio.comes_in(THEIRS, "look", NOON - 60);

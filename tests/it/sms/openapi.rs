@@ -112,11 +112,16 @@ impl Document {
             }
             (Some("boolean"), _) if !["true", "false"].contains(&value) => say("is neither true nor false"),
             (_, Some("uri")) if url::Url::parse(value).is_err() => say("is no address"),
-            (_, Some("phone-number")) if !value.starts_with('+') => say("is no number"),
+            // A short code is one as well, as the words of `From` say.
+            (_, Some("phone-number")) if !value.starts_with('+') && !is_short_code(value) => say("is no number"),
             (_, Some("date-time")) if value.parse::<jiff::civil::Date>().is_err() => say("is no day"),
             _ => None,
         }
     }
+}
+
+fn is_short_code(value: &str) -> bool {
+    (3..=8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The parameters of a path, where it fits a template.

@@ -46,6 +46,12 @@ pub struct State {
     pub rests: [Rests; 2],
     /// What is answered instead, once the message was taken; with `false` it was not.
     pub fates: VecDeque<(bool, u16, Value)>,
+    /// What stands in place of our number.
+    pub owned: Option<Value>,
+    /// A number that is another's, but for its texts.
+    pub hosted: Option<&'static str>,
+    /// The status with which nobody is let look at numbers and profiles.
+    pub closed: Option<u16>,
 }
 
 pub struct Telnyx {
@@ -117,6 +123,9 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         state.rests[1].ask(wait);
         return too_fast(wait);
     }
+    if let Some(answer) = owned(state, request) {
+        return answer;
+    }
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v2/messages") => created(state, request),
         ("GET", "/v2/detail_records") => records(state, request),
@@ -129,6 +138,42 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         }
         _ => json(404, &j!({ "errors": [{ "code": "10005", "title": "Resource not found" }] })),
     }
+}
+
+/// The messaging profile that is ours.
+pub const PROFILE: &str = "30ef55db-c4a2-4c4a-9804-a68077973d07";
+
+/// What is ours: one number, one short code, one profile.
+fn owned(state: &State, request: &Request) -> Option<Answer> {
+    let query = request.query();
+    let asked = field(&query, "filter[phone_number]");
+    let list = |found: Vec<Value>| j!({ "data": found, "meta": { "page_number": 1, "total_pages": 1 } });
+    let said = match request.path.as_str() {
+        "/v2/phone_numbers" => {
+            let ours = j!({ "phone_number": OURS, "status": "active", "messaging_profile_id": PROFILE });
+            let ours = state.owned.clone().unwrap_or(ours);
+            // As documented: other signs than digits find nothing, and some digits find all that have them.
+            let digits = asked.filter(|asked| asked.len() >= 3 && asked.bytes().all(|b| b.is_ascii_digit()));
+            let fits = digits.is_some_and(|digits| ours["phone_number"].as_str().unwrap().contains(digits));
+            list(if fits { vec![ours] } else { Vec::new() })
+        }
+        "/v2/messaging/hosted/numbers" => {
+            let found = state.hosted.filter(|hosted| asked == Some(hosted));
+            list(found.iter().map(|hosted| j!({ "phone_number": hosted, "messaging_profile_id": PROFILE })).collect())
+        }
+        "/v2/short_codes" => list(vec![j!({ "short_code": "24365", "messaging_profile_id": PROFILE })]),
+        path if path.starts_with("/v2/messaging_profiles/") => {
+            if !path.ends_with(PROFILE) && state.closed.is_none() {
+                return Some(json(404, &j!({ "errors": [{ "code": "10005", "title": "Resource not found" }] })));
+            }
+            j!({ "data": { "id": PROFILE, "enabled": true, "number_pool_settings": null } })
+        }
+        _ => return None,
+    };
+    let closed = state
+        .closed
+        .map(|status| json(status, &j!({ "errors": [{ "code": "10010", "title": "Authorization failed" }] })));
+    Some(closed.unwrap_or_else(|| json(200, &said)))
 }
 
 fn created(state: &mut State, request: &Request) -> Answer {
@@ -264,13 +309,26 @@ async fn what_telnyx_refuses_is_told() {
     let (telnyx, clock) = (Telnyx::new(), clock());
     let line = telnyx.line(&clock);
     let no = |code: &str| j!({ "errors": [{ "code": code, "title": "No", "detail": "not +14155550101" }] });
-    for (status, code, smtp) in
-        [(400, "40300", 550), (400, "40310", 550), (401, "10009", 535), (403, "40305", 550), (422, "1", 554)]
-    {
+    for (status, code, smtp) in [
+        (400, "40300", 550),
+        (400, "40310", 550),
+        (401, "10009", 535),
+        (403, "40305", 550),
+        (422, "1", 554),
+        (400, "40309", 554),
+    ] {
         telnyx.state.lock().unwrap().fates.push_back((false, status, no(code)));
         let SendOutcome::Refused(reply) = send(&*line, &mail(THEIRS, "x", None)).await else { panic!("{code}") };
         assert_eq!(reply.code, smtp, "{code}");
         assert!(reply.text.starts_with(code) && !reply.text.contains("4155550101"), "{}", reply.text);
+    }
+    // Whose number is meant, the place says.
+    for (place, smtp) in [("/from", 550), ("/to", 550), ("/text", 554)] {
+        let body =
+            j!({ "errors": [{ "code": "10002", "title": "Invalid phone number", "source": { "pointer": place } }] });
+        telnyx.state.lock().unwrap().fates.push_back((false, 422, body));
+        let SendOutcome::Refused(reply) = send(&*line, &mail(THEIRS, "x", None)).await else { panic!("{place}") };
+        assert_eq!((reply.code, reply.enhanced.as_deref() == Some("5.7.1")), (smtp, place == "/from"), "{place}");
     }
     let wrong = super::line(
         "telnyx",

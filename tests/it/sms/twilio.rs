@@ -80,6 +80,10 @@ pub struct State {
     pub rests: [Rests; 2],
     /// Where lists go on, where that is not here.
     pub leads_to: Option<String>,
+    /// What stands in place of what is ours: numbers that begin alike, say.
+    pub owned: Option<Value>,
+    /// The status and the code with which nobody is let look at numbers and services.
+    pub closed: Option<(u16, u32)>,
 }
 
 pub struct Twilio {
@@ -87,6 +91,8 @@ pub struct Twilio {
     pub state: Arc<Mutex<State>>,
 }
 
+/// The messaging service that is ours.
+pub const SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
 /// Messages of one page, whatever is asked for, so that there are some.
 const PAGE: usize = 7;
 
@@ -134,7 +140,12 @@ impl Twilio {
         match Document::twilio() {
             None => crate::peers::skip_corpora(),
             Some(document) => {
-                let wrong: Vec<String> = journal.iter().flat_map(|request| document.wrong(request)).collect();
+                // Messaging services stand in another document, where there is no more than this.
+                let here = journal.iter().filter(|request| {
+                    let sid = request.path.strip_prefix("/v1/Services/").filter(|_| request.method == "GET");
+                    !sid.is_some_and(|sid| liaison::config::texting::is_sid("MG", sid) && request.query.is_empty())
+                });
+                let wrong: Vec<String> = here.flat_map(|request| document.wrong(request)).collect();
                 assert!(wrong.is_empty(), "{wrong:#?}");
             }
         }
@@ -180,7 +191,46 @@ fn shown(message: &Stored) -> Value {
     })
 }
 
+/// What is ours: one number, one short code, one service.
+fn owned(state: &State, request: &Request) -> Option<Answer> {
+    let query = request.query();
+    // A pattern, as documented: whatever holds it is found.
+    let matching = |name: &str, all: &[&str], more: Value| {
+        let pattern = field(&query, name).unwrap();
+        let found = all.iter().filter(|number| number.contains(pattern)).map(|number| {
+            let mut one = more.clone();
+            one[if name == "ShortCode" { "short_code" } else { "phone_number" }] = j!(number);
+            one
+        });
+        found.collect::<Vec<Value>>()
+    };
+    let sms = j!({ "capabilities": { "sms": true, "mms": true, "voice": true } });
+    let path = request.path.strip_prefix("/2010-04-01").unwrap_or(&request.path);
+    let path = path.strip_prefix(&format!("/Accounts/{ACCOUNT}")).unwrap_or(path);
+    let said = match path {
+        "/IncomingPhoneNumbers.json" => {
+            let found = state.owned.clone().map_or_else(|| matching("PhoneNumber", &[OURS], sms), |given| vec![given]);
+            j!({ "incoming_phone_numbers": found, "next_page_uri": null })
+        }
+        "/SMS/ShortCodes.json" => {
+            j!({ "short_codes": matching("ShortCode", &["24365"], j!({})), "next_page_uri": null })
+        }
+        path if path.starts_with("/v1/Services/") => {
+            if state.closed.is_none() && !path.ends_with(SERVICE) {
+                return Some(failure(404, 20_404, "The requested resource was not found", 0));
+            }
+            j!({ "sid": SERVICE, "account_sid": ACCOUNT, "friendly_name": "Outreach" })
+        }
+        _ => return None,
+    };
+    let closed = state.closed.map(|(status, code)| failure(status, code, "Authorization Error", 0));
+    Some(closed.unwrap_or_else(|| json(200, &said)))
+}
+
 fn answer(state: &mut State, request: &Request) -> Answer {
+    if let Some(answer) = owned(state, request) {
+        return answer;
+    }
     let below = format!("/2010-04-01/Accounts/{ACCOUNT}/");
     let Some(path) = request.path.strip_prefix(&below) else { return failure(404, 20_404, "no such resource", 0) };
     let sends = request.method == "POST";
@@ -203,6 +253,11 @@ fn answer(state: &mut State, request: &Request) -> Answer {
                 .map(|n| j!({ "sid": format!("ME{n:032x}"), "content_type": "image/jpeg", "parent_sid": sid }))
                 .collect();
             json(200, &j!({ "media_list": list, "next_page_uri": null }))
+        }
+        ("GET", path) if path.starts_with("Messages/") && !path.contains("/Media") => {
+            let sid = path.trim_start_matches("Messages/").trim_end_matches(".json");
+            let found = state.messages.iter().find(|m| m.sid == sid);
+            found.map_or_else(|| failure(404, 20_404, "no such resource", 0), |message| json(200, &shown(message)))
         }
         ("GET", path) if path.contains("/Media/") => {
             let number = u64::from_str_radix(path.rsplit("/ME").next().unwrap(), 16).unwrap_or(u64::MAX);

@@ -22,6 +22,9 @@ use crate::domain::oauth::Provider;
 /// The page where apps of Slack are made.
 const APPS: &str = "https://api.slack.com/apps";
 
+/// The setting that checks what Slack posts.
+const SIGNING_SECRET: &str = "signing_secret";
+
 /// What is added that nobody signs in to.
 pub(super) enum Sort {
     /// A number, or a pool of numbers.
@@ -104,7 +107,7 @@ pub(super) async fn run(
     };
     let out = Out::new(global);
     if args.write {
-        return write(&out, config, &entry).await;
+        return write(&out, (config, sort), &entry).await;
     }
     show(&out, (config, sort), &entry)?;
     Ok(ExitCode::SUCCESS)
@@ -184,9 +187,11 @@ fn show(out: &Out, (config, sort): (&Config, &Sort), entry: &Entry) -> anyhow::R
     if out.is_json() {
         let secret = |(key, command): (&str, String)| json!({"key": key, "command": command});
         let secrets: Vec<Value> = entry.secrets().into_iter().map(secret).collect();
-        return out
-            .json_line(&json!({"account": name, "kind": entry.kind, "manifest": manifest_json(config, sort, name),
-            "secrets": secrets, "toml": entry.toml(false), "written": null, "webhook": webhook(config, name)}));
+        return out.json_line(
+            &json!({"account": name, "kind": entry.kind, "manifest": manifest_json(config, sort, name),
+            "secrets": secrets, "toml": entry.toml(false), "written": null,
+            "webhook": webhook(config, name).filter(|_| takes_posts(sort, entry, false))}),
+        );
     }
     let steps = match sort {
         Sort::Text(provider) => of_number(config, provider, entry),
@@ -201,9 +206,32 @@ fn show(out: &Out, (config, sort): (&Config, &Sort), entry: &Entry) -> anyhow::R
 fn of_number(config: &Config, provider: &Texting, entry: &Entry) -> Vec<String> {
     let mut steps = vec![format!("{}: {}.", provider.label, provider.found)];
     steps.extend(here(entry));
-    steps.push(posting(config, provider, &entry.account));
+    steps.push(if entry.has(provider.checks, false) {
+        posting(config, provider, &entry.account)
+    } else {
+        not_posting(provider, &entry.account)
+    });
     steps.push(format!("Then try it: liaison account add {}", entry.account));
     steps
+}
+
+/// Whether what the provider posts can be taken, with an entry as it is; what Slack needs for that is said beside the address.
+fn takes_posts(sort: &Sort, entry: &Entry, at_once: bool) -> bool {
+    match sort {
+        Sort::Text(provider) => entry.has(provider.checks, at_once),
+        Sort::Slack => true,
+    }
+}
+
+/// What is missing so that the provider can post to us.
+fn not_posting(provider: &Texting, name: &str) -> String {
+    let Texting { label, checks, .. } = provider;
+    let about = provider.setting(checks).map_or("", |setting| setting.about);
+    format!(
+        "{label} can't post to us as it is: messages are only asked for, every poll_seconds (60), and so is how ours fare. What is posted \
+         needs `{checks}` in the entry ({about}). Once it is there and the daemon has it, `liaison account add {name}` says which address \
+         to enter at {label}."
+    )
 }
 
 /// Where it is entered to which address the provider posts.
@@ -223,12 +251,6 @@ fn posting(config: &Config, provider: &Texting, name: &str) -> String {
 
 fn of_workspace(config: &Config, entry: &Entry) -> Vec<String> {
     let name = entry.account.as_str();
-    let posts = match webhook(config, name) {
-        Some(url) => format!(
-            "enter {url} at \"Event Subscriptions\" and at \"Interactivity & Shortcuts\", and turn \"Socket Mode\" off"
-        ),
-        None => "for which [server] base_url has to be set first".to_owned(),
-    };
     let mut steps = vec![
         format!(
             "Open {APPS}, \"Create New App\", \"From a manifest\", choose the workspace, and paste this as JSON:\n\n{}",
@@ -240,17 +262,42 @@ fn of_workspace(config: &Config, entry: &Entry) -> Vec<String> {
         "\"Basic Information\", \"App-Level Tokens\", \"Generate Token and Scopes\": add the scope connections:write. The token of \
          the app begins with xapp- and opens the socket over which Slack tells what happens."
             .to_owned(),
-        format!(
-            "The signing secret (\"Basic Information\", \"App Credentials\") is for those who have Slack post to us in place of the \
-             socket: {posts}."
-        ),
     ];
     steps.extend(here(entry));
+    steps.push(slack_posting(config, entry));
     steps.push(format!(
         "Invite the app to the channels that it is to read (/invite in Slack); who writes to it directly needs no invitation. Then see \
          whether anything is missing: liaison account add {name}"
     ));
     steps
+}
+
+/// How Slack posts to us in place of the socket. It asks an address at once where it is entered, and nothing answers there before the
+/// daemon has the secret.
+fn slack_posting(config: &Config, entry: &Entry) -> String {
+    let Some(url) = webhook(config, &entry.account) else {
+        return "In place of the socket Slack can post to us, for which [server] base_url has to be set first; docs/channels.md says what \
+                to do then."
+            .to_owned();
+    };
+    format!(
+        "Only where Slack is to post to us in place of the socket: keep the signing secret (\"Basic Information\", \"App Credentials\"),\n\n  \
+         {}   # {SIGNING_SECRET}\n\n   take the # off its line in the entry, {}. The daemon has to run with it before the next: Slack \
+         asks an address as soon as it is entered. Then enter {url} at \"Event Subscriptions\" and at \"Interactivity & Shortcuts\", and \
+         turn \"Socket Mode\" off.",
+        entry.command(SIGNING_SECRET),
+        again(entry)
+    )
+}
+
+/// What lets the daemon have what was changed.
+fn again(entry: &Entry) -> &'static str {
+    match entry.keeping {
+        Keeping::Files(_) => "then `liaison reload`",
+        Keeping::Credentials => {
+            "then `sudo systemctl restart liaison`, for the unit hands over new secrets when it starts"
+        }
+    }
 }
 
 /// What is done on this side: the secrets, and the entry.
@@ -260,12 +307,7 @@ fn here(entry: &Entry) -> [String; 2] {
         .into_iter()
         .flat_map(|(key, command)| ["\n  ".to_owned(), command, format!("   # {key}")])
         .collect();
-    let then = match entry.keeping {
-        Keeping::Files(_) => "then `liaison reload`",
-        Keeping::Credentials => {
-            "then `sudo systemctl restart liaison`, for the unit hands over new secrets when it starts"
-        }
-    };
+    let then = again(entry);
     [
         format!(
             "Keep each secret where the daemon finds it: type the line, paste the secret, then Enter and Ctrl-D.\n{commands}"
@@ -275,7 +317,7 @@ fn here(entry: &Entry) -> [String; 2] {
 }
 
 /// Writes the entry into a file of its own, where nothing is missing for it.
-async fn write(out: &Out, config: &Config, entry: &Entry) -> anyhow::Result<ExitCode> {
+async fn write(out: &Out, (config, sort): (&Config, &Sort), entry: &Entry) -> anyhow::Result<ExitCode> {
     let name = entry.account.as_str();
     let lacks = entry.lacks();
     if !lacks.is_empty() {
@@ -306,7 +348,7 @@ async fn write(out: &Out, config: &Config, entry: &Entry) -> anyhow::Result<Exit
     if out.is_json() {
         out.json_line(
             &json!({"account": name, "kind": entry.kind, "toml": toml, "written": file.display().to_string(),
-            "webhook": webhook(config, name)}),
+            "webhook": webhook(config, name).filter(|_| takes_posts(sort, entry, true))}),
         )?;
     } else {
         out.say(&format!("Wrote {}\n{next}", file.display()))?;
@@ -321,8 +363,12 @@ async fn try_there(global: &Global, (config, sort): (&Config, &Sort), name: &str
     let ok = tried.is_well();
     let kind = config.accounts.get(name).map(Account::kind_name);
     if desk.out.is_json() {
+        let takes = match sort {
+            Sort::Text(_) => tried.has("hook"),
+            Sort::Slack => true,
+        };
         desk.out.json_line(&json!({"account": name, "kind": kind, "ok": ok, "steps": tried.steps,
-            "manifest": manifest_json(config, sort, name), "webhook": webhook(config, name)}))?;
+            "manifest": manifest_json(config, sort, name), "webhook": webhook(config, name).filter(|_| takes)}))?;
     } else {
         tried.say(&desk.out)?;
         match sort {
@@ -332,10 +378,17 @@ async fn try_there(global: &Global, (config, sort): (&Config, &Sort), name: &str
                 manifest(config, name)
             ))?,
             Sort::Slack => {}
-            Sort::Text(provider) => desk.out.say(&format!("\n{}", posting(config, provider, name)))?,
+            Sort::Text(provider) if tried.has("hook") => {
+                desk.out.say(&format!("\n{}", posting(config, provider, name)))?;
+            }
+            Sort::Text(provider) if tried.has("no hook") => {
+                desk.out.say(&format!("\n{}", not_posting(provider, name)))?;
+            }
+            Sort::Text(_) => {}
         }
         if ok {
-            desk.out.say(&format!("\n{name} can be used."))?;
+            let so_far = if tried.is_unsure() { ", as far as could be seen" } else { "" };
+            desk.out.say(&format!("\n{name} can be used{so_far}."))?;
         }
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })

@@ -157,6 +157,16 @@ impl Entry {
         toml
     }
 
+    /// Whether a setting counts.
+    pub(super) fn has(&self, key: &str, at_once: bool) -> bool {
+        self.lines.iter().any(|line| line.key == key && self.counts(line, at_once))
+    }
+
+    /// What is typed to keep a secret, whether it counts or not.
+    pub(super) fn command(&self, key: &str) -> String {
+        self.keeping.command(&secret_name(&self.account, key))
+    }
+
     /// The secrets that count: the setting of each, and what is typed to keep it.
     pub(super) fn secrets(&self) -> Vec<(&'static str, String)> {
         let secrets = self.lines.iter().filter(|line| line.is_secret && self.counts(line, false));

@@ -1,13 +1,16 @@
 //! What Telnyx's codes mean: those of messages (<https://developers.telnyx.com/docs/messaging/messages/error-codes>) and of the
 //! interface as a whole (<https://developers.telnyx.com/development/api-fundamentals/api-errors>).
+//!
+//! What is about one recipient, or about one recipient and our number, fails that message. Only what would be said to every other
+//! message as well stops the account.
 
 use crate::connector::sms::Fault;
 
 /// By code, ascending.
 const CODES: &[(u32, Fault)] = &[
-    // The number is inactive; the number is invalid; the address is invalid; something is missing.
-    (10_001, Fault::Ours),
-    (10_002, Fault::NoSuchNumber),
+    // A number is inactive, or invalid: which, the place in the order tells ([`fault_at`]). An address is invalid; something is missing.
+    (10_001, Fault::Message),
+    (10_002, Fault::Message),
     (10_003, Fault::Message),
     (10_004, Fault::Message),
     // Unexpected; no answer in time.
@@ -18,9 +21,20 @@ const CODES: &[(u32, Fault)] = &[
     (10_010, Fault::Ours),
     // Too many requests.
     (10_011, Fault::TooFast),
-    // Not well-formed; not E.164.
+    // Not well-formed; not E.164, which the place tells of as well.
     (10_015, Fault::Message),
-    (10_016, Fault::NoSuchNumber),
+    (10_016, Fault::Message),
+    // The key was revoked, or has lapsed.
+    (20_002, Fault::SignIn),
+    (20_006, Fault::SignIn),
+    // The account: inactive, blocked, not verified, without the feature, not verified far enough; without funds.
+    (20_012, Fault::Ours),
+    (20_013, Fault::Ours),
+    (20_014, Fault::Ours),
+    (20_015, Fault::Ours),
+    (20_016, Fault::Ours),
+    (20_017, Fault::Ours),
+    (20_100, Fault::Ours),
     // A landline, or a number that can't be routed.
     (40_001, Fault::NotMobile),
     // Blocked as spam, for now and for good.
@@ -40,8 +54,9 @@ const CODES: &[(u32, Fault)] = &[
     (40_010, Fault::Ours),
     // Too fast.
     (40_011, Fault::TooFast),
-    // The recipient's number is invalid; ours is.
-    (40_012, Fault::NoSuchNumber),
+    // The recipient's carrier takes nothing for that number: nobody has it, or it has no credit, or gets nothing from short codes. Ours
+    // is invalid.
+    (40_012, Fault::OutOfReach),
     (40_013, Fault::Ours),
     // Expired in the queue.
     (40_014, Fault::Passing),
@@ -52,21 +67,23 @@ const CODES: &[(u32, Fault)] = &[
     (40_018, Fault::TooFast),
     // Rejected by a carrier as spam.
     (40_017, Fault::Filtered),
-    // The number is not set up for messages.
+    // The number is not set up for messages, not in the registry of toll-free numbers, or still with another provider.
     (40_100, Fault::Ours),
+    (40_150, Fault::Ours),
+    (40_151, Fault::Ours),
     // They wrote STOP.
     (40_300, Fault::OptedOut),
     // Not of a kind that can be sent; too large.
     (40_301, Fault::Message),
     (40_302, Fault::Message),
     (40_304, Fault::Message),
-    // 'from' is invalid, or not ours.
+    // 'from' is invalid, or not ours; or no sender of messages with files.
     (40_305, Fault::Ours),
     (40_306, Fault::Ours),
     (40_307, Fault::Ours),
-    (40_308, Fault::Ours),
+    (40_308, Fault::Message),
     // Not switched on for that region.
-    (40_309, Fault::Ours),
+    (40_309, Fault::Region),
     // 'to' is invalid.
     (40_310, Fault::NoSuchNumber),
     // The profile: its secret, switched off; messages are switched off for the account; our number is ailing.
@@ -97,6 +114,15 @@ pub(super) fn fault(code: &str) -> Option<Fault> {
     CODES.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault)
 }
 
+/// The same of a refusal that names the place in the order that it is about (`source.pointer`), which says whose number is meant.
+pub(super) fn fault_at(code: &str, place: &str) -> Option<Fault> {
+    match (code, place) {
+        ("10001" | "10002" | "10016", "/from") => Some(Fault::Ours),
+        ("10002" | "10016", "/to" | "/to/0") => Some(Fault::NoSuchNumber),
+        _ => fault(code),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,11 +137,24 @@ mod tests {
             ("40300", Some(Fault::OptedOut)),
             ("40310", Some(Fault::NoSuchNumber)),
             ("40001", Some(Fault::NotMobile)),
+            ("40309", Some(Fault::Region)),
+            ("40012", Some(Fault::OutOfReach)),
+            ("20100", Some(Fault::Ours)),
+            ("10001", Some(Fault::Message)),
             ("10011", Some(Fault::TooFast)),
             ("1", None),
             ("", None),
         ] {
             assert_eq!(fault(code), expected, "{code}");
+        }
+        for (code, place, expected) in [
+            ("10002", "/from", Fault::Ours),
+            ("10016", "/to", Fault::NoSuchNumber),
+            ("10001", "/to", Fault::Message),
+            ("10001", "/from", Fault::Ours),
+            ("40309", "/to", Fault::Region),
+        ] {
+            assert_eq!(fault_at(code, place), Some(expected), "{code} {place}");
         }
     }
 }

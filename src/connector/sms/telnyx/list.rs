@@ -14,7 +14,7 @@ use super::{Desk, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
-use crate::connector::sms::walk::{Listed, Lister, Page, mark};
+use crate::connector::sms::walk::{Again, Listed, Lister, Page, mark};
 use crate::connector::sms::{file_later, file_lost, is_stored_at};
 
 /// How long after its time a record may come into the list, so that until then its absence says nothing. Not documented: it is made with
@@ -89,6 +89,14 @@ impl Lister for Lists {
                 told.push(Told::Fares { id, token: None, progress, code, detail: String::new(), at: listed.at });
             }
             Ok(told)
+        })
+    }
+
+    fn again<'a>(&'a mut self, id: &'a str) -> BoxFuture<'a, Result<Option<Again>, ConnectorError>> {
+        Box::pin(async move {
+            let found = self.desk.message(id).await?;
+            let now = self.desk.means.clock.now();
+            Ok(found.map(|(message, _)| Again { progress: message.progress(), told: message.fares(None, now) }))
         })
     }
 

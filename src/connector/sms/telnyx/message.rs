@@ -18,6 +18,8 @@ const FILES_MAX: usize = 10;
 pub(super) struct Failure {
     pub(super) code: String,
     pub(super) words: String,
+    /// The place in what was asked that it is about; empty where that is not told.
+    pub(super) place: String,
 }
 
 impl Failure {
@@ -34,7 +36,8 @@ impl Failure {
         let code = code.as_str().map(str::to_owned).or_else(number)?;
         let (title, detail) = (text("title"), text("detail"));
         let words = if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
-        Some(Self { code, words })
+        let place = error.pointer("/source/pointer").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(Self { code, words, place })
     }
 }
 

@@ -67,7 +67,7 @@ impl Carrier for Desk {
                 403 => Fault::Ours,
                 _ => Fault::Message,
             };
-            let fault = codes::fault(&failure.code).unwrap_or(usual);
+            let fault = codes::fault_at(&failure.code, &failure.place).unwrap_or(usual);
             Said::No { fault, code: Some(failure.code), words: failure.words }
         })
     }

@@ -16,11 +16,12 @@ use super::{Desk, Origin, PAGE_SIZE, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
-use crate::connector::sms::walk::{Listed, Lister, Page, mark};
-use crate::connector::sms::{file_later, file_lost, is_stored_at};
+use crate::connector::sms::walk::{Again, Listed, Lister, Page, mark};
+use crate::connector::sms::{ANSWER_OCTETS_MAX, file_later, file_lost, is_stored_at};
 use crate::domain::words::Direction;
 
-/// How long after its time a message may come into a list, and for how long its further fate is looked at there.
+/// How long after its time a message may come into a list, and for how long its further fate is looked at there; later, message by
+/// message.
 const LAG: Duration = Duration::from_mins(30);
 /// Files of one message: ten is the most there may be.
 const FILES_MAX: usize = 10;
@@ -87,6 +88,24 @@ impl Lister for Lists {
                 told.extend(message.fares());
             }
             Ok(told)
+        })
+    }
+
+    fn again<'a>(&'a mut self, id: &'a str) -> BoxFuture<'a, Result<Option<Again>, ConnectorError>> {
+        Box::pin(async move {
+            let url = self.desk.url(&format!("Messages/{id}.json"))?;
+            let told = self.desk.ask(Question::get(&url, self.desk.credentials(), ANSWER_OCTETS_MAX)).await?;
+            match told.status {
+                200 => {}
+                404 | 410 => return Ok(None),
+                _ => return Err(refused(&told)),
+            }
+            let raw: Option<Value> = serde_json::from_slice(&told.body).ok();
+            let message = raw.as_ref().and_then(Message::read).filter(|message| message.sid == id);
+            let message = message.ok_or_else(|| {
+                ConnectorError::Unreadable("Twilio's answer is not the message that was asked for".to_owned())
+            })?;
+            Ok(Some(Again { progress: message.progress(), told: message.fares() }))
         })
     }
 

@@ -48,7 +48,8 @@ impl Carrier for Desk {
         Failure::read(&told.body).map_or(Said::Unclear, |failure| {
             let code = failure.code.to_string();
             let usual = if matches!(told.status, 401 | 403) { Fault::SignIn } else { Fault::Message };
-            Said::No { fault: codes::fault(&code).unwrap_or(usual), code: Some(code), words: failure.message }
+            let fault = if self.is_short_code() { codes::fault_of_short_code(&code) } else { codes::fault(&code) };
+            Said::No { fault: fault.unwrap_or(usual), code: Some(code), words: failure.message }
         })
     }
 }

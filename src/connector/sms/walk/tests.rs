@@ -8,6 +8,10 @@ struct Paper {
     asked: usize,
     /// The message that can't be told, once.
     fails: Option<String>,
+    /// Messages that were asked for by their ids.
+    again: Vec<String>,
+    /// Whether nobody is answered who asks so.
+    rests: bool,
 }
 
 const PAGE: usize = 3;
@@ -58,6 +62,27 @@ impl Lister for Paper {
         })
     }
 
+    fn again<'a>(&'a mut self, id: &'a str) -> BoxFuture<'a, Result<Option<Again>, ConnectorError>> {
+        Box::pin(async move {
+            if self.rests {
+                return Err(ConnectorError::Lost("wait".to_owned()));
+            }
+            self.again.push(id.to_owned());
+            let Some((id, at, fared)) = self.messages.iter().find(|m| m.0 == id) else { return Ok(None) };
+            let all = [Progress::Taken, Progress::Sent, Progress::Delivered, Progress::Failed];
+            let progress = all.into_iter().find(|progress| mark(Some(*progress)) == *fared);
+            let told = Told::Fares {
+                id: Some(id.clone()),
+                token: None,
+                progress: progress.unwrap(),
+                code: None,
+                detail: format!(" {fared}"),
+                at: Micros(*at),
+            };
+            Ok(Some(Again { progress, told: Some(told) }))
+        })
+    }
+
     fn file<'a>(&'a mut self, _: &'a Attached, _: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -70,7 +95,8 @@ const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn walker(messages: &[(&str, i64)]) -> Walker<Paper> {
     let messages = messages.iter().map(|(id, at)| ((*id).to_owned(), *at, "")).collect();
-    Walker::new(Paper { messages, asked: 0, fails: None }, Clock::stepped(Micros(NOON)))
+    let paper = Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: false };
+    Walker::new(paper, Clock::stepped(Micros(NOON)))
 }
 
 fn ids(batch: &Batch) -> Vec<String> {
@@ -206,4 +232,83 @@ async fn what_came_in_the_second_of_the_first_look_is_told() {
     let (told, cursor) = all(&mut walker, None, NOON + SECOND / 2).await;
     assert_eq!(told, ["in it", "after"]);
     assert_eq!(all(&mut walker, Some(cursor), NOON + SECOND / 2).await.0, [""; 0]);
+}
+
+/// Goes on for so long, and looks every ten minutes; a message of theirs comes in each time.
+async fn pass(walker: &mut Walker<Paper>, cursor: &mut String, minutes: u64) -> Vec<String> {
+    let mut told = Vec::new();
+    for _ in 0..minutes / 10 {
+        walker.clock.advance(Duration::from_mins(10));
+        let now = walker.clock.now().0;
+        walker.lister.messages.push((format!("in {now}"), now, ""));
+        let (some, next) = all(walker, Some(cursor.clone()), 0).await;
+        told.extend(some.into_iter().filter(|id| !id.starts_with("in ")));
+        *cursor = next;
+    }
+    told
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_message_hours_later_is_told_once() {
+    let mut walker = walker(&[("out", NOON), ("done", NOON), ("lost", NOON), ("gone", NOON)]);
+    for (id, fared) in [("out", "s"), ("done", "d"), ("lost", "t"), ("gone", "s")] {
+        walker.lister.messages.iter_mut().find(|m| m.0 == id).unwrap().2 = fared;
+    }
+    let (told, mut cursor) = all(&mut walker, None, NOON - DAY).await;
+    assert_eq!(told.len(), 4);
+    // The phone is off, and the number busy: after half an hour the lists speak of it no more.
+    walker.lister.messages.retain(|m| m.0 != "gone");
+    assert_eq!(pass(&mut walker, &mut cursor, 90).await, [""; 0]);
+    assert!(walker.lister.again.iter().all(|id| id != "done"), "{:?}", walker.lister.again);
+    let asked = |walker: &Walker<Paper>, id: &str| walker.lister.again.iter().filter(|asked| *asked == id).count();
+    assert_eq!(
+        (asked(&walker, "gone"), asked(&walker, "out") > 0),
+        (1, true),
+        "what is there no longer is asked for once"
+    );
+    let becomes = |walker: &mut Walker<Paper>, id: &str, fared| {
+        walker.lister.messages.iter_mut().find(|m| m.0 == id).unwrap().2 = fared;
+    };
+    becomes(&mut walker, "out", "d");
+    // A process that begins anew, and a provider that wants to be left alone for a while.
+    let (messages, clock) = (walker.lister.messages.clone(), walker.clock.clone());
+    let mut walker = Walker::new(Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: true }, clock);
+    assert_eq!(pass(&mut walker, &mut cursor, 60).await, [""; 0]);
+    walker.lister.rests = false;
+    assert_eq!(pass(&mut walker, &mut cursor, 120).await, ["out d"]);
+    assert_eq!(asked(&walker, "out"), 1);
+    // Less and less often, and for three days.
+    let before = asked(&walker, "lost");
+    assert_eq!(pass(&mut walker, &mut cursor, 30 * 60).await, [""; 0]);
+    becomes(&mut walker, "lost", "s");
+    assert_eq!(pass(&mut walker, &mut cursor, 12 * 60).await, ["lost s"]);
+    assert!(asked(&walker, "lost") - before < 15, "{}", asked(&walker, "lost"));
+    pass(&mut walker, &mut cursor, 26 * 60).await;
+    let over = asked(&walker, "lost");
+    becomes(&mut walker, "lost", "d");
+    assert_eq!(pass(&mut walker, &mut cursor, 24 * 60).await, [""; 0]);
+    assert_eq!(asked(&walker, "lost"), over);
+}
+
+#[tokio::test]
+async fn the_open_ones_are_bounded_and_looked_at_a_few_at_a_time() {
+    let many: Vec<(String, i64)> = (0..700).map(|n| (format!("{n:04}"), NOON - 7_200 * SECOND + n * SECOND)).collect();
+    let many: Vec<(&str, i64)> = many.iter().map(|(id, at)| (id.as_str(), *at)).collect();
+    let mut walker = walker(&many);
+    walker.lister.messages.iter_mut().for_each(|m| m.2 = "s");
+    walker.lister.messages.push(("newest".to_owned(), NOON, ""));
+    let (_, cursor) = all(&mut walker, None, NOON - DAY).await;
+    let seam = Seam::read(Some(&cursor), Micros(0));
+    assert_eq!((seam.open.len(), seam.open.contains_key("0199"), seam.open.contains_key("0200")), (500, false, true));
+    assert!(cursor.len() < 60_000, "{}", cursor.len());
+    walker.clock.advance(Duration::from_mins(40));
+    let (_, cursor) = all(&mut walker, Some(cursor), 0).await;
+    assert_eq!(walker.lister.again.len(), AGAIN_MAX);
+    let (_, cursor) = all(&mut walker, Some(cursor), 0).await;
+    let asked: BTreeSet<&String> = walker.lister.again.iter().collect();
+    assert_eq!(asked.len(), 2 * AGAIN_MAX, "others each time");
+    // A cursor of before that knew of none is one.
+    let mut old: Value = serde_json::from_str(&cursor).unwrap();
+    old.as_object_mut().unwrap().remove("open");
+    assert!(Seam::read(Some(&old.to_string()), Micros(0)).at > 0);
 }

@@ -91,13 +91,12 @@ fn check<'a>(
         if is_read {
             all.extend(ours.await);
         }
-        all.push(match line.hook() {
-            Some(_) => Checked::new(HOOK, Ok(format!("what {label} posts can be checked"))),
-            None => {
-                let checks = provider.checks;
-                let why = "is not configured, so nothing of that is taken; messages are only asked for";
-                Checked::new(NO_HOOK, Ok(format!("`{checks}`, which checks what {label} posts, {why}")))
-            }
+        let checks = provider.checks;
+        all.push(if line.hook().is_some() {
+            Checked::new(HOOK, Ok(format!("what {label} posts can be checked")))
+        } else {
+            let why = "is not configured, so nothing of that is taken; messages are only asked for";
+            Checked::new(NO_HOOK, Ok(format!("`{checks}`, which checks what {label} posts, {why}")))
         });
         all
     })

@@ -302,7 +302,7 @@ fn ends_texts(words: &[&str], at: usize) -> bool {
         if HASTE.contains(word) {
             // An order, and nothing before it.
             let polite = |w: &&str| POLITE.contains(w) || ["can", "could", "will", "would", "you"].contains(w);
-            return n == 0 && words.get(at) != Some(&"end") && words.iter().take(at).all(|w| polite(&w));
+            return n == 0 && words.get(at) != Some(&"end") && words.iter().take(at).all(polite);
         }
         if !BETWEEN.contains(word) {
             return false;

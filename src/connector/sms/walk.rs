@@ -269,13 +269,13 @@ impl<L: Lister> Walker<L> {
                 Err(error) if error.is_about_what_was_asked() => Again { progress: None, told: None },
                 Err(_) => return,
             };
-            let Some((at, fared, next)) = seam.open.get_mut(&id) else { continue };
+            let Some((at, known, next)) = seam.open.get_mut(&id) else { continue };
             *next = next_look(*at, now);
             let Some(progress) = again.progress else { continue };
             let fares = mark(Some(progress));
-            if *fared != fares {
+            if *known != fares {
                 batch.told.extend(again.told);
-                fared.clone_from(&fares);
+                known.clone_from(&fares);
             }
             if !is_open(&fares) {
                 seam.open.remove(&id);

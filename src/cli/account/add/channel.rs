@@ -377,14 +377,13 @@ async fn try_there(global: &Global, (config, sort): (&Config, &Sort), name: &str
                  \"Reinstall to Workspace\":\n\n{}",
                 manifest(config, name)
             ))?,
-            Sort::Slack => {}
             Sort::Text(provider) if tried.has("hook") => {
                 desk.out.say(&format!("\n{}", posting(config, provider, name)))?;
             }
             Sort::Text(provider) if tried.has("no hook") => {
                 desk.out.say(&format!("\n{}", not_posting(provider, name)))?;
             }
-            Sort::Text(_) => {}
+            Sort::Slack | Sort::Text(_) => {}
         }
         if ok {
             let so_far = if tried.is_unsure() { ", as far as could be seen" } else { "" };

@@ -4,6 +4,7 @@ mod colleagues;
 mod consent;
 mod files;
 mod published;
+mod rests;
 mod texts;
 mod workspaces;
 

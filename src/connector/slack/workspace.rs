@@ -171,6 +171,14 @@ impl Feed for WorkspaceFeed {
         Box::pin(async move { self.open().await?.file(file, octets_max).await })
     }
 
+    fn rests_until(&self) -> Option<Micros> {
+        self.workspace.api.reading_rests_until()
+    }
+
+    fn rest(&mut self, until: Micros) {
+        self.workspace.api.rest_reading(until);
+    }
+
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {
         Box::pin(async move { self.open().await?.wait(at_most).await })
     }
@@ -205,6 +213,10 @@ struct WorkspaceLedger {
 }
 
 impl Ledger for WorkspaceLedger {
+    fn rests_until(&self) -> Option<Micros> {
+        self.workspace.api.reading_rests_until()
+    }
+
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async move {
             let own = self.workspace.own().await?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::send::Rest;
 use crate::clock::Clock;
 use crate::connector::feed::{Attached, Batch, Feed, FileError, Progress, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
@@ -76,6 +77,8 @@ pub(super) trait Lister: Send {
     fn tell<'a>(&'a mut self, listed: &'a Listed, new: bool) -> BoxFuture<'a, Result<Vec<Told>, ConnectorError>>;
     /// A file beside a message.
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
+    /// How long the provider wants to be left alone by whoever reads.
+    fn rest(&self) -> &Rest;
 }
 
 /// What a cursor says.
@@ -249,6 +252,14 @@ impl<L: Lister> Feed for Walker<L> {
 
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         self.lister.file(file, octets_max)
+    }
+
+    fn rests_until(&self) -> Option<Micros> {
+        self.lister.rest().until(&self.clock)
+    }
+
+    fn rest(&mut self, until: Micros) {
+        self.lister.rest().keep(until.since(self.clock.now()));
     }
 
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {

@@ -8,11 +8,16 @@ struct Paper {
     asked: usize,
     /// The message that can't be told, once.
     fails: Option<String>,
+    rest: Rest,
 }
 
 const PAGE: usize = 3;
 
 impl Lister for Paper {
+    fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
     fn lag(&self) -> Duration {
         Duration::from_mins(30)
     }
@@ -70,7 +75,7 @@ const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn walker(messages: &[(&str, i64)]) -> Walker<Paper> {
     let messages = messages.iter().map(|(id, at)| ((*id).to_owned(), *at, "")).collect();
-    Walker::new(Paper { messages, asked: 0, fails: None }, Clock::stepped(Micros(NOON)))
+    Walker::new(Paper { messages, asked: 0, fails: None, rest: Rest::default() }, Clock::stepped(Micros(NOON)))
 }
 
 fn ids(batch: &Batch) -> Vec<String> {

@@ -33,6 +33,15 @@ pub struct Party {
     pub name: String,
 }
 
+/// What a provider says of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Face {
+    /// What they are called; empty where it is not told.
+    pub name: String,
+    /// Their mail address, where it is told and they are a person who is there.
+    pub email: Option<String>,
+}
+
 /// A file beside a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
@@ -227,6 +236,10 @@ pub trait Feed: Send {
     }
     /// Asks nothing before that: the provider said so to another session.
     fn rest(&mut self, _until: Micros) {}
+    /// Who somebody is, by their address, as far as the provider tells; it is asked seldom, and soon given up.
+    fn who<'a>(&'a mut self, _address: &'a str) -> BoxFuture<'a, Option<Face>> {
+        Box::pin(std::future::ready(None))
+    }
     /// Waits until there is news or the time is over.
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>>;
     /// Says goodbye; errors are of no interest.

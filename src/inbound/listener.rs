@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::faces;
 use super::files;
 use super::heard::{self, Context};
 use super::ingest::IngestError;
@@ -83,6 +84,7 @@ impl Listener {
             harm: self.settings.harm,
             fire_after,
             lease: Some((lease.0.to_owned(), lease.1)),
+            faces: faces::Faces::new(),
         };
         let mut cursor = self.begin(feed).await?;
         loop {
@@ -92,6 +94,8 @@ impl Listener {
             let batch = batch?;
             if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
                 pulse::beat();
+                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::READ_TIME_MAX).await?;
+                let context = Context { faces, ..context.clone() };
                 let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
                 let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;
                 if taken.news > 0 {

@@ -83,6 +83,8 @@ pub struct Revised {
     pub direction: Direction,
     /// What it says now.
     pub text: String,
+    /// When it was said.
+    pub said_at: Micros,
     /// When it was changed last.
     pub changed_at: Option<Micros>,
     /// How its sending stands, where it went through the outbox.
@@ -304,7 +306,7 @@ statements! {
     #[hot] ACCOUNT_LOCK = "SELECT name FROM account WHERE name = $1 FOR UPDATE";
     #[hot] WRITTEN_IN = "SELECT m.id FROM message_ref r JOIN message m ON m.conversation_id = r.conversation_id \
         WHERE r.ref = $2 AND m.account = $1 AND m.direction = 'inbound' LIMIT 1";
-    #[hot] REVISED = "SELECT m.direction, m.text, (SELECT MAX(v.at) FROM revision v WHERE v.message_id = m.id) AS changed_at, o.status \
+    #[hot] REVISED = "SELECT m.direction, m.text, m.at AS said_at, (SELECT MAX(v.at) FROM revision v WHERE v.message_id = m.id) AS changed_at, o.status \
         FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id = $1";
     #[hot] REVISION_INSERT = "INSERT INTO revision (message_id, at, text, deleted) VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, at) DO NOTHING";
     #[hot] REVISIONS = "SELECT at, text, deleted FROM revision WHERE message_id = $1 ORDER BY at";

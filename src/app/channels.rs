@@ -17,8 +17,8 @@ use crate::connector::sms::{self, Means};
 use crate::domain::chat::{Harm, HarmOf};
 use crate::domain::words::Channel;
 use crate::http::{Hears, Posted, Refused};
-use crate::inbound::{faces, heard};
 use crate::inbound::listener::{self, Pace, Reach};
+use crate::inbound::{faces, heard};
 use crate::outbound::{SendingSettings, SentCopy};
 
 /// The least time between two messages to one conversation of a workspace (chat.postMessage: one a second).

@@ -94,7 +94,8 @@ pub async fn take(
     context: &Context,
     (told, cursor): (&[Told], Option<&str>),
 ) -> Result<Taken, IngestError> {
-    let told: Vec<Told> = told.iter().cloned().map(|told| tame::named(told, &context.faces)).map(tame::without_nul).collect();
+    let told: Vec<Told> =
+        told.iter().cloned().map(|told| tame::named(told, &context.faces)).map(tame::without_nul).collect();
     let taken = match again(is_overtaken, || take_once(store, clock, context, (&told, cursor))).await {
         Err(error) if is_lasting(&error) && !told.is_empty() => {
             alone::take(store, clock, context, (&told, cursor)).await?

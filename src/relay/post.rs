@@ -254,7 +254,10 @@ pub async fn who_hears(store: &Store, room: &Room) -> Result<Option<String>, Sto
     let keys: Vec<String> = room.members.iter().filter_map(|member| chat::key(member)).collect();
     let known = store.read().await?.find_owners(keys).await?;
     Ok(known.first().map(|row| {
-        format!("{}, who is an influencer or an agent here, is a member of the channel and would read it", row.value_key)
+        format!(
+            "{}, who is an influencer or an agent here, is a member of the channel and would read it",
+            row.value_key
+        )
     }))
 }
 

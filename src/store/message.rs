@@ -390,11 +390,7 @@ impl Tx {
     }
 
     /// Takes a message off the timelines of these, where it is not known to be theirs.
-    pub async fn withdraw_proposed(
-        &mut self,
-        message: MessageId,
-        people: Vec<InfluencerId>,
-    ) -> Result<(), StoreError> {
+    pub async fn withdraw_proposed(&mut self, message: MessageId, people: Vec<InfluencerId>) -> Result<(), StoreError> {
         if people.is_empty() {
             return Ok(());
         }

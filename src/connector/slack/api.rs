@@ -176,7 +176,9 @@ impl Api {
     /// The same, as it was named to another session. Which method it was about is not kept: none of them is called before.
     pub fn rest_reading(&self, until: Micros) {
         let mut pace = self.pace();
-        READS.iter().for_each(|method| pace.put_off(method, until));
+        for method in READS {
+            pace.put_off(method, until);
+        }
     }
 
     pub(super) fn dialler(&self) -> &Dialler {

@@ -212,7 +212,10 @@ mod tests {
             ("at 10:100:00, a:b:c and key:x:1", "at 10:100:00, a:b:c and key:x:1"),
             ("`:tada:` :tada: ```:tada:\n:tada:``` :tada:", "`:tada:` 🎉 ```:tada:\n:tada:``` 🎉"),
             ("a ` :tada:\n` b", "a ` 🎉\n` b"),
-            ("<http://x.test/:tada:|a> http://x.test/:tada:/ :tada:", "<http://x.test/:tada:|a> http://x.test/:tada:/ 🎉"),
+            (
+                "<http://x.test/:tada:|a> http://x.test/:tada:/ :tada:",
+                "<http://x.test/:tada:|a> http://x.test/:tada:/ 🎉",
+            ),
             ("1 < 2 :tada:", "1 < 2 🎉"),
             ("é:tada: 日:tada:", "é🎉 日🎉"),
             ("", ""),
@@ -238,7 +241,8 @@ mod tests {
             emoji("odd", "110000"),
             json!({"type":"emoji","name":"our_logo"}),
         ];
-        let message = json!({"blocks":[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":elements}]}]});
+        let message =
+            json!({"blocks":[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":elements}]}]});
         let told = told(&message);
         let given = ":wave::skin-tone-2: :snowman: Great:tada:now :hash: :evil: :odd: :our_logo: `:tada:`";
         assert_eq!(shown(given, &told), "👋🏻 ☃️ Great🎉now #️⃣ :evil: :odd: :our_logo: `:tada:`");

@@ -66,7 +66,7 @@ impl Faces {
                 Some(face)
             }
             Err(trouble) => {
-                self.fail(address, trouble, now);
+                self.fail(address, &trouble, now);
                 None
             }
         }
@@ -80,8 +80,8 @@ impl Faces {
         state.known.insert(address.to_owned(), (face, now.plus(KNOWN_FOR)));
     }
 
-    fn fail(&self, address: &str, trouble: Trouble, now: Micros) {
-        let rest_until = match &trouble {
+    fn fail(&self, address: &str, trouble: &Trouble, now: Micros) {
+        let rest_until = match trouble {
             Trouble::Said { code, .. } if matches!(look_up(code).0, Meaning::Login) => {
                 let mut state = self.state();
                 if !std::mem::replace(&mut state.is_said, true) {

@@ -133,9 +133,10 @@ impl Line for Workspace {
                     ));
                     let missing = |missing: &manifest::Missing| {
                         let why = format!("the app lacks the scope {} ({})", missing.scope, missing.purpose);
-                        let outcome = match missing.is_needed {
-                            true => Err(ConnectorError::Login(why)),
-                            false => Ok(format!("{why}; it goes without, and is there once the app is installed anew")),
+                        let outcome = if missing.is_needed {
+                            Err(ConnectorError::Login(why))
+                        } else {
+                            Ok(format!("{why}; it goes without, and is there once the app is installed anew"))
                         };
                         Checked::new(format!("scope {}", missing.scope), outcome)
                     };

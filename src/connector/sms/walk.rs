@@ -78,7 +78,7 @@ pub(super) trait Lister: Send {
     /// A file beside a message.
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
     /// How long the provider wants to be left alone by whoever reads.
-    fn rest(&self) -> &Rest;
+    fn reading(&self) -> &Rest;
 }
 
 /// What a cursor says.
@@ -255,11 +255,11 @@ impl<L: Lister> Feed for Walker<L> {
     }
 
     fn rests_until(&self) -> Option<Micros> {
-        self.lister.rest().until(&self.clock)
+        self.lister.reading().until(&self.clock)
     }
 
     fn rest(&mut self, until: Micros) {
-        self.lister.rest().keep(until.since(self.clock.now()));
+        self.lister.reading().keep(until.since(self.clock.now()));
     }
 
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {

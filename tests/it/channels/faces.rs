@@ -51,7 +51,10 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
     }
     until(installation, "both wait", || (waiting(&brand).len() == 2).then_some(()));
     let zoe = until_waits(&brand, "T2/U9");
-    assert_eq!((&zoe["name"], &zoe["reason"], &zoe["influencer_id"]), (&json!("Zoë"), &json!("unknown_sender"), &Value::Null));
+    assert_eq!(
+        (&zoe["name"], &zoe["reason"], &zoe["influencer_id"]),
+        (&json!("Zoë"), &json!("unknown_sender"), &Value::Null)
+    );
     let (ok, told) = installation.command(&["unmatched", "list"]);
     assert!(ok && told.contains("Zoë"), "{told}");
     assert_eq!(fake.calls("users.info").len(), 1);
@@ -63,7 +66,10 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
     // Somebody of our own workspace with the mail address of somebody we know is suggested, and not made.
     brand.hears("C7", json!({ "user": "U7", "team": "T1", "text": "Yes, gladly" }));
     let row = until_waits(&brand, "T1/U7");
-    assert_eq!((&row["name"], &row["reason"], &row["influencer_id"]), (&json!("Ana Ruiz"), &json!("alias_proposed"), &json!(ana)));
+    assert_eq!(
+        (&row["name"], &row["reason"], &row["influencer_id"]),
+        (&json!("Ana Ruiz"), &json!("alias_proposed"), &json!(ana))
+    );
     assert_eq!(waiting(&brand).len(), 3);
     brand.until_says(&ana, "Yes, gladly");
     assert!(!installation.get(&format!("/v1/influencers/{ana}")).to_string().contains("T1/U7"));
@@ -79,7 +85,8 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
     let row = until_waits(&brand, "T1/U10");
     assert_eq!(row["influencer_id"], json!(bob));
     brand.until_says(&bob, "I am his brother");
-    let (ok, told) = installation.command(&["unmatched", "match", row["id"].as_str().unwrap(), "--new-influencer", "carl"]);
+    let (ok, told) =
+        installation.command(&["unmatched", "match", row["id"].as_str().unwrap(), "--new-influencer", "carl"]);
     assert!(ok, "{told}");
     assert_eq!(brand.texts(&bob), [""; 0]);
 

@@ -407,7 +407,8 @@ async fn what_was_said_before_is_kept_once_for_each_change_the_oldest_first() {
         let mut tx = fresh.store.begin("test.feed").await.unwrap();
         let known = tx.get_revised(theirs).await.unwrap().unwrap();
         let text = "Text number 1 about running shoes".to_owned();
-        let expected = Revised { direction: Direction::Inbound, text, said_at: known.said_at, changed_at: None, status: None };
+        let expected =
+            Revised { direction: Direction::Inbound, text, said_at: known.said_at, changed_at: None, status: None };
         assert_eq!(known, expected, "{}", fresh.name);
         assert_eq!(tx.list_revisions(theirs).await.unwrap(), []);
         assert!(tx.insert_revision((theirs, seed::at(5)), "second", true).await.unwrap());

@@ -91,7 +91,7 @@ impl Lister for Lists {
         })
     }
 
-    fn rest(&self) -> &Rest {
+    fn reading(&self) -> &Rest {
         &self.desk.reading
     }
 

@@ -8,14 +8,14 @@ struct Paper {
     asked: usize,
     /// The message that can't be told, once.
     fails: Option<String>,
-    rest: Rest,
+    reading: Rest,
 }
 
 const PAGE: usize = 3;
 
 impl Lister for Paper {
-    fn rest(&self) -> &Rest {
-        &self.rest
+    fn reading(&self) -> &Rest {
+        &self.reading
     }
 
     fn lag(&self) -> Duration {
@@ -75,7 +75,7 @@ const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn walker(messages: &[(&str, i64)]) -> Walker<Paper> {
     let messages = messages.iter().map(|(id, at)| ((*id).to_owned(), *at, "")).collect();
-    Walker::new(Paper { messages, asked: 0, fails: None, rest: Rest::default() }, Clock::stepped(Micros(NOON)))
+    Walker::new(Paper { messages, asked: 0, fails: None, reading: Rest::default() }, Clock::stepped(Micros(NOON)))
 }
 
 fn ids(batch: &Batch) -> Vec<String> {
@@ -211,4 +211,16 @@ async fn what_came_in_the_second_of_the_first_look_is_told() {
     let (told, cursor) = all(&mut walker, None, NOON + SECOND / 2).await;
     assert_eq!(told, ["in it", "after"]);
     assert_eq!(all(&mut walker, Some(cursor), NOON + SECOND / 2).await.0, [""; 0]);
+}
+
+#[test]
+fn a_rest_that_another_session_was_told_is_kept() {
+    let clock = Clock::stepped(Micros(NOON));
+    let mut walker =
+        Walker::new(Paper { messages: Vec::new(), asked: 0, fails: None, reading: Rest::default() }, clock.clone());
+    assert_eq!(walker.rests_until(), None);
+    walker.rest(clock.now().plus(Duration::from_mins(1)));
+    assert!(walker.lister.reading.check("Paper").is_err());
+    let until = walker.rests_until().unwrap();
+    assert!(until > clock.now().plus(Duration::from_secs(30)) && until <= clock.now().plus(Duration::from_mins(1)));
 }

@@ -32,6 +32,8 @@ mod show;
 mod tell;
 mod words;
 
+pub use post::who_hears;
+
 /// The lease of whoever turns events into posts and sees to words.
 const LEASE: &str = "relay";
 /// The lease of whoever forgets what is old.

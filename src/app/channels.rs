@@ -17,8 +17,8 @@ use crate::connector::sms::{self, Means};
 use crate::domain::chat::{Harm, HarmOf};
 use crate::domain::words::Channel;
 use crate::http::{Hears, Posted, Refused};
-use crate::inbound::heard;
 use crate::inbound::listener::{self, Pace, Reach};
+use crate::inbound::{faces, heard};
 use crate::outbound::{SendingSettings, SentCopy};
 
 /// The least time between two messages to one conversation of a workspace (chat.postMessage: one a second).
@@ -206,7 +206,11 @@ fn hear(hub: Hub, posted: Posted) -> BoxFuture<'static, Result<(&'static str, St
                 HookRefusal::NotReady => Refused::NotNow,
             }
         })?;
+        let mut feed = line.feed();
+        let asked = faces::ask(&hub.store, feed.as_mut(), &heard.told, faces::POSTED_TIME_MAX).await;
+        feed.close().await;
         let context = heard::Context {
+            faces: asked.map_err(|_| Refused::NotNow)?,
             account: account.name.clone(),
             channel: settings.channel,
             harm: settings.harm,

@@ -72,7 +72,9 @@ impl Handler for Commands {
                     let live = self.hub.live();
                     let rooms = super::rooms_of(&live.relays, name);
                     match live.accounts.iter().find(|a| a.name == name) {
-                        Some(parts) => Response::Ok(json!({"steps": super::probe(parts, &rooms).await})),
+                        Some(parts) => {
+                            Response::Ok(json!({"steps": super::probe(parts, &rooms, Some(&self.hub.store)).await}))
+                        }
                         None => Response::Error(format!(
                             "the daemon runs no account `{name}`; `liaison reload` makes it look"
                         )),

@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 use super::{AccountParts, Reading};
 use crate::config::{Relay, RelayPlace};
-use crate::connector::feed::{Checked, Line, Room};
+use crate::connector::feed::{Checked, Line};
+use crate::relay::who_hears;
+use crate::store::Store;
 
 /// How long each half may take.
 const HALF_MAX: Duration = Duration::from_secs(25);
@@ -30,8 +32,9 @@ fn step(what: impl Into<String>, ok: bool, detail: impl Into<String>) -> ProbeSt
     ProbeStep { what: what.into(), ok, warning: false, detail: detail.into() }
 }
 
-/// Tries an account, step by step; and looks at the places where the team is to hear through it.
-pub async fn probe(parts: &AccountParts, rooms: &[String]) -> Vec<ProbeStep> {
+/// Tries an account, step by step; and looks at the places where the team is to hear through it, and, where there is a database, at who
+/// would hear it there.
+pub async fn probe(parts: &AccountParts, rooms: &[String], store: Option<&Store>) -> Vec<ProbeStep> {
     let late = || format!("no answer within {} s; look at host, port and firewalls", HALF_MAX.as_secs());
     let mut steps = Vec::new();
     let source = match &parts.reading {
@@ -39,7 +42,7 @@ pub async fn probe(parts: &AccountParts, rooms: &[String]) -> Vec<ProbeStep> {
         Reading::Line { line, .. } => {
             let mut steps = probe_line(line.as_ref(), late()).await;
             for room in rooms {
-                steps.push(probe_room(line.as_ref(), room, late()).await);
+                steps.push(probe_room(line.as_ref(), (room, store), late()).await);
             }
             return steps;
         }
@@ -71,13 +74,26 @@ pub async fn probe(parts: &AccountParts, rooms: &[String]) -> Vec<ProbeStep> {
     steps
 }
 
-async fn probe_room(line: &dyn Line, id: &str, late: String) -> ProbeStep {
+/// As the relay judges it, before it posts.
+async fn probe_room(line: &dyn Line, (id, store): (&str, Option<&Store>), late: String) -> ProbeStep {
     let what = format!("channel {id} of the team");
-    match timeout(HALF_MAX, line.room(id)).await {
-        Ok(Ok(Room { open: Some(why), .. })) => step(what, false, format!("{why}: the team is shown nothing there")),
-        Ok(Ok(room)) => step(what, true, format!("{} members, all of the team's own workspace", room.members.len())),
-        Ok(Err(error)) => step(what, false, error.to_string()),
-        Err(_) => step(what, false, late),
+    let room = match timeout(HALF_MAX, line.room(id)).await {
+        Ok(Ok(room)) => room,
+        Ok(Err(error)) => return step(what, false, error.to_string()),
+        Err(_) => return step(what, false, late),
+    };
+    let members = room.members.len();
+    let heard = match (store, &room.open) {
+        (Some(store), _) => who_hears(store, &room).await,
+        (None, open) => Ok(open.clone()),
+    };
+    match heard {
+        Ok(Some(why)) => step(what, false, format!("{why}: the team is shown nothing there")),
+        Ok(None) if store.is_none() => {
+            step(what, true, format!("{members} members; whether one is an influencer or an agent, the database tells"))
+        }
+        Ok(None) => step(what, true, format!("{members} members, none of them an influencer or an agent here")),
+        Err(error) => step(what, false, error.to_string()),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn steer(hub: &Hub, order: SteerOrder, by: &str) -> Result<Valu
             let live = hub.live();
             let parts = live.accounts.iter().find(|a| a.name == name);
             let parts = parts.ok_or_else(|| ActionError::NotFound { sort: "account", given: name.clone() })?;
-            let steps = super::probe(parts, &super::rooms_of(&live.relays, &name)).await;
+            let steps = super::probe(parts, &super::rooms_of(&live.relays, &name), Some(&hub.store)).await;
             Ok(json!({"account": name, "ok": steps.iter().all(|s| s.ok), "steps": steps}))
         }
         SteerOrder::Remove(id) => remove(hub, id).await,

@@ -402,7 +402,7 @@ async fn look_at_accounts(config: &Config, (store, stored): (Option<&Store>, &[A
         let imap = match &account.kind {
             AccountKind::Imap(imap) => imap,
             AccountKind::Text(_) | AccountKind::Slack(_) => {
-                checks.extend(look_at_line(&what, account, &app::rooms_of(&config.relays, &account.id)).await);
+                checks.extend(look_at_line(&what, account, (&app::rooms_of(&config.relays, &account.id), store)).await);
                 continue;
             }
             AccountKind::Sandbox => {
@@ -440,7 +440,7 @@ fn unreadable(what: &str, named: &str) -> Check {
 }
 
 /// A number, a pool or a workspace: what its provider says to what we have, where that can be read here.
-async fn look_at_line(what: &str, account: &Account, rooms: &[String]) -> Vec<Check> {
+async fn look_at_line(what: &str, account: &Account, (rooms, store): (&[String], Option<&Store>)) -> Vec<Check> {
     if let Some(secret) = unread_secret(account) {
         return vec![unreadable(what, &secret)];
     }
@@ -458,7 +458,7 @@ async fn look_at_line(what: &str, account: &Account, rooms: &[String]) -> Vec<Ch
             (false, _) => Check::found(&what, State::Problem, step.detail, &hint),
         }
     };
-    app::probe(&parts, rooms).await.into_iter().map(of).collect()
+    app::probe(&parts, rooms, store).await.into_iter().map(of).collect()
 }
 
 async fn look_at_account(what: &str, parts: &app::AccountParts, stored: Option<&AccountView>) -> Vec<Check> {

@@ -25,6 +25,9 @@ pub(super) fn sort_of(message: &MessageView) -> String {
 
 /// The words, as far as there are any. A reaction is told as one.
 pub(super) fn words_of<'a>(message: &MessageView, words: &'a str) -> Cow<'a, str> {
+    if message.kind == Kind::Reaction && message.channel != Channel::Email && words.trim().is_empty() {
+        return "reacted, and took that back".into();
+    }
     if message.kind == Kind::Reaction {
         return format!("reacted with {}", words.trim()).into();
     }

@@ -33,6 +33,15 @@ pub struct Party {
     pub name: String,
 }
 
+/// What a provider says of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Face {
+    /// What they are called; empty where it is not told.
+    pub name: String,
+    /// Their mail address, where it is told and they are a person who is there.
+    pub email: Option<String>,
+}
+
 /// A file beside a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
@@ -185,6 +194,8 @@ pub struct Batch {
     pub cursor: String,
     /// Whether there is more at once.
     pub more: bool,
+    /// Whether there is more that the provider lets be asked for only later: what is known then is not all that was said.
+    pub put_off: bool,
 }
 
 /// Why a file was not fetched.
@@ -219,6 +230,16 @@ pub trait Feed: Send {
     fn next<'a>(&'a mut self, cursor: Option<&'a str>, since: Micros) -> BoxFuture<'a, Result<Batch, ConnectorError>>;
     /// A file beside a message, whole, where it has at most so many octets.
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
+    /// Until when the provider wants to be left alone by whoever reads, where it said so.
+    fn rests_until(&self) -> Option<Micros> {
+        None
+    }
+    /// Asks nothing before that: the provider said so to another session.
+    fn rest(&mut self, _until: Micros) {}
+    /// Who somebody is, by their address, as far as the provider tells; it is asked seldom, and soon given up.
+    fn who<'a>(&'a mut self, _address: &'a str) -> BoxFuture<'a, Option<Face>> {
+        Box::pin(std::future::ready(None))
+    }
     /// Waits until there is news or the time is over.
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>>;
     /// Says goodbye; errors are of no interest.
@@ -409,6 +430,10 @@ pub struct Looked {
 
 /// Asks a provider what became of something that was handed over.
 pub trait Ledger: Send {
+    /// Until when the provider wants to be left alone by whoever reads, where it said so.
+    fn rests_until(&self) -> Option<Micros> {
+        None
+    }
     /// Looks through all of the time between; where that can't be done, it is an error and no answer.
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>>;
 }

@@ -1,6 +1,6 @@
 //! How soon the next thing may go: one at a time per key, and nothing at all before an instant that a provider named. Pure.
 //!
-//! What it knows can be taken out, stored, and put back by whoever goes on after a restart or on another node.
+//! It is kept in memory: what a provider asks for is stored with the account by whoever was asked, and put in again from there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,26 +22,6 @@ impl Pace {
     /// A pace at which nothing went yet: `between` two things of one key.
     pub fn new(between: Duration) -> Self {
         Self { between, next_at: BTreeMap::new(), all_at: None }
-    }
-
-    /// One that goes on from what [`Self::stored`] gave.
-    pub fn restored(between: Duration, stored: impl IntoIterator<Item = (Option<String>, Micros)>) -> Self {
-        let mut pace = Self::new(between);
-        for (key, at) in stored {
-            match key {
-                Some(key) => pace.put_off(&key, at),
-                None => pace.put_off_all(at),
-            }
-        }
-        pace
-    }
-
-    /// What is to be kept: the key (`None`: all of them), and the instant before which nothing of it may go. What is past by `now`
-    /// is left out.
-    pub fn stored(&self, now: Micros) -> Vec<(Option<String>, Micros)> {
-        let all = self.all_at.map(|at| (None, at));
-        let each = self.next_at.iter().map(|(key, at)| (Some(key.clone()), *at));
-        all.into_iter().chain(each).filter(|(_, at)| *at > now).collect()
     }
 
     /// The instant from which a thing of this key may go; `None` where that is now.
@@ -107,24 +87,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_holds_elsewhere() {
-        let mut pace = Pace::new(Duration::from_secs(1));
-        pace.put_off("a", at(30));
-        pace.put_off("b", at(5));
-        pace.put_off_all(at(20));
-        let stored = pace.stored(at(10));
-        assert_eq!(stored, [(None, at(20)), (Some("a".to_owned()), at(30))]);
-        let other = Pace::restored(Duration::from_secs(1), stored);
-        assert_eq!((other.wait_until("a", at(10)), other.wait_until("b", at(10))), (Some(at(30)), Some(at(20))));
-    }
-
-    #[test]
     fn too_many_keys_slow_all_down_and_never_let_one_go_early() {
         let mut pace = Pace::new(Duration::from_secs(1));
         for n in 0..=KEYS_MAX {
             pace.put_off(&n.to_string(), at(100));
         }
         assert_eq!(pace.wait_until(&KEYS_MAX.to_string(), at(99)), Some(at(100)));
-        assert!(pace.stored(at(0)).len() <= KEYS_MAX + 1);
+        assert!(pace.next_at.len() <= KEYS_MAX);
     }
 }

@@ -137,7 +137,8 @@ pub struct Placed {
 }
 
 impl Placed {
-    fn add(&mut self, part: Part) {
+    /// Shows it on one more timeline; whose it is on already it stays as it is.
+    pub fn add(&mut self, part: Part) {
         if !self.parts.iter().any(|p| p.influencer == part.influencer) {
             self.parts.push(part);
         }

@@ -109,6 +109,7 @@ fn fresh_word(
         at: Micros(0),
         heard_at: Micros(0),
         changed: false,
+        changed_at: None,
         taken_back: false,
         state: RelayWordState::Waiting,
         note_id: None,
@@ -154,13 +155,13 @@ pub fn is_too_old(clock: &Clock, at: Micros) -> bool {
     at.plus(HEARD_WITHIN) < clock.now()
 }
 
-/// Hears that words were changed, or taken back (no words); whether they are the team's. What waits to be sent is not sent then.
-/// The caller has locked the conversations.
+/// Hears that words were changed, or taken back (no words); whether they are the team's. What waits to be sent is not sent then. A
+/// change that is older than what the words are now changes nothing, whenever it is told. The caller has locked the conversations.
 pub async fn hear_change(
     tx: &mut Tx,
     clock: &Clock,
     (account, id): (&str, &str),
-    text: Option<&str>,
+    (text, at): (Option<&str>, Micros),
 ) -> Result<bool, StoreError> {
     let Some(mut word) = tx.find_relay_word(account, id).await? else {
         // It may be told before what it is about: that must not be sent then.
@@ -173,10 +174,18 @@ pub async fn hear_change(
         return Ok(false);
     };
     match text {
-        Some(text) if cut(text) == word.text => return Ok(true),
+        // Changes within one second bear the same time, and the one that is told last holds.
+        Some(_) if word.changed_at.is_some_and(|changed| changed > at) => return Ok(true),
+        Some(text) if cut(text) == word.text => {
+            if word.changed_at.replace(at) != Some(at) {
+                tx.update_relay_word(&word).await?;
+            }
+            return Ok(true);
+        }
         Some(text) => {
             word.text = cut(text);
             word.changed = true;
+            word.changed_at = Some(at);
         }
         None if word.taken_back => return Ok(true),
         None => word.taken_back = true,
@@ -263,6 +272,7 @@ pub async fn hear_pressed(tx: &mut Tx, clock: &Clock, pressed: &PressedThere<'_>
             let word = RelayWordRow {
                 text: if changed { word.text } else { fresh.text },
                 note_id: word.note_id,
+                changed_at: word.changed_at,
                 taken_back: word.taken_back,
                 message_id: word.message_id.filter(|_| went),
                 ..fresh

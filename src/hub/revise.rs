@@ -14,22 +14,48 @@ use crate::store::{StoreError, Tx};
 
 /// Writes what it says now. `false` where that is known, or older than what is.
 pub async fn change(tx: &mut Tx, clock: &Clock, id: MessageId, (text, at): (&str, Micros)) -> Result<bool, StoreError> {
-    revise(tx, clock, id, (text, at, false)).await
+    revise(tx, clock, id, (text, at), Turn::Changed).await
 }
 
 /// Writes that it was taken back: it says nothing any more, and what it said is kept.
 pub async fn take_back(tx: &mut Tx, clock: &Clock, id: MessageId, at: Micros) -> Result<bool, StoreError> {
-    revise(tx, clock, id, ("", at, true)).await
+    revise(tx, clock, id, ("", at), Turn::TakenBack).await
+}
+
+/// Writes that a reaction stands, or, where there is none any more, that it was taken back: the later one of both holds, in whatever
+/// order they are told.
+pub async fn react(
+    tx: &mut Tx,
+    clock: &Clock,
+    id: MessageId,
+    (with, at): (Option<&str>, Micros),
+) -> Result<bool, StoreError> {
+    let turn = if with.is_some() { Turn::Reacted } else { Turn::Unreacted };
+    revise(tx, clock, id, (with.unwrap_or_default(), at), turn).await
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Changed,
+    TakenBack,
+    /// A reaction is no words, and no answer is seen in one.
+    Reacted,
+    Unreacted,
 }
 
 async fn revise(
     tx: &mut Tx,
     clock: &Clock,
     id: MessageId,
-    (text, at, deleted): (&str, Micros, bool),
+    (text, at): (&str, Micros),
+    turn: Turn,
 ) -> Result<bool, StoreError> {
     let Some(known) = tx.get_revised(id).await? else { return Ok(false) };
-    let is_old = known.changed_at.is_some_and(|changed| changed >= at);
+    let deleted = matches!(turn, Turn::TakenBack | Turn::Unreacted);
+    // Of messages, whoever tells of a change may know no more of its time than the second.
+    let is_before = matches!(turn, Turn::Reacted | Turn::Unreacted) && at < known.said_at;
+    let is_old = is_before || known.changed_at.is_some_and(|changed| changed >= at);
     if is_old || (known.text == text && !deleted) {
         return Ok(false);
     }
@@ -42,7 +68,8 @@ async fn revise(
     }
     let mut signals = Vec::new();
     // What was no answer of that sort, and is one now, counts as if it had been said so.
-    let now = Some(judged(text)).filter(|now| may_be_no(now) && known.direction == Direction::Inbound && !deleted);
+    let is_words = turn == Turn::Changed && known.direction == Direction::Inbound;
+    let now = Some(judged(text)).filter(|now| is_words && may_be_no(now));
     let again = now.filter(|now| now.meaning != judged(&known.text).meaning);
     let parts = tx.list_parts_of(id).await?;
     let is_waiting = parts.iter().all(|part| !part.assigned);

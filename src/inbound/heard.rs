@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::faces::Faces;
 use super::ingest::IngestError;
 use crate::clock::Clock;
 use crate::connector::feed::{ConsentWord, Party, Said, Told};
@@ -54,6 +55,8 @@ pub struct Context {
     pub fire_after: Option<Micros>,
     /// The lease under which the account is read; without it (a hook, which any node hears) nothing is checked.
     pub lease: Option<(String, Lease)>,
+    /// What the provider says of those who write and are nobody's.
+    pub faces: Faces,
 }
 
 impl Context {
@@ -92,7 +95,8 @@ pub async fn take(
     context: &Context,
     (told, cursor): (&[Told], Option<&str>),
 ) -> Result<Taken, IngestError> {
-    let told: Vec<Told> = told.iter().cloned().map(tame::without_nul).collect();
+    let told: Vec<Told> =
+        told.iter().cloned().map(|told| tame::named(told, &context.faces)).map(tame::without_nul).collect();
     let taken = match again(is_overtaken, || take_once(store, clock, context, (&told, cursor))).await {
         Err(error) if is_lasting(&error) && !told.is_empty() => {
             alone::take(store, clock, context, (&told, cursor)).await?
@@ -165,10 +169,7 @@ async fn take_one(
             revise::take_back(tx, clock, message, *at).await
         }
         Told::Reacted { id, to, author, with, at, removed } => {
-            if *removed {
-                return Ok(false);
-            }
-            react(tx, clock, context, (id, to), (author, with, *at)).await
+            react(tx, clock, context, (id, to), (author, with, *at, *removed)).await
         }
         Told::Fares { id, token, progress, code, detail, at } => {
             let harm = code.as_deref().map_or(Harm::Passing, context.harm);
@@ -198,8 +199,8 @@ async fn is_of_relay(tx: &mut Tx, clock: &Clock, context: &Context, told: &Told)
     let account = context.account.as_str();
     match told {
         Told::Said(said) => relay::hear(tx, clock, &there(context, said)).await,
-        Told::Changed { id, text, .. } => relay::hear_change(tx, clock, (account, id), Some(text)).await,
-        Told::Deleted { id, .. } => relay::hear_change(tx, clock, (account, id), None).await,
+        Told::Changed { id, text, at } => relay::hear_change(tx, clock, (account, id), (Some(text), *at)).await,
+        Told::Deleted { id, at } => relay::hear_change(tx, clock, (account, id), (None, *at)).await,
         Told::Pressed { message, conversation, place, by, author, text, has_files, mentions, at } => {
             let pressed = PressedThere {
                 account,
@@ -253,7 +254,7 @@ async fn enter(tx: &mut Tx, clock: &Clock, context: &Context, said: &Said) -> Re
     if said.direction == Direction::Outbound && is_own(tx, clock, context, said).await? {
         return Ok(None);
     }
-    let voice = voice::of(tx, said).await?;
+    let voice = voice::of(tx, context, said).await?;
     let Some(placed) = voice::placed(tx, context, said, voice).await? else { return Ok(None) };
     let saying = saying_of(context, said, (voice, placed))?;
     let (consent, direction, fires) = (saying.consent, saying.direction, saying.fires);
@@ -391,16 +392,18 @@ fn pack(raw: &[u8]) -> Result<(Vec<u8>, i64, Vec<u8>), StoreError> {
     Ok((Sha256::digest(raw).to_vec(), i64::try_from(raw.len()).unwrap_or(i64::MAX), packed))
 }
 
-/// Somebody reacted to a message: it is on the timeline, and no answer.
+/// Somebody reacted to a message, or takes that back: it is on the timeline, and no answer. One that is taken back before it is told
+/// stands there as taken back, so that it is known when it is told.
 async fn react(
     tx: &mut Tx,
     clock: &Clock,
     context: &Context,
     (id, to): (&str, &str),
-    (author, with, at): (&Party, &str, Micros),
+    (author, with, at, removed): (&Party, &str, Micros, bool),
 ) -> Result<bool, StoreError> {
-    if find(tx, context, id).await?.is_some() {
-        return Ok(false);
+    let text = format!(":{}:", plain(with).trim_matches(':'));
+    if let Some(known) = find(tx, context, id).await? {
+        return revise::react(tx, clock, known, (Some(text.as_str()).filter(|_| !removed), at)).await;
     }
     let Some(target) = find(tx, context, to).await? else { return Ok(false) };
     let conversation = chat::conversation_key(&context.account, &format!("of {to}"));
@@ -422,17 +425,23 @@ async fn react(
         subject: chat::subject_of(context.channel).to_owned(),
         author: mailbox(author),
         to: Vec::new(),
-        text: format!(":{}:", plain(with).trim_matches(':')),
+        text,
         at,
         print: chat::print_of(&context.account, id),
         meaning: None,
         consent: ConsentReading::None,
         raw: None,
         attachments: None,
-        fires: context.fires(at),
+        fires: !removed && context.fires(at),
     };
     match said::enter(tx, clock, saying).await? {
-        Entered::New(message, _) => note_id(tx, context, (id, message)).await.map(|()| true),
+        Entered::New(message, _) => {
+            note_id(tx, context, (id, message)).await?;
+            if removed {
+                revise::react(tx, clock, message, (None, at)).await?;
+            }
+            Ok(!removed)
+        }
         Entered::Known(_) | Entered::Erased => Ok(false),
     }
 }

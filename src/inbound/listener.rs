@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::faces;
 use super::files;
 use super::heard::{self, Context};
 use super::ingest::IngestError;
@@ -83,13 +84,18 @@ impl Listener {
             harm: self.settings.harm,
             fire_after,
             lease: Some((lease.0.to_owned(), lease.1)),
+            faces: faces::Faces::new(),
         };
-        let mut cursor = self.tenure.store.read().await?.get_feed_cursor(account).await?;
+        let mut cursor = self.begin(feed).await?;
         loop {
             pulse::beat();
-            let batch = feed.next(cursor.as_deref(), since).await?;
+            let batch = feed.next(cursor.as_deref(), since).await;
+            self.keep_rest(lease, feed.rests_until()).await?;
+            let batch = batch?;
             if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
                 pulse::beat();
+                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::READ_TIME_MAX).await?;
+                let context = Context { faces, ..context.clone() };
                 let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
                 let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;
                 if taken.news > 0 {
@@ -105,7 +111,10 @@ impl Listener {
             if !self.tenure.set_state(lease, AccountState::Up, None).await? {
                 return Err(IngestError::LeaseLost.into());
             }
-            self.tenure.synced(lease, (self.settings.poll, true)).await?;
+            // What the provider puts off may be an answer: until it is read, nothing that waits for that is let go.
+            if !batch.put_off {
+                self.tenure.synced(lease, (self.settings.poll, true)).await?;
+            }
             pulse::rest(self.settings.poll);
             tokio::select! {
                 news = feed.wait(self.settings.poll) => {
@@ -114,6 +123,25 @@ impl Listener {
                 () = self.tenure.wake.notified() => return Ok(()),
             }
         }
+    }
+
+    /// From where to go on. What the provider asked for of whoever read the account before holds for this session as well.
+    async fn begin(&self, feed: &mut dyn Feed) -> Result<Option<String>, Ended> {
+        let mut tx = self.tenure.store.read().await?;
+        let account = tx.get_account(&self.settings.account).await?;
+        let rest = account.and_then(|row| row.reading_rest_until).filter(|until| *until > self.tenure.clock.now());
+        if let Some(until) = rest {
+            feed.rest(until);
+        }
+        Ok(tx.get_feed_cursor(&self.settings.account).await?)
+    }
+
+    /// Keeps until when the provider wants to be left alone, for whoever goes on after a restart or on another node.
+    async fn keep_rest(&self, lease: (&str, Lease), until: Option<Micros>) -> Result<(), Ended> {
+        let Some(until) = until else { return Ok(()) };
+        let mut tx = self.tenure.fenced("listener.rest", lease).await?;
+        tx.rest_reading(&self.settings.account, until).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Since when the account is read: what was said before fires nothing.

@@ -175,6 +175,10 @@ impl Reconciler {
             return Ok(());
         }
         let mut tx = self.tools.store.read().await?;
+        let account = tx.get_account(&self.settings.account).await?;
+        if account.and_then(|row| row.reading_rest_until).is_some_and(|until| until > self.tools.clock.now()) {
+            return Ok(());
+        }
         let uncertain = tx.list_uncertain(&self.settings.account, self.tools.clock.now(), BATCH).await?;
         let unfiled = match self.settings.sent_copy {
             _ if self.sources.is_none() => Vec::new(),
@@ -203,7 +207,13 @@ impl Reconciler {
     async fn look(&mut self, uncertain: &[UncertainRow], unfiled: &[UnfiledRow]) -> Result<(), VisitError> {
         if let Some(ledgers) = self.ledgers.clone() {
             let mut ledger = ledgers();
-            return self.ask(ledger.as_mut(), uncertain).await;
+            let asked = self.ask(ledger.as_mut(), uncertain).await;
+            if let Some(until) = ledger.rests_until() {
+                let mut tx = self.tools.store.begin("outbound.reading_rest").await?;
+                tx.rest_reading(&self.settings.account, until).await?;
+                tx.commit().await?;
+            }
+            return asked;
         }
         let Some(sources) = self.sources.clone() else { return Ok(()) };
         let mut source = sources();

@@ -23,7 +23,7 @@ use crate::lifecycle::Stop;
 use crate::render::mail::{Draft, compose, with_date};
 use crate::store::lease::Lease;
 use crate::store::relay::{RelayPostRow, RelayThreadRow};
-use crate::store::{StoreError, Tx};
+use crate::store::{Store, StoreError, Tx};
 
 /// Posts of one account in one round; then others have their turn.
 const ROUND_POSTS: usize = 50;
@@ -221,7 +221,7 @@ impl Relays {
             Ok(room) => room,
             Err(error) => return Came::Not(error, None),
         };
-        match self.who_hears(&room).await {
+        match who_hears(&self.store, &room).await {
             Ok(None) => {}
             Ok(Some(why)) => return Came::Not(why, Some(OPEN_REST)),
             Err(error) => return Came::Not(error.to_string(), None),
@@ -269,22 +269,21 @@ impl Relays {
         self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
         Ok(room)
     }
+}
 
-    /// Why nothing may be said in a room: somebody would hear it who is not of the team.
-    async fn who_hears(&self, room: &Room) -> Result<Option<String>, StoreError> {
-        if let Some(why) = &room.open {
-            return Ok(Some(why.clone()));
-        }
-        let keys: Vec<String> = room.members.iter().filter_map(|member| chat::key(member)).collect();
-        let mut tx = self.store.read().await?;
-        let known = tx.find_owners(keys).await?;
-        Ok(known.first().map(|row| {
-            format!(
-                "{}, who is an influencer or an agent here, is a member of the channel and would read it",
-                row.value_key
-            )
-        }))
+/// Why nothing may be said in a room: somebody would hear it who is not of the team.
+pub async fn who_hears(store: &Store, room: &Room) -> Result<Option<String>, StoreError> {
+    if let Some(why) = &room.open {
+        return Ok(Some(why.clone()));
     }
+    let keys: Vec<String> = room.members.iter().filter_map(|member| chat::key(member)).collect();
+    let known = store.read().await?.find_owners(keys).await?;
+    Ok(known.first().map(|row| {
+        format!(
+            "{}, who is an influencer or an agent here, is a member of the channel and would read it",
+            row.value_key
+        )
+    }))
 }
 
 /// Whether a post stands there already: the provider's id of it.

@@ -83,6 +83,8 @@ pub struct Revised {
     pub direction: Direction,
     /// What it says now.
     pub text: String,
+    /// When it was said.
+    pub said_at: Micros,
     /// When it was changed last.
     pub changed_at: Option<Micros>,
     /// How its sending stands, where it went through the outbox.
@@ -266,13 +268,19 @@ impl Tx {
         self.all(&REVISIONS, values![id]).await
     }
 
-    /// Until when an account's provider wants to be left alone. The later instant stays.
+    /// Until when an account's provider wants to be left alone by whoever sends. The later instant stays.
     pub async fn rest_account(&mut self, name: &str, until: Micros) -> Result<(), StoreError> {
         self.exec(&REST, values![name, until]).await?;
         Ok(())
     }
 
-    /// Ends that rest; `false` where there was none.
+    /// The same by whoever reads, or looks for what was sent.
+    pub async fn rest_reading(&mut self, name: &str, until: Micros) -> Result<(), StoreError> {
+        self.exec(&READING_REST, values![name, until]).await?;
+        Ok(())
+    }
+
+    /// Ends the rest of whoever sends; `false` where there was none.
     pub async fn end_rest(&mut self, name: &str, now: Micros) -> Result<bool, StoreError> {
         Ok(self.exec(&REST_END, values![name, now]).await? == 1)
     }
@@ -315,11 +323,12 @@ statements! {
     #[hot] ACCOUNT_LOCK = "SELECT name FROM account WHERE name = $1 FOR UPDATE";
     #[hot] WRITTEN_IN = "SELECT m.id FROM message_ref r JOIN message m ON m.conversation_id = r.conversation_id \
         WHERE r.ref = $2 AND m.account = $1 AND m.direction = 'inbound' LIMIT 1";
-    #[hot] REVISED = "SELECT m.direction, m.text, (SELECT MAX(v.at) FROM revision v WHERE v.message_id = m.id) AS changed_at, o.status \
+    #[hot] REVISED = "SELECT m.direction, m.text, m.at AS said_at, (SELECT MAX(v.at) FROM revision v WHERE v.message_id = m.id) AS changed_at, o.status \
         FROM message m LEFT JOIN outbox o ON o.id = m.id WHERE m.id = $1";
     #[hot] REVISION_INSERT = "INSERT INTO revision (message_id, at, text, deleted) VALUES ($1, $2, $3, $4) ON CONFLICT (message_id, at) DO NOTHING";
     #[hot] REVISIONS = "SELECT at, text, deleted FROM revision WHERE message_id = $1 ORDER BY at";
     #[hot] REST = "UPDATE account SET rest_until = $2 WHERE name = $1 AND (rest_until IS NULL OR rest_until < $2)";
+    #[hot] READING_REST = "UPDATE account SET reading_rest_until = $2 WHERE name = $1 AND (reading_rest_until IS NULL OR reading_rest_until < $2)";
     #[hot] REST_END = "UPDATE account SET rest_until = NULL WHERE name = $1 AND rest_until > $2";
 }
 

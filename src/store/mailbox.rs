@@ -33,8 +33,10 @@ pub struct AccountRow {
     pub filing_seen_at: Option<Micros>,
     /// When it was read for the first time: what its server got before is old mail.
     pub first_read_at: Option<Micros>,
-    /// Until when its provider wants to be left alone.
+    /// Until when its provider wants to be left alone by whoever sends.
     pub rest_until: Option<Micros>,
+    /// The same by whoever reads.
+    pub reading_rest_until: Option<Micros>,
 }
 
 /// Which half of an account a state speaks of.
@@ -221,8 +223,8 @@ statements! {
     ACCOUNT_ENSURE = "INSERT INTO account (name, kind, address, state, changed_at) VALUES ($1, $2, $3, 'down', $4) \
         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, \
         address = CASE WHEN excluded.address = '' THEN account.address ELSE excluded.address END";
-    ACCOUNTS = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at, rest_until FROM account ORDER BY name";
-    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at, rest_until FROM account WHERE name = $1";
+    ACCOUNTS = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at, rest_until, reading_rest_until FROM account ORDER BY name";
+    #[hot] ACCOUNT = "SELECT name, kind, address, state, detail, sending_state, sending_detail, changed_at, last_sync_at, filing_seen_at, first_read_at, rest_until, reading_rest_until FROM account WHERE name = $1";
     #[hot] ACCOUNT_STATE = "UPDATE account SET state = $2, detail = $3, changed_at = $4 WHERE name = $1 AND state <> $2";
     #[hot] ACCOUNT_DETAIL = "UPDATE account SET detail = $2 WHERE name = $1 AND detail IS DISTINCT FROM $2";
     #[hot] ACCOUNT_SENDING_STATE = "UPDATE account SET sending_state = $2, sending_detail = $3, changed_at = $4 \

@@ -389,6 +389,15 @@ impl Tx {
         self.withdrawn(parts).await
     }
 
+    /// Takes a message off the timelines of these, where it is not known to be theirs.
+    pub async fn withdraw_proposed(&mut self, message: MessageId, people: Vec<InfluencerId>) -> Result<(), StoreError> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<(InfluencerId, ThreadId)> = self.all(&PROPOSED_WITHDRAW, values![message, people]).await?;
+        self.withdrawn(parts).await
+    }
+
     async fn withdrawn(&mut self, parts: Vec<(InfluencerId, ThreadId)>) -> Result<(), StoreError> {
         if parts.is_empty() {
             return Ok(());
@@ -662,6 +671,8 @@ statements! {
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
     #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned RETURNING influencer_id, thread_id";
+    #[hot] PROPOSED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND influencer_id = ANY($2::uuid[]) AND NOT assigned \
+        RETURNING influencer_id, thread_id";
     #[hot] COPIES_KEPT = "UPDATE participation SET assigned = TRUE WHERE message_id = $1 AND NOT assigned AND role = 'cc' AND agent_id IS NULL";
     #[hot] SETTLED_WITHDRAW = "DELETE FROM participation WHERE message_id = ANY($1::uuid[]) AND NOT assigned AND message_id IN \
         (SELECT u.message_id FROM unmatched u WHERE u.message_id = ANY($1::uuid[]) AND u.reason = 'unknown_sender' AND u.resolved_at IS NOT NULL) \

@@ -112,6 +112,8 @@ pub struct RelayWordRow {
     pub heard_at: Micros,
     /// Whether the words were changed since.
     pub changed: bool,
+    /// When they were changed last, by the provider's clock.
+    pub changed_at: Option<Micros>,
     /// Whether it was taken back.
     pub taken_back: bool,
     /// Whether that was seen to.
@@ -335,7 +337,8 @@ impl Tx {
             row.state,
             row.note_id,
             row.message_id,
-            row.refused.clone()
+            row.refused.clone(),
+            row.changed_at
         ];
         self.exec(&WORD_UPDATE, values).await?;
         Ok(())
@@ -438,8 +441,8 @@ macro_rules! post_columns {
 
 macro_rules! word_columns {
     () => {
-        "SELECT account, provider_id, thread_id, answers, way, author, text, refused, at, heard_at, changed, taken_back, state, note_id, \
-         message_id FROM relay_word "
+        "SELECT account, provider_id, thread_id, answers, way, author, text, refused, at, heard_at, changed, changed_at, taken_back, state, \
+         note_id, message_id FROM relay_word "
     };
 }
 
@@ -468,7 +471,7 @@ statements! {
     #[hot] WORD = concat!(word_columns!(), "WHERE account = $1 AND provider_id = $2");
     #[hot] WORD_OF_MESSAGE = concat!(word_columns!(), "WHERE message_id = $1 LIMIT 1");
     #[hot] WORD_UPDATE = "UPDATE relay_word SET way = $3, author = $4, text = $5, changed = $6, taken_back = $7, state = $8, note_id = $9, \
-        message_id = $10, refused = $11 WHERE account = $1 AND provider_id = $2";
+        message_id = $10, refused = $11, changed_at = $12 WHERE account = $1 AND provider_id = $2";
     #[hot] WORDS_WAITING = concat!(word_columns!(), "WHERE state = 'waiting' ORDER BY heard_at, at LIMIT $1");
     #[hot] WORK = "SELECT 1::bigint FROM (SELECT 1 FROM relay_word WHERE state = 'waiting' LIMIT 1) w \
         UNION ALL SELECT 1::bigint FROM sequencer WHERE name = 'event' AND last_seq > $1 LIMIT 1";

@@ -2,8 +2,11 @@
 
 mod colleagues;
 mod consent;
+mod faces;
 mod files;
 mod published;
+mod reactions;
+mod rests;
 mod texts;
 mod workspaces;
 

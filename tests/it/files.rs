@@ -52,7 +52,7 @@ impl Feed for Scripted {
         let from = cursor.map_or(0, |cursor| cursor.parse().unwrap());
         let told = self.0.lock().unwrap().told[from..].to_vec();
         let cursor = (from + told.len()).to_string();
-        Box::pin(async move { Ok(Batch { told, cursor, more: false }) })
+        Box::pin(async move { Ok(Batch { told, cursor, more: false, put_off: false }) })
     }
 
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {

@@ -104,11 +104,11 @@ async fn here(global: &Global, desk: &Desk, name: &str) -> anyhow::Result<Value>
     }
     if let Some(line) = app::line_parts_of(account) {
         let parts = line.map_err(|why| Stop::failed(format!("`{name}` can't be used: {why}")))?;
-        return Ok(json!(app::probe(&parts, &app::rooms_of(&config.relays, name)).await));
+        return Ok(json!(app::probe(&parts, &app::rooms_of(&config.relays, name), Some(&desk.store)).await));
     }
     let tokens = app::keeper_of(&config, &desk.store, account);
     match app::account_parts(account, &Arc::new(app::identity_of(&config)), tokens) {
-        Some(parts) => Ok(json!(app::probe(&parts, &[]).await)),
+        Some(parts) => Ok(json!(app::probe(&parts, &[], None).await)),
         None => Ok(json!([{"what": "reading", "ok": true, "detail": "simulated"}])),
     }
 }

@@ -261,7 +261,8 @@ impl Feed for TalkFeed {
         let said = state.talks.get(&self.account).map(|talk| talk.said.as_slice()).unwrap_or_default();
         let new = said.get(from..).unwrap_or_default();
         let told: Vec<Told> = new.iter().take(TOLD_AT_ONCE).map(|said| Told::Said(Box::new(said.clone()))).collect();
-        let batch = Batch { cursor: from.saturating_add(told.len()).to_string(), more: new.len() > told.len(), told };
+        let cursor = from.saturating_add(told.len()).to_string();
+        let batch = Batch { cursor, more: new.len() > told.len(), told, put_off: false };
         drop(state);
         ready(Ok(batch)).boxed()
     }

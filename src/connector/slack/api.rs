@@ -40,6 +40,9 @@ pub const REST_DEFAULT: Duration = Duration::from_secs(30);
 /// The pause between two messages to one conversation (chat.postMessage: one a second).
 pub const BETWEEN_MESSAGES: Duration = Duration::from_secs(1);
 
+/// The methods with which is read what was said, and who said it.
+const READS: &[&str] = &["conversations.history", "conversations.replies", "users.conversations", "users.info"];
+
 /// A pace that several connectors keep together.
 pub type SharedPace = Arc<Mutex<Pace>>;
 
@@ -163,6 +166,19 @@ impl Api {
     pub fn wait_until(&self, method: &str) -> Option<Micros> {
         let now = self.now();
         self.pace().wait_until(method, now)
+    }
+
+    /// Until when Slack wants to be left alone by whoever reads what was said: the latest of what it named for any of [`READS`].
+    pub fn reading_rests_until(&self) -> Option<Micros> {
+        READS.iter().filter_map(|method| self.wait_until(method)).max()
+    }
+
+    /// The same, as it was named to another session. Which method it was about is not kept: none of them is called before.
+    pub fn rest_reading(&self, until: Micros) {
+        let mut pace = self.pace();
+        for method in READS {
+            pace.put_off(method, until);
+        }
     }
 
     pub(super) fn dialler(&self) -> &Dialler {

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::manifest::SHORTCUT;
-use super::message::{Message, author_address, field, names_the_house};
-use super::{Own, instant_of, text};
+use super::message::{Message, author_address, field, names_the_house, words_in};
+use super::{Own, instant_of};
 use crate::connector::feed::{Party, Told};
 use crate::domain::time::Micros;
 
@@ -140,7 +140,7 @@ pub fn read_pressed(payload: &Value, own: &Own) -> (Event, Option<Shortcut>) {
         conversation: thread.map(|ts| own.message_id(channel, ts)),
         place: format!("{}/{channel}", own.team),
         author: Party { address: author_address(message, own), name: field(message, "username").to_owned() },
-        text: text::plain(field(message, "text")),
+        text: words_in(message),
         at: instant_of(stamp),
     };
     // Programs write nothing that a person means to send.

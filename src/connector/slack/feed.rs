@@ -137,8 +137,9 @@ impl SlackFeed {
         if !told.is_empty() {
             cursor.count();
         }
-        let more = self.walk.is_some() && self.go_on_at.is_none();
-        Ok(self.give(told, &cursor, (Vec::new(), more)))
+        let (is_open, waits) = (self.walk.is_some(), self.go_on_at.is_some());
+        let batch = self.give(told, &cursor, (Vec::new(), is_open && !waits));
+        Ok(Batch { put_off: is_open && waits, ..batch })
     }
 
     /// Acknowledges what is stored. Where another cursor is given than was given out, something was not.
@@ -271,7 +272,7 @@ impl SlackFeed {
     fn give(&mut self, told: Vec<Told>, cursor: &Cursor, (envelopes, more): (Vec<String>, bool)) -> Batch {
         let cursor = cursor.write();
         self.given = Some(Given { cursor: cursor.clone(), envelopes });
-        Batch { told, cursor, more }
+        Batch { told, cursor, more, put_off: false }
     }
 
     async fn hear(&mut self, at_most: Duration) -> Result<Wake, ConnectorError> {
@@ -336,6 +337,15 @@ impl Feed for SlackFeed {
             let url = self.place_of(file).await?;
             self.api.file(&url, octets_max.min(FILE_OCTETS_MAX)).await
         })
+    }
+
+    fn rests_until(&self) -> Option<Micros> {
+        self.api.reading_rests_until()
+    }
+
+    /// What the socket brings is heard meanwhile.
+    fn rest(&mut self, until: Micros) {
+        self.api.rest_reading(until);
     }
 
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {

@@ -10,6 +10,7 @@ use super::message::Message;
 use super::{Own, ts_of};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
+use crate::domain::time::Micros;
 
 /// Messages that are asked for at once: what Slack recommends at most.
 pub(super) const PAGE: usize = 200;
@@ -82,6 +83,10 @@ fn question(
 }
 
 impl Ledger for SlackLedger {
+    fn rests_until(&self) -> Option<Micros> {
+        self.api.reading_rests_until()
+    }
+
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async { Ok(self.look(sought).await?) })
     }

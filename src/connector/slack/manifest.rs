@@ -27,9 +27,12 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("mpim:history", "to read group messages the app is in"),
     ("mpim:read", "to know which group messages there are"),
     ("reactions:read", "to hear of reactions"),
-    ("users:read", "to show names"),
-    ("users:read.email", "to match people by their mail address"),
+    ("users:read", "to show the names of people who write and are nobody's yet"),
+    ("users:read.email", "to suggest whose a user is by their mail address"),
 ];
+
+/// What it may lack: everything works without, and nobody is suggested.
+const WANTED: &[&str] = &["users:read.email"];
 
 /// What the app wants to be told.
 const EVENTS: &[&str] = &[
@@ -51,6 +54,8 @@ pub struct Missing {
     pub scope: &'static str,
     /// What it is for.
     pub purpose: &'static str,
+    /// Whether it is needed, or only wanted.
+    pub is_needed: bool,
 }
 
 /// What a token gives access to.
@@ -64,7 +69,7 @@ pub struct Workspace {
     pub url: String,
     /// What the app may do.
     pub scopes: Vec<String>,
-    /// What it may not do, and has to.
+    /// What it may not do, and has to, or is to.
     pub missing: Vec<Missing>,
 }
 
@@ -112,7 +117,9 @@ pub async fn check(api: &Api) -> Result<Workspace, ConnectorError> {
         own,
         name: field(&answer, "team").to_owned(),
         url: field(&answer, "url").to_owned(),
-        missing: missing.map(|(scope, purpose)| Missing { scope, purpose }).collect(),
+        missing: missing
+            .map(|(scope, purpose)| Missing { scope, purpose, is_needed: !WANTED.contains(scope) })
+            .collect(),
         scopes,
     })
 }

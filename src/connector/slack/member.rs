@@ -6,9 +6,6 @@ use super::api::{Api, Trouble};
 use super::message::field;
 use super::{Own, is_user, parts_of};
 
-/// People that are asked for at once.
-const PAGE: usize = 200;
-
 /// Somebody a workspace knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -33,15 +30,6 @@ pub struct Member {
 pub async fn member(api: &Api, own: &Own, user: &str) -> Result<Member, Trouble> {
     let answer = api.get("users.info", &[("user", user.to_owned())]).await?;
     answer.get("user").and_then(|user| read(user, own)).ok_or_else(|| unreadable("users.info"))
-}
-
-/// A page of all people, and the cursor of the next one (`users.list`).
-pub async fn members(api: &Api, own: &Own, cursor: Option<&str>) -> Result<(Vec<Member>, Option<String>), Trouble> {
-    let mut arguments = vec![("limit", PAGE.to_string())];
-    arguments.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
-    let answer = api.get("users.list", &arguments).await?;
-    let people = answer.get("members").and_then(Value::as_array).ok_or_else(|| unreadable("users.list"))?;
-    Ok((people.iter().filter_map(|user| read(user, own)).collect(), next_page(&answer)))
 }
 
 /// The cursor of the next page of an answer.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{METADATA_TYPE, Own, instant_of, is_direct, text};
+use super::{METADATA_TYPE, Own, emoji, instant_of, is_direct, text};
 use crate::connector::feed::{Attached, Party, Said};
 use crate::domain::time::Micros;
 use crate::domain::words::Direction;
@@ -84,7 +84,7 @@ impl<'a> Message<'a> {
     pub fn words(&self) -> String {
         let written = field(self.value, "text");
         if !written.is_empty() {
-            return text::plain(written);
+            return words_in(self.value);
         }
         let mut words = String::new();
         for (name, fields) in [("blocks", &["text"][..]), ("attachments", &["pretext", "title", "text", "fallback"])] {
@@ -183,6 +183,11 @@ impl<'a> Message<'a> {
         let files = self.value.get("files").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         files.iter().take(FILES_MAX).filter_map(read_file).collect()
     }
+}
+
+/// The text of a message, as a person reads it.
+pub(super) fn words_in(message: &Value) -> String {
+    text::plain_with(field(message, "text"), &emoji::told(message))
 }
 
 /// Whether a message names somebody, a group or a channel, in its text or in its blocks.

@@ -1,5 +1,7 @@
 //! The text of Slack's messages and plain words, both ways (<https://docs.slack.dev/messaging/formatting-message-text>). Pure.
 
+use super::emoji::{self, Told};
+
 /// Characters of the words of one message. Slack cuts what is longer without a word (chat.postMessage).
 pub const TEXT_CHARS_MAX: usize = 40_000;
 
@@ -8,10 +10,16 @@ pub fn escape(words: &str) -> String {
     words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What Slack gives, as a person reads it: links, names and commands in angle brackets are resolved.
+/// What Slack gives, as a person reads it: links, names and commands in angle brackets are resolved, and codes are emoji.
 pub fn plain(text: &str) -> String {
+    plain_with(text, &Told::new())
+}
+
+/// The same, where the message itself tells what its codes are.
+pub(super) fn plain_with(text: &str, told: &Told) -> String {
+    let text = emoji::shown(text, told);
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once('<') {
         shown.push_str(&unescape(before));
         let Some((inner, behind)) = after.split_once('>') else {

@@ -2,7 +2,8 @@
 //! included. One step is one call, so that a walk can stop wherever Slack asks us to wait, and go on from there.
 //!
 //! Slack lists a conversation newest first, and an answer in a thread only with the message it hangs on. So each look goes back
-//! [`BACK`] further than what was read: a message there that has newer answers, or was changed, tells so. What is gathered is told
+//! [`BACK`] further than what was read: a message there that has newer answers, or was changed, tells so, and so do the answers of a
+//! thread in which something newer was said. What is gathered is told
 //! oldest first when all of it is there, and only then counts as read: up to the newest that Slack knew when the look began.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -227,7 +228,7 @@ impl Look {
         arguments.extend(self.pages.next.clone().map(|cursor| ("cursor", cursor)));
         if self.is_in_threads {
             let Some(thread) = self.threads.front().cloned() else { return Ok(true) };
-            arguments.extend([("ts", thread.clone()), ("oldest", ts_of(self.from()))]);
+            arguments.extend([("ts", thread.clone()), ("oldest", ts_of(self.from().minus(BACK)))]);
             let answer = match api.get("conversations.replies", &arguments).await {
                 Err(Trouble::Said { code, .. })
                     if matches!(code.as_str(), "thread_not_found" | "message_not_found") =>
@@ -236,7 +237,8 @@ impl Look {
                 }
                 answer => answer?,
             };
-            messages(&answer).filter(|value| field(value, "ts") != thread).for_each(|value| self.hold(value));
+            let answers = messages(&answer).filter(|value| field(value, "ts") != thread);
+            answers.for_each(|value| self.gather_answer(value, own, api.now()));
             if !self.pages.turn(&answer)? {
                 self.threads.pop_front();
                 self.pages = Pages::default();
@@ -272,7 +274,22 @@ impl Look {
         }
         if message.at > self.from() {
             self.hold(value);
-        } else if let Some(told) = self.change_of(&message, own, now) {
+        } else {
+            self.note_change(&message, own, now);
+        }
+    }
+
+    /// Takes an answer in a thread: what is new, and what became of those that were read before.
+    fn gather_answer(&mut self, value: &Value, own: &Own, now: Micros) {
+        match Message::read(value) {
+            Some(message) if message.at <= self.from() => self.note_change(&message, own, now),
+            Some(_) => self.hold(value),
+            None => {}
+        }
+    }
+
+    fn note_change(&mut self, message: &Message<'_>, own: &Own, now: Micros) {
+        if let Some(told) = self.change_of(message, own, now) {
             if self.changed.len() < CHANGED_MAX {
                 self.changed.push(told);
             } else {
@@ -440,6 +457,18 @@ mod tests {
         look.gather(&json!({"ts": ts_of(at(-7_000)), "subtype":"tombstone"}), true, &own(), at(99));
         let (told, _) = ids(look.told(&own(), at(99)));
         assert_eq!(told, [format!("changed T1/C1/{old}"), format!("deleted T1/C1/{}", ts_of(at(-7_000)))]);
+    }
+
+    #[test]
+    fn changes_of_answers_that_were_read_before_are_told() {
+        let mut look = look(at(0));
+        let (old, root) = (ts_of(at(-5_000)), ts_of(at(-9_000)));
+        let answer = |ts: &str, edited: i64| json!({"ts": ts, "thread_ts": root, "user":"U1", "text":"new", "edited":{"ts": ts_of(at(edited))}});
+        for value in [answer(&old, 5), answer(&ts_of(at(-6_000)), -900), json!({"ts": ts_of(at(7)), "user":"U1"})] {
+            look.gather_answer(&value, &own(), at(99));
+        }
+        let (told, _) = ids(look.told(&own(), at(99)));
+        assert_eq!(told, [format!("T1/C1/{}", ts_of(at(7))), format!("changed T1/C1/{old}")]);
     }
 
     #[test]

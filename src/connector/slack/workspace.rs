@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::api::{Api, BASE, Settings};
+use super::face::Faces;
 use super::feed::SlackFeed;
 use super::hook::SlackHook;
 use super::ledger::SlackLedger;
@@ -17,7 +18,7 @@ use super::sender::{SlackSender, pace};
 use super::{Own, manifest, room};
 use crate::clock::Clock;
 use crate::connector::feed::{
-    Attached, Batch, Checked, Feed, FileError, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Looked, Room,
+    Attached, Batch, Checked, Face, Feed, FileError, Heard, Hook, HookRefusal, HookRequest, Ledger, Line, Looked, Room,
     Sought,
 };
 use crate::connector::{ConnectorError, Sender, Wake};
@@ -43,6 +44,7 @@ pub struct Workspace {
     app_token: Option<SecretString>,
     signing_secret: Option<SecretString>,
     own: Arc<OnceLock<Own>>,
+    faces: Arc<Faces>,
 }
 
 impl fmt::Debug for Workspace {
@@ -64,7 +66,7 @@ impl Workspace {
         let shared = Arc::new(Mutex::new(pace()));
         let api = Api::new(Settings { base, ca_pem: None, token: settings.bot_token, pace: shared, clock })?;
         let (app_token, signing_secret) = (settings.app_token, settings.signing_secret);
-        Ok(Self { api, app_token, signing_secret, own: Arc::default() })
+        Ok(Self { api, app_token, signing_secret, own: Arc::default(), faces: Arc::default() })
     }
 
     /// Asks the Web API as the bot.
@@ -131,7 +133,12 @@ impl Line for Workspace {
                     ));
                     let missing = |missing: &manifest::Missing| {
                         let why = format!("the app lacks the scope {} ({})", missing.scope, missing.purpose);
-                        Checked::new(format!("scope {}", missing.scope), Err(ConnectorError::Login(why)))
+                        let outcome = if missing.is_needed {
+                            Err(ConnectorError::Login(why))
+                        } else {
+                            Ok(format!("{why}; it goes without, and is there once the app is installed anew"))
+                        };
+                        Checked::new(format!("scope {}", missing.scope), outcome)
                     };
                     all.extend(workspace.missing.iter().map(missing));
                 }
@@ -171,6 +178,21 @@ impl Feed for WorkspaceFeed {
         Box::pin(async move { self.open().await?.file(file, octets_max).await })
     }
 
+    fn rests_until(&self) -> Option<Micros> {
+        self.workspace.api.reading_rests_until()
+    }
+
+    fn rest(&mut self, until: Micros) {
+        self.workspace.api.rest_reading(until);
+    }
+
+    fn who<'a>(&'a mut self, address: &'a str) -> BoxFuture<'a, Option<Face>> {
+        Box::pin(async move {
+            let own = self.workspace.own().await.ok()?;
+            self.workspace.faces.ask(&self.workspace.api, &own, address).await
+        })
+    }
+
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {
         Box::pin(async move { self.open().await?.wait(at_most).await })
     }
@@ -205,6 +227,10 @@ struct WorkspaceLedger {
 }
 
 impl Ledger for WorkspaceLedger {
+    fn rests_until(&self) -> Option<Micros> {
+        self.workspace.api.reading_rests_until()
+    }
+
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(async move {
             let own = self.workspace.own().await?;

@@ -17,6 +17,7 @@ use crate::connector::feed::{FileError, Words};
 use crate::connector::http::{HttpError, Told};
 use crate::connector::{ConnectorError, Offer, OfferError, Outgoing, Phase, Reply, SendOutcome, Sender, wait_reply};
 use crate::domain::phone;
+use crate::domain::time::Micros;
 
 /// The longest that a provider's wish to be left alone is heeded; it is asked again then.
 pub(super) const REST_MAX: Duration = Duration::from_hours(1);
@@ -65,6 +66,11 @@ pub(super) trait Carrier: Send + Sync {
 pub(super) struct Rest(Arc<Mutex<Option<Instant>>>);
 
 impl Rest {
+    /// Until when that is, by the clock of business.
+    pub(super) fn until(&self, clock: &Clock) -> Option<Micros> {
+        self.left().map(|left| clock.now().plus(left))
+    }
+
     fn left(&self) -> Option<Duration> {
         let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         until.map(|at| at.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
@@ -98,9 +104,14 @@ impl Rest {
         if told.status == 429 {
             // `0`, or a time that is over, would be none.
             let length = told.retry_after.unwrap_or(REST_USUAL).clamp(REST_LEAST, REST_MAX);
-            let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *until = (*until).max(Some(Instant::now() + length));
+            self.keep(length);
         }
+    }
+
+    /// Keeps to a rest, as long as it is.
+    pub(super) fn keep(&self, length: Duration) {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(Instant::now() + length));
     }
 }
 

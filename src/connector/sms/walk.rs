@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::send::Rest;
 use crate::clock::Clock;
 use crate::connector::feed::{Attached, Batch, Feed, FileError, Progress, TOLD_MAX, Told};
 use crate::connector::{ConnectorError, Wake};
@@ -97,6 +98,8 @@ pub(super) trait Lister: Send {
     fn again<'a>(&'a mut self, id: &'a str) -> BoxFuture<'a, Result<Option<Again>, ConnectorError>>;
     /// A file beside a message.
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>>;
+    /// How long the provider wants to be left alone by whoever reads.
+    fn reading(&self) -> &Rest;
 }
 
 /// What a cursor says.
@@ -342,6 +345,14 @@ impl<L: Lister> Feed for Walker<L> {
 
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {
         self.lister.file(file, octets_max)
+    }
+
+    fn rests_until(&self) -> Option<Micros> {
+        self.lister.reading().until(&self.clock)
+    }
+
+    fn rest(&mut self, until: Micros) {
+        self.lister.reading().keep(until.since(self.clock.now()));
     }
 
     fn wait(&mut self, at_most: Duration) -> BoxFuture<'_, Result<Wake, ConnectorError>> {

@@ -102,6 +102,15 @@ impl Late {
         }
     }
 
+    /// Whose thread it stands in keeps it; who was only thought to have written it, and did not, does not.
+    async fn withdraw_proposed(&self, tx: &mut Tx, message: MessageId) -> Result<(), StoreError> {
+        let Some(row) = tx.get_as_strangers(message).await? else { return Ok(()) };
+        let sure = tx.find_sure_in(vec![row.conversation_id]).await?;
+        let is_there = |who: &InfluencerId| sure.contains(&(row.conversation_id, *who));
+        let shown = self.shown.iter().filter(|(shown, _)| *shown == message).map(|(_, who)| *who);
+        tx.withdraw_proposed(message, shown.filter(|who| !is_there(who)).collect()).await
+    }
+
     /// Writes what follows.
     pub(super) async fn finish(self, tx: &mut Tx, clock: &Clock) -> Result<(), StoreError> {
         for (message, agent) in &self.unsure {
@@ -120,8 +129,10 @@ impl Late {
         for message in &placed {
             end_tasks(tx, clock, *message, BY).await?;
             // Whoever was shown it for want of knowing better is not concerned.
-            if self.waiting.get(message).is_some_and(|row| row.reason != UnmatchedReason::AliasProposed) {
-                tx.withdraw_unassigned(*message).await?;
+            match self.waiting.get(message).map(|row| row.reason) {
+                None => {}
+                Some(UnmatchedReason::AliasProposed) => self.withdraw_proposed(tx, *message).await?,
+                Some(_) => tx.withdraw_unassigned(*message).await?,
             }
         }
         signal::record(tx, clock, self.signals).await?;

@@ -6,12 +6,24 @@ use crate::connector::feed::{Attached, FILE_OCTETS_MAX, FileError, Party, Said, 
 use crate::domain::ids::MessageId;
 use crate::domain::mail::{Attachment, Mailbox, TEXT_MAX};
 use crate::domain::time::Micros;
+use crate::inbound::faces::Faces;
 use crate::store::file::NewFile;
 
 /// Characters of a name or an address.
 const NAME_CHARS_MAX: usize = 300;
 /// Octets of the address of a file.
 const URL_OCTETS_MAX: usize = 4_000;
+
+/// The same with the name of who wrote it, where only their provider tells that.
+pub(super) fn named(mut told: Told, faces: &Faces) -> Told {
+    if let Told::Said(said) = &mut told
+        && said.author.name.is_empty()
+        && let Some(face) = faces.get(&said.author.address)
+    {
+        said.author.name.clone_from(&face.name);
+    }
+    told
+}
 
 /// The same without U+0000 in any text of it.
 pub(super) fn without_nul(mut told: Told) -> Told {

@@ -2,9 +2,10 @@
 
 use super::Context;
 use crate::connector::feed::Said;
-use crate::domain::chat;
-use crate::domain::threading::Placed;
-use crate::domain::words::{Direction, Kind};
+use crate::domain::ids::InfluencerId;
+use crate::domain::threading::{Part, Placed, Waiting};
+use crate::domain::words::{Direction, Kind, Role, UnmatchedReason};
+use crate::domain::{address, chat};
 use crate::hub::said;
 use crate::store::{StoreError, Tx};
 
@@ -40,7 +41,7 @@ impl Voice {
 }
 
 /// Who says it.
-pub(super) async fn of(tx: &mut Tx, said: &Said) -> Result<Voice, StoreError> {
+pub(super) async fn of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Voice, StoreError> {
     match said.direction {
         Direction::Outbound => return Ok(Voice::Ours),
         Direction::Inbound if said.by_machine => return Ok(Voice::Machine),
@@ -51,7 +52,33 @@ pub(super) async fn of(tx: &mut Tx, said: &Said) -> Result<Voice, StoreError> {
     }
     // A guest of our workspace, say, who is somebody we know.
     let owners = tx.find_owners(chat::key(&said.author.address).into_iter().collect()).await?;
-    Ok(if owners.is_empty() { Voice::Colleague } else { Voice::Theirs })
+    if !owners.is_empty() || suggested(tx, context, said).await?.is_some() {
+        return Ok(Voice::Theirs);
+    }
+    Ok(Voice::Colleague)
+}
+
+/// Whose the mail address is that the provider has for a writer whom nobody knows: a person is asked whether they are the same.
+async fn suggested(tx: &mut Tx, context: &Context, said: &Said) -> Result<Option<InfluencerId>, StoreError> {
+    let face = context.faces.get(&said.author.address);
+    let Some(key) = face.and_then(|face| address::key(face.email.as_deref()?)) else { return Ok(None) };
+    let owners = tx.find_owners(vec![key]).await?;
+    Ok(if let [one] = owners.as_slice() { one.influencer_id } else { None })
+}
+
+/// A writer who may be somebody we know is shown to them, as mail from another address in their thread is: until it is known, nothing
+/// goes to them by itself.
+async fn suggest(tx: &mut Tx, context: &Context, said: &Said, placed: &mut Placed) -> Result<(), StoreError> {
+    let is_unknown = |waiting: &Waiting| waiting.reason != UnmatchedReason::AgentUnassigned;
+    if !placed.waiting.as_ref().is_some_and(is_unknown) {
+        return Ok(());
+    }
+    if let Some(influencer) = suggested(tx, context, said).await? {
+        placed.add(Part { influencer, role: Role::Recipient, agent: None, assigned: false });
+        placed.waiting =
+            Some(Waiting { reason: UnmatchedReason::AliasProposed, influencer: Some(influencer), agent: None });
+    }
+    Ok(())
 }
 
 /// On whose timelines it shows; nothing where it is not kept. The caller has locked the conversations.
@@ -87,5 +114,6 @@ pub(super) async fn placed(
     if said.is_history {
         placed.waiting = None;
     }
+    suggest(tx, context, said, &mut placed).await?;
     Ok(Some(placed))
 }

@@ -154,7 +154,14 @@ async fn a_node_that_does_not_read_the_account_hears_its_hook() {
 }
 
 fn context(fire_after: Option<Micros>) -> Context {
-    Context { account: "team".into(), channel: Channel::Slack, harm: |_| Harm::Passing, fire_after, lease: None }
+    Context {
+        account: "team".into(),
+        channel: Channel::Slack,
+        harm: |_| Harm::Passing,
+        fire_after,
+        lease: None,
+        faces: liaison::inbound::faces::Faces::new(),
+    }
 }
 
 fn said(id: &str, text: &str, direction: Direction) -> Told {

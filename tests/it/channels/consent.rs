@@ -20,7 +20,14 @@ const OURS: &str = "+14155550100";
 const THEIRS: &str = "+14155550141";
 
 fn context(fire_after: Option<Micros>) -> Context {
-    Context { account: "text".to_owned(), channel: Channel::Sms, harm: |_| Harm::Passing, fire_after, lease: None }
+    Context {
+        account: "text".to_owned(),
+        channel: Channel::Sms,
+        harm: |_| Harm::Passing,
+        fire_after,
+        lease: None,
+        faces: liaison::inbound::faces::Faces::new(),
+    }
 }
 
 fn party(address: &str) -> Party {

@@ -437,7 +437,8 @@ async fn what_was_said_before_is_kept_once_for_each_change_the_oldest_first() {
         let mut tx = fresh.store.begin("test.feed").await.unwrap();
         let known = tx.get_revised(theirs).await.unwrap().unwrap();
         let text = "Text number 1 about running shoes".to_owned();
-        let expected = Revised { direction: Direction::Inbound, text, changed_at: None, status: None };
+        let expected =
+            Revised { direction: Direction::Inbound, text, said_at: known.said_at, changed_at: None, status: None };
         assert_eq!(known, expected, "{}", fresh.name);
         assert_eq!(tx.list_revisions(theirs).await.unwrap(), []);
         assert!(tx.insert_revision((theirs, seed::at(5)), "second", true).await.unwrap());
@@ -467,6 +468,13 @@ async fn a_provider_that_wants_rest_has_it_until_the_latest_instant_it_named() {
             assert_eq!(rest, Some(seed::at(expected)), "{}", fresh.name);
         }
         tx.rest_account("nobody", seed::at(1)).await.unwrap();
+        // Whoever reads is asked by itself.
+        for (until, expected) in [(7, 7), (5, 7), (9, 9)] {
+            tx.rest_reading("texts", seed::at(until)).await.unwrap();
+            let row = tx.get_account("texts").await.unwrap().unwrap();
+            let rests = (row.rest_until, row.reading_rest_until);
+            assert_eq!(rests, (Some(seed::at(30)), Some(seed::at(expected))), "{}", fresh.name);
+        }
         let all = tx.list_accounts().await.unwrap();
         let rests: Vec<_> = all.iter().map(|row| (row.name.as_str(), row.rest_until)).collect();
         assert_eq!(rests, [("other", None), ("texts", Some(seed::at(30)))], "{}", fresh.name);
@@ -474,7 +482,8 @@ async fn a_provider_that_wants_rest_has_it_until_the_latest_instant_it_named() {
         {
             assert_eq!(tx.end_rest(name, seed::at(now)).await.unwrap(), ends, "{}: {name} {now}", fresh.name);
         }
-        assert_eq!(tx.get_account("texts").await.unwrap().unwrap().rest_until, None, "{}", fresh.name);
+        let row = tx.get_account("texts").await.unwrap().unwrap();
+        assert_eq!((row.rest_until, row.reading_rest_until), (None, Some(seed::at(9))), "{}", fresh.name);
     }
 }
 

@@ -49,6 +49,7 @@ fn word(thread: &RelayThreadRow, id: &str, at: i64) -> RelayWordRow {
         at: Micros(at),
         heard_at: Micros(at),
         changed: false,
+        changed_at: None,
         taken_back: false,
         state: RelayWordState::Waiting,
         note_id: None,

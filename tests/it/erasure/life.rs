@@ -181,6 +181,7 @@ async fn relayed(tx: &mut Tx, clock: &Clock, (influencer_id, word): (InfluencerI
         at: clock.now(),
         heard_at: clock.now(),
         changed: false,
+        changed_at: None,
         taken_back: false,
         state: RelayWordState::Done,
         note_id: None,

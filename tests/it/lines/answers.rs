@@ -266,6 +266,7 @@ impl Proof {
             harm: |_| liaison::domain::chat::Harm::Passing,
             fire_after: None,
             lease: None,
+            faces: liaison::inbound::faces::Faces::new(),
         };
         heard::take(&self.fresh.store, &self.clock, &context, (&heard.told, None)).await.is_ok()
     }

@@ -372,8 +372,14 @@ async fn read_at_the_provider(bench: &Bench, id: &str, text: &str) {
         raw: Vec::new(),
     };
     let account = "brand".into();
-    let context =
-        heard::Context { account, channel: Channel::Slack, harm: |_| Harm::Passing, fire_after: None, lease: None };
+    let context = heard::Context {
+        account,
+        channel: Channel::Slack,
+        harm: |_| Harm::Passing,
+        fire_after: None,
+        lease: None,
+        faces: liaison::inbound::faces::Faces::new(),
+    };
     let told = [Told::Said(Box::new(said))];
     let taken = heard::take(&bench.fresh.store, &bench.clock, &context, (&told, None)).await.unwrap();
     assert_eq!(taken.news, 1);

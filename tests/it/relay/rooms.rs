@@ -34,10 +34,16 @@ async fn the_team_hears_and_answers(fresh: stores::Fresh) {
             "edited": { "user": "U5", "ts": at } } }));
     brand.until_noted(&ana, "not more than 350");
     assert_eq!(brand.notes(&ana).len(), 1);
+    // An older change that is told now is none.
+    brand.tells(json!({ "type": "message", "subtype": "message_changed", "channel": ROOM, "ts": at, "event_ts": at,
+        "message": { "type": "message", "user": "U5", "text": "not more than 320", "ts": ts, "thread_ts": root,
+            "edited": { "user": "U5", "ts": ts } } }));
 
     // Only the marker sends it, to the number they wrote from, in their thread; what became of it stands in the team's.
     brand.in_thread(&root, "!send We pay 300 euros");
     brand.until_sent("We pay 300 euros");
+    let notes: Vec<String> = brand.notes(&ana).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(notes, ["not more than 350"]);
     let (_, thread, _) = brand.until_shown("→ goes to them, sms by text");
     assert_eq!(thread.as_deref(), Some(root.as_str()));
     brand.until_shown("✓ sent");
@@ -127,7 +133,14 @@ async fn a_room_that_others_hear_is_told_nothing(fresh: stores::Fresh) {
     let (ok, told) = brand.installation.command(&["relay", "list"]);
     assert!(ok && told.contains("T1/U6") && told.contains("waiting"), "{told}");
     assert!(brand.room().is_empty(), "{:?}", brand.room());
+    // Whoever tries the account is told the same, by the daemon and without one.
+    let judged = || {
+        let (ok, told) = brand.installation.command(&["account", "test", "team"]);
+        assert!(!ok && told.contains("T1/U6, who is an influencer or an agent here"), "{told}");
+    };
+    judged();
     daemon.kill();
+    judged();
     // A channel that is shared with another company.
     brand.fake.state().channels[0]["is_ext_shared"] = true.into();
     brand.fake.state().members.insert(ROOM.into(), vec!["UBOT".into(), "U5".into()]);

@@ -71,6 +71,8 @@ pub struct State {
     pub channels: Vec<Value>,
     pub messages: BTreeMap<String, BTreeMap<Micros, Value>>,
     pub members: BTreeMap<String, Vec<String>>,
+    /// What is told of people, where there is something to tell.
+    pub people: BTreeMap<String, Value>,
     pub acknowledged: Vec<String>,
     pub scopes: String,
     /// The instants before which a method must not be called.
@@ -373,10 +375,14 @@ fn perform(state: &mut State, inner: &Inner, entry: &Entry) -> Value {
             let user = entry.arguments["users"].as_str().expect("a text, as Slack's description says");
             json!({ "ok": true, "channel": { "id": format!("D{user}") } })
         }
-        "users.info" => {
-            json!({ "ok": true, "user": { "id": text("user"), "team_id": "T2", "name": "zoe", "is_bot": false,
-                "is_stranger": true, "profile": { "real_name": "Zoë", "email": null } } })
-        }
+        "users.info" => match (text("user"), state.people.get(text("user"))) {
+            (_, Some(person)) => json!({ "ok": true, "user": person }),
+            ("U9", None) => {
+                json!({ "ok": true, "user": { "id": "U9", "team_id": "T2", "name": "zoe", "is_bot": false,
+                    "is_stranger": true, "profile": { "real_name": "Zoë", "email": null } } })
+            }
+            (_, None) => json!({ "ok": false, "error": "user_not_found" }),
+        },
         "files.info" => {
             let url = format!("http://127.0.0.1:{}/files/{}", inner.port, text("file"));
             json!({ "ok": true, "file": { "id": text("file"), "url_private_download": url } })

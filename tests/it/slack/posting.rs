@@ -186,7 +186,7 @@ async fn the_pace_is_kept_by_all_who_share_it() {
 }
 
 #[tokio::test]
-async fn no_call_comes_before_retry_after_is_over_not_even_after_a_restart() {
+async fn no_call_comes_before_retry_after_is_over() {
     let fake = Fake::start().await;
     for (n, after) in
         [Some("1"), Some("30"), Some(" 120 "), Some("86400"), None, Some("soon"), Some("0")].into_iter().enumerate()
@@ -199,11 +199,8 @@ async fn no_call_comes_before_retry_after_is_over_not_even_after_a_restart() {
         let until = not_before(&reply).expect("an instant").0;
         assert!(reply.is_transient() && until > fake.clock.now());
         let calls = fake.calls("chat.postMessage").len();
-        // The stored pace holds for whoever goes on, in every conversation.
-        let stored = api.pace().stored(fake.clock.now());
-        let again = settings(&fake, BOT_TOKEN);
-        *again.pace.lock().unwrap() = liaison::domain::pace::Pace::restored(Duration::from_secs(1), stored);
-        let mut other = SlackSender::new(Api::new(again).unwrap()).known_as(own());
+        // It holds for every sender of the account, in every conversation.
+        let mut other = SlackSender::new(api).known_as(own());
         for instant in [fake.clock.now(), Micros(until.0 - 1)] {
             fake.clock.advance_to(instant);
             for to in ["T1/C1", "T1/C2"] {
@@ -315,6 +312,5 @@ async fn a_token_is_checked_and_what_it_lacks_is_named() {
     {
         assert!(!shown.contains("canary"), "{shown}");
     }
-    assert_eq!(shared_pace().lock().unwrap().stored(Micros(0)), []);
     assert_polite(&fake);
 }

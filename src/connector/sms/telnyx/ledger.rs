@@ -11,6 +11,7 @@ use super::message::Record;
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Found, Ledger, Looked, Progress, Sought};
 use crate::connector::sms::alike;
+use crate::domain::time::Micros;
 
 /// Pages of records of one recipient.
 const PAGES_MAX: usize = 50;
@@ -20,6 +21,10 @@ pub(super) struct TelnyxLedger {
 }
 
 impl Ledger for TelnyxLedger {
+    fn rests_until(&self) -> Option<Micros> {
+        self.desk.reading.until(&self.desk.means.clock)
+    }
+
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(self.look(sought))
     }

@@ -14,6 +14,7 @@ use super::{Desk, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
+use crate::connector::sms::send::Rest;
 use crate::connector::sms::walk::{Again, Listed, Lister, Page, mark};
 use crate::connector::sms::{file_later, file_lost, is_stored_at};
 
@@ -98,6 +99,10 @@ impl Lister for Lists {
             let now = self.desk.means.clock.now();
             Ok(found.map(|(message, _)| Again { progress: message.progress(), told: message.fares(None, now) }))
         })
+    }
+
+    fn reading(&self) -> &Rest {
+        &self.desk.reading
     }
 
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {

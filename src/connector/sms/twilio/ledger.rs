@@ -29,6 +29,10 @@ pub(super) struct TwilioLedger {
 }
 
 impl Ledger for TwilioLedger {
+    fn rests_until(&self) -> Option<Micros> {
+        self.desk.reading.until(&self.desk.means.clock)
+    }
+
     fn find<'a>(&'a mut self, sought: &'a Sought) -> BoxFuture<'a, Result<Looked, ConnectorError>> {
         Box::pin(self.look(sought))
     }

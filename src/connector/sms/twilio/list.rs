@@ -16,6 +16,7 @@ use super::{Desk, Origin, PAGE_SIZE, PROVIDER, refused};
 use crate::connector::ConnectorError;
 use crate::connector::feed::{Attached, FileError, Told};
 use crate::connector::http::{Credentials, Question};
+use crate::connector::sms::send::Rest;
 use crate::connector::sms::walk::{Again, Listed, Lister, Page, mark};
 use crate::connector::sms::{ANSWER_OCTETS_MAX, file_later, file_lost, is_stored_at};
 use crate::domain::words::Direction;
@@ -107,6 +108,10 @@ impl Lister for Lists {
             })?;
             Ok(Some(Again { progress: message.progress(), told: message.fares() }))
         })
+    }
+
+    fn reading(&self) -> &Rest {
+        &self.desk.reading
     }
 
     fn file<'a>(&'a mut self, file: &'a Attached, octets_max: u64) -> BoxFuture<'a, Result<Vec<u8>, FileError>> {

@@ -12,11 +12,16 @@ struct Paper {
     again: Vec<String>,
     /// Whether nobody is answered who asks so.
     rests: bool,
+    reading: Rest,
 }
 
 const PAGE: usize = 3;
 
 impl Lister for Paper {
+    fn reading(&self) -> &Rest {
+        &self.reading
+    }
+
     fn lag(&self) -> Duration {
         Duration::from_mins(30)
     }
@@ -95,7 +100,7 @@ const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn walker(messages: &[(&str, i64)]) -> Walker<Paper> {
     let messages = messages.iter().map(|(id, at)| ((*id).to_owned(), *at, "")).collect();
-    let paper = Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: false };
+    let paper = Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: false, reading: Rest::default() };
     Walker::new(paper, Clock::stepped(Micros(NOON)))
 }
 
@@ -272,7 +277,10 @@ async fn what_becomes_of_a_message_hours_later_is_told_once() {
     becomes(&mut walker, "out", "d");
     // A process that begins anew, and a provider that wants to be left alone for a while.
     let (messages, clock) = (walker.lister.messages.clone(), walker.clock.clone());
-    let mut walker = Walker::new(Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: true }, clock);
+    let mut walker = Walker::new(
+        Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: true, reading: Rest::default() },
+        clock,
+    );
     assert_eq!(pass(&mut walker, &mut cursor, 60).await, [""; 0]);
     walker.lister.rests = false;
     assert_eq!(pass(&mut walker, &mut cursor, 120).await, ["out d"]);
@@ -311,4 +319,25 @@ async fn the_open_ones_are_bounded_and_looked_at_a_few_at_a_time() {
     let mut old: Value = serde_json::from_str(&cursor).unwrap();
     old.as_object_mut().unwrap().remove("open");
     assert!(Seam::read(Some(&old.to_string()), Micros(0)).at > 0);
+}
+
+#[test]
+fn a_rest_that_another_session_was_told_is_kept() {
+    let clock = Clock::stepped(Micros(NOON));
+    let mut walker = Walker::new(
+        Paper {
+            messages: Vec::new(),
+            asked: 0,
+            fails: None,
+            again: Vec::new(),
+            rests: false,
+            reading: Rest::default(),
+        },
+        clock.clone(),
+    );
+    assert_eq!(walker.rests_until(), None);
+    walker.rest(clock.now().plus(Duration::from_mins(1)));
+    assert!(walker.lister.reading.check("Paper").is_err());
+    let until = walker.rests_until().unwrap();
+    assert!(until > clock.now().plus(Duration::from_secs(30)) && until <= clock.now().plus(Duration::from_mins(1)));
 }

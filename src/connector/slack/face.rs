@@ -1,0 +1,102 @@
+//! Who somebody is who writes and whom nobody here knows: asked of Slack once, and remembered for a day. That it can't be asked keeps
+//! nothing that was said waiting for longer than a moment, and is no trouble of the account.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::api::{Api, Trouble};
+use super::codes::{Meaning, look_up};
+use super::member::member;
+use super::{Own, is_user, parts_of};
+use crate::connector::feed::Face;
+use crate::domain::time::Micros;
+
+/// How long one question may take: whoever wrote waits for it.
+const ASK_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long an answer holds.
+const KNOWN_FOR: Duration = Duration::from_hours(24);
+/// People who are remembered.
+const KNOWN_MAX: usize = 10_000;
+/// The rest after a question that got no answer.
+const REST: Duration = Duration::from_mins(1);
+/// The rest after Slack said that the app may not ask.
+const REFUSED_REST: Duration = Duration::from_hours(1);
+
+/// What is known of people, by `TEAM/USER`.
+#[derive(Default)]
+pub(super) struct Faces(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    known: HashMap<String, (Option<Face>, Micros)>,
+    rest_until: Option<Micros>,
+    is_said: bool,
+}
+
+impl Faces {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who they are, as far as Slack tells.
+    pub(super) async fn ask(&self, api: &Api, own: &Own, address: &str) -> Option<Face> {
+        let (_, user) = parts_of(address).filter(|(_, id)| is_user(id))?;
+        let now = api.now();
+        {
+            let state = self.state();
+            if let Some((face, until)) = state.known.get(address)
+                && *until > now
+            {
+                return face.clone();
+            }
+            if state.rest_until.is_some_and(|until| until > now) {
+                return None;
+            }
+        }
+        let answer = timeout(ASK_TIME_MAX, member(api, own, user)).await;
+        let late = |_| Trouble::Lost(format!("users.info took longer than {} seconds", ASK_TIME_MAX.as_secs()));
+        match answer.map_err(late).flatten() {
+            Ok(member) => {
+                let is_nobody = member.is_bot || member.is_gone;
+                let face = Face { name: member.name, email: member.email.filter(|_| !is_nobody) };
+                self.note(address, Some(face.clone()), now);
+                Some(face)
+            }
+            Err(trouble) => {
+                self.fail(address, &trouble, now);
+                None
+            }
+        }
+    }
+
+    fn note(&self, address: &str, face: Option<Face>, now: Micros) {
+        let mut state = self.state();
+        if state.known.len() >= KNOWN_MAX {
+            state.known.clear();
+        }
+        state.known.insert(address.to_owned(), (face, now.plus(KNOWN_FOR)));
+    }
+
+    fn fail(&self, address: &str, trouble: &Trouble, now: Micros) {
+        let rest_until = match trouble {
+            Trouble::Said { code, .. } if matches!(look_up(code).0, Meaning::Login) => {
+                let mut state = self.state();
+                if !std::mem::replace(&mut state.is_said, true) {
+                    tracing::warn!(%trouble, "people of Slack are shown without their names, and nobody is suggested");
+                }
+                now.plus(REFUSED_REST)
+            }
+            // About them alone.
+            Trouble::Said { .. } => return self.note(address, None, now),
+            Trouble::Limited { until } => *until,
+            Trouble::NotConnected(_) | Trouble::Insecure(_) | Trouble::Lost(_) | Trouble::Unreadable(_) => {
+                tracing::info!(%trouble, "who somebody of Slack is can't be asked");
+                now.plus(REST)
+            }
+        };
+        self.state().rest_until = Some(rest_until);
+    }
+}

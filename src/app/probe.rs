@@ -90,7 +90,8 @@ async fn probe_room(line: &dyn Line, (id, store): (&str, Option<&Store>), late: 
     match heard {
         Ok(Some(why)) => step(what, false, format!("{why}: the team is shown nothing there")),
         Ok(None) if store.is_none() => {
-            step(what, true, format!("{members} members; whether one is an influencer or an agent, the database tells"))
+            let detail = format!("{members} members; whether one is an influencer or an agent, the database tells");
+            ProbeStep { warning: true, ..step(what, true, detail) }
         }
         Ok(None) => step(what, true, format!("{members} members, none of them an influencer or an agent here")),
         Err(error) => step(what, false, error.to_string()),

@@ -181,8 +181,8 @@ fn read_marker(r: &mut Reader, given: &Found<String>) -> Option<String> {
     let marker = given.value.as_str();
     let chars = marker.chars().count();
     let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !c.is_alphanumeric();
-    // Slack takes what begins with a slash as a command, and turns these into quotes, mentions and marks.
-    let is_eaten = marker.starts_with(['/', '>', '@', '#', '&', '*', '_', '~', '`', '<']);
+    // Slack takes what begins with a slash as a command, and turns these into quotes, mentions, marks and emoji.
+    let is_eaten = marker.starts_with(['/', '>', '@', '#', '&', '*', '_', '~', '`', '<', ':']);
     let fine = (2..=MARKER_CHARS_MAX).contains(&chars)
         && !marker.contains(char::is_whitespace)
         && marker.chars().next().is_some_and(is_plain)

@@ -196,6 +196,8 @@ const BETWEEN: &[&str] = &[
     "to",
     "sending",
     "send",
+    "getting",
+    "receiving",
     "calling",
     "emailing",
     "mailing",
@@ -219,13 +221,27 @@ const BETWEEN: &[&str] = &[
     "future",
     "further",
 ];
-/// Whoever says so of themselves ends something of their own.
-const THEMSELVES: &[&str] = &["i", "we", "ill", "well", "ive", "weve", "id", "wed"];
+/// Whoever says so of themselves ends something of their own. Not "we'll", which is written as "well, stop" is.
+const THEMSELVES: &[&str] = &["i", "we", "ill", "ive", "weve"];
+/// Unless they ask for the way: "how do I stop these texts".
+const ASKING: &[&str] = &["do", "can", "could", "may", "should", "how"];
 /// Behind these it is a noun: "by the end", "the next stop".
 const BEFORE_A_NOUN: &[&str] = &[
     "the", "a", "an", "by", "at", "of", "in", "till", "until", "my", "our", "your", "each", "every", "one", "first",
-    "next", "last", "full", "bus", "train", "tram", "subway", "pit", "tour", "non", "week", "weeks", "month", "months",
-    "year", "years", "day", "days",
+    "next", "last", "full", "bus", "train", "tram", "subway", "pit", "tour", "non",
+];
+/// Behind these an end is one: "at month end". Any other verb begins anew: "I told you last week stop texting me".
+const BEFORE_THE_END: &[&str] = &["week", "weeks", "month", "months", "year", "years", "day", "days"];
+/// Behind a verb that ends something these say that it is not texts: "stop by before texting me", "stop motion with texts".
+const ELSEWHERE: &[&str] =
+    &["by", "over", "at", "before", "after", "when", "whenever", "while", "until", "till", "motion", "job"];
+/// Between a verb and "text" these make an order of the latter: "stop and text me".
+const BEFORE_AN_ORDER: &[&str] =
+    &["and", "or", "to", "me", "us", "please", "pls", "plz", "now", "again", "already", "it", "so", "with"];
+/// What a negation reaches a verb through: "no need to stop", "don't ever stop". Behind anything else a verb begins anew: "I don't care
+/// stop texting me".
+const REACHED_THROUGH: &[&str] = &[
+    "to", "ever", "please", "pls", "just", "really", "should", "would", "could", "will", "can", "must", "need", "gonna",
 ];
 const REMOVING: &[&str] = &["remove", "delete", "erase", "drop", "take", "lose", "forget", "scratch"];
 const POLITE: &[&str] = &[
@@ -252,9 +268,19 @@ const POLITE: &[&str] = &[
 fn asks_to_stop(text: &str) -> bool {
     let plain: String = text.to_lowercase().chars().filter(|c| !"'’`".contains(*c)).collect();
     plain.split(['.', '!', '?', '\n', ';']).any(|sentence| {
-        let words: Vec<&str> = sentence.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
-        only_stop(&words) || says_no_more(&words) || takes_us_off(&words)
+        let words = words_of(sentence);
+        only_stop(&words) || says_no_more(&words) || takes_us_off(&words) || sentence.split([',', ':']).any(begins_anew)
     })
+}
+
+/// "Not again, stop texting me": what stands before a comma may say nothing of what is behind it.
+fn begins_anew(clause: &str) -> bool {
+    let words = words_of(clause);
+    words.iter().enumerate().any(|(at, word)| ENDING.contains(word) && ends_texts(&words, at))
+}
+
+fn words_of(text: &str) -> Vec<&str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect()
 }
 
 /// "please stop", "STOP STOP": nothing but the word.
@@ -287,26 +313,85 @@ fn before<'a>(words: &[&'a str], at: usize) -> Option<&'a str> {
 }
 
 /// "stop texting me", "end all these texts": what the verb ends is texts. Not what is said of a place or a time, and not "stop by and
-/// text me".
+/// text me". In doubt it is texts: who is asked about once too often is not written to against their will.
 fn ends_texts(words: &[&str], at: usize) -> bool {
-    if negated(words, at) || before(words, at).is_some_and(|w| THEMSELVES.contains(&w) || BEFORE_A_NOUN.contains(&w)) {
+    let is_end = words.get(at) == Some(&"end");
+    let behind = words.get(at + 1..).unwrap_or_default();
+    if is_turned_round(words, at) || is_of_themselves(words, at) || is_a_noun(words, at) {
         return false;
     }
-    let behind = words.get(at + 1..).unwrap_or_default();
+    texts_follow(behind, is_end) || messages_follow(words, at, behind)
+}
+
+fn is_of_themselves(words: &[&str], at: usize) -> bool {
+    let asks = at.checked_sub(1).and_then(|at| before(words, at)).is_some_and(|w| ASKING.contains(&w));
+    !asks && before(words, at).is_some_and(|w| THEMSELVES.contains(&w))
+}
+
+/// "the next stop", "at month end", "end of the text".
+fn is_a_noun(words: &[&str], at: usize) -> bool {
+    let is_end = words.get(at) == Some(&"end");
+    (is_end && words.get(at + 1) == Some(&"of"))
+        || before(words, at).is_some_and(|w| BEFORE_A_NOUN.contains(&w) || (is_end && BEFORE_THE_END.contains(&w)))
+}
+
+/// "don't stop texting me", "no need to stop texting me", and not "no, stop texting me".
+fn is_turned_round(words: &[&str], at: usize) -> bool {
+    let through: Vec<&str> =
+        words.iter().take(at).rev().take(NEGATION_REACH).take_while(|w| !NEGATIONS.contains(w)).copied().collect();
+    let Some(negation) = at.checked_sub(through.len()).and_then(|at| before(words, at)) else { return false };
+    if !NEGATIONS.contains(&negation) || through.len() >= NEGATION_REACH {
+        return false;
+    }
+    match through.first() {
+        Some(last) => {
+            REACHED_THROUGH.contains(last) && !(negation == "no" && through.iter().all(|w| POLITE.contains(w)))
+        }
+        None => negation != "no",
+    }
+}
+
+/// What can hardly be anything else, a few words behind the verb, whatever these are: nobody knows all words for it.
+fn texts_follow(behind: &[&str], is_end: bool) -> bool {
+    let mut others = 0;
+    for word in behind {
+        if DOING.contains(word) || TEXTS.contains(word) {
+            return true;
+        }
+        // "end the reel with texts"
+        if ELSEWHERE.contains(word) || (is_end && others > 0 && ["with", "on", "in"].contains(word)) {
+            return false;
+        }
+        others += usize::from(!BETWEEN.contains(word));
+        if others >= OBJECT_REACH {
+            return false;
+        }
+    }
+    false
+}
+
+/// What is said of much else too, where nothing else stands between.
+fn messages_follow(words: &[&str], at: usize, behind: &[&str]) -> bool {
+    let is_end = words.get(at) == Some(&"end");
     let whom = behind.iter().take(OBJECT_REACH).any(|w| WHOM.contains(w));
+    // An order, and nothing before it.
+    let polite = |w: &&str| POLITE.contains(w) || ["can", "could", "will", "would", "you"].contains(w);
+    let is_order = || words.iter().take(at).all(polite);
+    let mut last = None;
     for (n, word) in behind.iter().enumerate() {
         let is_compound = HASTE.contains(word) && behind.get(n + 1).is_some_and(|next| MESSAGES.contains(next));
-        if DOING.contains(word) || TEXTS.contains(word) || is_compound || (whom && MESSAGES.contains(word)) {
+        let is_many = ["messages", "msgs"].contains(word) && (!is_end || is_order());
+        if is_compound || is_many || (whom && MESSAGES.contains(word)) {
             return true;
         }
         if HASTE.contains(word) {
-            // An order, and nothing before it.
-            let polite = |w: &&str| POLITE.contains(w) || ["can", "could", "will", "would", "you"].contains(w);
-            return n == 0 && words.get(at) != Some(&"end") && words.iter().take(at).all(polite);
+            let is_sent = last.is_some_and(|w| ["sending", "send"].contains(&w));
+            return !is_end && (is_sent || (last.is_none_or(|w| !BEFORE_AN_ORDER.contains(&w)) && is_order()));
         }
         if !BETWEEN.contains(word) {
             return false;
         }
+        last = Some(*word);
     }
     false
 }

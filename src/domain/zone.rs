@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn area_codes_of_places_are_told_from_those_of_none() {
+        let of = |region: &str| phones::REGIONS.iter().find(|(known, _)| *known == region).map(|(_, zones)| *zones);
+        // Tucson, in the midst of those that belong to nobody.
+        for place in ["+15205550123", "+15105550123", "+15305550123"] {
+            assert_eq!(phones::zones_of(place), of("US"), "{place}");
+        }
+        for nowhere in ["+15215550123", "+15225550123", "+15295550123", "+18005550123"] {
+            let all = phones::zones_of(nowhere);
+            assert!(all.is_some() && all != of("US"), "{nowhere}");
+        }
+    }
+
+    #[test]
     fn every_calling_code_of_a_country_has_its_zones() {
         for code in 1..=999_u16 {
             let regions = phonenumber::metadata::DATABASE.region(&code).unwrap_or_default();

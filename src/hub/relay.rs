@@ -325,7 +325,11 @@ async fn thread_of(
 ) -> Result<Option<(RelayThreadRow, Option<MessageId>)>, StoreError> {
     for id in mailed.posts {
         let token = id.split('@').next().unwrap_or_default();
-        let post = tx.find_relay_post(token).await?.filter(|post| post.account == mailed.account);
+        let by_token = tx.find_relay_post(token).await?.filter(|post| post.account == mailed.account);
+        let post = match by_token {
+            Some(post) => Some(post),
+            None => tx.find_relay_post_by_id(mailed.account, id).await?,
+        };
         if let Some(post) = post
             && let Some(thread) = tx.get_relay_thread(post.thread_id).await?
         {

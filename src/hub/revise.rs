@@ -14,24 +14,25 @@ use crate::store::{StoreError, Tx};
 
 /// Writes what it says now. `false` where that is known, or older than what is.
 pub async fn change(tx: &mut Tx, clock: &Clock, id: MessageId, (text, at): (&str, Micros)) -> Result<bool, StoreError> {
-    revise(tx, clock, id, (text, at), Turn::Changed).await
+    revise(tx, clock, id, (text, at), (Turn::Changed, true)).await
 }
 
 /// Writes that it was taken back: it says nothing any more, and what it said is kept.
 pub async fn take_back(tx: &mut Tx, clock: &Clock, id: MessageId, at: Micros) -> Result<bool, StoreError> {
-    revise(tx, clock, id, ("", at), Turn::TakenBack).await
+    revise(tx, clock, id, ("", at), (Turn::TakenBack, true)).await
 }
 
 /// Writes that a reaction stands, or, where there is none any more, that it was taken back: the later one of both holds, in whatever
-/// order they are told.
+/// order they are told. Nobody is told of it where it does not fire.
 pub async fn react(
     tx: &mut Tx,
     clock: &Clock,
     id: MessageId,
     (with, at): (Option<&str>, Micros),
+    fires: bool,
 ) -> Result<bool, StoreError> {
     let turn = if with.is_some() { Turn::Reacted } else { Turn::Unreacted };
-    revise(tx, clock, id, (with.unwrap_or_default(), at), turn).await
+    revise(tx, clock, id, (with.unwrap_or_default(), at), (turn, fires)).await
 }
 
 /// What became of it.
@@ -49,7 +50,7 @@ async fn revise(
     clock: &Clock,
     id: MessageId,
     (text, at): (&str, Micros),
-    turn: Turn,
+    (turn, fires): (Turn, bool),
 ) -> Result<bool, StoreError> {
     let Some(known) = tx.get_revised(id).await? else { return Ok(false) };
     let deleted = matches!(turn, Turn::TakenBack | Turn::Unreacted);
@@ -99,7 +100,9 @@ async fn revise(
             tx.set_waiting_facts(id, row.facts).await?;
         }
     }
-    signal::record(tx, clock, signals).await?;
+    if fires {
+        signal::record(tx, clock, signals).await?;
+    }
     Ok(true)
 }
 

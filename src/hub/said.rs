@@ -133,8 +133,11 @@ pub async fn whose(
     });
     // What we say in a conversation of several is said to those who take part in it.
     if direction == Direction::Outbound && placed.parts.is_empty() && in_conversation.len() <= SHOWN_TO_MAX {
-        let assigned = in_conversation.len() == 1;
-        let part = |influencer| Part { influencer, role: Role::Recipient, agent: None, assigned };
+        // To whom is sure where it is one, who is surely in it: not where somebody unknown there was taken for them.
+        let is_one = in_conversation.len() == 1;
+        let assigned = |influencer: &InfluencerId| is_one && sure.contains(influencer);
+        let part =
+            |influencer| Part { influencer, role: Role::Recipient, agent: None, assigned: assigned(&influencer) };
         placed.parts = in_conversation.into_iter().map(part).collect();
     }
     Ok(placed)

@@ -125,13 +125,14 @@ pub async fn channel_of(tx: &mut Tx, wish: &Wish) -> Result<Option<Channel>, Tal
 pub async fn way_to(tx: &mut Tx, id: InfluencerId) -> Result<(Channel, String), TalkError> {
     let id = people::survivor(tx, id).await?;
     let influencer = tx.get_influencer(id).await?.ok_or(TalkError::NoInfluencer(id))?;
-    if let Some(last) = tx.last_heard(id).await?.filter(|last| last.channel != Channel::Manual) {
-        return Ok((last.channel, "they wrote so last".to_owned()));
-    }
     let addresses = tx.list_addresses_of_influencers(vec![id]).await?;
     let mut open: Vec<Channel> = addresses.iter().filter(|a| a.dead_at.is_none()).map(|a| a.channel).collect();
     open.sort_unstable_by_key(|channel| channel.as_str());
     open.dedup();
+    // What their agent wrote says how the agent is reached.
+    if let Some(last) = tx.last_written(id).await?.filter(|last| open.contains(&last.channel)) {
+        return Ok((last.channel, "they wrote so last".to_owned()));
+    }
     match open.as_slice() {
         [only] => Ok((*only, "it is the only way to reach them".to_owned())),
         [] => Err(TalkError::NoAddress {

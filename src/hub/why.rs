@@ -317,19 +317,22 @@ async fn unread(
     message: &OutboxRow,
 ) -> Result<Option<String>, StoreError> {
     let waits = matches!(message.status, OutboxStatus::Queued | OutboxStatus::Deferred);
-    if !waits || message.due_at > now.plus(elsewhere::REST) {
+    if !waits || message.due_at > now {
         return Ok(None);
     }
     let mut accounts = Vec::new();
-    if message.due_at <= now && !tx.is_mailbox_read(&message.account).await? {
+    if !tx.is_mailbox_read(&message.account).await? {
         accounts.push(message.account.clone());
     }
     let unread = elsewhere::unread_but(tx, house, &message.account).await?;
     accounts.extend(elsewhere::waiting_for(tx, vec![message.id], unread).await?.into_iter().map(|(_, name)| name));
-    let (what, is) = if accounts.len() == 1 { ("the mailbox of", "is") } else { ("the accounts", "are") };
     let names = accounts.join(", ");
-    Ok((!accounts.is_empty())
-        .then(|| format!("{what} {names}, which {is} to be read to its end first: a no or an answer may lie there")))
+    let (what, which) = match accounts.as_slice() {
+        [] => return Ok(None),
+        [_] => ("the account", "which is to be read to its end first"),
+        _ => ("the accounts", "which are to be read to their ends first"),
+    };
+    Ok(Some(format!("{what} {names}, {which}: a no or an answer may lie there")))
 }
 
 fn instant(at: Micros, theirs: &Zone, ours: &Zone) -> Instant {

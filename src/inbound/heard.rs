@@ -403,7 +403,8 @@ async fn react(
 ) -> Result<bool, StoreError> {
     let text = format!(":{}:", plain(with).trim_matches(':'));
     if let Some(known) = find(tx, context, id).await? {
-        return revise::react(tx, clock, known, (Some(text.as_str()).filter(|_| !removed), at)).await;
+        let with = Some(text.as_str()).filter(|_| !removed);
+        return revise::react(tx, clock, known, (with, at), context.fires(at)).await;
     }
     let Some(target) = find(tx, context, to).await? else { return Ok(false) };
     let conversation = chat::conversation_key(&context.account, &format!("of {to}"));
@@ -438,7 +439,8 @@ async fn react(
         Entered::New(message, _) => {
             note_id(tx, context, (id, message)).await?;
             if removed {
-                revise::react(tx, clock, message, (None, at)).await?;
+                // Nobody was told of it, so nobody is told that it is gone.
+                revise::react(tx, clock, message, (None, at), false).await?;
             }
             Ok(!removed)
         }

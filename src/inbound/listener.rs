@@ -6,7 +6,7 @@
 //! What the feed tells and how far it was read are kept in one transaction ([`super::heard`]): what was told and not stored is told
 //! again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::faces;
@@ -20,11 +20,15 @@ use crate::domain::time::Micros;
 use crate::domain::words::{AccountState, Channel};
 use crate::lifecycle::Stop;
 use crate::store::StoreError;
+use crate::store::feed::{READING_REST_MAX, SeenRest};
 use crate::store::lease::Lease;
 use crate::telemetry::pulse;
 
 pub use super::poller::Reach;
 pub use super::tenure::{Pace, Shared};
+
+/// By how much two instants may differ that mean one rest: some are counted by another clock than they are told by.
+const SAME_REST: Duration = Duration::from_secs(1);
 
 /// Makes a fresh feed that has asked nothing yet.
 pub type Connect = Arc<dyn Fn() -> Box<dyn Feed> + Send + Sync>;
@@ -51,13 +55,14 @@ pub struct Listener {
     tenure: Tenure,
     settings: Settings,
     connect: Connect,
+    rest: Mutex<SeenRest>,
 }
 
 impl Listener {
     /// A listener for one account.
     pub fn new(shared: Shared, settings: Settings, connect: Connect) -> Self {
         let tenure = Tenure::new(shared, settings.account.clone(), settings.pace);
-        Self { tenure, settings, connect }
+        Self { tenure, settings, connect, rest: Mutex::default() }
     }
 
     /// Reads until told to stop.
@@ -86,15 +91,15 @@ impl Listener {
             lease: Some((lease.0.to_owned(), lease.1)),
             faces: faces::Faces::new(),
         };
-        let mut cursor = self.begin(feed).await?;
+        let (mut cursor, mut rest) = self.begin(feed).await?;
         loop {
             pulse::beat();
             let batch = feed.next(cursor.as_deref(), since).await;
-            self.keep_rest(lease, feed.rests_until()).await?;
+            self.keep_rest(lease, feed.rests_until(), &mut rest).await?;
             let batch = batch?;
             if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
                 pulse::beat();
-                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::READ_TIME_MAX).await?;
+                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::POSTED_TIME_MAX).await?;
                 let context = Context { faces, ..context.clone() };
                 let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
                 let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;
@@ -125,23 +130,38 @@ impl Listener {
         }
     }
 
-    /// From where to go on. What the provider asked for of whoever read the account before holds for this session as well.
-    async fn begin(&self, feed: &mut dyn Feed) -> Result<Option<String>, Ended> {
+    /// From where to go on, and until when the provider is left alone: what it asked for of whoever read the account before holds for
+    /// this session as well.
+    async fn begin(&self, feed: &mut dyn Feed) -> Result<(Option<String>, Option<Micros>), Ended> {
         let mut tx = self.tenure.store.read().await?;
-        let account = tx.get_account(&self.settings.account).await?;
-        let rest = account.and_then(|row| row.reading_rest_until).filter(|until| *until > self.tenure.clock.now());
+        let stored = tx.get_account(&self.settings.account).await?.and_then(|row| row.reading_rest_until);
+        let rest = self.seen_rest(stored);
         if let Some(until) = rest {
             feed.rest(until);
         }
-        Ok(tx.get_feed_cursor(&self.settings.account).await?)
+        Ok((tx.get_feed_cursor(&self.settings.account).await?, rest))
     }
 
-    /// Keeps until when the provider wants to be left alone, for whoever goes on after a restart or on another node.
-    async fn keep_rest(&self, lease: (&str, Lease), until: Option<Micros>) -> Result<(), Ended> {
-        let Some(until) = until else { return Ok(()) };
+    fn seen_rest(&self, stored: Option<Micros>) -> Option<Micros> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).until(stored, self.tenure.clock.now())
+    }
+
+    /// Keeps until when the provider wants to be left alone, for whoever goes on after a restart or on another node; `kept` is what
+    /// this session knows to be kept.
+    async fn keep_rest(
+        &self,
+        lease: (&str, Lease),
+        until: Option<Micros>,
+        kept: &mut Option<Micros>,
+    ) -> Result<(), Ended> {
+        let latest = self.tenure.clock.now().plus(READING_REST_MAX);
+        let is_kept = |until: &Micros| kept.is_some_and(|kept| *until < kept.plus(SAME_REST));
+        let Some(until) = until.map(|until| until.min(latest)).filter(|until| !is_kept(until)) else { return Ok(()) };
         let mut tx = self.tenure.fenced("listener.rest", lease).await?;
         tx.rest_reading(&self.settings.account, until).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        *kept = Some(until);
+        Ok(())
     }
 
     /// Since when the account is read: what was said before fires nothing.

@@ -85,18 +85,22 @@ async fn rests_until(tx: &mut Tx, settings: &SendingSettings, now: Micros) -> Re
     Ok(account.and_then(|account| account.rest_until).filter(|until| *until > now))
 }
 
-/// What is due, locked: of sequences too, or only what people wrote.
+/// What is due, locked: of sequences too, or only what people wrote; of sequences nothing to whoever talks with an unread account.
 async fn lock_due(
     tx: &mut Tx,
     settings: &SendingSettings,
     (now, room): (Micros, i64),
-    all: bool,
+    (all, unread): (bool, &[String]),
 ) -> Result<Vec<MessageId>, StoreError> {
     let account = &settings.account;
-    if settings.channel != Channel::Email {
-        return tx.lock_due_free(account, (now, now.minus(settings.gap)), all, room).await;
+    let after = now.minus(settings.gap);
+    match (settings.channel == Channel::Email, all && !unread.is_empty()) {
+        (false, true) => tx.lock_due_free_read(account, (now, after), unread, room).await,
+        (false, false) => tx.lock_due_free(account, (now, after), all, room).await,
+        (true, true) => tx.lock_due_read(account, now, unread, room).await,
+        (true, false) if all => tx.lock_due_outbox(account, now, room).await,
+        (true, false) => tx.lock_due_by_hand(account, now, room).await,
     }
-    if all { tx.lock_due_outbox(account, now, room).await } else { tx.lock_due_by_hand(account, now, room).await }
 }
 
 /// Leaves of what is due what can't go beside something else: on a channel without an id of ours for each message, the same words must
@@ -145,8 +149,14 @@ async fn claim_in(
     let now = tools.clock.now();
     let all = is_read(tx, settings).await?;
     let after = (settings.channel != Channel::Email).then(|| now.minus(settings.gap));
-    let runs = if all { lock_runs(tx, &settings.account, (now, after), room).await? } else { Vec::new() };
-    let mut due = lock_due(tx, settings, (now, room), all).await?;
+    // What they may have said to another account is read first as well.
+    let unread = if all && settings.read_first {
+        elsewhere::unread_but(tx, &tools.desk.house(), &settings.account).await?
+    } else {
+        Vec::new()
+    };
+    let runs = if all { lock_runs(tx, &settings.account, (now, after, &unread), room).await? } else { Vec::new() };
+    let mut due = lock_due(tx, settings, (now, room), (all, &unread)).await?;
     if settings.channel != Channel::Email {
         // Two nodes must not each take a message to the same address.
         tx.lock_account(&settings.account).await?;
@@ -154,12 +164,9 @@ async fn claim_in(
     due = leave_busy(tx, settings, now, due).await?;
     // Runs are locked before their mail, always: mail whose run another holds is left to it before anything is written of it.
     let is_ours = |mail: &StepMail| runs.iter().any(|run| run.id == mail.enrollment_id);
-    let mut of_runs = tx.steps_of_messages(due.clone()).await?;
+    let of_runs = tx.steps_of_messages(due.clone()).await?;
     let mut more = i64::try_from(due.len()).unwrap_or(i64::MAX) >= room;
     due.retain(|id| of_runs.iter().find(|mail| mail.id == *id).is_none_or(is_ours));
-    of_runs.retain(is_ours);
-    let unread = put_unread_off(tx, tools, settings, &of_runs).await?;
-    due.retain(|id| !unread.contains(id));
     if settings.channel != Channel::Email {
         // Where all that was found waits for something else, so does what comes after it.
         more &= !due.is_empty();
@@ -181,29 +188,6 @@ async fn claim_in(
     // What waits for another message is looked at when that is over, and what waits for the time between two when that is.
     let rest = Some(settings.gap).filter(|gap| !gap.is_zero());
     Ok(Found { claimed, rest, more })
-}
-
-/// What a sequence says to somebody who talks with another account as well waits until that is read to its end. It goes behind what
-/// others wait for, so that an account that can't be read for long holds up nobody else. That it waits uses up none of its tries.
-async fn put_unread_off(
-    tx: &mut Tx,
-    tools: &Tools,
-    settings: &SendingSettings,
-    mails: &[StepMail],
-) -> Result<Vec<MessageId>, StoreError> {
-    if !settings.read_first || mails.is_empty() {
-        return Ok(Vec::new());
-    }
-    let unread = elsewhere::unread_but(tx, &tools.desk.house(), &settings.account).await?;
-    let waiting = elsewhere::waiting_for(tx, mails.iter().map(|mail| mail.id).collect(), unread).await?;
-    let waiting: HashSet<MessageId> = waiting.into_iter().map(|(id, _)| id).collect();
-    let now = tools.clock.now();
-    let until = now.plus(elsewhere::REST);
-    for mail in mails.iter().filter(|mail| waiting.contains(&mail.id)) {
-        tx.reschedule_outbox(mail.id, until, None).await?;
-        tx.shift_tries(mail.enrollment_id, until.0.saturating_sub(now.0)).await?;
-    }
-    Ok(waiting.into_iter().collect())
 }
 
 /// Takes recipients off that must not be written to; the messages that nobody is left for are cancelled.

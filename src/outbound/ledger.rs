@@ -28,8 +28,11 @@ impl Reconciler {
         let (mut is_answered, mut in_a_row, mut lost) = (false, 0, Vec::new());
         for row in uncertain {
             let Some(sought) = self.sought(row).await? else { continue };
-            let looked = tokio::time::timeout(QUESTION_MAX, ledger.find(&sought)).await;
-            match looked.unwrap_or_else(|_| Err(ConnectorError::Lost("it took too long".into()))) {
+            let Ok(looked) = tokio::time::timeout(QUESTION_MAX, ledger.find(&sought)).await else {
+                self.doubt(row, "the provider was asked, and took too long to look through all that it has").await?;
+                continue;
+            };
+            match looked {
                 Ok(looked) => {
                     (is_answered, in_a_row) = (true, 0);
                     self.judge(row, looked).await?;

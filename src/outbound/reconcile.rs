@@ -19,6 +19,7 @@ use crate::domain::retry::{AccountTrouble, account_rest};
 use crate::domain::veil::without_addresses;
 use crate::domain::words::{EventType, FolderRole, OutboxStatus};
 use crate::hub::{outreach, settle, signal};
+use crate::store::feed::{READING_REST_MAX, SeenRest};
 use crate::store::lease::Lease;
 use crate::store::outbox::outcome::{UncertainRow, UnfiledRow};
 use crate::store::{StoreError, Tx};
@@ -109,6 +110,7 @@ pub struct Reconciler {
     pub(super) unfileable: HashMap<MessageId, Instant>,
     troubles: u32,
     rest_until: Option<Instant>,
+    reading_rest: SeenRest,
 }
 
 /// The folders of a mailbox in which a sent message may lie.
@@ -130,6 +132,7 @@ impl Reconciler {
             unfileable: HashMap::new(),
             troubles: 0,
             rest_until: None,
+            reading_rest: SeenRest::default(),
         }
     }
 
@@ -175,8 +178,8 @@ impl Reconciler {
             return Ok(());
         }
         let mut tx = self.tools.store.read().await?;
-        let account = tx.get_account(&self.settings.account).await?;
-        if account.and_then(|row| row.reading_rest_until).is_some_and(|until| until > self.tools.clock.now()) {
+        let stored = tx.get_account(&self.settings.account).await?.and_then(|row| row.reading_rest_until);
+        if self.reading_rest.until(stored, self.tools.clock.now()).is_some() {
             return Ok(());
         }
         let uncertain = tx.list_uncertain(&self.settings.account, self.tools.clock.now(), BATCH).await?;
@@ -209,6 +212,7 @@ impl Reconciler {
             let mut ledger = ledgers();
             let asked = self.ask(ledger.as_mut(), uncertain).await;
             if let Some(until) = ledger.rests_until() {
+                let until = until.min(self.tools.clock.now().plus(READING_REST_MAX));
                 let mut tx = self.tools.store.begin("outbound.reading_rest").await?;
                 tx.rest_reading(&self.settings.account, until).await?;
                 tx.commit().await?;

@@ -277,13 +277,15 @@ pub async fn who_hears(store: &Store, room: &Room) -> Result<Option<String>, Sto
         return Ok(Some(why.clone()));
     }
     let keys: Vec<String> = room.members.iter().filter_map(|member| chat::key(member)).collect();
-    let known = store.read().await?.find_owners(keys).await?;
-    Ok(known.first().map(|row| {
-        format!(
-            "{}, who is an influencer or an agent here, is a member of the channel and would read it",
-            row.value_key
-        )
-    }))
+    let mut tx = store.read().await?;
+    let (address, who) = if let Some(known) = tx.find_owners(keys.clone()).await?.into_iter().next() {
+        (known.value_key, "is an influencer or an agent here")
+    } else if let Some(proposed) = tx.find_proposed(keys).await?.into_iter().next() {
+        (proposed, "may be an influencer here (liaison unmatched list asks)")
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(format!("{address}, who {who}, is a member of the channel and would read it")))
 }
 
 /// Whether a post stands there already: the provider's id of it.
@@ -385,9 +387,11 @@ fn refusal(reply: Option<&Reply>, phase: Phase, now: Micros) -> Came {
         return Came::Never(why);
     }
     match reply.and_then(not_before) {
-        Some((until, _)) => {
+        Some((until, whole)) => {
             let until = until.min(now.plus(RETRY_AFTER_MAX));
-            Came::Rest { why, until, wait: until.since(now), perhaps: false }
+            let wait = until.since(now).max(REST);
+            // One conversation alone has to wait, or all that leaves by the account.
+            if whole { Came::Rest { why, until, wait, perhaps: false } } else { Came::Not(why, Some(wait)) }
         }
         None => Came::Not(why, None),
     }

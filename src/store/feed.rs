@@ -1,6 +1,8 @@
 //! Channels that are no mail, as their providers tell them: how far an account was read, under which ids a provider has messages, how
 //! ours fare there, and what a message said before it was changed.
 
+use std::time::Duration;
+
 use super::dialect::Many;
 use super::sql::statements;
 use super::value::{Value, values};
@@ -96,6 +98,22 @@ const PROVIDER_MESSAGES: Many = Many {
     columns: 3,
     tail: "ON CONFLICT (account, provider_id) DO NOTHING",
 };
+
+/// The longest that whoever reads leaves a provider alone, whatever it asked for or our clock said then: it is asked again.
+pub const READING_REST_MAX: Duration = Duration::from_hours(1);
+
+/// A rest of whoever reads that is stored, as it is kept to here: for [`READING_REST_MAX`] at most from when it was seen first.
+#[derive(Debug, Clone, Default)]
+pub struct SeenRest(Option<(Micros, Micros)>);
+
+impl SeenRest {
+    /// Until when it is to be kept to; `None` where it is over, or there is none.
+    pub fn until(&mut self, stored: Option<Micros>, now: Micros) -> Option<Micros> {
+        let same = self.0.filter(|(known, _)| Some(*known) == stored);
+        self.0 = same.or_else(|| stored.map(|stored| (stored, stored.min(now.plus(READING_REST_MAX)))));
+        self.0.map(|(_, until)| until).filter(|until| *until > now)
+    }
+}
 
 impl Tx {
     /// From where an account goes on being read; nothing where it was not read yet.
@@ -196,6 +214,11 @@ impl Tx {
         Ok(row.map(|(account,)| account))
     }
 
+    /// The last message that somebody wrote by themselves, on whatever channel but by a touch.
+    pub async fn last_written(&mut self, id: InfluencerId) -> Result<Option<LastWritten>, StoreError> {
+        self.opt(&LAST_WRITTEN_AT_ALL, values![id]).await
+    }
+
     /// Messages with these words that are on their way from an account to an address, or may be, and were handed over by an instant:
     /// two of them at most.
     pub async fn find_under_way(
@@ -280,7 +303,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends the rest of whoever sends; `false` where there was none.
+    /// Ends what the provider asked for, of whoever sends and of whoever reads; `false` where neither was to rest.
     pub async fn end_rest(&mut self, name: &str, now: Micros) -> Result<bool, StoreError> {
         Ok(self.exec(&REST_END, values![name, now]).await? == 1)
     }
@@ -310,6 +333,9 @@ statements! {
         AND m.channel = $2 AND ((m.direction = 'inbound' AND m.kind = 'human' AND p.role = 'author' AND p.agent_id IS NULL) \
           OR (m.direction = 'outbound' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = m.id \
             AND o.status NOT IN ('handed_over', 'uncertain', 'confirmed')))) ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
+    #[hot] LAST_WRITTEN_AT_ALL = "SELECT m.id, p.thread_id, m.channel, m.account, m.author_address AS address FROM participation p \
+        JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 AND p.role = 'author' AND p.agent_id IS NULL \
+        AND m.channel <> 'manual' AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] UNDER_WAY = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id JOIN message m ON m.id = o.id \
         WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 AND o.handed_over_at <= $4 LIMIT 2";
     #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' AS is_author, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";
@@ -329,7 +355,8 @@ statements! {
     #[hot] REVISIONS = "SELECT at, text, deleted FROM revision WHERE message_id = $1 ORDER BY at";
     #[hot] REST = "UPDATE account SET rest_until = $2 WHERE name = $1 AND (rest_until IS NULL OR rest_until < $2)";
     #[hot] READING_REST = "UPDATE account SET reading_rest_until = $2 WHERE name = $1 AND (reading_rest_until IS NULL OR reading_rest_until < $2)";
-    #[hot] REST_END = "UPDATE account SET rest_until = NULL WHERE name = $1 AND rest_until > $2";
+    #[hot] REST_END = "UPDATE account SET rest_until = NULL, reading_rest_until = NULL WHERE name = $1 \
+        AND (rest_until > $2 OR reading_rest_until > $2)";
 }
 
 /// Multi-row texts of this file, for the tests.

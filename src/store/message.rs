@@ -504,6 +504,12 @@ impl Tx {
         self.all(&UNMATCHED_IN, values![conversations]).await
     }
 
+    /// Which of these addresses may be somebody's whom we know: a person is asked, and has not said.
+    pub async fn find_proposed(&mut self, keys: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.all(&PROPOSED, values![keys]).await?;
+        Ok(rows.into_iter().map(|(key,)| key).collect())
+    }
+
     /// Turns a message of an unknown sender into a proposal.
     pub async fn propose_alias(&mut self, message: MessageId, influencer: InfluencerId) -> Result<(), StoreError> {
         self.exec(&UNMATCHED_PROPOSE, values![message, influencer]).await?;
@@ -671,8 +677,9 @@ statements! {
     #[hot] PARTICIPATIONS_OF = "SELECT message_id, influencer_id, thread_id FROM participation WHERE message_id = ANY($1::uuid[])";
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
     #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned RETURNING influencer_id, thread_id";
-    #[hot] PROPOSED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND influencer_id = ANY($2::uuid[]) AND NOT assigned \
-        RETURNING influencer_id, thread_id";
+    #[hot] PROPOSED_WITHDRAW = "DELETE FROM participation WHERE influencer_id = ANY($2::uuid[]) AND NOT assigned AND (message_id = $1 \
+        OR message_id IN (SELECT a.id FROM message m JOIN message a ON a.conversation_id = m.conversation_id \
+          WHERE m.id = $1 AND a.direction = 'outbound')) RETURNING influencer_id, thread_id";
     #[hot] COPIES_KEPT = "UPDATE participation SET assigned = TRUE WHERE message_id = $1 AND NOT assigned AND role = 'cc' AND agent_id IS NULL";
     #[hot] SETTLED_WITHDRAW = "DELETE FROM participation WHERE message_id = ANY($1::uuid[]) AND NOT assigned AND message_id IN \
         (SELECT u.message_id FROM unmatched u WHERE u.message_id = ANY($1::uuid[]) AND u.reason = 'unknown_sender' AND u.resolved_at IS NOT NULL) \
@@ -692,6 +699,8 @@ statements! {
     #[hot] UNMATCHED_IN = "SELECT u.message_id, m.conversation_id, m.kind, m.account, m.channel, m.subject, m.at, m.stored_at, COALESCE(u.facts, 'null'::jsonb) AS facts FROM message m \
         JOIN unmatched u ON u.message_id = m.id WHERE m.conversation_id = ANY($1::uuid[]) \
         AND u.resolved_at IS NULL AND u.reason = 'unknown_sender'";
+    #[hot] PROPOSED = "SELECT DISTINCT address_key FROM unmatched WHERE address_key = ANY($1::text[]) AND resolved_at IS NULL \
+        AND reason = 'alias_proposed' ORDER BY address_key";
     #[hot] UNMATCHED_PROPOSE = "UPDATE unmatched SET reason = 'alias_proposed', influencer_id = $2 WHERE message_id = $1";
     #[hot] UNMATCHED_RESOLVE = "UPDATE unmatched SET resolved_at = $2 WHERE message_id = ANY($1::uuid[]) AND resolved_at IS NULL";
     #[hot] REFERENCE_IDS = "SELECT DISTINCT a.message_id, m.internet_message_id, m.at, m.id FROM participation a \

@@ -290,6 +290,11 @@ impl Tx {
         self.opt(&POST_BY_TOKEN, values![token]).await
     }
 
+    /// The post of an account that stands under this id of its provider's.
+    pub async fn find_relay_post_by_id(&mut self, account: &str, id: &str) -> Result<Option<RelayPostRow>, StoreError> {
+        self.opt(&POST_BY_PROVIDER_ID, values![account, id]).await
+    }
+
     /// Keeps what the team said; `false` where it is known.
     pub async fn insert_relay_word(&mut self, row: &RelayWordRow) -> Result<bool, StoreError> {
         let values = values![
@@ -466,6 +471,7 @@ statements! {
         begun_at = CASE WHEN $2 = 'begun' THEN begun_at END WHERE id = $1 AND state <> 'posted'";
     #[hot] POST_FAILED = "UPDATE relay_post SET state = 'failed', why = $2 WHERE id = $1";
     #[hot] POST_BY_TOKEN = concat!(post_columns!(), "WHERE p.token = $1");
+    #[hot] POST_BY_PROVIDER_ID = concat!(post_columns!(), "WHERE p.account = $1 AND p.provider_id = $2 LIMIT 1");
     #[hot] WORD_INSERT = "INSERT INTO relay_word (account, provider_id, thread_id, answers, way, author, text, refused, at, heard_at, changed, \
         taken_back, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (account, provider_id) DO NOTHING";
     #[hot] WORD = concat!(word_columns!(), "WHERE account = $1 AND provider_id = $2");

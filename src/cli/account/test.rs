@@ -51,9 +51,10 @@ impl Tried {
         self.steps.iter().any(|step| text(step, "what") == what)
     }
 
-    /// Whether a step whose name begins so went wrong.
+    /// Whether a step whose name begins so went wrong, or goes without what it is about.
     pub(super) fn lacks(&self, begins: &str) -> bool {
-        self.steps.iter().any(|step| !went_well(step) && text(step, "what").starts_with(begins))
+        let is_less = |step: &Value| !went_well(step) || is_unsure(step);
+        self.steps.iter().any(|step| is_less(step) && text(step, "what").starts_with(begins))
     }
 
     pub(super) fn say(&self, out: &Out) -> anyhow::Result<()> {

@@ -70,6 +70,8 @@ fn each_mistake_is_told_at_its_place() {
         (format!("{good}marker = \"> \"\n"), "can't be the marker"),
         (format!("{good}marker = \"/send\"\n"), "can't be the marker"),
         (format!("{good}marker = \"!\"\n"), "can't be the marker"),
+        (format!("{good}marker = \":send:\"\n"), "can't be the marker"),
+        (format!("{good}marker = \"::\"\n"), "can't be the marker"),
         (format!("{good}link = \"crm/{{id}}\"\n"), "is no link"),
         (format!("{good}link = \"https://x.example/{{name}}\"\n"), "is no link"),
         (format!("{good}chanel = \"C1\"\n"), "chanel"),

@@ -37,11 +37,13 @@ pub const FILE_TIME_MAX: Duration = Duration::from_mins(14);
 pub const ANSWER_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// The rest after a 429 that does not say how long.
 pub const REST_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest rest after a 429, whatever it says; Slack is asked again then.
+pub const REST_MAX: Duration = Duration::from_hours(1);
 /// The pause between two messages to one conversation (chat.postMessage: one a second).
 pub const BETWEEN_MESSAGES: Duration = Duration::from_secs(1);
 
-/// The methods with which is read what was said, and who said it.
-const READS: &[&str] = &["conversations.history", "conversations.replies", "users.conversations", "users.info"];
+/// The methods with which is read what was said. Who said it (`users.info`) is only wanted, and rests by itself.
+const READS: &[&str] = &["conversations.history", "conversations.replies", "users.conversations"];
 
 /// A pace that several connectors keep together.
 pub type SharedPace = Arc<Mutex<Pace>>;
@@ -314,7 +316,7 @@ impl Api {
 
     fn limited(&self, method: &str, rest: Option<Duration>) -> Trouble {
         // A rest of nothing would be an invitation to a loop.
-        let rest = rest.unwrap_or(REST_DEFAULT).max(Duration::from_secs(1));
+        let rest = rest.unwrap_or(REST_DEFAULT).clamp(Duration::from_secs(1), REST_MAX);
         let until = self.now().plus(rest);
         self.pace().put_off(method, until);
         Trouble::Limited { until }

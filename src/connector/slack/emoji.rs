@@ -15,6 +15,8 @@ use super::message::field;
 const NAME_CHARS_MAX: usize = 100;
 /// Codes of one message that its blocks tell.
 const TOLD_MAX: usize = 500;
+/// How the tone of a code begins, which stands directly behind it.
+const TONE: &str = ":skin-tone-";
 /// Code points of one emoji.
 const POINTS_MAX: usize = 16;
 /// How deep blocks are searched.
@@ -90,20 +92,19 @@ pub(super) fn shown(text: &str, told: &Told) -> String {
     while let Some(at) = rest.find(['`', '<', ':']) {
         let (before, from) = rest.split_at(at);
         shown.push_str(before);
-        let (as_it_is, read) = match (from.chars().next(), code(from, &shown, told)) {
-            (_, Some((emoji, length))) => {
-                shown.push_str(&emoji);
-                (0, length)
-            }
-            (Some('`'), None) => (in_code(from), 0),
-            (Some('<'), None) => (from.find('>').map_or(1, |end| end + 1), 0),
-            (_, None) => (1, 0),
+        let chain = chain(from, told);
+        let read = if chain.is_empty() {
+            let as_it_is = match from.chars().next() {
+                Some('`') => in_code(from),
+                Some('<') => from.find('>').map_or(1, |end| end + 1),
+                _ => 1,
+            };
+            shown.push_str(from.get(..as_it_is).unwrap_or(from));
+            as_it_is
+        } else {
+            put(&mut shown, from, &chain)
         };
-        let (kept, behind) = from.split_at(as_it_is.max(read));
-        if as_it_is > 0 {
-            shown.push_str(kept);
-        }
-        rest = behind;
+        rest = from.get(read..).unwrap_or_default();
     }
     shown.push_str(rest);
     shown
@@ -118,29 +119,84 @@ fn in_code(text: &str) -> usize {
     line.strip_prefix('`').and_then(|span| span.find('`')).map_or(1, |end| end + 2)
 }
 
-/// The emoji whose code a text begins with, and the octets of the code; `before` is what stands before it.
-fn code(text: &str, before: &str, told: &Told) -> Option<(String, usize)> {
+/// A code that may be an emoji.
+struct Code {
+    emoji: String,
+    /// Its octets.
+    length: usize,
+    /// Whether Slack says that it is one.
+    is_told: bool,
+}
+
+/// The codes with which a text begins, one directly behind the other.
+fn chain(text: &str, told: &Told) -> Vec<Code> {
+    let mut chain = Vec::new();
+    let mut rest = text;
+    while let Some(one) = code(rest, told) {
+        rest = rest.get(one.length..).unwrap_or_default();
+        chain.push(one);
+    }
+    chain
+}
+
+/// The code a text begins with, with its tone.
+fn code(text: &str, told: &Told) -> Option<Code> {
     let after = text.strip_prefix(':')?;
     let name = after.split(':').next().filter(|name| name.len() < after.len() && is_name(name))?;
     let length = name.len() + 2;
     let behind = text.get(length..)?;
-    let tone = behind.strip_prefix(":skin-tone-").and_then(|tone| tone.split_once(':')).map(|(tone, _)| tone);
-    let tone = tone.and_then(|tone| Some((tone, tone_of(tone)?)));
-    let whole = length + tone.map_or(0, |(tone, _)| ":skin-tone-".len() + tone.len() + 1);
-    // Slack says that it is one, wherever it stands.
-    let toned = tone.and_then(|(tone, _)| told.get(&format!("{name}::skin-tone-{tone}")));
-    if let Some(emoji) = toned.or_else(|| told.get(name)) {
-        return Some((emoji.clone(), whole));
+    let tone = behind.strip_prefix(TONE).and_then(|tone| tone.split_once(':')).map(|(tone, _)| tone);
+    let whole = length + tone.map_or(0, |tone| TONE.len() + tone.len() + 1);
+    if let Some(emoji) = tone.and_then(|tone| told.get(&format!("{name}:{TONE}{tone}"))) {
+        return Some(Code { emoji: emoji.clone(), length: whole, is_told: true });
     }
-    // Else a time of day, or a part of an address, may look the same.
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-    if joins(before.chars().next_back()) || joins(text.get(whole..)?.chars().next()) || word.contains("://") {
-        return None;
+    let (emoji, is_told) = match told.get(name) {
+        Some(emoji) => (emoji.clone(), true),
+        None => (known(name)?, false),
+    };
+    // Behind what has no tones, the tone stays as it is written.
+    Some(match tone.and_then(tone_of).and_then(|tone| in_tone(&emoji, tone)) {
+        Some(emoji) => Code { emoji, length: whole, is_told },
+        None => Code { emoji, length, is_told },
+    })
+}
+
+fn in_tone(emoji: &str, tone: SkinTone) -> Option<String> {
+    Some(emojis::get(emoji)?.with_skin_tone(tone)?.as_str().to_owned())
+}
+
+/// Writes the codes with which a text begins, and gives the octets that were read. What Slack says is an emoji is one, but in an address
+/// or in a number (`10:100:00`). What only the table has is none either where something joins it: a time of day, or a path, may look the
+/// same.
+fn put(shown: &mut String, text: &str, chain: &[Code]) -> usize {
+    let octets = |codes: &[Code]| codes.iter().map(|code| code.length).sum::<usize>();
+    let whole = octets(chain);
+    let before = shown.chars().next_back();
+    let behind = text.get(whole..).and_then(|behind| behind.chars().next());
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let in_number = chain.len() == 1 && is_digit(before) && is_digit(behind);
+    let word = shown.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let stays = in_number || word.contains("://");
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    let mut done = 0;
+    // Those of a sort that follow on each other are emoji all of them, or none: the colon of one that is none joins the next.
+    for run in chain.chunk_by(|one, next| one.is_told == next.is_told) {
+        let end = done + octets(run);
+        let joined = (done == 0 && joins(before)) || (end == whole && joins(behind));
+        let is_told = run.iter().all(|code| code.is_told);
+        if !stays && (is_told || !joined) {
+            for code in run {
+                shown.push_str(&code.emoji);
+            }
+            done = end;
+            continue;
+        }
+        // The last colon may begin another code.
+        let end = if end == whole { end - 1 } else { end };
+        shown.push_str(text.get(done..end).unwrap_or_default());
+        done = end;
     }
-    let emoji = known(name)?;
-    let toned = tone.and_then(|(_, tone)| emojis::get(&emoji)?.with_skin_tone(tone));
-    Some((toned.map_or(emoji, |toned| toned.as_str().to_owned()), whole))
+    done
 }
 
 fn is_name(name: &str) -> bool {
@@ -159,7 +215,11 @@ fn tone_of(tone: &str) -> Option<SkinTone> {
     })
 }
 
+/// What the table has of a name. Slack's have no capitals: `:KEY:` is something else.
 fn known(name: &str) -> Option<String> {
+    if name.contains(char::is_uppercase) {
+        return None;
+    }
     if let Some((_, emoji)) = SLACKS_OWN.iter().find(|(own, _)| *own == name) {
         return Some((*emoji).to_owned());
     }
@@ -218,6 +278,12 @@ mod tests {
             ),
             ("1 < 2 :tada:", "1 < 2 🎉"),
             ("é:tada: 日:tada:", "é🎉 日🎉"),
+            // Joined to something by a colon, or by the colon of what is none itself.
+            ("use std::key::x and Foo::bell::y, ::key:: :key::", "use std::key::x and Foo::bell::y, ::key:: :key::"),
+            ("a:key::bell: :key::bell:b :key::our_logo:", "a:key::bell: :key::bell:b :key::our_logo:"),
+            (":tada::+1::wave::skin-tone-2::tada:", "🎉👍👋🏻🎉"),
+            (":KEY: :A: :Tada: :key:", ":KEY: :A: :Tada: 🔑"),
+            (":tada::skin-tone-2: :wave::skin-tone-9:", ":tada::skin-tone-2: :wave::skin-tone-9:"),
             ("", ""),
         ] {
             assert_eq!(shown(given, &Told::new()), read, "{given}");
@@ -246,5 +312,26 @@ mod tests {
         let told = told(&message);
         let given = ":wave::skin-tone-2: :snowman: Great:tada:now :hash: :evil: :odd: :our_logo: `:tada:`";
         assert_eq!(shown(given, &told), "👋🏻 ☃️ Great🎉now #️⃣ :evil: :odd: :our_logo: `:tada:`");
+    }
+
+    #[test]
+    fn what_the_blocks_say_is_taken_where_it_is_meant_and_loses_nothing() {
+        let told = [("wave", "👋"), ("100", "💯"), ("tada", "🎉"), ("flex", "💪🏽")];
+        let told = Told::from(told.map(|(name, emoji)| (name.to_owned(), emoji.to_owned())));
+        for (given, read) in [
+            (":wave::skin-tone-3: hi", "👋🏼 hi"),
+            (":flex::skin-tone-4: :wave:", "💪🏽 👋"),
+            (":tada::skin-tone-3:", "🎉:skin-tone-3:"),
+            ("at 10:100:00, x:100:y and :100:", "at 10:100:00, x💯y and 💯"),
+            ("1:100::tada:2", "1💯🎉2"),
+            ("https://x.test/:tada:/:key:/ :tada:", "https://x.test/:tada:/:key:/ 🎉"),
+            ("a::tada::b", "a:🎉:b"),
+            // One of the table is between two that are told, or joined at its other side.
+            (":tada::key::wave:x", "🎉🔑👋x"),
+            ("a:key::tada:b:key:c", "a:key:🎉b:key:c"),
+            (":key:tada:", ":key🎉"),
+        ] {
+            assert_eq!(shown(given, &told), read, "{given}");
+        }
     }
 }

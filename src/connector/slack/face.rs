@@ -14,8 +14,9 @@ use super::{Own, is_user, parts_of};
 use crate::connector::feed::Face;
 use crate::domain::time::Micros;
 
-/// How long one question may take: whoever wrote waits for it.
-const ASK_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long one question may take: whoever wrote waits for it. Shorter than whoever asks waits for all of them (`POSTED_TIME_MAX` of what
+/// comes in), so that it is noted here that there was no answer.
+const ASK_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long an answer holds.
 const KNOWN_FOR: Duration = Duration::from_hours(24);
 /// People who are remembered.
@@ -57,7 +58,7 @@ impl Faces {
             }
         }
         let answer = timeout(ASK_TIME_MAX, member(api, own, user)).await;
-        let late = |_| Trouble::Lost(format!("users.info took longer than {} seconds", ASK_TIME_MAX.as_secs()));
+        let late = |_| Trouble::Lost(format!("users.info took longer than {} ms", ASK_TIME_MAX.as_millis()));
         match answer.map_err(late).flatten() {
             Ok(member) => {
                 let is_nobody = member.is_bot || member.is_gone;
@@ -81,8 +82,17 @@ impl Faces {
     }
 
     fn fail(&self, address: &str, trouble: &Trouble, now: Micros) {
-        let rest_until = match trouble {
-            Trouble::Said { code, .. } if matches!(look_up(code).0, Meaning::Login) => {
+        let meaning = match trouble {
+            Trouble::Said { code, .. } => Some(look_up(code).0),
+            Trouble::Limited { .. }
+            | Trouble::NotConnected(_)
+            | Trouble::Insecure(_)
+            | Trouble::Lost(_)
+            | Trouble::Unreadable(_) => None,
+        };
+        let rest_until = match (meaning, trouble) {
+            (_, Trouble::Limited { until }) => *until,
+            (Some(Meaning::Login), _) => {
                 let mut state = self.state();
                 if !std::mem::replace(&mut state.is_said, true) {
                     tracing::warn!(%trouble, "people of Slack are shown without their names, and nobody is suggested");
@@ -90,13 +100,38 @@ impl Faces {
                 now.plus(REFUSED_REST)
             }
             // About them alone.
-            Trouble::Said { .. } => return self.note(address, None, now),
-            Trouble::Limited { until } => *until,
-            Trouble::NotConnected(_) | Trouble::Insecure(_) | Trouble::Lost(_) | Trouble::Unreadable(_) => {
+            (Some(Meaning::Never | Meaning::Gone), _) => return self.note(address, None, now),
+            (Some(Meaning::Later | Meaning::Unknown) | None, _) => {
                 tracing::info!(%trouble, "who somebody of Slack is can't be asked");
                 now.plus(REST)
             }
         };
         self.state().rest_until = Some(rest_until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_somebody_alone_is_kept_of_them() {
+        let said = |code: &str| Trouble::Said { code: code.to_owned(), needed: None };
+        let now = Micros(1_000_000);
+        for (trouble, is_theirs, rest_until) in [
+            (said("user_not_found"), true, None),
+            (said("user_not_visible"), true, None),
+            (said("something_new"), true, None),
+            (said("fatal_error"), false, Some(now.plus(REST))),
+            (said("service_unavailable"), false, Some(now.plus(REST))),
+            (said("missing_scope"), false, Some(now.plus(REFUSED_REST))),
+            (Trouble::Lost("late".to_owned()), false, Some(now.plus(REST))),
+            (Trouble::Limited { until: Micros(5_000_000) }, false, Some(Micros(5_000_000))),
+        ] {
+            let faces = Faces::default();
+            faces.fail("T1/U1", &trouble, now);
+            let state = faces.state();
+            assert_eq!((state.known.contains_key("T1/U1"), state.rest_until), (is_theirs, rest_until), "{trouble:?}");
+        }
     }
 }

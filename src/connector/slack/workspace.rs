@@ -133,12 +133,12 @@ impl Line for Workspace {
                     ));
                     let missing = |missing: &manifest::Missing| {
                         let why = format!("the app lacks the scope {} ({})", missing.scope, missing.purpose);
-                        let outcome = if missing.is_needed {
-                            Err(ConnectorError::Login(why))
-                        } else {
-                            Ok(format!("{why}; it goes without, and is there once the app is installed anew"))
-                        };
-                        Checked::new(format!("scope {}", missing.scope), outcome)
+                        let what = format!("scope {}", missing.scope);
+                        if missing.is_needed {
+                            return Checked::new(what, Err(ConnectorError::Login(why)));
+                        }
+                        let how = "it goes without, and is there once the app is installed anew";
+                        Checked::unsure(what, format!("{why}; {how}"))
                     };
                     all.extend(workspace.missing.iter().map(missing));
                 }

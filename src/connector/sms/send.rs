@@ -108,10 +108,10 @@ impl Rest {
         }
     }
 
-    /// Keeps to a rest, as long as it is.
+    /// Keeps to a rest, for [`REST_MAX`] at most.
     pub(super) fn keep(&self, length: Duration) {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Some(Instant::now() + length));
+        *until = (*until).max(Some(Instant::now() + length.min(REST_MAX)));
     }
 }
 
@@ -313,6 +313,15 @@ mod tests {
         assert!(matches!(sender().outcome(Err(HttpError::TooLarge("h".to_owned()))), SendOutcome::Uncertain(_)));
         let never = HttpError::NotConnected { host: "h".to_owned(), why: "refused".to_owned() };
         assert!(matches!(sender().outcome(Err(never)), SendOutcome::Refused(Reply { code: 421, .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_rest_is_kept_for_longer_than_an_hour() {
+        let rest = Rest::default();
+        rest.keep(Duration::from_hours(30));
+        assert_eq!(rest.left(), Some(REST_MAX));
+        tokio::time::advance(REST_MAX).await;
+        assert_eq!(rest.left(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -190,6 +190,12 @@ impl Seam {
         }
     }
 
+    fn put_off(&mut self, id: &str, now: Micros) {
+        if let Some((at, _, next)) = self.open.get_mut(id) {
+            *next = next_look(*at, now);
+        }
+    }
+
     /// Whose turn it is to be looked at, the longest waiting first.
     fn due(&self, now: Micros) -> Vec<String> {
         let mut due: Vec<(i64, &String)> =
@@ -255,7 +261,7 @@ impl<L: Lister> Walker<L> {
     }
 
     /// Asks what became of those whose fate is open. Where the provider can't be asked, or wants to be left alone, they wait: whether it
-    /// can be read the lists tell.
+    /// can be read the lists tell. The one that was asked about waits behind the others: its question may fail each time.
     async fn look_again(&mut self, seam: &mut Seam, batch: &mut Batch) {
         let now = self.clock.now();
         for id in seam.due(now) {
@@ -270,10 +276,13 @@ impl<L: Lister> Walker<L> {
                     continue;
                 }
                 Err(error) if error.is_about_what_was_asked() => Again { progress: None, told: None },
-                Err(_) => return,
+                Err(_) => {
+                    seam.put_off(&id, now);
+                    return;
+                }
             };
-            let Some((at, known, next)) = seam.open.get_mut(&id) else { continue };
-            *next = next_look(*at, now);
+            seam.put_off(&id, now);
+            let Some((_, known, _)) = seam.open.get_mut(&id) else { continue };
             let Some(progress) = again.progress else { continue };
             let fares = mark(Some(progress));
             if *known != fares {

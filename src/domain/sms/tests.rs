@@ -220,6 +220,59 @@ fn a_place_to_stop_at_and_the_end_of_a_week_are_no_wish_to_be_left_alone() {
 }
 
 #[test]
+fn whatever_stands_between_stop_and_texts_they_are_to_end() {
+    let stops = [
+        "Stop fucking texting me",
+        "stop bloody texting me",
+        "stop sending all of these political texts",
+        "please stop the mass texts",
+        "please stop sending text",
+        "stop the text",
+        "Well, stop texting me",
+        "well stop texting me",
+        "I told you last week stop texting me",
+        "stop with the damn messages",
+        "quit sending me your stupid text msgs",
+        "enough, end the texts",
+        "can you all just stop it with the texting",
+        "No, stop texting me",
+        "no please stop texting me",
+        "I dont care stop texting me",
+        "This is the last one, stop texting me",
+        "how do I stop these texts",
+        "stop wasting your time texting me",
+        "I want to stop getting your messages",
+        "I told you to stop sending text to this number",
+    ];
+    let friendly = [
+        "end of the text is missing",
+        "The video stops when I text",
+        "End of the texts got cut off, can you resend",
+        "Please end the reel with your texts on screen",
+        "Stop motion with texts on it works best for me",
+        "Stop by before texting me the code",
+        "We can stop at the studio, then text me",
+        "I'm at the bus stop texting you the draft now",
+        "Non-stop texting with my manager today lol",
+        "No need to stop the texts, I love them",
+        "please don't ever stop these texts",
+        "At month end texts go out to all my followers",
+        "let's stop and text the team",
+        "Next stop: Lisbon, texting you from there",
+        "We end our texts with a heart, always",
+        "Quit my job, texting you from home now",
+    ];
+    let wrong: Vec<_> = stops
+        .iter()
+        .map(|text| (text, ConsentReading::PerhapsStop))
+        .chain(friendly.iter().map(|text| (text, ConsentReading::None)))
+        .filter(|(text, expected)| read_consent(text) != *expected)
+        .map(|(text, expected)| (text, expected, opts_out_in_words(text)))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn hostile_texts_end() {
     for piece in ["stop ", "no more ", "dont text ", "🎁", "\u{301}", "remove my "] {
         let text = piece.repeat(20_000);

@@ -40,7 +40,7 @@ fn region_of(phone: &str, code: &str) -> Option<&'static [&'static str]> {
 /// of its area code are the same, or it is one of 521 to 529.
 fn is_nowhere(phone: &str) -> bool {
     let area = phone.strip_prefix("+1").and_then(|rest| rest.get(..3)).unwrap_or_default();
-    area.starts_with("52") || matches!(area.as_bytes(), [_, second, third] if second == third)
+    (area.starts_with("52") && area != "520") || matches!(area.as_bytes(), [_, second, third] if second == third)
 }
 
 /// Sorted by code.

@@ -39,8 +39,10 @@ struct Tried {
 struct TriedStep {
     /// What: `reading`, `folder NAME`, `sending`.
     what: String,
-    /// Whether it went well.
+    /// Whether it went well, or nothing is known against it.
     ok: bool,
+    /// Whether it could not be seen, so that it may go wrong yet.
+    warning: bool,
     /// What came of it.
     detail: String,
 }

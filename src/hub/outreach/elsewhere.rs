@@ -1,14 +1,9 @@
 //! What somebody may have said elsewhere: nothing of a sequence leaves to a person while an account that they talk with was not read
 //! to its end. Their answer may lie there, or their no.
 
-use std::time::Duration;
-
 use super::house::House;
 use crate::domain::ids::MessageId;
 use crate::store::{StoreError, Tx};
-
-/// When that is looked at again which waits so.
-pub const REST: Duration = Duration::from_secs(20);
 
 /// The configured accounts but one that nobody has read to their end since somebody took them over, or lately.
 pub async fn unread_but(tx: &mut Tx, house: &House, account: &str) -> Result<Vec<String>, StoreError> {

@@ -430,7 +430,7 @@ impl Planner {
         let mut zones = zone.name().to_owned();
         if rings(&self.house, who.account).is_some() {
             zones.push(' ');
-            zones.push_str(&Whereabouts::of(who.timezone, who.phone).to_string());
+            zones.push_str(&names_of(&Whereabouts::of(who.timezone, who.phone)));
         }
         let key = (who.version.to_owned(), who.account.to_owned(), zones);
         if let Some(found) = self.terms.get(&key) {
@@ -552,6 +552,17 @@ fn their_holidays(definition: &Definition) -> Calendar {
 /// The account, where its messages make a phone ring.
 fn rings<'a>(house: &'a House, account: &str) -> Option<&'a Sender> {
     house.accounts.get(account).filter(|sender| sender.channel == Channel::Sms)
+}
+
+/// All zones by name: two sets may begin and end with the same ones.
+fn names_of(whereabouts: &Whereabouts) -> String {
+    match whereabouts {
+        Whereabouts::Anywhere => "anywhere".to_owned(),
+        Whereabouts::One(_) | Whereabouts::Several(_) => {
+            let names: Vec<&str> = whereabouts.zones().iter().map(Zone::name).collect();
+            names.join(" ")
+        }
+    }
 }
 
 fn terms_of(house: &House, who: &Who<'_>, zone: Zone) -> Terms {

@@ -56,17 +56,20 @@ enum Answer {
 }
 
 /// Locks what the last look needs, before any mail is locked: the capacity, and the runs of what is due. `after`: on a channel on
-/// which messages to one address wait for each other, those of what need not wait (see [`Tx::lock_due_free`]).
+/// which messages to one address wait for each other, those of what need not wait (see [`Tx::lock_due_free`]). `unread`: accounts that
+/// have to be read before anything goes to whoever talks with them.
 pub async fn lock_runs(
     tx: &mut Tx,
     account: &str,
-    (now, after): (Micros, Option<Micros>),
+    (now, after, unread): (Micros, Option<Micros>, &[String]),
     at_most: i64,
 ) -> Result<Vec<EnrollmentRow>, StoreError> {
     tx.lock_capacity().await?;
-    match after {
-        Some(after) => tx.lock_runs_of_free(account, (now, after), at_most).await,
-        None => tx.lock_runs_of_due(account, now, at_most).await,
+    match (after, unread.is_empty()) {
+        (Some(after), true) => tx.lock_runs_of_free(account, (now, after), at_most).await,
+        (Some(after), false) => tx.lock_runs_of_free_read(account, (now, after), unread, at_most).await,
+        (None, true) => tx.lock_runs_of_due(account, now, at_most).await,
+        (None, false) => tx.lock_runs_of_due_read(account, now, unread, at_most).await,
     }
 }
 

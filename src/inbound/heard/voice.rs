@@ -51,11 +51,14 @@ pub(super) async fn of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Vo
         return Ok(Voice::Theirs);
     }
     // A guest of our workspace, say, who is somebody we know.
-    let owners = tx.find_owners(chat::key(&said.author.address).into_iter().collect()).await?;
+    let key: Vec<String> = chat::key(&said.author.address).into_iter().collect();
+    let owners = tx.find_owners(key.clone()).await?;
     if !owners.is_empty() || suggested(tx, context, said).await?.is_some() {
         return Ok(Voice::Theirs);
     }
-    Ok(Voice::Colleague)
+    // Or who was taken for one before: whoever may be somebody we know does not become ours because their provider says nothing now.
+    let wrote = tx.find_strangers(key).await?.iter().any(|before| before.role == Role::Author);
+    Ok(if wrote { Voice::Theirs } else { Voice::Colleague })
 }
 
 /// Whose the mail address is that the provider has for a writer whom nobody knows: a person is asked whether they are the same.

@@ -101,14 +101,16 @@ async fn is_the_teams(tx: &mut Tx, clock: &Clock, context: &Context, draft: &Dra
     Ok(true)
 }
 
-/// Of the mails that one answers, one with which a thread of the team began, under the id that a provider gave it in place of ours.
+/// Of the mails that one answers, one of ours to the team, under the id that a provider gave it in place of ours.
 async fn rewritten<'m>(
     tx: &mut Tx,
     account: &str,
     ids: impl Iterator<Item = &'m str>,
 ) -> Result<Vec<&'m str>, StoreError> {
     for id in ids {
-        if tx.find_relay_thread_by_root(account, id).await?.is_some() {
+        if tx.find_relay_post_by_id(account, id).await?.is_some()
+            || tx.find_relay_thread_by_root(account, id).await?.is_some()
+        {
             return Ok(vec![id]);
         }
     }

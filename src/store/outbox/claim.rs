@@ -88,6 +88,32 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
+    /// As [`Tx::lock_due_outbox`], without what sequences say to those who talk with one of these accounts as well: what they said there
+    /// is not known.
+    pub async fn lock_due_read(
+        &mut self,
+        account: &str,
+        now: Micros,
+        unread: &[String],
+        at_most: i64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let rows: Vec<(MessageId,)> = self.all(&DUE_READ, values![account, now, at_most, unread.to_vec()]).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// As [`Tx::lock_due_free`] of all, without what sequences say to those who talk with one of these accounts as well.
+    pub async fn lock_due_free_read(
+        &mut self,
+        account: &str,
+        (now, after): (Micros, Micros),
+        unread: &[String],
+        at_most: i64,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let values = values![account, now, at_most, after, unread.to_vec()];
+        let rows: Vec<(MessageId,)> = self.all(&DUE_FREE_READ, values).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// When the next row of an account is due.
     pub async fn next_due_outbox(&mut self, account: &str) -> Result<Option<Micros>, StoreError> {
         let row: Option<(Micros,)> = self.opt(&DUE_NEXT, values![account]).await?;
@@ -221,6 +247,19 @@ macro_rules! free {
 }
 pub(in crate::store) use free;
 
+/// Of an outbox row `o`: no sequence says it, or to nobody who talks with one of the accounts of this parameter as well.
+macro_rules! read {
+    ($unread:literal) => {
+        concat!(
+            "(o.enrollment_id IS NULL OR NOT EXISTS (SELECT 1 FROM enrollment z JOIN thread t ON t.influencer_id = z.influencer_id \
+              WHERE z.id = o.enrollment_id AND t.account = ANY(",
+            $unread,
+            "::text[])))"
+        )
+    };
+}
+pub(in crate::store) use read;
+
 statements! {
     #[hot] DUE = "SELECT id FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND due_at <= $2 \
         AND held_reason IS NULL ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
@@ -229,6 +268,10 @@ statements! {
     #[hot] DUE_FREE = concat!("SELECT o.id FROM outbox o WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 \
         AND o.held_reason IS NULL AND (o.enrollment_id IS NULL OR $5::boolean) AND ", free!(), " ORDER BY o.due_at, o.id LIMIT $3 \
         FOR UPDATE SKIP LOCKED");
+    #[hot] DUE_READ = concat!("SELECT o.id FROM outbox o WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 \
+        AND o.held_reason IS NULL AND ", read!("$4"), " ORDER BY o.due_at, o.id LIMIT $3 FOR UPDATE SKIP LOCKED");
+    #[hot] DUE_FREE_READ = concat!("SELECT o.id FROM outbox o WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 \
+        AND o.held_reason IS NULL AND ", read!("$5"), " AND ", free!(), " ORDER BY o.due_at, o.id LIMIT $3 FOR UPDATE SKIP LOCKED");
     #[hot] DUE_NEXT = "SELECT due_at FROM outbox WHERE account = $1 AND status IN ('queued', 'deferred') AND held_reason IS NULL \
         ORDER BY due_at, id LIMIT 1";
     #[hot] STOPPED = "SELECT r.outbox_id, r.position, s.reason FROM outbox_recipient r \

@@ -9,7 +9,7 @@ use crate::domain::ids::{EnrollmentId, InfluencerId, MessageId, TaskId};
 use crate::domain::time::Micros;
 use crate::domain::words::{EnrollmentState, OutboxStatus, Phase, StepState};
 use crate::store::dialect::Many;
-use crate::store::outbox::claim::free;
+use crate::store::outbox::claim::{free, read};
 use crate::store::sql::statements;
 use crate::store::value::{Value, values};
 use crate::store::{StoreError, Tx};
@@ -254,6 +254,28 @@ impl Tx {
         at_most: i64,
     ) -> Result<Vec<EnrollmentRow>, StoreError> {
         self.all(&LOCK_FREE_RUNS, values![account, now, at_most, after]).await
+    }
+
+    /// The runs of what [`Tx::lock_due_read`] takes.
+    pub async fn lock_runs_of_due_read(
+        &mut self,
+        account: &str,
+        now: Micros,
+        unread: &[String],
+        at_most: i64,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_DUE_RUNS_READ, values![account, now, at_most, unread.to_vec()]).await
+    }
+
+    /// The runs of what [`Tx::lock_due_free_read`] takes.
+    pub async fn lock_runs_of_free_read(
+        &mut self,
+        account: &str,
+        (now, after): (Micros, Micros),
+        unread: &[String],
+        at_most: i64,
+    ) -> Result<Vec<EnrollmentRow>, StoreError> {
+        self.all(&LOCK_FREE_RUNS_READ, values![account, now, at_most, after, unread.to_vec()]).await
     }
 
     /// Locks the run a message belongs to, if it does, until the end of the transaction. Nothing to do on SQLite, where
@@ -517,6 +539,12 @@ statements! {
     #[hot] LOCK_FREE_RUNS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id IN (SELECT o.enrollment_id FROM outbox o \
         WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 AND o.held_reason IS NULL AND o.enrollment_id IS NOT NULL \
         AND ", free!(), " ORDER BY o.due_at, o.id LIMIT $3) ORDER BY e.id FOR UPDATE SKIP LOCKED");
+    #[hot] LOCK_DUE_RUNS_READ = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id IN (SELECT o.enrollment_id FROM outbox o \
+        WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 AND o.held_reason IS NULL AND o.enrollment_id IS NOT NULL \
+        AND ", read!("$4"), " ORDER BY o.due_at, o.id LIMIT $3) ORDER BY e.id FOR UPDATE SKIP LOCKED");
+    #[hot] LOCK_FREE_RUNS_READ = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.id IN (SELECT o.enrollment_id FROM outbox o \
+        WHERE o.account = $1 AND o.status IN ('queued', 'deferred') AND o.due_at <= $2 AND o.held_reason IS NULL AND o.enrollment_id IS NOT NULL \
+        AND ", read!("$5"), " AND ", free!(), " ORDER BY o.due_at, o.id LIMIT $3) ORDER BY e.id FOR UPDATE SKIP LOCKED");
     #[hot] LOCK_RUN_OF = "SELECT id FROM enrollment WHERE id = (SELECT enrollment_id FROM outbox WHERE id = $1) FOR UPDATE";
     #[hot] LOCK_RUNS_OF = "SELECT id FROM enrollment WHERE id IN (SELECT enrollment_id FROM outbox WHERE id = ANY($1::uuid[])) ORDER BY id FOR UPDATE";
     #[hot] OF_INFLUENCERS = concat!("SELECT ", columns!(), " FROM enrollment e WHERE e.influencer_id = ANY($1::uuid[]) ORDER BY e.id DESC");

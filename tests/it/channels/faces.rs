@@ -33,6 +33,7 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
         ("U7", "Ana Ruiz", "Ana@Example.org", json!({ "is_restricted": true })),
         ("U8", "Ana Bot", "ana@example.org", json!({ "is_bot": true })),
         ("U10", "Bob's brother", "bob@example.org", json!({})),
+        ("U12", "Bob at Brand's", "bob@example.org", json!({ "is_restricted": true })),
     ] {
         fake.state().people.insert(id.to_owned(), person(id, name, email, &more));
     }
@@ -90,6 +91,9 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
     assert!(ok, "{told}");
     assert_eq!(brand.texts(&bob), [""; 0]);
 
+    brand.hears("C7", json!({ "user": "U12", "team": "T1", "text": "Perhaps" }));
+    assert_eq!(until_waits(&brand, "T1/U12")["influencer_id"], json!(bob));
+
     // Nothing that was said is lost where Slack does not answer, or does not let us ask; then nobody is asked for a while.
     let asked_so_far = fake.calls("users.info").len();
     fake.fail("users.info", [Fault::Code("missing_scope")]);
@@ -104,7 +108,22 @@ async fn people_have_names_and_are_suggested(fresh: stores::Fresh) {
     let needed = SCOPES.iter().map(|(scope, _)| *scope).filter(|scope| *scope != "users:read.email");
     fake.state().scopes = needed.collect::<Vec<_>>().join(",");
     let (ok, told) = installation.command(&["account", "test", "team"]);
-    assert!(ok && told.contains("lacks the scope users:read.email"), "{told}");
+    assert!(ok && told.contains("WARNING  scope users:read.email: the app lacks the scope users:read.email"), "{told}");
+    let (ok, told) = installation.command(&["account", "add", "team"]);
+    assert!(ok && told.contains("Reinstall to Workspace") && told.contains("team can be used"), "{told}");
+
+    // Who may be somebody we know is no colleague where Slack says nothing of them, and whoever asks knows nothing.
+    daemon.kill();
+    fake.cut();
+    fake.fail("users.info", [Fault::Code("missing_scope")]);
+    let mut daemon = installation.start();
+    installation.await_up(&mut daemon);
+    until(installation, "a socket", || (!fake.state().sockets.is_empty()).then_some(()));
+    brand.hears("C7", json!({ "user": "U12", "team": "T1", "text": "No thanks" }));
+    until(installation, "it waits as well", || {
+        let theirs = waiting(&brand).into_iter().filter(|row| row["address"] == "T1/U12");
+        (theirs.count() == 2).then_some(())
+    });
     assert_eq!(fake.state().too_early, [""; 0]);
 }
 

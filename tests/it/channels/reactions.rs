@@ -6,7 +6,7 @@ use liaison::domain::time::Micros;
 use serde_json::json;
 
 use super::workspaces::Brand;
-use super::{events, until};
+use super::{events, events_until, until};
 use crate::stores;
 
 async fn a_reaction_is_taken_back(fresh: stores::Fresh) {
@@ -62,6 +62,10 @@ async fn a_reaction_is_taken_back(fresh: stores::Fresh) {
     reacts("reaction_removed", "unsubscribe", 2);
     reacts("reaction_added", "unsubscribe", 3);
     and_then("four");
+    // Nobody is told that something is gone of which nobody was told.
+    let edited = events_until(installation, "message.edited", 4);
+    let deleted: Vec<bool> = edited.iter().map(|event| event["data"]["deleted"].as_bool().unwrap()).collect();
+    assert_eq!(deleted, [true, false, true, false], "{edited:#?}");
     assert_eq!(count(":unsubscribe:"), 1);
     assert_eq!(events(installation, "thread.replied").len(), 5);
     assert_ne!(installation.get(&format!("/v1/influencers/{ana}"))["stage"], "opted_out");

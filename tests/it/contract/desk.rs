@@ -3,10 +3,12 @@
 use crate::stores::Fresh;
 use crate::{seed, stores};
 use liaison::clock::Clock;
+use liaison::connector::feed::Room;
 use liaison::domain::ids::{EventId, InfluencerId, MessageId, TaskId};
 use liaison::domain::time::Micros;
 use liaison::domain::words::{Direction, EventType, HoldSource, Role, TaskKind, TaskState, UnmatchedReason, Word as _};
 use liaison::hub::stage_stats::stage_stats;
+use liaison::relay::who_hears;
 use liaison::store::Store;
 use liaison::store::event::NewEvent;
 use liaison::store::message::{NewMessage, NewParticipation, NewUnmatched};
@@ -498,6 +500,47 @@ async fn a_thread_that_waits_for_us_too_long_is_a_loose_end_the_oldest_first() {
         let threads: Vec<_> = slice.data.iter().map(|l| l.thread_id).collect();
         assert_eq!(threads, [Some(older.id), Some(newer.id)], "{}", fresh.name);
         assert!(slice.data.iter().all(|l| l.reason == "unanswered" && l.influencer_id == ana));
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_be_somebody_we_know_is_taken_for_them_until_a_person_has_said() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let name = fresh.name;
+        let ana = seed::influencer(&fresh, &clock).await;
+        let thread = seed::thread(&fresh, &clock, ana, 1).await;
+        let message = seed::message(&clock, thread.conversation_id, 2);
+        let one = message.id;
+        seed::put(&fresh, message, vec![]).await;
+        let waits = NewUnmatched {
+            message_id: one,
+            reason: UnmatchedReason::UnknownSender,
+            address: "T1/U7".into(),
+            address_key: "T1/U7".into(),
+            name: String::new(),
+            influencer_id: None,
+            agent_id: None,
+            at: NOW,
+            facts: None,
+        };
+        let members = vec!["T1/U5".to_owned(), "T1/U7".to_owned()];
+        let room = Room { place: "T1/C1".into(), open: None, members: members.clone() };
+        let mut tx = fresh.store.begin("test.proposed").await.unwrap();
+        tx.insert_unmatched(vec![waits]).await.unwrap();
+        assert_eq!(tx.find_proposed(members.clone()).await.unwrap(), [""; 0], "{name}: nobody in particular");
+        tx.propose_alias(one, ana).await.unwrap();
+        assert_eq!(tx.find_proposed(members.clone()).await.unwrap(), ["T1/U7"], "{name}");
+        assert_eq!(tx.find_proposed(vec!["T1/U5".into()]).await.unwrap(), [""; 0], "{name}: another one");
+        tx.commit().await.unwrap();
+        // The team is shown nothing where they read along.
+        let why = who_hears(&fresh.store, &room).await.unwrap().unwrap_or_default();
+        assert!(why.starts_with("T1/U7, who may be an influencer here"), "{name}: {why}");
+        let mut tx = fresh.store.begin("test.proposed").await.unwrap();
+        tx.resolve_unmatched(vec![one], NOW).await.unwrap();
+        assert_eq!(tx.find_proposed(members).await.unwrap(), [""; 0], "{name}: a person has said");
+        tx.commit().await.unwrap();
+        assert_eq!(who_hears(&fresh.store, &room).await.unwrap(), None, "{name}");
     }
 }
 

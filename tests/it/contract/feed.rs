@@ -5,7 +5,9 @@ use crate::{outbox_bench, seed};
 use liaison::clock::Clock;
 use liaison::domain::ids::{AgentId, MessageId};
 use liaison::domain::words::{Channel, Direction, Kind, OutboxStatus, Progress, Role, UnmatchedReason};
-use liaison::store::feed::{LastWritten, NewProviderMessage, ProviderMessageRow, Revised, ShareRow, SoughtRow};
+use liaison::store::feed::{
+    LastWritten, NewProviderMessage, ProviderMessageRow, READING_REST_MAX, Revised, SeenRest, ShareRow, SoughtRow,
+};
 use liaison::store::message::{NewMessage, NewParticipation, NewUnmatched};
 use liaison::store::thread::ThreadRow;
 use std::time::Duration;
@@ -216,6 +218,9 @@ async fn who_is_answered_wrote_last_by_themselves_on_the_same_channel() {
         assert_eq!(on_slack.map(|last| last.id), Some(posted[0]), "{}", fresh.name);
         assert_eq!(tx.last_written_by(ana, Channel::Email).await.unwrap(), None);
         assert_eq!(tx.last_written_by(bo, Channel::Sms).await.unwrap(), None);
+        let at_all = tx.last_written(ana).await.unwrap().map(|last| last.id);
+        assert!([Some(ids[3]), Some(posted[0])].contains(&at_all), "{}: {at_all:?}", fresh.name);
+        assert_eq!(tx.last_written(bo).await.unwrap(), None, "{}", fresh.name);
         // Whom they know is also who wrote to them.
         for (who, channel, account) in [
             (ana, Channel::Sms, Some("texts0")),
@@ -483,8 +488,30 @@ async fn a_provider_that_wants_rest_has_it_until_the_latest_instant_it_named() {
             assert_eq!(tx.end_rest(name, seed::at(now)).await.unwrap(), ends, "{}: {name} {now}", fresh.name);
         }
         let row = tx.get_account("texts").await.unwrap().unwrap();
-        assert_eq!((row.rest_until, row.reading_rest_until), (None, Some(seed::at(9))), "{}", fresh.name);
+        assert_eq!((row.rest_until, row.reading_rest_until), (None, None), "{}: both", fresh.name);
+        // Also where only whoever reads was to rest.
+        tx.rest_reading("texts", seed::at(40)).await.unwrap();
+        for (now, ends) in [(40, false), (39, true), (39, false)] {
+            assert_eq!(tx.end_rest("texts", seed::at(now)).await.unwrap(), ends, "{}: {now}", fresh.name);
+        }
+        assert_eq!(tx.get_account("texts").await.unwrap().unwrap().reading_rest_until, None, "{}", fresh.name);
     }
+}
+
+#[test]
+fn a_stored_rest_is_kept_to_for_an_hour_at_most() {
+    let (mut seen, now) = (SeenRest::default(), seed::at(1));
+    assert_eq!(seen.until(None, now), None);
+    let soon = now.plus(Duration::from_secs(30));
+    assert_eq!((seen.until(Some(soon), now), seen.until(Some(soon), soon)), (Some(soon), None));
+    // However often it is looked at, and however far away it is.
+    let (far, hour) = (now.plus(Duration::from_hours(30)), now.plus(READING_REST_MAX));
+    for (at, until) in [(now, Some(hour)), (soon, Some(hour)), (hour, None)] {
+        assert_eq!(seen.until(Some(far), at), until, "{at:?}");
+    }
+    // One that is asked for later is another one.
+    let next = hour.plus(Duration::from_secs(5));
+    assert_eq!(seen.until(Some(next), hour), Some(next));
 }
 
 #[tokio::test]

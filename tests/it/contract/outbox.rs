@@ -1,6 +1,7 @@
 //! The outbox keeps its promises on both databases: one holder, guarded records, leases that end.
 
-use crate::outbox_bench;
+use crate::tracking::enrollment;
+use crate::{outbox_bench, seed};
 use liaison::domain::ids::{LedgerId, RunId};
 use liaison::domain::people::Suppression;
 use liaison::domain::time::Micros;
@@ -30,6 +31,42 @@ async fn claim_gives_each_due_row_to_one_holder_in_order() {
         assert!(tx.claim_due("other", a, bench.clock.now(), (50, 60)).await.unwrap().is_empty());
         assert!(first.iter().all(|r| r.attempt == 1 && r.sender == "hello@brand.example"));
         tx.commit().await.unwrap();
+    }
+}
+
+/// What somebody may have answered elsewhere is not known: what sequences say to them stays, and keeps no others waiting.
+#[tokio::test]
+async fn what_goes_to_whoever_talks_with_an_unread_account_stays_where_it_is() {
+    for bench in outbox_bench::both().await {
+        let name = bench.name();
+        let ids = bench.enqueue(3).await;
+        let (theirs, other) =
+            (enrollment(&bench.fresh, &bench.clock).await, enrollment(&bench.fresh, &bench.clock).await);
+        for (run, id) in [(theirs, ids[0]), (other, ids[1])] {
+            let sql = "UPDATE outbox SET enrollment_id = $1, step = 'intro' WHERE id = $2";
+            seed::run(&bench.fresh, sql, &[run.0, id.0]).await;
+        }
+        let mut tx = bench.begin().await;
+        let person = tx.get_enrollment(theirs).await.unwrap().unwrap().influencer_id;
+        tx.commit().await.unwrap();
+        let thread = seed::thread(&bench.fresh, &bench.clock, person, 1).await;
+        seed::run(&bench.fresh, "UPDATE thread SET account = 'texts' WHERE id = $1", &[thread.id.0]).await;
+        let now = bench.clock.now();
+        for (unread, open, runs) in [("texts", &ids[1..], vec![other]), ("desk", &ids[..], vec![theirs, other])] {
+            let unread = [unread.to_owned()];
+            let mut tx = bench.begin().await;
+            assert_eq!(tx.lock_due_read("brand", now, &unread, 9).await.unwrap(), open, "{name}");
+            assert_eq!(tx.lock_due_read("brand", now, &unread, 1).await.unwrap(), open[..1], "{name}");
+            assert_eq!(tx.lock_due_free_read("brand", (now, now), &unread, 9).await.unwrap(), open, "{name}");
+            let locked = tx.lock_runs_of_due_read("brand", now, &unread, 9).await.unwrap();
+            assert_eq!(locked.iter().map(|run| run.id).collect::<Vec<_>>(), runs, "{name}");
+            let locked = tx.lock_runs_of_free_read("brand", (now, now), &unread, 9).await.unwrap();
+            assert_eq!(locked.iter().map(|run| run.id).collect::<Vec<_>>(), runs, "{name}");
+            let waits = tx.find_talks_elsewhere(ids.clone(), unread.to_vec()).await.unwrap();
+            let expected = if unread == ["texts"] { vec![(ids[0], "texts".to_owned())] } else { Vec::new() };
+            assert_eq!(waits, expected, "{name}");
+            tx.commit().await.unwrap();
+        }
     }
 }
 

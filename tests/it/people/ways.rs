@@ -63,6 +63,14 @@ async fn the_mailbox_is_the_one_they_know_or_asked_for() {
         let mut tx = fresh.store.begin("test.mailbox").await.unwrap();
         assert_eq!(tx.last_mail_account(ana).await.unwrap().as_deref(), Some("brand"), "{name}");
         assert_eq!(tx.last_mail_account(bo).await.unwrap(), None, "{name}");
+        tx.commit().await.unwrap();
+        // What is written to them and did not leave is known to nobody.
+        let unsent = seed::thread(&fresh, &clock, ana, 2).await;
+        seed::run(&fresh, "UPDATE thread SET account = 'hello' WHERE id = $1", &[unsent.id.0]).await;
+        let id = seed::message_in(&fresh, &clock, &unsent, 2).await;
+        seed::outbox(&fresh, id, "cancelled").await;
+        let mut tx = fresh.store.begin("test.mailbox").await.unwrap();
+        assert_eq!(tx.last_mail_account(ana).await.unwrap().as_deref(), Some("brand"), "{name}");
         let two = ["brand", "hello"];
         let answers = |answers| (None, Some(answers), None);
         for (mailboxes, given, expected, why) in [

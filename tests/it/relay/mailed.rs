@@ -179,8 +179,8 @@ async fn a_teammate_answers_by_mail(fresh: stores::Fresh) {
     brand.writes(&format!("Kim <{kim}>"), (hello, &answering("")), "Note that 300 is LEAK the most");
     let told = brand.until_mailed(kim, "it begins with that word");
     assert!(field(&told, "In-Reply-To").contains("relay-"), "{told}");
-    let root = "UPDATE relay_thread SET root = 'rewritten@x.prod.outlook.com'";
-    crate::seed::run(&installation.fresh, root, &[]).await;
+    let renamed = "UPDATE relay_post SET provider_id = 'rewritten@x.prod.outlook.com' WHERE text LIKE '%Me again%'";
+    crate::seed::run(&installation.fresh, renamed, &[]).await;
     let renamed = "Subject: Re: Ana (@ana)\nIn-Reply-To: <rewritten@x.prod.outlook.com>\n";
     brand.writes(&format!("Kim <{kim}>"), (hello, renamed), "Not exactly: we pay 350.");
     brand.until_mailed(ana, "Not exactly: we pay 350.");

@@ -12,6 +12,8 @@ struct Paper {
     again: Vec<String>,
     /// Whether nobody is answered who asks so.
     rests: bool,
+    /// The message whose question always fails.
+    unanswered: Option<String>,
     reading: Rest,
 }
 
@@ -73,6 +75,9 @@ impl Lister for Paper {
                 return Err(ConnectorError::Lost("wait".to_owned()));
             }
             self.again.push(id.to_owned());
+            if self.unanswered.as_deref() == Some(id) {
+                return Err(ConnectorError::Lost("no answer".to_owned()));
+            }
             let Some((id, at, fared)) = self.messages.iter().find(|m| m.0 == id) else { return Ok(None) };
             let all = [Progress::Taken, Progress::Sent, Progress::Delivered, Progress::Failed];
             let progress = all.into_iter().find(|progress| mark(Some(*progress)) == *fared);
@@ -100,7 +105,15 @@ const NOON: i64 = 20_000 * DAY + DAY / 2;
 
 fn walker(messages: &[(&str, i64)]) -> Walker<Paper> {
     let messages = messages.iter().map(|(id, at)| ((*id).to_owned(), *at, "")).collect();
-    let paper = Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: false, reading: Rest::default() };
+    let paper = Paper {
+        messages,
+        asked: 0,
+        fails: None,
+        again: Vec::new(),
+        rests: false,
+        unanswered: None,
+        reading: Rest::default(),
+    };
     Walker::new(paper, Clock::stepped(Micros(NOON)))
 }
 
@@ -278,7 +291,15 @@ async fn what_becomes_of_a_message_hours_later_is_told_once() {
     // A process that begins anew, and a provider that wants to be left alone for a while.
     let (messages, clock) = (walker.lister.messages.clone(), walker.clock.clone());
     let mut walker = Walker::new(
-        Paper { messages, asked: 0, fails: None, again: Vec::new(), rests: true, reading: Rest::default() },
+        Paper {
+            messages,
+            asked: 0,
+            fails: None,
+            again: Vec::new(),
+            rests: true,
+            unanswered: None,
+            reading: Rest::default(),
+        },
         clock,
     );
     assert_eq!(pass(&mut walker, &mut cursor, 60).await, [""; 0]);
@@ -321,6 +342,23 @@ async fn the_open_ones_are_bounded_and_looked_at_a_few_at_a_time() {
     assert!(Seam::read(Some(&old.to_string()), Micros(0)).at > 0);
 }
 
+#[tokio::test]
+async fn one_whose_question_always_fails_does_not_keep_others_waiting() {
+    let mut walker = walker(&[("bad", NOON - SECOND), ("good", NOON)]);
+    walker.lister.messages.iter_mut().for_each(|m| m.2 = "s");
+    walker.lister.unanswered = Some("bad".to_owned());
+    let (_, mut cursor) = all(&mut walker, None, NOON - DAY).await;
+    assert_eq!(pass(&mut walker, &mut cursor, 40).await, [""; 0]);
+    walker.lister.messages.iter_mut().filter(|m| m.0 == "good").for_each(|m| m.2 = "d");
+    assert_eq!(pass(&mut walker, &mut cursor, 60).await, ["good d"]);
+    assert_eq!(walker.lister.again.first().map(String::as_str), Some("bad"), "it had its turn first");
+    // And has it again: less and less often, as any.
+    let asked = |walker: &Walker<Paper>| walker.lister.again.iter().filter(|id| *id == "bad").count();
+    let before = asked(&walker);
+    assert_eq!(pass(&mut walker, &mut cursor, 12 * 60).await, [""; 0]);
+    assert!((1..15).contains(&(asked(&walker) - before)), "{:?}", walker.lister.again);
+}
+
 #[test]
 fn a_rest_that_another_session_was_told_is_kept() {
     let clock = Clock::stepped(Micros(NOON));
@@ -331,6 +369,7 @@ fn a_rest_that_another_session_was_told_is_kept() {
             fails: None,
             again: Vec::new(),
             rests: false,
+            unanswered: None,
             reading: Rest::default(),
         },
         clock.clone(),

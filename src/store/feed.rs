@@ -100,7 +100,7 @@ const PROVIDER_MESSAGES: Many = Many {
 };
 
 /// The longest that whoever reads leaves a provider alone, whatever it asked for or our clock said then: it is asked again.
-pub const READING_REST_MAX: Duration = Duration::from_hours(1);
+pub const READING_REST_MAX: Duration = Duration::from_hours(24);
 
 /// A rest of whoever reads that is stored, as it is kept to here: for [`READING_REST_MAX`] at most from when it was seen first.
 #[derive(Debug, Clone, Default)]

@@ -38,7 +38,7 @@ pub const ANSWER_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// The rest after a 429 that does not say how long.
 pub const REST_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest rest after a 429, whatever it says; Slack is asked again then.
-pub const REST_MAX: Duration = Duration::from_hours(1);
+pub const REST_MAX: Duration = Duration::from_hours(24);
 /// The pause between two messages to one conversation (chat.postMessage: one a second).
 pub const BETWEEN_MESSAGES: Duration = Duration::from_secs(1);
 

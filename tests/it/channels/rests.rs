@@ -153,13 +153,13 @@ async fn what_slack_puts_off_is_not_read_and_it_is_left_alone_after_a_restart_as
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_slack_asks_for_it_is_asked_again_after_an_hour() {
+async fn whatever_slack_asks_for_it_is_asked_again_after_a_day() {
     for fresh in stores::both().await {
         let world = World::new(fresh).await;
-        let hour = world.clock().now().plus(Duration::from_hours(1));
+        let day = world.clock().now().plus(Duration::from_hours(24));
         world.fake.fail("conversations.history", [Fault::Limit(Some("90000"))]);
         let reader = world.read();
-        world.until("an hour is kept", async || world.account().await.reading_rest_until == Some(hour)).await;
+        world.until("a day is kept", async || world.account().await.reading_rest_until == Some(day)).await;
         reader.end().await;
     }
 }

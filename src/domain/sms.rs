@@ -241,8 +241,11 @@ const BEFORE_AN_ORDER: &[&str] =
 /// What a negation reaches a verb through: "no need to stop", "don't ever stop". Behind anything else a verb begins anew: "I don't care
 /// stop texting me".
 const REACHED_THROUGH: &[&str] = &[
-    "to", "ever", "please", "pls", "just", "really", "should", "would", "could", "will", "can", "must", "need", "gonna",
+    "want", "wanna", "you", "have", "to", "ever", "please", "pls", "just", "really", "should", "would", "could",
+    "will", "can", "must", "need", "gonna",
 ];
+/// Negations with which it is asked for: "why cant you just stop".
+const ASKED_BY: &[&str] = &["cant", "cannot", "wont", "couldnt", "wouldnt"];
 const REMOVING: &[&str] = &["remove", "delete", "erase", "drop", "take", "lose", "forget", "scratch"];
 const POLITE: &[&str] = &[
     "please",
@@ -344,8 +347,12 @@ fn is_turned_round(words: &[&str], at: usize) -> bool {
         return false;
     }
     match through.first() {
-        Some(last) => {
-            REACHED_THROUGH.contains(last) && !(negation == "no" && through.iter().all(|w| POLITE.contains(w)))
+        // "why cant you just stop" asks for it.
+        Some(_) if ASKED_BY.contains(&negation) && through.last() == Some(&"you") => false,
+        // All of it: "I dont care please stop" turns nothing round.
+        Some(_) => {
+            through.iter().all(|w| REACHED_THROUGH.contains(w))
+                && !(negation == "no" && through.iter().all(|w| POLITE.contains(w)))
         }
         None => negation != "no",
     }

@@ -89,7 +89,7 @@ pub enum TalkError {
         known: String,
     },
     /// Several ways, and none is known to be theirs.
-    #[error("{0} never wrote, and can be reached in several ways: say on which channel")]
+    #[error("{0} can be reached in several ways, and wrote in none of them: say on which channel")]
     WhichChannel(String),
     /// Several could write, or none.
     #[error("{0}")]
@@ -130,7 +130,7 @@ pub async fn way_to(tx: &mut Tx, id: InfluencerId) -> Result<(Channel, String), 
     open.sort_unstable_by_key(|channel| channel.as_str());
     open.dedup();
     // What their agent wrote says how the agent is reached.
-    if let Some(last) = tx.last_written(id).await?.filter(|last| open.contains(&last.channel)) {
+    if let Some(last) = tx.last_written(id, open.clone()).await? {
         return Ok((last.channel, "they wrote so last".to_owned()));
     }
     match open.as_slice() {
@@ -141,7 +141,7 @@ pub async fn way_to(tx: &mut Tx, id: InfluencerId) -> Result<(Channel, String), 
             hint: "add one (`liaison influencer address add WHO ADDRESS`)",
         }),
         all if all.contains(&Channel::Email) => {
-            Ok((Channel::Email, "they never wrote, and have a mail address".to_owned()))
+            Ok((Channel::Email, "nothing says otherwise, and they have a mail address".to_owned()))
         }
         _ => Err(TalkError::WhichChannel(influencer.handle)),
     }

@@ -11,8 +11,10 @@ use crate::domain::chat;
 use crate::domain::words::{Channel, Direction};
 use crate::store::{Store, StoreError};
 
-/// How long what was told waits for it. What is posted, and what a socket brings, is answered once it is stored, and Slack gives three
-/// seconds for that (<https://docs.slack.dev/apis/events-api>).
+/// How long a batch that is read waits for it. A socket's envelope that is acknowledged later is told again, and known then; whoever is
+/// not asked about may be taken for a colleague, whose words are not kept.
+pub(super) const READ_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long what a provider posts waits for it: Slack gives three seconds for the answer (<https://docs.slack.dev/apis/events-api>).
 pub const POSTED_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// What was told of people, by address.

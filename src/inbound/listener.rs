@@ -99,7 +99,7 @@ impl Listener {
             let batch = batch?;
             if !batch.told.is_empty() || cursor.as_ref() != Some(&batch.cursor) {
                 pulse::beat();
-                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::POSTED_TIME_MAX).await?;
+                let faces = faces::ask(&self.tenure.store, feed, &batch.told, faces::READ_TIME_MAX).await?;
                 let context = Context { faces, ..context.clone() };
                 let told = (batch.told.as_slice(), Some(batch.cursor.as_str()));
                 let taken = heard::take(&self.tenure.store, &self.tenure.clock, &context, told).await?;

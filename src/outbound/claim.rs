@@ -18,6 +18,9 @@ use crate::store::outbox::{Grip, RecipientRow};
 use crate::store::outreach::enrollment::StepMail;
 use crate::store::{StoreError, Tx};
 
+/// How long nothing is looked at where what is due waits for another account to be read.
+const UNREAD_REST: Duration = Duration::from_secs(10);
+
 /// A message in hand.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
@@ -187,6 +190,8 @@ async fn claim_in(
     let claimed = take(tx, tools, settings, due).await?;
     // What waits for another message is looked at when that is over, and what waits for the time between two when that is.
     let rest = Some(settings.gap).filter(|gap| !gap.is_zero());
+    // So is what waits for another account to be read, now and then.
+    let rest = if claimed.is_empty() && !unread.is_empty() { Some(UNREAD_REST) } else { rest };
     Ok(Found { claimed, rest, more })
 }
 

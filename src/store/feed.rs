@@ -9,7 +9,7 @@ use super::value::{Value, values};
 use super::{StoreError, Tx};
 use crate::domain::ids::{AgentId, InfluencerId, MessageId, ThreadId};
 use crate::domain::time::Micros;
-use crate::domain::words::{Channel, Direction, OutboxStatus, Progress};
+use crate::domain::words::{Channel, Direction, OutboxStatus, Progress, Word as _};
 
 /// A message under the id that a provider has for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,9 +214,14 @@ impl Tx {
         Ok(row.map(|(account,)| account))
     }
 
-    /// The last message that somebody wrote by themselves, on whatever channel but by a touch.
-    pub async fn last_written(&mut self, id: InfluencerId) -> Result<Option<LastWritten>, StoreError> {
-        self.opt(&LAST_WRITTEN_AT_ALL, values![id]).await
+    /// The last message that somebody wrote by themselves on one of these channels.
+    pub async fn last_written(
+        &mut self,
+        id: InfluencerId,
+        channels: Vec<Channel>,
+    ) -> Result<Option<LastWritten>, StoreError> {
+        let channels: Vec<String> = channels.into_iter().map(|channel| channel.as_str().to_owned()).collect();
+        self.opt(&LAST_WRITTEN_AT_ALL, values![id, channels]).await
     }
 
     /// Messages with these words that are on their way from an account to an address, or may be, and were handed over by an instant:
@@ -335,7 +340,7 @@ statements! {
             AND o.status NOT IN ('handed_over', 'uncertain', 'confirmed')))) ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] LAST_WRITTEN_AT_ALL = "SELECT m.id, p.thread_id, m.channel, m.account, m.author_address AS address FROM participation p \
         JOIN message m ON m.id = p.message_id WHERE p.influencer_id = $1 AND p.role = 'author' AND p.agent_id IS NULL \
-        AND m.channel <> 'manual' AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
+        AND m.channel = ANY($2::text[]) AND m.kind = 'human' ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] UNDER_WAY = "SELECT o.id FROM outbox_recipient r JOIN outbox o ON o.id = r.outbox_id JOIN message m ON m.id = o.id \
         WHERE r.address_key = $2 AND o.account = $1 AND o.status IN ('handed_over', 'uncertain') AND m.text = $3 AND o.handed_over_at <= $4 LIMIT 2";
     #[hot] PARTS_OF = "SELECT influencer_id, agent_id, role = 'author' AS is_author, assigned FROM participation WHERE message_id = $1 ORDER BY influencer_id";

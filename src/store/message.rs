@@ -678,8 +678,12 @@ statements! {
     #[hot] AUTHOR_SET = "UPDATE participation SET role = 'author', assigned = TRUE WHERE message_id = $1 AND influencer_id = $2";
     #[hot] UNASSIGNED_WITHDRAW = "DELETE FROM participation WHERE message_id = $1 AND NOT assigned RETURNING influencer_id, thread_id";
     #[hot] PROPOSED_WITHDRAW = "DELETE FROM participation WHERE influencer_id = ANY($2::uuid[]) AND NOT assigned AND (message_id = $1 \
-        OR message_id IN (SELECT a.id FROM message m JOIN message a ON a.conversation_id = m.conversation_id \
-          WHERE m.id = $1 AND a.direction = 'outbound')) RETURNING influencer_id, thread_id";
+        OR (influencer_id = (SELECT u.influencer_id FROM unmatched u WHERE u.message_id = $1 AND u.reason = 'alias_proposed') \
+          AND message_id IN (SELECT a.id FROM message m JOIN message a ON a.conversation_id = m.conversation_id \
+            WHERE m.id = $1 AND a.direction = 'outbound') \
+          AND NOT EXISTS (SELECT 1 FROM message m JOIN message b ON b.conversation_id = m.conversation_id \
+            JOIN participation q ON q.message_id = b.id WHERE m.id = $1 AND b.id <> $1 AND b.direction = 'inbound' \
+            AND q.influencer_id = participation.influencer_id))) RETURNING influencer_id, thread_id";
     #[hot] COPIES_KEPT = "UPDATE participation SET assigned = TRUE WHERE message_id = $1 AND NOT assigned AND role = 'cc' AND agent_id IS NULL";
     #[hot] SETTLED_WITHDRAW = "DELETE FROM participation WHERE message_id = ANY($1::uuid[]) AND NOT assigned AND message_id IN \
         (SELECT u.message_id FROM unmatched u WHERE u.message_id = ANY($1::uuid[]) AND u.reason = 'unknown_sender' AND u.resolved_at IS NOT NULL) \

@@ -218,9 +218,9 @@ impl Tx {
 }
 
 statements! {
-    #[hot] MAIL_ACCOUNT = "SELECT t.account FROM thread t WHERE t.influencer_id = $1 AND t.channel = 'email' AND t.merged_into IS NULL \
-        AND EXISTS (SELECT 1 FROM participation p LEFT JOIN outbox o ON o.id = p.message_id \
-          WHERE p.thread_id = t.id AND (o.id IS NULL OR o.handed_over_at IS NOT NULL)) ORDER BY t.last_message_at DESC, t.id DESC LIMIT 1";
+    #[hot] MAIL_ACCOUNT = "SELECT t.account FROM participation p JOIN thread t ON t.id = p.thread_id \
+        LEFT JOIN outbox o ON o.id = p.message_id WHERE p.influencer_id = $1 AND t.channel = 'email' AND t.merged_into IS NULL \
+        AND (o.id IS NULL OR o.handed_over_at IS NOT NULL) ORDER BY p.at DESC, p.message_id DESC LIMIT 1";
     #[hot] GIVE_TASKS = "UPDATE task SET influencer_id = $3, version = version + 1 WHERE influencer_id = $2 AND state = 'open' \
         AND kind <> 'step' AND message_id IN (SELECT p.message_id FROM participation p WHERE p.thread_id = $1)";
     #[hot] GIVE_PARTS = "UPDATE participation SET influencer_id = $3 WHERE thread_id = $1 AND influencer_id = $2";

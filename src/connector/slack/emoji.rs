@@ -13,6 +13,8 @@ use super::message::field;
 
 /// Characters of a code.
 const NAME_CHARS_MAX: usize = 100;
+/// Characters of an address that are looked back at.
+const WORD_CHARS_MAX: usize = 500;
 /// Codes of one message that its blocks tell.
 const TOLD_MAX: usize = 500;
 /// How the tone of a code begins, which stands directly behind it.
@@ -175,8 +177,9 @@ fn put(shown: &mut String, text: &str, chain: &[Code]) -> usize {
     let behind = text.get(whole..).and_then(|behind| behind.chars().next());
     let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     let in_number = chain.len() == 1 && is_digit(before) && is_digit(behind);
-    let word = shown.rsplit(char::is_whitespace).next().unwrap_or_default();
-    let stays = in_number || word.contains("://");
+    // From its end, and no further than an address is long; a link ends with its bracket.
+    let word = shown.chars().rev().take(WORD_CHARS_MAX).take_while(|c| !c.is_whitespace() && *c != '>');
+    let stays = in_number || word.collect::<String>().contains("//:");
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
     let mut done = 0;
     // Those of a sort that follow on each other are emoji all of them, or none: the colon of one that is none joins the next.

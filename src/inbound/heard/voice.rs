@@ -56,9 +56,9 @@ pub(super) async fn of(tx: &mut Tx, context: &Context, said: &Said) -> Result<Vo
     if !owners.is_empty() || suggested(tx, context, said).await?.is_some() {
         return Ok(Voice::Theirs);
     }
-    // Or who was taken for one before: whoever may be somebody we know does not become ours because their provider says nothing now.
-    let wrote = tx.find_strangers(key).await?.iter().any(|before| before.role == Role::Author);
-    Ok(if wrote { Voice::Theirs } else { Voice::Colleague })
+    // Or who was taken for one, and waits: whoever may be somebody we know does not become ours because their provider says nothing now.
+    let waits = !tx.find_proposed(key).await?.is_empty();
+    Ok(if waits { Voice::Theirs } else { Voice::Colleague })
 }
 
 /// Whose the mail address is that the provider has for a writer whom nobody knows: a person is asked whether they are the same.

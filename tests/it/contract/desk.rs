@@ -544,6 +544,60 @@ async fn whoever_may_be_somebody_we_know_is_taken_for_them_until_a_person_has_sa
     }
 }
 
+/// Who was taken for the writer of a message and is not loses what of ours was said there with it, and nobody else does.
+#[tokio::test]
+async fn a_proposal_that_is_refused_takes_its_own_with_it_and_nothing_of_others() {
+    let clock = Clock::machine();
+    for fresh in stores::both().await {
+        let name = fresh.name;
+        let (ana, bo) = (seed::influencer(&fresh, &clock).await, seed::influencer(&fresh, &clock).await);
+        let hers = seed::thread(&fresh, &clock, ana, 1).await;
+        let mut his = seed::thread(&fresh, &clock, bo, 1).await;
+        let sql = "UPDATE thread SET conversation_id = $1 WHERE id = $2";
+        seed::run(&fresh, sql, &[hers.conversation_id.0, his.id.0]).await;
+        his.conversation_id = hers.conversation_id;
+        let mut ids = Vec::new();
+        for (n, direction) in [(1, Direction::Inbound), (2, Direction::Outbound), (3, Direction::Inbound)] {
+            let mut message = seed::message(&clock, hers.conversation_id, n);
+            message.direction = direction;
+            ids.push(message.id);
+            // The third is shown to her alone.
+            let mut parts = vec![(ana, hers.id, Role::Recipient), (bo, his.id, Role::Recipient)];
+            parts.truncate(if n == 3 { 1 } else { 2 });
+            seed::put(&fresh, message, parts).await;
+        }
+        let unsure = if name == "sqlite" { "0" } else { "FALSE" };
+        seed::run(&fresh, &format!("UPDATE participation SET assigned = {unsure}"), &[]).await;
+        let waits = |message_id: MessageId| NewUnmatched {
+            message_id,
+            reason: UnmatchedReason::AliasProposed,
+            address: "T1/U7".into(),
+            address_key: "T1/U7".into(),
+            name: String::new(),
+            influencer_id: Some(ana),
+            agent_id: None,
+            at: NOW,
+            facts: None,
+        };
+        let mut tx = fresh.store.begin("test.proposed").await.unwrap();
+        tx.insert_unmatched(vec![waits(ids[0]), waits(ids[2])]).await.unwrap();
+        let shown = async |tx: &mut liaison::store::Tx, id: MessageId| {
+            let mut parts: Vec<InfluencerId> =
+                tx.list_parts_of(id).await.unwrap().iter().map(|part| part.influencer_id).collect();
+            parts.sort_unstable();
+            parts
+        };
+        // Another message of somebody who may be her still shows it: what we said stays with her, as it does with him.
+        tx.withdraw_proposed(ids[2], vec![ana]).await.unwrap();
+        assert_eq!(shown(&mut tx, ids[2]).await, [], "{name}");
+        assert_eq!(shown(&mut tx, ids[1]).await, [ana, bo], "{name}");
+        tx.withdraw_proposed(ids[0], vec![ana, bo]).await.unwrap();
+        assert_eq!(shown(&mut tx, ids[0]).await, [], "{name}");
+        assert_eq!(shown(&mut tx, ids[1]).await, [bo], "{name}");
+        tx.commit().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_waits_keeps_what_is_to_follow_and_tells_whom_it_may_be_about() {
     let clock = Clock::machine();

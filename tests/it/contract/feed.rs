@@ -218,9 +218,16 @@ async fn who_is_answered_wrote_last_by_themselves_on_the_same_channel() {
         assert_eq!(on_slack.map(|last| last.id), Some(posted[0]), "{}", fresh.name);
         assert_eq!(tx.last_written_by(ana, Channel::Email).await.unwrap(), None);
         assert_eq!(tx.last_written_by(bo, Channel::Sms).await.unwrap(), None);
-        let at_all = tx.last_written(ana).await.unwrap().map(|last| last.id);
-        assert!([Some(ids[3]), Some(posted[0])].contains(&at_all), "{}: {at_all:?}", fresh.name);
-        assert_eq!(tx.last_written(bo).await.unwrap(), None, "{}", fresh.name);
+        for (channels, expected) in [
+            (vec![Channel::Sms], Some(ids[3])),
+            (vec![Channel::Email, Channel::Slack], Some(posted[0])),
+            (vec![Channel::Email], None),
+            (Vec::new(), None),
+        ] {
+            let last = tx.last_written(ana, channels).await.unwrap().map(|last| last.id);
+            assert_eq!(last, expected, "{}", fresh.name);
+        }
+        assert_eq!(tx.last_written(bo, vec![Channel::Sms]).await.unwrap(), None, "{}", fresh.name);
         // Whom they know is also who wrote to them.
         for (who, channel, account) in [
             (ana, Channel::Sms, Some("texts0")),
